@@ -1,0 +1,72 @@
+/* alloc/page_alloc.h - zones, buddy free areas, per-CPU lists, watermarks, fallback. Linux v6.1 mm/page_alloc.c (as in Debian
+ * 6.1.192); classic: Linux v2.0 mm/page_alloc.c. Stands on: frame, base.
+ *
+ * Blocks are 2^order frames, named by the pfn of their first; pfn 0 is never handed out and means "none". */
+#pragma once
+#include "alloc/frame.h"
+#include "pagoda/config.h"
+#include "pagoda/gfp.h"
+
+#define NR_PCP_LISTS 14
+#define CPUS_MAX 256
+#define ZONES_MAX 3
+
+struct pcp { /* per zone and CPU */
+    uint32_t count, free_factor; /* pages */
+    uint32_t high, batch;
+    int32_t nr_free_diff; /* part of the zone's free count that is not folded in yet (vmstat) */
+    struct frame_list lists[NR_PCP_LISTS];
+};
+struct zone {
+    char name[8];
+    uint32_t index; /* 0 DMA, 1 DMA32, 2 Normal */
+    uint32_t start_pfn, spanned, present, managed;
+    uint32_t min, low, high, promo, boost;
+    uint32_t lowmem_reserve[4];
+    uint32_t nr_reserved_highatomic;
+    uint32_t pageset_high, pageset_batch, stat_threshold;
+    int64_t free_global; /* what watermark checks read */
+    struct frame_list free_area[VIEW_ORDERS][NR_MIGRATETYPES];
+    uint32_t nr_free[VIEW_ORDERS];
+    uint32_t kswapd_woken; /* flag, consumed by reclaim */
+};
+struct page_alloc {
+    struct frames *frames; /* wired */
+    struct trace *trace; /* wired */
+    const struct profile *profile; /* wired */
+    uint32_t nr_zones, nr_cpus;
+    struct zone zones[ZONES_MAX]; /* those with managed pages, lowest first */
+    struct pool pageblocks; /* uint8_t x4 items? see zone.c: migratetype of each 512-page block, item = block number + 1 */
+    struct pool pcps; /* struct pcp, item = zone position * nr_cpus + cpu + 1 */
+    uint32_t min_free_kbytes, watermark_scale_factor, percpu_pagelist_high_fraction;
+    uint32_t lowmem_reserve_ratio[3];
+    uint32_t classic_reserve_pages; /* classic: min_free_pages, kept for GFP_ATOMIC */
+};
+
+void page_alloc_shape(struct page_alloc *pa, const struct machine_config *config, const struct profile *profile);
+void page_alloc_wire(struct page_alloc *pa, struct frames *frames, struct trace *trace, const struct profile *profile);
+uint32_t page_alloc_pools(struct page_alloc *pa, struct pool **pools); /* lists them; returns how many */
+void page_alloc_start(struct page_alloc *pa, const struct machine_config *config); /* boot: reserved frames, zones, free lists */
+
+/* The fast path: WMARK_LOW. First frame of the block, or 0. The block is FRAME_KERNEL; the caller gives it another kind. With
+ * __GFP_ZERO its contents are cleared. Never sleeps. */
+uint32_t page_alloc_fast(struct page_alloc *pa, uint32_t gfp, uint32_t order);
+/* The walks of the slow path that need no reclaim: WMARK_MIN with what the flags allow (rule 25). Wakes kswapd. */
+uint32_t page_alloc_slow(struct page_alloc *pa, uint32_t gfp, uint32_t order);
+/* WMARK_HIGH try before the OOM killer (rule 28), and the walk of an OOM victim. */
+uint32_t page_alloc_last_try(struct page_alloc *pa, uint32_t gfp, uint32_t order);
+/* __alloc_pages_bulk: up to nr order-0 pages into pfns; returns how many. Never sleeps. */
+uint32_t page_alloc_bulk(struct page_alloc *pa, uint32_t gfp, uint32_t nr, uint32_t *pfns);
+/* __free_pages. The caller has checked that pfn heads an allocated block of that order. Contents stay. */
+void page_free(struct page_alloc *pa, uint32_t pfn, uint32_t order);
+void page_alloc_drain(struct page_alloc *pa, uint32_t cpu); /* drain_local_pages */
+void page_alloc_drain_all(struct page_alloc *pa);
+
+/* For reclaim: does some zone that kswapd was woken for stand below its high (kswapd) or low mark; kswapd's end of pass. */
+bool page_alloc_is_below_high(const struct page_alloc *pa);
+bool page_alloc_is_below_low(const struct page_alloc *pa);
+void page_alloc_kswapd_done(struct page_alloc *pa); /* takes the watermark boost away, clears kswapd_woken */
+uint64_t page_alloc_nr_free(const struct page_alloc *pa); /* pages in buddy and pcp lists */
+uint64_t page_alloc_nr_managed(const struct page_alloc *pa);
+
+bool page_alloc_check(const struct page_alloc *pa, char *text, size_t capacity);

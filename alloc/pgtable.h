@@ -1,0 +1,32 @@
+/* alloc/pgtable.h - page tables in real frames: made on demand, filled, emptied, freed. Linux v6.1 mm/memory.c, mm/vmalloc.c
+ * (vmap_pages_range, vunmap_range). Stands on: reclaim, pte, frame. */
+#pragma once
+#include "alloc/pte.h"
+#include "alloc/reclaim.h"
+
+struct pgtable {
+    struct reclaim *reclaim; /* wired */
+    struct frames *frames; /* wired */
+    struct trace *trace; /* wired */
+    const struct profile *profile; /* wired */
+    uint32_t kernel_root; /* pfn */
+};
+void pgtable_wire(struct pgtable *pgtable, struct reclaim *reclaim, struct frames *frames, struct trace *trace,
+                  const struct profile *profile);
+void pgtable_start(struct pgtable *pgtable); /* boot: the kernel's top table */
+
+/* A top table for a process (its own frame, zeroed); 0: no memory. destroy frees it and every table under it; the caller has
+ * removed all leaves. */
+uint32_t pgtable_create(struct pgtable *pgtable);
+void pgtable_destroy(struct pgtable *pgtable, uint32_t root);
+/* Makes the tables for address and returns the physical address of its PTE; 0: no memory (what was made stays, as in Linux). */
+uint64_t pgtable_entry(struct pgtable *pgtable, uint32_t root, uint64_t address, uint32_t gfp);
+/* Maps nr frames from address on; false: no memory, and nothing of the range is mapped. gfp: for the tables. */
+bool pgtable_map(struct pgtable *pgtable, uint32_t root, uint64_t address, const uint32_t *pfns, uint32_t nr, uint32_t bits,
+                 uint32_t gfp);
+/* Clears the entries of a range; tables stay (kernel) . */
+void pgtable_unmap(struct pgtable *pgtable, uint32_t root, uint64_t address, uint64_t nr_pages);
+/* Frees the tables of a user range that no longer map anything (free_pgtables). */
+void pgtable_free_range(struct pgtable *pgtable, uint32_t root, uint64_t start, uint64_t end);
+uint32_t pgtable_nr_needed(const struct pgtable *pgtable, uint64_t nr_pages); /* tables at most, for reserving contents */
+bool pgtable_check(const struct pgtable *pgtable, uint32_t root, char *text, size_t capacity);

@@ -1,0 +1,74 @@
+/* Pools. Taking prefers the item given back last (warm in the cache), then the next never-used one; both are O(1). */
+#include "alloc/pool.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define HOST_PAGE 4096u
+#define COMMIT_STEP (64u * 1024u) /* bytes: commits are rare, and waste little */
+
+void pool_shape(struct pool *pool, uint32_t item_size, uint32_t capacity)
+{
+    assert(item_size >= sizeof(uint32_t) && capacity > 0);
+    memset(pool, 0, sizeof *pool);
+    pool->item_size = item_size;
+    pool->capacity = capacity;
+    pool->nr_used = 1;
+}
+
+size_t pool_span(const struct pool *pool)
+{
+    size_t bytes = (size_t)pool->capacity * pool->item_size;
+    return (bytes + COMMIT_STEP) & ~(size_t)(HOST_PAGE - 1);
+}
+
+static size_t committed_bytes(const struct pool *pool)
+{
+    return (size_t)pool->committed * pool->item_size;
+}
+
+enum pagoda_error pool_reserve(struct pool *pool, const struct pagoda_host *host, uint64_t nr_items)
+{
+    if (nr_items <= pool->nr_free)
+        return PAGODA_OK;
+    uint64_t want = pool->nr_used + (nr_items - pool->nr_free);
+    if (want > pool->capacity)
+        want = pool->capacity;
+    if (want <= pool->committed)
+        return PAGODA_OK;
+    size_t from = (committed_bytes(pool) + HOST_PAGE - 1) & ~(size_t)(HOST_PAGE - 1);
+    size_t to = ((size_t)want * pool->item_size + COMMIT_STEP - 1) & ~(size_t)(COMMIT_STEP - 1);
+    size_t span = pool_span(pool);
+    if (to > span)
+        to = span;
+    if (to > from && !host->commit(host->context, pool->items + from, to - from))
+        return PAGODA_ERR_NOMEM;
+    uint64_t items = to / pool->item_size;
+    pool->committed = items > pool->capacity ? pool->capacity : (uint32_t)items;
+    return PAGODA_OK;
+}
+
+uint32_t pool_take(struct pool *pool)
+{
+    uint32_t index = pool->first_free;
+    if (index) {
+        uint8_t *item = pool_at(pool, index);
+        memcpy(&pool->first_free, item, sizeof(uint32_t));
+        pool->nr_free--;
+        memset(item, 0, pool->item_size);
+        return index;
+    }
+    if (pool->nr_used >= pool->committed)
+        return 0;
+    return pool->nr_used++;
+}
+
+void pool_give(struct pool *pool, uint32_t index)
+{
+    assert(index > 0 && index < pool->nr_used);
+    uint8_t *item = pool_at(pool, index);
+    memset(item, 0, pool->item_size); /* so that equal histories leave equal bytes */
+    memcpy(item, &pool->first_free, sizeof(uint32_t));
+    pool->first_free = index;
+    pool->nr_free++;
+}

@@ -1,0 +1,38 @@
+/* pagoda/error.h - what can go wrong in the host. What a simulated allocator refuses is an outcome (op.h), not an error. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#define PAGODA_ERROR_MAP(X)                                       \
+    X(PAGODA_OK, "ok")                                            \
+    X(PAGODA_ERR_INVALID, "argument out of range")                \
+    X(PAGODA_ERR_NOMEM, "host is out of memory")                  \
+    X(PAGODA_ERR_NOT_FOUND, "no such thing")                      \
+    X(PAGODA_ERR_CONFLICT, "somebody else was first")             \
+    X(PAGODA_ERR_FULL, "the store is full")                       \
+    X(PAGODA_ERR_IO, "the store cannot be read or written")       \
+    X(PAGODA_ERR_CORRUPT, "the store does not hold what it must") \
+    X(PAGODA_ERR_VERSION, "the store was written by a newer pagodad")
+
+enum pagoda_error {
+#define X(name, text) name,
+    PAGODA_ERROR_MAP(X)
+#undef X
+};
+
+#if defined(__GNUC__)
+#define PAGODA_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define PAGODA_MUST_CHECK
+#endif
+
+/* A sentence fragment in lower case; never NULL. */
+const char *pagoda_error_text(enum pagoda_error error);
+
+/* Why an input was refused: the first cause wins. field names the parameter ("size"), or is empty; offset is the byte in
+ * the input, where there is one. */
+struct problem {
+    size_t offset;
+    char field[24];
+    char text[168];
+};
