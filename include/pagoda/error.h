@@ -33,6 +33,9 @@ const char *pagoda_error_text(enum pagoda_error error);
  * the input, where there is one. */
 struct problem {
     size_t offset;
-    char field[24];
-    char text[168];
+    char field[32];
+    char text[160];
 };
+
+/* Fills *why (offset 0; texts are cut to fit) and returns PAGODA_ERR_INVALID, so that a check is one line. */
+enum pagoda_error problem_refuse(struct problem *why, const char *field, const char *text);

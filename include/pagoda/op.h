@@ -113,7 +113,7 @@ struct op_param_info {
     const char *unit;
     uint64_t min, max, default_value; /* of numbers; of texts: length */
     const char *doc;
-    size_t offset, width; /* of the field in struct op, in bytes; texts and hex: of the struct text / data pointer */
+    size_t offset, width; /* bytes: of the field in struct op; texts: of the struct text; hex: of the data pointer */
 };
 struct op_info {
     const char *name, *group, *doc;

@@ -1,0 +1,112 @@
+/* The profile table, and the completion of a configuration. Everything in which the profiles differ by a number is a column
+ * here. linux-6.1 values: recorded LIMIT lines of a Debian 6.1 kernel; classic: Linux v2.0 include/asm-i386, mm/. */
+#include "pagoda/config.h"
+
+#include <string.h>
+
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+
+static const struct profile PROFILES[NR_PROFILES] = {
+    [PROFILE_CLASSIC] = {
+        .id = PROFILE_CLASSIC,
+        .name = "classic",
+        .title = "classic kernel: i386, buckets of pages, 128 KiB - 16 at most from kmalloc",
+        .source = "Linux 1.x/2.0 mm/kmalloc.c, mm/page_alloc.c, mm/vmalloc.c",
+        .word_bits = 32,
+        .nr_orders = 6,
+        .has_migratetypes = false,
+        .kmalloc_style = KMALLOC_BUCKETS,
+        .kmalloc_max = 131056,
+        .memory_min = 4 * MIB,
+        .memory_default = 16 * MIB,
+        .memory_max = 768 * MIB, /* leaves 4 GiB - 3 GiB - memory for vmalloc */
+        .cpus_max = 1,
+        .page_offset = 0xc0000000,
+        .vmalloc_end = 0xff000000,
+        .vmalloc_gap = 8 * MIB,
+        .pgtable_levels = 2,
+        .pgtable_bits = 10,
+        .user_end = 0xc0000000,
+        .user_text = 0x08048000,
+        .user_mmap_top = 0xb8000000,
+        .user_stack_top = 0xc0000000,
+    },
+    [PROFILE_LINUX_6_1] = {
+        .id = PROFILE_LINUX_6_1,
+        .name = "linux-6.1",
+        .title = "Linux 6.1: x86-64, SLUB, zones, per-CPU lists",
+        .source = "Linux v6.1 mm/ as in Debian 12, compared with recordings of it",
+        .word_bits = 64,
+        .nr_orders = 11,
+        .has_migratetypes = true,
+        .kmalloc_style = KMALLOC_SLUB,
+        .kmalloc_max = 4 * MIB,
+        .memory_min = 32 * MIB,
+        .memory_default = 256 * MIB,
+        .memory_max = 64 * GIB,
+        .cpus_max = 64,
+        .page_offset = 0xffff888000000000,
+        .vmalloc_start = 0xffffc90000000000,
+        .vmalloc_end = 0xffffe8ffffffffff,
+        .pgtable_levels = 4,
+        .pgtable_bits = 9,
+        .user_end = 0x7ffffffff000,
+        .user_text = 0x555555554000,
+        .user_mmap_top = 0x7ffff7fff000,
+        .user_stack_top = 0x7ffffffff000,
+    },
+};
+
+const struct profile *profile_get(enum profile_id id)
+{
+    return &PROFILES[id];
+}
+
+const struct profile *profile_find(const char *name, size_t length)
+{
+    for (unsigned i = 0; i < NR_PROFILES; i++)
+        if (strlen(PROFILES[i].name) == length && memcmp(PROFILES[i].name, name, length) == 0)
+            return &PROFILES[i];
+    return NULL;
+}
+
+static void fill_defaults(struct machine_config *c, const struct profile *profile)
+{
+    static const uint32_t RATIO[3] = { 256, 256, 32 }; /* sysctl_lowmem_reserve_ratio */
+    c->memory = c->memory ? c->memory : profile->memory_default;
+    c->cpus = c->cpus ? c->cpus : 1;
+    c->min_block = c->min_block ? c->min_block : 32;
+    c->watermark_scale_factor = c->watermark_scale_factor ? c->watermark_scale_factor : 10;
+    for (unsigned i = 0; i < 3; i++)
+        c->lowmem_reserve_ratio[i] = c->lowmem_reserve_ratio[i] ? c->lowmem_reserve_ratio[i] : RATIO[i];
+}
+
+enum pagoda_error machine_config_complete(struct machine_config *config, struct problem *why)
+{
+    if (config->profile >= NR_PROFILES)
+        return problem_refuse(why, "profile", "there is no such profile");
+    const struct profile *profile = profile_get((enum profile_id)config->profile);
+    struct machine_config c = *config;
+    fill_defaults(&c, profile);
+    if (c.memory < profile->memory_min || c.memory > profile->memory_max)
+        return problem_refuse(why, "memory", profile->id == PROFILE_CLASSIC ? "classic takes 4M to 768M" : "linux-6.1 takes 32M to 64G");
+    if (c.memory % PAGE_SIZE)
+        return problem_refuse(why, "memory", "must be a multiple of the page size, 4096");
+    if (c.cpus > profile->cpus_max)
+        return problem_refuse(why, "cpus", profile->id == PROFILE_CLASSIC ? "the classic kernel runs on one CPU" : "at most 64");
+    if (c.min_block != 32 && c.min_block != 64)
+        return problem_refuse(why, "min_block", "must be 32 or 64");
+    if (c.min_block != 32 && profile->kmalloc_style != KMALLOC_BUCKETS)
+        return problem_refuse(why, "min_block", "only the classic profile has a choice of it");
+    if (c.swap % PAGE_SIZE || c.swap > 64 * GIB)
+        return problem_refuse(why, "swap", "must be a multiple of 4096, at most 64G");
+    if (c.watermark_scale_factor > 3000)
+        return problem_refuse(why, "watermark_scale_factor", "1 to 3000");
+    if (c.min_free_kbytes && (uint64_t)c.min_free_kbytes * 1024 > c.memory / 2)
+        return problem_refuse(why, "min_free_kbytes", "at most half of the memory");
+    if (c.percpu_pagelist_high_fraction && c.percpu_pagelist_high_fraction < 8)
+        return problem_refuse(why, "percpu_pagelist_high_fraction", "0 (off) or at least 8");
+    *config = c;
+    return PAGODA_OK;
+}

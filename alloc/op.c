@@ -1,0 +1,139 @@
+/* The op table made from pagoda/op.h, and the checks that need nothing but the table. */
+#include "pagoda/gfp.h"
+#include "pagoda/op.h"
+
+#include <string.h>
+
+static const struct op_info OPS[NR_OPS] = {
+#define X(id, name, needed, further, group, doc) [id] = { name, group, doc, needed, further },
+    OP_MAP(X)
+#undef X
+};
+
+/* Where struct op keeps each parameter. */
+#define AT_PARAM_SIZE size
+#define AT_PARAM_N n
+#define AT_PARAM_GFP gfp
+#define AT_PARAM_ORDER order
+#define AT_PARAM_ADDRESS address
+#define AT_PARAM_NAME name
+#define AT_PARAM_CACHE cache
+#define AT_PARAM_CALL_SITE call_site
+#define AT_PARAM_CONTEXT context
+#define AT_PARAM_CPU cpu
+#define AT_PARAM_PID pid
+#define AT_PARAM_ALIGN align
+#define AT_PARAM_LENGTH length
+#define AT_PARAM_HEX data
+#define AT_PARAM_FILL fill
+#define AT_PARAM_DURATION duration_ns
+#define AT_PARAM_TOUCH touch
+#define AT_PARAM_TEXT text
+
+static const struct op_param_info PARAMS[NR_OP_PARAMS] = {
+#define X(id, name, type, unit, min, max, def, doc) \
+    [id] = { name, type, unit, min, max, def, doc, offsetof(struct op, AT_##id), sizeof(((struct op *)0)->AT_##id) },
+    OP_PARAM_MAP(X)
+#undef X
+};
+
+const struct op_info *op_info(enum op_kind kind)
+{
+    return &OPS[kind];
+}
+
+const struct op_param_info *op_param_info(enum op_param_id id)
+{
+    return &PARAMS[id];
+}
+
+bool op_kind_find(const char *name, size_t length, enum op_kind *kind)
+{
+    for (unsigned i = 0; i < NR_OPS; i++)
+        if (strlen(OPS[i].name) == length && memcmp(OPS[i].name, name, length) == 0) {
+            *kind = (enum op_kind)i;
+            return true;
+        }
+    return false;
+}
+
+struct op op_default(enum op_kind kind)
+{
+    return (struct op){ .kind = kind,
+                        .n = PARAMS[PARAM_N].default_value,
+                        .gfp = (uint32_t)PARAMS[PARAM_GFP].default_value,
+                        .duration_ns = PARAMS[PARAM_DURATION].default_value };
+}
+
+const char *outcome_name(enum outcome outcome)
+{
+    static const char *const NAMES[] = { "ok", "null", "bug" };
+    return NAMES[outcome];
+}
+
+const char *context_name(enum context context)
+{
+    static const char *const NAMES[] = { "process", "softirq", "tasklet", "hardirq" };
+    return NAMES[context];
+}
+
+const char *touch_name(enum touch touch)
+{
+    static const char *const NAMES[] = { "headers", "all", "none" };
+    return NAMES[touch];
+}
+
+/* Another parameter may stand in for a needed one: a handle for an address, fill and length for hex. */
+static bool is_there(uint32_t given, enum op_param_id id)
+{
+    if (given & (1u << id))
+        return true;
+    if (id == PARAM_ADDRESS)
+        return (given & P(NAME)) != 0;
+    return id == PARAM_HEX && (given & (P(FILL) | P(LENGTH))) == (P(FILL) | P(LENGTH));
+}
+
+static enum pagoda_error check_ranges(const struct op *op, struct problem *why)
+{
+    if (op->context >= NR_CONTEXTS)
+        return problem_refuse(why, "context", "there is no such context");
+    if (op->order > PARAMS[PARAM_ORDER].max)
+        return problem_refuse(why, "order", "out of range");
+    if (op->gfp & ~(uint32_t)GFP_ALL_BITS)
+        return problem_refuse(why, "gfp", "has bits that are no GFP flag");
+    if (op->touch > TOUCH_NONE)
+        return problem_refuse(why, "touch", "headers, all or none");
+    if ((op->given & P(PID)) && (op->pid < 1 || op->pid > PARAMS[PARAM_PID].max))
+        return problem_refuse(why, "pid", "out of range");
+    if (op->cpu > PARAMS[PARAM_CPU].max)
+        return problem_refuse(why, "cpu", "out of range");
+    const struct text texts[] = { op->name, op->cache, op->call_site };
+    static const char *const NAMES[] = { "name", "cache", "call_site" };
+    for (unsigned i = 0; i < 3; i++)
+        if (texts[i].length > PARAMS[PARAM_NAME].max)
+            return problem_refuse(why, NAMES[i], "longer than 63 bytes");
+    if (op->text.length > PARAMS[PARAM_TEXT].max)
+        return problem_refuse(why, "text", "longer than 200 bytes");
+    if ((op->kind == OP_READ || op->kind == OP_WRITE) && (op->length > OP_DATA_MAX || op->nr_data > OP_DATA_MAX))
+        return problem_refuse(why, op->given & P(LENGTH) ? "length" : "hex", "moves more than 65536 bytes");
+    return PAGODA_OK;
+}
+
+enum pagoda_error op_check(const struct op *op, struct problem *why)
+{
+    if ((unsigned)op->kind >= NR_OPS)
+        return problem_refuse(why, "op", "there is no such operation");
+    const struct op_info *info = &OPS[op->kind];
+    uint32_t allowed = info->needed | info->further | (info->needed & P(ADDRESS) ? P(NAME) : 0);
+    for (unsigned id = 0; id < NR_OP_PARAMS; id++) {
+        if ((op->given & (1u << id)) && !(allowed & (1u << id)))
+            return problem_refuse(why, PARAMS[id].name, id == PARAM_GFP ? "this call takes no flags" : "this call does not take it");
+        if ((info->needed & (1u << id)) && !is_there(op->given, (enum op_param_id)id))
+            return problem_refuse(why, PARAMS[id].name, "is needed");
+    }
+    if ((op->given & P(HEX)) && (op->given & P(FILL)))
+        return problem_refuse(why, "fill", "either hex or fill, not both");
+    if ((info->needed & P(ADDRESS)) && (op->given & P(NAME)) && (op->given & P(ADDRESS)))
+        return problem_refuse(why, "name", "either name or address, not both");
+    return check_ranges(op, why);
+}

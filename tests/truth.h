@@ -1,0 +1,29 @@
+/* tests/truth.h - replaying recordings of the real kernel and the real libc: what every kind of recording shares. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct truth_report {
+    uint64_t nr_operations, nr_identical;
+    bool end_state_identical;
+    char first_difference[512]; /* line number, expected, got; empty: none */
+    char note[128]; /* what the replay leaves unchecked, or why the file could not be read */
+};
+
+/* Reads a text file, plain or gzip, line by line. */
+struct truth_file;
+struct truth_file *truth_open(const char *path); /* NULL: it cannot be opened */
+/* The next line without its newline, NUL-terminated and writable; it borrows until the next call. False: end or a damaged file. */
+bool truth_next_line(struct truth_file *file, char **line, size_t *length);
+uint64_t truth_line_number(const struct truth_file *file); /* of the line returned last, from 1 */
+bool truth_is_damaged(const struct truth_file *file); /* cut short, or not what gzip wrote */
+void truth_close(struct truth_file *file); /* NULL is allowed */
+
+/* Cuts off the field before the next separator and returns it; *rest moves behind it, NULL after the last. NULL when *rest is. */
+char *truth_field(char **rest, char separator);
+/* The number behind "key=" in a line of tab-separated fields; false: there is no such key. */
+bool truth_key(const char *line, const char *key, int64_t *number);
+
+/* One replay per kind of recording. Returns 0 when the file could be read to its end, whatever the comparison said. */
+int truth_buddy(const char *path, struct truth_report *report);
