@@ -3,14 +3,20 @@
 
 #include <string.h>
 
-void frames_shape(struct frames *frames, uint32_t nr_frames, uint64_t page_offset)
+void frames_shape(struct frames *frames, uint32_t nr_frames, uint32_t nr_swap_pages, uint64_t page_offset)
 {
     memset(frames, 0, sizeof *frames);
     frames->nr = nr_frames;
     frames->page_offset = page_offset;
-    frames->kind_count[FRAME_NONE] = nr_frames;
     pool_shape(&frames->pool, sizeof(struct frame), nr_frames);
-    pool_shape(&frames->contents, PAGE_SIZE, nr_frames + 1);
+    pool_shape(&frames->contents, PAGE_SIZE, nr_frames + nr_swap_pages + 1);
+}
+
+uint32_t frames_pools(struct frames *frames, struct pool **pools)
+{
+    pools[0] = &frames->pool;
+    pools[1] = &frames->contents;
+    return 2;
 }
 
 void frame_set_kind(struct frames *frames, uint32_t pfn, enum frame_kind kind, uint32_t order)

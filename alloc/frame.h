@@ -10,6 +10,12 @@
 #include "pagoda/view.h"
 #include <assert.h>
 
+/* How many mappings an anonymous frame has, and where: see struct frame. */
+#define ANON_VPN_BITS 40u
+#define ANON_MAPPING (UINT64_C(1) << ANON_VPN_BITS) /* one more mapping */
+#define ANON_VPN(index) ((index) & (ANON_MAPPING - 1))
+#define ANON_MAPPINGS(index) ((uint32_t)((index) >> ANON_VPN_BITS))
+
 enum { MT_UNMOVABLE, MT_MOVABLE, MT_RECLAIMABLE, MT_HIGHATOMIC, MT_ISOLATE, NR_MIGRATETYPES };
 
 enum frame_flag {
@@ -41,7 +47,9 @@ struct frames {
     uint64_t kind_count[NR_FRAME_KINDS]; /* frames (not blocks) by kind; kept by frame_set_kind() */
 };
 
-void frames_shape(struct frames *frames, uint32_t nr_frames, uint64_t page_offset);
+/* nr_swap_pages: pages of contents that may live outside frames. */
+void frames_shape(struct frames *frames, uint32_t nr_frames, uint32_t nr_swap_pages, uint64_t page_offset);
+uint32_t frames_pools(struct frames *frames, struct pool **pools);
 
 static inline struct frame *frame_at(const struct frames *frames, uint32_t pfn)
 {

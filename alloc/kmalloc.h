@@ -9,6 +9,19 @@
 #include "alloc/reclaim.h"
 
 #define ZERO_SIZE_PTR 16u
+#define NR_TRACK_RUNS 8 /* runs of 4 << i tracks: a slab holds at most 512 objects */
+#define NR_CACHE_NAMES 64 /* hash buckets */
+
+/* A block above the largest class is a FRAME_KERNEL block whose head frame has index = LARGE_KMALLOC | bytes asked for, and
+ * owner = label. Blocks of alloc_pages have index 0. */
+#define LARGE_KMALLOC (UINT64_C(1) << 63)
+
+/* Where slabs and large blocks get their frames and give them back: reclaim_alloc_pages() and page_free(), unless a replay
+ * brings the frames that the recorded machine got. */
+struct page_source {
+    uint32_t (*take)(struct reclaim *reclaim, uint32_t gfp, uint32_t order);
+    void (*give)(struct reclaim *reclaim, uint32_t pfn, uint32_t order);
+};
 
 struct kmalloc {
     struct reclaim *reclaim; /* wired */
@@ -16,10 +29,11 @@ struct kmalloc {
     struct trace *trace; /* wired */
     const struct profile *profile; /* wired */
     const struct labels *labels; /* wired */
+    const struct page_source *pages; /* wired */
     struct pool caches; /* struct cache: slub caches, or classic buckets (kmalloc_internal.h) */
     struct pool slabs; /* struct slab */
-    struct pool tracks[13]; /* who has which object: runs of 2^i struct track, one run a slab */
-    struct pool cpu_slabs; /* struct cpu_slab: per cache and CPU */
+    struct pool tracks[NR_TRACK_RUNS]; /* who has which object: runs of 4 << i struct track, one run a slab */
+    uint32_t cache_names[NR_CACHE_NAMES]; /* caches by hash of their name, linked */
     uint32_t nr_cpus, min_block;
     uint32_t options; /* init_on_alloc, init_on_free */
     uint32_t shuffle_seed;
@@ -59,4 +73,8 @@ uint32_t kmem_cache_find(const struct kmalloc *k, struct text name);
 uint64_t kmem_cache_alloc(struct kmalloc *k, uint32_t cache, uint32_t gfp, uint32_t label);
 void kmem_cache_free(struct kmalloc *k, uint32_t cache, uint64_t address); /* cache 0: whichever it belongs to */
 void kmem_cache_destroy(struct kmalloc *k, uint32_t cache);
+/* Who owns a FRAME_SLAB block: the name of the cache of frame.owner, and the cache's index. */
+const char *kmalloc_slab_cache(const struct kmalloc *k, uint32_t slab, uint32_t *cache);
 bool kmalloc_check(const struct kmalloc *k, char *text, size_t capacity);
+/* Besides: do the free chains in the simulated bytes agree with the records. Stray writes to free objects may break them. */
+bool kmalloc_check_chains(const struct kmalloc *k, char *text, size_t capacity);

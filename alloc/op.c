@@ -79,7 +79,7 @@ const char *context_name(enum context context)
 
 const char *touch_name(enum touch touch)
 {
-    static const char *const NAMES[] = { "headers", "all", "none" };
+    static const char *const NAMES[] = { "headers", "all" };
     return NAMES[touch];
 }
 
@@ -101,12 +101,14 @@ static enum pagoda_error check_ranges(const struct op *op, struct problem *why)
         return problem_refuse(why, "order", "out of range");
     if (op->gfp & ~(uint32_t)GFP_ALL_BITS)
         return problem_refuse(why, "gfp", "has bits that are no GFP flag");
-    if (op->touch > TOUCH_NONE)
-        return problem_refuse(why, "touch", "headers, all or none");
+    if (op->touch >= NR_TOUCHES)
+        return problem_refuse(why, "touch", "headers or all");
     if ((op->given & P(PID)) && (op->pid < 1 || op->pid > PARAMS[PARAM_PID].max))
         return problem_refuse(why, "pid", "out of range");
     if (op->cpu > PARAMS[PARAM_CPU].max)
         return problem_refuse(why, "cpu", "out of range");
+    if (!(op->given & (P(NAME) | P(CACHE) | P(CALL_SITE) | P(TEXT) | P(LENGTH) | P(HEX))))
+        return PAGODA_OK;
     const struct text texts[] = { op->name, op->cache, op->call_site };
     static const char *const NAMES[] = { "name", "cache", "call_site" };
     for (unsigned i = 0; i < 3; i++)
@@ -119,21 +121,32 @@ static enum pagoda_error check_ranges(const struct op *op, struct problem *why)
     return PAGODA_OK;
 }
 
+/* The first parameter that stands where it may not, or is missing. */
+static enum pagoda_error refuse_given(const struct op *op, uint32_t allowed, uint32_t needed, struct problem *why)
+{
+    for (unsigned id = 0; id < NR_OP_PARAMS; id++) {
+        if ((op->given & (1u << id)) && !(allowed & (1u << id)))
+            return problem_refuse(why, PARAMS[id].name, id == PARAM_GFP ? "this call takes no flags" : "this call does not take it");
+        if ((needed & (1u << id)) && !is_there(op->given, (enum op_param_id)id))
+            return problem_refuse(why, PARAMS[id].name, "is needed");
+    }
+    return PAGODA_OK;
+}
+
 enum pagoda_error op_check(const struct op *op, struct problem *why)
 {
     if ((unsigned)op->kind >= NR_OPS)
         return problem_refuse(why, "op", "there is no such operation");
-    const struct op_info *info = &OPS[op->kind];
-    uint32_t allowed = info->needed | info->further | (info->needed & P(ADDRESS) ? P(NAME) : 0);
-    for (unsigned id = 0; id < NR_OP_PARAMS; id++) {
-        if ((op->given & (1u << id)) && !(allowed & (1u << id)))
-            return problem_refuse(why, PARAMS[id].name, id == PARAM_GFP ? "this call takes no flags" : "this call does not take it");
-        if ((info->needed & (1u << id)) && !is_there(op->given, (enum op_param_id)id))
-            return problem_refuse(why, PARAMS[id].name, "is needed");
+    uint32_t given = op->given, needed = OPS[op->kind].needed;
+    uint32_t allowed = needed | OPS[op->kind].further | (needed & P(ADDRESS) ? P(NAME) : 0);
+    if ((given & ~allowed) || (given & needed) != needed) {
+        enum pagoda_error err = refuse_given(op, allowed, needed, why);
+        if (err)
+            return err;
     }
-    if ((op->given & P(HEX)) && (op->given & P(FILL)))
+    if ((given & P(HEX)) && (given & P(FILL)))
         return problem_refuse(why, "fill", "either hex or fill, not both");
-    if ((info->needed & P(ADDRESS)) && (op->given & P(NAME)) && (op->given & P(ADDRESS)))
+    if ((needed & P(ADDRESS)) && (given & P(NAME)) && (given & P(ADDRESS)))
         return problem_refuse(why, "name", "either name or address, not both");
     return check_ranges(op, why);
 }

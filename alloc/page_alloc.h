@@ -29,20 +29,25 @@ struct zone {
     struct frame_list free_area[VIEW_ORDERS][NR_MIGRATETYPES];
     uint32_t nr_free[VIEW_ORDERS];
     uint32_t kswapd_woken; /* flag, consumed by reclaim */
+    uint32_t flags; /* enum zone_flag */
 };
+enum zone_flag { ZONE_BOOSTED_WATERMARK = 1, ZONE_RECLAIM_ACTIVE = 2 };
 struct page_alloc {
     struct frames *frames; /* wired */
     struct trace *trace; /* wired */
     const struct profile *profile; /* wired */
     uint32_t nr_zones, nr_cpus;
     struct zone zones[ZONES_MAX]; /* those with managed pages, lowest first */
-    struct pool pageblocks; /* uint8_t x4 items? see zone.c: migratetype of each 512-page block, item = block number + 1 */
+    /* Both are used whole from the start: the machine commits their capacity before page_alloc_start(). */
+    struct pool pageblocks; /* uint32_t migratetype of each 512-page block, item = block number + 1 */
     struct pool pcps; /* struct pcp, item = zone position * nr_cpus + cpu + 1 */
     uint32_t min_free_kbytes, watermark_scale_factor, percpu_pagelist_high_fraction;
     uint32_t lowmem_reserve_ratio[3];
     uint32_t classic_reserve_pages; /* classic: min_free_pages, kept for GFP_ATOMIC */
 };
 
+/* How many pfns a machine has: 0 .. this-1, reserved frames and the hole below 4 GiB included. */
+uint32_t page_alloc_nr_frames(const struct machine_config *config, const struct profile *profile);
 void page_alloc_shape(struct page_alloc *pa, const struct machine_config *config, const struct profile *profile);
 void page_alloc_wire(struct page_alloc *pa, struct frames *frames, struct trace *trace, const struct profile *profile);
 uint32_t page_alloc_pools(struct page_alloc *pa, struct pool **pools); /* lists them; returns how many */
@@ -55,7 +60,8 @@ uint32_t page_alloc_fast(struct page_alloc *pa, uint32_t gfp, uint32_t order);
 uint32_t page_alloc_slow(struct page_alloc *pa, uint32_t gfp, uint32_t order);
 /* WMARK_HIGH try before the OOM killer (rule 28), and the walk of an OOM victim. */
 uint32_t page_alloc_last_try(struct page_alloc *pa, uint32_t gfp, uint32_t order);
-/* __alloc_pages_bulk: up to nr order-0 pages into pfns; returns how many. Never sleeps. */
+/* __alloc_pages_bulk: up to nr order-0 pages into pfns; returns how many. After 0 (also for nr = 1, and always in the classic
+ * profile) the caller makes one ordinary allocation, as the kernel does. Never sleeps. */
 uint32_t page_alloc_bulk(struct page_alloc *pa, uint32_t gfp, uint32_t nr, uint32_t *pfns);
 /* __free_pages. The caller has checked that pfn heads an allocated block of that order. Contents stay. */
 void page_free(struct page_alloc *pa, uint32_t pfn, uint32_t order);
@@ -68,5 +74,11 @@ bool page_alloc_is_below_low(const struct page_alloc *pa);
 void page_alloc_kswapd_done(struct page_alloc *pa); /* takes the watermark boost away, clears kswapd_woken */
 uint64_t page_alloc_nr_free(const struct page_alloc *pa); /* pages in buddy and pcp lists */
 uint64_t page_alloc_nr_managed(const struct page_alloc *pa);
+
+/* Direct reclaim's last resort: gives one reserved HighAtomic pageblock back to the type of gfp (rule: the last one only by
+ * force). True when a free block moved. */
+bool page_alloc_unreserve_highatomic(struct page_alloc *pa, uint32_t gfp, bool force);
+/* Watermarks, lowmem reserves and pcp limits from the managed counts of now: a write to a vm sysctl. */
+void page_alloc_recompute(struct page_alloc *pa);
 
 bool page_alloc_check(const struct page_alloc *pa, char *text, size_t capacity);

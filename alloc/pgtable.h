@@ -1,5 +1,9 @@
 /* alloc/pgtable.h - page tables in real frames: made on demand, filled, emptied, freed. Linux v6.1 mm/memory.c, mm/vmalloc.c
- * (vmap_pages_range, vunmap_range). Stands on: reclaim, pte, frame. */
+ * (vmap_pages_range, vunmap_range). Stands on: reclaim, pte, frame.
+ *
+ * A table is an order-0 block of kind FRAME_PGTABLE; its owner is its level (0: the top), its index the physical address of
+ * the entry that leads to it (0: a top table). A process's tables share nothing with the kernel's: where Linux copies the upper
+ * half of the top table, Pagoda looks kernel addresses up in kernel_root. */
 #pragma once
 #include "alloc/pte.h"
 #include "alloc/reclaim.h"
@@ -24,8 +28,14 @@ uint64_t pgtable_entry(struct pgtable *pgtable, uint32_t root, uint64_t address,
 /* Maps nr frames from address on; false: no memory, and nothing of the range is mapped. gfp: for the tables. */
 bool pgtable_map(struct pgtable *pgtable, uint32_t root, uint64_t address, const uint32_t *pfns, uint32_t nr, uint32_t bits,
                  uint32_t gfp);
-/* Clears the entries of a range; tables stay (kernel) . */
+/* The same for the 2^pgtable_bits frames from pfn on, by one entry of the last level but one (PTE_HUGE). A table that stands
+ * there from earlier small mappings is freed. */
+bool pgtable_map_huge(struct pgtable *pgtable, uint32_t root, uint64_t address, uint32_t pfn, uint32_t bits, uint32_t gfp);
+/* Clears the entries of a range, huge ones too when the range covers them; tables stay. User ranges are flushed from the TLB
+ * here; the kernel's are not, because vmalloc flushes when it purges. */
 void pgtable_unmap(struct pgtable *pgtable, uint32_t root, uint64_t address, uint64_t nr_pages);
+/* Tells every CPU to forget its translations of a kernel range (flush_tlb_kernel_range). */
+void pgtable_flush(struct pgtable *pgtable, uint64_t address, uint64_t nr_pages);
 /* Frees the tables of a user range that no longer map anything (free_pgtables). */
 void pgtable_free_range(struct pgtable *pgtable, uint32_t root, uint64_t start, uint64_t end);
 uint32_t pgtable_nr_needed(const struct pgtable *pgtable, uint64_t nr_pages); /* tables at most, for reserving contents */

@@ -27,7 +27,7 @@ static size_t committed_bytes(const struct pool *pool)
     return (size_t)pool->committed * pool->item_size;
 }
 
-enum pagoda_error pool_reserve(struct pool *pool, const struct pagoda_host *host, uint64_t nr_items)
+enum pagoda_error pool_extend(struct pool *pool, const struct pagoda_host *host, uint64_t nr_items)
 {
     if (nr_items <= pool->nr_free)
         return PAGODA_OK;

@@ -18,9 +18,15 @@ struct pool {
 /* Gives the pool its shape; the arena gives it its memory (machine.c). */
 void pool_shape(struct pool *pool, uint32_t item_size, uint32_t capacity);
 size_t pool_span(const struct pool *pool); /* bytes of address range that it needs, whole pages */
+enum pagoda_error pool_extend(struct pool *pool, const struct pagoda_host *host, uint64_t nr_items);
 /* Makes sure that the next nr_items pool_take() succeed, if the pool's capacity allows; NOMEM when the host refuses.
  * Called before an operation starts, so that no operation stops half-way. */
-enum pagoda_error pool_reserve(struct pool *pool, const struct pagoda_host *host, uint64_t nr_items);
+static inline enum pagoda_error pool_reserve(struct pool *pool, const struct pagoda_host *host, uint64_t nr_items)
+{
+    if (nr_items + pool->nr_used <= (uint64_t)pool->committed + pool->nr_free)
+        return PAGODA_OK;
+    return pool_extend(pool, host, nr_items);
+}
 /* A zeroed item, or 0 when the pool is at its capacity (that is a limit of the simulated machine) or nothing is reserved. */
 uint32_t pool_take(struct pool *pool);
 void pool_give(struct pool *pool, uint32_t index);

@@ -41,9 +41,16 @@ struct processes {
     struct pool pool; /* struct process */
     struct pool vmas; /* struct vma */
     uint32_t next_pid;
+    uint32_t zero_pfn; /* the page that reads of untouched memory see */
 };
 
 /* All of these name a process by its pool index. Failures (no memory, no room) return 0/false/UINT64_MAX and change nothing. */
+/* The VMA that holds address; 0: none. */
+uint32_t process_find_vma(const struct processes *ps, const struct process *process, uint64_t address);
+static inline struct vma *vma_at(const struct processes *ps, uint32_t vma)
+{
+    return pool_at(&ps->vmas, vma);
+}
 uint32_t process_find(const struct processes *ps, uint32_t pid); /* 0: none */
 static inline struct process *process_at(const struct processes *ps, uint32_t process)
 {
@@ -59,6 +66,12 @@ uint64_t process_mremap(struct processes *ps, uint32_t process, uint64_t start, 
  * the end of its page. NULL: no mapping there (SIGSEGV) or no memory. Valid until the next call that may unmap or reclaim. */
 uint8_t *process_touch(struct processes *ps, uint32_t process, uint64_t address, bool write);
 /* Aligned words of the process's memory, through process_touch; false: the page cannot be had. */
+/* The same without the host's view: the frame; it needs no contents then. 0: no mapping, or no memory. */
+uint32_t process_fault(struct processes *ps, uint32_t process, uint64_t address, bool write);
+bool process_is_mapped(const struct processes *ps, uint32_t process, uint64_t address); /* some VMA covers it */
+/* Looks without touching: copies up to length bytes, stops at a page that has no frame (swapped, untouched: reads as absent).
+ * Returns how many bytes it copied. */
+size_t process_peek(const struct processes *ps, uint32_t process, uint64_t address, void *out, size_t length);
 bool process_read64(struct processes *ps, uint32_t process, uint64_t address, uint64_t *word);
 bool process_write64(struct processes *ps, uint32_t process, uint64_t address, uint64_t word);
 
@@ -66,7 +79,7 @@ void processes_shape(struct processes *ps, const struct machine_config *config, 
 void processes_wire(struct processes *ps, struct pgtable *pgtable, struct reclaim *reclaim, struct frames *frames,
                     struct trace *trace, const struct profile *profile);
 uint32_t processes_pools(struct processes *ps, struct pool **pools);
-enum pagoda_error processes_reserve(struct processes *ps, const struct pagoda_host *host, uint64_t nr_pages);
+enum pagoda_error processes_reserve(struct processes *ps, const struct pagoda_host *host);
 void processes_start(struct processes *ps);
 uint32_t process_spawn(struct processes *ps, uint32_t label, uint32_t touch);
 uint32_t process_fork(struct processes *ps, uint32_t parent);

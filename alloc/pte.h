@@ -11,6 +11,7 @@ enum pte_bits {
     PTE_ACCESSED = 0x20,
     PTE_DIRTY = 0x40,
     PTE_HUGE = 0x80, /* in a PMD: maps 2 MiB */
+    PTE_GLOBAL = 0x100, /* the same in every address space */
     PTE_SWAP = 0x200, /* with PRESENT clear: the entry holds a swap slot */
     PTE_COW = 0x400, /* software bit: write-protected because it is shared copy-on-write */
 };
@@ -35,6 +36,8 @@ struct pte_walk {
 };
 /* root: pfn of the top table. Changes nothing. */
 struct pte_walk pte_walk(const struct frames *frames, const struct profile *profile, uint32_t root, uint64_t address);
+/* The frame that holds the byte at address; false: none is mapped there. */
+bool pte_translate(const struct frames *frames, const struct profile *profile, uint32_t root, uint64_t address, uint32_t *pfn);
 uint64_t pte_load(const struct frames *frames, const struct profile *profile, uint64_t slot);
 void pte_store(struct frames *frames, const struct profile *profile, uint64_t slot, uint64_t entry);
 /* Index of an address in the table of a level, 0 being the top. */

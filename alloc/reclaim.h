@@ -6,11 +6,18 @@
 
 /* How reclaim reaches the page tables of a process: one record per address space. Owned by the process floor. */
 struct reclaim_space {
+    uint32_t link; /* pool */
     uint32_t root; /* pfn of the top table; 0: not in use */
     uint32_t pid;
-    uint64_t rss_pages, swap_pages;
     uint32_t generation; /* counts every removal or narrowing of a mapping: soft TLBs compare it */
-    uint32_t oom_victim;
+    uint64_t rss_pages, swap_pages;
+    uint64_t oom_victim; /* 1: chosen; the machine ends the process after the operation */
+};
+
+/* A page in the swap area. Its bytes move here from the frame, which reads as zeroes afterwards (Linux leaves them there). */
+struct swap_slot {
+    uint32_t users; /* page-table entries that name it */
+    uint32_t contents; /* in frames->contents; 0: all zero */
 };
 
 struct reclaim {
@@ -19,10 +26,8 @@ struct reclaim {
     struct trace *trace; /* wired */
     const struct profile *profile; /* wired */
     struct pool spaces; /* struct reclaim_space */
-    struct pool slots; /* uint32_t use count of each swap slot, item = slot; contents in slot_bytes */
-    struct pool slot_contents; /* uint32_t: index in frames->contents of the bytes of a slot, item = slot; 0: zeroes */
+    struct pool slots; /* struct swap_slot: the swap area, a page each */
     struct frame_list active, inactive; /* anonymous frames */
-    uint32_t nr_slots, nr_slots_used, next_slot; /* swap area, pages */
     uint64_t nr_reclaimed, nr_oom_kills;
 };
 
@@ -45,8 +50,18 @@ void reclaim_run_kswapd(struct reclaim *reclaim);
 /* Anonymous frames: mapped at vpn of one space. add puts the frame on the LRU; remove takes it off (the frame is not freed). */
 void reclaim_add_anon(struct reclaim *reclaim, uint32_t pfn, uint32_t space, uint64_t vpn);
 void reclaim_remove_anon(struct reclaim *reclaim, uint32_t pfn);
+/* space no longer maps the frame (its entry is cleared already). The last mapping's end frees the frame. */
+void reclaim_drop_mapping(struct reclaim *reclaim, uint32_t pfn, uint32_t space);
+static inline struct reclaim_space *reclaim_space_at(const struct reclaim *reclaim, uint32_t space)
+{
+    return pool_at(&reclaim->spaces, space);
+}
 /* One user fewer of a swap slot. read copies the slot's bytes into a frame. */
 void reclaim_put_slot(struct reclaim *reclaim, uint32_t slot);
 void reclaim_get_slot(struct reclaim *reclaim, uint32_t slot); /* one more: fork */
 void reclaim_read_slot(struct reclaim *reclaim, uint32_t slot, uint32_t pfn);
+static inline uint64_t reclaim_nr_slots(const struct reclaim *reclaim)
+{
+    return reclaim->slots.capacity - 1;
+}
 bool reclaim_check(const struct reclaim *reclaim, char *text, size_t capacity);

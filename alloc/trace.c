@@ -9,12 +9,13 @@ void trace_start(struct trace *trace, uint32_t seq, uint32_t cpu)
     trace->outcome = OUTCOME_OK;
     trace->seq = seq;
     memset(trace->cost_count, 0, sizeof trace->cost_count);
+    trace->cost_ns = 0;
     trace->slept_ns = 0;
     trace->nr_reclaimed = 0;
     trace->nr_path = trace->nr_events = trace->nr_dropped = 0;
     trace->message_length = 0;
     trace->message[0] = '\0';
-    trace->cost_count[COST_CALL] = 1;
+    trace_cost(trace, COST_CALL, 1);
 }
 
 void trace_event_slow(struct trace *trace, const struct event *event)
@@ -30,19 +31,6 @@ void trace_step_slow(struct trace *trace, enum path_step step)
     if (memchr(trace->path, (int)step, trace->nr_path) || trace->nr_path == RESULT_PATH_MAX)
         return;
     trace->path[trace->nr_path++] = (uint8_t)step;
-}
-
-uint64_t trace_cost_ns(const struct trace *trace)
-{
-    static const uint32_t EACH_NS[NR_COST_STEPS] = {
-#define X(id, name, ns, source) ns,
-        COST_MAP(X)
-#undef X
-    };
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < NR_COST_STEPS; i++)
-        sum += (uint64_t)trace->cost_count[i] * EACH_NS[i];
-    return sum;
 }
 
 static void say(struct trace *trace, const char *text, size_t length)

@@ -1,9 +1,17 @@
 /* alloc/vmalloc.h - virtually contiguous kernel memory: areas, guard pages, lazy freeing. Linux v6.1 mm/vmalloc.c; classic:
  * Linux v2.0 mm/vmalloc.c. Stands on: kmalloc (page-pointer arrays), pgtable, reclaim, frame.
- * Misuse: trace_bug() in the kernel's words, nothing changed. */
+ *
+ * linux-6.1: area, page-pointer array (8 bytes a page: kmalloc up to a page, above that a nested area), pages in chunks from the
+ * bulk allocator, page tables. A freed area turns lazy; when more lazy pages than lazy_max_pages have piled up, all of them
+ * are purged at the end of the call that did it (Linux leaves that to a work item that runs a little later).
+ * classic: lowest hole, one page at a time, nothing lazy.
+ * Not simulated: the slab objects that hold struct vm_struct and struct vmap_area.
+ * Misuse: trace_bug() in the kernel's words, nothing changed. An address inside an area counts as misuse too, where Linux 6.1
+ * would free the area that it falls into. */
 #pragma once
 #include "alloc/kmalloc.h"
 #include "alloc/pgtable.h"
+#include "alloc/vmap_area.h"
 
 struct vmalloc {
     struct kmalloc *kmalloc; /* wired */
@@ -12,11 +20,8 @@ struct vmalloc {
     struct frames *frames; /* wired */
     struct trace *trace; /* wired */
     const struct profile *profile; /* wired */
-    struct pool areas; /* struct vmap_area (vmalloc.c): busy, lazy and free ones */
-    uint32_t free_root, busy_root, lazy_root; /* trees of areas by address */
-    uint64_t start, end; /* [start, end) of the vmalloc range */
-    uint64_t nr_lazy_pages, lazy_max_pages;
-    uint64_t nr_busy, requested_bytes, allocated_bytes;
+    struct vmap_space space; /* which addresses are busy, lazy or free */
+    uint64_t nr_busy, requested_bytes, allocated_bytes; /* what callers hold, without page arrays */
 };
 enum vmalloc_flags { VMALLOC_ZERO = 1, VMALLOC_HUGE = 2 };
 
@@ -37,4 +42,6 @@ struct vmalloc_block {
 bool vmalloc_find(const struct vmalloc *v, uint64_t address, struct vmalloc_block *block); /* address: the start of a busy area */
 bool vmalloc_next(const struct vmalloc *v, uint64_t *cursor, struct vmalloc_block *block); /* what callers got, not page arrays */
 bool vmalloc_contains(const struct vmalloc *v, uint64_t address); /* inside the vmalloc range */
+/* Does a kmalloc block hold the page pointers of an area: then no caller of kmalloc has it. */
+bool vmalloc_owns_kmalloc(const struct vmalloc *v, uint64_t address);
 bool vmalloc_check(const struct vmalloc *v, char *text, size_t capacity);

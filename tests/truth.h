@@ -27,3 +27,12 @@ bool truth_key(const char *line, const char *key, int64_t *number);
 
 /* One replay per kind of recording. Returns 0 when the file could be read to its end, whatever the comparison said. */
 int truth_buddy(const char *path, struct truth_report *report);
+int truth_press(const char *path, struct truth_report *report); /* press-*.tsv.gz: the state in which a request failed */
+int truth_zoneinfo(const char *path, struct truth_report *report);
+int truth_sysctl_effects(const char *path, struct truth_report *report);
+int truth_vmalloc_run(const char *path, struct truth_report *report);
+/* Malloc scripts. ops: a script (.ops) with its results beside it, or results (.res) whose script is beside them or, for
+ * tunables/setNN/, in edge/ or random/ of the collection; rep: CS:APP; tunables: all results beside a file GLIBC_TUNABLES. */
+int truth_ops(const char *path, struct truth_report *report);
+int truth_rep(const char *path, struct truth_report *report);
+int truth_tunables(const char *path, struct truth_report *report);

@@ -1,5 +1,5 @@
-/* Lines of recordings. zlib reads plain files and gzip alike; lines may be of any length (the free lists of a state dump are
- * long), so the buffer grows to the longest. */
+/* Lines of recordings. zlib reads plain files and gzip alike; lines may be of any length (the free lists of a state dump
+ * are long), so the buffer grows to the longest. */
 #include "tests/truth.h"
 
 #include <stdlib.h>

@@ -24,21 +24,20 @@ struct op_result {
     enum outcome outcome;
     uint64_t address; /* 0: none */
     uint64_t requested, allocated; /* bytes; allocated: what ksize / malloc_usable_size would say */
-    uint32_t pid; /* spawn, fork: the new process */
     const char *cache; /* slab cache that served it, or NULL */
     const char *message; /* what the kernel or glibc would print; NULL when it says nothing */
-    struct frame_range frames[RESULT_FRAMES_MAX]; /* frames that back the allocation, in address order */
-    uint32_t nr_frame_runs; /* may exceed RESULT_FRAMES_MAX */
-    bool physically_contiguous; /* false when it has no frames */
     uint64_t cost_ns, slept_ns, now_ns; /* now: simulated time after it */
-    uint32_t cost_count[NR_COST_STEPS]; /* cost_ns is the sum of count * cost_info()->each_ns */
-    uint32_t nr_reclaimed; /* pages that direct reclaim freed for it */
     const uint8_t *bytes; /* read: what was read */
-    uint32_t nr_bytes;
-    uint8_t path[RESULT_PATH_MAX]; /* enum path_step, outermost first */
-    uint32_t nr_path;
     const struct event *events; /* decisions (F_DECISION) stand among them, in order */
-    uint32_t nr_events, nr_events_dropped;
+    uint32_t nr_bytes, nr_events, nr_events_dropped;
+    uint32_t pid; /* spawn, fork: the new process */
+    uint32_t nr_reclaimed; /* pages that direct reclaim freed for it */
+    uint32_t nr_frame_runs; /* may exceed RESULT_FRAMES_MAX; 0 with recording off */
+    bool physically_contiguous; /* false when it has no frames */
+    uint32_t nr_path;
+    uint8_t path[RESULT_PATH_MAX]; /* enum path_step, outermost first */
+    uint32_t cost_count[NR_COST_STEPS]; /* cost_ns is the sum of count * cost_info()->each_ns */
+    struct frame_range frames[RESULT_FRAMES_MAX]; /* frames that back the allocation, in address order */
 };
 
 /* Builds a machine at seq 0. On PAGODA_OK the caller owns *out and ends it with machine_destroy(); else *out is NULL.

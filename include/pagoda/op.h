@@ -27,7 +27,7 @@ enum context { CONTEXT_PROCESS, CONTEXT_SOFTIRQ, CONTEXT_TASKLET, CONTEXT_HARDIR
     X(PARAM_HEX, "hex", TYPE_HEX, "", 0, 131072, 0, "bytes to write, two hex digits each")                                  \
     X(PARAM_FILL, "fill", TYPE_NUMBER, "", 0, 255, 0, "byte to write length times")                                         \
     X(PARAM_DURATION, "duration_ns", TYPE_NUMBER, "ns", 0, 9007199254740991, 1000000, "simulated time that passes")         \
-    X(PARAM_TOUCH, "touch", TYPE_TOUCH, "", 0, 2, 0, "how far malloc'ed blocks are touched: headers, all or none")          \
+    X(PARAM_TOUCH, "touch", TYPE_TOUCH, "", 0, 1, 0, "how far malloc'ed blocks are touched: headers or all")           \
     X(PARAM_TEXT, "text", TYPE_TEXT, "", 1, 200, 0, "words for the timeline")
 
 enum op_param_id {
@@ -37,7 +37,7 @@ enum op_param_id {
         NR_OP_PARAMS
 };
 enum op_param_type { TYPE_NUMBER, TYPE_SIZE, TYPE_ADDRESS, TYPE_TEXT, TYPE_GFP, TYPE_CONTEXT, TYPE_HEX, TYPE_TOUCH };
-enum touch { TOUCH_HEADERS, TOUCH_ALL, TOUCH_NONE };
+enum touch { TOUCH_HEADERS, TOUCH_ALL, NR_TOUCHES };
 
 #define P(x) (1u << PARAM_##x)
 #define WHO (P(CPU) | P(CONTEXT) | P(CALL_SITE))

@@ -1,0 +1,131 @@
+# Pagoda. `make run` and `make test` install what is missing; `make help` lists the rest.
+CC      ?= gcc
+CFLAGS  ?= -O2 -g
+LISTEN  ?= 127.0.0.1:8080
+STORE   ?= var/pagoda.db
+PREFIX  ?= /usr/local
+DESTDIR ?=
+TRUTH   ?= $(if $(wildcard ../shared/truth),../shared/truth,tests/sample)
+BUILD   := build
+
+VERSION := 0.1.0
+LIBS    := libmicrohttpd jansson sqlite3 zlib libzstd
+WARN    := -Wall -Wextra -Wconversion -Wshadow -Werror
+OURS     = -std=c17 -D_GNU_SOURCE= $(WARN) -Iinclude -I. -MMD -MP -DPAGODA_VERSION='"$(VERSION)"' \
+           $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+LINK     = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread
+SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+THREADS  := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+
+ENGINE  := $(wildcard alloc/*.c)
+SERVER  := $(wildcard server/*.c)
+TESTS   := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
+SUPPORT := tests/fixture.c $(wildcard tests/floor_fixture.c)
+TRUTHS  := $(wildcard tests/truth*.c) $(wildcard tests/process_stub.c)
+WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' 2>/dev/null)
+
+# One set of objects per flavour: plain, sanitized (san), thread-sanitized (tsan), clang.
+objects  = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2))
+
+all: $(BUILD)/pagodad $(BUILD)/web/.built ## build the daemon and the pages (the default)
+
+$(BUILD)/plain/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(OURS) $(CFLAGS) -c $< -o $@
+$(BUILD)/san/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(OURS) $(SANITIZE) -c $< -o $@
+$(BUILD)/tsan/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(OURS) $(THREADS) -c $< -o $@
+$(BUILD)/clang/%.o: %.c
+	@mkdir -p $(@D)
+	clang $(OURS) -O1 -c $< -o $@
+
+$(BUILD)/pagodad: $(call objects,plain,$(ENGINE) $(SERVER))
+	$(CC) $^ $(LINK) -o $@
+$(BUILD)/pagodad-san: $(call objects,san,$(ENGINE) $(SERVER))
+	$(CC) $(SANITIZE) $^ $(LINK) -o $@
+$(BUILD)/pagodad-tsan: $(call objects,tsan,$(ENGINE) $(SERVER))
+	$(CC) $(THREADS) $^ $(LINK) -o $@
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund --silent
+	@touch $@
+$(BUILD)/web/.built: $(WEB_SOURCES) web/node_modules/.package-lock.json
+	cd web && node build.mjs ../$(BUILD)/web
+	@touch $@
+
+deps: ## install what is missing (Debian packages as root)
+	@sh tests/install.sh
+run: deps ## build and serve http://127.0.0.1:8080 (LISTEN=, STORE=)
+	@$(MAKE) --no-print-directory all
+	@mkdir -p $(dir $(STORE))
+	$(BUILD)/pagodad serve --listen $(LISTEN) --store $(STORE) --web $(BUILD)/web
+
+test: ## install what is missing, build, run every test
+	@PAGODA_TEST_DEPS=1 sh tests/install.sh
+	@$(MAKE) --no-print-directory -j2 all compile-clang test-c truth check
+	@$(MAKE) --no-print-directory test-api test-browser
+	@echo 'all tests passed'
+
+# --- C tests: each file one program, under ASan and UBSan ---
+$(BUILD)/san/test_%: $(BUILD)/san/tests/test_%.o $(call objects,san,$(ENGINE) $(SUPPORT))
+	$(CC) $(SANITIZE) $^ -lcmocka $(LINK) -o $@
+test-c: $(addprefix $(BUILD)/san/,$(TESTS)) ## unit and property tests (SEED= repeats a run)
+	@set -e; for t in $(TESTS); do echo "== $$t"; $(BUILD)/san/$$t; done
+
+$(BUILD)/truth: $(call objects,plain,$(ENGINE) $(SUPPORT) $(TRUTHS))
+	$(CC) $^ $(LINK) -o $@
+truth: $(BUILD)/truth ## compare the engine with recordings of the real ones (TRUTH=DIR)
+	$(BUILD)/truth $(TRUTH)
+
+test-api: $(BUILD)/pagodad-san $(BUILD)/pagodad ## the HTTP API, against the real daemon
+	PAGODAD=$(CURDIR)/$(BUILD)/pagodad-san node --test tests/api/*.test.mjs
+test-web: web/node_modules/.package-lock.json ## the pages' view-models, types
+	cd web && npx tsc --noEmit -p .
+	node --test tests/web/*.test.mjs
+test-browser: all test-web ## the pages, in headless Chromium
+	PAGODAD=$(CURDIR)/$(BUILD)/pagodad WEB=$(CURDIR)/$(BUILD)/web node --test tests/browser/*.test.mjs
+
+compile-clang: $(call objects,clang,$(ENGINE) $(SERVER)) ## build everything with clang, too
+
+# --- rules of the house ---
+check: check-pure check-tower
+check-pure: $(call objects,plain,$(ENGINE)) ## the engine imports mem*, str* and assert, nothing else
+	@nm -u $^ | awk '/ U /{print $$2}' | sort -u > $(BUILD)/imports
+	@nm --defined-only $^ | awk 'NF==3{print $$3}' | sort -u > $(BUILD)/exports
+	@bad=$$(comm -23 $(BUILD)/imports $(BUILD)/exports | grep -vE '^(mem|str)[a-z]+$$|^__assert_fail$$|^__stack_chk_fail$$|^_GLOBAL_OFFSET_TABLE_$$' || true); \
+	 [ -z "$$bad" ] || { echo "alloc/ imports: $$bad"; exit 1; }
+check-tower: ## a floor includes only floors below it
+	@sh tests/check-tower.sh
+
+bench: $(BUILD)/bench $(BUILD)/pagodad $(BUILD)/bench_http ## speed, one line each to compare
+	@$(BUILD)/bench
+	@node tests/bench.mjs $(BUILD)/pagodad $(BUILD)/bench_http $(TRUTH)
+$(BUILD)/bench: $(call objects,plain,$(ENGINE) tests/fixture.c tests/bench.c)
+	$(CC) $^ $(LINK) -o $@
+$(BUILD)/bench_http: $(call objects,plain,tests/bench_http.c)
+	$(CC) $^ $(LINK) -o $@
+
+lint: web/node_modules/.package-lock.json ## clang-format, clang-tidy, cppcheck, tsc
+	clang-format --dry-run --Werror $(ENGINE) $(SERVER) $(wildcard tests/*.c)
+	clang-tidy --quiet $(ENGINE) $(SERVER) -- -std=c17 -D_GNU_SOURCE= -Iinclude -I. -DPAGODA_VERSION='"$(VERSION)"'
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --suppress=missingIncludeSystem \
+	  --error-exitcode=1 -Iinclude -I. alloc server
+	cd web && npx tsc --noEmit -p .
+
+install: all ## install to $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/pagoda/web $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(BUILD)/pagodad $(DESTDIR)$(PREFIX)/bin/pagodad
+	cp -R $(BUILD)/web/. $(DESTDIR)$(PREFIX)/share/pagoda/web/
+	install -m 644 data/pagodad.8 $(DESTDIR)$(PREFIX)/share/man/man8/pagodad.8
+
+clean: ## remove what was built (the store in var/ stays)
+	rm -rf $(BUILD)
+help: ## list targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: all deps run test test-c truth test-api test-web test-browser compile-clang check check-pure check-tower bench lint install clean help
+.SECONDARY:
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

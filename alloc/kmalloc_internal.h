@@ -1,0 +1,236 @@
+/* alloc/kmalloc_internal.h - what both styles of kmalloc are made of: caches of equal objects, slabs (blocks of frames cut
+ * into objects), and a track for each object. For alloc/kmalloc.c, slab.c, slub*.c, bucket.c and the views of them.
+ *
+ * Objects of a slab are numbered from 0. A link to an object is its number + 1, so that 0 is the end of a chain. Only the
+ * heads of free chains live in these structs; the chains themselves run through the simulated bytes of the free objects, as
+ * in Linux, where anybody may overwrite them: what is read from there is checked before it is believed. */
+#pragma once
+#include "alloc/kmalloc.h"
+
+#include <string.h>
+
+#define CACHE_NAME_MAX 63u
+#define NR_KMALLOC_CLASSES 13u
+#define MAX_OBJECTS 512u /* of a slab: objects of 8 bytes in one page; larger slabs have larger objects */
+
+enum kmalloc_options { KMALLOC_INIT_ON_ALLOC = 1, KMALLOC_INIT_ON_FREE = 2 };
+enum cache_kind { CACHE_PLAIN, CACHE_RECLAIMABLE, CACHE_ACCOUNTED, CACHE_DMA, NR_CACHE_KINDS };
+enum slab_state { SLAB_FULL, SLAB_CPU, SLAB_CPU_PARTIAL, SLAB_PARTIAL }; /* full slabs are on no list */
+
+struct track { /* who has an object */
+    uint32_t live : 1, requested : 31; /* bytes */
+    uint32_t seq, label;
+};
+
+struct slab {
+    uint32_t link; /* of the pool, when the slab is not in use */
+    uint32_t pfn; /* of its first frame; 0: not in use */
+    uint32_t cache;
+    uint32_t next, prev; /* slabs of the same list */
+    uint32_t tracks; /* a run in kmalloc.tracks[track_run] */
+    uint16_t freelist; /* first free object, + 1 */
+    uint16_t inuse; /* as the kernel counts: objects on the CPU's own free list are in use */
+    uint16_t objects, nr_live;
+    uint8_t order, state, track_run, cpu; /* cpu: where it is SLAB_CPU or SLAB_CPU_PARTIAL */
+};
+struct slab_list {
+    uint32_t first, last, count;
+};
+
+struct cpu_slab {
+    uint32_t slab; /* the CPU's current one; 0: none */
+    uint32_t partial; /* first of a chain of slabs, linked by next alone */
+    uint16_t nr_partial; /* of that chain */
+    uint16_t freelist; /* the CPU's own free objects in slab, + 1 */
+};
+
+struct cache {
+    uint32_t link;
+    uint32_t size; /* bytes from one object to the next */
+    uint32_t reciprocal; /* 2^32 / size, rounded up: divides by multiplying */
+    uint32_t object_size, offset; /* bytes that a caller may use; offset: of the free pointer in a free object */
+    uint32_t head; /* bytes before the first object: classic page descriptor */
+    uint32_t nr_live;
+    uint64_t requested_bytes;
+    uint32_t align, order, min_order, objects;
+    uint32_t cpu_partial, cpu_partial_slabs, min_partial;
+    uint32_t gfp; /* added to every request for pages */
+    uint32_t nr_slabs, nr_slabs_made, nr_objects; /* nr_objects: live and free */
+    uint32_t is_kmalloc; /* made at boot, for kmalloc */
+    uint32_t class, same_hash;
+    struct slab_list partial; /* the node's list; classic: pages with free blocks */
+    char name[CACHE_NAME_MAX + 1]; /* empty: not in use */
+    struct cpu_slab cpus[]; /* one a CPU */
+};
+
+static inline struct cache *cache_at(const struct kmalloc *k, uint32_t cache)
+{
+    return pool_at(&k->caches, cache);
+}
+static inline struct slab *slab_at(const struct kmalloc *k, uint32_t slab)
+{
+    return (struct slab *)(void *)k->slabs.items + slab; /* typed: the compiler knows the size */
+}
+static inline struct track *track_at(const struct kmalloc *k, const struct slab *slab, uint32_t object)
+{
+    struct track *tracks = (struct track *)(void *)k->tracks[slab->track_run].items;
+    return tracks + ((size_t)slab->tracks * 4 << slab->track_run) + object;
+}
+/* Where an object begins, counted from the first byte of memory. */
+static inline uint64_t object_physical(const struct cache *cache, const struct slab *slab, uint32_t object)
+{
+    return ((uint64_t)slab->pfn << PAGE_SHIFT) + cache->head + (uint64_t)object * cache->size;
+}
+static inline uint64_t object_address(const struct kmalloc *k, const struct cache *cache, const struct slab *slab,
+                                      uint32_t object)
+{
+    return k->frames->page_offset + object_physical(cache, slab, object);
+}
+/* Number of the object that starts at address; false: none of this slab does. The multiplication is exact for multiples of
+ * the size (the error of n * size is below objects * size, a few MiB), and no other distance passes the last line. */
+static inline bool object_number(const struct kmalloc *k, const struct cache *cache, const struct slab *slab,
+                                 uint64_t address, uint32_t *object)
+{
+    uint64_t distance = address - object_address(k, cache, slab, 0);
+    if (distance >= (uint64_t)slab->objects * cache->size)
+        return false;
+    *object = (uint32_t)(distance * cache->reciprocal >> 32);
+    return *object * cache->size == (uint32_t)distance;
+}
+static inline uint32_t reciprocal_of(uint32_t size)
+{
+    return (uint32_t)((UINT64_C(1) << 32) / size + 1);
+}
+/* The simulated byte at a physical address, and what follows it in its page. */
+static inline uint8_t *bytes_at(struct frames *frames, uint64_t physical)
+{
+    uint32_t pfn = (uint32_t)(physical >> PAGE_SHIFT), contents = frame_at(frames, pfn)->contents;
+    uint8_t *page = contents ? frames->contents.items + (size_t)contents * PAGE_SIZE : frame_bytes(frames, pfn);
+    return page + (physical & (PAGE_SIZE - 1));
+}
+/* The same for reading; NULL: the whole page is zero. */
+static inline const uint8_t *peek_at(const struct frames *frames, uint64_t physical)
+{
+    uint32_t contents = frame_at(frames, (uint32_t)(physical >> PAGE_SHIFT))->contents;
+    const uint8_t *page = frames->contents.items + (size_t)contents * PAGE_SIZE;
+    return contents ? page + (physical & (PAGE_SIZE - 1)) : NULL;
+}
+
+/* The free object behind a free one, + 1, from the word in its bytes. False: somebody overwrote the word with what is no free
+ * object of the slab. */
+static inline bool free_pointer_is_sound(const struct kmalloc *k, const struct cache *cache, const struct slab *slab, uint32_t object,
+                           uint64_t word, uint32_t *next)
+{
+    uint32_t number;
+    *next = 0;
+    if (!word)
+        return true;
+    if (!object_number(k, cache, slab, word, &number) || number == object || track_at(k, slab, number)->live)
+        return false;
+    *next = number + 1;
+    return true;
+}
+
+/* What an address is to kmalloc. A slab object may be live or free: its track tells. */
+enum found_kind { FOUND_NOTHING, FOUND_OBJECT, FOUND_LARGE };
+struct found {
+    enum found_kind kind;
+    uint32_t pfn; /* head of its block; UINT32_MAX: outside the machine's memory */
+    uint32_t slab, object;
+};
+static inline struct found kmalloc_look(const struct kmalloc *k, uint64_t address)
+{
+    struct found found = { FOUND_NOTHING, frame_of_address(k->frames, address), 0, 0 };
+    if (found.pfn == UINT32_MAX)
+        return found;
+    if (frame_at(k->frames, found.pfn)->kind == FRAME_NONE)
+        found.pfn = frame_head(k->frames, found.pfn);
+    const struct frame *head = frame_at(k->frames, found.pfn);
+    if (head->kind == FRAME_SLAB) {
+        const struct slab *slab = slab_at(k, head->owner);
+        found.slab = head->owner;
+        if (object_number(k, cache_at(k, slab->cache), slab, address, &found.object))
+            found.kind = FOUND_OBJECT;
+    } else if (head->kind == FRAME_KERNEL && head->index & LARGE_KMALLOC &&
+               address == frame_address(k->frames, found.pfn)) {
+        found.kind = FOUND_LARGE;
+    }
+    return found;
+}
+static inline bool found_is_live(const struct kmalloc *k, const struct found *found)
+{
+    return found->kind == FOUND_LARGE ||
+           (found->kind == FOUND_OBJECT && track_at(k, slab_at(k, found->slab), found->object)->live);
+}
+
+/* An object goes to a caller, and comes back: its track and every count. */
+static inline void track_take(struct kmalloc *k, struct cache *cache, struct slab *slab, uint32_t object,
+                              uint32_t requested, uint32_t label)
+{
+    struct track *track = track_at(k, slab, object);
+    track->live = 1;
+    track->requested = requested & 0x7fffffffu;
+    track->seq = k->trace->seq;
+    track->label = label;
+    slab->nr_live++;
+    cache->nr_live++;
+    cache->requested_bytes += requested;
+    k->nr_live++;
+    k->requested_bytes += requested;
+    k->allocated_bytes += cache->object_size;
+}
+static inline void track_give(struct kmalloc *k, struct cache *cache, struct slab *slab, uint32_t object)
+{
+    struct track *track = track_at(k, slab, object);
+    cache->requested_bytes -= track->requested;
+    k->requested_bytes -= track->requested;
+    k->allocated_bytes -= cache->object_size;
+    *track = (struct track){ 0 };
+    slab->nr_live--;
+    cache->nr_live--;
+    k->nr_live--;
+}
+
+/* slab.c: slabs and tracks, whatever the style. */
+uint32_t slab_make(struct kmalloc *k, uint32_t cache, uint32_t pfn, uint32_t order); /* frames become FRAME_SLAB */
+void slab_unmake(struct kmalloc *k, uint32_t slab); /* frames go back to the page allocator */
+void slab_push_head(struct kmalloc *k, struct slab_list *list, uint32_t slab);
+void slab_push_tail(struct kmalloc *k, struct slab_list *list, uint32_t slab);
+void slab_remove(struct kmalloc *k, struct slab_list *list, uint32_t slab);
+void object_zero(struct kmalloc *k, uint64_t physical, uint32_t size);
+uint32_t cache_make(struct kmalloc *k, struct text name); /* zeroed but for the name; 0: no room */
+void cache_unmake(struct kmalloc *k, uint32_t cache);
+/* kmalloc memory is always mapped and knows no DMA32: such flags are taken out, with the kernel's reproach. */
+uint32_t kmalloc_fix_gfp(struct kmalloc *k, uint32_t gfp);
+/* Says what is wrong with an address that function() was given, as a bug. */
+void kmalloc_complain(struct kmalloc *k, const char *function, uint64_t address);
+void kmalloc_complain_chain(struct kmalloc *k, const struct cache *cache, const struct slab *slab, uint32_t object);
+
+/* The word in a free object's bytes that leads to the next one. */
+static inline uint64_t slub_read_pointer(const struct kmalloc *k, const struct cache *cache, const struct slab *slab,
+                                         uint32_t object)
+{
+    const uint8_t *bytes = peek_at(k->frames, object_physical(cache, slab, object) + cache->offset);
+    uint64_t word = 0;
+    if (bytes)
+        memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+/* slub.c, slub_cache.c */
+void slub_start(struct kmalloc *k);
+uint32_t slub_kmalloc_cache(const struct kmalloc *k, uint64_t size, uint32_t gfp); /* size 1 .. 8192 */
+uint64_t slub_alloc(struct kmalloc *k, uint32_t cache, uint32_t gfp, uint32_t requested, uint32_t label);
+void slub_free(struct kmalloc *k, uint32_t slab, uint32_t object);
+bool slub_is_dry(const struct kmalloc *k, uint32_t cache); /* the next slub_alloc() needs a new slab */
+uint32_t slub_add_slab(struct kmalloc *k, uint32_t cache, uint32_t pfn, uint32_t order); /* becomes the CPU's current one */
+void slub_link(struct kmalloc *k, uint32_t slab, uint16_t *freelist, const uint16_t *objects, uint32_t count);
+void slub_flush(struct kmalloc *k, uint32_t cache); /* every CPU gives its slabs back to the node's list */
+uint32_t slub_order(uint32_t size, uint32_t nr_cpus); /* UINT32_MAX: no order holds such an object */
+
+/* bucket.c */
+void bucket_start(struct kmalloc *k);
+uint64_t bucket_alloc(struct kmalloc *k, uint64_t size, uint32_t gfp, uint32_t label);
+void bucket_free(struct kmalloc *k, uint32_t slab, uint32_t object);
+uint64_t bucket_read_pointer(const struct kmalloc *k, const struct cache *cache, const struct slab *slab, uint32_t object);
+bool bucket_check_page(const struct kmalloc *k, const struct slab *slab);

@@ -1,0 +1,100 @@
+/* read and write: bytes through the page tables, as a program or the kernel would reach them. */
+#include "alloc/machine_internal.h"
+
+static void oops(struct call *call, uint64_t address)
+{
+    struct trace *t = &call->m->trace;
+    bool user = address < call->m->profile->user_end;
+    if (user) {
+        trace_bug(t, "segfault at ");
+        trace_say_hex(t, address);
+    } else if (call->m->profile->kmalloc_style == KMALLOC_BUCKETS) {
+        trace_bug(t, "Unable to handle kernel paging request at virtual address ");
+        trace_say_hex(t, address);
+    } else {
+        trace_bug(t, "BUG: unable to handle page fault for address: ");
+        trace_say_hex(t, address);
+    }
+}
+
+/* Physical address of a byte for an access; 0: it faults. Pages of the process come in by demand. */
+static uint64_t reach(struct call *call, uint64_t address, bool write)
+{
+    struct machine_state *s = call->s;
+    uint32_t pfn;
+    if (address < call->m->profile->user_end) {
+        pfn = call->process ? process_fault(&s->processes, call->process, address, write) : 0;
+    } else {
+        struct translation where;
+        bool mapped = view_translate(call->m, address, 0, &where) && where.present;
+        pfn = mapped ? where.pfn : 0;
+        const struct frame *head = pfn ? frame_at(&s->frames, frame_head(&s->frames, pfn)) : NULL;
+        if (write && head && (head->kind == FRAME_PGTABLE || head->kind == FRAME_RESERVED))
+            pfn = 0; /* the kernel's text is read-only; page tables are kept so here, that no write breaks the machine itself */
+    }
+    return pfn ? ((uint64_t)pfn << PAGE_SHIFT) + (address & (PAGE_SIZE - 1)) : 0;
+}
+
+/* A range is accessed whole or not at all, unlike on a real machine, where the bytes before the fault would have moved. */
+static bool reach_all(struct call *call, uint64_t length, bool write)
+{
+    uint64_t end = call->address + length;
+    if (end < call->address) {
+        oops(call, call->address);
+        return false;
+    }
+    for (uint64_t at = call->address; at < end; at = (at | (PAGE_SIZE - 1)) + 1) {
+        bool user = at < call->m->profile->user_end;
+        if (user && (!call->process || !process_is_mapped(&call->s->processes, call->process, at))) {
+            oops(call, at);
+            return false;
+        }
+        if (!user && !reach(call, at, write)) {
+            oops(call, at);
+            return false;
+        }
+    }
+    return true;
+}
+
+void run_write(struct call *call)
+{
+    const struct op *op = call->op;
+    uint64_t length = op->given & P(HEX) ? op->nr_data : op->length;
+    call->result->address = call->address;
+    if (!reach_all(call, length, true))
+        return;
+    for (uint64_t done = 0, n; done < length; done += n) {
+        uint64_t at = call->address + done, physical = reach(call, at, true);
+        n = PAGE_SIZE - (at & (PAGE_SIZE - 1));
+        n = n < length - done ? n : length - done;
+        if (!physical) {
+            oops(call, at);
+            return;
+        }
+        if (op->given & P(HEX))
+            frame_write(&call->s->frames, physical, op->data + done, (size_t)n);
+        else
+            frame_fill(&call->s->frames, physical, op->fill, (size_t)n);
+    }
+}
+
+void run_read(struct call *call)
+{
+    uint64_t length = call->op->length;
+    call->result->address = call->address;
+    if (!reach_all(call, length, false))
+        return;
+    for (uint64_t done = 0, n; done < length; done += n) {
+        uint64_t at = call->address + done, physical = reach(call, at, false);
+        n = PAGE_SIZE - (at & (PAGE_SIZE - 1));
+        n = n < length - done ? n : length - done;
+        if (!physical) {
+            oops(call, at);
+            return;
+        }
+        frame_read(&call->s->frames, physical, call->m->bytes + done, (size_t)n);
+    }
+    call->result->bytes = call->m->bytes;
+    call->result->nr_bytes = (uint32_t)length;
+}

@@ -1,0 +1,72 @@
+/* alloc/machine_internal.h - what the files of the machine floor share. */
+#pragma once
+#include "alloc/machine_state.h"
+#include "pagoda/view.h"
+
+/* Is the block at head one that alloc_pages() gave to a caller (not a large kmalloc, a slab, a table...)? */
+static inline bool machine_is_page_block(const struct machine_state *s, uint32_t head)
+{
+    const struct frame *frame = frame_at(&s->frames, head);
+    return frame->kind == FRAME_KERNEL && frame->index == 0;
+}
+/* One operation on its way through the machine. */
+struct call {
+    struct machine *m;
+    struct machine_state *s;
+    const struct op *op;
+    struct op_result *result;
+    uint64_t address; /* op->address, or what the handle names */
+    uint32_t process; /* pool index */
+    uint32_t label; /* what the new allocation is called, or who asks */
+    uint32_t cache;
+    uint32_t handle; /* label of a new handle; 0: none */
+};
+
+/* machine_apply.c: what handlers have in common. */
+static inline bool call_is_bug(const struct call *call)
+{
+    return call->m->trace.outcome == OUTCOME_BUG;
+}
+/* A call that may sleep, made where sleeping is forbidden: the kernel's report, and true; nothing else may happen then. */
+bool call_refuse_sleep(struct call *call, bool may_sleep, const char *function);
+/* Sets the result of an allocation (address 0: NULL) and binds the handle, if there is one. */
+void call_took(struct call *call, uint64_t address, uint64_t requested, uint64_t allocated);
+/* The block at address, whose label is given, has been freed: its handle names nothing any more. Not after a bug. */
+void call_forget_handle(struct call *call, uint32_t label, uint64_t address);
+void machine_end_process(struct machine *m, uint32_t process); /* with its heap and handles */
+
+/* The handlers: machine_kernel.c, machine_user.c, machine_bytes.c. */
+void run_kmalloc(struct call *call);
+void run_kzalloc(struct call *call);
+void run_kcalloc(struct call *call);
+void run_krealloc(struct call *call);
+void run_kfree(struct call *call);
+void run_ksize(struct call *call);
+void run_alloc_pages(struct call *call);
+void run_free_pages(struct call *call);
+void run_kmem_cache_create(struct call *call);
+void run_kmem_cache_alloc(struct call *call);
+void run_kmem_cache_free(struct call *call);
+void run_kmem_cache_destroy(struct call *call);
+void run_vmalloc(struct call *call);
+void run_vzalloc(struct call *call);
+void run_vfree(struct call *call);
+void run_kvmalloc(struct call *call);
+void run_kvfree(struct call *call);
+void run_spawn(struct call *call);
+void run_fork(struct call *call);
+void run_exit(struct call *call);
+void run_malloc(struct call *call);
+void run_calloc(struct call *call);
+void run_realloc(struct call *call);
+void run_aligned_alloc(struct call *call);
+void run_free(struct call *call);
+void run_mmap(struct call *call);
+void run_munmap(struct call *call);
+void run_mlock(struct call *call);
+void run_write(struct call *call);
+void run_read(struct call *call);
+
+/* The next run of neighbouring frames behind [*address, end), in address order; *address moves past it. Pages without a frame
+ * are skipped. False: none left. pid: for user addresses. */
+bool machine_next_run(const struct machine *m, uint32_t pid, uint64_t *address, uint64_t end, struct frame_range *run);

@@ -1,0 +1,297 @@
+/* Operations on kernel memory: kmalloc and its relatives, pages, slab caches, vmalloc. Each finds out whether the call is
+ * allowed, lets its floor do it, and describes what came of it. */
+#include "alloc/machine_internal.h"
+
+#include <string.h>
+
+static void say_address(struct trace *t, uint64_t address)
+{
+    trace_say(t, "0x");
+    trace_say_hex(t, address);
+}
+
+/* Tells a free function given another allocator's memory what it should have been. True: the operation is over. */
+static bool refuse_foreign(struct call *call, const char *function)
+{
+    struct trace *t = &call->m->trace;
+    const char *kind = NULL, *right = NULL;
+    uint64_t address = call->address;
+    struct vmalloc_block area;
+    uint32_t pfn = frame_of_address(&call->s->frames, address);
+    if (address && vmalloc_find(&call->s->vmalloc, address, &area)) {
+        kind = "vmalloc";
+        right = "vfree";
+    } else if (address >= PAGE_SIZE && address < call->m->profile->user_end) {
+        kind = "user-space";
+        right = "free";
+    } else if (pfn != UINT32_MAX && machine_is_page_block(call->s, frame_head(&call->s->frames, pfn))) {
+        kind = "alloc_pages";
+        right = "free_pages";
+    }
+    if (!kind || strcmp(right, function) == 0)
+        return false;
+    trace_bug(t, function);
+    trace_say(t, "(");
+    say_address(t, address);
+    trace_say(t, "): this is ");
+    trace_say(t, kind);
+    trace_say(t, " memory; it is released by ");
+    trace_say(t, right);
+    return true;
+}
+
+/* --- kernel memory --- */
+
+static void kmalloc_as(struct call *call, uint64_t size, uint32_t gfp)
+{
+    if (call_refuse_sleep(call, gfp_may_sleep(gfp), "kmalloc"))
+        return;
+    trace_step(&call->m->trace, PATH_kmalloc);
+    uint64_t address = kmalloc_alloc(&call->s->kmalloc, size, gfp, call->label);
+    struct kmalloc_block block = { 0 };
+    if (address && address != ZERO_SIZE_PTR)
+        kmalloc_find(&call->s->kmalloc, address, &block);
+    call_took(call, address, size, block.usable);
+    call->result->cache = block.cache;
+}
+
+void run_kmalloc(struct call *call)
+{
+    kmalloc_as(call, call->op->size, call->op->gfp);
+}
+
+void run_kzalloc(struct call *call)
+{
+    trace_step(&call->m->trace, PATH_kzalloc);
+    kmalloc_as(call, call->op->size, call->op->gfp | __GFP_ZERO);
+}
+
+void run_kcalloc(struct call *call)
+{
+    trace_step(&call->m->trace, PATH_kcalloc);
+    uint64_t n = call->op->n, size = call->op->size;
+    if (size && n > (call->m->profile->word_bits == 32 ? UINT32_MAX : UINT64_MAX) / size)
+        call_took(call, 0, UINT64_MAX, 0); /* the product does not fit in a size_t */
+    else
+        kmalloc_as(call, n * size, call->op->gfp | __GFP_ZERO);
+}
+
+void run_krealloc(struct call *call)
+{
+    if (call_refuse_sleep(call, gfp_may_sleep(call->op->gfp), "krealloc") || refuse_foreign(call, "krealloc"))
+        return;
+    trace_step(&call->m->trace, PATH_krealloc);
+    struct kmalloc_block block = { 0 };
+    uint32_t label = call->label;
+    if (kmalloc_find(&call->s->kmalloc, call->address, &block))
+        label = block.label;
+    uint64_t address = kmalloc_realloc(&call->s->kmalloc, call->address, call->op->size, call->op->gfp, label);
+    bool gone = block.address && address && address != call->address;
+    bool is_handle = block.label && label_at(&call->s->labels, block.label)->address == block.address;
+    if (gone && is_handle)
+        label_at(&call->s->labels, block.label)->address = address == ZERO_SIZE_PTR ? 0 : address;
+    memset(&block, 0, sizeof block);
+    kmalloc_find(&call->s->kmalloc, address, &block);
+    call_took(call, address, call->op->size, block.usable);
+    call->result->cache = block.cache;
+}
+
+static void kfree_block(struct call *call)
+{
+    struct kmalloc_block block = { 0 };
+    kmalloc_find(&call->s->kmalloc, call->address, &block);
+    kmalloc_free(&call->s->kmalloc, call->address);
+    call_forget_handle(call, block.label, call->address);
+    call->result->address = call->address;
+    call->result->cache = block.cache;
+}
+
+void run_kfree(struct call *call)
+{
+    trace_step(&call->m->trace, PATH_kfree);
+    if (!refuse_foreign(call, "kfree"))
+        kfree_block(call);
+}
+
+void run_ksize(struct call *call)
+{
+    trace_step(&call->m->trace, PATH_ksize);
+    call->result->address = call->address;
+    if (!refuse_foreign(call, "ksize"))
+        call->result->allocated = kmalloc_usable(&call->s->kmalloc, call->address);
+}
+
+void run_alloc_pages(struct call *call)
+{
+    const struct op *op = call->op;
+    struct machine_state *s = call->s;
+    if (call_refuse_sleep(call, gfp_may_sleep(op->gfp), "alloc_pages"))
+        return;
+    trace_step(&call->m->trace, PATH_alloc_pages);
+    if (op->order >= call->m->profile->nr_orders) {
+        trace_say(&call->m->trace, "WARNING: alloc_pages: order exceeds the largest block");
+        call_took(call, 0, op->order < 52 ? UINT64_C(1) << (op->order + PAGE_SHIFT) : 0, 0);
+        return;
+    }
+    uint32_t pfn = reclaim_alloc_pages(&s->reclaim, op->gfp, op->order);
+    uint64_t bytes = (uint64_t)PAGE_SIZE << op->order;
+    if (pfn) {
+        frame_at(&s->frames, pfn)->owner = call->label;
+        frame_at(&s->frames, pfn)->index = 0;
+    }
+    call_took(call, pfn ? frame_address(&s->frames, pfn) : 0, bytes, pfn ? bytes : 0);
+}
+
+/* Why the frame cannot be freed as a block of that order; NULL: it can. */
+static const char *bad_page(const struct machine_state *s, uint64_t address, uint32_t pfn, uint32_t order)
+{
+    if (pfn == UINT32_MAX || address % PAGE_SIZE)
+        return "no page of the direct map starts at this address";
+    uint32_t head = frame_head(&s->frames, pfn);
+    const struct frame *frame = frame_at(&s->frames, head);
+    if (frame->kind == FRAME_NONE || frame->kind == FRAME_FREE || frame->kind == FRAME_PCP)
+        return "the page is free already (nonzero _refcount expected)";
+    if (frame->kind == FRAME_RESERVED)
+        return "the page is reserved (PAGE_FLAGS_CHECK_AT_FREE flag(s) set)";
+    if (!machine_is_page_block(s, head))
+        return "the page belongs to another allocator";
+    if (head != pfn)
+        return "the page is the tail of a block";
+    return frame->order == order ? NULL : "the block has another order";
+}
+
+void run_free_pages(struct call *call)
+{
+    struct machine_state *s = call->s;
+    struct trace *t = &call->m->trace;
+    trace_step(t, PATH___free_pages);
+    uint32_t pfn = frame_of_address(&s->frames, call->address);
+    const char *why = bad_page(s, call->address, pfn, call->op->order);
+    call->result->address = call->address;
+    if (why) {
+        trace_bug(t, "BUG: Bad page state in process pagoda  pfn:");
+        trace_say_hex(t, pfn == UINT32_MAX ? call->address >> PAGE_SHIFT : pfn);
+        trace_say(t, ": page dumped because: ");
+        trace_say(t, why);
+        return;
+    }
+    uint32_t label = frame_at(&s->frames, pfn)->owner;
+    reclaim_free_pages(&s->reclaim, pfn, call->op->order);
+    call_forget_handle(call, label, call->address);
+}
+
+/* --- slab caches --- */
+
+void run_kmem_cache_create(struct call *call)
+{
+    if (call_refuse_sleep(call, true, "kmem_cache_create"))
+        return;
+    trace_step(&call->m->trace, PATH_kmem_cache_create);
+    uint32_t cache = kmem_cache_create(&call->s->kmalloc, call->op->cache, call->op->size, call->op->align);
+    call->result->requested = call->op->size;
+    if (!cache && !call_is_bug(call))
+        call->m->trace.outcome = OUTCOME_NULL;
+}
+
+void run_kmem_cache_alloc(struct call *call)
+{
+    if (call_refuse_sleep(call, gfp_may_sleep(call->op->gfp), "kmem_cache_alloc"))
+        return;
+    trace_step(&call->m->trace, PATH_kmem_cache_alloc);
+    uint64_t address = kmem_cache_alloc(&call->s->kmalloc, call->cache, call->op->gfp, call->label);
+    struct kmalloc_block block = { 0 };
+    kmalloc_find(&call->s->kmalloc, address, &block);
+    call_took(call, address, block.requested, block.usable);
+    call->result->cache = block.cache;
+}
+
+void run_kmem_cache_free(struct call *call)
+{
+    trace_step(&call->m->trace, PATH_kmem_cache_free);
+    if (refuse_foreign(call, "kmem_cache_free"))
+        return;
+    struct kmalloc_block block = { 0 };
+    kmalloc_find(&call->s->kmalloc, call->address, &block);
+    kmem_cache_free(&call->s->kmalloc, call->cache, call->address);
+    call_forget_handle(call, block.label, call->address);
+    call->result->address = call->address;
+    call->result->cache = block.cache;
+}
+
+void run_kmem_cache_destroy(struct call *call)
+{
+    if (call_refuse_sleep(call, true, "kmem_cache_destroy"))
+        return;
+    trace_step(&call->m->trace, PATH_kmem_cache_destroy);
+    kmem_cache_destroy(&call->s->kmalloc, call->cache);
+}
+
+/* --- vmalloc --- */
+
+static void vmalloc_as(struct call *call, uint32_t flags)
+{
+    if (call_refuse_sleep(call, true, "vmalloc"))
+        return;
+    trace_step(&call->m->trace, flags & VMALLOC_ZERO ? PATH_vzalloc : PATH_vmalloc);
+    uint64_t address = vmalloc_alloc(&call->s->vmalloc, call->op->size, flags, call->label);
+    struct vmalloc_block block = { 0 };
+    if (address)
+        vmalloc_find(&call->s->vmalloc, address, &block);
+    call_took(call, address, call->op->size, (uint64_t)block.nr_pages << PAGE_SHIFT);
+}
+
+void run_vmalloc(struct call *call)
+{
+    vmalloc_as(call, 0);
+}
+
+void run_vzalloc(struct call *call)
+{
+    vmalloc_as(call, VMALLOC_ZERO);
+}
+
+static void vfree_area(struct call *call)
+{
+    struct vmalloc_block block = { 0 };
+    vmalloc_find(&call->s->vmalloc, call->address, &block);
+    vmalloc_free(&call->s->vmalloc, call->address);
+    call_forget_handle(call, block.label, call->address);
+    call->result->address = call->address;
+}
+
+void run_vfree(struct call *call)
+{
+    struct kmalloc_block block;
+    trace_step(&call->m->trace, PATH_vfree);
+    if (call->address && kmalloc_find(&call->s->kmalloc, call->address, &block)) {
+        trace_bug(&call->m->trace, "Trying to vfree() nonexistent vm area (");
+        say_address(&call->m->trace, call->address);
+        trace_say(&call->m->trace, "): this is kmalloc memory; it is released by kfree");
+    } else if (!refuse_foreign(call, "vfree")) {
+        vfree_area(call);
+    }
+}
+
+/* kvmalloc_node(): above a page, kmalloc must not try hard, because vmalloc can step in. */
+void run_kvmalloc(struct call *call)
+{
+    uint64_t size = call->op->size;
+    uint32_t gfp = call->op->gfp;
+    trace_step(&call->m->trace, PATH_kvmalloc);
+    kmalloc_as(call, size, size > PAGE_SIZE ? gfp | __GFP_NOWARN | __GFP_NORETRY : gfp);
+    bool may_fall_back = size > PAGE_SIZE && size <= INT32_MAX && gfp_may_sleep(gfp);
+    if (call->m->trace.outcome != OUTCOME_NULL || !may_fall_back)
+        return;
+    call->m->trace.outcome = OUTCOME_OK;
+    call->m->trace.message_length = 0;
+    vmalloc_as(call, gfp & __GFP_ZERO ? VMALLOC_ZERO : 0);
+}
+
+void run_kvfree(struct call *call)
+{
+    trace_step(&call->m->trace, PATH_kvfree);
+    if (vmalloc_contains(&call->s->vmalloc, call->address))
+        vfree_area(call);
+    else if (!refuse_foreign(call, "kvfree"))
+        kfree_block(call);
+}

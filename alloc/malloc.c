@@ -1,0 +1,342 @@
+/* The public functions of malloc: size checks, the thread's cache, the choice of the arena; the work is done in
+ * malloc_core.c. Around each call a note is taken of the block that was handed out or given back. */
+#include "alloc/malloc_internal.h"
+
+#define NR_HEAPS (1u << 15)
+#define NR_NOTES (1u << 23)
+#define NR_NOTE_BUCKETS ((1u << 20) + 1)
+
+void heaps_shape(struct heaps *heaps, const struct machine_config *config, const struct profile *profile)
+{
+    (void)config;
+    (void)profile;
+    memset(heaps, 0, sizeof *heaps);
+    pool_shape(&heaps->heaps, sizeof(struct heap), NR_HEAPS);
+    pool_shape(&heaps->notes, sizeof(struct note), NR_NOTES);
+    pool_shape(&heaps->note_buckets, sizeof(uint32_t), NR_NOTE_BUCKETS);
+}
+
+void heaps_wire(struct heaps *heaps, struct processes *processes, struct trace *trace, const struct profile *profile,
+                struct labels *labels)
+{
+    heaps->processes = processes;
+    heaps->trace = trace;
+    heaps->profile = profile;
+    heaps->labels = labels;
+}
+
+uint32_t heaps_pools(struct heaps *heaps, struct pool **pools)
+{
+    pools[0] = &heaps->heaps;
+    pools[1] = &heaps->notes;
+    pools[2] = &heaps->note_buckets;
+    return 3;
+}
+
+/* --- around a call --- */
+
+/* False: a limit of the simulated machine is reached, which looks like ENOMEM. */
+static bool enter(struct libc *c, struct heaps *heaps, uint32_t process, enum path_step step)
+{
+    trace_step(heaps->trace, step);
+    trace_cost(heaps->trace, COST_HEAP, 1);
+    if (!heap_of_process(heaps, process))
+        return false;
+    libc_start(c, heaps, process_at(heaps->processes, process)->heap);
+    return true;
+}
+
+static uint64_t usable_size(struct libc *c, uint64_t mem)
+{
+    uint64_t field = chunk_field(c, chunk_of(c, mem)), size = field & ~(uint64_t)SIZE_BITS;
+    return size - (field & IS_MMAPPED ? c->sizes->header : c->sizes->word);
+}
+
+/* Takes a note of a block that is handed out. */
+static uint64_t leave(struct libc *c, uint64_t mem, uint64_t requested, uint32_t label)
+{
+    if (c->dead || !mem)
+        return 0;
+    const struct note note = { .process = c->process,
+                               .address = mem,
+                               .requested = requested,
+                               .usable = usable_size(c, mem),
+                               .label = label,
+                               .seq = c->heaps->trace->seq };
+    note_add(c->heaps, &note);
+    return mem;
+}
+
+/* --- the calls themselves --- */
+
+/* A thread's own arena may have no room left where the main arena has. */
+static uint64_t malloc_in_arena(struct libc *c, uint64_t request)
+{
+    arena_choose(c, request);
+    uint64_t mem = int_malloc(c, request);
+    if (mem || c->dead || is_main_arena(c))
+        return mem;
+    c->arena = c->heap->main_arena;
+    return int_malloc(c, request);
+}
+
+static uint64_t libc_malloc(struct libc *c, uint64_t request)
+{
+    uint64_t size = chunk_size_for(c->sizes, request);
+    if (!size)
+        return 0;
+    tcache_init(c);
+    uint32_t index = tcache_index(c->sizes, size);
+    if (tcache_serves(c, size) && get16(c, tcache_count_at(c, index)))
+        return tcache_get(c, index);
+    return malloc_in_arena(c, request);
+}
+
+/* The first free of a mapping of some size raises the threshold: what a program frees early it will ask for again. */
+static void learn_threshold(struct libc *c, uint64_t chunk)
+{
+    struct malloc_par *par = &c->heap->par;
+    uint64_t field = chunk_field(c, chunk);
+    if (par->no_dyn_threshold || field <= par->mmap_threshold || field > c->sizes->mmap_threshold_max)
+        return;
+    par->mmap_threshold = field & ~(uint64_t)SIZE_BITS;
+    par->trim_threshold = 2 * par->mmap_threshold;
+}
+
+static void libc_free(struct libc *c, uint64_t mem)
+{
+    uint64_t chunk = chunk_of(c, mem);
+    if (chunk_field(c, chunk) & IS_MMAPPED) {
+        struct malloc_par before = c->heap->par;
+        learn_threshold(c, chunk);
+        munmap_chunk(c, chunk);
+        if (c->dead)
+            c->heap->par = before;
+        return;
+    }
+    tcache_init(c);
+    c->arena = arena_of_chunk(c, chunk);
+    if (!c->dead)
+        int_free(c, chunk, false);
+}
+
+/* What is still to be cleared of a new block: top never held anything beyond what it was before this call. */
+static void clear_block(struct libc *c, uint64_t mem, uint64_t old_top, uint64_t old_top_size)
+{
+    uint64_t chunk = chunk_of(c, mem), field = chunk_field(c, chunk), size = field & ~(uint64_t)SIZE_BITS;
+    if (field & IS_MMAPPED)
+        return;
+    if (chunk == old_top && size > old_top_size)
+        size = old_top_size;
+    libc_clear(c, mem, size - c->sizes->word);
+}
+
+static uint64_t libc_calloc(struct libc *c, uint64_t request)
+{
+    tcache_init(c);
+    arena_choose(c, request);
+    uint64_t top = c->arena ? arena_top(c) : 0, top_size = c->arena ? chunk_size(c, top) : 0;
+    uint64_t mem = int_malloc(c, request);
+    if (!mem && !c->dead && !is_main_arena(c))
+        mem = malloc_in_arena(c, request);
+    if (mem && !c->dead)
+        clear_block(c, mem, top, top_size);
+    return mem;
+}
+
+static uint64_t realloc_mapped(struct libc *c, uint64_t chunk, uint64_t request, uint64_t size)
+{
+    uint64_t old_size = chunk_size(c, chunk), moved = mremap_chunk(c, chunk, size);
+    if (moved || c->dead)
+        return moved ? mem_of(c, moved) : 0;
+    if (old_size - c->sizes->word >= size)
+        return mem_of(c, chunk);
+    uint64_t mem = libc_malloc(c, request);
+    if (!mem || c->dead)
+        return 0;
+    libc_copy(c, mem, mem_of(c, chunk), old_size - c->sizes->header);
+    munmap_chunk(c, chunk);
+    return mem;
+}
+
+static uint64_t libc_realloc(struct libc *c, uint64_t mem, uint64_t request)
+{
+    uint64_t chunk = chunk_of(c, mem), old_size = chunk_size(c, chunk);
+    bool is_mapped = chunk_field(c, chunk) & IS_MMAPPED;
+    if (!is_mapped)
+        tcache_init(c);
+    if (chunk > (-old_size & c->sizes->address_mask) || is_misaligned(c, chunk))
+        libc_die(c, "realloc(): invalid pointer");
+    uint64_t size = chunk_size_for(c->sizes, request);
+    if (!size || c->dead)
+        return 0;
+    if (is_mapped)
+        return realloc_mapped(c, chunk, request, size);
+    c->arena = arena_of_chunk(c, chunk);
+    return c->dead ? 0 : int_realloc(c, chunk, old_size, size);
+}
+
+/* What alignment becomes: at least a chunk, a power of two. 0: there is none. */
+static uint64_t round_align(const struct malloc_sizes *s, uint64_t align)
+{
+    if (align > s->address_mask / 2 + 1)
+        return 0;
+    uint64_t power = 2 * CHUNK_ALIGN;
+    while (power < align)
+        power <<= 1;
+    return power;
+}
+
+/* --- public functions --- */
+
+uint64_t heap_malloc(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label)
+{
+    struct libc c;
+    if (!notes_have_room(heaps) || !enter(&c, heaps, process, PATH_malloc))
+        return 0;
+    return leave(&c, libc_malloc(&c, size), size, label);
+}
+
+uint64_t heap_calloc(struct heaps *heaps, uint32_t process, uint64_t n, uint64_t size, uint32_t label)
+{
+    struct libc c;
+    if (!notes_have_room(heaps) || !enter(&c, heaps, process, PATH_calloc))
+        return 0;
+    if (size && n > c.sizes->address_mask / size)
+        return 0;
+    return leave(&c, libc_calloc(&c, n * size), n * size, label);
+}
+
+uint64_t heap_realloc(struct heaps *heaps, uint32_t process, uint64_t address, uint64_t size, uint32_t label)
+{
+    struct libc c;
+    if (!address)
+        return heap_malloc(heaps, process, size, label);
+    if (!size) {
+        heap_free(heaps, process, address);
+        return 0;
+    }
+    if (!enter(&c, heaps, process, PATH_realloc))
+        return 0;
+    uint64_t mem = libc_realloc(&c, address, size);
+    if (!mem || c.dead)
+        return 0;
+    const struct note *old = note_find(heaps, process, address);
+    if (old && !label)
+        label = old->label;
+    note_remove(heaps, process, address);
+    return leave(&c, mem, size, label);
+}
+
+uint64_t heap_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, uint32_t label)
+{
+    struct libc c;
+    if (align <= CHUNK_ALIGN)
+        return heap_malloc(heaps, process, size, label);
+    if (!notes_have_room(heaps) || !enter(&c, heaps, process, PATH_aligned_alloc))
+        return 0;
+    uint64_t power = round_align(c.sizes, align);
+    if (!power)
+        return 0;
+    arena_choose(&c, size + power + c.sizes->min_chunk);
+    return leave(&c, int_memalign(&c, power, size), size, label);
+}
+
+void heap_free(struct heaps *heaps, uint32_t process, uint64_t address)
+{
+    struct libc c;
+    if (!address || !enter(&c, heaps, process, PATH_free))
+        return;
+    libc_free(&c, address);
+    if (!c.dead)
+        note_remove(heaps, process, address);
+}
+
+uint64_t heap_usable(struct heaps *heaps, uint32_t process, uint64_t address)
+{
+    struct libc c;
+    if (!address || !heap_of_process(heaps, process))
+        return 0;
+    libc_start(&c, heaps, process_at(heaps->processes, process)->heap);
+    uint64_t chunk = chunk_of(&c, address), field = chunk_field(&c, chunk);
+    bool in_use = field & IS_MMAPPED || is_prev_inuse(&c, chunk + (field & ~(uint64_t)SIZE_BITS));
+    return in_use && !c.dead ? usable_size(&c, address) : 0;
+}
+
+/* --- tuning --- */
+
+/* Does the arena hold whole free pages outside top? They go back to the system, the addresses stay. */
+static bool has_free_pages(struct libc *c)
+{
+    uint64_t head = 6 * (uint64_t)c->sizes->word; /* struct malloc_chunk must stay */
+    bool found = false;
+    uint64_t left = longest_list(c);
+    for (uint32_t i = 1; i < NR_BINS; i = i == 1 ? bin_index(c->sizes, PAGE_SIZE) : i + 1) {
+        uint64_t bin = bin_at(c, i);
+        for (uint64_t chunk = chunk_get(c, bin, CHUNK_BK); chunk != bin && !c->dead && left--;
+             chunk = chunk_get(c, chunk, CHUNK_BK)) {
+            uint64_t end = chunk + chunk_size(c, chunk), first = page_up(chunk + head);
+            found = found || (end > first && end - first >= PAGE_SIZE);
+        }
+    }
+    return found;
+}
+
+bool heap_trim(struct heaps *heaps, uint32_t process, uint64_t pad)
+{
+    struct libc c;
+    bool given = false;
+    if (!enter(&c, heaps, process, PATH_free))
+        return false;
+    do {
+        malloc_consolidate(&c);
+        given = has_free_pages(&c) || given;
+        if (is_main_arena(&c))
+            given = systrim(&c, pad) || given;
+        c.arena = get(&c, c.arena + c.sizes->at_next);
+    } while (c.arena != c.heap->main_arena && !c.dead);
+    return given && !c.dead;
+}
+
+enum { M_MXFAST = 1, M_TRIM_THRESHOLD = -1, M_TOP_PAD = -2, M_MMAP_THRESHOLD = -3, M_MMAP_MAX = -4 };
+
+static bool set_max_fast(struct libc *c, uint64_t value)
+{
+    if (value > c->sizes->max_mxfast)
+        return false;
+    uint64_t size = (value + c->sizes->word) & ~(uint64_t)(CHUNK_ALIGN - 1);
+    c->heap->par.max_fast = value && size ? size : 2 * c->sizes->word;
+    return true;
+}
+
+static bool set_parameter(struct libc *c, int32_t parameter, uint64_t value)
+{
+    struct malloc_par *par = &c->heap->par;
+    switch (parameter) {
+    case M_TRIM_THRESHOLD:
+        par->trim_threshold = value;
+        break;
+    case M_TOP_PAD:
+        par->top_pad = value;
+        break;
+    case M_MMAP_THRESHOLD:
+        par->mmap_threshold = value;
+        break;
+    case M_MMAP_MAX:
+        par->n_mmaps_max = value;
+        break;
+    default:
+        return parameter != M_MXFAST || set_max_fast(c, value);
+    }
+    par->no_dyn_threshold = true;
+    return true;
+}
+
+bool heap_mallopt(struct heaps *heaps, uint32_t process, int32_t parameter, int32_t value)
+{
+    struct libc c;
+    if (!enter(&c, heaps, process, PATH_malloc))
+        return false;
+    malloc_consolidate(&c);
+    return !c.dead && set_parameter(&c, parameter, (uint64_t)(int64_t)value & c.sizes->address_mask);
+}

@@ -1,0 +1,270 @@
+/* What a call into malloc works with: glibc's static state of a process, made at the first call, and the way to the bytes
+ * of the process. Host pointers are kept for the few pages that a call touches; a fault may reclaim others, so they are
+ * dropped when the address space lost a page. */
+#include "alloc/malloc_internal.h"
+
+#define KIB UINT64_C(1024)
+#define MAIN_ARENA_OFFSET 0x640u /* in its page, so that struct malloc_state ends in the same one */
+#define NR_FAST(word) ((word) == 8 ? 10u : 11u)
+#define AT_FAST(word) (8u + (word))
+#define AT_BINS(word) (AT_FAST(word) + (NR_FAST(word) + 2) * (word))
+#define AT_BINMAP(word) (AT_BINS(word) + (NR_BINS - 1) * 2 * (word))
+/* Offsets in the order of struct malloc_state: mutex, flags, have_fastchunks, fastbins, top, last_remainder, bins, binmap,
+ * next, next_free, attached_threads, system_mem, max_system_mem. */
+#define LAYOUT(w)                                                                                                          \
+    .word = (w), .header = 2 * (w), .nr_fast = NR_FAST(w), .max_mxfast = 20 * (w), .at_fast = AT_FAST(w),                  \
+    .at_top = AT_BINS(w) - 2 * (w), .at_last_remainder = AT_BINS(w) - (w), .at_bins = AT_BINS(w),                          \
+    .at_binmap = AT_BINMAP(w), .at_next = AT_BINMAP(w) + 16, .at_next_free = AT_BINMAP(w) + 16 + (w),                      \
+    .at_system_mem = AT_BINMAP(w) + 16 + 3 * (w), .at_max_system_mem = AT_BINMAP(w) + 16 + 4 * (w),                        \
+    .arena_bytes = AT_BINMAP(w) + 16 + 5 * (w), .tcache_bytes = TCACHE_BINS_MAX * (2 + (w))
+
+static const struct malloc_sizes SIZES_32 = { LAYOUT(4),
+                                              .word_shift = 2,
+                                              .min_chunk = 16,
+                                              .min_large = 1008,
+                                              .fast_shift = 3,
+                                              .heap_info_bytes = 24,
+                                              .address_mask = UINT32_MAX,
+                                              .ptrdiff_max = INT32_MAX,
+                                              .mmap_threshold_max = 512 * KIB,
+                                              .heap_max = 1024 * KIB,
+                                              .arenas_per_cpu = 2 };
+static const struct malloc_sizes SIZES_64 = { LAYOUT(8),
+                                              .word_shift = 3,
+                                              .min_chunk = 32,
+                                              .min_large = 1024,
+                                              .fast_shift = 4,
+                                              .heap_info_bytes = 48,
+                                              .address_mask = UINT64_MAX,
+                                              .ptrdiff_max = INT64_MAX,
+                                              .mmap_threshold_max = 32 * KIB * KIB,
+                                              .heap_max = 64 * KIB * KIB,
+                                              .arenas_per_cpu = 8 };
+_Static_assert(AT_BINMAP(8) + 16 + 5 * 8 == 0x898, "size of struct malloc_state");
+_Static_assert(MAIN_ARENA_OFFSET + 0x898 <= PAGE_SIZE, "main_arena lies in one page");
+
+const struct malloc_sizes *malloc_sizes_get(uint32_t word_bits)
+{
+    return word_bits == 32 ? &SIZES_32 : &SIZES_64;
+}
+
+/* --- the static state --- */
+
+static void par_init(struct malloc_par *par, const struct malloc_sizes *s)
+{
+    *par = (struct malloc_par){ .trim_threshold = 128 * KIB,
+                                .top_pad = 128 * KIB,
+                                .mmap_threshold = 128 * KIB,
+                                .max_fast = 16 * s->word,
+                                .n_mmaps_max = 65536,
+                                .tcache_bins = TCACHE_BINS_MAX,
+                                .tcache_count = 7,
+                                .arena_test = s->arenas_per_cpu };
+}
+
+/* glibc draws the key at random; here every process has its own, the same in every run. */
+static uint64_t make_key(uint32_t process, const struct malloc_sizes *s)
+{
+    uint64_t key = (process + UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xbf58476d1ce4e5b9);
+    return (key ^ key >> 31) & s->address_mask;
+}
+
+struct heap *heap_of_process(struct heaps *heaps, uint32_t process)
+{
+    struct process *p = process_at(heaps->processes, process);
+    const struct malloc_sizes *s = malloc_sizes_get(heaps->profile->word_bits);
+    if (p->heap)
+        return heap_at(heaps, p->heap);
+    uint32_t index = pool_take(&heaps->heaps);
+    if (!index)
+        return NULL;
+    struct heap *heap = heap_at(heaps, index);
+    heap->process = process;
+    heap->main_arena = heaps->profile->user_mmap_top + MAIN_ARENA_OFFSET;
+    heap->tcache_key = make_key(process, s);
+    heap->nr_arenas = heap->nr_cpus = 1;
+    heap->threads[0].arena = heap->main_arena;
+    par_init(&heap->par, s);
+    p->heap = index;
+    struct libc c;
+    libc_start(&c, heaps, index);
+    arena_init(&c);
+    put(&c, c.arena + s->at_next, c.arena);
+    return heap;
+}
+
+/* --- calls --- */
+
+static uint32_t generation(const struct libc *c)
+{
+    const struct processes *ps = c->heaps->processes;
+    return reclaim_space_at(ps->reclaim, process_at(ps, c->process)->space)->generation;
+}
+
+void libc_forget_pages(struct libc *c)
+{
+    memset(c->heap->pages, 0, sizeof c->heap->pages);
+    c->heap->seen_generation = generation(c);
+}
+
+/* Pages stay at hand from call to call, until the address space loses one, or another operation came between, which may
+ * have written to them. */
+void libc_start(struct libc *c, struct heaps *heaps, uint32_t heap)
+{
+    c->heaps = heaps;
+    c->heap = heap_at(heaps, heap);
+    c->pages = c->heap->pages;
+    c->host = (uintptr_t)heaps->heaps.items;
+    c->thread = &c->heap->threads[c->heap->thread];
+    c->sizes = malloc_sizes_get(heaps->profile->word_bits);
+    c->arena = c->heap->main_arena;
+    c->process = c->heap->process;
+    c->word_shift = c->sizes->word_shift;
+    c->dead = false;
+    if (generation(c) != c->heap->seen_generation || heaps->trace->seq - c->heap->seen_seq > 1)
+        libc_forget_pages(c);
+    c->heap->seen_seq = heaps->trace->seq;
+}
+
+void libc_die(struct libc *c, const char *text)
+{
+    if (!c->dead)
+        trace_bug(c->heaps->trace, text);
+    c->dead = true;
+    libc_forget_pages(c);
+}
+
+/* --- bytes --- */
+
+static void no_page(struct libc *c, uint64_t address)
+{
+    bool is_mapped = process_is_mapped(c->heaps->processes, c->process, address);
+    libc_die(c, is_mapped ? "Killed: no memory for a page" : "Segmentation fault");
+}
+
+uint8_t *libc_fault(struct libc *c, uint64_t address, bool write)
+{
+    uint64_t vpn = address >> PAGE_SHIFT;
+    bool is_static = vpn == c->heap->main_arena >> PAGE_SHIFT;
+    if (c->dead)
+        return NULL;
+    uint8_t *bytes = c->heap->libc;
+    if (!is_static)
+        bytes = process_touch(c->heaps->processes, c->process, vpn << PAGE_SHIFT, write);
+    if (generation(c) != c->heap->seen_generation)
+        libc_forget_pages(c); /* the fault reclaimed some page, or made a copy of this one */
+    if (!bytes) {
+        no_page(c, address);
+        return NULL;
+    }
+    c->pages[vpn % HEAP_PAGES] = (struct heap_page){ (vpn + 1) << 1 | (write || is_static), (uintptr_t)bytes - c->host };
+    return bytes + address % PAGE_SIZE;
+}
+
+/* The bytes of address at hand, faulted in if need be. */
+static uint8_t *bytes_at(struct libc *c, uint64_t address, bool write)
+{
+    uint8_t *bytes = at_hand(c, address, 1, write);
+    return bytes ? bytes : libc_fault(c, address, write);
+}
+
+static bool is_in_page(uint64_t address, uint32_t nr_bytes)
+{
+    return address % PAGE_SIZE + nr_bytes <= PAGE_SIZE;
+}
+
+static void copy_word(void *to, const void *from, uint32_t nr_bytes)
+{
+    if (nr_bytes == 8)
+        memcpy(to, from, 8);
+    else if (nr_bytes == 4)
+        memcpy(to, from, 4);
+    else
+        memcpy(to, from, nr_bytes);
+}
+
+/* Little-endian. A corrupted link may lead across the end of a page: then byte by byte. */
+uint64_t libc_get_slow(struct libc *c, uint64_t address, uint32_t nr_bytes)
+{
+    uint64_t value = 0;
+    for (uint32_t i = 0, step = is_in_page(address, nr_bytes) ? nr_bytes : 1; i < nr_bytes; i += step) {
+        const uint8_t *bytes = bytes_at(c, (address + i) & c->sizes->address_mask, false);
+        if (!bytes)
+            return 0;
+        copy_word((uint8_t *)&value + i, bytes, step);
+    }
+    return value;
+}
+
+void libc_put_slow(struct libc *c, uint64_t address, uint32_t nr_bytes, uint64_t value)
+{
+    for (uint32_t i = 0, step = is_in_page(address, nr_bytes) ? nr_bytes : 1; i < nr_bytes; i += step) {
+        uint8_t *bytes = bytes_at(c, (address + i) & c->sizes->address_mask, true);
+        if (!bytes)
+            return;
+        copy_word(bytes, (const uint8_t *)&value + i, step);
+    }
+}
+
+static uint64_t in_page(uint64_t address, uint64_t length)
+{
+    uint64_t room = PAGE_SIZE - address % PAGE_SIZE;
+    return length < room ? length : room;
+}
+
+/* A whole page is cleared by forgetting its contents: no host memory is spent on zeroes. */
+static void clear_page(struct libc *c, uint64_t address)
+{
+    struct processes *ps = c->heaps->processes;
+    uint32_t pfn = process_fault(ps, c->process, address, true);
+    if (pfn)
+        frame_zero(ps->frames, pfn, 1);
+    else
+        no_page(c, address);
+    libc_forget_pages(c);
+}
+
+void libc_clear(struct libc *c, uint64_t address, uint64_t length)
+{
+    for (uint64_t n; length && !c->dead; address += n, length -= n) {
+        n = in_page(address, length);
+        if (n == PAGE_SIZE) {
+            clear_page(c, address);
+            continue;
+        }
+        uint8_t *bytes = bytes_at(c, address, true);
+        if (bytes)
+            memset(bytes, 0, n);
+    }
+}
+
+/* One piece, inside one page on either side. */
+static void copy_piece(struct libc *c, uint64_t to, uint64_t from, uint64_t length)
+{
+    struct processes *ps = c->heaps->processes;
+    uint8_t piece[PAGE_SIZE];
+    uint32_t pfn = process_fault(ps, c->process, from, false);
+    if (generation(c) != c->heap->seen_generation)
+        libc_forget_pages(c);
+    if (!pfn) {
+        no_page(c, from);
+        return;
+    }
+    const uint8_t *source = frame_peek(ps->frames, pfn);
+    if (!source) {
+        libc_clear(c, to, length);
+        return;
+    }
+    memcpy(piece, source + from % PAGE_SIZE, length); /* the fault below may reclaim the source */
+    uint8_t *bytes = bytes_at(c, to, true);
+    if (bytes)
+        memcpy(bytes, piece, length);
+}
+
+void libc_copy(struct libc *c, uint64_t to, uint64_t from, uint64_t length)
+{
+    for (uint64_t n; length && !c->dead; to += n, from += n, length -= n) {
+        n = in_page(to, in_page(from, length));
+        copy_piece(c, to, from, n);
+    }
+}

@@ -1,0 +1,243 @@
+/* Slabs, tracks and caches as records: what both styles share. A slab's frames name it (frame.owner), its tracks tell which
+ * objects are live, and so every address given to a free function can be judged before anything changes. */
+#include "alloc/kmalloc_internal.h"
+
+#include <string.h>
+
+/* The smallest run of 4 << i tracks that holds one for each object. */
+static uint8_t run_for(uint32_t nr_objects)
+{
+    uint8_t run = 0;
+    while (4u << run < nr_objects)
+        run++;
+    assert(run < NR_TRACK_RUNS);
+    return run;
+}
+
+uint32_t slab_make(struct kmalloc *k, uint32_t cache_index, uint32_t pfn, uint32_t order)
+{
+    struct cache *cache = cache_at(k, cache_index);
+    uint32_t index = pool_take(&k->slabs);
+    struct slab *slab = slab_at(k, index);
+    slab->pfn = pfn;
+    slab->cache = cache_index;
+    slab->order = (uint8_t)order;
+    slab->objects = (uint16_t)(((PAGE_SIZE << order) - cache->head) / cache->size);
+    slab->track_run = run_for(slab->objects);
+    slab->tracks = pool_take(&k->tracks[slab->track_run]);
+    assert(index && slab->tracks); /* kmalloc_reserve() has seen to it */
+    frame_set_kind(k->frames, pfn, FRAME_SLAB, order);
+    frame_at(k->frames, pfn)->owner = index;
+    frame_at(k->frames, pfn)->index = 0;
+    cache->nr_objects += slab->objects;
+    cache->nr_slabs++;
+    cache->nr_slabs_made++;
+    return index;
+}
+
+void slab_unmake(struct kmalloc *k, uint32_t index)
+{
+    struct slab slab = *slab_at(k, index);
+    cache_at(k, slab.cache)->nr_slabs--;
+    cache_at(k, slab.cache)->nr_objects -= slab.objects;
+    pool_give(&k->tracks[slab.track_run], slab.tracks);
+    pool_give(&k->slabs, index);
+    frame_at(k->frames, slab.pfn)->owner = 0;
+    TRACE_EVENT(k->trace, .kind = EV_SLAB_DISCARD, .pfn = slab.pfn, .order = slab.order);
+    trace_step(k->trace, PATH_discard_slab);
+    k->pages->give(k->reclaim, slab.pfn, slab.order);
+}
+
+void slab_push_head(struct kmalloc *k, struct slab_list *list, uint32_t index)
+{
+    struct slab *slab = slab_at(k, index);
+    slab->prev = 0;
+    slab->next = list->first;
+    if (list->first)
+        slab_at(k, list->first)->prev = index;
+    else
+        list->last = index;
+    list->first = index;
+    list->count++;
+    slab->state = SLAB_PARTIAL;
+}
+
+void slab_push_tail(struct kmalloc *k, struct slab_list *list, uint32_t index)
+{
+    struct slab *slab = slab_at(k, index);
+    slab->next = 0;
+    slab->prev = list->last;
+    if (list->last)
+        slab_at(k, list->last)->next = index;
+    else
+        list->first = index;
+    list->last = index;
+    list->count++;
+    slab->state = SLAB_PARTIAL;
+}
+
+void slab_remove(struct kmalloc *k, struct slab_list *list, uint32_t index)
+{
+    struct slab *slab = slab_at(k, index);
+    if (slab->prev)
+        slab_at(k, slab->prev)->next = slab->next;
+    else
+        list->first = slab->next;
+    if (slab->next)
+        slab_at(k, slab->next)->prev = slab->prev;
+    else
+        list->last = slab->prev;
+    slab->next = slab->prev = 0;
+    list->count--;
+    slab->state = SLAB_FULL;
+}
+
+void object_zero(struct kmalloc *k, uint64_t physical, uint32_t size)
+{
+    frame_fill(k->frames, physical, 0, size);
+    trace_cost(k->trace, COST_ZERO_PAGE, (size + PAGE_SIZE / 2) / PAGE_SIZE);
+    TRACE_EVENT(k->trace, .kind = EV_ZERO, .address = k->frames->page_offset + physical, .count = size);
+}
+
+/* Place in cache_names: FNV-1a. */
+static uint32_t name_place(const char *name, size_t length)
+{
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ (uint8_t)name[i]) * 16777619u;
+    return (hash ^ hash >> 16) % NR_CACHE_NAMES;
+}
+
+uint32_t cache_make(struct kmalloc *k, struct text name)
+{
+    uint32_t index = pool_take(&k->caches);
+    if (!index)
+        return 0;
+    struct cache *cache = cache_at(k, index);
+    memcpy(cache->name, name.start, name.length);
+    uint32_t *bucket = &k->cache_names[name_place(name.start, name.length)];
+    cache->same_hash = *bucket;
+    *bucket = index;
+    return index;
+}
+
+void cache_unmake(struct kmalloc *k, uint32_t index)
+{
+    struct cache *cache = cache_at(k, index);
+    uint32_t *link = &k->cache_names[name_place(cache->name, strlen(cache->name))];
+    while (*link != index)
+        link = &cache_at(k, *link)->same_hash;
+    *link = cache->same_hash;
+    pool_give(&k->caches, index);
+}
+
+uint32_t kmem_cache_find(const struct kmalloc *k, struct text name)
+{
+    if (!name.length || name.length > CACHE_NAME_MAX)
+        return 0;
+    uint32_t index = k->cache_names[name_place(name.start, name.length)];
+    for (; index; index = cache_at(k, index)->same_hash) {
+        const char *other = cache_at(k, index)->name;
+        if (!memcmp(other, name.start, name.length) && !other[name.length])
+            break;
+    }
+    return index;
+}
+
+const char *kmalloc_slab_cache(const struct kmalloc *k, uint32_t slab, uint32_t *cache)
+{
+    *cache = slab_at(k, slab)->cache;
+    return cache_at(k, *cache)->name;
+}
+
+uint32_t kmalloc_fix_gfp(struct kmalloc *k, uint32_t gfp)
+{
+    uint32_t fixed = gfp & ~(uint32_t)(__GFP_DMA32 | __GFP_HIGHMEM);
+    if (gfp == fixed)
+        return gfp;
+    trace_say(k->trace, "Unexpected gfp: 0x");
+    trace_say_hex(k->trace, gfp);
+    trace_say(k->trace, ". Fixing up to gfp: 0x");
+    trace_say_hex(k->trace, fixed);
+    trace_say(k->trace, ". Fix your code!\n");
+    return fixed;
+}
+
+static void say_address(struct trace *trace, uint64_t address)
+{
+    trace_say(trace, "0x");
+    trace_say_hex(trace, address);
+}
+
+void kmalloc_complain_chain(struct kmalloc *k, const struct cache *cache, const struct slab *slab, uint32_t object)
+{
+    struct trace *trace = k->trace;
+    trace_bug(trace, "general protection fault: the free chain of cache ");
+    trace_say(trace, cache->name);
+    trace_say(trace, " is broken at the free object ");
+    say_address(trace, object_address(k, cache, slab, object));
+    trace_say(trace, ": somebody wrote to it after it was freed");
+}
+
+/* Which object of the slab the address lies in, and what is wrong with that. */
+static void explain_slab(struct kmalloc *k, const struct slab *slab, uint64_t address)
+{
+    struct trace *trace = k->trace;
+    const struct cache *cache = cache_at(k, slab->cache);
+    uint64_t first = object_address(k, cache, slab, 0);
+    uint64_t number = address < first ? UINT64_MAX : (address - first) / cache->size;
+    uint64_t inside = address < first ? 0 : (address - first) % cache->size;
+    if (number >= slab->objects) {
+        trace_say(trace, address < first ? "it is in the page descriptor" : "it is in the unused end of a slab");
+    } else if (inside) {
+        trace_say(trace, "invalid pointer, ");
+        trace_say_number(trace, inside);
+        trace_say(trace, " bytes into the object at ");
+        say_address(trace, address - inside);
+    } else {
+        trace_say(trace, "the object is free already: double free, or never allocated");
+    }
+    trace_say(trace, " (");
+    trace_say(trace, cache->name);
+    trace_say(trace, ")");
+}
+
+static const char *explain_frame(const struct kmalloc *k, const struct frame *head)
+{
+    if (head->kind == FRAME_KERNEL && head->index & LARGE_KMALLOC)
+        return "it is inside a large block, not its start";
+    switch ((enum frame_kind)head->kind) {
+    case FRAME_FREE:
+    case FRAME_PCP:
+        return "its page frame is free: double free, or never allocated";
+    case FRAME_KERNEL:
+        return "its pages came from alloc_pages; free_pages takes them back";
+    case FRAME_VMALLOC:
+        return "its page frame belongs to a vmalloc area; vfree takes the area's own address";
+    case FRAME_PGTABLE:
+        return "its page frame is a page table";
+    case FRAME_ANON:
+    case FRAME_SWAPCACHE:
+        return "its page frame belongs to a process";
+    default:
+        return k->profile->kmalloc_style == KMALLOC_SLUB ? "not a slab object: its page frame is reserved"
+                                                         : "its page frame is reserved";
+    }
+}
+
+void kmalloc_complain(struct kmalloc *k, const char *function, uint64_t address)
+{
+    struct trace *trace = k->trace;
+    bool classic = k->profile->kmalloc_style == KMALLOC_BUCKETS;
+    struct found found = kmalloc_look(k, address);
+    trace_bug(trace, function);
+    trace_say(trace, classic ? " of non-kmalloced memory: " : ": ");
+    say_address(trace, address);
+    trace_say(trace, ": ");
+    if (found.pfn == UINT32_MAX)
+        trace_say(trace, "BUG: unable to handle page fault: not an address of the direct map");
+    else if (found.slab)
+        explain_slab(k, slab_at(k, found.slab), address);
+    else
+        trace_say(trace, explain_frame(k, frame_at(k->frames, found.pfn)));
+}

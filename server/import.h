@@ -1,0 +1,53 @@
+/* server/import.h - recorded traces into a machine: what was read, what was applied, what was skipped and why. */
+#pragma once
+#include "pagoda/machine.h"
+#include "server/buffer.h"
+#include "server/input.h"
+
+enum trace_format { FORMAT_AUTO, FORMAT_NDJSON, FORMAT_FTRACE };
+
+/* Takes operations one by one: a lab, or a machine of one's own. Errors as machine_apply(). */
+struct import_sink {
+    enum pagoda_error (*apply)(void *context, const struct op *op, struct op_result *result, struct problem *why);
+    void *context;
+    uint32_t cpus; /* of the machine; recorded CPUs are folded into these */
+};
+
+#define IMPORT_EVENTS_MAX 64
+#define IMPORT_REASONS_MAX 8
+
+struct import_reason {
+    char text[96];
+    uint64_t count, first_line;
+};
+
+struct import_event {
+    char name[40];
+    uint64_t nr_read, nr_applied, nr_skipped;
+    struct import_reason reasons[IMPORT_REASONS_MAX];
+};
+
+struct import_summary {
+    uint64_t nr_lines, nr_events, nr_ops;
+    uint64_t nr_applied, nr_skipped; /* events */
+    uint64_t nr_failed; /* lines that could not be read */
+    uint64_t nr_outcomes[3]; /* of operations */
+    uint64_t nr_compared, nr_agree, first_difference_line; /* kmalloc: bytes_alloc */
+    char first_difference[96];
+    uint64_t nr_rules_compared, nr_rules_agree; /* page events of slabs: signature against place, see import_ftrace.c */
+    char problem[96]; /* of the input as a whole, with its line; empty: none */
+    struct import_event events[IMPORT_EVENTS_MAX];
+    uint32_t nr_events_used;
+};
+
+bool trace_format_find(const char *name, enum trace_format *format);
+/* Runs all of it. An error is the sink's, and ends the import; what was applied before it stays. */
+enum pagoda_error import_run(struct input *input, enum trace_format format, const struct import_sink *sink,
+                             struct import_summary *summary) PAGODA_MUST_CHECK;
+/* import_ftrace.c. The first line has been read already. */
+enum pagoda_error import_ftrace(struct input *input, const char *line, size_t length, const struct import_sink *sink,
+                                struct import_summary *summary) PAGODA_MUST_CHECK;
+
+struct import_event *import_event(struct import_summary *summary, const char *name); /* its row; made on first sight */
+void import_skip(struct import_summary *summary, struct import_event *event, uint64_t line, const char *reason);
+void import_summary_encode(struct buffer *out, const struct import_summary *summary, uint64_t seq, double seconds);

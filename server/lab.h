@@ -1,0 +1,83 @@
+/* server/lab.h - labs: machines that live by their log.
+ *
+ * Locking: the registry's mutex guards the list and the names; a lab's mutex guards its machine and snapshots; its past
+ * mutex guards the machines that show earlier moments. Order: past, lab, registry. */
+#pragma once
+#include "pagoda/machine.h"
+#include "server/store.h"
+#include <pthread.h>
+
+#define SNAPSHOTS_MAX 16
+#define NR_PASTS 2
+
+struct snapshot {
+    uint64_t seq;
+    struct machine *machine;
+};
+
+struct lab {
+    struct lab *next; /* registry list, oldest first */
+    struct labs *labs;
+    struct lab_row row; /* row.seq is not kept up: see lab_seq() */
+    struct lab_log log;
+    uint32_t nr_users; /* registry mutex; 0: may be put to sleep */
+    uint64_t last_used; /* registry mutex; a counter */
+    bool deleted; /* registry mutex */
+
+    pthread_mutex_t mutex;
+    struct machine *_Atomic machine; /* NULL: asleep */
+    _Atomic uint64_t seq; /* head */
+    uint64_t last_ticket; /* of the newest operation */
+    struct snapshot snapshots[SNAPSHOTS_MAX];
+    uint32_t nr_snapshots;
+    uint64_t snapshot_interval; /* operations */
+
+    pthread_mutex_t past_mutex;
+    struct machine *pasts[NR_PASTS]; /* each at its own moment */
+    uint32_t newest_past;
+};
+
+struct labs {
+    struct store *store;
+    pthread_mutex_t mutex;
+    struct lab *first;
+    uint64_t clock;
+    uint32_t nr_labs;
+    _Atomic uint64_t nr_applied; /* operations since the start, for /metrics */
+};
+
+enum pagoda_error labs_open(struct store *store, struct labs *labs) PAGODA_MUST_CHECK;
+void labs_close(struct labs *labs);
+
+struct lab *lab_get(struct labs *labs, const char *key); /* NULL: there is none. Give it back with lab_put(). */
+void lab_put(struct lab *lab);
+/* Calls each for every lab, oldest first, with the registry locked. */
+void labs_each(struct labs *labs, void (*each)(void *context, struct lab *lab), void *context);
+
+/* The new lab is the caller's to lab_put(). config is completed. INVALID: *why names the field. */
+enum pagoda_error lab_create(struct labs *labs, const char *name, const struct machine_config *config, struct lab **out,
+                             struct problem *why) PAGODA_MUST_CHECK;
+enum pagoda_error lab_fork(struct lab *parent, const char *name, uint64_t at, struct lab **out,
+                           struct problem *why) PAGODA_MUST_CHECK;
+enum pagoda_error lab_rename(struct lab *lab, const char *name) PAGODA_MUST_CHECK;
+enum pagoda_error lab_delete(struct lab *lab) PAGODA_MUST_CHECK;
+
+bool lab_is_awake(const struct lab *lab); /* lab_lock() will not have to replay */
+uint64_t lab_seq(const struct lab *lab);
+
+/* Wakes the lab if need be. On PAGODA_OK the caller has it to itself until lab_unlock(). */
+enum pagoda_error lab_lock(struct lab *lab) PAGODA_MUST_CHECK;
+void lab_unlock(struct lab *lab);
+/* Between lock and unlock. Runs an operation and queues it for the log; the result borrows from lab->machine.
+ * *ticket: what to wait for before telling anybody. */
+enum pagoda_error lab_apply(struct lab *lab, const struct op *op, const char *key, uint64_t body_hash, struct op_result *result,
+                            uint64_t *ticket, struct problem *why) PAGODA_MUST_CHECK;
+
+/* The machine as it was after operation seq (<= head), until lab_unlock_past(). NOT_FOUND:
+ * there is no such operation. */
+enum pagoda_error lab_lock_past(struct lab *lab, uint64_t seq, struct machine **machine) PAGODA_MUST_CHECK;
+void lab_unlock_past(struct lab *lab);
+/* Runs the logged operations [from, to] once more, events on, and shows each: entry and result borrow for the call. */
+enum pagoda_error lab_relive(struct lab *lab, uint64_t from, uint64_t to,
+                             bool (*each)(void *context, const struct log_entry *entry, const struct op_result *result),
+                             void *context) PAGODA_MUST_CHECK;

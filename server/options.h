@@ -1,0 +1,23 @@
+/* server/options.h - what the command line and PAGODA_* variables say. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HOSTS_MAX 8
+
+struct options {
+    const char *listen; /* "127.0.0.1:8080", "[::1]:8080" */
+    const char *store; /* path */
+    const char *web; /* directory, or NULL: no pages */
+    const char *hosts[HOSTS_MAX]; /* further names that the Host header may bear */
+    size_t nr_hosts;
+    bool log; /* one line a request, to stderr */
+
+    const char *profile, *memory, *cpus, *format, *file; /* replay */
+    bool check, json;
+};
+
+/* Fills *options for a command. On a mistake prints one line to stderr and returns false. */
+bool options_read(struct options *options, const char *command, int argc, char **argv);
+void options_print_help(const char *command); /* NULL: of all */

@@ -1,0 +1,10 @@
+/* server/result_json.h - what an operation did, as JSON. */
+#pragma once
+#include "pagoda/machine.h"
+#include "server/buffer.h"
+#include "server/store.h"
+
+/* The whole result as one object; request, when not NULL, stands in it as "request". */
+void result_encode(struct buffer *out, const struct op_result *result, bool with_decisions, const struct op *request);
+/* A line of GET /labs/{lab}/ops: what was asked and how it ended. */
+void entry_encode(struct buffer *out, const struct log_entry *entry);

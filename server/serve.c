@@ -1,0 +1,97 @@
+/* server/serve.c - opens the store, starts HTTP, waits for SIGTERM or SIGINT, lets requests finish, commits, closes.
+ *
+ * Signals are blocked in every thread and taken by sigtimedwait() in this one, which doubles as the clock of the event
+ * streams' heartbeat. */
+#include "server/serve.h"
+#include "server/http.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HEARTBEAT_S 15
+
+static sigset_t stop_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    return set;
+}
+
+static void wait_for_stop(struct app *app, const sigset_t *signals)
+{
+    const struct timespec heartbeat = { .tv_sec = HEARTBEAT_S };
+    while (sigtimedwait(signals, NULL, &heartbeat) < 0)
+        if (errno == EAGAIN)
+            sse_heartbeat(app);
+}
+
+static bool open_web(struct app *app, struct problem *why)
+{
+    app->web_fd = -1;
+    if (!app->options->web)
+        return true;
+    app->web_fd = open(app->options->web, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (app->web_fd < 0)
+        problem_say(why, "web", "cannot open %s: %s", app->options->web, strerror(errno));
+    return app->web_fd >= 0;
+}
+
+static bool start(struct app *app, struct problem *why)
+{
+    if (!open_web(app, why))
+        return false;
+    enum pagoda_error error = store_open(app->options->store, &app->store, why);
+    if (!error)
+        error = labs_open(app->store, &app->labs);
+    if (error) {
+        problem_say(why, "store", "%s: %s", app->options->store, pagoda_error_text(error));
+        return false;
+    }
+    store_on_commit(app->store, sse_on_commit, app);
+    return http_start(app, why);
+}
+
+static void announce(const struct app *app)
+{
+    const char *colon = strrchr(app->options->listen, ':');
+    printf("pagodad: http://%.*s:%u\n", (int)(colon - app->options->listen), app->options->listen, app->port);
+    fflush(stdout);
+}
+
+int serve(const struct options *options)
+{
+    struct app app = { .options = options, .web_fd = -1 };
+    struct problem why = { 0 };
+    sigset_t signals = stop_signals();
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread starts */
+    signal(SIGPIPE, SIG_IGN);
+    mallopt(M_ARENA_MAX, 2); /* four threads need no eight heaps */
+    bool is_started = start(&app, &why);
+    if (is_started) {
+        announce(&app);
+        wait_for_stop(&app, &signals);
+        http_stop(&app);
+    } else {
+        fprintf(stderr, "pagodad: %s\n", why.text);
+    }
+    store_close(app.store);
+    if (is_started)
+        labs_close(&app.labs);
+    if (app.web_fd >= 0)
+        close(app.web_fd);
+    return is_started ? 0 : 1;
+}
+
+void print_routes(void)
+{
+    for (size_t i = 0; i < NR_ROUTES; i++)
+        printf("%s %s\n", ROUTES[i].method, ROUTES[i].pattern);
+}

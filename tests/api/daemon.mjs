@@ -1,0 +1,109 @@
+// tests/api/daemon.mjs - a pagodad of one's own on a free port with a store in a temporary directory, and ways to talk to it.
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import http from 'node:http';
+import net from 'node:net';
+
+export const PAGODAD = process.env.PAGODAD ?? 'build/pagodad';
+export const run = (args, options = {}) => spawnSync(PAGODAD, args, { encoding: 'utf8', ...options });
+
+export class Daemon {
+  static async start(options = {}) {
+    const daemon = new Daemon();
+    daemon.directory = options.directory ?? mkdtempSync(join(tmpdir(), 'pagoda-'));
+    daemon.store = options.store ?? join(daemon.directory, 'pagoda.db');
+    daemon.arguments = options.arguments ?? [];
+    await daemon.resume();
+    return daemon;
+  }
+
+  async resume() {
+    const begun = performance.now();
+    this.process = spawn(PAGODAD, ['serve', '--listen', '127.0.0.1:0', '--store', this.store, ...this.arguments], { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.exited = new Promise(resolve => this.process.on('exit', (code, signal) => resolve({ code, signal })));
+    const line = await new Promise((resolve, reject) => {
+      let text = '';
+      this.process.stdout.on('data', part => { text += part; if (text.includes('\n')) resolve(text); });
+      this.exited.then(({ code }) => reject(new Error(`pagodad ended with ${code}`)));
+    });
+    this.started_ms = performance.now() - begun;
+    this.port = Number(/:(\d+)\s*$/.exec(line.trim())[1]);
+    this.base = `http://127.0.0.1:${this.port}/api/v1`;
+  }
+
+  async signal(name) {
+    this.process.kill(name);
+    return this.exited;
+  }
+
+  async end() {
+    await this.signal('SIGTERM');
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  // One request. body: an object becomes JSON; a string or Buffer goes as it is.
+  async ask(method, path, { body, headers = {}, raw } = {}) {
+    const plain = body === undefined || typeof body === 'string' || body instanceof Uint8Array;
+    const payload = plain ? body : JSON.stringify(body);
+    const url = path.startsWith('/') ? `http://127.0.0.1:${this.port}${path}` : `${this.base}/${path}`;
+    const reply = await fetch(url, {
+      method, body: payload, headers: { ...(payload !== undefined ? { 'content-type': 'application/json' } : {}), ...headers }, redirect: 'manual',
+    });
+    if (raw) return { status: reply.status, headers: reply.headers, body: Buffer.from(await reply.arrayBuffer()) };
+    const text = await reply.text();
+    const is_json = /json$/.test((reply.headers.get('content-type') ?? '').split(';')[0]);
+    return { status: reply.status, headers: reply.headers, text, body: is_json && text ? JSON.parse(text) : text };
+  }
+
+  get(path, options) { return this.ask('GET', path, options); }
+  post(path, body, options = {}) { return this.ask('POST', path, { ...options, body }); }
+
+  async lab(fields = {}) {
+    const made = await this.post('labs', { profile: 'linux-6.1', memory: '64M', ...fields });
+    if (made.status !== 201) throw new Error(`no lab: ${made.text}`);
+    return made.body;
+  }
+
+  async op(lab, op, query = '') {
+    const done = await this.post(`labs/${lab.id}/ops${query}`, op);
+    if (done.status !== 201 && done.status !== 200) throw new Error(`${JSON.stringify(op)}: ${done.text}`);
+    return done.body;
+  }
+
+  // The bytes of a request as they stand, and the bytes of the answer.
+  exchange(text) {
+    return new Promise((resolve, reject) => {
+      const socket = net.connect(this.port, '127.0.0.1');
+      let answer = '';
+      socket.on('data', part => { answer += part; });
+      socket.on('end', () => resolve(answer));
+      socket.on('error', error => (answer ? resolve(answer) : reject(error)));
+      socket.write(text);
+    });
+  }
+
+  // Server-Sent Events: calls each(event) until it returns true; resolves with all that came.
+  events(lab, last_id, each) {
+    return new Promise((resolve, reject) => {
+      const headers = last_id === undefined ? {} : { 'Last-Event-ID': String(last_id) };
+      const request = http.get(`${this.base}/labs/${lab.id}/events`, { headers }, reply => {
+        let text = '';
+        const seen = [];
+        reply.on('data', part => {
+          text += part;
+          for (let end; (end = text.indexOf('\n\n')) >= 0; text = text.slice(end + 2)) {
+            const fields = Object.fromEntries(text.slice(0, end).split('\n').filter(line => line && !line.startsWith(':')).map(line => line.split(/: (.*)/s)));
+            if (!fields.data) continue;
+            seen.push({ id: Number(fields.id), event: fields.event, data: JSON.parse(fields.data) });
+            if (each(seen.at(-1))) { request.destroy(); resolve(seen); }
+          }
+        });
+        reply.on('error', () => resolve(seen));
+        reply.on('end', () => resolve(seen));
+      });
+      request.on('error', error => (error.code === 'ECONNRESET' ? undefined : reject(error)));
+    });
+  }
+}

@@ -1,0 +1,152 @@
+/* Looking at frames and zones: runs tile the machine, cells and counts say the same as runs, names tell who owns what. */
+#include "pagoda/view.h"
+#include "tests/fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *const PROFILES[] = { "classic", "linux-6.1" };
+
+static void check_cells(const uint8_t *cells, const struct frame_run *run)
+{
+    for (uint32_t i = 0; i < run->count; i++) {
+        const uint8_t *cell = cells + (size_t)(run->pfn + i) * 4;
+        bool is_head = run->kind != FRAME_NONE && i % (1u << run->order) == 0;
+        assert_int_equal(cell[0], run->kind);
+        assert_int_equal(cell[1], run->order);
+        assert_int_equal(cell[2], run->migratetype | (is_head ? 0x80 : 0));
+        assert_int_equal(cell[3] == 0, run->owner == 0);
+    }
+}
+
+static void check_views(const struct machine *machine)
+{
+    uint32_t nr = view_nr_frames(machine), pfn = 0;
+    uint64_t counts[NR_FRAME_KINDS] = { 0 }, want[NR_FRAME_KINDS], cursor = 0, born;
+    uint8_t *cells = malloc((size_t)nr * 4);
+    struct frame_run run, block;
+    assert_non_null(cells);
+    view_frame_cells(machine, 0, nr, cells);
+    while (view_next_frame_run(machine, &cursor, &run)) {
+        assert_int_equal(run.pfn, pfn);
+        assert_true(run.count > 0 && run.count <= nr - pfn);
+        check_cells(cells, &run);
+        assert_true(view_frame(machine, run.pfn + run.count - 1, &block, &born));
+        assert_true(block.kind == run.kind && block.order == run.order && block.owner == run.owner);
+        assert_true(born <= machine_seq(machine));
+        counts[run.kind] += run.count;
+        pfn += run.count;
+    }
+    assert_int_equal(pfn, nr);
+    view_kind_counts(machine, want);
+    assert_memory_equal(counts, want, sizeof counts);
+    assert_false(view_frame(machine, nr, &block, &born));
+    free(cells);
+}
+
+static void views_agree_after_every_operation(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct machine *machine = fixture_machine(PROFILES[i], 0);
+        check_views(machine);
+        for (uint64_t size = 24; size < 200000; size *= 3) {
+            uint64_t block = fixture_apply(machine, fixture_alloc(OP_KMALLOC, size, GFP_KERNEL))->address;
+            uint64_t area = fixture_apply(machine, fixture_alloc(OP_VMALLOC, size, 0))->address;
+            check_views(machine);
+            if (area && size % 2)
+                (void)fixture_apply(machine, fixture_free(OP_VFREE, area));
+            if (block)
+                (void)fixture_apply(machine, fixture_free(OP_KFREE, block));
+            check_views(machine);
+        }
+        machine_destroy(machine);
+    }
+}
+
+static void owners_have_names(void **state)
+{
+    (void)state;
+    struct machine *machine = fixture_machine("linux-6.1", 0);
+    struct frame_run run;
+    uint64_t born;
+    const struct op_result *result = fixture_apply(machine, fixture_alloc(OP_KMALLOC, 40, GFP_KERNEL));
+    assert_true(view_frame(machine, result->frames[0].pfn, &run, &born));
+    assert_int_equal(run.kind, FRAME_SLAB);
+    assert_string_equal(run.owner_name, "kmalloc-64");
+    assert_int_equal(born, machine_seq(machine));
+    assert_true(view_frame(machine, 5000, &run, &born));
+    assert_string_equal(run.owner_name, "kernel image");
+    assert_true(view_frame(machine, 0, &run, &born));
+    assert_string_equal(run.owner_name, "firmware");
+    machine_destroy(machine);
+}
+
+static void cells_of_a_part_are_those_of_the_whole(void **state)
+{
+    (void)state;
+    struct machine *machine = fixture_machine("linux-6.1", 0);
+    static uint8_t part[40 * 4], whole[8192 * 4];
+    view_frame_cells(machine, 0, 8192, whole);
+    for (uint32_t from = 0; from + 40 < 8192; from += 997) {
+        view_frame_cells(machine, from, 40, part);
+        assert_memory_equal(part, whole + (size_t)from * 4, sizeof part);
+    }
+    view_frame_cells(machine, view_nr_frames(machine) - 1, 40, part); /* past the end: nothing */
+    assert_int_equal(part[0], FRAME_RESERVED);
+    assert_int_equal(part[4], FRAME_NONE);
+    machine_destroy(machine);
+}
+
+static void zones_add_up(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct machine *machine = fixture_machine(PROFILES[i], 0);
+        (void)fixture_apply(machine, fixture_alloc(OP_KMALLOC, 100, GFP_KERNEL));
+        uint64_t cursor = 0, counts[NR_FRAME_KINDS], free = 0, pcp = 0;
+        struct zone_view zone;
+        while (view_next_zone(machine, &cursor, &zone)) {
+            uint64_t listed = 0;
+            for (uint32_t order = 0; order < zone.nr_orders; order++)
+                for (uint32_t type = 0; type < VIEW_MIGRATETYPES; type++)
+                    listed += (uint64_t)zone.nr_free[order][type] << order;
+            assert_true(listed == zone.free);
+            assert_true(zone.min < zone.low && zone.low < zone.high && zone.high < zone.managed);
+            free += zone.free;
+            pcp += zone.pcp;
+        }
+        view_kind_counts(machine, counts);
+        assert_true(free == counts[FRAME_FREE] && pcp == counts[FRAME_PCP]);
+        machine_destroy(machine);
+    }
+}
+
+static void every_kind_has_a_name_and_a_letter(void **state)
+{
+    (void)state;
+    char letters[NR_FRAME_KINDS + 1] = { 0 };
+    for (unsigned kind = 0; kind < NR_FRAME_KINDS; kind++) {
+        char letter = frame_kind_letter((enum frame_kind)kind);
+        assert_true(frame_kind_name((enum frame_kind)kind)[0]);
+        assert_null(strchr(letters, letter) && letters[0] ? strchr(letters, letter) : NULL);
+        letters[kind] = letter;
+    }
+    assert_string_equal(migratetype_name(1), "Movable");
+    assert_string_equal(migratetype_name(99), "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(views_agree_after_every_operation), cmocka_unit_test(owners_have_names),
+        cmocka_unit_test(cells_of_a_part_are_those_of_the_whole), cmocka_unit_test(zones_add_up),
+        cmocka_unit_test(every_kind_has_a_name_and_a_letter),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,8 @@
+/* tests/truth_slub.h - recordings of kmalloc and of the slab caches. */
+#pragma once
+#include "tests/truth.h"
+
+int truth_slub_run(const char *path, struct truth_report *report); /* slub-run-*.tsv.gz */
+int truth_kmalloc_table(const char *path, struct truth_report *report); /* kmalloc-table.tsv.gz */
+int truth_kmalloc_caches(const char *path, struct truth_report *report); /* kmalloc-caches.tsv.gz */
+int truth_slabinfo(const char *path, struct truth_report *report); /* slabinfo.txt, before-slabinfo.txt ... */

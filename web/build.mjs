@@ -1,0 +1,54 @@
+/* build.mjs [OUT] - bundles the pages into OUT (default ../build/web): hashed, minified, pre-compressed, and three HTML files
+ * that name them. Nothing inline, so that `default-src 'self'` suffices. */
+import { build } from 'esbuild';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const out = resolve(process.argv[2] ?? join(here, '../build/web'));
+const FIRST_LOAD_MAX = 150 * 1024;
+
+await rm(join(out, 'assets'), { recursive: true, force: true });
+await mkdir(out, { recursive: true });
+const result = await build({
+  absWorkingDir: here,
+  entryPoints: ['src/main.js', 'src/theme-first.js', 'src/style.css', 'src/pagoda.svg'],
+  outdir: join(out, 'assets'),
+  entryNames: '[name]-[hash]',
+  chunkNames: '[name]-[hash]',
+  assetNames: '[name]-[hash]',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  target: 'es2022',
+  minify: true,
+  legalComments: 'none',
+  loader: { '.svg': 'copy' },
+  metafile: true,
+  logLevel: 'warning',
+});
+
+/** Entry point -> its hashed file. */
+const files = new Map();
+for (const [path, info] of Object.entries(result.metafile.outputs)) {
+  if (info.entryPoint) files.set(basename(info.entryPoint), basename(path));
+}
+const template = await readFile(join(here, 'src/page.html'), 'utf8');
+const html = template.replace(/\{\{([\w.-]+)\}\}/g, (_, name) => '/assets/' + files.get(name));
+for (const page of ['index', 'lab', 'docs']) await writeFile(join(out, `${page}.html`), html);
+
+let firstLoad = 0;
+for (const path of Object.keys(result.metafile.outputs)) {
+  const full = resolve(here, path);
+  const bytes = await readFile(full);
+  const packed = gzipSync(bytes, { level: 9 });
+  if (packed.length < bytes.length) await writeFile(full + '.gz', packed);
+  firstLoad += packed.length;
+}
+console.log(`web: ${out}: ${files.size} entries, ${(firstLoad / 1024).toFixed(1)} KiB gzip in all`);
+if (firstLoad > FIRST_LOAD_MAX) {
+  console.error(`web: more than ${FIRST_LOAD_MAX / 1024} KiB on first load`);
+  process.exit(1);
+}

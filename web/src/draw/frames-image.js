@@ -1,0 +1,67 @@
+/* frames-image.js - one pixel per cell. A million frames cost one pass over an array and one drawImage, whatever the zoom;
+ * outlines, letters and patterns are drawn over it where cells are large enough to carry them. */
+import { placeOf } from '../model/geometry.js';
+import { CELL } from '../model/cells.js';
+import { KERNEL } from '../kinds.js';
+
+/** @typedef {import('../types.js').Cells} Cells */
+/** @typedef {import('../model/geometry.js').Layout} Layout */
+
+/** Positions of all cells in the image; kept until the layout changes. */
+export function createPlaces() {
+  /** @type {Layout | null} */
+  let of = null;
+  let places = new Uint32Array(0);
+  return (/** @type {Layout} */ layout) => {
+    if (of && of.kind === layout.kind && of.nr === layout.nr && of.cols === layout.cols && of.bits === layout.bits && of.squares === layout.squares) return places;
+    of = layout;
+    places = new Uint32Array(layout.nr);
+    for (let i = 0; i < layout.nr; i++) {
+      const [x, y] = placeOf(layout, i);
+      places[i] = y * layout.cols + x;
+    }
+    return places;
+  };
+}
+
+/**
+ * @param {HTMLCanvasElement} canvas is given the size of the layout
+ * @param {Layout} layout @param {Uint32Array} places @param {Cells} cells
+ * @param {{ palette: import('./palette.js').Palette, strong: import('../types.js').Run[], fade: boolean, focusKind: number | null }} look
+ */
+export function paintImage(canvas, layout, places, cells, look) {
+  canvas.width = layout.cols;
+  canvas.height = layout.rows;
+  const ctx = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+  const image = ctx.createImageData(layout.cols, layout.rows);
+  const pixels = new Uint32Array(image.data.buffer);
+  const { full, faded, tail } = look.palette;
+  const nr = Math.min(cells.nr, layout.nr);
+  const fill = (/** @type {number} */ i) => {
+    const kind = cells.bytes[i * CELL];
+    return kind === KERNEL && !(cells.bytes[i * CELL + 2] & 0x80) ? tail[kind] : full[kind];
+  };
+  const dim = look.fade || look.focusKind !== null;
+  for (let i = 0; i < nr; i++) {
+    const kind = cells.bytes[i * CELL];
+    pixels[places[i]] = dim && kind !== look.focusKind ? faded[kind] : fill(i);
+  }
+  if (cells.mixed) shade(pixels, places, cells.mixed, nr, full[1]);
+  for (const run of look.strong) {
+    const end = Math.min(nr, Math.ceil((run.pfn + run.count) / 2 ** cells.shift));
+    for (let i = Math.floor(run.pfn / 2 ** cells.shift); i < end; i++) pixels[places[i]] = fill(i);
+  }
+  ctx.putImageData(image, 0, 0);
+}
+
+/** A tile of several kinds shows its main one, paler the less it holds. @param {Uint32Array} pixels @param {Uint32Array} places @param {Uint8Array} mixed @param {number} nr @param {number} paper */
+function shade(pixels, places, mixed, nr, paper) {
+  for (let i = 0; i < nr; i++) {
+    const share = mixed[i];
+    if (share === 255) continue;
+    const from = pixels[places[i]];
+    let out = 255 << 24;
+    for (const bit of [0, 8, 16]) out |= (((((from >>> bit) & 255) * share + ((paper >>> bit) & 255) * (255 - share)) / 255) & 255) << bit;
+    pixels[places[i]] = out;
+  }
+}

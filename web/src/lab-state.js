@@ -1,0 +1,126 @@
+/* lab-state.js - the state of a lab page and every way in which it changes. Pure: no DOM, no network. */
+import { emptyForm } from './model/form.js';
+
+/** @typedef {import('./types.js').LabInfo} LabInfo */
+/** @typedef {import('./types.js').Selection} Selection */
+/** @typedef {'map' | 'bytes' | 'slabs' | 'buddy' | 'pagetables' | 'heap'} Tab */
+/** @typedef {'buddy' | 'linear'} Layout */
+/** @typedef {{ seq: number, cells: import('./types.js').Cells, allocations: import('./types.js').Allocation[], more: boolean, vmalloc: import('./types.js').VmallocView, zones: import('./types.js').Zone[], processes: import('./types.js').Process[], maps: import('./types.js').UserMap[], pid: number, counts: Record<string, number>, op: import('./types.js').Result | null }} Views */
+
+/**
+ * @typedef {object} LabState
+ * @property {string} id
+ * @property {LabInfo | null} lab
+ * @property {import('./types.js').Profile | null} profile
+ * @property {import('./types.js').OpTable | null} table
+ * @property {import('./types.js').Problem | null} failure the page cannot be shown
+ * @property {import('./types.js').Problem | null} problem the last request was refused
+ * @property {'connecting' | 'live' | 'lost'} connection
+ * @property {number} head
+ * @property {number} now_ns
+ * @property {number | null} at past moment shown; null: the head
+ * @property {boolean} playing
+ * @property {number} speed operations a second
+ * @property {Tab} tab
+ * @property {Layout} layout
+ * @property {number} pid the process shown; 0: none
+ * @property {Selection | null} selection
+ * @property {import('./types.js').Result | null} explained the operation that made the selection
+ * @property {string | null} focusKind legend entry that is not faded
+ * @property {Views | null} views
+ * @property {boolean} loading
+ * @property {import('./types.js').Point[]} points
+ * @property {import('./types.js').OpRow[]} ops
+ * @property {import('./model/form.js').Form} form
+ * @property {import('./types.js').Result | null} preview what the form's call would do
+ * @property {boolean} sending
+ * @property {boolean} help
+ */
+
+/** @typedef {{ type: string } & Record<string, any>} Action */
+
+/** @param {string} id @param {Partial<LabState>} [from] @returns {LabState} */
+export function initialState(id, from = {}) {
+  return {
+    id, lab: null, profile: null, table: null, failure: null, problem: null, connection: 'connecting', head: 0, now_ns: 0, at: null,
+    playing: false, speed: 4, tab: 'map', layout: 'buddy', pid: 0, selection: null, explained: null, focusKind: null, views: null,
+    loading: true, points: [], ops: [], form: emptyForm(), preview: null, sending: false, help: false, ...from,
+  };
+}
+
+/** @param {LabState} state */
+export const shownSeq = (state) => state.at ?? state.head;
+/** @param {LabState} state */
+export const isPast = (state) => state.at !== null && state.at < state.head;
+
+/** @param {LabState} state @param {number} seq */
+function seek(state, seq) {
+  const at = Math.max(0, Math.min(state.head, Math.round(seq)));
+  return { ...state, at: at === state.head && !state.playing ? null : at };
+}
+
+/** @param {LabState} state @param {Action} action @returns {LabState} */
+export function reduce(state, action) {
+  switch (action.type) {
+    case 'opened':
+      return { ...state, lab: action.lab, profile: action.profile, table: action.table, head: action.lab.seq, now_ns: action.lab.now_ns ?? 0,
+        at: state.at !== null && state.at >= action.lab.seq ? null : state.at };
+    case 'failed':
+      return { ...state, failure: action.problem, loading: false };
+    case 'refused':
+      return { ...state, problem: action.problem, sending: false };
+    case 'dismiss':
+      return { ...state, problem: null };
+    case 'connection':
+      return { ...state, connection: action.connection };
+    case 'head': {
+      if (action.seq <= state.head) return state;
+      return { ...state, head: action.seq, now_ns: action.now_ns ?? state.now_ns };
+    }
+    case 'seek':
+      return seek({ ...state, playing: action.playing ?? false }, action.seq);
+    case 'live':
+      return { ...state, at: null, playing: false };
+    case 'play':
+      return { ...state, playing: action.playing, at: state.at ?? (action.playing ? 0 : null) };
+    case 'speed':
+      return { ...state, speed: action.speed };
+    case 'views':
+      return { ...state, views: action.views, loading: false, pid: action.views.pid };
+    case 'loading':
+      return { ...state, loading: true };
+    case 'series':
+      return { ...state, points: action.points, ops: action.ops };
+    case 'tab':
+      return { ...state, tab: action.tab };
+    case 'layout':
+      return { ...state, layout: action.layout };
+    case 'pid':
+      return { ...state, pid: action.pid };
+    case 'select':
+      return { ...state, selection: action.selection, explained: null };
+    case 'explained':
+      return { ...state, explained: action.result };
+    case 'focusKind':
+      return { ...state, focusKind: state.focusKind === action.kind ? null : action.kind };
+    case 'form':
+      return { ...state, form: action.form, problem: null };
+    case 'preview':
+      return { ...state, preview: action.result };
+    case 'sending':
+      return { ...state, sending: true, problem: null };
+    case 'sent':
+      return { ...state, sending: false, problem: null, form: action.form ?? state.form };
+    case 'help':
+      return { ...state, help: action.open };
+    default:
+      return state;
+  }
+}
+
+/** The allocation that is selected, when it is alive in the views shown. @param {LabState} state */
+export function selectedAllocation(state) {
+  const selection = state.selection;
+  if (selection?.kind !== 'allocation' || !state.views) return null;
+  return state.views.allocations.find((a) => a.address === selection.address && (a.pid ?? 0) === selection.pid) ?? null;
+}

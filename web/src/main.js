@@ -1,0 +1,22 @@
+/* main.js - finds out which page this address is, and mounts it. The lab and the documentation are loaded only when asked for. */
+import { render } from 'preact';
+import { html } from 'htm/preact';
+
+const root = /** @type {HTMLElement} */ (document.getElementById('app'));
+
+async function mount() {
+  const lab = /^\/lab\/([^/]+)\/?$/.exec(location.pathname);
+  if (lab) {
+    const { LabPage, openLab } = await import('./view/lab.js');
+    render(html`<${LabPage} session=${openLab(decodeURIComponent(lab[1]))} />`, root);
+  } else if (/^\/docs\/?$/.test(location.pathname)) {
+    const { DocsPage } = await import('./view/docs.js');
+    render(html`<${DocsPage} />`, root);
+  } else {
+    const { HomePage } = await import('./view/home.js');
+    render(html`<${HomePage} />`, root);
+  }
+}
+
+root.replaceChildren();
+mount();

@@ -1,0 +1,143 @@
+/* form.js - the call panel without its looks: which fields an operation has, the request they make, the line of C that
+ * it is, and what can be said about its size. */
+import { bytes, count, parseSize, plural } from '../format.js';
+import { gfpExpression } from './gfp.js';
+
+/** @typedef {{ op: string, values: Record<string, string>, preset: string, flags: string[], nextName: number }} Form */
+/** @typedef {import('../types.js').OpInfo} OpInfo */
+/** @typedef {import('../types.js').ParamInfo} ParamInfo */
+/** @typedef {import('../types.js').Allocation} Allocation */
+
+export const FIRST_OPS = ['kmalloc', 'kzalloc', 'vmalloc', 'malloc'];
+const MAKERS = new Set(['kmalloc', 'kzalloc', 'kcalloc', 'alloc_pages', 'kmem_cache_alloc', 'vmalloc', 'vzalloc', 'kvmalloc', 'malloc', 'calloc', 'aligned_alloc', 'mmap']);
+
+/** @returns {Form} */
+export const emptyForm = () => ({ op: 'kmalloc', values: { size: '1000', context: 'process', cpu: '0' }, preset: 'GFP_KERNEL', flags: [], nextName: 0 });
+
+export const makesMemory = (/** @type {string} */ op) => MAKERS.has(op);
+
+/** a, b … z, a1, b1 … @param {number} n */
+export function handleAt(n) {
+  const letter = String.fromCharCode(97 + (n % 26));
+  return n < 26 ? letter : letter + Math.floor(n / 26);
+}
+
+/** The first handle from the form's counter on that no live allocation bears. @param {Form} form @param {Allocation[]} live */
+export function suggestedName(form, live) {
+  const taken = new Set(live.map((a) => a.name));
+  let n = form.nextName;
+  while (taken.has(handleAt(n))) n++;
+  return handleAt(n);
+}
+
+/** @param {OpInfo[]} ops @param {string} name */
+export const opInfo = (ops, name) => ops.find((entry) => entry.op === name) ?? null;
+
+/** An operation's parameters in the order of the form: needed ones first. @param {OpInfo} info @param {ParamInfo[]} params */
+export function fieldsOf(info, params) {
+  const byName = new Map(params.map((p) => [p.name, p]));
+  return [...info.needed, ...info.further]
+    .map((name) => ({ param: byName.get(name), needed: info.needed.includes(name) }))
+    .filter((field) => field.param !== undefined)
+    .map(({ param, needed }) => ({ param: /** @type {ParamInfo} */ (param), needed }));
+}
+
+/** Live allocations that an address parameter of this operation may mean. @param {string} op @param {Allocation[]} live */
+export function candidates(op, live) {
+  const release = /** @type {Record<string, string[]>} */ ({ krealloc: ['kfree'], ksize: ['kfree'], realloc: ['free'], mlock: ['munmap', 'free'] })[op] ?? [op];
+  const own = live.filter((a) => release.includes(a.release));
+  return op === 'write' || op === 'read' ? live : own;
+}
+
+/** @param {Form} form @param {OpInfo} info @param {ParamInfo[]} params @param {{ pid: number, name: string }} defaults */
+export function requestOf(form, info, params, defaults) {
+  /** @type {Record<string, unknown>} */
+  const request = { op: info.op };
+  for (const { param, needed } of fieldsOf(info, params)) {
+    const value = (form.values[param.name] ?? '').trim();
+    if (param.type === 'gfp') {
+      request.gfp = gfpExpression(form.preset, form.flags);
+    } else if (param.name === 'pid') {
+      const pid = Number(value) || defaults.pid;
+      if (pid) request.pid = pid;
+    } else if (param.name === 'name' && makesMemory(info.op)) {
+      request.name = value || defaults.name;
+    } else if (param.name === 'address' && value && !value.startsWith('0x')) {
+      request.name = value;
+    } else if (value !== '' && !isDefault(param, value, needed)) {
+      request[param.name] = isNumber(param) ? numberOf(value) : value;
+    }
+  }
+  return request;
+}
+
+const isNumber = (/** @type {ParamInfo} */ param) => param.type === 'number' || param.type === 'size';
+
+/** Unset optional parameters stay out of the request, so that the trace reads like the call. @param {ParamInfo} param @param {string} value @param {boolean} needed */
+function isDefault(param, value, needed) {
+  if (needed) return false;
+  if (param.type === 'context') return value === 'process';
+  return isNumber(param) && numberOf(value) === Number(param.default);
+}
+
+/** Numbers as numbers; what is none goes to the daemon as it stands, which explains why not. @param {string} value */
+function numberOf(value) {
+  const n = parseSize(value);
+  if (!Number.isNaN(n)) return n;
+  return value !== '' && Number.isFinite(Number(value)) ? Number(value) : value;
+}
+
+/** The call as C. @param {Record<string, any>} request @returns {{ target: string, call: string, args: string, note: string }} */
+export function callLine(request) {
+  const op = String(request.op);
+  const who = request.address ?? request.name ?? '?';
+  const num = (/** @type {unknown} */ v) => (v === undefined || v === '' ? '?' : String(v));
+  const gfp = String(request.gfp ?? 'GFP_KERNEL').replace(/\|/g, ' | ');
+  const size = num(request.size);
+  /** @type {Record<string, string>} */
+  const args = {
+    kmalloc: `${size}, ${gfp}`, kzalloc: `${size}, ${gfp}`, kcalloc: `${num(request.n)}, ${size}, ${gfp}`, krealloc: `${who}, ${size}, ${gfp}`,
+    alloc_pages: `${gfp}, ${num(request.order)}`, free_pages: `${who}, ${num(request.order)}`,
+    kmem_cache_create: `"${request.cache ?? '?'}", ${size}, ${request.align ?? 0}, 0, NULL`, kmem_cache_alloc: `${request.cache ?? '?'}, ${gfp}`,
+    kmem_cache_free: `${request.cache ? request.cache + ', ' : ''}${who}`, kmem_cache_destroy: `${request.cache ?? '?'}`, vmalloc: size, vzalloc: size,
+    kvmalloc: `${size}, ${gfp}`, malloc: size, calloc: `${num(request.n)}, ${size}`, realloc: `${who}, ${size}`, aligned_alloc: `${num(request.align)}, ${size}`,
+    mmap: `NULL, ${num(request.length)}, PROT_READ | PROT_WRITE, …`, munmap: `${who}, ${num(request.length)}`, mlock: `${who}, ${num(request.length)}`,
+    write: request.hex ? `${who}, "${request.hex}", ${request.hex.length / 2}` : `${who}, ${num(request.fill)}, ${num(request.length)}`,
+    read: `buffer, ${who}, ${num(request.length)}`, exit: '0', fork: '', spawn: request.name ? `"${request.name}"` : '', tick: `${num(request.duration_ns ?? 1000000)} ns`,
+    mark: `"${request.text ?? ''}"`,
+  };
+  const call = op === 'write' ? (request.hex ? 'memcpy' : 'memset') : op === 'read' ? 'memcpy' : op;
+  const target = makesMemory(op) && request.name ? `${request.name} = ` : op === 'krealloc' || op === 'realloc' ? `${who} = ` : '';
+  const notes = [];
+  if (request.pid) notes.push(`pid ${request.pid}`);
+  if (request.context && request.context !== 'process') notes.push(request.context);
+  if (request.cpu) notes.push(`CPU ${request.cpu}`);
+  return { target, call, args: args[op] ?? who, note: notes.join(', ') };
+}
+
+/** What a call of this size will get. The daemon's dry run is the authority; before it answers, the profile's limits speak.
+ * @param {string} op @param {number} size @param {import('../types.js').Profile | null} profile @param {import('../types.js').Result | null} preview
+ * @returns {{ text: string, strong: string, bad: boolean }} */
+export function remark(op, size, profile, preview) {
+  if (!makesMemory(op) || !Number.isFinite(size)) return { text: '', strong: '', bad: false };
+  if (preview && preview.outcome !== 'ok') {
+    const limit = isKmalloc(op) && profile && size > profile.kmalloc_max ? ` · kmalloc's limit is ${count(profile.kmalloc_max)}` : '';
+    const what = preview.outcome === 'null' ? 'would return NULL' : 'would be a bug';
+    return { text: (preview.message ? shorten(preview.message) : '') + limit, strong: what, bad: true };
+  }
+  const limit = profile && op.startsWith('v') && size > profile.kmalloc_max ? `kmalloc could not: limit ${count(profile.kmalloc_max)}` : '';
+  if (preview && preview.allocated) return { ...granted(preview, size), ...(limit ? { strong: limit } : {}) };
+  if (isKmalloc(op) && profile && size > profile.kmalloc_max) return { text: 'would return NULL', strong: `limit ${count(profile.kmalloc_max)}`, bad: true };
+  return { text: size >= 1024 ? bytes(size) : '', strong: limit, bad: false };
+}
+
+const isKmalloc = (/** @type {string} */ op) => ['kmalloc', 'kzalloc', 'kcalloc', 'krealloc'].includes(op);
+const shorten = (/** @type {string} */ text) => (text.length > 90 ? text.slice(0, 88) + '…' : text);
+
+/** @param {import('../types.js').Result} preview @param {number} size */
+function granted(preview, size) {
+  const lost = preview.allocated - size;
+  const frames = preview.frames.reduce((sum, run) => sum + run.count, 0);
+  const where = preview.cache ?? (frames ? plural(frames, 'frame') : 'no frame until it is touched');
+  return { text: `${count(size)} → ${count(preview.allocated)} · ${where}`, strong: lost > 0 ? `${count(lost)} B lost` : '', bad: false };
+}

@@ -1,0 +1,90 @@
+/* inspector.js - what is known about the selection, as facts: a label, words, and where a click on them leads. */
+import { bytes, count, duration, hex, plural } from '../format.js';
+import { KINDS } from '../kinds.js';
+import { cellAt, headOf } from './cells.js';
+import { regionOf } from './virtual.js';
+
+/** @typedef {{ frame?: number, pid?: number, seq?: number, tab?: string }} Link */
+/** @typedef {{ text: string, note?: string, link?: Link }} Words */
+/** @typedef {{ label: string, words: Words[] }} Fact */
+/** @typedef {import('../types.js').Allocation} Allocation */
+
+/** @param {Pick<Allocation, 'name' | 'call_site' | 'address'>} a */
+export const titleOf = (a) => a.name ?? a.call_site ?? a.address;
+
+/** @param {Allocation} a @param {import('../lab-state.js').Views} views @param {import('../types.js').Result | null} made @returns {Fact[]} */
+export function allocationFacts(a, views, made) {
+  const region = regionOf(a, views);
+  const area = views.vmalloc.areas.find((v) => v.start === a.address);
+  const facts = [fact('allocator', { text: a.op, note: a.cache ?? undefined }), fact('asked for', { text: bytes(a.requested), note: a.requested >= 1024 ? `${count(a.requested)} B` : undefined })];
+  facts.push(fact('usable', { text: bytes(a.allocated), note: a.allocated > a.requested ? `${count(a.allocated - a.requested)} B lost to rounding` : undefined }));
+  facts.push(fact('virtual', { text: a.address, link: { tab: 'bytes' } }, { text: `– ${hex(BigInt(a.address) + BigInt(Math.max(a.allocated, 1)))}` }));
+  if (area && area.guard_pages) facts.push(fact('guard page', { text: hex(BigInt(area.end) - BigInt(area.guard_pages) * 4096n) }));
+  facts.push(fact('frames', ...framesWords(a)));
+  facts.push(fact('contiguous', { text: contiguity(a, region) }));
+  if (a.pid) facts.push(fact('process', { text: `pid ${a.pid}`, link: { tab: 'heap', pid: a.pid } }));
+  facts.push(fact('released by', { text: a.release }));
+  if (made) facts.push(fact('cost', { text: duration(made.cost_ns), note: made.slept_ns ? `slept ${duration(made.slept_ns)}` : costNote(made) }));
+  facts.push(fact('since', { text: `op ${a.seq}`, link: { seq: a.seq } }));
+  return facts;
+}
+
+const fact = (/** @type {string} */ label, /** @type {Words[]} */ ...words) => ({ label, words });
+
+/** @param {Allocation} a @returns {Words[]} */
+function framesWords(a) {
+  if (!a.nr_frames) return [{ text: 'none yet', note: 'they come when it is touched' }];
+  const pages = Math.max(1, Math.ceil(a.allocated / 4096));
+  const words = [{ text: plural(a.nr_frames, 'frame'), note: a.frames.length > 1 ? `in ${a.frames.length} runs` : a.pid && a.nr_frames < pages ? `of ${pages} touched` : undefined }];
+  const links = a.frames.slice(0, 6).map((run) => ({ text: run.count > 1 ? `${hex(run.pfn)}+${run.count}` : hex(run.pfn), link: { frame: run.pfn } }));
+  if (a.frames.length > 6) links.push({ text: `+${a.frames.length - 6} more`, link: { frame: a.frames[6].pfn } });
+  return [...words, ...links];
+}
+
+/** @param {Allocation} a @param {string} region */
+function contiguity(a, region) {
+  if (!a.nr_frames) return 'virtually only';
+  if (region === 'direct') return 'physically and virtually';
+  return a.frames.length > 1 ? 'virtually only' : a.nr_frames > 1 ? 'virtually; physically by chance' : 'one frame';
+}
+
+/** @param {import('../types.js').Result} made */
+function costNote(made) {
+  const most = [...(made.cost ?? [])].sort((x, y) => y.ns - x.ns)[0];
+  return most && most.ns < made.cost_ns ? `mostly ${most.step}` : undefined;
+}
+
+/** @param {number} pfn @param {import('../types.js').Cells} cells @param {any} detail the daemon's answer on this frame, once it is there @returns {Fact[]} */
+export function frameFacts(pfn, cells, detail) {
+  const cell = cellAt(cells, Math.floor(pfn / 2 ** cells.shift));
+  const facts = [fact('frame', { text: hex(pfn), note: `phys ${hex(BigInt(pfn) * 4096n)}` })];
+  if (cells.shift) return [...facts, fact('tile', { text: `${2 ** cells.shift} frames, mostly ${cell.kind.label}` })];
+  facts.push(fact('state', { text: `${cell.kind.letter} ${cell.kind.label}`, note: detail?.block?.owner || undefined }));
+  const head = detail?.block?.pfn ?? headOf(cells, pfn);
+  const buddy = headOf(cells, pfn) ^ 2 ** cell.order;
+  facts.push(fact('block', { text: `order ${cell.order}`, note: cell.order ? `from ${hex(headOf(cells, pfn))}` : undefined },
+    ...(buddy < cells.nr ? [{ text: `buddy ${hex(buddy)}`, link: { frame: buddy }, note: cellAt(cells, buddy).kind.label }] : [])));
+  if (detail?.block?.count > 1 && head !== headOf(cells, pfn)) facts.push(fact('run', { text: `${hex(head)}+${detail.block.count}`, link: { frame: head } }));
+  if (detail?.address) facts.push(fact('direct map', { text: String(detail.address), link: { frame: pfn, tab: 'bytes' } }));
+  if (detail?.block?.migratetype !== undefined && detail.block.migratetype !== '') facts.push(fact('migratetype', { text: String(detail.block.migratetype) }));
+  if (detail?.born) facts.push(fact('since', { text: `op ${detail.born}`, link: { seq: detail.born } }));
+  return facts;
+}
+
+/** What the live region says. @param {number} pfn @param {import('../types.js').Cells} cells @param {Allocation | null} owner */
+export function frameSentence(pfn, cells, owner) {
+  const cell = cellAt(cells, Math.floor(pfn / 2 ** cells.shift));
+  const where = cells.shift ? `tile from frame ${hex(pfn)}` : `frame ${hex(pfn)}`;
+  return `${where}, ${cell.kind.label}, order ${cell.order}${owner ? `, ${titleOf(owner)}` : ''}`;
+}
+
+/** The live allocation that a frame backs: the largest when several share it. @param {number} pfn @param {Allocation[]} live */
+export function ownerOfFrame(pfn, live) {
+  let best = null;
+  for (const a of live) {
+    if (a.frames.some((run) => pfn >= run.pfn && pfn < run.pfn + run.count) && (!best || a.allocated > best.allocated)) best = a;
+  }
+  return best;
+}
+
+export const kindLabel = (/** @type {number} */ id) => (KINDS[id] ?? KINDS[0]).label;

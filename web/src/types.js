@@ -1,0 +1,26 @@
+/* types.js - the shapes that the API answers with, as far as the pages use them. Types only, no code. */
+
+/** @typedef {{ pfn: number, count: number }} Run */
+/** @typedef {{ id: string, name: string, profile: string, memory: number, cpus: number, swap: number, min_block: number, seq: number, now_ns: number, created: string }} LabInfo */
+/** @typedef {{ name: string, title: string, source: string, word_bits: number, page_size: number, nr_orders: number, kmalloc_max: number, memory_min: number, memory_default: number, memory_max: number, cpus_max: number, page_offset: string, min_blocks: number[] }} Profile */
+/** @typedef {{ op: string, group: string, doc: string, needed: string[], further: string[] }} OpInfo */
+/** @typedef {{ name: string, type: string, unit: string, min: number, max: number, default: number | string | null, doc: string }} ParamInfo */
+/** @typedef {{ name: string, bits: string, mask: boolean }} GfpInfo */
+/** @typedef {{ ops: OpInfo[], params: ParamInfo[], gfp: GfpInfo[], contexts: string[] }} OpTable */
+/** @typedef {Record<string, any> & { event: string }} TraceEvent */
+/** @typedef {{ seq: number, op: string, outcome: string, address: string | null, requested: number, allocated: number, cache: string | null, pid?: number, frames: Run[], nr_frame_runs: number, physically_contiguous: boolean, cost_ns: number, slept_ns: number, now_ns: number, cost?: { step: string, count: number, ns: number }[], nr_reclaimed?: number, path: string[], events: TraceEvent[], events_dropped?: number, decisions?: TraceEvent[], message: string | null, request?: Record<string, any> }} Result */
+/** @typedef {{ seq: number, op: string, address: string, requested: number, allocated: number, release: string, name: string | null, call_site: string | null, cache: string | null, pid: number | null, nr_frames: number, order: number, frames: Run[] }} Allocation */
+/** @typedef {{ start: string, end: string, requested: number, nr_pages: number, guard_pages: number, state: string, name: string | null, caller: string, seq: number, frames: Run[] }} VmArea */
+/** @typedef {{ seq: number, start: string, end: string, nr_lazy_pages: number, areas: VmArea[] }} VmallocView */
+/** @typedef {{ pid: number, parent_pid: number, name: string, rss_pages: number, swap_pages: number, minor_faults: number, major_faults: number, virtual_bytes: number, heap_start: string, brk: string }} Process */
+/** @typedef {{ start: string, end: string, perms: string, name: string, rss_pages: number, swap_pages: number }} UserMap */
+/** @typedef {{ order: number, migratetypes: Record<string, number>, nr_free: number }} FreeArea */
+/** @typedef {{ name: string, start_pfn: number, spanned: number, present: number, managed: number, free: number, pcp: number, min: number, low: number, high: number, boost: number, highatomic: number, pcp_high: number, pcp_batch: number, free_area: FreeArea[] }} Zone */
+/** @typedef {{ name: string, object_size: number, size: number, align: number, objects_per_slab: number, order: number, nr_slabs: number, nr_objects: number, nr_in_use: number, requested_bytes: number }} Cache */
+/** @typedef {{ seq: number, now_ns: number, frames: Record<string, number> }} Point */
+/** @typedef {{ seq: number, op: string, outcome: string, size?: number, name?: string, cost_ns: number }} OpRow */
+/** @typedef {{ pointer?: string, field?: string, detail?: string }} FieldProblem */
+/** @typedef {{ status: number, title: string, detail: string, errors: FieldProblem[] }} Problem */
+/** @typedef {{ kind: 'allocation', address: string, pid: number } | { kind: 'frame', pfn: number }} Selection */
+/** @typedef {{ nr: number, shift: number, bytes: Uint8Array, seq: number, mixed: Uint8Array | null }} Cells */
+export {};

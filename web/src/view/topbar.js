@@ -1,0 +1,38 @@
+/* topbar.js - which lab, which machine, which moment; and what can be done with the whole. */
+import { html } from 'htm/preact';
+import { useState } from 'preact/hooks';
+import { bytes, duration, plural } from '../format.js';
+import { isPast, shownSeq } from '../lab-state.js';
+import { Mark, ThemeButton } from './parts.js';
+
+/** @param {{ session: import('../lab-session.js').Session }} props */
+export function TopBar({ session }) {
+  const state = session.store.value;
+  const [copied, setCopied] = useState(false);
+  const share = async () => {
+    const url = new URL(location.href);
+    url.searchParams.set('seq', String(shownSeq(state)));
+    await navigator.clipboard?.writeText(url.href).catch(() => {});
+    setCopied(true);
+    setTimeout(() => setCopied(false), 1600);
+  };
+  const { lab, profile } = state;
+  return html`<header class="top">
+    <a class="brand" href="/" aria-label="Pagoda: all labs"><${Mark} /><b>Pagoda</b></a>
+    <div class="which"><b>${lab?.name || lab?.id || state.id}</b><span>${lab ? [lab.profile, profile ? `${profile.word_bits}-bit` : '', bytes(lab.memory), plural(lab.cpus, 'CPU')].filter(Boolean).join(' · ') : 'opening…'}</span></div>
+    <${Moment} state=${state} />
+    <span class="grow"></span>
+    <button type="button" onClick=${share} title="Copy a link to exactly this picture">${copied ? 'Link copied' : 'Share'}</button>
+    <button type="button" onClick=${session.forkHere} title="A new lab with the history up to this moment">Fork here</button>
+    <a class="button" href=${`/api/v1${session.base}/export?format=ndjson`} download=${`${lab?.name || state.id}.ndjson`} title="All operations, one JSON line each">Export</a>
+    <${ThemeButton} />
+    <button type="button" class="icon" aria-label="Keyboard shortcuts" title="Keys (?)" onClick=${() => session.store.send({ type: 'help', open: true })}>?</button>
+  </header>`;
+}
+
+/** @param {{ state: import('../lab-state.js').LabState }} props */
+function Moment({ state }) {
+  const now = state.at === null ? state.now_ns : (state.views?.op?.now_ns ?? 0);
+  const [mood, word] = state.connection === 'lost' ? ['lost', 'connection lost, trying again'] : isPast(state) ? ['past', state.playing ? 'playing' : 'past'] : state.connection === 'live' ? ['live', 'live'] : ['past', 'connecting'];
+  return html`<span class=${`pill ${mood}`} role="status" data-test="moment"><i class="dot" aria-hidden="true"></i>${word} · op ${shownSeq(state)} · ${duration(now)}</span>`;
+}
