@@ -21,7 +21,9 @@ ENGINE  := $(wildcard alloc/*.c)
 SERVER  := $(wildcard server/*.c)
 TESTS   := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
 SUPPORT := tests/fixture.c $(wildcard tests/floor_fixture.c)
-TRUTHS  := $(wildcard tests/truth*.c) $(wildcard tests/process_stub.c)
+# The replay of malloc recordings has a process of its own (tests/process_stub.c), so it is linked apart from the engine's.
+HEAP_TRUTH := tests/truth_malloc.c tests/process_stub.c $(wildcard alloc/malloc*.c)
+TRUTHS  := $(filter-out $(HEAP_TRUTH),$(wildcard tests/truth*.c))
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' 2>/dev/null)
 
 # One set of objects per flavour: plain, sanitized (san), thread-sanitized (tsan), clang.
@@ -75,7 +77,10 @@ $(BUILD)/san/test_%: $(BUILD)/san/tests/test_%.o $(call objects,san,$(ENGINE) $(
 test-c: $(addprefix $(BUILD)/san/,$(TESTS)) ## unit and property tests (SEED= repeats a run)
 	@set -e; for t in $(TESTS); do echo "== $$t"; $(BUILD)/san/$$t; done
 
-$(BUILD)/truth: $(call objects,plain,$(ENGINE) $(SUPPORT) $(TRUTHS))
+$(BUILD)/%/heap_truth.o: $(addprefix $(BUILD)/%/,$(HEAP_TRUTH:.c=.o))
+	$(LD) -r $^ -o $@
+	objcopy --keep-global-symbol=truth_ops --keep-global-symbol=truth_rep --keep-global-symbol=truth_tunables $@
+$(BUILD)/truth: $(call objects,plain,$(ENGINE) $(SUPPORT) $(TRUTHS)) $(BUILD)/plain/heap_truth.o
 	$(CC) $^ $(LINK) -o $@
 truth: $(BUILD)/truth ## compare the engine with recordings of the real ones (TRUTH=DIR)
 	$(BUILD)/truth $(TRUTH)

@@ -221,6 +221,7 @@ void bucket_free(struct kmalloc *k, uint32_t index, uint32_t object)
     struct cache *cache = cache_at(k, slab->cache);
     if (!descriptor_is_sound(k, slab, "kfree"))
         return;
+    TRACE_EVENT(k->trace, .kind = EV_KFREE, .address = object_address(k, cache, slab, object));
     track_give(k, cache, slab, object);
     trace_cost(k->trace, COST_SLAB_FAST, 1);
     if (k->options & KMALLOC_INIT_ON_FREE)

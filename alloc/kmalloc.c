@@ -169,13 +169,15 @@ static bool is_nothing(const struct kmalloc *k, uint64_t address)
 
 static void free_found(struct kmalloc *k, const struct found *found, uint64_t address)
 {
+    if (!is_slub(k)) {
+        bucket_free(k, found->slab, found->object);
+        return;
+    }
     TRACE_EVENT(k->trace, .kind = EV_KFREE, .address = address);
     if (found->kind == FOUND_LARGE)
         large_free(k, found->pfn);
-    else if (is_slub(k))
-        slub_free(k, found->slab, found->object);
     else
-        bucket_free(k, found->slab, found->object);
+        slub_free(k, found->slab, found->object);
 }
 
 void kmalloc_free(struct kmalloc *k, uint64_t address)

@@ -228,7 +228,8 @@ static void describe(struct call *call)
     r->nr_events_dropped = t->nr_dropped;
 }
 
-/* The frames behind a new allocation; only when somebody records, for it is a walk. */
+/* The frames behind a new allocation; only when somebody records, for it is a walk. One run that covers it all is contiguous:
+ * a block whose pages have not all been touched is not. */
 static void list_frames(struct call *call)
 {
     struct op_result *r = call->result;
@@ -236,11 +237,12 @@ static void list_frames(struct call *call)
     if (!call->m->trace.recording || !allocates || call->op->kind == OP_KSIZE)
         return;
     uint32_t pid = call->process ? process_at(&call->s->processes, call->process)->pid : 0;
+    uint64_t end = r->address + r->allocated, nr_pages = ((end - 1) >> PAGE_SHIFT) - (r->address >> PAGE_SHIFT) + 1;
     struct frame_range run;
-    for (uint64_t at = r->address; machine_next_run(call->m, pid, &at, r->address + r->allocated, &run); r->nr_frame_runs++)
+    for (uint64_t at = r->address; machine_next_run(call->m, pid, &at, end, &run); r->nr_frame_runs++)
         if (r->nr_frame_runs < RESULT_FRAMES_MAX)
             r->frames[r->nr_frame_runs] = run;
-    r->physically_contiguous = r->nr_frame_runs == 1;
+    r->physically_contiguous = r->nr_frame_runs == 1 && r->frames[0].count == nr_pages;
 }
 
 /* Just what describe() does not set: a memset of the whole would cost more than the fast path of kmalloc. */

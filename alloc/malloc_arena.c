@@ -253,8 +253,8 @@ void arena_choose(struct libc *c, uint64_t request)
 
 /* --- threads --- */
 
-/* The thread control block needs a vector for thread-local storage, which comes from the creator's heap. */
-enum { DTV_ENTRIES = 17, DTV_ENTRY_BYTES = 16 };
+/* The vector for thread-local storage that pthread_create takes from the creator's heap: entries of two words. */
+#define DTV_ENTRIES 17u
 
 static bool is_shared(const struct heap *heap, uint32_t but, uint64_t arena)
 {
@@ -271,7 +271,8 @@ void heap_switch_thread(struct heaps *heaps, uint32_t process, uint32_t thread)
         return;
     heap->thread = 0;
     if (thread && !heap->threads[thread].dtv)
-        heap->threads[thread].dtv = heap_calloc(heaps, process, DTV_ENTRIES, DTV_ENTRY_BYTES, 0);
+        heap->threads[thread].dtv =
+            heap_calloc(heaps, process, DTV_ENTRIES, malloc_sizes_get(heaps->profile->word_bits)->header, 0);
     heap->thread = thread;
 }
 

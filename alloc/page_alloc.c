@@ -248,7 +248,7 @@ uint32_t page_alloc_bulk(struct page_alloc *pa, uint32_t gfp, uint32_t nr, uint3
         return 0;
     trace_step(pa->trace, PATH___alloc_pages_bulk);
     struct page_request request = make_request(pa, gfp, 0);
-    request.flags = fast_flags(pa, &request) & ~(uint32_t)ALLOC_NOFRAGMENT;
+    request.flags = ALLOC_WMARK_LOW; /* and nothing else: it neither keeps Normal unfragmented nor wakes kswapd */
     struct zone *zone = find_bulk_zone(pa, &request, nr);
     if (!zone)
         return 0;

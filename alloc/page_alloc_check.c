@@ -51,6 +51,8 @@ static bool check_list(const struct page_alloc *pa, const struct zone *zone, con
         const struct frame *frame = frame_at(pa->frames, pfn);
         if (frame->kind != kind || frame->order != order || (type < NR_MIGRATETYPES && frame->migratetype != type))
             return complain(why, "a list holds what is not of its kind, order and type: pfn", pfn);
+        if (frame->migratetype >= NR_MIGRATETYPES)
+            return complain(why, "a block remembers a type that there is not: pfn", pfn);
         if (pfn & ((1u << order) - 1))
             return complain(why, "a block is not aligned: pfn", pfn);
         if (frame->prev != last)
@@ -103,6 +105,8 @@ static bool check_pcp(const struct page_alloc *pa, const struct zone *zone, cons
                       const struct complaint *why)
 {
     uint32_t nr_pages = 0;
+    if (!pcp->batch || pcp->batch > PAGEBLOCK_PAGES || pcp->free_factor > 5)
+        return complain(why, "a per-CPU list has no sensible batch:", pcp->batch);
     for (uint32_t i = 0; i < NR_PCP_LISTS; i++) {
         uint32_t order = i < 12 ? i / NR_PCP_TYPES : PAGEBLOCK_ORDER;
         if (!check_list(pa, zone, &pcp->lists[i], FRAME_PCP, order, NR_MIGRATETYPES, why))
@@ -132,10 +136,29 @@ static bool check_zone(const struct page_alloc *pa, const struct zone *zone, uin
     return true;
 }
 
+/* What the rest may rely on, whatever an image holds. */
+static bool check_shape(const struct page_alloc *pa, const struct complaint *why)
+{
+    if (!pa->nr_zones || pa->nr_zones > ZONES_MAX || !pa->nr_cpus || pa->nr_cpus > CPUS_MAX)
+        return complain(why, "too many zones or CPUs:", pa->nr_zones);
+    if (pa->pcps.capacity <= ZONES_MAX * pa->nr_cpus || pa->pageblocks.capacity <= (pa->frames->nr >> PAGEBLOCK_ORDER) + 1)
+        return complain(why, "a table is too small for CPUs", pa->nr_cpus);
+    for (uint32_t i = 0; i < pa->nr_zones; i++)
+        if (pa->zones[i].index >= ZONES_MAX || pa->zones[i].spanned > pa->frames->nr ||
+            pa->zones[i].start_pfn > pa->frames->nr - pa->zones[i].spanned)
+            return complain(why, "a zone lies outside memory:", i);
+    for (uint32_t pfn = 0; pfn < pa->frames->nr; pfn += PAGEBLOCK_PAGES)
+        if (pageblock_type(pa, pfn) >= NR_MIGRATETYPES)
+            return complain(why, "a pageblock has no type: pfn", pfn);
+    return true;
+}
+
 bool page_alloc_check(const struct page_alloc *pa, char *text, size_t capacity)
 {
     const struct complaint why = { text, capacity };
     uint64_t nr_free = 0, nr_pcp = 0;
+    if (!check_shape(pa, &why))
+        return false;
     for (uint32_t i = 0; i < pa->nr_zones; i++)
         if (!check_zone(pa, &pa->zones[i], &nr_free, &nr_pcp, &why))
             return false;

@@ -126,7 +126,7 @@ static void set_marks(struct page_alloc *pa)
 static void free_range(struct page_alloc *pa, uint32_t start, uint32_t end)
 {
     while (start < end) {
-        uint32_t order = largest_order(start, end, pa->profile->nr_orders);
+        uint32_t order = frames_largest_order(start, end, pa->profile->nr_orders);
         push(pa, start, order);
         memory_of(pa)->managed += 1u << order;
         start += 1u << order;

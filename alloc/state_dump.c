@@ -86,9 +86,12 @@ static uint32_t key_u32(struct scan *scan, const char *key)
     return scan->ok ? (uint32_t)n : 0;
 }
 
+/* Inside the machine, and above the zones before it. */
 static bool fits(const struct page_alloc *pa, const struct zone *zone)
 {
-    return (uint64_t)zone->start_pfn + zone->spanned <= pa->frames->nr && zone->spanned;
+    const struct zone *last = pa->nr_zones ? &pa->zones[pa->nr_zones - 1] : NULL;
+    return zone->spanned && (uint64_t)zone->start_pfn + zone->spanned <= pa->frames->nr &&
+           (!last || zone->start_pfn >= last->start_pfn + last->spanned);
 }
 
 static bool load_zone(struct page_alloc *pa, struct scan *scan)
@@ -189,7 +192,7 @@ static bool load_pcp(struct page_alloc *pa, struct scan *scan)
     pcp->high = key_u32(scan, "high");
     pcp->batch = key_u32(scan, "batch");
     pcp->free_factor = key_u32(scan, "free_factor");
-    return scan->ok;
+    return scan->ok && pcp->batch && pcp->batch <= PAGEBLOCK_PAGES && pcp->free_factor <= 5;
 }
 
 /* "PCPL zone cpu= pindex= order= n pfn:mt pfn:mt ": the list follows its length, the last field but one. */
@@ -291,7 +294,7 @@ void state_load_begin(struct page_alloc *pa)
     }
     pa->nr_zones = 0;
     for (uint32_t i = 1; i < pa->pcps.nr_used; i++)
-        memset(pool_at(&pa->pcps, i), 0, sizeof(struct pcp));
+        *(struct pcp *)pool_at(&pa->pcps, i) = (struct pcp){ .batch = 1, .high = 4 };
 }
 
 void state_load_end(struct page_alloc *pa)

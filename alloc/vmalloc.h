@@ -42,6 +42,7 @@ struct vmalloc_block {
 bool vmalloc_find(const struct vmalloc *v, uint64_t address, struct vmalloc_block *block); /* address: the start of a busy area */
 bool vmalloc_next(const struct vmalloc *v, uint64_t *cursor, struct vmalloc_block *block); /* what callers got, not page arrays */
 bool vmalloc_contains(const struct vmalloc *v, uint64_t address); /* inside the vmalloc range */
-/* Does a kmalloc block hold the page pointers of an area: then no caller of kmalloc has it. */
+/* Does a kmalloc block hold the page pointers of an area: then no caller of kmalloc has it. Told by the first pointer in the
+ * block, so not known any more once somebody has overwritten that. */
 bool vmalloc_owns_kmalloc(const struct vmalloc *v, uint64_t address);
 bool vmalloc_check(const struct vmalloc *v, char *text, size_t capacity);

@@ -269,6 +269,16 @@ uint32_t vmap_area_find(const struct vmap_space *space, uint32_t root, uint64_t 
 
 /* --- checks --- */
 
+/* Which of three areas, where 0 is none, starts lowest. */
+static uint32_t lowest(const struct vmap_space *space, const uint32_t areas[3])
+{
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < 3; i++)
+        if (areas[i] && (!areas[best] || vmap_area_at(space, areas[i])->start < vmap_area_at(space, areas[best])->start))
+            best = i;
+    return best;
+}
+
 /* Walks the three trees side by side in address order: each area starts where the one before it, of whichever tree, ended.
  */
 static bool cover_is_whole(const struct vmap_space *space, uint64_t *nr_lazy_pages)
@@ -276,11 +286,7 @@ static bool cover_is_whole(const struct vmap_space *space, uint64_t *nr_lazy_pag
     uint32_t next[3] = { rb_first(&space->areas, space->free_root), rb_first(&space->areas, space->busy_root),
                          rb_first(&space->areas, space->lazy_root) };
     uint64_t at = 0;
-    while (next[0] || next[1] || next[2]) {
-        uint32_t t = 3;
-        for (uint32_t i = 0; i < 3; i++)
-            if (next[i] && (t == 3 || vmap_area_at(space, next[i])->start < vmap_area_at(space, next[t])->start))
-                t = i;
+    for (uint32_t t = lowest(space, next); next[t]; t = lowest(space, next)) {
         const struct vmap_area *area = vmap_area_at(space, next[t]);
         if ((at && area->start != at) || area->end <= area->start || area->node.size != area->end - area->start)
             return false;

@@ -88,11 +88,14 @@ uint32_t zone_mark(const struct zone *zone, uint32_t flags); /* the watermark of
 /* zone_watermark_fast(): may this request be served from this zone without going below mark. */
 bool zone_watermark_ok(const struct zone *zone, const struct page_request *request, uint32_t mark, uint32_t reserve_zone);
 
-void zones_boot(struct page_alloc *pa, const struct machine_config *config); /* linux-6.1 */
+/* init_per_zone_wmark_min(), then, where khugepaged runs, set_recommended_min_free_kbytes(). */
+void zones_set_defaults(struct page_alloc *pa);
+void zones_set_limits(struct page_alloc *pa); /* vmstat thresholds and per-CPU lists */
+
+/* page_alloc_boot.c: linux-6.1. */
+void zones_boot(struct page_alloc *pa, const struct machine_config *config);
 /* The order of the largest aligned block that begins at start and ends by end. */
-uint32_t largest_order(uint32_t start, uint32_t end, uint32_t nr_orders);
-/* Puts [start, end) on the free lists in blocks as large as they can be, ascending, all Movable. */
-void zone_free_range(struct page_alloc *pa, uint32_t start, uint32_t end);
+uint32_t frames_largest_order(uint32_t start, uint32_t end, uint32_t nr_orders);
 /* What reserved frames hold: the owner of a FRAME_RESERVED block. */
 enum reserved_owner {
     RESERVED_IN_USE, /* by a kernel whose state was recorded */

@@ -292,6 +292,14 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     *state = NULL;
 }
 
+/* A decoded "%00" would end the text early: whoever sends one gets it left as it is, and finds nothing by that name. */
+static size_t unescape(void *context, struct MHD_Connection *connection, char *text)
+{
+    (void)context;
+    (void)connection;
+    return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);
+}
+
 /* ---- start and stop ---- */
 
 static bool resolve(const char *listen_at, struct sockaddr_storage *address, socklen_t *length, struct problem *why)
@@ -348,7 +356,7 @@ bool http_start(struct app *app, struct problem *why)
     app->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_TURBO, 0, NULL,
                                    NULL, on_request, app, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
                                    app, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_S, MHD_OPTION_CONNECTION_LIMIT,
-                                   CONNECTIONS_MAX, MHD_OPTION_END);
+                                   CONNECTIONS_MAX, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_END);
     if (!app->daemon)
         problem_say(why, "listen", "cannot start the HTTP server");
     return app->daemon != NULL;

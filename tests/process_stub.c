@@ -1,7 +1,7 @@
-/* A process without the floors below: one stretch of host memory stands for the address space, the break and the mappings are
- * numbers. It places mappings as the kernel did that made the recordings (6.18, not 6.1): the gap nearest below the floor, at
- * its upper end; lengths of whole huge pages start on a huge page. It has the names of alloc/process.h, so it is linked with
- * malloc alone, into one relocatable object in which those names stay. */
+/* A process without the floors below: one stretch of host memory stands for the address space, the break and the mappings
+ * are numbers. It places mappings as the kernel did that made the recordings (6.18, not 6.1): the gap nearest below the
+ * floor, at its upper end; lengths of whole huge pages start on a huge page (64-bit only). It has the names of
+ * alloc/process.h, so it is linked with malloc alone, into one relocatable object in which those names stay. */
 #include "tests/truth_world.h"
 
 #include <string.h>
@@ -46,7 +46,7 @@ bool truth_world_start(struct truth_world *world, uint32_t word_bits)
 {
     base = word_bits == 32 ? 0x08000000 : UINT64_C(256) * GIB;
     heap_limit = base + (word_bits == 32 ? GIB : 32 * GIB);
-    uint64_t floor = word_bits == 32 ? UINT64_C(2) * GIB : base + 128 * GIB;
+    uint64_t floor = word_bits == 32 ? 3 * GIB : base + 128 * GIB;
     if (!reserve(floor - base))
         return false;
     profile = (struct profile){ .word_bits = word_bits, .user_mmap_top = floor };
@@ -106,11 +106,12 @@ static void insert_map(uint64_t start, uint64_t end)
 
 static uint64_t find_gap(uint64_t floor, uint64_t length)
 {
-    uint64_t need = length % HUGE_PAGE ? length : length + HUGE_PAGE, end = floor;
+    bool is_huge = profile.word_bits == 64 && length % HUGE_PAGE == 0;
+    uint64_t need = is_huge ? length + HUGE_PAGE : length, end = floor;
     for (uint32_t i = 0; i <= nr_maps; i++) {
         uint64_t start = i < nr_maps ? maps[i].end : heap_limit;
         if (end - start >= need)
-            return length % HUGE_PAGE ? end - length : (end - length) & ~(HUGE_PAGE - 1);
+            return is_huge ? (end - length) & ~(HUGE_PAGE - 1) : end - length;
         if (i < nr_maps)
             end = maps[i].start;
     }

@@ -129,6 +129,101 @@ static void test_too_large_says_so(void **state)
     machine_destroy(m);
 }
 
+/* From /proc/slabinfo of machines with that many CPUs. */
+static const struct {
+    uint32_t size, nr_cpus, order;
+} ORDERS[] = { { 192, 1, 0 },  { 192, 8, 0 },  { 256, 4, 0 },  { 256, 8, 1 },  { 416, 1, 1 },
+               { 416, 8, 2 },  { 512, 1, 0 },  { 512, 4, 1 },  { 512, 8, 2 },  { 832, 1, 2 },
+               { 832, 8, 3 },  { 1024, 1, 1 }, { 1024, 2, 2 }, { 1024, 8, 3 }, { 1216, 2, 2 },
+               { 1216, 4, 3 }, { 2496, 1, 3 }, { 6208, 8, 3 }, { 8192, 1, 3 }, { 262144, 1, 6 } };
+
+static void test_slab_orders(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(ORDERS); i++)
+        assert_int_equal(slub_order(ORDERS[i].size, ORDERS[i].nr_cpus), ORDERS[i].order);
+}
+
+/* How many objects a slab has, and from the kernel's own figures, how many slabs a CPU and the node keep. */
+static const struct {
+    const char *name;
+    uint32_t objects, cpu_partial_slabs, min_partial;
+} SHAPES[] = { { "kmalloc-8", 512, 1, 5 },  { "kmalloc-96", 42, 6, 5 },     { "kmalloc-256", 16, 7, 5 },
+               { "kmalloc-512", 8, 13, 5 }, { "kmalloc-1k", 8, 6, 5 },      { "kmalloc-4k", 8, 2, 6 },
+               { "kmalloc-8k", 4, 3, 6 },   { "kmalloc-rcl-64", 64, 4, 5 }, { "dma-kmalloc-192", 21, 12, 5 } };
+
+static void test_shapes(void **state)
+{
+    (void)state;
+    struct machine *m = fixture_machine("linux-6.1", 64 * MIB);
+    for (size_t i = 0; i < COUNT(SHAPES); i++) {
+        const struct kmalloc *k = &m->state.kmalloc;
+        const struct cache *cache = cache_at(k, kmem_cache_find(k, fixture_text(SHAPES[i].name)));
+        assert_string_equal(cache->name, SHAPES[i].name);
+        assert_int_equal(cache->objects, SHAPES[i].objects);
+        assert_int_equal(cache->cpu_partial_slabs, SHAPES[i].cpu_partial_slabs);
+        assert_int_equal(cache->min_partial, SHAPES[i].min_partial);
+    }
+    machine_destroy(m);
+}
+
+/* Slabs as text: where each one stands, and how many of its objects are live: "CPU 1, chain 2 2, node 0". */
+static void slab_places(const struct kmalloc *k, uint32_t index, char *text, size_t capacity)
+{
+    const struct cache *cache = cache_at(k, index);
+    const struct cpu_slab *cpu = &cache->cpus[0];
+    size_t n = (size_t)snprintf(text, capacity, "cpu");
+    if (cpu->slab)
+        n += (size_t)snprintf(text + n, capacity - n, " %u", slab_at(k, cpu->slab)->nr_live);
+    n += (size_t)snprintf(text + n, capacity - n, ", chain");
+    for (uint32_t i = cpu->partial; i; i = slab_at(k, i)->next)
+        n += (size_t)snprintf(text + n, capacity - n, " %u", slab_at(k, i)->nr_live);
+    n += (size_t)snprintf(text + n, capacity - n, ", node");
+    for (uint32_t i = cache->partial.first; i; i = slab_at(k, i)->next)
+        n += (size_t)snprintf(text + n, capacity - n, " %u", slab_at(k, i)->nr_live);
+}
+
+static void expect_places(struct machine *m, const char *want)
+{
+    char got[256];
+    struct kmalloc *k = &m->state.kmalloc;
+    slab_places(k, kmem_cache_find(k, fixture_text("kmalloc-4k")), got, sizeof got);
+    assert_string_equal(got, want);
+}
+
+/* kmalloc-4k: 8 objects a slab, 2 slabs in a CPU's chain, at least 6 kept on the node's list. */
+static void test_slabs_travel(void **state)
+{
+    (void)state;
+    struct machine *m = fixture_machine("linux-6.1", 64 * MIB);
+    uint64_t a[12][8];
+    for (unsigned s = 0; s < 12; s++)
+        for (unsigned i = 0; i < 8; i++)
+            a[s][i] = take(m, 4096, GFP_KERNEL);
+    expect_places(m, "cpu 8, chain, node");
+    give(m, a[0][0]);
+    give(m, a[1][0]);
+    give(m, a[1][1]);
+    expect_places(m, "cpu 8, chain 6 7, node"); /* newest first */
+    give(m, a[2][0]);
+    expect_places(m, "cpu 8, chain 7, node 6 7"); /* the chain was full: all of it moved, in its order */
+    for (unsigned i = 1; i < 8; i++)
+        give(m, a[0][i]);
+    expect_places(m, "cpu 8, chain 7, node 6 0"); /* empty, but the node keeps it */
+    take(m, 4096, GFP_KERNEL);
+    expect_places(m, "cpu 8, chain, node 6 0"); /* the chain's slab had one object */
+    take(m, 4096, GFP_KERNEL);
+    expect_places(m, "cpu 7, chain 0, node"); /* the node's first, and some behind it for the chain */
+    for (unsigned s = 3; s < 11; s++)
+        for (unsigned i = 0; i < 8; i++)
+            give(m, a[s][i]);
+    expect_places(m,
+                  "cpu 7, chain 0, node 0 0 0 0 0 0"); /* the last chain that moved was empty slabs too many: given back */
+    assert_int_equal(pool_nr_live(&m->state.kmalloc.slabs), 10);
+    check(m, true);
+    machine_destroy(m);
+}
+
 /* --- classic pages --- */
 
 static void test_descriptor_is_visible(void **state)
@@ -801,6 +896,9 @@ int main(void)
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_nothing_is_a_size),
         cmocka_unit_test(test_too_large_says_so),
+        cmocka_unit_test(test_slab_orders),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_slabs_travel),
         cmocka_unit_test(test_descriptor_is_visible),
         cmocka_unit_test(test_classic_blocks_per_page),
         cmocka_unit_test(test_dma_has_its_own_pages),

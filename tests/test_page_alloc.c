@@ -563,10 +563,9 @@ static void load(struct page_floor *floor, const char *text)
     free(copy);
 }
 
-static void a_loaded_state_is_the_same_and_goes_on_alike(void **state)
+static void save_load_and_go_on(uint64_t memory)
 {
-    (void)state;
-    struct page_floor *one = boot(PROFILE_LINUX_6_1, 96 * MIB, 2), *other = boot(PROFILE_LINUX_6_1, 96 * MIB, 2);
+    struct page_floor *one = boot(PROFILE_LINUX_6_1, memory, 2), *other = boot(PROFILE_LINUX_6_1, memory, 2);
     for (uint32_t i = 0; i < 2000; i++) {
         one->trace.cpu = i & 1;
         uint32_t pfn = take(one, i % 3 ? GFP_KERNEL : GFP_HIGHUSER_MOVABLE, i % 5);
@@ -585,6 +584,13 @@ static void a_loaded_state_is_the_same_and_goes_on_alike(void **state)
     free(again);
     page_floor_close(one);
     page_floor_close(other);
+}
+
+static void a_loaded_state_is_the_same_and_goes_on_alike(void **state)
+{
+    (void)state;
+    save_load_and_go_on(96 * MIB);
+    save_load_and_go_on(3600 * MIB); /* three zones, and a hole */
 }
 
 static void nonsense_is_not_a_state(void **state)

@@ -1,6 +1,7 @@
 /* make truth: finds every recording below a directory by its file name, replays it in the engine, and compares every recorded
  * field. A line a file; on a difference the first one, with what was expected and what came. Exit 1 when anything differs. */
 #include "tests/truth.h"
+#include "tests/truth_slub.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -9,21 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef int (*replay)(const char *path, struct truth_report *report);
+typedef int replay_function(const char *path, struct truth_report *report);
 
 /* By file name; the first pattern that fits decides. NULL: what stands beside recordings, but is none. */
 static const struct {
     const char *pattern;
-    replay replay;
+    replay_function *replay;
     bool is_recording;
 } KINDS[] = {
     { "buddy-*.tsv.gz", truth_buddy, true },
     { "slub-run-*.tsv.gz", truth_slub_run, true },
     { "kmalloc-table.tsv.gz", truth_kmalloc_table, true },
     { "kmalloc-caches.tsv.gz", truth_kmalloc_caches, true },
-    { "slabinfo.txt", truth_slabinfo, true },
+    { "*slabinfo.txt", truth_slabinfo, true },
     { "zoneinfo.txt", truth_zoneinfo, true },
     { "sysctl-effects.txt", truth_sysctl_effects, true },
+    { "press-*.tsv.gz", truth_press, true },
     { "vmalloc-run-*.tsv.gz", truth_vmalloc_run, true },
     { "*.ops", truth_ops, true },
     { "*.ops.gz", truth_ops, true },
@@ -49,7 +51,7 @@ struct totals {
     uint64_t nr_files, nr_operations, nr_different, nr_not_checked;
 };
 
-static void check(const char *path, const char *name, replay replay, struct totals *totals)
+static void check(const char *path, const char *name, replay_function *replay, struct totals *totals)
 {
     struct truth_report report = { .end_state_identical = true };
     int failed = replay(path, &report);

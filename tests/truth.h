@@ -28,6 +28,7 @@ bool truth_key(const char *line, const char *key, int64_t *number);
 /* One replay per kind of recording. Returns 0 when the file could be read to its end, whatever the comparison said. */
 int truth_buddy(const char *path, struct truth_report *report);
 int truth_press(const char *path, struct truth_report *report); /* press-*.tsv.gz: the state in which a request failed */
+int truth_state(const char *path, struct truth_report *report); /* state-*.tsv.gz, paired-state.tsv.gz */
 int truth_zoneinfo(const char *path, struct truth_report *report);
 int truth_sysctl_effects(const char *path, struct truth_report *report);
 int truth_vmalloc_run(const char *path, struct truth_report *report);

@@ -2,21 +2,13 @@
  * compares the pfn and every zone's counters after each, and the recorded end state line by line at the end. The recording
  * does not say which CPU ran the operations: with more than one, each is tried and the best counts. A state in which a
  * request failed: the same request must fail here. */
-#include "tests/truth.h"
-#include "alloc/state_dump.h"
 #include "alloc/zone.h"
-#include "tests/floor_fixture.h"
+#include "tests/truth_state.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct line_list {
-    char **lines;
-    size_t nr, capacity;
-};
 
 struct recorded_op {
     uint64_t line_number;
@@ -24,10 +16,9 @@ struct recorded_op {
 };
 
 struct recording {
-    struct line_list start, end;
+    struct state_text start, end;
     struct recorded_op *ops;
     size_t nr_ops, capacity_ops;
-    uint32_t nr_frames, nr_cpus;
     bool complete;      /* ENDRUN was there */
     int64_t gfp, order; /* of a PRESS line: what could not be had in the recorded state; order -1: there is no such line */
 };
@@ -53,32 +44,16 @@ static char *copy_line(const char *line)
     return copy;
 }
 
-static void keep_line(struct line_list *list, const char *line)
-{
-    list->lines = grow(list->lines, list->nr, &list->capacity, sizeof *list->lines);
-    list->lines[list->nr++] = copy_line(line);
-}
-
 static void keep_op(struct recording *recording, const char *line, uint64_t line_number)
 {
     recording->ops = grow(recording->ops, recording->nr_ops, &recording->capacity_ops, sizeof *recording->ops);
     recording->ops[recording->nr_ops++] = (struct recorded_op){ line_number, copy_line(line) };
 }
 
-static void note_size(struct recording *recording, const char *line)
-{
-    int64_t start = 0, spanned = 0, cpu = 0;
-    if (strncmp(line, "ZONE\t", 5) == 0 && truth_key(line, "start_pfn", &start) && truth_key(line, "spanned", &spanned) &&
-        start + spanned > recording->nr_frames && start + spanned <= UINT32_MAX)
-        recording->nr_frames = (uint32_t)(start + spanned);
-    if (strncmp(line, "ZSTAT\t", 6) == 0 && truth_key(line, "cpu", &cpu) && cpu >= recording->nr_cpus && cpu < CPUS_MAX)
-        recording->nr_cpus = (uint32_t)cpu + 1;
-}
-
 static bool read_recording(const char *path, struct recording *recording)
 {
     struct truth_file *file = truth_open(path);
-    struct line_list *state = NULL;
+    struct state_text *state = NULL;
     char *line;
     size_t length;
     if (!file)
@@ -90,83 +65,27 @@ static bool read_recording(const char *path, struct recording *recording)
             state = &recording->end;
         else if (strncmp(line, "ENDSTATE\t", 9) == 0)
             state = NULL;
-        else if (state) {
-            keep_line(state, line);
-            note_size(recording, line);
-        } else if (line[0] >= '0' && line[0] <= '9')
+        else if (state)
+            state_text_add(state, line);
+        else if (line[0] >= '0' && line[0] <= '9')
             keep_op(recording, line, truth_line_number(file));
         else if (strncmp(line, "ENDRUN", 6) == 0)
             recording->complete = true;
         else if (strncmp(line, "PRESS\t", 6) == 0 && truth_key(line, "gfp", &recording->gfp))
             (void)truth_key(line, "order", &recording->order);
     }
-    bool ok = !truth_is_damaged(file) && recording->start.nr && recording->nr_frames;
+    bool ok = !truth_is_damaged(file) && recording->start.nr_frames && recording->start.nr_cpus;
     truth_close(file);
     return ok;
 }
 
-static void free_lines(struct line_list *list)
-{
-    for (size_t i = 0; i < list->nr; i++)
-        free(list->lines[i]);
-    free(list->lines);
-}
-
 static void free_recording(struct recording *recording)
 {
-    free_lines(&recording->start);
-    free_lines(&recording->end);
+    state_text_clear(&recording->start);
+    state_text_clear(&recording->end);
     for (size_t i = 0; i < recording->nr_ops; i++)
         free(recording->ops[i].line);
     free(recording->ops);
-}
-
-/* --- the machine --- */
-
-__attribute__((format(printf, 2, 3))) static void differ(struct truth_report *report, const char *format, ...)
-{
-    if (report->first_difference[0])
-        return;
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(report->first_difference, sizeof report->first_difference, format, arguments);
-    va_end(arguments);
-}
-
-/* NULL, and the report says why: no memory, or a line that is not understood. */
-static struct page_floor *load(const struct recording *recording, const struct line_list *state,
-                               struct truth_report *report)
-{
-    struct machine_config config = { .profile = PROFILE_LINUX_6_1, .cpus = recording->nr_cpus };
-    config.memory = (uint64_t)recording->nr_frames * PAGE_SIZE;
-    if (config.memory < UINT64_C(32) << 20)
-        config.memory = UINT64_C(32) << 20;
-    struct page_floor *floor = page_floor_open(&config);
-    if (!floor) {
-        differ(report, "the host has no memory for this machine");
-        return NULL;
-    }
-    assert(floor->frames.nr >= recording->nr_frames);
-    state_load_begin(&floor->pages);
-    for (size_t i = 0; i < state->nr; i++) {
-        if (state_load_line(&floor->pages, state->lines[i]))
-            continue;
-        differ(report, "state line not understood: %.120s", state->lines[i]);
-        page_floor_close(floor);
-        return NULL;
-    }
-    state_load_end(&floor->pages);
-    return floor;
-}
-
-static char *dump(const struct page_floor *floor)
-{
-    size_t length = state_dump(&floor->pages, NULL, 0);
-    char *text = malloc(length + 1);
-    if (!text)
-        abort();
-    state_dump(&floor->pages, text, length + 1);
-    return text;
 }
 
 /* --- operations --- */
@@ -293,38 +212,21 @@ static bool run_op(struct page_floor *floor, const struct recorded_op *recorded,
     format_counters(floor, counters, sizeof counters);
     bool same = !refusal && h == op.h && pfn == op.pfn && strcmp(counters, op.counters) == 0;
     if (refusal)
-        differ(report, "line %llu %s: %.200s", (unsigned long long)recorded->line_number, refusal, recorded->line);
+        truth_differ(report, "line %llu %s: %.200s", (unsigned long long)recorded->line_number, refusal, recorded->line);
     else if (!same)
-        differ(report, "line %llu: expected %.180s; got h=%lld pfn=%lld %.180s", (unsigned long long)recorded->line_number,
-               recorded->line, (long long)h, (long long)pfn, counters);
+        truth_differ(report, "line %llu: expected %.180s; got h=%lld pfn=%lld %.180s",
+                     (unsigned long long)recorded->line_number, recorded->line, (long long)h, (long long)pfn, counters);
     free(line);
     return same;
 }
 
-static bool compare_texts(char *want, char *got, struct truth_report *report)
-{
-    while (want || got) {
-        char *a = truth_field(&want, '\n'), *b = truth_field(&got, '\n');
-        if (a && b && strcmp(a, b) == 0)
-            continue;
-        size_t at = 0;
-        while (a && b && a[at] && a[at] == b[at])
-            at++;
-        size_t from = at > 40 ? at - 40 : 0;
-        differ(report, "end state, %.24s at byte %zu: expected ...%.120s got ...%.120s", a ? a : "(no line)", at,
-               a ? a + from : "", b ? b + from : "");
-        return false;
-    }
-    return true;
-}
-
 static bool compare_end(const struct recording *recording, const struct page_floor *floor, struct truth_report *report)
 {
-    struct page_floor *want = load(recording, &recording->end, report);
+    struct page_floor *want = state_text_load(&recording->end, report);
     if (!want)
         return false;
-    char *want_text = dump(want), *got_text = dump(floor);
-    bool same = compare_texts(want_text, got_text, report);
+    char *want_text = state_text_of(want), *got_text = state_text_of(floor);
+    bool same = state_texts_are_equal(want_text, got_text, report);
     free(want_text);
     free(got_text);
     page_floor_close(want);
@@ -333,7 +235,7 @@ static bool compare_end(const struct recording *recording, const struct page_flo
 
 static void replay_on(const struct recording *recording, uint32_t cpu, struct truth_report *report)
 {
-    struct page_floor *floor = load(recording, &recording->start, report);
+    struct page_floor *floor = state_text_load(&recording->start, report);
     struct bulk bulk = { 0 };
     report->nr_operations = recording->nr_ops;
     if (!floor)
@@ -344,8 +246,8 @@ static void replay_on(const struct recording *recording, uint32_t cpu, struct tr
     char why[256];
     bool sound = page_alloc_check(&floor->pages, why, sizeof why);
     if (!sound)
-        differ(report, "after the run: %.200s", why);
-    report->end_state_identical = sound && recording->end.nr && compare_end(recording, floor, report);
+        truth_differ(report, "after the run: %.200s", why);
+    report->end_state_identical = sound && recording->end.nr_lines && compare_end(recording, floor, report);
     free(bulk.pfns);
     page_floor_close(floor);
 }
@@ -359,7 +261,7 @@ int truth_buddy(const char *path, struct truth_report *report)
         free_recording(&recording);
         return -1;
     }
-    for (uint32_t cpu = 0; cpu < recording.nr_cpus; cpu++) {
+    for (uint32_t cpu = 0; cpu < recording.start.nr_cpus; cpu++) {
         struct truth_report one = { 0 };
         replay_on(&recording, cpu, &one);
         if (cpu == 0 || one.nr_identical > report->nr_identical)
@@ -376,19 +278,19 @@ int truth_buddy(const char *path, struct truth_report *report)
 /* A request that the kernel could not serve in the recorded state must fail here too, and leave the lists as they were. */
 static void press(const struct recording *recording, struct truth_report *report)
 {
-    struct page_floor *floor = load(recording, &recording->start, report);
+    struct page_floor *floor = state_text_load(&recording->start, report);
     report->end_state_identical = floor != NULL;
     if (!floor)
         return;
-    char *before = dump(floor);
+    char *before = state_text_of(floor);
     int64_t pfn = alloc_pages(&floor->pages, (uint32_t)recording->gfp, (uint32_t)recording->order);
-    char *after = dump(floor);
+    char *after = state_text_of(floor);
     report->nr_operations = 1;
     report->nr_identical = pfn < 0;
     if (pfn >= 0)
-        differ(report, "gfp 0x%llx, order %lld: expected NULL, got pfn %lld", (unsigned long long)recording->gfp,
-               (long long)recording->order, (long long)pfn);
-    report->end_state_identical = compare_texts(before, after, report);
+        truth_differ(report, "gfp 0x%llx, order %lld: expected NULL, got pfn %lld", (unsigned long long)recording->gfp,
+                     (long long)recording->order, (long long)pfn);
+    report->end_state_identical = state_texts_are_equal(before, after, report);
     free(before);
     free(after);
     page_floor_close(floor);

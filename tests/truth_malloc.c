@@ -30,13 +30,14 @@ struct replay {
     struct truth_world world;
     struct heaps heaps;
     struct pagoda_host host;
+    const struct malloc_sizes *sizes;
     struct slot *slots;
     size_t nr_slots;
     uint64_t live_maps, next_map, seq, acting;
     uint64_t arenas[HEAPS_MAX]; /* heaps of thread arenas, in order of first appearance */
     uint32_t nr_arenas;
     bool has_stack[HEAP_THREADS_MAX];
-    bool is_threaded, has_other_places;
+    bool has_states, is_threaded, has_other_places;
     struct truth_file *states, *results;
     struct line line;
     struct truth_report *report;
@@ -103,7 +104,7 @@ static void put_text(struct line *line, const char *format, ...)
 
 static uint32_t arena_number(struct replay *r, uint64_t address)
 {
-    uint64_t base = address & ~(malloc_sizes_get(r->world.profile->word_bits)->heap_max - 1);
+    uint64_t base = address & ~(r->sizes->heap_max - 1);
     for (uint32_t i = 0; i < r->nr_arenas; i++)
         if (r->arenas[i] == base)
             return i;
@@ -118,8 +119,8 @@ static uint64_t word_at(const struct replay *r, uint64_t address)
     const struct heap *h = heap(r);
     uint64_t word = 0;
     if (address / PAGE_SIZE == h->main_arena / PAGE_SIZE)
-        memcpy(&word, h->libc + address % PAGE_SIZE, sizeof word);
-    else if (process_peek(r->world.processes, r->world.process, address, &word, sizeof word) != sizeof word)
+        memcpy(&word, h->libc + address % PAGE_SIZE, r->sizes->word);
+    else if (process_peek(r->world.processes, r->world.process, address, &word, r->sizes->word) != r->sizes->word)
         return 0;
     return word;
 }
@@ -139,8 +140,7 @@ static void put_place(struct replay *r, uint64_t address)
     if (address >= r->world.heap_start && address <= break_of(r))
         put_text(&r->line, "%" PRIx64, offset_of(r, address));
     else
-        put_text(&r->line, "arena:%" PRIu32 ":%" PRIx64, arena_number(r, address),
-                 address & (malloc_sizes_get(64)->heap_max - 1));
+        put_text(&r->line, "arena:%" PRIu32 ":%" PRIx64, arena_number(r, address), address & (r->sizes->heap_max - 1));
 }
 
 static void put_chunk(struct replay *r, uint64_t chunk, uint64_t field)
@@ -203,13 +203,13 @@ static void start_state_line(struct replay *r)
 static void dump_totals(struct replay *r)
 {
     const struct heap *h = heap(r);
-    const struct malloc_sizes *s = malloc_sizes_get(64);
+    const struct malloc_sizes *s = r->sizes;
     const struct malloc_par *par = &h->par;
     uint64_t top = word_at(r, h->main_arena + s->at_top), last = word_at(r, h->main_arena + s->at_last_remainder);
     start_state_line(r);
     put_text(&r->line, " state top=");
     put_place(r, top);
-    put_text(&r->line, "+%" PRIx64 " last_remainder=", word_at(r, top + 8) & ~(uint64_t)SIZE_BITS);
+    put_text(&r->line, "+%" PRIx64 " last_remainder=", word_at(r, top + s->word) & ~(uint64_t)SIZE_BITS);
     put_text(&r->line, last ? "%" PRIx64 : "-", offset_of(r, last));
     put_text(&r->line, " system_mem=%" PRIx64 " max_system_mem=%" PRIx64 " have_fast=%u",
              word_at(r, h->main_arena + s->at_system_mem), word_at(r, h->main_arena + s->at_max_system_mem),
@@ -230,7 +230,7 @@ static void dump_protected(struct replay *r, uint64_t at, uint64_t to_mem)
 {
     for (; at; at = protect(at + to_mem, word_at(r, at + to_mem))) {
         put_text(&r->line, " ");
-        put_place(r, at + to_mem - 16);
+        put_place(r, at + to_mem - r->sizes->header);
     }
     compare_state(r);
 }
@@ -240,29 +240,29 @@ static void dump_singly_linked(struct replay *r)
     const struct heap *h = heap(r);
     uint64_t tcache = h->threads[0].tcache;
     for (uint64_t i = 0; tcache && i < TCACHE_BINS_MAX; i++) {
-        uint64_t entry = word_at(r, tcache + 2 * TCACHE_BINS_MAX + 8 * i);
+        uint64_t entry = word_at(r, tcache + 2 * TCACHE_BINS_MAX + r->sizes->word * i);
         unsigned count = (uint16_t)word_at(r, tcache + 2 * i);
         if (!count && !entry)
             continue;
         start_state_line(r);
-        put_text(&r->line, " tcache %" PRIx64 " %u", 0x20 + 16 * i, count);
+        put_text(&r->line, " tcache %" PRIx64 " %u", r->sizes->min_chunk + CHUNK_ALIGN * i, count);
         dump_protected(r, entry, 0);
     }
-    for (uint64_t i = 0; i < 10; i++) {
-        uint64_t chunk = word_at(r, h->main_arena + malloc_sizes_get(64)->at_fast + 8 * i);
+    for (uint64_t i = 0; i < r->sizes->nr_fast; i++) {
+        uint64_t chunk = word_at(r, h->main_arena + r->sizes->at_fast + r->sizes->word * i);
         if (!chunk)
             continue;
         start_state_line(r);
-        put_text(&r->line, " fast %" PRIx64, 0x20 + 16 * i);
-        dump_protected(r, chunk, 16);
+        put_text(&r->line, " fast %" PRIx64, (i + 2) << r->sizes->fast_shift);
+        dump_protected(r, chunk, r->sizes->header);
     }
 }
 
 static void dump_bins(struct replay *r)
 {
     for (uint32_t i = 1; i < NR_BINS - 1; i++) {
-        uint64_t bin = heap(r)->main_arena + malloc_sizes_get(64)->at_bins + 16 * (i - 1) - 16;
-        uint64_t chunk = word_at(r, bin + 16);
+        uint64_t word = r->sizes->word, bin = heap(r)->main_arena + r->sizes->at_bins + 2 * word * i - 4 * word;
+        uint64_t chunk = word_at(r, bin + 2 * word);
         if (chunk == bin)
             continue;
         start_state_line(r);
@@ -270,20 +270,19 @@ static void dump_bins(struct replay *r)
             put_text(&r->line, " unsorted");
         else
             put_text(&r->line, " bin %" PRIu32, i);
-        for (; chunk != bin && chunk; chunk = word_at(r, chunk + 16))
-            put_chunk(r, chunk, word_at(r, chunk + 8));
+        for (; chunk != bin && chunk; chunk = word_at(r, chunk + 2 * word))
+            put_chunk(r, chunk, word_at(r, chunk + word));
         compare_state(r);
     }
 }
 
 static void dump_walk(struct replay *r)
 {
-    uint64_t top = word_at(r, heap(r)->main_arena + malloc_sizes_get(64)->at_top),
-             chunk = (r->world.heap_start + 15) & ~15ull;
+    uint64_t top = word_at(r, heap(r)->main_arena + r->sizes->at_top), chunk = (r->world.heap_start + 15) & ~15ull;
     start_state_line(r);
     put_text(&r->line, " walk");
     while (chunk >= r->world.heap_start && chunk <= top) {
-        uint64_t field = word_at(r, chunk + 8), size = field & ~(uint64_t)SIZE_BITS;
+        uint64_t field = word_at(r, chunk + r->sizes->word), size = field & ~(uint64_t)SIZE_BITS;
         put_chunk(r, chunk, field);
         if (!(field & PREV_INUSE))
             put_text(&r->line, "!");
@@ -296,6 +295,8 @@ static void dump_walk(struct replay *r)
 
 static void dump_state(struct replay *r)
 {
+    if (!r->has_states)
+        return;
     if (!process_at(r->world.processes, r->world.process)->heap || !heap(r)->par.sbrk_base) {
         start_state_line(r);
         put_text(&r->line, " unavailable");
@@ -317,12 +318,12 @@ struct script_op {
 
 static bool is_mapped(const struct replay *r, uint64_t mem)
 {
-    return mem && word_at(r, mem - 8) & IS_MMAPPED;
+    return mem && word_at(r, mem - r->sizes->word) & IS_MMAPPED;
 }
 
-static int posix_align_error(uint64_t align)
+static int posix_align_error(const struct replay *r, uint64_t align)
 {
-    return !align || align % 8 || (align & (align - 1)) ? EINVAL : 0;
+    return !align || align % r->sizes->word || (align & (align - 1)) ? EINVAL : 0;
 }
 
 /* The call itself: the pointer, or errno. */
@@ -343,7 +344,7 @@ static uint64_t run(struct replay *r, const struct script_op *op, const struct s
         *error = op->a > UINT64_C(1) << 63 ? EINVAL : ENOMEM;
         return heap_memalign(h, p, op->a, op->b, 0);
     case 'g':
-        if (posix_align_error(op->a)) {
+        if (posix_align_error(r, op->a)) {
             *error = EINVAL;
             return 0;
         }
@@ -383,12 +384,12 @@ static void finish_line(struct replay *r)
 /* A block was handed out: its address in the recorder's terms, and its usable size. */
 static void put_block(struct replay *r, struct slot *slot, uint64_t mem, bool was_mapped, char kind)
 {
-    uint64_t field = word_at(r, mem - 8), size = field & ~(uint64_t)SIZE_BITS, lead = word_at(r, mem - 16);
+    uint64_t field = word_at(r, mem - r->sizes->word), size = field & ~(uint64_t)SIZE_BITS,
+             lead = word_at(r, mem - r->sizes->header);
     if (!(field & IS_MMAPPED)) {
         r->live_maps -= was_mapped;
         if (field & NON_MAIN_ARENA)
-            put_text(&r->line, "arena:%" PRIu32 ":%" PRIx64, arena_number(r, mem),
-                     mem & (malloc_sizes_get(64)->heap_max - 1));
+            put_text(&r->line, "arena:%" PRIu32 ":%" PRIx64, arena_number(r, mem), mem & (r->sizes->heap_max - 1));
         else
             put_text(&r->line, "%" PRIx64, offset_of(r, mem));
         put_text(&r->line, " %" PRIu64, heap_usable(&r->heaps, r->world.process, mem));
@@ -402,7 +403,7 @@ static void put_block(struct replay *r, struct slot *slot, uint64_t mem, bool wa
     put_text(&r->line, "mmap:%" PRIu32 ":%" PRIu64 " %" PRIu64, slot->map, mem % PAGE_SIZE,
              heap_usable(&r->heaps, r->world.process, mem));
     finish_line(r);
-    put_text(&r->line, " %" PRIx64 "+%" PRIx64, r->world.floor - (mem - 16 - lead), lead + size);
+    put_text(&r->line, " %" PRIx64 "+%" PRIx64, r->world.floor - (mem - r->sizes->header - lead), lead + size);
 }
 
 static void put_call(struct replay *r, const struct script_op *op, struct slot *slot)
@@ -603,8 +604,13 @@ static void tune(struct replay *r, const char *name, uint64_t value)
 
 /* The first line of a result file names the tunables: "... tunables glibc.malloc.a=1:glibc.malloc.b=2 heap_start_mod_64M n
  * ..." */
-static void set_up(struct replay *r, char *header)
+static bool set_up(struct replay *r, char *header)
 {
+    uint32_t word_bits = strstr(header, " word_bits 32") ? 32 : 64;
+    r->sizes = malloc_sizes_get(word_bits);
+    r->has_states = word_bits == 64;
+    if (!truth_world_start(&r->world, word_bits) || !start_heaps(r) || !make_slot(r, 0))
+        return false;
     char *at = strstr(header, " heap_start_mod_64M ");
     if (at) {
         uint64_t lead = strtoull(at + strlen(" heap_start_mod_64M "), NULL, 16);
@@ -614,7 +620,7 @@ static void set_up(struct replay *r, char *header)
     heap_of_process(&r->heaps, r->world.process)->nr_cpus = 2; /* of the machine that recorded */
     char *list = strstr(header, "tunables ");
     if (!list)
-        return;
+        return true;
     list += strlen("tunables ");
     list[strcspn(list, " ")] = '\0';
     for (char *one; (one = truth_field(&list, ':')) != NULL;) {
@@ -624,6 +630,7 @@ static void set_up(struct replay *r, char *header)
         *value++ = '\0';
         tune(r, one + 13, strtoull(value, NULL, 0));
     }
+    return true;
 }
 
 /* --- files --- */
@@ -641,11 +648,8 @@ static int replay_files(const char *script_path, const char *result_path, bool i
     r->report = report;
     r->states = truth_open(result_path);
     r->results = truth_open(result_path);
-    if (!r->states || !r->results || !truth_world_start(&r->world, 64) || !start_heaps(r) || !make_slot(r, 0))
+    if (!r->states || !r->results || !truth_next_line(r->results, &header, &length) || !set_up(r, header))
         goto end;
-    if (!truth_next_line(r->results, &header, &length))
-        goto end;
-    set_up(r, header);
     if (!(is_rep ? replay_rep(r, script) : replay_ops(r, script))) {
         snprintf(report->note, sizeof report->note, "line %" PRIu64 " of the script cannot be read",
                  truth_line_number(script));

@@ -148,10 +148,13 @@ static void reserve(struct replay *r)
         abort();
 }
 
-static bool is_fresh(const struct replay *r, uint32_t pfn)
+/* Can a slab as this line says be made: its frames exist and are no slab's, and its order is one that the cache may use. */
+static bool is_fresh(const struct replay *r, uint32_t cache, const char *line)
 {
     const struct frames *frames = &r->machine->state.frames;
-    return pfn && pfn < frames->nr && frame_at(frames, pfn)->kind != FRAME_SLAB;
+    uint32_t pfn = key(line, "pfn"), order = key(line, "order");
+    return cache && pfn && pfn < frames->nr && frame_at(frames, pfn)->kind != FRAME_SLAB &&
+           (order == cache_at(r->k, cache)->order || order == cache_at(r->k, cache)->min_order);
 }
 
 static void load_slab(struct replay *r, const char *line)
@@ -160,7 +163,7 @@ static void load_slab(struct replay *r, const char *line)
     uint16_t cpu_objects[MAX_OBJECTS], objects[2 * MAX_OBJECTS];
     field(line, 2, kind, sizeof kind);
     uint32_t cache_index = cache_of_line(r, line, 1), pfn = key(line, "pfn");
-    if (!cache_index || !is_fresh(r, pfn)) {
+    if (!is_fresh(r, cache_index, line)) {
         differ(r->report, r->at + 1, line, "no such cache, or a frame that cannot be used");
         return;
     }
@@ -312,7 +315,7 @@ static void bring_slab(struct replay *r, uint32_t cache, uint16_t object)
 {
     uint16_t objects[MAX_OBJECTS + 1] = { object };
     const char *line = newcpu_line(r);
-    if (!line || !is_fresh(r, key(line, "pfn")))
+    if (!line || !is_fresh(r, cache, line))
         return;
     uint32_t index = slub_add_slab(r->k, cache, key(line, "pfn"), key(line, "order"));
     if (!r->sequential)
@@ -426,11 +429,13 @@ static uint64_t memory_for(const struct lines *lines)
 static bool start_replay(struct replay *r)
 {
     struct machine_config config = { .profile = PROFILE_LINUX_6_1, .memory = memory_for(&r->lines), .cpus = 1 };
-    int64_t sequential = 0;
+    int64_t sequential = 0, cpus;
     if (!r->lines.nr || !truth_key(r->lines.text[0], "sequential", &sequential) || config.memory > 64 * 1024 * MIB) {
         snprintf(r->report->note, sizeof r->report->note, "not a kmalloc/kfree run");
         return false;
     }
+    if (truth_key(r->lines.text[0], "online_cpus", &cpus) && cpus > 0)
+        config.cpus = (uint32_t)cpus;
     r->sequential = sequential;
     r->machine = fixture_machine_of(&config);
     r->k = &r->machine->state.kmalloc;
@@ -458,24 +463,31 @@ int truth_slub_run(const char *path, struct truth_report *report)
 
 /* --- caches --- */
 
-/* Memory and CPUs of the machine that made the recording, from the qemu-config.txt beside it. */
-static struct machine_config config_beside(const char *path)
+static void read_beside(const char *path, const char *name, char *text, size_t capacity)
+{
+    char beside[4096], *line;
+    const char *slash = strrchr(path, '/');
+    size_t length;
+    snprintf(beside, sizeof beside, "%.*s%s", slash ? (int)(slash - path) + 1 : 0, path, name);
+    struct truth_file *file = truth_open(beside);
+    text[0] = '\0';
+    if (file && truth_next_line(file, &line, &length))
+        snprintf(text, capacity, "%s", line);
+    truth_close(file);
+}
+
+struct machine_config truth_config_beside(const char *path)
 {
     struct machine_config config = { .profile = PROFILE_LINUX_6_1, .memory = 256 * MIB, .cpus = 1 };
-    char beside[4096];
-    const char *slash = strrchr(path, '/');
-    snprintf(beside, sizeof beside, "%.*sqemu-config.txt", slash ? (int)(slash - path) + 1 : 0, path);
-    struct truth_file *file = truth_open(beside);
-    char *line;
-    size_t length;
-    while (file && truth_next_line(file, &line, &length)) {
-        const char *mem = strstr(line, "mem="), *smp = strstr(line, "smp=");
-        if (mem)
-            config.memory = strtoull(mem + 4, NULL, 10) * MIB;
-        if (smp)
-            config.cpus = (uint32_t)strtoul(smp + 4, NULL, 10);
-    }
-    truth_close(file);
+    char text[1024];
+    read_beside(path, "qemu-config.txt", text, sizeof text);
+    const char *mem = strstr(text, "mem="), *smp = strstr(text, "smp=");
+    if (mem)
+        config.memory = strtoull(mem + 4, NULL, 10) * MIB;
+    if (smp)
+        config.cpus = (uint32_t)strtoul(smp + 4, NULL, 10);
+    read_beside(path, "boot-cmdline.txt", text, sizeof text);
+    config.init_on_alloc = !strstr(text, "init_on_alloc=0"); /* Debian's default is on */
     return config;
 }
 
@@ -487,7 +499,7 @@ int truth_kmalloc_caches(const char *path, struct truth_report *report)
         free_lines(&lines);
         return -1;
     }
-    struct machine_config config = config_beside(path);
+    struct machine_config config = truth_config_beside(path);
     struct machine *machine = fixture_machine_of(&config);
     const struct kmalloc *k = &machine->state.kmalloc;
     for (size_t i = 0; i < lines.nr; i++) {
@@ -532,7 +544,7 @@ int truth_slabinfo(const char *path, struct truth_report *report)
         free_lines(&lines);
         return -1;
     }
-    struct machine_config config = config_beside(path);
+    struct machine_config config = truth_config_beside(path);
     struct machine *machine = fixture_machine_of(&config);
     struct kmalloc *k = &machine->state.kmalloc;
     for (size_t i = 0; i < lines.nr; i++) {
@@ -588,9 +600,8 @@ static void describe(const struct machine *machine, const struct op_result *resu
     }
 }
 
-static bool is_aligned(const struct machine *machine, uint64_t address, uint64_t usable)
+static bool is_aligned(uint64_t address, uint64_t usable)
 {
-    (void)machine;
     return usable & (usable - 1) ? address % 8 == 0 : address % usable == 0;
 }
 
@@ -598,8 +609,9 @@ static bool same_row(struct machine *machine, char *row, char *want, char *got, 
 {
     char *rest = row, *columns[10] = { 0 };
     struct problem why;
-    for (int i = 0; i < 10 && rest; i++)
-        columns[i] = truth_field(&rest, '\t');
+    for (int i = 0; i < 10; i++)
+        if (!(columns[i] = truth_field(&rest, '\t')))
+            return false;
     uint64_t size = strtoull(columns[COL_SIZE], NULL, 10);
     bool placed = columns[COL_PTR][0] == '0' && strcmp(columns[COL_PTR], "0x10") != 0;
     struct op op = fixture_alloc(OP_KMALLOC, size, 0);
@@ -615,7 +627,7 @@ static bool same_row(struct machine *machine, char *row, char *want, char *got, 
     bool same = !strcmp(want, got);
     if (result.outcome != OUTCOME_OK || !size)
         return same;
-    same &= is_aligned(machine, result.address, result.allocated);
+    same &= is_aligned(result.address, result.allocated);
     struct op release = fixture_free(OP_KFREE, result.address);
     return !machine_apply(machine, &release, &result, &why) && result.outcome == OUTCOME_OK && same;
 }
@@ -627,7 +639,7 @@ int truth_kmalloc_table(const char *path, struct truth_report *report)
     size_t length;
     if (!file)
         return -1;
-    struct machine_config config = config_beside(path);
+    struct machine_config config = truth_config_beside(path);
     struct machine *machine = fixture_machine_of(&config);
     machine_record_events(machine, false);
     while (truth_next_line(file, &line, &length)) {

@@ -33,7 +33,7 @@ struct op_result {
     uint32_t pid; /* spawn, fork: the new process */
     uint32_t nr_reclaimed; /* pages that direct reclaim freed for it */
     uint32_t nr_frame_runs; /* may exceed RESULT_FRAMES_MAX; 0 with recording off */
-    bool physically_contiguous; /* false when it has no frames */
+    bool physically_contiguous; /* one run of frames backs all of it */
     uint32_t nr_path;
     uint8_t path[RESULT_PATH_MAX]; /* enum path_step, outermost first */
     uint32_t cost_count[NR_COST_STEPS]; /* cost_ns is the sum of count * cost_info()->each_ns */

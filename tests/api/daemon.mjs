@@ -53,7 +53,7 @@ export class Daemon {
     });
     if (raw) return { status: reply.status, headers: reply.headers, body: Buffer.from(await reply.arrayBuffer()) };
     const text = await reply.text();
-    const is_json = /json$/.test((reply.headers.get('content-type') ?? '').split(';')[0]);
+    const is_json = /[/+]json$/.test((reply.headers.get('content-type') ?? '').split(';')[0]);
     return { status: reply.status, headers: reply.headers, text, body: is_json && text ? JSON.parse(text) : text };
   }
 

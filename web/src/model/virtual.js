@@ -97,6 +97,7 @@ function nameOf(allocations, start) {
 /** @param {import('../lab-state.js').Views} views @returns {Item[]} */
 function vmallocItems(views) {
   return views.vmalloc.areas
+    .filter((area) => area.state !== 'free')
     .map((area) => {
       const start = BigInt(area.start);
       const ghost = area.state !== 'busy';
@@ -123,7 +124,7 @@ function placeBars(items, top, room, selected) {
   return merged.map((item) => {
     const h = Math.max(holds(item) ? BAR_SELECTED : BAR_MIN, Math.min(BAR_MAX, weight(item) * unit));
     const { start, end, allocations, ...rest } = item;
-    const bar = { ...rest, y, h, parts: partsOf(item, y, h) };
+    const bar = { ...rest, y, h, parts: partsOf(item, y, h, selected) };
     y += h + BAR_GAP + (item.guard ? GUARD : 0);
     return bar;
   });
@@ -150,12 +151,12 @@ function mergedItem(group) {
     title: `${group.length} neighbours from ${hex(first.start)}`, allocations: group.flatMap((item) => item.allocations) };
 }
 
-/** Each allocation's share of its bar, at least a hair. @param {Item} item @param {number} y @param {number} h @returns {Part[]} */
-function partsOf(item, y, h) {
+/** Each allocation's share of its bar, at least a hair. @param {Item} item @param {number} y @param {number} h @param {Allocation | null} selected @returns {Part[]} */
+function partsOf(item, y, h, selected) {
   const span = Number(item.end - item.start) - (item.guard ? item.guard * Number(PAGE) : 0) || 1;
   return item.allocations.map((allocation) => {
     const from = Math.max(0, Number(BigInt(allocation.address) - item.start)) / span;
-    const part = Math.max(2, Math.min(h, (Math.max(1, allocation.allocated) / span) * h));
+    const part = Math.max(allocation === selected ? 7 : 2, Math.min(h, (Math.max(1, allocation.allocated) / span) * h));
     const whole = item.allocations.length === 1 && item.kind !== 'anon';
     return whole ? { y, h, allocation } : { y: Math.min(y + from * h, y + h - part), h: part, allocation };
   });

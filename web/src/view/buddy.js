@@ -12,11 +12,11 @@ export function BuddyTab({ session }) {
 function Zone({ zone }) {
   const most = Math.max(1, ...zone.free_area.map((area) => area.nr_free * 2 ** area.order));
   const types = [...new Set(zone.free_area.flatMap((area) => Object.entries(area.migratetypes ?? {}).filter(([, n]) => n).map(([name]) => name)))];
-  return html`<section class="zone"><h3>${zone.name} <small>${count(zone.managed)} frames managed · ${count(zone.free)} free in blocks${zone.pcp ? ` · ${count(zone.pcp)} on CPUs` : ''}</small></h3>
+  return html`<section class="zone"><h2 class="plain">${zone.name} <small>${count(zone.managed)} frames managed · ${count(zone.free)} free in blocks${zone.pcp ? ` · ${count(zone.pcp)} on CPUs` : ''}</small></h2>
     <${Marks} zone=${zone} />
     <table><caption class="sr">Free blocks of zone ${zone.name} by order</caption><thead><tr><th scope="col">order</th><th scope="col" class="n">block</th><th scope="col" class="n">free blocks</th><th scope="col">free memory in blocks of this order</th>${types.length > 1 ? types.map((t) => html`<th scope="col" class="n" key=${t}>${t}</th>`) : null}</tr></thead>
       <tbody>${zone.free_area.map((area) => html`<tr key=${area.order}><th scope="row">${area.order}</th><td class="n">${bytes(4096 * 2 ** area.order)}</td><td class="n">${count(area.nr_free)}</td>
-        <td class="wide"><span class="use long"><i style=${{ width: `${(100 * area.nr_free * 2 ** area.order) / most}%` }}></i></span> <small>${area.nr_free ? bytes(area.nr_free * 4096 * 2 ** area.order) : ''}</small></td>
+        <td><span class="use long"><i style=${{ width: `${(100 * area.nr_free * 2 ** area.order) / most}%` }}></i></span> <small>${area.nr_free ? bytes(area.nr_free * 4096 * 2 ** area.order) : ''}</small></td>
         ${types.length > 1 ? types.map((t) => html`<td class="n" key=${t}>${count(area.migratetypes?.[t] ?? 0)}</td>`) : null}</tr>`)}</tbody></table></section>`;
 }
 

@@ -34,7 +34,7 @@ function Case({ item }) {
     const top = 16 + (HEIGHT - 32) * item.touched * (done / total), bottom = 16 + (HEIGHT - 32) * item.touched * ((done += share) / total);
     return `M${x0} ${top}C${x0 + 40} ${top} ${x1 - 40 + r.x * PX} ${r.y * PX} ${x1 + r.x * PX} ${r.y * PX}L${x1 + r.x * PX} ${(r.y + r.h) * PX}C${x1 - 40 + r.x * PX} ${(r.y + r.h) * PX} ${x0 + 40} ${bottom} ${x0} ${bottom}Z`;
   }));
-  return html`<div class="case"><h3>${item.op}</h3><svg viewBox=${`0 0 ${x1 + HEIGHT + 1} ${HEIGHT + 1}`} role="img" aria-label=${`${item.op}: ${item.note}`}>
+  return html`<div class="case"><h2 class="plain">${item.op}</h2><svg viewBox=${`0 0 ${x1 + HEIGHT + 1} ${HEIGHT + 1}`} role="img" aria-label=${`${item.op}: ${item.note}`}>
     ${cells.map(({ pfn, kind, own: mine }) => {
       const [r] = rectsOf(layout, pfn, 1);
       return html`<rect key=${pfn} class=${`cell k-${kind}${mine ? ' mine' : ''}`} x=${x1 + r.x * PX + 0.5} y=${r.y * PX + 0.5} width=${PX} height=${PX} />`;

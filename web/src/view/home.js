@@ -105,6 +105,6 @@ const ROWS = [
   ['released by', 'kfree', 'vfree', 'free'],
 ];
 
-const Comparison = () => html`<section class="compare" aria-labelledby="compare-title"><h2 id="compare-title">Three ways to ask for memory</h2><div class="scroll" tabindex="0" role="region" aria-labelledby="compare-title"><table>
+const Comparison = () => html`<section class="compare" aria-labelledby="compare-title"><h2 id="compare-title">Three ways to ask for memory</h2><div class="scroll" tabindex="0" role="region" aria-label="Comparison table"><table>
   <thead><tr><td></td><th scope="col"><i class="chip k-slab" aria-hidden="true"></i>kmalloc</th><th scope="col"><i class="chip k-vmalloc" aria-hidden="true"></i>vmalloc</th><th scope="col"><i class="chip k-anon" aria-hidden="true"></i>malloc</th></tr></thead>
   <tbody>${ROWS.map(([what, ...cells]) => html`<tr key=${what}><th scope="row">${what}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody></table></div></section>`;

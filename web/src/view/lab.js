@@ -37,8 +37,8 @@ export function LabPage({ session }) {
   if (state.failure) return html`<${Failure} problem=${state.failure} />`;
   return html`<div class="lab" data-seq=${state.views?.seq ?? ''} data-head=${state.head} data-column=${column} data-ready=${state.views ? 'yes' : 'no'}>
     <${TopBar} session=${session} />
-    <div class="columns" role="group" aria-label="Part of the page">${[['call', 'Call'], ['map', 'Memory'], ['facts', 'Inspector']].map(([id, label]) => html`
-      <button type="button" aria-pressed=${column === id} onClick=${() => setColumn(id)}>${label}</button>`)}</div>
+    <nav class="columns" aria-label="Part of the page">${[['call', 'Call'], ['map', 'Memory'], ['facts', 'Inspector']].map(([id, label]) => html`
+      <button type="button" aria-pressed=${column === id} onClick=${() => setColumn(id)}>${label}</button>`)}</nav>
     <aside class="left" aria-label="Call and live allocations">
       <${CallPanel} session=${session} />
       <${Allocations} session=${session} />

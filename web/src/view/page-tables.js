@@ -18,7 +18,7 @@ export function PageTablesTab({ session }) {
   const { data, problem } = useView(address ? `${session.base}/translate?address=${address}&at=${state.views?.seq ?? 0}${pid ? `&pid=${pid}` : ''}` : null);
   const pages = a ? Math.max(1, Math.ceil(a.allocated / 4096)) : 1;
   return html`<div class="pane"><div class="cap walkbar"><label>Address <input class="in" value=${typed} placeholder=${address || '0x…'} spellcheck=${false} onInput=${(/** @type {any} */ e) => setTyped(e.target.value.trim())} /></label>
-      ${a && !typed ? html`<b>${titleOf(a)}</b> page ${offset} of ${pages} <button type="button" disabled=${offset === 0} onClick=${() => setOffset(offset - 1)}>←</button><button type="button" disabled=${offset + 1 >= pages} onClick=${() => setOffset(offset + 1)}>→</button>` : null}</div>
+      ${a && !typed ? html`<b>${titleOf(a)}</b> page ${offset + 1} of ${pages} <button type="button" disabled=${offset === 0} onClick=${() => setOffset(offset - 1)}>←</button><button type="button" disabled=${offset + 1 >= pages} onClick=${() => setOffset(offset + 1)}>→</button>` : null}</div>
     ${problem ? html`<${ProblemBox} problem=${problem} />` : null}
     ${!address ? html`<${Empty}>Select an allocation, or type an address.<//>` : null}
     ${data ? html`<${Walk} walk=${data} session=${session} />` : null}</div>`;

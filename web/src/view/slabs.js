@@ -1,7 +1,7 @@
 /* slabs.js - the caches, their slabs, and in each slab the objects. */
 import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
-import { bytes, count, hex } from '../format.js';
+import { bytes, count, hex, plural } from '../format.js';
 import { selectedAllocation } from '../lab-state.js';
 import { Empty, ProblemBox } from './parts.js';
 import { useView } from './use-view.js';
@@ -36,9 +36,9 @@ function Slabs({ session, name, at }) {
   if (problem) return html`<${ProblemBox} problem=${problem} />`;
   const slabs = (data?.slabs ?? []).slice(0, 60);
   const { selection } = session.store.value;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label=${`Slabs of ${name}`}><h3>${name} <small>${count((data?.slabs ?? []).length)} slabs</small></h3>
+  return html`<div class="scroll" tabindex="0" role="region" aria-label=${`Slabs of ${name}`}><h2 class="plain">${name} <small>${bytes(data?.object_size ?? 0)} an object, filled as far as asked for · ${plural((data?.slabs ?? []).length, 'slab')}</small></h2>
     ${slabs.map((/** @type {any} */ slab) => html`<figure class="slab" key=${slab.pfn}><figcaption><button type="button" class="link" onClick=${() => session.store.send({ type: 'select', selection: { kind: 'frame', pfn: slab.pfn } })}>frame ${hex(slab.pfn)}</button> ${slab.state}, ${slab.in_use} of ${slab.nr_objects}</figcaption>
       <div class="objects">${(slab.objects ?? []).slice(0, 512).map((/** @type {any} */ o) => o.in_use
-        ? html`<button type="button" key=${o.address} class=${selection?.kind === 'allocation' && selection.address === o.address ? 'on sel' : 'on'} aria-label=${`${o.label || 'object'} ${o.address}, ${o.requested} bytes`} title=${`${o.label ?? ''} ${o.address} ${o.requested} B, op ${o.seq}`} onClick=${() => session.select(o.address, 0)}></button>`
+        ? html`<button type="button" key=${o.address} class=${selection?.kind === 'allocation' && selection.address === o.address ? 'on sel' : 'on'} aria-label=${`${o.label || 'object'} ${o.address}, ${o.requested} bytes`} title=${`${o.label ?? ''} ${o.address} ${o.requested} B, op ${o.seq}`} onClick=${() => session.select(o.address, 0)}><i style=${{ height: `${Math.min(100, (100 * o.requested) / (data.object_size || o.requested || 1))}%` }}></i></button>`
         : html`<i key=${o.address} title=${`free ${o.address}`}></i>`)}</div></figure>`)}</div>`;
 }

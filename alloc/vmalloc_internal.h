@@ -1,0 +1,25 @@
+/* alloc/vmalloc_internal.h - what the files of the vmalloc floor share. */
+#pragma once
+#include "alloc/vmalloc.h"
+
+#define VMEMMAP UINT64_C(0xffffea0000000000) /* x86-64: struct page of pfn 0 */
+#define STRUCT_PAGE_SIZE 64u
+#define POINTER_SIZE 8u
+
+static inline struct vmap_area *area_at(const struct vmalloc *v, uint32_t area)
+{
+    return vmap_area_at(&v->space, area);
+}
+static inline bool is_classic(const struct vmalloc *v) /* no lazy list, no page array: Linux 2.0 */
+{
+    return v->space.lazy_max_pages == 0;
+}
+static inline uint32_t nr_wanted(const struct vmap_area *area) /* pages, without the guard */
+{
+    return (uint32_t)(area->node.size >> PAGE_SHIFT) - 1;
+}
+
+/* vmalloc_build.c. A busy area with pages, page array and mappings; 0: refused or no memory, said in the trace. */
+uint32_t vmalloc_build(struct vmalloc *v, uint64_t size, uint32_t flags);
+/* Ends an area, complete or not, in the order of Linux's vfree(): mappings, addresses, pages, page array. */
+void vmalloc_release(struct vmalloc *v, uint32_t area);

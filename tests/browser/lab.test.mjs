@@ -1,0 +1,191 @@
+/* The lab page in a real browser, on a real daemon: open a lab, call kmalloc, see its frames, go to the past and back. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { axe, openPage, startBrowser, startDaemon } from './browser.mjs';
+
+let daemon, browser;
+before(async () => {
+  daemon = await startDaemon();
+  browser = await startBrowser();
+});
+after(async () => {
+  await browser?.close();
+  await daemon?.stop();
+});
+
+const api = async (path, body) => (await fetch(`${daemon.url}/api/v1${path}`, body && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })).json();
+
+async function openLab(page, wish = { name: 'browser test', profile: 'classic' }) {
+  const lab = await api('/labs', wish);
+  await page.goto(`${daemon.url}/lab/${lab.id}`);
+  await shown(page, 0);
+  return lab;
+}
+
+/** Waits until the picture of a moment is drawn. */
+const shown = (page, seq) => page.waitForSelector(`canvas[data-test=frames][data-drawn="${seq}"]`);
+const legend = async (page, kind) => Number(await page.getAttribute(`[data-test=legend] [data-kind=${kind}]`, 'data-count'));
+const picture = (page) => page.$eval('canvas[data-test=frames]', (canvas) => canvas.toDataURL());
+
+test('home: open a lab with the form', async () => {
+  const { page, complaints } = await openPage(browser);
+  await page.goto(daemon.url);
+  await page.fill('#lab-name', 'from the form');
+  await page.fill('#lab-memory', '16M');
+  assert.deepEqual(await axe(page), []);
+  await page.click('[data-test=open-lab]');
+  await page.waitForURL(/\/lab\//);
+  await shown(page, 0);
+  assert.match(await page.textContent('header'), /from the form/);
+  assert.deepEqual(complaints, []);
+});
+
+test('kmalloc through the form: its frames are seen in inspector and canvas', async () => {
+  const { page, complaints } = await openPage(browser);
+  const lab = await openLab(page);
+  const before = await legend(page, 'free');
+  await page.fill('#f-size', '131056');
+  await page.waitForFunction(() => /131.056 → 131.056/.test(document.querySelector('[data-test=remark]').textContent));
+  assert.match(await page.textContent('[data-test=call]'), /a = kmalloc\(131056, GFP_KERNEL\);/);
+  const empty = await picture(page);
+  await page.click('[data-test=submit]');
+  await shown(page, 1);
+  await page.waitForSelector('[data-test=selected]');
+  const { allocations } = await api(`/labs/${lab.id}/allocations`);
+  const [{ pfn, count }] = allocations[0].frames;
+  assert.equal(count, 32);
+  assert.equal(await page.getAttribute('canvas[data-test=frames]', 'data-selected'), `${pfn}+32`);
+  assert.match(await page.textContent('[data-fact=frames]'), /32 frames/);
+  assert.match(await page.textContent('[data-fact=contiguous]'), /physically/);
+  assert.equal(before - (await legend(page, 'free')), 32);
+  assert.equal(await page.getAttribute('[data-test=ribbons]', 'data-count'), '1', 'one solid ribbon: physically contiguous');
+  assert.notEqual(await picture(page), empty, 'the canvas shows it');
+  await page.click('.release');
+  await shown(page, 2);
+  assert.equal(await legend(page, 'free'), before);
+  assert.deepEqual(complaints, []);
+});
+
+test('one byte too many is NULL, said before and after; a wrong size is explained at its field', async () => {
+  const { page, complaints } = await openPage(browser);
+  await openLab(page);
+  await page.fill('#f-size', '131057');
+  await page.waitForFunction(() => /would return NULL/.test(document.querySelector('[data-test=remark]').textContent));
+  await page.click('[data-test=submit]');
+  await page.waitForSelector('[data-test=last-op][data-outcome=null]');
+  await page.fill('#f-size', 'lots');
+  await page.click('[data-test=submit]');
+  await page.waitForSelector('#f-size-error');
+  assert.equal(await page.getAttribute('#f-size', 'aria-invalid'), 'true');
+  const refused = complaints.filter((c) => !/422/.test(c));
+  assert.deepEqual(refused, []);
+});
+
+test('malloc spawns a process, and frames come when it is touched', async () => {
+  const { page, complaints } = await openPage(browser);
+  await openLab(page);
+  await page.click('.seg label:has-text("malloc") >> nth=-1');
+  await page.fill('#f-size', '20000');
+  await page.click('[data-test=submit]');
+  await shown(page, 2);
+  const promised = await legend(page, 'anon');
+  await page.click('text=Touch all its pages');
+  await shown(page, 3);
+  assert.ok((await legend(page, 'anon')) > promised);
+  assert.deepEqual(complaints, []);
+});
+
+test('the timeline: drag to the past and back, step by keys, and the same moment draws the same picture', async () => {
+  const { page, complaints } = await openPage(browser);
+  const lab = await openLab(page);
+  for (const size of [1000, 50000, 131056, 4000]) await api(`/labs/${lab.id}/ops`, { op: 'kmalloc', size, gfp: 'GFP_KERNEL' });
+  await shown(page, 4); /* by the event stream */
+  await page.click('.pick');
+  await page.keyboard.press('Escape');
+  await page.waitForFunction(() => document.querySelector('canvas[data-test=frames]').dataset.selected === '');
+  const now = await legend(page, 'free');
+  const box = await page.locator('[data-test=slider]').boundingBox();
+  const at = (seq) => [box.x + 8 + (seq / 4) * (box.width - 16), box.y + 40];
+  await page.mouse.move(...at(4));
+  await page.mouse.down();
+  await page.mouse.move(...at(2), { steps: 6 });
+  await page.mouse.up();
+  await shown(page, 2);
+  assert.match(await page.textContent('[data-test=moment]'), /past · op 2/);
+  assert.ok(await page.isDisabled('[data-test=submit]'), 'the past is read-only');
+  assert.ok((await legend(page, 'free')) > now);
+  assert.match(page.url(), /seq=2/);
+  await page.mouse.move(box.x, box.y - 200);
+  await page.waitForTimeout(150);
+  const once = await picture(page);
+  await page.keyboard.press('ArrowRight');
+  await shown(page, 3);
+  await page.keyboard.press('ArrowLeft');
+  await shown(page, 2);
+  assert.equal(await picture(page), once);
+  await page.keyboard.press('Home');
+  await shown(page, 0);
+  await page.keyboard.press('End');
+  await shown(page, 4);
+  assert.equal(await legend(page, 'free'), now);
+  assert.match(await page.textContent('[data-test=moment]'), /live · op 4/);
+  assert.deepEqual(complaints, []);
+});
+
+test('a link restores moment, selection and tab', async () => {
+  const { page, complaints } = await openPage(browser);
+  const lab = await openLab(page);
+  const made = await api(`/labs/${lab.id}/ops`, { op: 'vmalloc', size: 40000, name: 'v' });
+  await api(`/labs/${lab.id}/ops`, { op: 'vfree', name: 'v' });
+  await page.goto(`${daemon.url}/lab/${lab.id}?seq=1&sel=${made.address}&layout=linear`);
+  await page.waitForSelector('[data-test=selected]');
+  assert.match(await page.textContent('[data-fact=allocator]'), /vmalloc/);
+  assert.equal(await page.getAttribute('.layout button >> nth=0', 'aria-pressed'), 'true');
+  assert.deepEqual(complaints, []);
+});
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`axe finds nothing on any tab, ${colorScheme}`, async () => {
+    const { page, complaints } = await openPage(browser, { colorScheme });
+    const lab = await openLab(page);
+    await api(`/labs/${lab.id}/ops`, { op: 'spawn', name: 'demo' });
+    await api(`/labs/${lab.id}/ops`, { op: 'kmalloc', size: 1000, gfp: 'GFP_KERNEL', name: 'skb' });
+    await api(`/labs/${lab.id}/ops`, { op: 'vmalloc', size: 40000, name: 'v' });
+    await shown(page, 3);
+    await page.click('.pick:has-text("skb")');
+    await page.waitForSelector('[data-test=selected]');
+    for (const tab of ['map', 'buddy', 'slabs', 'pagetables', 'heap', 'bytes']) {
+      await page.click(`#tab-${tab}`);
+      await page.waitForTimeout(250);
+      assert.deepEqual(await axe(page), [], tab);
+    }
+    assert.deepEqual(complaints, []);
+  });
+}
+
+for (const [profile, memory] of [['classic', '4M'], ['linux-6.1', '256M'], ['linux-6.1', '8G']]) {
+  test(`${profile} with ${memory} is drawn`, async () => {
+    const { page, complaints } = await openPage(browser);
+    await openLab(page, { name: memory, profile, memory });
+    assert.ok((await legend(page, 'free')) > 100);
+    assert.deepEqual(complaints, []);
+  });
+}
+
+test('a lab that is not there says so', async () => {
+  const { page } = await openPage(browser);
+  await page.goto(`${daemon.url}/lab/nosuchlab`);
+  await page.waitForSelector('text=There is no such lab');
+  assert.deepEqual(await axe(page), []);
+});
+
+test('narrow: one part at a time, nothing wider than the screen', async () => {
+  const { page, complaints } = await openPage(browser, { viewport: { width: 420, height: 820 } });
+  await openLab(page);
+  for (const part of ['Call', 'Inspector', 'Memory']) {
+    await page.click(`.columns button:has-text("${part}")`);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), part);
+  }
+  assert.deepEqual(await axe(page), []);
+  assert.deepEqual(complaints, []);
+});
