@@ -1,6 +1,6 @@
 # Pagoda. `make run` and `make test` install what is missing; `make help` lists the rest.
 CC      ?= gcc
-CFLAGS  ?= -O2 -g
+CFLAGS  ?= -O2 -g -flto=auto -ffat-lto-objects
 LISTEN  ?= 127.0.0.1:8080
 STORE   ?= var/pagoda.db
 PREFIX  ?= /usr/local
@@ -45,7 +45,7 @@ $(BUILD)/clang/%.o: %.c
 	clang $(OURS) -O1 -c $< -o $@
 
 $(BUILD)/pagodad: $(call objects,plain,$(ENGINE) $(SERVER))
-	$(CC) $^ $(LINK) -o $@
+	$(CC) $(CFLAGS) $^ $(LINK) -o $@
 $(BUILD)/pagodad-san: $(call objects,san,$(ENGINE) $(SERVER))
 	$(CC) $(SANITIZE) $^ $(LINK) -o $@
 $(BUILD)/pagodad-tsan: $(call objects,tsan,$(ENGINE) $(SERVER))
@@ -80,8 +80,8 @@ test-c: $(addprefix $(BUILD)/san/,$(TESTS)) ## unit and property tests (SEED= re
 $(BUILD)/%/heap_truth.o: $(addprefix $(BUILD)/%/,$(HEAP_TRUTH:.c=.o))
 	$(LD) -r $^ -o $@
 	objcopy --keep-global-symbol=truth_ops --keep-global-symbol=truth_rep --keep-global-symbol=truth_tunables $@
-$(BUILD)/truth: $(call objects,plain,$(ENGINE) $(SUPPORT) $(TRUTHS)) $(BUILD)/plain/heap_truth.o
-	$(CC) $^ $(LINK) -o $@
+$(BUILD)/truth: $(call objects,san,$(ENGINE) $(SUPPORT) $(TRUTHS)) $(BUILD)/san/heap_truth.o
+	$(CC) $(SANITIZE) $^ $(LINK) -o $@
 truth: $(BUILD)/truth ## compare the engine with recordings of the real ones (TRUTH=DIR)
 	$(BUILD)/truth $(TRUTH)
 
@@ -109,7 +109,7 @@ bench: $(BUILD)/bench $(BUILD)/pagodad $(BUILD)/bench_http ## speed, one line ea
 	@$(BUILD)/bench
 	@node tests/bench.mjs $(BUILD)/pagodad $(BUILD)/bench_http $(TRUTH)
 $(BUILD)/bench: $(call objects,plain,$(ENGINE) tests/fixture.c tests/bench.c)
-	$(CC) $^ $(LINK) -o $@
+	$(CC) $(CFLAGS) $^ $(LINK) -o $@
 $(BUILD)/bench_http: $(call objects,plain,tests/bench_http.c)
 	$(CC) $^ $(LINK) -o $@
 

@@ -72,7 +72,7 @@ static void make_bucket(struct kmalloc *k, uint32_t class, bool is_dma)
 {
     char name[32] = "dma-";
     const char *plain = BUCKETS[class].name;
-    memcpy(name + 4, plain, strlen(plain));
+    memcpy(name + 4, plain, strlen(plain) + 1);
     struct text text =
         is_dma ? (struct text){ name, (uint32_t)strlen(plain) + 4 } : (struct text){ plain, (uint32_t)strlen(plain) };
     uint32_t index = cache_make(k, text);

@@ -52,14 +52,14 @@ uint32_t kmalloc_pools(struct kmalloc *k, struct pool **pools)
     return n;
 }
 
-enum pagoda_error kmalloc_reserve(struct kmalloc *k, const struct pagoda_host *host)
+enum pagoda_error kmalloc_reserve(struct kmalloc *k, const struct pagoda_host *host, uint32_t nr_operations)
 {
     bool booted = k->caches.nr_used > 1;
-    enum pagoda_error err = pool_reserve(&k->caches, host, booted ? 1 : NR_CACHE_KINDS * NR_KMALLOC_CLASSES);
+    enum pagoda_error err = pool_reserve(&k->caches, host, booted ? nr_operations : NR_CACHE_KINDS * NR_KMALLOC_CLASSES);
     if (!err)
-        err = pool_reserve(&k->slabs, host, RESERVED_CALLS);
+        err = pool_reserve(&k->slabs, host, RESERVED_CALLS * nr_operations);
     for (uint32_t run = 0; !err && run < NR_TRACK_RUNS; run++)
-        err = pool_reserve(&k->tracks[run], host, RESERVED_CALLS);
+        err = pool_reserve(&k->tracks[run], host, RESERVED_CALLS * nr_operations);
     return err;
 }
 

@@ -45,8 +45,8 @@ void kmalloc_shape(struct kmalloc *k, const struct machine_config *config, const
 void kmalloc_wire(struct kmalloc *k, struct reclaim *reclaim, struct frames *frames, struct trace *trace,
                   const struct profile *profile, const struct labels *labels);
 uint32_t kmalloc_pools(struct kmalloc *k, struct pool **pools);
-/* Host memory for the worst case of one call, pool by pool. */
-enum pagoda_error kmalloc_reserve(struct kmalloc *k, const struct pagoda_host *host);
+/* Host memory for the worst case of so many operations, pool by pool. */
+enum pagoda_error kmalloc_reserve(struct kmalloc *k, const struct pagoda_host *host, uint32_t nr_operations);
 void kmalloc_start(struct kmalloc *k, const struct machine_config *config); /* boot: the kmalloc caches */
 
 uint64_t kmalloc_alloc(struct kmalloc *k, uint64_t size, uint32_t gfp, uint32_t label); /* 0: NULL; ZERO_SIZE_PTR for 0 (slub) */

@@ -94,7 +94,7 @@ static enum pagoda_error open_tables(struct machine *m)
 {
     struct pool *tables[] = { &m->state.frames.pool, &m->state.pages.pageblocks, &m->state.pages.pcps,
                               &m->state.labels.buckets };
-    for (unsigned i = 0; i < sizeof tables / sizeof *tables; i++) {
+    for (unsigned i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         enum pagoda_error err = pool_reserve(tables[i], &m->host, tables[i]->capacity);
         if (err)
             return err;
@@ -110,9 +110,9 @@ static enum pagoda_error boot(struct machine *m)
     if (!err)
         err = pool_reserve(&s->frames.contents, &m->host, BOOT_CONTENTS);
     if (!err)
-        err = kmalloc_reserve(&s->kmalloc, &m->host);
+        err = kmalloc_reserve(&s->kmalloc, &m->host, 1);
     if (!err)
-        err = vmalloc_reserve(&s->vmalloc, &m->host);
+        err = vmalloc_reserve(&s->vmalloc, &m->host, 1);
     if (err)
         return err;
     trace_start(&m->trace, 0, 0);

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#define RESERVED_OPS 8u
 #define MARGIN_PAGES 64u /* contents that any operation may need beyond its own size: tables, slabs, descriptors */
 
 /* --- finding what the operation names --- */
@@ -79,23 +80,49 @@ static uint64_t contents_needed(const struct call *call)
     return (pages < nr ? pages : nr) + MARGIN_PAGES;
 }
 
-static enum pagoda_error reserve(const struct call *call)
+/* What every operation may need, for so many of them. */
+static enum pagoda_error reserve_common(struct machine *m, uint64_t contents, uint32_t nr_operations)
+{
+    struct machine_state *s = &m->state;
+    enum pagoda_error err = pool_reserve(&s->frames.contents, &m->host, contents);
+    if (!err)
+        err = pool_reserve(&s->labels.pool, &m->host, 2 * nr_operations);
+    if (!err)
+        err = kmalloc_reserve(&s->kmalloc, &m->host, nr_operations);
+    return err ? err : vmalloc_reserve(&s->vmalloc, &m->host, nr_operations);
+}
+
+static enum pagoda_error reserve_user(const struct call *call)
 {
     struct machine_state *s = call->s;
     const struct pagoda_host *host = &call->m->host;
-    enum pagoda_error err = pool_reserve(&s->frames.contents, host, contents_needed(call));
-    if (!err)
-        err = pool_reserve(&s->labels.pool, host, 2);
-    if (!err)
-        err = kmalloc_reserve(&s->kmalloc, host);
-    if (!err)
-        err = vmalloc_reserve(&s->vmalloc, host);
+    enum pagoda_error err = processes_reserve(&s->processes, host);
     if (!err && call->process)
         err = heaps_reserve(&s->heaps, host);
-    if (!err && (call->process || call->op->kind == OP_SPAWN))
-        err = processes_reserve(&s->processes, host);
-    if (!err && call->op->kind == OP_FORK)
-        err = pool_reserve(&s->processes.vmas, host, 2 * (uint64_t)pool_nr_live(&s->processes.vmas) + 8);
+    if (err || call->op->kind != OP_FORK)
+        return err;
+    err = heaps_reserve_fork(&s->heaps, host, call->process);
+    return err ? err : pool_reserve(&s->processes.vmas, host, 2 * (uint64_t)pool_nr_live(&s->processes.vmas) + 8);
+}
+
+/* Small kernel operations share one look at the pools: it is made for RESERVED_OPS of them at once. */
+static enum pagoda_error reserve(const struct call *call)
+{
+    struct machine *m = call->m;
+    uint64_t contents = contents_needed(call);
+    bool is_user = call->process || call->op->kind == OP_SPAWN;
+    if (is_user || contents > 2 * MARGIN_PAGES) {
+        m->nr_reserved_ops = 0;
+        enum pagoda_error err = reserve_common(m, contents, 1);
+        return err || !is_user ? err : reserve_user(call);
+    }
+    if (m->nr_reserved_ops) {
+        m->nr_reserved_ops--;
+        return PAGODA_OK;
+    }
+    enum pagoda_error err = reserve_common(m, RESERVED_OPS * 2 * MARGIN_PAGES, RESERVED_OPS);
+    if (!err)
+        m->nr_reserved_ops = RESERVED_OPS - 1;
     return err;
 }
 

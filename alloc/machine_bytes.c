@@ -64,6 +64,8 @@ void run_write(struct call *call)
     call->result->address = call->address;
     if (!reach_all(call, length, true))
         return;
+    if (call->process)
+        heap_written(&call->s->heaps, call->process, call->address, length);
     for (uint64_t done = 0, n; done < length; done += n) {
         uint64_t at = call->address + done, physical = reach(call, at, true);
         n = PAGE_SIZE - (at & (PAGE_SIZE - 1));

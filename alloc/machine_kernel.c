@@ -27,6 +27,9 @@ static bool refuse_foreign(struct call *call, const char *function)
     } else if (pfn != UINT32_MAX && machine_is_page_block(call->s, frame_head(&call->s->frames, pfn))) {
         kind = "alloc_pages";
         right = "free_pages";
+    } else if (vmalloc_owns_kmalloc(&call->s->vmalloc, address)) {
+        kind = "vmalloc's own (an area's page pointers)";
+        right = "vfree of the area";
     }
     if (!kind || strcmp(right, function) == 0)
         return false;

@@ -37,6 +37,7 @@ struct machine {
     size_t range_bytes;
     struct pool *pools[POOLS_MAX]; /* of all floors, in layout order */
     uint32_t nr_pools;
+    uint32_t nr_reserved_ops; /* small operations for which host memory is already reserved */
     struct trace trace;
     uint8_t bytes[OP_DATA_MAX]; /* what read returns */
 };

@@ -36,9 +36,8 @@ uint32_t heaps_pools(struct heaps *heaps, struct pool **pools)
 /* --- around a call --- */
 
 /* False: a limit of the simulated machine is reached, which looks like ENOMEM. */
-static bool enter(struct libc *c, struct heaps *heaps, uint32_t process, enum path_step step)
+static bool enter(struct libc *c, struct heaps *heaps, uint32_t process)
 {
-    trace_step(heaps->trace, step);
     trace_cost(heaps->trace, COST_HEAP, 1);
     if (!heap_of_process(heaps, process))
         return false;
@@ -192,7 +191,8 @@ static uint64_t round_align(const struct malloc_sizes *s, uint64_t align)
 uint64_t heap_malloc(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label)
 {
     struct libc c;
-    if (!notes_have_room(heaps) || !enter(&c, heaps, process, PATH_malloc))
+    trace_step(heaps->trace, PATH_malloc);
+    if (!notes_have_room(heaps) || !enter(&c, heaps, process))
         return 0;
     return leave(&c, libc_malloc(&c, size), size, label);
 }
@@ -200,7 +200,8 @@ uint64_t heap_malloc(struct heaps *heaps, uint32_t process, uint64_t size, uint3
 uint64_t heap_calloc(struct heaps *heaps, uint32_t process, uint64_t n, uint64_t size, uint32_t label)
 {
     struct libc c;
-    if (!notes_have_room(heaps) || !enter(&c, heaps, process, PATH_calloc))
+    trace_step(heaps->trace, PATH_calloc);
+    if (!notes_have_room(heaps) || !enter(&c, heaps, process))
         return 0;
     if (size && n > c.sizes->address_mask / size)
         return 0;
@@ -216,7 +217,8 @@ uint64_t heap_realloc(struct heaps *heaps, uint32_t process, uint64_t address, u
         heap_free(heaps, process, address);
         return 0;
     }
-    if (!enter(&c, heaps, process, PATH_realloc))
+    trace_step(heaps->trace, PATH_realloc);
+    if (!enter(&c, heaps, process))
         return 0;
     uint64_t mem = libc_realloc(&c, address, size);
     if (!mem || c.dead)
@@ -233,7 +235,8 @@ uint64_t heap_memalign(struct heaps *heaps, uint32_t process, uint64_t align, ui
     struct libc c;
     if (align <= CHUNK_ALIGN)
         return heap_malloc(heaps, process, size, label);
-    if (!notes_have_room(heaps) || !enter(&c, heaps, process, PATH_aligned_alloc))
+    trace_step(heaps->trace, PATH_aligned_alloc);
+    if (!notes_have_room(heaps) || !enter(&c, heaps, process))
         return 0;
     uint64_t power = round_align(c.sizes, align);
     if (!power)
@@ -245,7 +248,8 @@ uint64_t heap_memalign(struct heaps *heaps, uint32_t process, uint64_t align, ui
 void heap_free(struct heaps *heaps, uint32_t process, uint64_t address)
 {
     struct libc c;
-    if (!address || !enter(&c, heaps, process, PATH_free))
+    trace_step(heaps->trace, PATH_free);
+    if (!address || !enter(&c, heaps, process))
         return;
     libc_free(&c, address);
     if (!c.dead)
@@ -286,7 +290,7 @@ bool heap_trim(struct heaps *heaps, uint32_t process, uint64_t pad)
 {
     struct libc c;
     bool given = false;
-    if (!enter(&c, heaps, process, PATH_free))
+    if (!enter(&c, heaps, process))
         return false;
     do {
         malloc_consolidate(&c);
@@ -335,7 +339,7 @@ static bool set_parameter(struct libc *c, int32_t parameter, uint64_t value)
 bool heap_mallopt(struct heaps *heaps, uint32_t process, int32_t parameter, int32_t value)
 {
     struct libc c;
-    if (!enter(&c, heaps, process, PATH_malloc))
+    if (!enter(&c, heaps, process))
         return false;
     malloc_consolidate(&c);
     return !c.dead && set_parameter(&c, parameter, (uint64_t)(int64_t)value & c.sizes->address_mask);

@@ -32,7 +32,11 @@ struct malloc_sizes {
     uint64_t mmap_threshold_max, heap_max; /* DEFAULT_MMAP_THRESHOLD_MAX, HEAP_MAX_SIZE */
     uint32_t arenas_per_cpu;
 };
-const struct malloc_sizes *malloc_sizes_get(uint32_t word_bits);
+extern const struct malloc_sizes MALLOC_SIZES_32, MALLOC_SIZES_64;
+static inline const struct malloc_sizes *malloc_sizes_get(uint32_t word_bits)
+{
+    return word_bits == 32 ? &MALLOC_SIZES_32 : &MALLOC_SIZES_64;
+}
 
 /* struct malloc_par, and the tunables. */
 struct malloc_par {
@@ -48,10 +52,10 @@ struct heap_thread {
     uint64_t dtv; /* block that pthread_create took for it; 0: no such thread */
     bool shutting_down;
 };
-/* Where the host keeps a page of the process: relative to the pool of heaps, so that it stays true in a copy of the machine. */
+/* Where the host keeps a page of the process. Relative to the pool of heaps, so that it stays true in a copy of the machine. */
 struct heap_page {
-    uint64_t tag; /* (page number + 1) << 1 | writable; 0: empty */
-    uintptr_t host;
+    uint64_t read, write; /* the page's address if it may be read, written; else UINT64_MAX */
+    uintptr_t host; /* host address minus simulated address */
 };
 struct heap {
     uint32_t link; /* pool */
@@ -99,14 +103,12 @@ void libc_put_slow(struct libc *c, uint64_t address, uint32_t bytes, uint64_t va
 void libc_clear(struct libc *c, uint64_t address, uint64_t length);
 void libc_copy(struct libc *c, uint64_t to, uint64_t from, uint64_t length);
 
-/* The host's view of bytes that lie in one page, if that is known. */
+/* The host's view of an aligned word, if its page is known. One comparison: a word that is not aligned equals no page. */
 static inline uint8_t *at_hand(const struct libc *c, uint64_t address, uint32_t bytes, bool write)
 {
-    uint64_t vpn = address >> PAGE_SHIFT;
-    const struct heap_page *page = &c->pages[vpn % HEAP_PAGES];
-    uint32_t offset = (uint32_t)address % PAGE_SIZE;
-    uint64_t tag = write ? page->tag : page->tag | 1;
-    return tag == (vpn << 1) + 3 && offset + bytes <= PAGE_SIZE ? (uint8_t *)(c->host + page->host) + offset : NULL;
+    const struct heap_page *page = &c->pages[(address >> PAGE_SHIFT) % HEAP_PAGES];
+    uint64_t aligned = address & (~(uint64_t)(PAGE_SIZE - 1) | (bytes - 1));
+    return aligned == (write ? page->write : page->read) ? (uint8_t *)(c->host + page->host + (uintptr_t)address) : NULL;
 }
 static inline uint64_t get64(struct libc *c, uint64_t address)
 {
@@ -372,10 +374,15 @@ void heap_switch_thread(struct heaps *heaps, uint32_t process, uint32_t thread);
 void heap_end_thread(struct heaps *heaps, uint32_t process, uint32_t thread);
 
 /* malloc_state.c */
-struct heap *heap_of_process(struct heaps *heaps, uint32_t process); /* made if need be; NULL: limit of the machine */
 static inline struct heap *heap_at(const struct heaps *heaps, uint32_t heap)
 {
-    return pool_at(&heaps->heaps, heap);
+    return (struct heap *)(void *)heaps->heaps.items + heap;
+}
+struct heap *heap_create(struct heaps *heaps, uint32_t process); /* NULL: limit of the machine */
+static inline struct heap *heap_of_process(struct heaps *heaps, uint32_t process)
+{
+    uint32_t heap = process_at(heaps->processes, process)->heap;
+    return heap ? heap_at(heaps, heap) : heap_create(heaps, process);
 }
 
 /* malloc_notes.c */
@@ -385,5 +392,5 @@ void note_add(struct heaps *heaps, const struct note *note);
 void note_remove(struct heaps *heaps, uint32_t process, uint64_t address);
 static inline struct note *note_at(const struct heaps *heaps, uint32_t note)
 {
-    return pool_at(&heaps->notes, note);
+    return (struct note *)(void *)heaps->notes.items + note;
 }

@@ -18,7 +18,7 @@
     .at_system_mem = AT_BINMAP(w) + 16 + 3 * (w), .at_max_system_mem = AT_BINMAP(w) + 16 + 4 * (w),                        \
     .arena_bytes = AT_BINMAP(w) + 16 + 5 * (w), .tcache_bytes = TCACHE_BINS_MAX * (2 + (w))
 
-static const struct malloc_sizes SIZES_32 = { LAYOUT(4),
+const struct malloc_sizes MALLOC_SIZES_32 = { LAYOUT(4),
                                               .word_shift = 2,
                                               .min_chunk = 16,
                                               .min_large = 1008,
@@ -29,7 +29,7 @@ static const struct malloc_sizes SIZES_32 = { LAYOUT(4),
                                               .mmap_threshold_max = 512 * KIB,
                                               .heap_max = 1024 * KIB,
                                               .arenas_per_cpu = 2 };
-static const struct malloc_sizes SIZES_64 = { LAYOUT(8),
+const struct malloc_sizes MALLOC_SIZES_64 = { LAYOUT(8),
                                               .word_shift = 3,
                                               .min_chunk = 32,
                                               .min_large = 1024,
@@ -42,11 +42,6 @@ static const struct malloc_sizes SIZES_64 = { LAYOUT(8),
                                               .arenas_per_cpu = 8 };
 _Static_assert(AT_BINMAP(8) + 16 + 5 * 8 == 0x898, "size of struct malloc_state");
 _Static_assert(MAIN_ARENA_OFFSET + 0x898 <= PAGE_SIZE, "main_arena lies in one page");
-
-const struct malloc_sizes *malloc_sizes_get(uint32_t word_bits)
-{
-    return word_bits == 32 ? &SIZES_32 : &SIZES_64;
-}
 
 /* --- the static state --- */
 
@@ -69,12 +64,9 @@ static uint64_t make_key(uint32_t process, const struct malloc_sizes *s)
     return (key ^ key >> 31) & s->address_mask;
 }
 
-struct heap *heap_of_process(struct heaps *heaps, uint32_t process)
+struct heap *heap_create(struct heaps *heaps, uint32_t process)
 {
-    struct process *p = process_at(heaps->processes, process);
     const struct malloc_sizes *s = malloc_sizes_get(heaps->profile->word_bits);
-    if (p->heap)
-        return heap_at(heaps, p->heap);
     uint32_t index = pool_take(&heaps->heaps);
     if (!index)
         return NULL;
@@ -85,9 +77,10 @@ struct heap *heap_of_process(struct heaps *heaps, uint32_t process)
     heap->nr_arenas = heap->nr_cpus = 1;
     heap->threads[0].arena = heap->main_arena;
     par_init(&heap->par, s);
-    p->heap = index;
+    process_at(heaps->processes, process)->heap = index;
     struct libc c;
     libc_start(&c, heaps, index);
+    libc_forget_pages(&c);
     arena_init(&c);
     put(&c, c.arena + s->at_next, c.arena);
     return heap;
@@ -95,7 +88,7 @@ struct heap *heap_of_process(struct heaps *heaps, uint32_t process)
 
 /* --- calls --- */
 
-static uint32_t generation(const struct libc *c)
+static inline uint32_t generation(const struct libc *c)
 {
     const struct processes *ps = c->heaps->processes;
     return reclaim_space_at(ps->reclaim, process_at(ps, c->process)->space)->generation;
@@ -103,7 +96,7 @@ static uint32_t generation(const struct libc *c)
 
 void libc_forget_pages(struct libc *c)
 {
-    memset(c->heap->pages, 0, sizeof c->heap->pages);
+    memset(c->heap->pages, 0xff, sizeof c->heap->pages);
     c->heap->seen_generation = generation(c);
 }
 
@@ -157,7 +150,10 @@ uint8_t *libc_fault(struct libc *c, uint64_t address, bool write)
         no_page(c, address);
         return NULL;
     }
-    c->pages[vpn % HEAP_PAGES] = (struct heap_page){ (vpn + 1) << 1 | (write || is_static), (uintptr_t)bytes - c->host };
+    uint64_t page = vpn << PAGE_SHIFT;
+    c->pages[vpn % HEAP_PAGES] = (struct heap_page){ .read = page,
+                                                     .write = write || is_static ? page : UINT64_MAX,
+                                                     .host = (uintptr_t)bytes - c->host - (uintptr_t)page };
     return bytes + address % PAGE_SIZE;
 }
 

@@ -116,8 +116,10 @@ static enum pagoda_error check_ranges(const struct op *op, struct problem *why)
             return problem_refuse(why, NAMES[i], "longer than 63 bytes");
     if (op->text.length > PARAMS[PARAM_TEXT].max)
         return problem_refuse(why, "text", "longer than 200 bytes");
-    if ((op->kind == OP_READ || op->kind == OP_WRITE) && (op->length > OP_DATA_MAX || op->nr_data > OP_DATA_MAX))
-        return problem_refuse(why, op->given & P(LENGTH) ? "length" : "hex", "moves more than 65536 bytes");
+    if (op->kind == OP_READ && op->length > OP_DATA_MAX)
+        return problem_refuse(why, "length", "one read gives at most 65536 bytes");
+    if (op->nr_data > OP_DATA_MAX)
+        return problem_refuse(why, "hex", "one write takes at most 65536 bytes; fill may be longer");
     return PAGODA_OK;
 }
 

@@ -36,7 +36,7 @@ static uint32_t preferred_zone(const struct page_alloc *pa, uint32_t highest)
     return at;
 }
 
-static struct page_request make_request(const struct page_alloc *pa, uint32_t gfp, uint32_t order)
+static inline struct page_request make_request(const struct page_alloc *pa, uint32_t gfp, uint32_t order)
 {
     uint32_t highest = highest_zone_of(gfp);
     return (struct page_request){
@@ -118,7 +118,8 @@ static uint32_t take_from_zone(struct page_alloc *pa, struct zone *zone, const s
 static bool may_use_zone(struct page_alloc *pa, const struct zone *zone, const struct page_request *request)
 {
     uint32_t mark = zone_mark(zone, request->flags);
-    bool ok = zone_watermark_ok(zone, request, mark, request->highest_zone);
+    bool ok = zone_has_plenty(zone, request->order, mark, request->highest_zone) ||
+              zone_watermark_ok(zone, request, mark, request->highest_zone);
     TRACE_EVENT(pa->trace, .kind = EV_WATERMARK, .zone = (uint8_t)zone->index, .order = (uint8_t)request->order,
                 .a = (uint64_t)zone->free_global, .b = mark + zone->lowmem_reserve[request->highest_zone], .ok = ok);
     return ok || (request->flags & ALLOC_NO_WATERMARKS);
@@ -134,7 +135,7 @@ static void prepare_block(struct page_alloc *pa, uint32_t pfn, const struct page
     frame->owner = 0;
     frame->index = 0;
     frame->born = pa->trace->seq;
-    if (!(request->gfp & __GFP_ZERO))
+    if (!((request->gfp | pa->always_gfp) & __GFP_ZERO))
         return;
     frame_zero(pa->frames, pfn, 1u << request->order);
     trace_cost(pa->trace, COST_ZERO_PAGE, 1u << request->order);
@@ -373,6 +374,7 @@ void page_alloc_shape(struct page_alloc *pa, const struct machine_config *config
     memset(pa, 0, sizeof *pa);
     pa->nr_cpus = config->cpus ? config->cpus : 1;
     pa->min_free_kbytes = config->min_free_kbytes;
+    pa->always_gfp = config->init_on_alloc ? __GFP_ZERO : 0;
     pa->watermark_scale_factor = config->watermark_scale_factor ? config->watermark_scale_factor : DEFAULT_SCALE;
     pa->percpu_pagelist_high_fraction = config->percpu_pagelist_high_fraction;
     for (unsigned i = 0; i < 3; i++)

@@ -65,7 +65,8 @@ static uint32_t shuffle_next(uint32_t *state) /* xorshift32 */
 static void shuffled_objects(const struct kmalloc *k, const struct slab *slab, uint16_t *objects)
 {
     const struct cache *cache = cache_at(k, slab->cache);
-    uint16_t permutation[MAX_OBJECTS];
+    uint16_t permutation[MAX_OBJECTS] = { 0 };
+    assert(cache->objects);
     uint32_t state = k->shuffle_seed ^ slab->cache * 2654435761u;
     state += !state;
     for (uint32_t i = 0; i < cache->objects; i++)

@@ -208,7 +208,7 @@ uint32_t kmem_cache_create(struct kmalloc *k, struct text name, uint64_t size, u
         return refuse_create(trace, name, "-12");
     if (!shape_cache(cache_at(k, index), (uint32_t)size, align < 8 ? 8 : (uint32_t)align, k->nr_cpus)) {
         cache_unmake(k, index);
-        return refuse_create(trace, name, "-38: no order holds such an object");
+        return refuse_create(trace, name, "-22: no order holds such an object");
     }
     trace->outcome = OUTCOME_OK;
     return index;

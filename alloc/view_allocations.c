@@ -50,8 +50,10 @@ static void set_label(const struct machine *m, uint32_t label, uint64_t address,
 static bool next_kmalloc(const struct machine *m, uint64_t *cursor, struct allocation_view *a)
 {
     struct kmalloc_block block;
-    if (!kmalloc_next(&m->state.kmalloc, cursor, &block))
-        return false;
+    do {
+        if (!kmalloc_next(&m->state.kmalloc, cursor, &block))
+            return false;
+    } while (vmalloc_owns_kmalloc(&m->state.vmalloc, block.address));
     *a = (struct allocation_view){ .seq = block.seq, .address = block.address, .requested = block.requested,
                                    .allocated = block.usable, .op = block.is_cache_object ? OP_KMEM_CACHE_ALLOC : OP_KMALLOC,
                                    .release = block.is_cache_object ? "kmem_cache_free" : "kfree", .cache = block.cache,
@@ -182,7 +184,7 @@ void view_stats(const struct machine *machine, struct stats_view *stats)
     const struct machine_state *s = &machine->state;
     memset(stats, 0, sizeof *stats);
     view_kind_counts(machine, stats->frames);
-    stats->nr_allocations = s->kmalloc.nr_live + s->vmalloc.nr_busy + s->heaps.nr_live;
+    stats->nr_allocations = s->kmalloc.nr_live - s->vmalloc.nr_kmalloc_arrays + s->vmalloc.nr_busy + s->heaps.nr_live;
     stats->requested_bytes = s->kmalloc.requested_bytes + s->vmalloc.requested_bytes + s->heaps.requested_bytes;
     stats->allocated_bytes = s->kmalloc.allocated_bytes + s->vmalloc.allocated_bytes + s->heaps.allocated_bytes;
     stats->swap_total_pages = reclaim_nr_slots(&s->reclaim);

@@ -49,9 +49,9 @@ uint32_t vmalloc_pools(struct vmalloc *v, struct pool **pools)
     return 1;
 }
 
-enum pagoda_error vmalloc_reserve(struct vmalloc *v, const struct pagoda_host *host)
+enum pagoda_error vmalloc_reserve(struct vmalloc *v, const struct pagoda_host *host, uint32_t nr_operations)
 {
-    return pool_reserve(&v->space.areas, host, AREAS_PER_CALL);
+    return pool_reserve(&v->space.areas, host, AREAS_PER_CALL * nr_operations);
 }
 
 void vmalloc_start(struct vmalloc *v, const struct machine_config *config)

@@ -22,6 +22,7 @@ struct vmalloc {
     const struct profile *profile; /* wired */
     struct vmap_space space; /* which addresses are busy, lazy or free */
     uint64_t nr_busy, requested_bytes, allocated_bytes; /* what callers hold, without page arrays */
+    uint64_t nr_kmalloc_arrays; /* page arrays that are kmalloc blocks: live ones that no caller of kmalloc has */
 };
 enum vmalloc_flags { VMALLOC_ZERO = 1, VMALLOC_HUGE = 2 };
 
@@ -29,7 +30,7 @@ void vmalloc_shape(struct vmalloc *v, const struct machine_config *config, const
 void vmalloc_wire(struct vmalloc *v, struct kmalloc *kmalloc, struct pgtable *pgtable, struct reclaim *reclaim,
                   struct frames *frames, struct trace *trace, const struct profile *profile);
 uint32_t vmalloc_pools(struct vmalloc *v, struct pool **pools);
-enum pagoda_error vmalloc_reserve(struct vmalloc *v, const struct pagoda_host *host);
+enum pagoda_error vmalloc_reserve(struct vmalloc *v, const struct pagoda_host *host, uint32_t nr_operations);
 void vmalloc_start(struct vmalloc *v, const struct machine_config *config);
 
 uint64_t vmalloc_alloc(struct vmalloc *v, uint64_t size, uint32_t flags, uint32_t label); /* 0: NULL; the trace has the message */

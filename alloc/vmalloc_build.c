@@ -71,7 +71,6 @@ void vmalloc_release(struct vmalloc *v, uint32_t index)
 {
     trace_step(v->trace, PATH_remove_vm_area);
     struct vmap_area area = *area_at(v, index);
-    struct kmalloc_block block;
     pgtable_unmap(v->pgtable, v->pgtable->kernel_root, area.start, nr_wanted(&area));
     if (is_classic(v)) {
         pgtable_flush(v->pgtable, area.start, nr_wanted(&area));
@@ -80,11 +79,12 @@ void vmalloc_release(struct vmalloc *v, uint32_t index)
         vmap_area_free_lazy(&v->space, index);
     }
     free_chain(v, area.first_pfn);
-    if (vmalloc_contains(v, area.page_array))
+    if (vmalloc_contains(v, area.page_array)) {
         vmalloc_release(v, vmap_area_find(&v->space, v->space.busy_root, area.page_array));
-    else if (area.page_array &&
-             kmalloc_find(v->kmalloc, area.page_array, &block)) /* nobody has kfree'd it behind our back */
+    } else if (area.page_array) {
         kmalloc_free(v->kmalloc, area.page_array);
+        v->nr_kmalloc_arrays--;
+    }
 }
 
 /* --- pages --- */
@@ -204,6 +204,7 @@ static bool make_page_array(struct builder *b)
         }
     } else {
         address = kmalloc_alloc(v->kmalloc, array_size, gfp, 0);
+        v->nr_kmalloc_arrays += address != 0;
     }
     area_at(v, b->index)->page_array = address;
     return address != 0;

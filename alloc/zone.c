@@ -42,7 +42,7 @@ static void set_watermarks(struct page_alloc *pa)
 }
 
 /* What each zone keeps back from requests that could also be served from a higher one. */
-static void set_lowmem_reserves(struct page_alloc *pa)
+void zones_set_lowmem_reserves(struct page_alloc *pa)
 {
     for (uint32_t i = 0; i < pa->nr_zones; i++) {
         struct zone *zone = &pa->zones[i];
@@ -79,7 +79,7 @@ void zones_set_limits(struct page_alloc *pa)
 void page_alloc_recompute(struct page_alloc *pa)
 {
     set_watermarks(pa);
-    set_lowmem_reserves(pa);
+    zones_set_lowmem_reserves(pa);
     zones_set_limits(pa);
 }
 
@@ -99,12 +99,6 @@ void zones_set_defaults(struct page_alloc *pa)
     pa->min_free_kbytes = (uint32_t)pages * 4;
     set_watermarks(pa);
     zones_set_limits(pa);
-}
-
-uint32_t zone_mark(const struct zone *zone, uint32_t flags)
-{
-    uint32_t which = flags & ALLOC_WMARK_MASK;
-    return (which == ALLOC_WMARK_LOW ? zone->low : which == ALLOC_WMARK_MIN ? zone->min : zone->high) + zone->boost;
 }
 
 static bool has_block(const struct zone *zone, uint32_t order, uint32_t flags)

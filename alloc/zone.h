@@ -84,7 +84,18 @@ struct page_request {
     uint32_t flags; /* enum alloc_flag */
 };
 
-uint32_t zone_mark(const struct zone *zone, uint32_t flags); /* the watermark of ALLOC_WMARK_*, boost included */
+/* The watermark of ALLOC_WMARK_*, boost included. */
+static inline uint32_t zone_mark(const struct zone *zone, uint32_t flags)
+{
+    uint32_t which = flags & ALLOC_WMARK_MASK;
+    return (which == ALLOC_WMARK_LOW ? zone->low : which == ALLOC_WMARK_MIN ? zone->min : zone->high) + zone->boost;
+}
+/* The quick test for single pages that nearly always decides: so much is free that no exception matters. */
+static inline bool zone_has_plenty(const struct zone *zone, uint32_t order, uint32_t mark, uint32_t reserve_zone)
+{
+    uint64_t wanted = (uint64_t)mark + zone->lowmem_reserve[reserve_zone] + zone->nr_reserved_highatomic;
+    return order == 0 && zone->free_global > (int64_t)wanted;
+}
 /* zone_watermark_fast(): may this request be served from this zone without going below mark. */
 bool zone_watermark_ok(const struct zone *zone, const struct page_request *request, uint32_t mark, uint32_t reserve_zone);
 
@@ -110,3 +121,6 @@ enum reserved_owner {
 const char *reserved_owner_name(uint32_t owner);
 /* Marks [start, end) as FRAME_RESERVED in aligned blocks of at most the largest order. */
 void frames_reserve_range(struct frames *frames, uint32_t start, uint32_t end, uint32_t nr_orders, enum reserved_owner owner);
+
+/* lowmem_reserve of every zone from the managed counts of now. */
+void zones_set_lowmem_reserves(struct page_alloc *pa);

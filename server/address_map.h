@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 struct address_entry {
-    uint64_t key; /* 0: free slot; callers' keys are never 0 */
+    uint64_t key;     /* 0: free slot; callers' keys are never 0 */
     uint64_t address; /* in the machine; 0: the machine had none to give */
-    uint64_t tag; /* the caller's */
+    uint64_t tag;     /* the caller's */
 };
 
 struct address_map {
@@ -17,5 +17,5 @@ struct address_map {
 
 void address_map_clear(struct address_map *map);
 struct address_entry *address_map_find(const struct address_map *map, uint64_t key); /* NULL: none */
-bool address_map_put(struct address_map *map, struct address_entry entry); /* replaces; false: out of memory */
+bool address_map_put(struct address_map *map, struct address_entry entry);           /* replaces; false: out of memory */
 void address_map_remove(struct address_map *map, struct address_entry *entry);

@@ -11,15 +11,14 @@
 #define PAGODA_VERSION "0.1.0"
 #endif
 
-/* The text of data/openapi.json. */
+/* The text of data/openapi.json, with a NUL behind it. */
 __asm__(".pushsection .rodata\n"
-        ".global openapi_json, openapi_json_end\n"
+        ".global openapi_json\n"
         "openapi_json:\n"
         ".incbin \"data/openapi.json\"\n"
-        "openapi_json_end:\n"
         ".byte 0\n"
         ".popsection\n");
-extern const char openapi_json[], openapi_json_end[];
+extern const char openapi_json[];
 
 static struct reply reply_fixed(struct buffer body)
 {
@@ -33,7 +32,7 @@ struct reply openapi_get(struct app *app, struct request *request)
     (void)app;
     (void)request;
     struct buffer out = { 0 };
-    buffer_add(&out, openapi_json, (size_t)(openapi_json_end - openapi_json));
+    buffer_text(&out, openapi_json);
     return reply_fixed(out);
 }
 
@@ -219,7 +218,8 @@ static bool wish_number(const json_t *value, const char *field, struct lab_wish 
         if (strcmp(field, NUMBERS[i].name) != 0)
             continue;
         bool may_be_0 = strcmp(field, "memory") != 0 && strcmp(field, "cpus") != 0 && strcmp(field, "min_block") != 0;
-        if (!size_decode(value, NUMBERS[i].name, may_be_0 ? 0 : 1, NUMBERS[i].wide ? (uint64_t)1 << 53 : UINT32_MAX, &number, why))
+        if (!size_decode(value, NUMBERS[i].name, may_be_0 ? 0 : 1, NUMBERS[i].wide ? (uint64_t)1 << 53 : UINT32_MAX,
+                         &number, why))
             return false;
         if (NUMBERS[i].wide)
             *NUMBERS[i].wide = number;
@@ -233,7 +233,8 @@ static bool wish_number(const json_t *value, const char *field, struct lab_wish 
 
 enum wish_kind { WISH_CREATE, WISH_RENAME, WISH_FORK };
 
-static bool wish_field(const char *field, const json_t *value, enum wish_kind kind, struct lab_wish *wish, struct problem *why)
+static bool wish_field(const char *field, const json_t *value, enum wish_kind kind, struct lab_wish *wish,
+                       struct problem *why)
 {
     if (strcmp(field, "name") == 0)
         return wish_name(value, wish, why);
@@ -259,7 +260,8 @@ static unsigned wish_decode(const struct request *request, enum wish_kind kind, 
     if (status)
         return status;
     bool ok = true;
-    json_object_foreach(root, field, value) {
+    json_object_foreach(root, field, value)
+    {
         ok = wish_field(field, value, kind, wish, why);
         if (!ok)
             break;
@@ -374,7 +376,8 @@ struct reply metrics_get(struct app *app, struct request *request)
     reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
     struct buffer *out = &reply.body;
     metric(out, "pagoda_http_requests_total", "counter", "HTTP requests begun.", atomic_load(&app->nr_requests));
-    metric(out, "pagoda_http_problems_total", "counter", "Replies with a status of 400 or more.", atomic_load(&app->nr_problems));
+    metric(out, "pagoda_http_problems_total", "counter", "Replies with a status of 400 or more.",
+           atomic_load(&app->nr_problems));
     metric(out, "pagoda_operations_total", "counter", "Operations applied to labs.", atomic_load(&app->labs.nr_applied));
     metric(out, "pagoda_commits_total", "counter", "Commits of the log.", store_nr_commits(app->store));
     metric(out, "pagoda_labs", "gauge", "Labs that exist.", app->labs.nr_labs);

@@ -35,7 +35,8 @@ static bool read_post_options(const struct request *request, struct post_options
     }
     if (options->key)
         options->body_hash = hash_bytes(request->body.data, request->body.length);
-    return query_bool(request, "explain", &options->explain, refusal) && query_bool(request, "dry_run", &options->dry_run, refusal);
+    return query_bool(request, "explain", &options->explain, refusal) &&
+           query_bool(request, "dry_run", &options->dry_run, refusal);
 }
 
 /* With the lab locked. */
@@ -72,7 +73,8 @@ static struct reply result_reply(const struct lab *lab, uint64_t seq, struct buf
 static bool answer_again(struct request *request, const struct post_options *options, struct reply *reply)
 {
     uint64_t body_hash, seq;
-    enum pagoda_error error = store_find_answered(request->app->store, request->lab->row.id, options->key, &body_hash, &seq);
+    enum pagoda_error error =
+        store_find_answered(request->app->store, request->lab->row.id, options->key, &body_hash, &seq);
     if (error == PAGODA_ERR_NOT_FOUND)
         return false;
     if (!error && body_hash != options->body_hash) {
@@ -155,8 +157,8 @@ static struct reply post_one(struct request *request)
         return reply_error(error, NULL);
     }
     uint64_t body_hash, seq;
-    bool is_known = options.key && store_find_answered(request->app->store, request->lab->row.id, options.key, &body_hash, &seq) !=
-                                       PAGODA_ERR_NOT_FOUND;
+    bool is_known = options.key && store_find_answered(request->app->store, request->lab->row.id, options.key, &body_hash,
+                                                       &seq) != PAGODA_ERR_NOT_FOUND;
     if (!is_known)
         reply = apply_one(request, &decoded.op, &options);
     lab_unlock(request->lab);
@@ -313,7 +315,7 @@ static struct reply post_lines(struct request *request)
         return reply;
     if (!if_match_holds(request))
         return reply_say(412, "", "the lab is at operation %llu", (unsigned long long)lab_seq(request->lab));
-    const char *at = request->body.data, *end = at + request->body.length;
+    const char *at = request->body.data ? request->body.data : "", *end = at + request->body.length;
     while (at < end && run_turn(&lines, &at, end))
         ;
     if (lines.error) {
@@ -357,7 +359,8 @@ static bool list_entry(void *context, const struct log_entry *entry)
 static struct reply stream_ops(struct request *request)
 {
     struct listing listing = { .left = UINT32_MAX, .in_lines = true };
-    enum pagoda_error error = store_read_ops(request->app->store, request->lab->row.id, 1, UINT64_MAX, list_entry, &listing);
+    enum pagoda_error error =
+        store_read_ops(request->app->store, request->lab->row.id, 1, UINT64_MAX, list_entry, &listing);
     if (error) {
         buffer_clear(&listing.out);
         return reply_error(error, NULL);
@@ -373,7 +376,8 @@ struct reply ops_get(struct app *app, struct request *request)
     struct reply reply;
     if (request_accepts(request, "application/x-ndjson"))
         return stream_ops(request);
-    if (!query_u64(request, "from", 0, INT64_MAX, &from, &reply) || !query_u64(request, "limit", 1, LIST_LIMIT, &limit, &reply))
+    if (!query_u64(request, "from", 0, INT64_MAX, &from, &reply) ||
+        !query_u64(request, "limit", 1, LIST_LIMIT, &limit, &reply))
         return reply;
     struct listing listing = { .left = (uint32_t)limit };
     put_open(&listing.out, '{');
@@ -392,8 +396,8 @@ struct reply ops_get(struct app *app, struct request *request)
     put_close(&listing.out, '}');
     reply = reply_json(200, listing.out);
     if (has_more)
-        snprintf(reply.link, sizeof reply.link, "</api/v1/labs/%s/ops?from=%s&limit=%llu>; rel=\"next\"", request->lab->row.key, next,
-                 (unsigned long long)limit);
+        snprintf(reply.link, sizeof reply.link, "</api/v1/labs/%s/ops?from=%s&limit=%llu>; rel=\"next\"",
+                 request->lab->row.key, next, (unsigned long long)limit);
     return reply;
 }
 

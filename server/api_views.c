@@ -21,7 +21,7 @@ struct view {
     const struct machine *machine;
     struct buffer out;
     const char *content_type; /* NULL: JSON */
-    char next[24]; /* of a page; empty: the last one */
+    char next[24];            /* of a page; empty: the last one */
 };
 
 static void open_view(struct view *view)
@@ -172,8 +172,8 @@ static bool encode_frames(struct view *view, struct reply *refusal)
 {
     const struct request *request = view->request;
     uint64_t nr_frames = view_nr_frames(view->machine), from = 0, count = nr_frames, lod = UINT64_MAX;
-    if (!query_u64(request, "from", 0, nr_frames, &from, refusal) || !query_u64(request, "count", 1, UINT32_MAX, &count, refusal) ||
-        !query_u64(request, "lod", 0, 20, &lod, refusal))
+    if (!query_u64(request, "from", 0, nr_frames, &from, refusal) ||
+        !query_u64(request, "count", 1, UINT32_MAX, &count, refusal) || !query_u64(request, "lod", 0, 20, &lod, refusal))
         return false;
     uint64_t end = from + count < nr_frames ? from + count : nr_frames;
     if (request_accepts(request, "application/octet-stream"))
@@ -239,10 +239,18 @@ static void put_zone(struct buffer *out, const struct zone_view *zone, bool has_
         const char *name;
         uint64_t value;
     } FIELDS[] = {
-        { "start_pfn", zone->start_pfn }, { "spanned", zone->spanned },   { "present", zone->present },
-        { "managed", zone->managed },     { "free", zone->free },         { "pcp", zone->pcp },
-        { "min", zone->min },             { "low", zone->low },           { "high", zone->high },
-        { "boost", zone->boost },         { "highatomic", zone->highatomic }, { "pcp_high", zone->pcp_high },
+        { "start_pfn", zone->start_pfn },
+        { "spanned", zone->spanned },
+        { "present", zone->present },
+        { "managed", zone->managed },
+        { "free", zone->free },
+        { "pcp", zone->pcp },
+        { "min", zone->min },
+        { "low", zone->low },
+        { "high", zone->high },
+        { "boost", zone->boost },
+        { "highatomic", zone->highatomic },
+        { "pcp_high", zone->pcp_high },
         { "pcp_batch", zone->pcp_batch },
     };
     put_open(out, '{');
@@ -612,7 +620,8 @@ struct reply translate_get(struct app *app, struct request *request)
 static bool encode_memory(struct view *view, struct reply *refusal)
 {
     uint64_t address, length = 256, pid = 0;
-    if (!query_address(view->request, &address, refusal) || !query_u64(view->request, "pid", 0, UINT32_MAX, &pid, refusal) ||
+    if (!query_address(view->request, &address, refusal) ||
+        !query_u64(view->request, "pid", 0, UINT32_MAX, &pid, refusal) ||
         !query_u64(view->request, "length", 1, MEMORY_MAX, &length, refusal))
         return false;
     struct buffer bytes = { 0 };
@@ -667,7 +676,9 @@ static void put_allocation(struct view *view, const struct allocation_view *allo
     put_field_u64(out, "nr_frames", allocation->nr_frames);
     put_field_u64(out, "order", allocation->order);
     put_field_array(out, "frames");
-    for (int i = 0; i < RUNS_PER_ALLOCATION && view_next_allocation_run(view->machine, allocation->address, allocation->pid, &cursor, &run); i++)
+    for (int i = 0; i < RUNS_PER_ALLOCATION &&
+                    view_next_allocation_run(view->machine, allocation->address, allocation->pid, &cursor, &run);
+         i++)
         put_frame_range(out, &run);
     put_close(out, ']');
     put_close(out, '}');
@@ -677,7 +688,8 @@ static bool encode_allocations(struct view *view, struct reply *refusal)
 {
     uint64_t cursor = 0, limit = 1000;
     struct allocation_view allocation;
-    if (!query_u64(view->request, "next", 0, INT64_MAX, &cursor, refusal) || !query_u64(view->request, "limit", 1, 1000, &limit, refusal))
+    if (!query_u64(view->request, "next", 0, INT64_MAX, &cursor, refusal) ||
+        !query_u64(view->request, "limit", 1, 1000, &limit, refusal))
         return false;
     open_view(view);
     put_field_array(&view->out, "allocations");

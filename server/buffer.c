@@ -141,7 +141,10 @@ static size_t utf8_length(const unsigned char *text, size_t left)
     unsigned first = text[0];
     if (first < 0x80)
         return 1;
-    size_t length = first >= 0xf0 && first <= 0xf4 ? 4 : first >= 0xe0 && first < 0xf0 ? 3 : first >= 0xc2 && first < 0xe0 ? 2 : 0;
+    size_t length = first >= 0xf0 && first <= 0xf4  ? 4
+                    : first >= 0xe0 && first < 0xf0 ? 3
+                    : first >= 0xc2 && first < 0xe0 ? 2
+                                                    : 0;
     if (length == 0 || length > left)
         return 0;
     for (size_t i = 1; i < length; i++)

@@ -13,7 +13,7 @@ struct buffer {
     bool failed;
 };
 
-void buffer_clear(struct buffer *buffer); /* gives the memory back */
+void buffer_clear(struct buffer *buffer);                  /* gives the memory back */
 char *buffer_grow(struct buffer *buffer, size_t nr_bytes); /* room for that many more, or NULL; length is unchanged */
 void buffer_add(struct buffer *buffer, const void *bytes, size_t nr_bytes);
 void buffer_text(struct buffer *buffer, const char *text);
@@ -28,9 +28,9 @@ void put_u64(struct buffer *out, uint64_t value);
 void put_bool(struct buffer *out, bool value);
 void put_null(struct buffer *out);
 void put_double(struct buffer *out, double value);
-void put_text(struct buffer *out, const char *text); /* NULL: null */
-void put_text_n(struct buffer *out, const char *text, size_t length); /* bytes that are not UTF-8 become U+FFFD */
-void put_hex64(struct buffer *out, uint64_t value); /* "0xffff888000000000" */
+void put_text(struct buffer *out, const char *text);                       /* NULL: null */
+void put_text_n(struct buffer *out, const char *text, size_t length);      /* bytes that are not UTF-8 become U+FFFD */
+void put_hex64(struct buffer *out, uint64_t value);                        /* "0xffff888000000000" */
 void put_bytes(struct buffer *out, const uint8_t *bytes, size_t nr_bytes); /* "00ff…" */
 
 static inline void put_field_u64(struct buffer *out, const char *key, uint64_t value)

@@ -39,8 +39,9 @@ static uint64_t take_number(struct cursor *c)
 /* Value of a hex digit, 255 for anything else. */
 static const uint8_t HEX_VALUE[256] = {
 #define H(digit, value) [digit] = (value) + 1
-    H('0', 0), H('1', 1), H('2', 2),  H('3', 3),  H('4', 4),  H('5', 5),  H('6', 6),  H('7', 7),  H('8', 8),  H('9', 9),  H('a', 10),
-    H('b', 11), H('c', 12), H('d', 13), H('e', 14), H('f', 15), H('A', 10), H('B', 11), H('C', 12), H('D', 13), H('E', 14), H('F', 15),
+    H('0', 0),  H('1', 1),  H('2', 2),  H('3', 3),  H('4', 4),  H('5', 5),  H('6', 6),  H('7', 7),
+    H('8', 8),  H('9', 9),  H('a', 10), H('b', 11), H('c', 12), H('d', 13), H('e', 14), H('f', 15),
+    H('A', 10), H('B', 11), H('C', 12), H('D', 13), H('E', 14), H('F', 15),
 #undef H
 };
 
@@ -65,7 +66,7 @@ static bool take_hex(struct cursor *c, uint64_t *value)
 static bool find_key(struct cursor *c, const char *key, size_t length)
 {
     for (const char *at = c->at; at + length <= c->end; at++) {
-        if (memcmp(at, key, length) == 0) {
+        if (*at == *key && memcmp(at, key, length) == 0) {
             c->at = at + length;
             return true;
         }
@@ -287,7 +288,8 @@ static bool take_event_name(struct cursor *c, struct ftrace_event *event)
     return word.length > 0;
 }
 
-enum ftrace_line_kind ftrace_line_parse(const char *line, size_t length, struct gfp_memory *gfps, struct ftrace_event *event)
+enum ftrace_line_kind ftrace_line_parse(const char *line, size_t length, struct gfp_memory *gfps,
+                                        struct ftrace_event *event)
 {
     if (length && line[length - 1] == '\r')
         length--;

@@ -6,19 +6,19 @@
 #include <stdint.h>
 
 /* id, the kernel's name of the event */
-#define FTRACE_EVENT_MAP(X)                             \
-    X(FTRACE_KMALLOC, "kmalloc")                        \
-    X(FTRACE_KMALLOC_NODE, "kmalloc_node")              \
-    X(FTRACE_KFREE, "kfree")                            \
-    X(FTRACE_CACHE_ALLOC, "kmem_cache_alloc")           \
-    X(FTRACE_CACHE_ALLOC_NODE, "kmem_cache_alloc_node") \
-    X(FTRACE_CACHE_FREE, "kmem_cache_free")             \
-    X(FTRACE_PAGE_ALLOC, "mm_page_alloc")               \
-    X(FTRACE_PAGE_FREE, "mm_page_free")                 \
-    X(FTRACE_PAGE_FREE_BATCHED, "mm_page_free_batched") \
-    X(FTRACE_ZONE_LOCKED, "mm_page_alloc_zone_locked")  \
-    X(FTRACE_PCPU_DRAIN, "mm_page_pcpu_drain")          \
-    X(FTRACE_EXTFRAG, "mm_page_alloc_extfrag")          \
+#define FTRACE_EVENT_MAP(X)                                                                                                \
+    X(FTRACE_KMALLOC, "kmalloc")                                                                                           \
+    X(FTRACE_KMALLOC_NODE, "kmalloc_node")                                                                                 \
+    X(FTRACE_KFREE, "kfree")                                                                                               \
+    X(FTRACE_CACHE_ALLOC, "kmem_cache_alloc")                                                                              \
+    X(FTRACE_CACHE_ALLOC_NODE, "kmem_cache_alloc_node")                                                                    \
+    X(FTRACE_CACHE_FREE, "kmem_cache_free")                                                                                \
+    X(FTRACE_PAGE_ALLOC, "mm_page_alloc")                                                                                  \
+    X(FTRACE_PAGE_FREE, "mm_page_free")                                                                                    \
+    X(FTRACE_PAGE_FREE_BATCHED, "mm_page_free_batched")                                                                    \
+    X(FTRACE_ZONE_LOCKED, "mm_page_alloc_zone_locked")                                                                     \
+    X(FTRACE_PCPU_DRAIN, "mm_page_pcpu_drain")                                                                             \
+    X(FTRACE_EXTFRAG, "mm_page_alloc_extfrag")                                                                             \
     X(FTRACE_OTHER, "(other event)")
 
 enum ftrace_kind {
@@ -48,4 +48,5 @@ struct gfp_memory {
     } rows[32];
 };
 
-enum ftrace_line_kind ftrace_line_parse(const char *line, size_t length, struct gfp_memory *gfps, struct ftrace_event *event);
+enum ftrace_line_kind ftrace_line_parse(const char *line, size_t length, struct gfp_memory *gfps,
+                                        struct ftrace_event *event);

@@ -1,8 +1,9 @@
 /* server/host.c - is this request meant for us, and does it come from our own pages?
  *
- * A page of another site can make a browser send requests here, and can give its own name our address (DNS rebinding) so that
- * the browser takes the answers for its own. So the Host header must bear a name that cannot be rebound: a loopback name or
- * address, the address we listen on, or a name given with --host; and a write must not carry another site's Origin. */
+ * A page of another site can make a browser send requests here, and can give its own name our address (DNS rebinding) so
+ * that the browser takes the answers for its own. So the Host header must bear a name that cannot be rebound: a loopback
+ * name or address, the address we listen on, or a name given with --host; and a write must not carry another site's Origin.
+ */
 #include "server/http.h"
 
 #include <arpa/inet.h>

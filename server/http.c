@@ -18,6 +18,7 @@
 #define DRAIN_LIMIT (16 * MIB) /* of a refused body: read and dropped, so that the reply is heard */
 #define CONNECTION_TIMEOUT_S 120u
 #define CONNECTIONS_MAX 1000u
+#define CONNECTION_MEMORY (16 * KIB) /* headers must fit; cleared for every request */
 
 static int64_t now_us(void)
 {
@@ -81,7 +82,8 @@ static void resume(struct request *request)
     app->nr_busy--;
     request->suspended = false;
     request->has_reply = true;
-    MHD_resume_connection(connection); /* under the mutex: http_stop() must not find us gone and the connection still asleep */
+    MHD_resume_connection(
+        connection); /* under the mutex: http_stop() must not find us gone and the connection still asleep */
     pthread_mutex_unlock(&app->mutex);
 }
 
@@ -127,7 +129,8 @@ static bool needs_worker(const struct request *request)
         return true;
     if ((route->flags & ROUTE_LINES) && request_is_ndjson(request))
         return true;
-    if ((route->flags & ROUTE_SERIES) && (query_text(request, "points") || query_text(request, "from") || query_text(request, "to")))
+    if ((route->flags & ROUTE_SERIES) &&
+        (query_text(request, "points") || query_text(request, "from") || query_text(request, "to")))
         return true; /* a walk through history */
     const char *at = route->flags & ROUTE_VIEW ? query_text(request, "at") : NULL;
     return at && strtoull(at, NULL, 10) != lab_seq(request->lab);
@@ -272,7 +275,8 @@ static void log_request(const struct request *request)
             (long long)(now_us() - request->started_us));
 }
 
-static void on_completed(void *context, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code)
+static void on_completed(void *context, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode code)
 {
     (void)connection;
     (void)code;
@@ -312,7 +316,8 @@ static bool resolve(const char *listen_at, struct sockaddr_storage *address, soc
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *found = NULL;
     int code = colon ? getaddrinfo(host[0] ? host : NULL, colon + 1, &hints, &found) : EAI_NONAME;
     if (code != 0) {
-        problem_say(why, "listen", "cannot listen on \"%s\": %s", listen_at, colon ? gai_strerror(code) : "ADDRESS:PORT is expected");
+        problem_say(why, "listen", "cannot listen on \"%s\": %s", listen_at,
+                    colon ? gai_strerror(code) : "ADDRESS:PORT is expected");
         return false;
     }
     memcpy(address, found->ai_addr, found->ai_addrlen);
@@ -338,7 +343,8 @@ static int listen_on(struct app *app, struct problem *why)
     }
     length = sizeof address;
     getsockname(fd, (struct sockaddr *)&address, &length);
-    app->port = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port : ((struct sockaddr_in *)&address)->sin_port);
+    app->port = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                                    : ((struct sockaddr_in *)&address)->sin_port);
     return fd;
 }
 
@@ -353,10 +359,11 @@ bool http_start(struct app *app, struct problem *why)
     for (size_t i = 0; i < sizeof app->workers / sizeof app->workers[0]; i++)
         if (pthread_create(&app->workers[i], NULL, worker, app) != 0)
             return false;
-    app->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_TURBO, 0, NULL,
-                                   NULL, on_request, app, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-                                   app, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_S, MHD_OPTION_CONNECTION_LIMIT,
-                                   CONNECTIONS_MAX, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_END);
+    app->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_TURBO, 0, NULL, NULL, on_request,
+        app, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, app, MHD_OPTION_CONNECTION_TIMEOUT,
+        CONNECTION_TIMEOUT_S, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_END);
     if (!app->daemon)
         problem_say(why, "listen", "cannot start the HTTP server");
     return app->daemon != NULL;

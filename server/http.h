@@ -1,8 +1,8 @@
 /* server/http.h - requests in, replies out: what handlers see of HTTP.
  *
- * One thread runs all connections (epoll). A handler that is quick runs on it; one that may take long runs on a worker while
- * its connection is suspended; one that changed a lab has its reply held back, without a thread waiting, until the log is
- * on disk. */
+ * One thread runs all connections (epoll). A handler that is quick runs on it; one that may take long runs on a worker
+ * while its connection is suspended; one that changed a lab has its reply held back, without a thread waiting, until the
+ * log is on disk. */
 #pragma once
 #include "server/buffer.h"
 #include "server/lab.h"
@@ -47,7 +47,7 @@ struct reply {
     const char *content_type;
     const char *cache_control; /* NULL: no-store */
     char location[96], etag[64], link[200], allow[48];
-    uint64_t seq; /* for X-Pagoda-Seq; UINT64_MAX: none */
+    uint64_t seq;    /* for X-Pagoda-Seq; UINT64_MAX: none */
     uint64_t ticket; /* not 0: send it when this is on disk */
     struct buffer body;
     struct MHD_Response *response; /* made already (files, streams) */
@@ -70,11 +70,11 @@ struct request {
 };
 
 enum route_flags {
-    ROUTE_SLOW = 1, /* always on a worker */
-    ROUTE_VIEW = 2, /* on a worker when ?at= is not the head */
-    ROUTE_TRACE = 4, /* takes any content type */
+    ROUTE_SLOW = 1,    /* always on a worker */
+    ROUTE_VIEW = 2,    /* on a worker when ?at= is not the head */
+    ROUTE_TRACE = 4,   /* takes any content type */
     ROUTE_SERIES = 16, /* on a worker when it is asked for a range */
-    ROUTE_LINES = 8, /* takes NDJSON too, then on a worker and up to LINES_LIMIT */
+    ROUTE_LINES = 8,   /* takes NDJSON too, then on a worker and up to LINES_LIMIT */
 };
 #define LINES_LIMIT (32 * MIB)
 
@@ -93,7 +93,7 @@ const struct route *route_find(struct request *request, struct reply *refusal);
 
 /* http.c */
 bool http_start(struct app *app, struct problem *why);
-void http_stop(struct app *app); /* lets requests finish */
+void http_stop(struct app *app);                    /* lets requests finish */
 void http_submit(struct app *app, struct job *job); /* to the workers */
 
 /* reply.c */
@@ -101,18 +101,19 @@ struct reply reply_empty(unsigned status);
 struct reply reply_json(unsigned status, struct buffer body);
 struct reply reply_problem(unsigned status, const struct problem *why);
 struct reply reply_say(unsigned status, const char *field, const char *format, ...) __attribute__((format(printf, 3, 4)));
-struct reply reply_error(enum pagoda_error error, const struct problem *why); /* why may be NULL */
+struct reply reply_error(enum pagoda_error error, const struct problem *why);  /* why may be NULL */
 struct MHD_Response *reply_make(struct request *request, struct reply *reply); /* the whole thing, headers and all */
 
 /* What a request says. */
 const char *query_text(const struct request *request, const char *name); /* NULL: not given */
 /* False: it is no number in [min, max]; *refusal says so. Not given: *value stays. */
-bool query_u64(const struct request *request, const char *name, uint64_t min, uint64_t max, uint64_t *value, struct reply *refusal);
+bool query_u64(const struct request *request, const char *name, uint64_t min, uint64_t max, uint64_t *value,
+               struct reply *refusal);
 bool query_bool(const struct request *request, const char *name, bool *value, struct reply *refusal);
 const char *request_header(const struct request *request, const char *name);
-bool request_is_ndjson(const struct request *request); /* by its Content-Type */
+bool request_is_ndjson(const struct request *request);                 /* by its Content-Type */
 bool request_accepts(const struct request *request, const char *type); /* names it in Accept */
-bool etag_matches(const struct request *request, const char *etag); /* If-None-Match */
+bool etag_matches(const struct request *request, const char *etag);    /* If-None-Match */
 
 /* host.c */
 /* 0, or the status for a Host or Origin that is not ours. */

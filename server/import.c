@@ -34,7 +34,8 @@ void import_skip(struct import_summary *summary, struct import_event *event, uin
     event->nr_skipped++;
     summary->nr_skipped++;
     unsigned i = 0;
-    while (i < IMPORT_REASONS_MAX - 1 && event->reasons[i].count && strncmp(event->reasons[i].text, reason, sizeof event->reasons[i].text - 1) != 0)
+    while (i < IMPORT_REASONS_MAX - 1 && event->reasons[i].count &&
+           strncmp(event->reasons[i].text, reason, sizeof event->reasons[i].text - 1) != 0)
         i++;
     struct import_reason *row = &event->reasons[i];
     if (row->count++ == 0) {

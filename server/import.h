@@ -29,13 +29,13 @@ struct import_event {
 
 struct import_summary {
     uint64_t nr_lines, nr_events, nr_ops;
-    uint64_t nr_applied, nr_skipped; /* events */
-    uint64_t nr_failed; /* lines that could not be read */
-    uint64_t nr_outcomes[3]; /* of operations */
+    uint64_t nr_applied, nr_skipped;                       /* events */
+    uint64_t nr_failed;                                    /* lines that could not be read */
+    uint64_t nr_outcomes[3];                               /* of operations */
     uint64_t nr_compared, nr_agree, first_difference_line; /* kmalloc: bytes_alloc */
     char first_difference[96];
     uint64_t nr_rules_compared, nr_rules_agree; /* page events of slabs: signature against place, see import_ftrace.c */
-    char problem[96]; /* of the input as a whole, with its line; empty: none */
+    char problem[96];                           /* of the input as a whole, with its line; empty: none */
     struct import_event events[IMPORT_EVENTS_MAX];
     uint32_t nr_events_used;
 };

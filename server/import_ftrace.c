@@ -1,21 +1,22 @@
 /* server/import_ftrace.c - the kernel's own kmem events into a machine.
  *
- * Objects. kmalloc and kfree are operations as they stand. kmem_cache_alloc does not record which cache it was; kmem_cache_free
- * does. So a cache is created on first sight as trace-SIZE, after bytes_alloc, and when a free tells the name of an object,
- * later allocations of its call site and size use a cache of that name. An object is freed by the function that suits how it
- * was allocated here. Frees of what was allocated before the recording began are counted, not applied.
+ * Objects. kmalloc and kfree are operations as they stand. kmem_cache_alloc does not record which cache it was;
+ * kmem_cache_free does. So a cache is created on first sight as trace-SIZE, after bytes_alloc, and when a free tells the
+ * name of an object, later allocations of its call site and size use a cache of that name. An object is freed by the
+ * function that suits how it was allocated here. Frees of what was allocated before the recording began are counted, not
+ * applied.
  *
- * Pages. The recorded kernel took pages for its own slabs and large kmallocs; the machine takes its own, so those events must
- * not be applied again:
- *  - a slab's page is known by its flags: allocate_slab() adds __GFP_NOWARN and __GFP_NORETRY to the caller's flags and drops
- *    all but the reclaim bits, so __GFP_ZERO, __GFP_HIGHMEM, __GFP_MOVABLE, __GFP_ACCOUNT and __GFP_HARDWALL are never among
- *    them, and a higher order has __GFP_COMP. This needs no pointers, so it works with hashed ones too.
+ * Pages. The recorded kernel took pages for its own slabs and large kmallocs; the machine takes its own, so those events
+ * must not be applied again:
+ *  - a slab's page is known by its flags: allocate_slab() adds __GFP_NOWARN and __GFP_NORETRY to the caller's flags and
+ * drops all but the reclaim bits, so __GFP_ZERO, __GFP_HIGHMEM, __GFP_MOVABLE, __GFP_ACCOUNT and __GFP_HARDWALL are never
+ * among them, and a higher order has __GFP_COMP. This needs no pointers, so it works with hashed ones too.
  *  - a large kmalloc's block has __GFP_COMP, and is followed, in the same task and context, by a kmalloc event whose
  *    bytes_alloc is the block's size. Such a page event waits for the next event of its task and context before it counts.
- * Their mm_page_free events are known by the pfn. As a check, with real pointers, the first rule is compared with the place: a
- * slab's block holds the object that its task is given next. (Directly mapped addresses equal the pfn modulo the 1 GiB to which
- * KASLR aligns the map.) In the recordings of Linux 6.1 the two agree on every page.
- * mm_page_free_batched repeats mm_page_free; the bulk allocator records nothing, so its pages appear when they are freed. */
+ * Their mm_page_free events are known by the pfn. As a check, with real pointers, the first rule is compared with the
+ * place: a slab's block holds the object that its task is given next. (Directly mapped addresses equal the pfn modulo the 1
+ * GiB to which KASLR aligns the map.) In the recordings of Linux 6.1 the two agree on every page. mm_page_free_batched
+ * repeats mm_page_free; the bulk allocator records nothing, so its pages appear when they are freed. */
 #include "pagoda/gfp.h"
 #include "pagoda/view.h"
 #include "server/address_map.h"
@@ -78,7 +79,7 @@ struct ftrace_import {
     uint32_t nr_sites, sites_room;
     uint64_t line;
     struct ftrace_event held; /* a page event that may belong to a large kmalloc */
-    uint64_t held_line; /* 0: none */
+    uint64_t held_line;       /* 0: none */
     struct recent_page recent[RECENT_PAGES];
     uint32_t next_recent;
     bool has_hashed_pointers, knows_pointers;
@@ -120,7 +121,8 @@ static struct op start_op(const struct ftrace_import *in, const struct ftrace_ev
 }
 
 /* Applies an operation for an event and counts the event. */
-static bool apply_event(struct ftrace_import *in, const struct ftrace_event *event, const struct op *op, struct op_result *result)
+static bool apply_event(struct ftrace_import *in, const struct ftrace_event *event, const struct op *op,
+                        struct op_result *result)
 {
     struct problem why = { 0 };
     if (!apply(in, op, result, &why)) {
@@ -140,7 +142,8 @@ static bool is_cache_name(const struct cache *cache, struct text name)
 }
 
 /* Index of the cache of that name and size, made when it is new; 0 when there is none to be had (0 is no cache). */
-static uint32_t find_or_create_cache(struct ftrace_import *in, const struct ftrace_event *event, struct text name, uint64_t size)
+static uint32_t find_or_create_cache(struct ftrace_import *in, const struct ftrace_event *event, struct text name,
+                                     uint64_t size)
 {
     for (uint32_t i = 1; i <= in->nr_caches; i++)
         if (is_cache_name(&in->caches[i], name))
@@ -366,7 +369,8 @@ static bool free_object(struct ftrace_import *in, const struct ftrace_event *eve
     return apply(in, &op, result, why);
 }
 
-/* Its address was given out again, so the earlier object has gone by a way that is not recorded (kfree_bulk and its like). */
+/* Its address was given out again, so the earlier object has gone by a way that is not recorded (kfree_bulk and its like).
+ */
 static void free_unrecorded(struct ftrace_import *in, const struct ftrace_event *event)
 {
     struct address_entry *entry = address_map_find(&in->objects, event->ptr);
@@ -382,7 +386,8 @@ static void free_unrecorded(struct ftrace_import *in, const struct ftrace_event 
         row->nr_applied++;
 }
 
-static void note_object(struct ftrace_import *in, const struct ftrace_event *event, enum holder holder, uint32_t site, uint64_t address)
+static void note_object(struct ftrace_import *in, const struct ftrace_event *event, enum holder holder, uint32_t site,
+                        uint64_t address)
 {
     if (!address_map_put(&in->objects, (struct address_entry){ event->ptr, address, make_tag(holder, site) }))
         in->error = PAGODA_ERR_NOMEM;
@@ -398,8 +403,9 @@ static void compare_size(struct ftrace_import *in, const struct ftrace_event *ev
         summary->nr_agree++;
     } else if (!summary->first_difference_line) {
         summary->first_difference_line = in->line;
-        snprintf(summary->first_difference, sizeof summary->first_difference, "line %llu: kmalloc(%llu) got %llu bytes, here %llu",
-                 (unsigned long long)in->line, (unsigned long long)event->bytes_req, (unsigned long long)event->bytes_alloc,
+        snprintf(summary->first_difference, sizeof summary->first_difference,
+                 "line %llu: kmalloc(%llu) got %llu bytes, here %llu", (unsigned long long)in->line,
+                 (unsigned long long)event->bytes_req, (unsigned long long)event->bytes_alloc,
                  (unsigned long long)result->allocated);
     }
 }
@@ -471,7 +477,8 @@ static void object_free(struct ftrace_import *in, const struct ftrace_event *eve
 
 static void run_event(struct ftrace_import *in, const struct ftrace_event *event)
 {
-    if (in->held_line && event->pid == in->held.pid && event->context == in->held.context && event->kind != FTRACE_ZONE_LOCKED)
+    if (in->held_line && event->pid == in->held.pid && event->context == in->held.context &&
+        event->kind != FTRACE_ZONE_LOCKED)
         decide_held(in, event);
     switch (event->kind) {
     case FTRACE_KMALLOC:
@@ -518,7 +525,8 @@ static void run_line(struct ftrace_import *in, const char *line, size_t length)
         struct import_event *row = import_event(in->summary, kind == LINE_LOST ? "(lost events)" : "(unreadable line)");
         row->nr_read++;
         in->summary->nr_failed += kind == LINE_GARBAGE;
-        import_skip(in->summary, row, in->line, kind == LINE_LOST ? "the recorder's buffer ran over" : "not a line of ftrace text");
+        import_skip(in->summary, row, in->line,
+                    kind == LINE_LOST ? "the recorder's buffer ran over" : "not a line of ftrace text");
     }
 }
 

@@ -24,9 +24,9 @@ struct input {
     uint64_t line_number;
     z_stream gzip;
     ZSTD_DStream *zstd;
-    size_t zstd_hint; /* 0: between frames */
+    size_t zstd_hint;             /* 0: between frames */
     size_t packed_at, packed_end; /* unread packed bytes */
-    size_t text_at, text_end; /* unread text */
+    size_t text_at, text_end;     /* unread text */
     unsigned char packed[PACKED_SIZE];
     char text[TEXT_SIZE];
 };
@@ -201,6 +201,8 @@ static long read_memory(void *context, void *out, size_t capacity)
 {
     struct memory_source *memory = context;
     size_t left = memory->nr_bytes - memory->at, step = left < capacity ? left : capacity;
+    if (step == 0)
+        return 0;
     memcpy(out, memory->bytes + memory->at, step);
     memory->at += step;
     return (long)step;

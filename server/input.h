@@ -19,7 +19,7 @@ void input_close(struct input *input);
  * than 64 KiB is given in pieces. */
 bool input_next_line(struct input *input, const char **line, size_t *length);
 uint64_t input_line_number(const struct input *input); /* of the line given last, from 1 */
-const char *input_problem(const struct input *input); /* "truncated gzip input"; NULL: all was read */
+const char *input_problem(const struct input *input);  /* "truncated gzip input"; NULL: all was read */
 
 struct memory_source {
     const char *bytes;

@@ -1,9 +1,9 @@
 /* server/lab.c - see lab.h.
  *
  * A lab's machine is woken by replaying its log and put to sleep, when others need the room, by dropping it. On the way it
- * leaves snapshots behind, evenly spaced: when all places are taken every other one goes and the spacing doubles, so that any
- * moment is at most one spacing of replay away. A past machine walks forward cheaply, which is what a timeline being played
- * does; walking back starts again at a snapshot. */
+ * leaves snapshots behind, evenly spaced: when all places are taken every other one goes and the spacing doubles, so that
+ * any moment is at most one spacing of replay away. A past machine walks forward cheaply, which is what a timeline being
+ * played does; walking back starts again at a snapshot. */
 #include "server/lab.h"
 #include "server/host_memory.h"
 #include "server/problem.h"
@@ -15,7 +15,7 @@
 #include <time.h>
 
 #define FIRST_INTERVAL 512u /* operations between snapshots */
-#define AWAKE_MAX 32u /* labs with a machine in memory */
+#define AWAKE_MAX 32u       /* labs with a machine in memory */
 
 /* ---- the registry ---- */
 
@@ -311,8 +311,9 @@ static bool replay_one(void *context, const struct log_entry *entry)
     struct op_result result;
     struct problem why;
     replay->error = machine_apply(replay->machine, &entry->op, &result, &why);
-    if (replay->error == PAGODA_ERR_INVALID || (!replay->error && (result.seq != entry->seq || result.outcome != entry->outcome ||
-                                                                  result.address != entry->address)))
+    if (replay->error == PAGODA_ERR_INVALID ||
+        (!replay->error &&
+         (result.seq != entry->seq || result.outcome != entry->outcome || result.address != entry->address)))
         replay->error = PAGODA_ERR_CORRUPT;
     if (!replay->error && replay->lab)
         keep_snapshot(replay->lab, replay->machine);
@@ -323,7 +324,8 @@ static enum pagoda_error replay_range(struct lab *lab, struct machine *machine, 
 {
     struct replay replay = { .lab = keeps_snapshots ? lab : NULL, .machine = machine };
     machine_record_events(machine, false);
-    enum pagoda_error error = store_read_ops(lab->labs->store, lab->row.id, machine_seq(machine) + 1, to, replay_one, &replay);
+    enum pagoda_error error =
+        store_read_ops(lab->labs->store, lab->row.id, machine_seq(machine) + 1, to, replay_one, &replay);
     if (!error)
         error = replay.error;
     if (!error && machine_seq(machine) != to)
@@ -380,8 +382,8 @@ void lab_unlock(struct lab *lab)
     pthread_mutex_unlock(&lab->mutex);
 }
 
-enum pagoda_error lab_apply(struct lab *lab, const struct op *op, const char *key, uint64_t body_hash, struct op_result *result,
-                            uint64_t *ticket, struct problem *why)
+enum pagoda_error lab_apply(struct lab *lab, const struct op *op, const char *key, uint64_t body_hash,
+                            struct op_result *result, uint64_t *ticket, struct problem *why)
 {
     struct machine *machine = atomic_load(&lab->machine);
     enum pagoda_error error = machine_apply(machine, op, result, why);
@@ -486,7 +488,7 @@ static enum pagoda_error seek(struct lab *lab, uint64_t seq, struct machine **ou
 
 enum pagoda_error lab_lock_past(struct lab *lab, uint64_t seq, struct machine **machine)
 {
-    if (seq > lab_seq(lab) && lab_is_awake(lab))
+    if (seq > lab_seq(lab))
         return PAGODA_ERR_NOT_FOUND;
     pthread_mutex_lock(&lab->past_mutex);
     enum pagoda_error error = seek(lab, seq, machine);
@@ -519,7 +521,8 @@ static bool relive_one(void *context, const struct log_entry *entry)
 }
 
 enum pagoda_error lab_relive(struct lab *lab, uint64_t from, uint64_t to,
-                             bool (*each)(void *context, const struct log_entry *entry, const struct op_result *result), void *context)
+                             bool (*each)(void *context, const struct log_entry *entry, const struct op_result *result),
+                             void *context)
 {
     struct machine *machine;
     if (from == 0 || from > to)

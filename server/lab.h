@@ -20,14 +20,14 @@ struct lab {
     struct labs *labs;
     struct lab_row row; /* row.seq is not kept up: see lab_seq() */
     struct lab_log log;
-    uint32_t nr_users; /* registry mutex; 0: may be put to sleep */
+    uint32_t nr_users;  /* registry mutex; 0: may be put to sleep */
     uint64_t last_used; /* registry mutex; a counter */
-    bool deleted; /* registry mutex */
+    bool deleted;       /* registry mutex */
 
     pthread_mutex_t mutex;
     struct machine *_Atomic machine; /* NULL: asleep */
-    _Atomic uint64_t seq; /* head */
-    uint64_t last_ticket; /* of the newest operation */
+    _Atomic uint64_t seq;            /* head */
+    uint64_t last_ticket;            /* of the newest operation */
     struct snapshot snapshots[SNAPSHOTS_MAX];
     uint32_t nr_snapshots;
     uint64_t snapshot_interval; /* operations */
@@ -70,8 +70,8 @@ enum pagoda_error lab_lock(struct lab *lab) PAGODA_MUST_CHECK;
 void lab_unlock(struct lab *lab);
 /* Between lock and unlock. Runs an operation and queues it for the log; the result borrows from lab->machine.
  * *ticket: what to wait for before telling anybody. */
-enum pagoda_error lab_apply(struct lab *lab, const struct op *op, const char *key, uint64_t body_hash, struct op_result *result,
-                            uint64_t *ticket, struct problem *why) PAGODA_MUST_CHECK;
+enum pagoda_error lab_apply(struct lab *lab, const struct op *op, const char *key, uint64_t body_hash,
+                            struct op_result *result, uint64_t *ticket, struct problem *why) PAGODA_MUST_CHECK;
 
 /* The machine as it was after operation seq (<= head), until lab_unlock_past(). NOT_FOUND:
  * there is no such operation. */

@@ -48,8 +48,8 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } COMMANDS[] = {
-    { "serve", run_serve },   { "replay", run_replay },     { "routes", run_routes }, { "help", run_help },
-    { "--help", run_help },   { "--version", run_version },
+    { "serve", run_serve }, { "replay", run_replay }, { "routes", run_routes },
+    { "help", run_help },   { "--help", run_help },   { "--version", run_version },
 };
 
 int main(int argc, char **argv)

@@ -58,7 +58,8 @@ bool size_parse(const char *text, size_t length, uint64_t *size)
     return true;
 }
 
-static bool number_decode(const json_t *value, const char *field, uint64_t min, uint64_t max, uint64_t *number, struct problem *why)
+static bool number_decode(const json_t *value, const char *field, uint64_t min, uint64_t max, uint64_t *number,
+                          struct problem *why)
 {
     if (!json_is_integer(value)) {
         problem_say(why, field, json_is_real(value) ? "%s must be a whole number" : "%s must be a number", field);
@@ -66,7 +67,8 @@ static bool number_decode(const json_t *value, const char *field, uint64_t min, 
     }
     json_int_t given = json_integer_value(value);
     if (given < 0 || (uint64_t)given < min || (uint64_t)given > max) {
-        problem_say(why, field, "%s must be between %llu and %llu", field, (unsigned long long)min, (unsigned long long)max);
+        problem_say(why, field, "%s must be between %llu and %llu", field, (unsigned long long)min,
+                    (unsigned long long)max);
         return false;
     }
     *number = (uint64_t)given;
@@ -82,7 +84,8 @@ bool size_decode(const json_t *value, const char *field, uint64_t min, uint64_t 
         return false;
     }
     if (*size < min || *size > max) {
-        problem_say(why, field, "%s must be between %llu and %llu", field, (unsigned long long)min, (unsigned long long)max);
+        problem_say(why, field, "%s must be between %llu and %llu", field, (unsigned long long)min,
+                    (unsigned long long)max);
         return false;
     }
     return true;
@@ -250,7 +253,8 @@ static bool fields_decode(json_t *root, struct op_request *out, struct problem *
 {
     const char *name;
     json_t *value;
-    json_object_foreach(root, name, value) {
+    json_object_foreach(root, name, value)
+    {
         enum op_param_id id;
         if (strcmp(name, "op") == 0)
             continue;
@@ -271,8 +275,8 @@ unsigned json_decode(const char *text, size_t length, json_t **root, struct prob
     if (!*root) {
         bool is_number = json_error_code(&error) == json_error_numeric_overflow;
         why->offset = error.position > 0 ? (size_t)error.position : 0;
-        problem_say(why, "", "%s: %.100s (line %d, column %d)", is_number ? "number out of range" : "not JSON", error.text, error.line,
-                    error.column);
+        problem_say(why, "", "%s: %.100s (line %d, column %d)", is_number ? "number out of range" : "not JSON", error.text,
+                    error.line, error.column);
         return is_number ? 422 : 400;
     }
     if (json_is_object(*root))
@@ -392,7 +396,8 @@ static void params_encode(struct buffer *out)
         put_field_text(out, "unit", info->unit);
         put_field_u64(out, "min", info->min);
         put_field_u64(out, "max", info->max);
-        bool has_default = info->type != TYPE_TEXT && info->type != TYPE_HEX && info->type != TYPE_ADDRESS && id != PARAM_PID;
+        bool has_default =
+            info->type != TYPE_TEXT && info->type != TYPE_HEX && info->type != TYPE_ADDRESS && id != PARAM_PID;
         if (has_default) {
             struct op_param_info renamed = *info;
             renamed.name = "default";

@@ -19,7 +19,8 @@ static const struct option {
     { "listen", "ADDRESS:PORT", "127.0.0.1:8080", "where to listen", AT(listen), VALUE_TEXT, SERVE },
     { "store", "FILE", "var/pagoda.db", "the SQLite file that holds labs and operations", AT(store), VALUE_TEXT, SERVE },
     { "web", "DIR", NULL, "serve the pages in DIR", AT(web), VALUE_TEXT, SERVE },
-    { "host", "NAME", NULL, "a further name that requests may use for this server (repeatable)", AT(hosts), VALUE_LIST, SERVE },
+    { "host", "NAME", NULL, "a further name that requests may use for this server (repeatable)", AT(hosts), VALUE_LIST,
+      SERVE },
     { "log", NULL, NULL, "one line a request to stderr", AT(log), VALUE_FLAG, SERVE },
     { "profile", "NAME", NULL, "machine profile; linux-6.1 for ftrace, else classic", AT(profile), VALUE_TEXT, REPLAY },
     { "memory", "SIZE", NULL, "memory of the machine, e.g. 256M", AT(memory), VALUE_TEXT, REPLAY },
@@ -79,7 +80,8 @@ static void read_environment(struct options *options, int command)
 static const struct option *find_option(const char *name, size_t length, int command)
 {
     for (size_t i = 0; i < NR_OPTIONS; i++)
-        if ((OPTIONS[i].commands & command) && strlen(OPTIONS[i].name) == length && memcmp(OPTIONS[i].name, name, length) == 0)
+        if ((OPTIONS[i].commands & command) && strlen(OPTIONS[i].name) == length &&
+            memcmp(OPTIONS[i].name, name, length) == 0)
             return &OPTIONS[i];
     return NULL;
 }
@@ -143,7 +145,8 @@ void options_print_help(const char *command)
         print_options(SERVE);
     }
     if (!command || strcmp(command, "replay") == 0) {
-        puts("pagodad replay [OPTION]... FILE|-\n  Replays a trace (plain, gzip or zstd) in a fresh machine and says what came of it.");
+        puts("pagodad replay [OPTION]... FILE|-\n  Replays a trace (plain, gzip or zstd) in a fresh machine and says what "
+             "came of it.");
         print_options(REPLAY);
     }
     if (!command)

@@ -7,9 +7,9 @@
 #define HOSTS_MAX 8
 
 struct options {
-    const char *listen; /* "127.0.0.1:8080", "[::1]:8080" */
-    const char *store; /* path */
-    const char *web; /* directory, or NULL: no pages */
+    const char *listen;           /* "127.0.0.1:8080", "[::1]:8080" */
+    const char *store;            /* path */
+    const char *web;              /* directory, or NULL: no pages */
     const char *hosts[HOSTS_MAX]; /* further names that the Host header may bear */
     size_t nr_hosts;
     bool log; /* one line a request, to stderr */

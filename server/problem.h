@@ -5,7 +5,7 @@
 
 /* Writes the object. field, when not empty, becomes errors[0].pointer: a JSON Pointer into the request's body. */
 void problem_encode(struct buffer *out, unsigned status, const char *detail, const char *instance, const char *field);
-const char *status_title(unsigned status); /* "Not Found" */
+const char *status_title(unsigned status);      /* "Not Found" */
 unsigned error_status(enum pagoda_error error); /* the HTTP status that an error deserves */
 
 /* Fills *why; the first cause wins, so a *why that is filled already stays. */

@@ -52,7 +52,8 @@ static double now_s(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static bool read_config(const struct options *options, enum trace_format format, struct machine_config *config, struct problem *why)
+static bool read_config(const struct options *options, enum trace_format format, struct machine_config *config,
+                        struct problem *why)
 {
     const char *name = options->profile ? options->profile : format == FORMAT_NDJSON ? "classic" : "linux-6.1";
     const struct profile *profile = profile_find(name, strlen(name));
@@ -94,14 +95,16 @@ static void print_summary(const struct run *run, const struct import_summary *su
            (unsigned long long)summary->nr_outcomes[OUTCOME_OK], (unsigned long long)summary->nr_outcomes[OUTCOME_NULL],
            (unsigned long long)summary->nr_outcomes[OUTCOME_BUG]);
     if (summary->nr_compared)
-        printf("kmalloc sizes    %llu of %llu as recorded\n", (unsigned long long)summary->nr_agree, (unsigned long long)summary->nr_compared);
+        printf("kmalloc sizes    %llu of %llu as recorded\n", (unsigned long long)summary->nr_agree,
+               (unsigned long long)summary->nr_compared);
     if (summary->first_difference[0])
         printf("first difference %s\n", summary->first_difference);
     if (summary->nr_rules_compared)
         printf("slab pages       %llu of %llu known by their flags and by their place alike\n",
                (unsigned long long)summary->nr_rules_agree, (unsigned long long)summary->nr_rules_compared);
-    printf("frames in use    %llu at the end, %llu at most (sampled), of %llu\n", (unsigned long long)frames_in_use(run->machine),
-           (unsigned long long)run->peak_frames, (unsigned long long)view_nr_frames(run->machine));
+    printf("frames in use    %llu at the end, %llu at most (sampled), of %llu\n",
+           (unsigned long long)frames_in_use(run->machine), (unsigned long long)run->peak_frames,
+           (unsigned long long)view_nr_frames(run->machine));
     printf("time             %.3f s, %.0f events/s\n", seconds, (double)summary->nr_events / seconds);
     if (summary->problem[0])
         printf("input            %s\n", summary->problem);
@@ -124,8 +127,8 @@ static void print_json(const struct run *run, const struct import_summary *summa
 
 static bool is_different(const struct import_summary *summary)
 {
-    return summary->nr_agree != summary->nr_compared || summary->nr_outcomes[OUTCOME_NULL] || summary->nr_outcomes[OUTCOME_BUG] ||
-           summary->nr_failed;
+    return summary->nr_agree != summary->nr_compared || summary->nr_outcomes[OUTCOME_NULL] ||
+           summary->nr_outcomes[OUTCOME_BUG] || summary->nr_failed;
 }
 
 static int complain(const char *text)

@@ -129,7 +129,8 @@ const char *query_text(const struct request *request, const char *name)
     return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
-bool query_u64(const struct request *request, const char *name, uint64_t min, uint64_t max, uint64_t *value, struct reply *refusal)
+bool query_u64(const struct request *request, const char *name, uint64_t min, uint64_t max, uint64_t *value,
+               struct reply *refusal)
 {
     const char *text = query_text(request, name);
     if (!text)

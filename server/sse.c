@@ -24,8 +24,8 @@ struct sse_stream {
     size_t sent;
     uint64_t next_seq;
     enum stream_state state; /* app mutex */
-    bool suspended; /* app mutex */
-    bool ended; /* app mutex: a failure, or the daemon stops */
+    bool suspended;          /* app mutex */
+    bool ended;              /* app mutex: a failure, or the daemon stops */
 };
 
 static bool add_event(void *context, const struct log_entry *entry, const struct op_result *result)
@@ -187,7 +187,9 @@ struct reply events_get(struct app *app, struct request *request)
         free(stream);
         return reply_say(503, "", "the lab cannot be watched now");
     }
-    *stream = (struct sse_stream){ .app = app, .lab = lab, .connection = request->connection, .next_seq = next_seq, .state = STREAM_READY };
+    *stream = (struct sse_stream){
+        .app = app, .lab = lab, .connection = request->connection, .next_seq = next_seq, .state = STREAM_READY
+    };
     buffer_text(&stream->text, "retry: 1000\n\n");
     reply.response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 64 * KIB, read_stream, stream, free_stream);
     pthread_mutex_lock(&app->mutex);

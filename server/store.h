@@ -2,7 +2,8 @@
  *
  * One writer thread owns the connection that writes. Operations are appended to a batch in memory; the writer commits what
  * has queued up since its last commit in one transaction (WAL, synchronous=FULL) and then wakes who waits for it. When a
- * commit fails, everything in it and behind it is lost, its labs are marked so, and their owners rebuild them from the log. */
+ * commit fails, everything in it and behind it is lost, its labs are marked so, and their owners rebuild them from the log.
+ */
 #pragma once
 #include "pagoda/config.h"
 #include "pagoda/op.h"
@@ -47,7 +48,8 @@ struct store_waiter {
     void (*wake)(struct store_waiter *waiter, enum pagoda_error error);
 };
 
-/* Opens or creates; migrates an older file. VERSION: a newer one. CONFLICT: another pagodad has it. *why says it in words. */
+/* Opens or creates; migrates an older file. VERSION: a newer one. CONFLICT: another pagodad has it. *why says it in words.
+ */
 enum pagoda_error store_open(const char *path, struct store **out, struct problem *why) PAGODA_MUST_CHECK;
 void store_close(struct store *store); /* commits what is queued; NULL is allowed */
 
@@ -70,7 +72,8 @@ enum pagoda_error store_list_labs(struct store *store, void (*each)(void *contex
                                   void *context) PAGODA_MUST_CHECK;
 /* Durable operations [from, to], in order, through forks back to the root. each returns false to stop early. */
 enum pagoda_error store_read_ops(struct store *store, int64_t lab, uint64_t from, uint64_t to,
-                                 bool (*each)(void *context, const struct log_entry *entry), void *context) PAGODA_MUST_CHECK;
+                                 bool (*each)(void *context, const struct log_entry *entry),
+                                 void *context) PAGODA_MUST_CHECK;
 /* NOT_FOUND: this key has not been used on that lab. */
 enum pagoda_error store_find_answered(struct store *store, int64_t lab, const char *key, uint64_t *body_hash,
                                       uint64_t *seq) PAGODA_MUST_CHECK;

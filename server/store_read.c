@@ -1,5 +1,5 @@
-/* server/store_read.c - reading labs and logs. One read-only connection, used in turns; long logs are read in slices, so that
- * nobody waits behind a whole lab. */
+/* server/store_read.c - reading labs and logs. One read-only connection, used in turns; long logs are read in slices, so
+ * that nobody waits behind a whole lab. */
 #include "server/store_state.h"
 
 #include <stdio.h>
@@ -16,7 +16,8 @@ bool store_prepare_reader(struct store *store)
     for (unsigned id = 0; id < NR_OP_PARAMS; id++)
         buffer_print(&sql, ", \"%s\"", op_param_info((enum op_param_id)id)->name);
     buffer_text(&sql, " FROM op WHERE lab = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq");
-    int rc = sqlite3_prepare_v3(store->reader, buffer_terminate(&sql), -1, SQLITE_PREPARE_PERSISTENT, &store->select_ops, NULL);
+    int rc =
+        sqlite3_prepare_v3(store->reader, buffer_terminate(&sql), -1, SQLITE_PREPARE_PERSISTENT, &store->select_ops, NULL);
     buffer_clear(&sql);
     if (rc == SQLITE_OK)
         rc = sqlite3_prepare_v3(store->reader, "SELECT text FROM text WHERE id = ?", -1, SQLITE_PREPARE_PERSISTENT,
@@ -242,9 +243,19 @@ static bool read_lab(sqlite3_stmt *select, struct lab_row *row)
     c->memory = (uint64_t)sqlite3_column_int64(select, 8);
     c->swap = (uint64_t)sqlite3_column_int64(select, 9);
     c->seed = (uint64_t)sqlite3_column_int64(select, 20);
-    uint32_t *const numbers[] = { &c->cpus, NULL, NULL, &c->min_block, &c->min_free_kbytes, &c->watermark_scale_factor,
-                                  &c->percpu_pagelist_high_fraction, &c->lowmem_reserve_ratio[0], &c->lowmem_reserve_ratio[1],
-                                  &c->lowmem_reserve_ratio[2], &c->slab_shuffle_seed, &c->init_on_alloc, &c->init_on_free };
+    uint32_t *const numbers[] = { &c->cpus,
+                                  NULL,
+                                  NULL,
+                                  &c->min_block,
+                                  &c->min_free_kbytes,
+                                  &c->watermark_scale_factor,
+                                  &c->percpu_pagelist_high_fraction,
+                                  &c->lowmem_reserve_ratio[0],
+                                  &c->lowmem_reserve_ratio[1],
+                                  &c->lowmem_reserve_ratio[2],
+                                  &c->slab_shuffle_seed,
+                                  &c->init_on_alloc,
+                                  &c->init_on_free };
     for (int i = 0; i < (int)(sizeof numbers / sizeof numbers[0]); i++)
         if (numbers[i])
             *numbers[i] = (uint32_t)sqlite3_column_int64(select, 7 + i);
@@ -253,7 +264,8 @@ static bool read_lab(sqlite3_stmt *select, struct lab_row *row)
     return true;
 }
 
-enum pagoda_error store_list_labs(struct store *store, void (*each)(void *context, const struct lab_row *row), void *context)
+enum pagoda_error store_list_labs(struct store *store, void (*each)(void *context, const struct lab_row *row),
+                                  void *context)
 {
     static const char SQL[] = "SELECT id, key, name, created, parent, parent_seq, profile, cpus, memory, swap, min_block,"
                               " min_free_kbytes, watermark_scale_factor, percpu_pagelist_high_fraction,"

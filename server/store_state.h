@@ -28,7 +28,7 @@ struct text_ids {
     struct text_id {
         uint64_t hash;
         int64_t id; /* 0: free slot */
-    } *slots;
+    } * slots;
     size_t nr_slots, nr_used;
 };
 
@@ -47,7 +47,7 @@ struct store {
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t work, done;
     struct batch pending, committing;
-    uint32_t nr_expected; /* waiters worth a short delay: as many as the last batch had */
+    uint32_t nr_expected;    /* waiters worth a short delay: as many as the last batch had */
     uint64_t durable_ticket; /* batches up to here have ended */
     uint64_t nr_commits;
     struct {

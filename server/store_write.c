@@ -13,7 +13,7 @@
 #include <time.h>
 
 #define KEY_MAX 64u
-#define GATHER_NS 200000 /* how long a commit may be put off for company */
+#define GATHER_NS 200000   /* how long a commit may be put off for company */
 #define NR_FIXED_COLUMNS 8 /* of table op, before the parameters */
 
 /* In the batch: this, then the bytes of name, cache, call_site, text, data, each as long as entry says. */
@@ -113,7 +113,8 @@ static int bind_param(struct store *store, int column, const struct op *op, enum
     if (!(op->given & (1u << id)))
         return sqlite3_bind_null(store->insert_op, column);
     if (info->type == TYPE_HEX)
-        return sqlite3_bind_blob(store->insert_op, column, op->nr_data ? (const void *)op->data : "", (int)op->nr_data, SQLITE_STATIC);
+        return sqlite3_bind_blob(store->insert_op, column, op->nr_data ? (const void *)op->data : "", (int)op->nr_data,
+                                 SQLITE_STATIC);
     if (info->type != TYPE_TEXT)
         return sqlite3_bind_int64(store->insert_op, column, (sqlite3_int64)param_number(op, info));
     struct text text;
@@ -154,8 +155,9 @@ static int insert_row(struct store *store, const struct queued_row *row)
 {
     sqlite3_stmt *insert = store->insert_op;
     const struct log_entry *entry = &row->entry;
-    const uint64_t fixed[NR_FIXED_COLUMNS] = { (uint64_t)row->log->lab, entry->seq,       (uint64_t)entry->op.kind, (uint64_t)entry->outcome,
-                                               entry->address,          entry->allocated, entry->cost_ns,           entry->slept_ns };
+    const uint64_t fixed[NR_FIXED_COLUMNS] = { (uint64_t)row->log->lab,  entry->seq,     (uint64_t)entry->op.kind,
+                                               (uint64_t)entry->outcome, entry->address, entry->allocated,
+                                               entry->cost_ns,           entry->slept_ns };
     int rc = SQLITE_OK;
     for (int i = 0; i < NR_FIXED_COLUMNS && rc == SQLITE_OK; i++)
         rc = sqlite3_bind_int64(insert, i + 1, (sqlite3_int64)fixed[i]);
@@ -437,7 +439,8 @@ static int run_create(sqlite3 *db, void *context)
     struct lab_row *row = context;
     const struct machine_config *c = &row->config;
     sqlite3_stmt *insert = NULL;
-    int rc = sqlite3_prepare_v2(db, "INSERT INTO lab VALUES (NULL,?,?,?,?,?,0,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", -1, &insert, NULL);
+    int rc = sqlite3_prepare_v2(db, "INSERT INTO lab VALUES (NULL,?,?,?,?,?,0,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", -1, &insert,
+                                NULL);
     if (rc == SQLITE_OK) {
         sqlite3_bind_text(insert, 1, row->key, -1, SQLITE_STATIC);
         sqlite3_bind_text(insert, 2, row->name, -1, SQLITE_STATIC);
@@ -446,9 +449,20 @@ static int run_create(sqlite3 *db, void *context)
             sqlite3_bind_int64(insert, 4, row->parent);
         sqlite3_bind_int64(insert, 5, (sqlite3_int64)row->parent_seq);
         sqlite3_bind_text(insert, 6, profile_get((enum profile_id)c->profile)->name, -1, SQLITE_STATIC);
-        const uint64_t numbers[] = { c->cpus, c->memory, c->swap, c->min_block, c->min_free_kbytes, c->watermark_scale_factor,
-                                     c->percpu_pagelist_high_fraction, c->lowmem_reserve_ratio[0], c->lowmem_reserve_ratio[1],
-                                     c->lowmem_reserve_ratio[2], c->slab_shuffle_seed, c->init_on_alloc, c->init_on_free, c->seed };
+        const uint64_t numbers[] = { c->cpus,
+                                     c->memory,
+                                     c->swap,
+                                     c->min_block,
+                                     c->min_free_kbytes,
+                                     c->watermark_scale_factor,
+                                     c->percpu_pagelist_high_fraction,
+                                     c->lowmem_reserve_ratio[0],
+                                     c->lowmem_reserve_ratio[1],
+                                     c->lowmem_reserve_ratio[2],
+                                     c->slab_shuffle_seed,
+                                     c->init_on_alloc,
+                                     c->init_on_free,
+                                     c->seed };
         for (int i = 0; i < (int)(sizeof numbers / sizeof numbers[0]); i++)
             sqlite3_bind_int64(insert, 7 + i, (sqlite3_int64)numbers[i]);
         rc = sqlite3_step(insert);

@@ -73,7 +73,8 @@ static void read_some(struct connection *c)
 }
 
 /* Answers a second of one request on all connections. */
-static double measure(int epoll, struct connection *connections, int count, const char *request, const char *status, double seconds)
+static double measure(int epoll, struct connection *connections, int count, const char *request, const char *status,
+                      double seconds)
 {
     struct epoll_event events[CONNECTIONS_MAX];
     uint64_t nr_answers = 0;
@@ -110,8 +111,10 @@ static void make_lab(struct connection *c, char key[16])
 {
     static const char BODY[] = "{\"name\":\"bench\",\"profile\":\"linux-6.1\",\"memory\":\"256M\"}";
     char request[512];
-    snprintf(request, sizeof request, "POST /api/v1/labs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-             sizeof BODY - 1, BODY);
+    snprintf(
+        request, sizeof request,
+        "POST /api/v1/labs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+        sizeof BODY - 1, BODY);
     send_all(c->fd, request);
     while (!is_complete(c))
         read_some(c);
@@ -125,8 +128,9 @@ static void fill_ops_request(char *request, size_t capacity, const char *key)
 {
     static const char BODY[] = "{\"op\":\"kmalloc\",\"size\":64}";
     snprintf(request, capacity,
-             "POST /api/v1/labs/%s/ops HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", key,
-             sizeof BODY - 1, BODY);
+             "POST /api/v1/labs/%s/ops HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "
+             "%zu\r\n\r\n%s",
+             key, sizeof BODY - 1, BODY);
 }
 
 int main(int argc, char **argv)
@@ -149,10 +153,12 @@ int main(int argc, char **argv)
     make_lab(&connections[0], key);
     fill_ops_request(ops_request, sizeof ops_request, key);
     for (int round = 0; round < ROUNDS; round++) {
-        empty += measure(epoll, connections, count, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", "200", seconds) / ROUNDS;
+        empty +=
+            measure(epoll, connections, count, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", "200", seconds) / ROUNDS;
         durable += measure(epoll, connections, count, ops_request, "201", seconds) / ROUNDS;
     }
-    printf("http connections=%d empty_per_s=%.0f durable_ops_per_s=%.0f ratio=%.2f\n", count, empty, durable, durable / empty);
+    printf("http connections=%d empty_per_s=%.0f durable_ops_per_s=%.0f ratio=%.2f\n", count, empty, durable,
+           durable / empty);
     free(connections);
     return 0;
 }

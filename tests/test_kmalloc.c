@@ -18,7 +18,7 @@
 static struct kmalloc *start(struct machine *m)
 {
     struct kmalloc *k = &m->state.kmalloc;
-    assert_int_equal(kmalloc_reserve(k, &m->host), PAGODA_OK);
+    assert_int_equal(kmalloc_reserve(k, &m->host, 1), PAGODA_OK);
     assert_int_equal(pool_reserve(&m->state.frames.contents, &m->host, 2048), PAGODA_OK);
     trace_start(&m->trace, 7, m->trace.cpu);
     return k;
@@ -878,7 +878,7 @@ static void test_host_refuses(void **state)
     host->fail_after = (int64_t)host->nr_commits;
     enum pagoda_error err = PAGODA_OK;
     for (unsigned i = 0; i < 20000 && !err; i++) {
-        err = kmalloc_reserve(&m->state.kmalloc, &m->host);
+        err = kmalloc_reserve(&m->state.kmalloc, &m->host, 1);
         if (!err)
             err = pool_reserve(&m->state.frames.contents, &m->host, 16);
         trace_start(&m->trace, i, 0);

@@ -440,6 +440,32 @@ static void test_fork_copies_the_heap(void **state)
     machine_destroy(m);
 }
 
+/* A copy goes on alone: the same calls give the same addresses and the same state, and do not reach the original. */
+static void test_a_copy_behaves_alike(void **state)
+{
+    (void)state;
+    struct fixture_random random = { fixture_seed() };
+    struct machine *machines[2] = { fixture_machine("linux-6.1", 0), NULL };
+    uint32_t pid = spawn(machines[0]);
+    uint64_t slots[32] = { 0 };
+    for (int i = 0; i < 600; i++) {
+        uint64_t *slot = &slots[fixture_random_below(&random, 32)], size = random_size(&random), address = *slot;
+        if (i == 300)
+            assert_int_equal(machine_clone(machines[0], &machines[1]), PAGODA_OK);
+        for (int m = 0; m < 2 && machines[m]; m++) {
+            uint64_t got = address ? 0 : user(machines[m], OP_MALLOC, pid, size)->address;
+            if (address)
+                assert_int_equal(give(machines[m], pid, address)->outcome, OUTCOME_OK);
+            assert_true(m == 0 || got == *slot);
+            *slot = got;
+        }
+    }
+    assert_int_equal(machine_hash(machines[0]), machine_hash(machines[1]));
+    machine_destroy(machines[0]);
+    user(machines[1], OP_MALLOC, pid, 1000);
+    machine_destroy(machines[1]);
+}
+
 static void test_sizes_that_cannot_be(void **state)
 {
     (void)state;
@@ -467,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_random_programs),
         cmocka_unit_test(test_corrupted_heaps),
         cmocka_unit_test(test_fork_copies_the_heap),
+        cmocka_unit_test(test_a_copy_behaves_alike),
         cmocka_unit_test(test_sizes_that_cannot_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -387,7 +387,7 @@ static void test_huge(void **state)
     struct vmalloc *v = &machine->state.vmalloc;
     uint64_t small = vmalloc_of(machine, PAGE_SIZE);
     trace_start(&machine->trace, 0, 0);
-    assert_int_equal(vmalloc_reserve(v, &machine->host), PAGODA_OK);
+    assert_int_equal(vmalloc_reserve(v, &machine->host, 1), PAGODA_OK);
     assert_int_equal(pool_reserve(&machine->state.frames.contents, &machine->host, 256), PAGODA_OK);
     uint64_t huge = vmalloc_alloc(v, 3 * MIB, VMALLOC_HUGE, 0);
     assert_int_equal(huge, START + 2 * MIB);
@@ -430,7 +430,7 @@ static void test_huge_falls_back(void **state)
     for (uint32_t i = 0; i < 1024; i++) /* two blocks become pages, every other of which is given back */
         frame_set_kind(&machine->state.frames, taken[i / 512] + i % 512, FRAME_KERNEL, 0);
     trace_start(&machine->trace, 0, 0);
-    assert_int_equal(vmalloc_reserve(v, &machine->host), PAGODA_OK);
+    assert_int_equal(vmalloc_reserve(v, &machine->host, 1), PAGODA_OK);
     assert_int_equal(pool_reserve(&machine->state.frames.contents, &machine->host, 256), PAGODA_OK);
     for (uint32_t i = 0; i < 1024; i += 2)
         page_free(pages, taken[i / 512] + i % 512, 0);

@@ -30,6 +30,9 @@ int truth_buddy(const char *path, struct truth_report *report);
 int truth_press(const char *path, struct truth_report *report); /* press-*.tsv.gz: the state in which a request failed */
 int truth_state(const char *path, struct truth_report *report); /* state-*.tsv.gz, paired-state.tsv.gz */
 int truth_zoneinfo(const char *path, struct truth_report *report);
+/* Snapshots after the first: the recorder had read the vm sysctls, and the kernel works lowmem_reserve out anew, from what is
+ * managed by then, whenever lowmem_reserve_ratio is so much as read. */
+int truth_zoneinfo_later(const char *path, struct truth_report *report);
 int truth_sysctl_effects(const char *path, struct truth_report *report);
 int truth_vmalloc_run(const char *path, struct truth_report *report);
 /* Malloc scripts. ops: a script (.ops) with its results beside it, or results (.res) whose script is beside them or, for

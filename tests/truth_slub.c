@@ -144,7 +144,7 @@ static void mark_live(struct replay *r, struct slab *slab, const uint16_t *free_
 static void reserve(struct replay *r)
 {
     struct pagoda_host *host = &r->machine->host;
-    if (kmalloc_reserve(r->k, host) || pool_reserve(&r->machine->state.frames.contents, host, 64))
+    if (kmalloc_reserve(r->k, host, 1) || pool_reserve(&r->machine->state.frames.contents, host, 64))
         abort();
 }
 
@@ -550,7 +550,7 @@ int truth_slabinfo(const char *path, struct truth_report *report)
     for (size_t i = 0; i < lines.nr; i++) {
         if (starts_with(lines.text[i], "slabinfo") || lines.text[i][0] == '#')
             continue;
-        if (kmalloc_reserve(k, &machine->host))
+        if (kmalloc_reserve(k, &machine->host, 1))
             abort();
         trace_start(&machine->trace, 0, 0);
         bool same = same_slabinfo(k, lines.text[i], got, sizeof got);

@@ -152,15 +152,27 @@ static bool read_line(struct zones_reader *reader, const char *line)
     return true;
 }
 
-int truth_zoneinfo(const char *path, struct truth_report *report)
+static int read_zoneinfo(const char *path, struct truth_report *report, bool is_later)
 {
     struct zones_reader reader;
     char *line;
     size_t length;
     bool opened = open_reader(path, report, &reader);
+    if (opened && is_later)
+        zones_set_lowmem_reserves(&reader.floor->pages);
     while (opened && truth_next_line(reader.file, &line, &length))
         (void)read_line(&reader, line);
     return close_reader(&reader, opened);
+}
+
+int truth_zoneinfo(const char *path, struct truth_report *report)
+{
+    return read_zoneinfo(path, report, false);
+}
+
+int truth_zoneinfo_later(const char *path, struct truth_report *report)
+{
+    return read_zoneinfo(path, report, true);
 }
 
 /* --- sysctls --- */

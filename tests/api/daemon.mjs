@@ -26,6 +26,7 @@ export class Daemon {
     const line = await new Promise((resolve, reject) => {
       let text = '';
       this.process.stdout.on('data', part => { text += part; if (text.includes('\n')) resolve(text); });
+      this.process.on('error', reject);
       this.exited.then(({ code }) => reject(new Error(`pagodad ended with ${code}`)));
     });
     this.started_ms = performance.now() - begun;

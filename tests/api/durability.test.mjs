@@ -2,6 +2,9 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Daemon, run } from './daemon.mjs';
 
 const RANDOM_OPS = [
@@ -117,3 +120,30 @@ test('an event stream resumes where it was cut off', async () => {
   await daemon.end();
   await open;
 });
+
+// A file system of 2 MiB of one's own, where that can be had (as root).
+const small_disk = mkdtempSync(join(tmpdir(), 'pagoda-disk-'));
+const has_small_disk = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', small_disk]).status === 0;
+test('a full disk: 507, the lab back at its durable state, and service again once there is room', { skip: !has_small_disk }, async () => {
+  const daemon = await Daemon.start({ store: join(small_disk, 'pagoda.db') });
+  const lab = await daemon.lab();
+  let acknowledged = 0, refused;
+  for (let i = 0; i < 20_000 && !refused; i++) {
+    const done = await Promise.all(Array.from({ length: 8 }, (_, k) => daemon.post(`labs/${lab.id}/ops`, { op: 'kmalloc', size: 64, call_site: `site ${i} ${k}`.padEnd(60, '.') })));
+    for (const reply of done) if (reply.status === 201) acknowledged = Math.max(acknowledged, reply.body.seq);
+    refused = done.find(reply => reply.status !== 201);
+  }
+  assert.equal(refused.status, 507, refused.text);
+  const now = (await daemon.get(`labs/${lab.id}`)).body;
+  assert.ok(now.seq >= acknowledged);
+  assert.equal((await daemon.post(`labs/${lab.id}/ops`, { op: 'kmalloc', size: 64 })).status, 507);
+  assert.deepEqual((await daemon.get(`labs/${lab.id}`)).body, now);
+  assert.equal((await daemon.post('labs', { profile: 'classic' })).status, 507);
+  execFileSync('mount', ['-o', 'remount,size=16m', small_disk]);
+  assert.equal((await daemon.op(lab, { op: 'kmalloc', size: 64 })).seq, now.seq + 1);
+  await daemon.signal('SIGKILL');
+  await daemon.resume();
+  assert.equal((await daemon.get(`labs/${lab.id}`)).body.seq, now.seq + 1);
+  await daemon.end();
+});
+test.after(() => { spawnSync('umount', [small_disk]); rmdirSync(small_disk); });

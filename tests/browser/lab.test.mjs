@@ -13,7 +13,13 @@ after(async () => {
   await daemon?.stop();
 });
 
-const api = async (path, body) => (await fetch(`${daemon.url}/api/v1${path}`, body && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })).json();
+const api = async (path, body) =>
+  (
+    await fetch(
+      `${daemon.url}/api/v1${path}`,
+      body && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) },
+    )
+  ).json();
 
 async function openLab(page, wish = { name: 'browser test', profile: 'classic' }) {
   const lab = await api('/labs', wish);
@@ -111,7 +117,7 @@ test('the timeline: drag to the past and back, step by keys, and the same moment
   await page.mouse.move(...at(2), { steps: 6 });
   await page.mouse.up();
   await shown(page, 2);
-  assert.match(await page.textContent('[data-test=moment]'), /past · op 2/);
+  assert.match(await page.textContent('[data-test=moment]'), /past, read-only · op 2/);
   assert.ok(await page.isDisabled('[data-test=submit]'), 'the past is read-only');
   assert.ok((await legend(page, 'free')) > now);
   assert.match(page.url(), /seq=2/);
@@ -129,6 +135,40 @@ test('the timeline: drag to the past and back, step by keys, and the same moment
   await shown(page, 4);
   assert.equal(await legend(page, 'free'), now);
   assert.match(await page.textContent('[data-test=moment]'), /live · op 4/);
+  assert.deepEqual(complaints, []);
+});
+
+test('the map by keyboard: move, select, filter by legend; the theme is remembered', async () => {
+  const { page, complaints } = await openPage(browser);
+  await openLab(page);
+  await page.focus('.surface');
+  for (const key of ['ArrowRight', 'ArrowRight', 'ArrowDown', 'b']) await page.keyboard.press(key);
+  assert.match(await page.textContent('.frames [aria-live]'), /^frame 0x[0-9a-f]+, /);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('[data-test=frame]');
+  await page.keyboard.press('w');
+  await page.waitForFunction(() => document.querySelector('.zoom').textContent.includes('fit'));
+  await page.click('[data-test=legend] [data-kind=reserved]');
+  assert.equal(await page.getAttribute('[data-test=legend] [data-kind=reserved]', 'aria-pressed'), 'true');
+  await page.keyboard.press('Shift+?');
+  await page.waitForSelector('dialog[open]');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('dialog', { state: 'detached' });
+  await page.click('[aria-label="Switch between light and dark"]');
+  await page.reload();
+  assert.equal(await page.getAttribute('html', 'data-theme'), 'dark');
+  assert.deepEqual(complaints, []);
+});
+
+test('every operation of the table has a form', async () => {
+  const { page, complaints } = await openPage(browser);
+  await openLab(page);
+  const ops = await page.$$eval('.more option', (options) => options.map((option) => option.value).filter(Boolean));
+  assert.equal(ops.length, (await api('/ops')).ops.length);
+  for (const op of ops) {
+    await page.selectOption('.more', op);
+    assert.match(await page.textContent('[data-test=call]'), /\(.*\);/, op);
+  }
   assert.deepEqual(complaints, []);
 });
 
@@ -163,7 +203,11 @@ for (const colorScheme of ['light', 'dark']) {
   });
 }
 
-for (const [profile, memory] of [['classic', '4M'], ['linux-6.1', '256M'], ['linux-6.1', '8G']]) {
+for (const [profile, memory] of [
+  ['classic', '4M'],
+  ['linux-6.1', '256M'],
+  ['linux-6.1', '8G'],
+]) {
   test(`${profile} with ${memory} is drawn`, async () => {
     const { page, complaints } = await openPage(browser);
     await openLab(page, { name: memory, profile, memory });
@@ -177,6 +221,28 @@ test('a lab that is not there says so', async () => {
   await page.goto(`${daemon.url}/lab/nosuchlab`);
   await page.waitForSelector('text=There is no such lab');
   assert.deepEqual(await axe(page), []);
+});
+
+test('a daemon that dies is missed, and the page goes on when it is back', async () => {
+  const first = await startDaemon();
+  const { page } = await openPage(browser);
+  const post = (path, body) =>
+    fetch(`${first.url}/api/v1${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    }).then((r) => r.json());
+  const lab = await post('/labs', { name: 'restart', profile: 'classic' });
+  await page.goto(`${first.url}/lab/${lab.id}`);
+  await shown(page, 0);
+  await first.end();
+  await page.waitForSelector('[data-test=moment].lost');
+  const second = await startDaemon(first);
+  await post(`/labs/${lab.id}/ops`, { op: 'kmalloc', size: 100, gfp: 'GFP_KERNEL' });
+  await page.waitForSelector('[data-test=moment].live', { timeout: 15000 });
+  await shown(page, 1);
+  await page.close();
+  await second.stop();
 });
 
 test('narrow: one part at a time, nothing wider than the screen', async () => {

@@ -6,21 +6,38 @@ import { callLine, candidates, emptyForm, fieldsOf, handleAt, remark, requestOf,
 import { gfpBits, gfpExpression, gfpMeaning } from '../../web/src/model/gfp.js';
 
 const PARAMS = /** @type {any[]} */ ([
-  { name: 'size', type: 'size', default: 0 }, { name: 'gfp', type: 'gfp', default: 0xcc0 }, { name: 'context', type: 'context', default: 0 }, { name: 'cpu', type: 'number', default: 0 },
-  { name: 'name', type: 'text', default: 0 }, { name: 'address', type: 'address', default: 0 }, { name: 'pid', type: 'number', default: 0 },
+  { name: 'size', type: 'size', default: 0 },
+  { name: 'gfp', type: 'gfp', default: 0xcc0 },
+  { name: 'context', type: 'context', default: 0 },
+  { name: 'cpu', type: 'number', default: 0 },
+  { name: 'name', type: 'text', default: 0 },
+  { name: 'address', type: 'address', default: 0 },
+  { name: 'pid', type: 'number', default: 0 },
 ]);
 const KMALLOC = { op: 'kmalloc', group: 'kernel', doc: '', needed: ['size'], further: ['gfp', 'cpu', 'context', 'name'] };
 const KFREE = { op: 'kfree', group: 'kernel', doc: '', needed: ['address'], further: ['cpu', 'context'] };
 const MALLOC = { op: 'malloc', group: 'user', doc: '', needed: ['pid', 'size'], further: ['name'] };
 const NONE = { pid: 0, name: 'a' };
-const GFP = [{ name: '__GFP_ZERO', bits: '0x100', mask: false }, { name: '__GFP_DIRECT_RECLAIM', bits: '0x400', mask: false }, { name: '__GFP_NOFAIL', bits: '0x8000', mask: false },
-  { name: 'GFP_KERNEL', bits: '0xcc0', mask: true }, { name: 'GFP_ATOMIC', bits: '0xa20', mask: true }];
+const GFP = [
+  { name: '__GFP_ZERO', bits: '0x100', mask: false },
+  { name: '__GFP_DIRECT_RECLAIM', bits: '0x400', mask: false },
+  { name: '__GFP_NOFAIL', bits: '0x8000', mask: false },
+  { name: 'GFP_KERNEL', bits: '0xcc0', mask: true },
+  { name: 'GFP_ATOMIC', bits: '0xa20', mask: true },
+];
 const form = (/** @type {any} */ patch) => ({ ...emptyForm(), ...patch });
 
 test('a request says what was said, and leaves defaults out', () => {
   assert.deepEqual(requestOf(form({}), KMALLOC, PARAMS, NONE), { op: 'kmalloc', size: 1000, gfp: 'GFP_KERNEL', name: 'a' });
-  assert.deepEqual(requestOf(form({ values: { size: '64K', context: 'softirq', cpu: '1', name: 'x' }, preset: 'GFP_ATOMIC', flags: ['__GFP_ZERO'] }), KMALLOC, PARAMS, NONE),
-    { op: 'kmalloc', size: 65536, gfp: 'GFP_ATOMIC|__GFP_ZERO', cpu: 1, context: 'softirq', name: 'x' });
+  assert.deepEqual(
+    requestOf(
+      form({ values: { size: '64K', context: 'softirq', cpu: '1', name: 'x' }, preset: 'GFP_ATOMIC', flags: ['__GFP_ZERO'] }),
+      KMALLOC,
+      PARAMS,
+      NONE,
+    ),
+    { op: 'kmalloc', size: 65536, gfp: 'GFP_ATOMIC|__GFP_ZERO', cpu: 1, context: 'softirq', name: 'x' },
+  );
 });
 
 test('what is no number goes to the daemon as it is', () => {
@@ -33,14 +50,28 @@ test('an address is an address, and any other word a handle', () => {
   assert.deepEqual(requestOf(form({ values: { address: 'skb' } }), KFREE, PARAMS, NONE), { op: 'kfree', name: 'skb' });
 });
 
+test('an empty address means the selection', () => {
+  assert.deepEqual(requestOf(form({ values: {} }), KFREE, PARAMS, { ...NONE, address: '0xc0009000' }), {
+    op: 'kfree',
+    address: '0xc0009000',
+  });
+  assert.deepEqual(requestOf(form({ values: {} }), KFREE, PARAMS, NONE), { op: 'kfree' });
+});
+
 test('user calls take the process shown, when there is one', () => {
   assert.equal(requestOf(form({}), MALLOC, PARAMS, { pid: 12, name: 'a' }).pid, 12);
   assert.ok(!('pid' in requestOf(form({}), MALLOC, PARAMS, NONE)));
 });
 
 test('the call as C', () => {
-  const line = (/** @type {any} */ request) => { const l = callLine(request); return `${l.target}${l.call}(${l.args});${l.note && ` /* ${l.note} */`}`; };
-  assert.equal(line({ op: 'kmalloc', size: 1000, gfp: 'GFP_KERNEL|__GFP_ZERO', name: 'skb' }), 'skb = kmalloc(1000, GFP_KERNEL | __GFP_ZERO);');
+  const line = (/** @type {any} */ request) => {
+    const l = callLine(request);
+    return `${l.target}${l.call}(${l.args});${l.note && ` /* ${l.note} */`}`;
+  };
+  assert.equal(
+    line({ op: 'kmalloc', size: 1000, gfp: 'GFP_KERNEL|__GFP_ZERO', name: 'skb' }),
+    'skb = kmalloc(1000, GFP_KERNEL | __GFP_ZERO);',
+  );
   assert.equal(line({ op: 'vmalloc', size: 196608, name: 'v', context: 'softirq' }), 'v = vmalloc(196608); /* softirq */');
   assert.equal(line({ op: 'malloc', size: 10, name: 'b', pid: 7 }), 'b = malloc(10); /* pid 7 */');
   assert.equal(line({ op: 'kfree', address: '0xc0001010' }), 'kfree(0xc0001010);');
@@ -50,7 +81,11 @@ test('the call as C', () => {
 test('remarks on a size', () => {
   const profile = /** @type {any} */ ({ kmalloc_max: 131056 });
   const preview = /** @type {any} */ ({ outcome: 'ok', allocated: 1020, cache: 'kmalloc-1020', frames: [] });
-  assert.deepEqual(remark('kmalloc', 1000, profile, preview), { text: `1\u202f000 → 1\u202f020 · kmalloc-1020`, strong: '20 B lost', bad: false });
+  assert.deepEqual(remark('kmalloc', 1000, profile, preview), {
+    text: `1\u202f000 → 1\u202f020 · kmalloc-1020`,
+    strong: '20 B lost',
+    bad: false,
+  });
   assert.ok(remark('kmalloc', 131057, profile, null).bad);
   assert.ok(!remark('kmalloc', 131056, profile, null).bad);
   assert.match(remark('vmalloc', 196608, profile, null).strong, /kmalloc could not/);
@@ -63,14 +98,30 @@ test('handles: a, b … z, a1, skipping those in use', () => {
 });
 
 test('an address field offers what its operation may take', () => {
-  const live = /** @type {any} */ ([{ release: 'kfree', address: '1' }, { release: 'vfree', address: '2' }]);
-  assert.deepEqual(candidates('vfree', live).map((a) => a.address), ['2']);
-  assert.deepEqual(candidates('ksize', live).map((a) => a.address), ['1']);
+  const live = /** @type {any} */ ([
+    { release: 'kfree', address: '1' },
+    { release: 'vfree', address: '2' },
+  ]);
+  assert.deepEqual(
+    candidates('vfree', live).map((a) => a.address),
+    ['2'],
+  );
+  assert.deepEqual(
+    candidates('ksize', live).map((a) => a.address),
+    ['1'],
+  );
   assert.equal(candidates('write', live).length, 2);
 });
 
 test('fields: needed ones first', () => {
-  assert.deepEqual(fieldsOf(MALLOC, PARAMS).map((f) => [f.param.name, f.needed]), [['pid', true], ['size', true], ['name', false]]);
+  assert.deepEqual(
+    fieldsOf(MALLOC, PARAMS).map((f) => [f.param.name, f.needed]),
+    [
+      ['pid', true],
+      ['size', true],
+      ['name', false],
+    ],
+  );
 });
 
 test('GFP: expression, bits, and what cannot work', () => {
@@ -82,6 +133,18 @@ test('GFP: expression, bits, and what cannot work', () => {
 });
 
 test('sizes and numbers', () => {
-  assert.deepEqual(['64K', '256M', '0x100', ' 12 ', '1 GiB', '1.5K', '', 'x'].map(parseSize), [65536, 2 ** 28, 256, 12, 2 ** 30, NaN, NaN, NaN]);
-  assert.deepEqual([bytes(196608), bytes(1000), bytes(1 << 30), count(4096), duration(31400), duration(12)], ['192 KiB', '1000 B', '1 GiB', '4\u202f096', '31.4 µs', '12 ns']);
+  assert.deepEqual(['64K', '256M', '0x100', ' 12 ', '1 GiB', '1.5K', '', 'x'].map(parseSize), [
+    65536,
+    2 ** 28,
+    256,
+    12,
+    2 ** 30,
+    NaN,
+    NaN,
+    NaN,
+  ]);
+  assert.deepEqual(
+    [bytes(196608), bytes(1000), bytes(1 << 30), count(4096), duration(31400), duration(12)],
+    ['192 KiB', '1000 B', '1 GiB', '4\u202f096', '31.4 µs', '12 ns'],
+  );
 });

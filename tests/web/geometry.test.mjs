@@ -13,7 +13,10 @@ for (const kind of /** @type {const} */ (['linear', 'buddy'])) {
       const seen = new Set();
       for (let pfn = 0; pfn < nr; pfn += step) {
         const [x, y] = placeOf(layout, pfn);
-        assert.ok(x >= 0 && y >= 0 && x < layout.cols && y < layout.rows, `frame ${pfn} lies at ${x}, ${y} of ${layout.cols} × ${layout.rows}`);
+        assert.ok(
+          x >= 0 && y >= 0 && x < layout.cols && y < layout.rows,
+          `frame ${pfn} lies at ${x}, ${y} of ${layout.cols} × ${layout.rows}`,
+        );
         assert.equal(indexAt(layout, x, y), pfn);
         seen.add(y * layout.cols + x);
       }
@@ -35,7 +38,8 @@ test('a block is a square or a 2:1 rectangle, and touches its buddy', () => {
   const layout = layoutFor(4096, 'buddy', 512, 512, 5);
   for (let order = 0; order <= 5; order++) {
     for (let start = 0; start < 4096; start += 2 ** order) {
-      const a = blockRect(layout, start, order), b = blockRect(layout, start ^ (2 ** order), order);
+      const a = blockRect(layout, start, order),
+        b = blockRect(layout, start ^ (2 ** order), order);
       assert.equal(a.w * a.h, 2 ** order);
       assert.ok(a.w === a.h || a.w === 2 * a.h);
       const [inner, outer] = [Math.min(start, start ^ (2 ** order)), blockRect(layout, Math.min(start, start ^ (2 ** order)), order + 1)];
@@ -48,9 +52,24 @@ test('a block is a square or a 2:1 rectangle, and touches its buddy', () => {
 test('rectangles of a run cover exactly its frames', () => {
   for (const kind of /** @type {const} */ (['linear', 'buddy'])) {
     const layout = layoutFor(4096, kind, 512, 512, 5);
-    for (const [start, count] of [[0, 1], [5, 300], [63, 2], [100, 64], [4090, 6], [4090, 50]]) {
-      const covered = new Set(rectsOf(layout, start, count).flatMap((r) => Array.from({ length: r.w * r.h }, (_, i) => indexAt(layout, r.x + (i % r.w), r.y + Math.floor(i / r.w)))));
-      assert.deepEqual([...covered].sort((a, b) => a - b), Array.from({ length: Math.min(count, 4096 - start) }, (_, i) => start + i), `${kind} ${start}+${count}`);
+    for (const [start, count] of [
+      [0, 1],
+      [5, 300],
+      [63, 2],
+      [100, 64],
+      [4090, 6],
+      [4090, 50],
+    ]) {
+      const covered = new Set(
+        rectsOf(layout, start, count).flatMap((r) =>
+          Array.from({ length: r.w * r.h }, (_, i) => indexAt(layout, r.x + (i % r.w), r.y + Math.floor(i / r.w))),
+        ),
+      );
+      assert.deepEqual(
+        [...covered].sort((a, b) => a - b),
+        Array.from({ length: Math.min(count, 4096 - start) }, (_, i) => start + i),
+        `${kind} ${start}+${count}`,
+      );
     }
   }
 });

@@ -17,18 +17,29 @@ test('seeking to the head is living in the present', () => {
   assert.deepEqual([shownSeq(state), isPast(state)], [4, true]);
   state = reduce(state, { type: 'head', seq: 12 });
   assert.equal(shownSeq(state), 4, 'what happens meanwhile does not move the picture');
-  assert.deepEqual([reduce(state, { type: 'seek', seq: 99 }).at, reduce(state, { type: 'seek', seq: -3 }).at, reduce(state, { type: 'live' }).at], [null, 0, null]);
+  assert.deepEqual(
+    [reduce(state, { type: 'seek', seq: 99 }).at, reduce(state, { type: 'seek', seq: -3 }).at, reduce(state, { type: 'live' }).at],
+    [null, 0, null],
+  );
 });
 
 test('an older head never comes back', () => assert.equal(reduce(opened(), { type: 'head', seq: 3 }).head, 10));
-test('playing starts at the beginning when nothing was chosen', () => assert.equal(reduce(opened(), { type: 'play', playing: true }).at, 0));
+test('playing starts at the beginning when nothing was chosen', () =>
+  assert.equal(reduce(opened(), { type: 'play', playing: true }).at, 0));
 test('a legend entry is pressed and released', () => {
   const on = reduce(opened(), { type: 'focusKind', kind: 'slab' });
   assert.deepEqual([on.focusKind, reduce(on, { type: 'focusKind', kind: 'slab' }).focusKind], ['slab', null]);
 });
 
 test('a link restores what its sender saw', () => {
-  const state = { ...opened(), at: 7, tab: /** @type {const} */ ('bytes'), layout: /** @type {const} */ ('linear'), pid: 12, selection: { kind: /** @type {const} */ ('allocation'), address: '0xffff888004c81000', pid: 12 } };
+  const state = {
+    ...opened(),
+    at: 7,
+    tab: /** @type {const} */ ('bytes'),
+    layout: /** @type {const} */ ('linear'),
+    pid: 12,
+    selection: { kind: /** @type {const} */ ('allocation'), address: '0xffff888004c81000', pid: 12 },
+  };
   const { at, tab, layout, pid, selection } = { ...initialState('x'), ...stateFromUrl(urlFromState(state)) };
   assert.deepEqual({ at, tab, layout, pid, selection }, { at: 7, tab: 'bytes', layout: 'linear', pid: 12, selection: state.selection });
   assert.deepEqual(stateFromUrl('?sel=frame-99').selection, { kind: 'frame', pfn: 99 });
@@ -36,23 +47,44 @@ test('a link restores what its sender saw', () => {
 });
 
 test('the timeline: steps from point to point, stacked', () => {
-  const points = /** @type {any} */ ([{ seq: 0, frames: { slab: 2 } }, { seq: 5, frames: { slab: 4, anon: 4 } }]);
+  const points = /** @type {any} */ ([
+    { seq: 0, frames: { slab: 2 } },
+    { seq: 5, frames: { slab: 4, anon: 4 } },
+  ]);
   const layers = stack(points, 10, 8, 116, 80);
   assert.equal(xOf(0, 10, 116), 8);
-  const slab = layers.find((l) => l.kind === 'slab'), anon = layers.find((l) => l.kind === 'anon');
-  assert.deepEqual(slab?.points.slice(0, 4), [[8, 60], [58, 60], [58, 40], [108, 40]]);
-  assert.deepEqual(anon?.points.slice(2, 4), [[58, 0], [108, 0]]);
+  const slab = layers.find((l) => l.kind === 'slab'),
+    anon = layers.find((l) => l.kind === 'anon');
+  assert.deepEqual(slab?.points.slice(0, 4), [
+    [8, 60],
+    [58, 60],
+    [58, 40],
+    [108, 40],
+  ]);
+  assert.deepEqual(anon?.points.slice(2, 4), [
+    [58, 0],
+    [108, 0],
+  ]);
   assert.equal(pointAt(points, 4)?.seq, 0);
   assert.deepEqual([scaleFor(0, 4096), scaleFor(100, 4096), scaleFor(3000, 4096)], [16, 128, 4096]);
 });
 
 test('events become a story: groups counted, cycles folded', () => {
-  const cycle = [{ event: 'watermark', free: 9, mark: 3, ok: true, zone: 0 }, { event: 'try_buddy', order: 0, ok: true, zone: 0 }];
+  const cycle = [
+    { event: 'watermark', free: 9, mark: 3, ok: true, zone: 0 },
+    { event: 'try_buddy', order: 0, ok: true, zone: 0 },
+  ];
   const lines = story([...cycle, ...cycle, ...cycle, ...cycle, { event: 'tlb_flush', address: '0x1', count: 1 }], ['DMA']);
-  assert.deepEqual(lines.map((l) => l.name), ['watermark', 'try_buddy', '', 'tlb_flush']);
+  assert.deepEqual(
+    lines.map((l) => l.name),
+    ['watermark', 'try_buddy', '', 'tlb_flush'],
+  );
   assert.equal(lines[0].text, 'zone DMA: 9 free ≥ mark 3');
   assert.match(lines[2].text, /these 2 steps 3 times more/);
-  assert.deepEqual(story(Array.from({ length: 5 }, (_, i) => ({ event: 'mm_page_alloc', pfn: i, order: 0 }))).map((l) => l.times), [5]);
+  assert.deepEqual(
+    story(Array.from({ length: 5 }, (_, i) => ({ event: 'mm_page_alloc', pfn: i, order: 0 }))).map((l) => l.times),
+    [5],
+  );
   assert.equal(story([{ event: 'something_new', pfn: 255, x: 1 }])[0].text, 'pfn 0xff, x 1');
 });
 
@@ -60,20 +92,55 @@ test('bytes: descriptor, zeroes, data and slack are told apart', () => {
   assert.deepEqual(windowFor('0xc0001010', 20, true, 0), { address: '0xc0001000', length: 80 });
   assert.deepEqual(windowFor('0xc0001100', 2000, true, 1), { address: '0xc0001300', length: 512 });
   const rows = hexRows('11'.repeat(16) + '00aa'.repeat(8), '0xc0001000', '0xc0001010', 4, 8);
-  assert.deepEqual(rows[0].spans.map((s) => s.kind), ['out']);
-  assert.deepEqual(rows[1].spans.map((s) => s.kind), ['zero', 'data', 'zero', 'data', 'slack', 'out']);
+  assert.deepEqual(
+    rows[0].spans.map((s) => s.kind),
+    ['out'],
+  );
+  assert.deepEqual(
+    rows[1].spans.map((s) => s.kind),
+    ['zero', 'data', 'zero', 'data', 'slack', 'out'],
+  );
 });
 
-const allocation = (/** @type {any} */ a) => ({ seq: 1, op: 'kmalloc', requested: 1000, allocated: 1020, release: 'kfree', name: null, call_site: null, cache: 'c', pid: 0, nr_frames: 1, order: 0, frames: [], ...a });
+const allocation = (/** @type {any} */ a) => ({
+  seq: 1,
+  op: 'kmalloc',
+  requested: 1000,
+  allocated: 1020,
+  release: 'kfree',
+  name: null,
+  call_site: null,
+  cache: 'c',
+  pid: 0,
+  nr_frames: 1,
+  order: 0,
+  frames: [],
+  ...a,
+});
 const views = /** @type {any} */ ({
-  seq: 1, pid: 12, processes: [{ pid: 12, name: 'demo' }], maps: [{ start: '0x1000', end: '0x5000', perms: 'rw-p', name: '[heap]', rss_pages: 1, swap_pages: 0 }],
-  vmalloc: { start: '0xd0000000', end: '0xe0000000', areas: [{ start: '0xd0000000', end: '0xd0003000', nr_pages: 2, guard_pages: 1, state: 'busy', name: 'v', frames: [] }] },
-  allocations: [allocation({ address: '0xc0002010', name: 'b' }), allocation({ address: '0xc0001010', name: 'a' }), allocation({ address: '0xd0000000', op: 'vmalloc', name: 'v', allocated: 8192, cache: null }), allocation({ address: '0x1010', pid: 12, op: 'malloc', name: 'm', allocated: 4096 })],
+  seq: 1,
+  pid: 12,
+  processes: [{ pid: 12, name: 'demo' }],
+  maps: [{ start: '0x1000', end: '0x5000', perms: 'rw-p', name: '[heap]', rss_pages: 1, swap_pages: 0 }],
+  vmalloc: {
+    start: '0xd0000000',
+    end: '0xe0000000',
+    areas: [{ start: '0xd0000000', end: '0xd0003000', nr_pages: 2, guard_pages: 1, state: 'busy', name: 'v', frames: [] }],
+  },
+  allocations: [
+    allocation({ address: '0xc0002010', name: 'b' }),
+    allocation({ address: '0xc0001010', name: 'a' }),
+    allocation({ address: '0xd0000000', op: 'vmalloc', name: 'v', allocated: 8192, cache: null }),
+    allocation({ address: '0x1010', pid: 12, op: 'malloc', name: 'm', allocated: 4096 }),
+  ],
 });
 
 test('virtual bands: each thing in its region, in address order, inside its band', () => {
   const bands = virtualBands(views, null, 500);
-  assert.deepEqual(bands.map((b) => b.bars.flatMap((bar) => bar.parts.map((p) => p.allocation.name))), [['m'], ['a', 'b'], ['v']]);
+  assert.deepEqual(
+    bands.map((b) => b.bars.flatMap((bar) => bar.parts.map((p) => p.allocation.name))),
+    [['m'], ['a', 'b'], ['v']],
+  );
   for (const band of bands) for (const bar of band.bars) assert.ok(bar.y >= band.y && bar.y + bar.h <= band.y + band.h, band.id);
   assert.equal(bands[2].bars[0].guard, 1);
   assert.equal(bands[0].bars[0].share, 0.25);
@@ -92,5 +159,17 @@ test('ribbons: one for a solid run, many for scattered frames', () => {
   const layout = layoutFor(4096, 'buddy', 512, 512, 5);
   const to = { x: 0, y: 0, px: 8, left: 0, top: 0, right: 512, bottom: 512, shift: 0 };
   assert.equal(ribbons({ x: 0, y: 0, h: 10 }, [{ pfn: 32, count: 32 }], layout, to).length, 1);
-  assert.equal(ribbons({ x: 0, y: 0, h: 10 }, [{ pfn: 3, count: 1 }, { pfn: 9, count: 1 }, { pfn: 77, count: 1 }], layout, to).length, 3);
+  assert.equal(
+    ribbons(
+      { x: 0, y: 0, h: 10 },
+      [
+        { pfn: 3, count: 1 },
+        { pfn: 9, count: 1 },
+        { pfn: 77, count: 1 },
+      ],
+      layout,
+      to,
+    ).length,
+    3,
+  );
 });

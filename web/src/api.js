@@ -68,12 +68,27 @@ export function fieldOf(error) {
   return (error.field ?? error.pointer ?? '').replace(/^#?\//, '').split('/')[0];
 }
 
-/** Follows a lab's operations from `since` on; the browser reconnects by itself with Last-Event-ID.
+const REOPEN_MS = 2000;
+
+/** Follows a lab's operations. The browser reconnects by itself with Last-Event-ID after a broken connection, but gives up
+ * on a refused one; then a new stream is opened, and onState(true) is the moment to ask what was missed.
  * @param {string} lab @param {{ onOp: (result: import('./types.js').Result) => void, onState: (open: boolean) => void }} to */
 export function follow(lab, to) {
-  const source = new EventSource(`${BASE}/labs/${lab}/events`);
-  source.addEventListener('open', () => to.onState(true));
-  source.addEventListener('error', () => to.onState(false));
-  source.addEventListener('op', (event) => to.onOp(JSON.parse(/** @type {MessageEvent} */ (event).data)));
-  return () => source.close();
+  let timer = 0;
+  /** @type {EventSource} */
+  let source;
+  const open = () => {
+    source = new EventSource(`${BASE}/labs/${lab}/events`);
+    source.addEventListener('open', () => to.onState(true));
+    source.addEventListener('error', () => {
+      to.onState(false);
+      if (source.readyState === EventSource.CLOSED) timer = window.setTimeout(open, REOPEN_MS);
+    });
+    source.addEventListener('op', (event) => to.onOp(JSON.parse(/** @type {MessageEvent} */ (event).data)));
+  };
+  open();
+  return () => {
+    clearTimeout(timer);
+    source.close();
+  };
 }

@@ -4,7 +4,9 @@ const THIN = '\u202f';
 
 /** 4096 -> "4 096" @param {number} n */
 export function count(n) {
-  return Math.round(n).toString().replace(/\B(?=(\d{3})+(?!\d))/g, THIN);
+  return Math.round(n)
+    .toString()
+    .replace(/\B(?=(\d{3})+(?!\d))/g, THIN);
 }
 
 /** Bytes with the largest binary unit that keeps three digits: 196608 -> "192 KiB" @param {number} n */
@@ -21,7 +23,11 @@ export function bytes(n) {
 
 /** Nanoseconds: 31400 -> "31.4 µs" @param {number} ns */
 export function duration(ns) {
-  const units = /** @type {[number, string][]} */ ([[1e9, 's'], [1e6, 'ms'], [1e3, 'µs']]);
+  const units = /** @type {[number, string][]} */ ([
+    [1e9, 's'],
+    [1e6, 'ms'],
+    [1e3, 'µs'],
+  ]);
   for (const [scale, unit] of units) {
     if (ns >= scale) return `${Number((ns / scale).toPrecision(3))} ${unit}`;
   }

@@ -33,10 +33,34 @@ export const STACK = ['pgtable', 'kernel', 'slab', 'vmalloc', 'anon', 'swapcache
 
 /** The kind that an operation's memory usually is: its colour on ticks and chips. @type {Record<string, string>} */
 const OP_KIND = {
-  kmalloc: 'slab', kzalloc: 'slab', kcalloc: 'slab', krealloc: 'slab', kfree: 'slab', ksize: 'slab', kmem_cache_create: 'slab', kmem_cache_alloc: 'slab',
-  kmem_cache_free: 'slab', kmem_cache_destroy: 'slab', alloc_pages: 'kernel', free_pages: 'kernel', vmalloc: 'vmalloc',
-  vzalloc: 'vmalloc', vfree: 'vmalloc', kvmalloc: 'vmalloc', kvfree: 'vmalloc', malloc: 'anon', calloc: 'anon', realloc: 'anon',
-  aligned_alloc: 'anon', free: 'anon', mmap: 'anon', munmap: 'anon', mlock: 'anon', spawn: 'pgtable', fork: 'pgtable', exit: 'pgtable',
+  kmalloc: 'slab',
+  kzalloc: 'slab',
+  kcalloc: 'slab',
+  krealloc: 'slab',
+  kfree: 'slab',
+  ksize: 'slab',
+  kmem_cache_create: 'slab',
+  kmem_cache_alloc: 'slab',
+  kmem_cache_free: 'slab',
+  kmem_cache_destroy: 'slab',
+  alloc_pages: 'kernel',
+  free_pages: 'kernel',
+  vmalloc: 'vmalloc',
+  vzalloc: 'vmalloc',
+  vfree: 'vmalloc',
+  kvmalloc: 'vmalloc',
+  kvfree: 'vmalloc',
+  malloc: 'anon',
+  calloc: 'anon',
+  realloc: 'anon',
+  aligned_alloc: 'anon',
+  free: 'anon',
+  mmap: 'anon',
+  munmap: 'anon',
+  mlock: 'anon',
+  spawn: 'pgtable',
+  fork: 'pgtable',
+  exit: 'pgtable',
 };
 
 /** @param {string} op @param {{ cache?: string | null } | null} [allocation] */

@@ -18,7 +18,8 @@ export const TOUCH_MAX = 1 << 20;
 const WRITE_MAX = 1 << 16;
 
 /** A long history is sampled once; after that, only what was added is asked for. @param {import('./types.js').Point[]} known @param {number} head */
-const continues = (known, head) => known.length > 0 && known.length < 2 * POINTS && head > known[known.length - 1].seq && head - known[known.length - 1].seq <= POINTS;
+const continues = (known, head) =>
+  known.length > 0 && known.length < 2 * POINTS && head > known[known.length - 1].seq && head - known[known.length - 1].seq <= POINTS;
 
 /** @param {string} id */
 export function openLab(id) {
@@ -27,6 +28,8 @@ export function openLab(id) {
   /** The frame under the pointer or the map's cursor; its own signal, since it changes with every movement. */
   const hover = signal(/** @type {number | null} */ (null));
   const stops = /** @type {(() => void)[]} */ ([]);
+  /** The newest operation heard of, until the next animation frame. */
+  let latest = /** @type {{ seq: number, now_ns: number } | null} */ (null);
 
   /** @param {unknown} error */
   const complain = (error) => {
@@ -43,16 +46,32 @@ export function openLab(id) {
       store.send({ type: 'failed', problem: problemOf(error) });
       return;
     }
-    stops.push(follow(id, {
-      onOp: (result) => store.send({ type: 'head', seq: result.seq, now_ns: result.now_ns }),
-      onState: (open) => store.send({ type: 'connection', connection: open ? 'live' : 'lost' }),
-    }));
+    stops.push(follow(id, { onOp: moved, onState: connected }));
     stops.push(watchMoment(), watchHistory(), watchUrl(), watchPreview(), watchSelection(), watchPlay());
+  }
+
+  /** Operations may come by the thousand: the page moves once a frame. @param {{ seq: number, now_ns: number }} result */
+  function moved(result) {
+    if (!latest)
+      requestAnimationFrame(() => {
+        if (latest) store.send({ type: 'head', ...latest });
+        latest = null;
+      });
+    latest = { seq: result.seq, now_ns: result.now_ns };
+  }
+
+  /** @param {boolean} open */
+  function connected(open) {
+    const was = store.peek().connection;
+    store.send({ type: 'connection', connection: open ? 'live' : 'lost' });
+    if (open && was === 'lost') get(base).then(moved, complain);
   }
 
   /** Loads the views whenever the moment or the process changes; one load at a time, the newest wish wins. */
   function watchMoment() {
-    let wanted = '', loaded = '', busy = false;
+    let wanted = '',
+      loaded = '',
+      busy = false;
     const run = async () => {
       busy = true;
       while (wanted !== loaded) {
@@ -70,7 +89,7 @@ export function openLab(id) {
     return effect(() => {
       const state = store.value;
       if (!state.lab) return;
-      wanted = `${shownSeq(state)} ${state.pid}`;
+      wanted = `${shownSeq(state)} ${state.pid} ${state.reconnects}`;
       if (!busy && wanted !== loaded) queueMicrotask(() => !busy && run());
     });
   }
@@ -81,13 +100,29 @@ export function openLab(id) {
     const at = `at=${seq}`;
     const pages = (state.lab?.memory ?? 0) / 4096;
     const [cells, allocations, vmalloc, zones, processes, op] = await Promise.all([
-      loadCells(pages, at), get(`${base}/allocations?${at}&limit=1000`), get(`${base}/vmalloc?${at}`), get(`${base}/zones?${at}`),
-      get(`${base}/processes?${at}`), seq > 0 ? get(`${base}/ops/${seq}?explain=true`).catch(() => null) : null,
+      loadCells(pages, at),
+      get(`${base}/allocations?${at}&limit=1000`),
+      get(`${base}/vmalloc?${at}`),
+      get(`${base}/zones?${at}`),
+      get(`${base}/processes?${at}`),
+      seq > 0 ? get(`${base}/ops/${seq}?explain=true`).catch(() => null) : null,
     ]);
     const list = /** @type {import('./types.js').Process[]} */ (processes.processes);
     const pid = list.some((p) => p.pid === state.pid) ? state.pid : (list[list.length - 1]?.pid ?? 0);
     const maps = pid ? (await get(`${base}/processes/${pid}/maps?${at}`)).maps : [];
-    return { seq, cells, allocations: allocations.allocations, more: Boolean(allocations.next), vmalloc, zones: zones.zones, processes: list, pid, maps, op, counts: countKinds(cells) };
+    return {
+      seq,
+      cells,
+      allocations: allocations.allocations,
+      more: Boolean(allocations.next),
+      vmalloc,
+      zones: zones.zones,
+      processes: list,
+      pid,
+      maps,
+      op,
+      counts: countKinds(cells),
+    };
   }
 
   /** @param {number} pages @param {string} at */
@@ -101,7 +136,8 @@ export function openLab(id) {
 
   /** The timeline's series follows the head, at leisure. */
   function watchHistory() {
-    let seen = -1, timer = 0;
+    let seen = -1,
+      timer = 0;
     const load = async () => {
       timer = 0;
       const head = (seen = store.peek().head);
@@ -131,7 +167,8 @@ export function openLab(id) {
 
   /** What the form's call would do, asked a moment after the last keystroke. */
   function watchPreview() {
-    let asked = '', timer = 0;
+    let asked = '',
+      timer = 0;
     let abort = new AbortController();
     return effect(() => {
       const state = store.value;
@@ -148,7 +185,7 @@ export function openLab(id) {
       timer = window.setTimeout(() => {
         post(`${base}/ops?dry_run=true`, request, signal).then(
           (result) => wish === asked && store.send({ type: 'preview', result }),
-          () => {}, /* a request that is refused is explained when it is sent */
+          () => {} /* a request that is refused is explained when it is sent */,
         );
       }, PREVIEW_DELAY_MS);
     });
@@ -157,7 +194,11 @@ export function openLab(id) {
   /** Not worth asking: the daemon would answer with a problem. @param {Record<string, any>} request */
   function canAsk(request) {
     const info = opInfo(store.peek().table?.ops ?? [], request.op);
-    return Boolean(info?.needed.every((name) => name in request && !Number.isNaN(request[name]) && (name !== 'size' || typeof request[name] === 'number')));
+    return Boolean(
+      info?.needed.every(
+        (name) => name in request && !Number.isNaN(request[name]) && (name !== 'size' || typeof request[name] === 'number'),
+      ),
+    );
   }
 
   /** The operation that made the selected allocation, for cost and decisions. */
@@ -169,7 +210,10 @@ export function openLab(id) {
       asked = a?.seq ?? 0;
       if (!asked) return;
       const seq = asked;
-      get(`${base}/ops/${seq}?explain=true`).then((result) => seq === asked && store.send({ type: 'explained', result }), () => {});
+      get(`${base}/ops/${seq}?explain=true`).then(
+        (result) => seq === asked && store.send({ type: 'explained', result }),
+        () => {},
+      );
     });
   }
 
@@ -194,7 +238,11 @@ export function openLab(id) {
     const state = store.peek();
     const info = state.table && opInfo(state.table.ops, state.form.op);
     if (!info || !state.table) return null;
-    return requestOf(state.form, info, state.table.params, { pid: state.views?.pid ?? state.pid, name: suggestedName(state.form, state.views?.allocations ?? []) });
+    return requestOf(state.form, info, state.table.params, {
+      pid: state.views?.pid ?? state.pid,
+      name: suggestedName(state.form, state.views?.allocations ?? []),
+      address: state.selection?.kind === 'allocation' ? state.selection.address : undefined,
+    });
   }
 
   /** @param {Record<string, any>} request @returns {Promise<import('./types.js').Result | null>} */
@@ -227,7 +275,14 @@ export function openLab(id) {
     const result = await send(request);
     if (!result) return;
     const { form } = store.peek();
-    store.send({ type: 'form', form: { ...form, nextName: request.name && makesMemory(request.op) ? form.nextName + 1 : form.nextName, values: { ...form.values, name: '' } } });
+    store.send({
+      type: 'form',
+      form: {
+        ...form,
+        nextName: request.name && makesMemory(request.op) ? form.nextName + 1 : form.nextName,
+        values: { ...form.values, name: '' },
+      },
+    });
     if (result.outcome === 'ok' && result.address && makesMemory(request.op)) select(result.address, request.pid ?? 0);
     if (result.pid && request.op === 'spawn') store.send({ type: 'pid', pid: result.pid });
   }
@@ -248,7 +303,13 @@ export function openLab(id) {
     const end = Math.min(a.requested, TOUCH_MAX);
     for (let done = 0; done < end; done += WRITE_MAX) {
       const address = hex(BigInt(a.address) + BigInt(done));
-      const result = await send({ op: 'write', address, fill: 0xaa, length: Math.min(WRITE_MAX, end - done), ...(a.pid ? { pid: a.pid } : {}) });
+      const result = await send({
+        op: 'write',
+        address,
+        fill: 0xaa,
+        length: Math.min(WRITE_MAX, end - done),
+        ...(a.pid ? { pid: a.pid } : {}),
+      });
       if (!result || result.outcome !== 'ok') return;
     }
   }
@@ -269,7 +330,17 @@ export function openLab(id) {
 
   start();
   return {
-    id, base, store, hover, send, submit, release, touch, select, forkHere, currentRequest,
+    id,
+    base,
+    store,
+    hover,
+    send,
+    submit,
+    release,
+    touch,
+    select,
+    forkHere,
+    currentRequest,
     close: () => stops.forEach((stop) => stop()),
   };
 }

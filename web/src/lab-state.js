@@ -16,6 +16,7 @@ import { emptyForm } from './model/form.js';
  * @property {import('./types.js').Problem | null} failure the page cannot be shown
  * @property {import('./types.js').Problem | null} problem the last request was refused
  * @property {'connecting' | 'live' | 'lost'} connection
+ * @property {number} reconnects how often a lost connection came back: then everything is asked again
  * @property {number} head
  * @property {number} now_ns
  * @property {number | null} at past moment shown; null: the head
@@ -42,9 +43,34 @@ import { emptyForm } from './model/form.js';
 /** @param {string} id @param {Partial<LabState>} [from] @returns {LabState} */
 export function initialState(id, from = {}) {
   return {
-    id, lab: null, profile: null, table: null, failure: null, problem: null, connection: 'connecting', head: 0, now_ns: 0, at: null,
-    playing: false, speed: 4, tab: 'map', layout: 'buddy', pid: 0, selection: null, explained: null, focusKind: null, views: null,
-    loading: true, points: [], ops: [], form: emptyForm(), preview: null, sending: false, help: false, ...from,
+    id,
+    lab: null,
+    profile: null,
+    table: null,
+    failure: null,
+    problem: null,
+    connection: 'connecting',
+    reconnects: 0,
+    head: 0,
+    now_ns: 0,
+    at: null,
+    playing: false,
+    speed: 4,
+    tab: 'map',
+    layout: 'buddy',
+    pid: 0,
+    selection: null,
+    explained: null,
+    focusKind: null,
+    views: null,
+    loading: true,
+    points: [],
+    ops: [],
+    form: emptyForm(),
+    preview: null,
+    sending: false,
+    help: false,
+    ...from,
   };
 }
 
@@ -63,8 +89,15 @@ function seek(state, seq) {
 export function reduce(state, action) {
   switch (action.type) {
     case 'opened':
-      return { ...state, lab: action.lab, profile: action.profile, table: action.table, head: action.lab.seq, now_ns: action.lab.now_ns ?? 0,
-        at: state.at !== null && state.at >= action.lab.seq ? null : state.at };
+      return {
+        ...state,
+        lab: action.lab,
+        profile: action.profile,
+        table: action.table,
+        head: action.lab.seq,
+        now_ns: action.lab.now_ns ?? 0,
+        at: state.at !== null && state.at >= action.lab.seq ? null : state.at,
+      };
     case 'failed':
       return { ...state, failure: action.problem, loading: false };
     case 'refused':
@@ -72,6 +105,8 @@ export function reduce(state, action) {
     case 'dismiss':
       return { ...state, problem: null };
     case 'connection':
+      if (state.connection === 'lost' && action.connection === 'live')
+        return { ...state, connection: 'live', reconnects: state.reconnects + 1, problem: state.problem?.status ? state.problem : null };
       return { ...state, connection: action.connection };
     case 'head': {
       if (action.seq <= state.head) return state;

@@ -11,7 +11,7 @@ import { blockRect, indexAt, placeOf, rectsOf } from '../model/geometry.js';
 
 /**
  * @param {CanvasRenderingContext2D} ctx
- * @param {{ layout: Layout, cells: Cells, camera: Camera, image: HTMLCanvasElement, palette: import('./palette.js').Palette, selected: Run[], changed: Run[], preview: Run[], faded: boolean }} scene
+ * @param {{ layout: Layout, cells: Cells, camera: Camera, image: HTMLCanvasElement, palette: import('./palette.js').Palette, selected: Run[], changed: Run[], preview: Run[], faded: boolean, focusKind: number | null }} scene
  */
 export function drawFrames(ctx, scene) {
   const { camera, layout, palette } = scene;
@@ -32,11 +32,13 @@ function drawGrid(ctx, { layout, camera, palette }) {
   ctx.strokeRect(camera.x + 0.5, camera.y + 0.5, layout.cols * camera.px - 1, layout.rows * camera.px - 1);
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {{ layout: Layout, cells: Cells, camera: Camera, palette: import('./palette.js').Palette, faded: boolean }} scene */
+/** @param {CanvasRenderingContext2D} ctx @param {{ layout: Layout, cells: Cells, camera: Camera, palette: import('./palette.js').Palette, selected: Run[], faded: boolean, focusKind: number | null }} scene */
 function drawBlocks(ctx, scene) {
-  const { layout, cells, camera, palette } = scene;
-  const x0 = Math.max(0, Math.floor(-camera.x / camera.px)), x1 = Math.min(layout.cols, Math.ceil((camera.width - camera.x) / camera.px));
-  const y0 = Math.max(0, Math.floor(-camera.y / camera.px)), y1 = Math.min(layout.rows, Math.ceil((camera.height - camera.y) / camera.px));
+  const { layout, cells, camera } = scene;
+  const x0 = Math.max(0, Math.floor(-camera.x / camera.px)),
+    x1 = Math.min(layout.cols, Math.ceil((camera.width - camera.x) / camera.px));
+  const y0 = Math.max(0, Math.floor(-camera.y / camera.px)),
+    y1 = Math.min(layout.rows, Math.ceil((camera.height - camera.y) / camera.px));
   ctx.lineWidth = 1;
   ctx.textBaseline = 'alphabetic';
   /** @type {number[]} */
@@ -54,31 +56,36 @@ function drawBlocks(ctx, scene) {
     }
   }
   for (const head of heads) drawBlock(ctx, scene, head);
-  ctx.strokeStyle = palette.freeLine;
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {{ layout: Layout, cells: Cells, camera: Camera, palette: import('./palette.js').Palette, faded: boolean }} scene @param {number} head */
-function drawBlock(ctx, { layout, cells, camera, palette, faded }, head) {
-  const kind = cells.bytes[head * CELL], order = cells.bytes[head * CELL + 1];
+/** @param {CanvasRenderingContext2D} ctx @param {{ layout: Layout, cells: Cells, camera: Camera, palette: import('./palette.js').Palette, selected: Run[], faded: boolean, focusKind: number | null }} scene @param {number} head */
+function drawBlock(ctx, { layout, cells, camera, palette, selected, faded, focusKind }, head) {
+  const kind = cells.bytes[head * CELL],
+    order = cells.bytes[head * CELL + 1];
   const rects = layout.kind === 'buddy' ? [blockRect(layout, head, order)] : rectsOf(layout, head, 2 ** order);
+  const dim = faded && kind !== focusKind && !selected.some((run) => head >= run.pfn && head < run.pfn + run.count);
   ctx.strokeStyle = kind <= PCP ? palette.freeLine : palette.edge;
   for (const r of rects) {
-    const x = camera.x + r.x * camera.px, y = camera.y + r.y * camera.px, w = r.w * camera.px, h = r.h * camera.px;
-    if (camera.px >= 8 && !faded) pattern(ctx, kind, x, y, w, h, palette);
+    const x = camera.x + r.x * camera.px,
+      y = camera.y + r.y * camera.px,
+      w = r.w * camera.px,
+      h = r.h * camera.px;
+    if (camera.px >= 8 && !dim) pattern(ctx, kind, x, y, w, h, palette);
     ctx.strokeRect(Math.round(x) + 0.5, Math.round(y) + 0.5, Math.round(x + w) - Math.round(x), Math.round(y + h) - Math.round(y));
   }
-  label(ctx, rects[0], camera, palette, kind, order);
+  label(ctx, rects[0], camera, palette, kind, order, kind <= PCP || dim ? palette.mute : onKind(kind, palette));
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {import('../model/geometry.js').Rect} r @param {Camera} camera @param {import('./palette.js').Palette} palette @param {number} kind @param {number} order */
-function label(ctx, r, camera, palette, kind, order) {
-  const w = r.w * camera.px, h = r.h * camera.px;
+/** @param {CanvasRenderingContext2D} ctx @param {import('../model/geometry.js').Rect} r @param {Camera} camera @param {import('./palette.js').Palette} palette @param {number} kind @param {number} order @param {string} ink */
+function label(ctx, r, camera, palette, kind, order, ink) {
+  const w = r.w * camera.px,
+    h = r.h * camera.px;
   const letter = camera.px >= 14 ? KINDS[kind].letter : '';
   const text = letter + (order > 0 && w >= 18 ? order : '');
   if (!text || h < 12 || w < 9) return;
   const size = Math.min(11, h - 2);
   ctx.font = `${size}px ${palette.mono}`;
-  ctx.fillStyle = kind <= PCP ? palette.mute : onKind(kind, palette);
+  ctx.fillStyle = ink;
   ctx.fillText(text, camera.x + r.x * camera.px + 3.5, camera.y + r.y * camera.px + size + 1);
 }
 
@@ -99,7 +106,8 @@ function pattern(ctx, kind, x, y, w, h, palette) {
   ctx.beginPath();
   ctx.strokeStyle = ctx.fillStyle = kind === PCP ? palette.mute : kind === SWAPCACHE ? palette.panel : palette.edge;
   const step = Math.max(4, Math.min(8, h / 2));
-  if (kind === PCP) for (let j = y + step / 2; j < y + h; j += step) for (let i = x + step / 2; i < x + w; i += step) ctx.rect(i - 0.5, j - 0.5, 1, 1);
+  if (kind === PCP)
+    for (let j = y + step / 2; j < y + h; j += step) for (let i = x + step / 2; i < x + w; i += step) ctx.rect(i - 0.5, j - 0.5, 1, 1);
   if (kind === VMALLOC || kind === SWAPCACHE) for (let i = -h; i < w; i += step) (ctx.moveTo(x + i, y + h), ctx.lineTo(x + i + h, y));
   if (kind === SWAPCACHE) for (let i = 0; i < w + h; i += step) (ctx.moveTo(x + i, y + h), ctx.lineTo(x + i - h, y));
   if (kind === PGTABLE) {
@@ -127,7 +135,8 @@ function strokeRuns(ctx, { layout, cells, camera }, runs, colour, dash, width) {
   ctx.beginPath();
   for (const index of inside) {
     const [cx, cy] = placeOf(layout, index);
-    const x = camera.x + cx * px, y = camera.y + cy * px;
+    const x = camera.x + cx * px,
+      y = camera.y + cy * px;
     if (x + px < 0 || y + px < 0 || x > camera.width || y > camera.height) continue;
     if (px < 2) {
       ctx.rect(x, y, Math.max(px, 1.5), Math.max(px, 1.5));

@@ -13,7 +13,15 @@ export function createPlaces() {
   let of = null;
   let places = new Uint32Array(0);
   return (/** @type {Layout} */ layout) => {
-    if (of && of.kind === layout.kind && of.nr === layout.nr && of.cols === layout.cols && of.bits === layout.bits && of.squares === layout.squares) return places;
+    if (
+      of &&
+      of.kind === layout.kind &&
+      of.nr === layout.nr &&
+      of.cols === layout.cols &&
+      of.bits === layout.bits &&
+      of.squares === layout.squares
+    )
+      return places;
     of = layout;
     places = new Uint32Array(layout.nr);
     for (let i = 0; i < layout.nr; i++) {

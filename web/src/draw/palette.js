@@ -14,9 +14,18 @@ export function readPalette(root) {
     full: Uint32Array.from(kinds, (colour) => pack(rgb(colour))),
     faded: Uint32Array.from(kinds, (colour, i) => pack(i === 1 || i === 2 ? rgb(colour) : mix(rgb(colour), panel, 0.34))),
     tail: Uint32Array.from(kinds, (colour) => pack(mix(rgb(colour), panel, 0.72))),
-    ink: token('--ink'), mute: token('--mute'), panel: token('--panel'), line: token('--line'), freeLine: token('--free-line'),
-    edge: token('--edge'), accent: token('--accent'), error: token('--error'), mono: token('--mono'), sans: token('--sans'),
-    dark: token('--scheme') === 'dark', fadedInk: token('--mute'),
+    ink: token('--ink'),
+    mute: token('--mute'),
+    panel: token('--panel'),
+    line: token('--line'),
+    freeLine: token('--free-line'),
+    edge: token('--edge'),
+    accent: token('--accent'),
+    error: token('--error'),
+    mono: token('--mono'),
+    sans: token('--sans'),
+    dark: token('--scheme') === 'dark',
+    fadedInk: token('--mute'),
   };
 }
 

@@ -43,7 +43,8 @@ function drawMark(ctx, { scale, total, width, palette }, mark, chart) {
 function drawTicks(ctx, { ops, head, seq, width, palette }, y) {
   const slot = (width - 2 * MARGIN) / Math.max(1, head);
   for (const op of ops) {
-    const x1 = xOf(op.seq, head, width), x0 = xOf(op.seq - 1, head, width);
+    const x1 = xOf(op.seq, head, width),
+      x0 = xOf(op.seq - 1, head, width);
     const bad = op.outcome !== 'ok';
     const kind = kindOfOp(op.op);
     ctx.globalAlpha = op.seq > seq ? 0.35 : 1;

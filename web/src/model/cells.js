@@ -55,7 +55,9 @@ export function cellsFromTiles(view) {
   const raw = new Uint8Array(view.tiles.length * CELL);
   const mixed = new Uint8Array(view.tiles.length);
   view.tiles.forEach((tile, i) => {
-    let best = 0, most = -1, sum = 0;
+    let best = 0,
+      most = -1,
+      sum = 0;
     for (const [name, share] of Object.entries(tile.shares)) {
       sum += share;
       if (share > most) [best, most] = [KIND_BY_NAME[name]?.id ?? 0, share];
@@ -99,7 +101,8 @@ export function ranges(cells, from, limit) {
   const rows = [];
   let i = from;
   while (i < cells.nr && rows.length < limit) {
-    const kind = cells.bytes[i * CELL], owner = cells.bytes[i * CELL + 3];
+    const kind = cells.bytes[i * CELL],
+      owner = cells.bytes[i * CELL + 3];
     let end = i + 1;
     while (end < cells.nr && cells.bytes[end * CELL] === kind && cells.bytes[end * CELL + 3] === owner) end++;
     rows.push({ pfn: i * 2 ** cells.shift, count: (end - i) * 2 ** cells.shift, kind: KINDS[kind] ?? KINDS[0] });
@@ -117,5 +120,5 @@ export function changedRuns(result) {
     if (event.event === 'mm_page_alloc' || event.event === 'mm_page_free') runs.push({ pfn: event.pfn, count: 2 ** (event.order ?? 0) });
     else if (event.event === 'pgtable_alloc' || event.event === 'new_slab') runs.push({ pfn: event.pfn, count: 2 ** (event.order ?? 0) });
   }
-  return runs.length ? runs : result.frames ?? [];
+  return runs.length ? runs : (result.frames ?? []);
 }

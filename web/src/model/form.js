@@ -9,10 +9,29 @@ import { gfpExpression } from './gfp.js';
 /** @typedef {import('../types.js').Allocation} Allocation */
 
 export const FIRST_OPS = ['kmalloc', 'kzalloc', 'vmalloc', 'malloc'];
-const MAKERS = new Set(['kmalloc', 'kzalloc', 'kcalloc', 'alloc_pages', 'kmem_cache_alloc', 'vmalloc', 'vzalloc', 'kvmalloc', 'malloc', 'calloc', 'aligned_alloc', 'mmap']);
+const MAKERS = new Set([
+  'kmalloc',
+  'kzalloc',
+  'kcalloc',
+  'alloc_pages',
+  'kmem_cache_alloc',
+  'vmalloc',
+  'vzalloc',
+  'kvmalloc',
+  'malloc',
+  'calloc',
+  'aligned_alloc',
+  'mmap',
+]);
 
 /** @returns {Form} */
-export const emptyForm = () => ({ op: 'kmalloc', values: { size: '1000', context: 'process', cpu: '0' }, preset: 'GFP_KERNEL', flags: [], nextName: 0 });
+export const emptyForm = () => ({
+  op: 'kmalloc',
+  values: { size: '1000', context: 'process', cpu: '0' },
+  preset: 'GFP_KERNEL',
+  flags: [],
+  nextName: 0,
+});
 
 export const makesMemory = (/** @type {string} */ op) => MAKERS.has(op);
 
@@ -44,12 +63,17 @@ export function fieldsOf(info, params) {
 
 /** Live allocations that an address parameter of this operation may mean. @param {string} op @param {Allocation[]} live */
 export function candidates(op, live) {
-  const release = /** @type {Record<string, string[]>} */ ({ krealloc: ['kfree'], ksize: ['kfree'], realloc: ['free'], mlock: ['munmap', 'free'] })[op] ?? [op];
+  const release = /** @type {Record<string, string[]>} */ ({
+    krealloc: ['kfree'],
+    ksize: ['kfree'],
+    realloc: ['free'],
+    mlock: ['munmap', 'free'],
+  })[op] ?? [op];
   const own = live.filter((a) => release.includes(a.release));
   return op === 'write' || op === 'read' ? live : own;
 }
 
-/** @param {Form} form @param {OpInfo} info @param {ParamInfo[]} params @param {{ pid: number, name: string }} defaults */
+/** @param {Form} form @param {OpInfo} info @param {ParamInfo[]} params @param {{ pid: number, name: string, address?: string }} defaults address: of the selection */
 export function requestOf(form, info, params, defaults) {
   /** @type {Record<string, unknown>} */
   const request = { op: info.op };
@@ -62,8 +86,9 @@ export function requestOf(form, info, params, defaults) {
       if (pid) request.pid = pid;
     } else if (param.name === 'name' && makesMemory(info.op)) {
       request.name = value || defaults.name;
-    } else if (param.name === 'address' && value && !value.startsWith('0x')) {
-      request.name = value;
+    } else if (param.name === 'address') {
+      const meant = value || defaults.address;
+      if (meant) request[meant.startsWith('0x') ? 'address' : 'name'] = meant;
     } else if (value !== '' && !isDefault(param, value, needed)) {
       request[param.name] = isNumber(param) ? numberOf(value) : value;
     }
@@ -96,14 +121,32 @@ export function callLine(request) {
   const size = num(request.size);
   /** @type {Record<string, string>} */
   const args = {
-    kmalloc: `${size}, ${gfp}`, kzalloc: `${size}, ${gfp}`, kcalloc: `${num(request.n)}, ${size}, ${gfp}`, krealloc: `${who}, ${size}, ${gfp}`,
-    alloc_pages: `${gfp}, ${num(request.order)}`, free_pages: `${who}, ${num(request.order)}`,
-    kmem_cache_create: `"${request.cache ?? '?'}", ${size}, ${request.align ?? 0}, 0, NULL`, kmem_cache_alloc: `${request.cache ?? '?'}, ${gfp}`,
-    kmem_cache_free: `${request.cache ? request.cache + ', ' : ''}${who}`, kmem_cache_destroy: `${request.cache ?? '?'}`, vmalloc: size, vzalloc: size,
-    kvmalloc: `${size}, ${gfp}`, malloc: size, calloc: `${num(request.n)}, ${size}`, realloc: `${who}, ${size}`, aligned_alloc: `${num(request.align)}, ${size}`,
-    mmap: `NULL, ${num(request.length)}, PROT_READ | PROT_WRITE, …`, munmap: `${who}, ${num(request.length)}`, mlock: `${who}, ${num(request.length)}`,
+    kmalloc: `${size}, ${gfp}`,
+    kzalloc: `${size}, ${gfp}`,
+    kcalloc: `${num(request.n)}, ${size}, ${gfp}`,
+    krealloc: `${who}, ${size}, ${gfp}`,
+    alloc_pages: `${gfp}, ${num(request.order)}`,
+    free_pages: `${who}, ${num(request.order)}`,
+    kmem_cache_create: `"${request.cache ?? '?'}", ${size}, ${request.align ?? 0}, 0, NULL`,
+    kmem_cache_alloc: `${request.cache ?? '?'}, ${gfp}`,
+    kmem_cache_free: `${request.cache ? request.cache + ', ' : ''}${who}`,
+    kmem_cache_destroy: `${request.cache ?? '?'}`,
+    vmalloc: size,
+    vzalloc: size,
+    kvmalloc: `${size}, ${gfp}`,
+    malloc: size,
+    calloc: `${num(request.n)}, ${size}`,
+    realloc: `${who}, ${size}`,
+    aligned_alloc: `${num(request.align)}, ${size}`,
+    mmap: `NULL, ${num(request.length)}, PROT_READ | PROT_WRITE, …`,
+    munmap: `${who}, ${num(request.length)}`,
+    mlock: `${who}, ${num(request.length)}`,
     write: request.hex ? `${who}, "${request.hex}", ${request.hex.length / 2}` : `${who}, ${num(request.fill)}, ${num(request.length)}`,
-    read: `buffer, ${who}, ${num(request.length)}`, exit: '0', fork: '', spawn: request.name ? `"${request.name}"` : '', tick: `${num(request.duration_ns ?? 1000000)} ns`,
+    read: `buffer, ${who}, ${num(request.length)}`,
+    exit: '0',
+    fork: '',
+    spawn: request.name ? `"${request.name}"` : '',
+    tick: `${num(request.duration_ns ?? 1000000)} ns`,
     mark: `"${request.text ?? ''}"`,
   };
   const call = op === 'write' ? (request.hex ? 'memcpy' : 'memset') : op === 'read' ? 'memcpy' : op;
@@ -127,7 +170,8 @@ export function remark(op, size, profile, preview) {
   }
   const limit = profile && op.startsWith('v') && size > profile.kmalloc_max ? `kmalloc could not: limit ${count(profile.kmalloc_max)}` : '';
   if (preview && preview.allocated) return { ...granted(preview, size), ...(limit ? { strong: limit } : {}) };
-  if (isKmalloc(op) && profile && size > profile.kmalloc_max) return { text: 'would return NULL', strong: `limit ${count(profile.kmalloc_max)}`, bad: true };
+  if (isKmalloc(op) && profile && size > profile.kmalloc_max)
+    return { text: 'would return NULL', strong: `limit ${count(profile.kmalloc_max)}`, bad: true };
   return { text: size >= 1024 ? bytes(size) : '', strong: limit, bad: false };
 }
 

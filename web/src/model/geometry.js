@@ -44,7 +44,8 @@ function buddy(nr, width, height, maxOrder) {
     for (let across = 1; across <= Math.min(squares, 64); across++) {
       const rows = squares === 1 ? rowsOfOne(nr, side) : Math.ceil(squares / across) * side;
       const px = cellPx(across * side, rows, width, height);
-      if (!best || px > best.px || (px === best.px && squares === 1)) best = { kind: 'buddy', nr, cols: across * side, rows, bits, squares: across, px };
+      if (!best || px > best.px || (px === best.px && squares === 1))
+        best = { kind: 'buddy', nr, cols: across * side, rows, bits, squares: across, px };
     }
     if (squares === 1) break;
   }

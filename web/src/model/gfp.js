@@ -3,7 +3,16 @@
 /** @typedef {import('../types.js').GfpInfo} GfpInfo */
 
 /** The flags a person meets, in this order; the rest follow on request. */
-export const COMMON_FLAGS = ['__GFP_ZERO', '__GFP_DMA', '__GFP_HIGH', '__GFP_NOWARN', '__GFP_NORETRY', '__GFP_NOFAIL', '__GFP_COMP', '__GFP_ACCOUNT'];
+export const COMMON_FLAGS = [
+  '__GFP_ZERO',
+  '__GFP_DMA',
+  '__GFP_HIGH',
+  '__GFP_NOWARN',
+  '__GFP_NORETRY',
+  '__GFP_NOFAIL',
+  '__GFP_COMP',
+  '__GFP_ACCOUNT',
+];
 export const PRESETS = ['GFP_KERNEL', 'GFP_ATOMIC', 'GFP_USER', 'GFP_NOWAIT', 'GFP_NOIO', 'GFP_NOFS', 'GFP_DMA'];
 
 /** @param {string} preset @param {string[]} flags */
@@ -27,6 +36,7 @@ export function gfpMeaning(table, preset, flags, context) {
   let conflict = '';
   if (maySleep && context !== 'process') conflict = `may sleep, but ${context} must not: this will be a bug`;
   else if (flags.includes('__GFP_NOFAIL') && !maySleep) conflict = '__GFP_NOFAIL needs a call that may sleep';
-  else if (flags.includes('__GFP_NOFAIL') && flags.includes('__GFP_NORETRY')) conflict = '__GFP_NOFAIL and __GFP_NORETRY contradict each other';
+  else if (flags.includes('__GFP_NOFAIL') && flags.includes('__GFP_NORETRY'))
+    conflict = '__GFP_NOFAIL and __GFP_NORETRY contradict each other';
   return { maySleep, conflict };
 }

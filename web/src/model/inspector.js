@@ -2,6 +2,7 @@
 import { bytes, count, duration, hex, plural } from '../format.js';
 import { KINDS } from '../kinds.js';
 import { cellAt, headOf } from './cells.js';
+import { titleOf } from './title.js';
 import { regionOf } from './virtual.js';
 
 /** @typedef {{ frame?: number, pid?: number, seq?: number, tab?: string }} Link */
@@ -9,22 +10,35 @@ import { regionOf } from './virtual.js';
 /** @typedef {{ label: string, words: Words[] }} Fact */
 /** @typedef {import('../types.js').Allocation} Allocation */
 
-/** @param {Pick<Allocation, 'name' | 'call_site' | 'address'>} a */
-export const titleOf = (a) => a.name ?? a.call_site ?? a.address;
-
 /** @param {Allocation} a @param {import('../lab-state.js').Views} views @param {import('../types.js').Result | null} made @returns {Fact[]} */
 export function allocationFacts(a, views, made) {
   const region = regionOf(a, views);
   const area = views.vmalloc.areas.find((v) => v.start === a.address);
-  const facts = [fact('allocator', { text: a.op, note: a.cache ?? undefined }), fact('asked for', { text: bytes(a.requested), note: a.requested >= 1024 ? `${count(a.requested)} B` : undefined })];
-  facts.push(fact('usable', { text: bytes(a.allocated), note: a.allocated > a.requested ? `${count(a.allocated - a.requested)} B lost to rounding` : undefined }));
-  facts.push(fact('virtual', { text: a.address, link: { tab: 'bytes' } }, { text: `– ${hex(BigInt(a.address) + BigInt(Math.max(a.allocated, 1)))}` }));
+  const facts = [
+    fact('allocator', { text: a.op, note: a.cache ?? undefined }),
+    fact('asked for', { text: bytes(a.requested), note: a.requested >= 1024 ? `${count(a.requested)} B` : undefined }),
+  ];
+  facts.push(
+    fact('usable', {
+      text: bytes(a.allocated),
+      note: a.allocated > a.requested ? `${count(a.allocated - a.requested)} B lost to rounding` : undefined,
+    }),
+  );
+  facts.push(
+    fact(
+      'virtual',
+      { text: a.address, link: { tab: 'bytes' } },
+      { text: `– ${hex(BigInt(a.address) + BigInt(Math.max(a.allocated, 1)))}` },
+    ),
+  );
   if (area && area.guard_pages) facts.push(fact('guard page', { text: hex(BigInt(area.end) - BigInt(area.guard_pages) * 4096n) }));
   facts.push(fact('frames', ...framesWords(a)));
   facts.push(fact('contiguous', { text: contiguity(a, region) }));
   if (a.pid) facts.push(fact('process', { text: `pid ${a.pid}`, link: { tab: 'heap', pid: a.pid } }));
   facts.push(fact('released by', { text: a.release }));
-  if (made) facts.push(fact('cost', { text: duration(made.cost_ns), note: made.slept_ns ? `slept ${duration(made.slept_ns)}` : costNote(made) }));
+  if (made)
+    facts.push(fact('cost', { text: duration(made.cost_ns), note: made.slept_ns ? `slept ${duration(made.slept_ns)}` : costNote(made) }));
+  if (a.call_site) facts.push(fact('called from', { text: a.call_site }));
   facts.push(fact('since', { text: `op ${a.seq}`, link: { seq: a.seq } }));
   return facts;
 }
@@ -35,8 +49,15 @@ const fact = (/** @type {string} */ label, /** @type {Words[]} */ ...words) => (
 function framesWords(a) {
   if (!a.nr_frames) return [{ text: 'none yet', note: 'they come when it is touched' }];
   const pages = Math.max(1, Math.ceil(a.allocated / 4096));
-  const words = [{ text: plural(a.nr_frames, 'frame'), note: a.frames.length > 1 ? `in ${a.frames.length} runs` : a.pid && a.nr_frames < pages ? `of ${pages} touched` : undefined }];
-  const links = a.frames.slice(0, 6).map((run) => ({ text: run.count > 1 ? `${hex(run.pfn)}+${run.count}` : hex(run.pfn), link: { frame: run.pfn } }));
+  const words = [
+    {
+      text: plural(a.nr_frames, 'frame'),
+      note: a.frames.length > 1 ? `in ${a.frames.length} runs` : a.pid && a.nr_frames < pages ? `of ${pages} touched` : undefined,
+    },
+  ];
+  const links = a.frames
+    .slice(0, 6)
+    .map((run) => ({ text: run.count > 1 ? `${hex(run.pfn)}+${run.count}` : hex(run.pfn), link: { frame: run.pfn } }));
   if (a.frames.length > 6) links.push({ text: `+${a.frames.length - 6} more`, link: { frame: a.frames[6].pfn } });
   return [...words, ...links];
 }
@@ -61,12 +82,19 @@ export function frameFacts(pfn, cells, detail) {
   if (cells.shift) return [...facts, fact('tile', { text: `${2 ** cells.shift} frames, mostly ${cell.kind.label}` })];
   facts.push(fact('state', { text: `${cell.kind.letter} ${cell.kind.label}`, note: detail?.block?.owner || undefined }));
   const head = detail?.block?.pfn ?? headOf(cells, pfn);
-  const buddy = headOf(cells, pfn) ^ 2 ** cell.order;
-  facts.push(fact('block', { text: `order ${cell.order}`, note: cell.order ? `from ${hex(headOf(cells, pfn))}` : undefined },
-    ...(buddy < cells.nr ? [{ text: `buddy ${hex(buddy)}`, link: { frame: buddy }, note: cellAt(cells, buddy).kind.label }] : [])));
-  if (detail?.block?.count > 1 && head !== headOf(cells, pfn)) facts.push(fact('run', { text: `${hex(head)}+${detail.block.count}`, link: { frame: head } }));
+  const buddy = headOf(cells, pfn) ^ (2 ** cell.order);
+  facts.push(
+    fact(
+      'block',
+      { text: `order ${cell.order}`, note: cell.order ? `from ${hex(headOf(cells, pfn))}` : undefined },
+      ...(buddy < cells.nr ? [{ text: `buddy ${hex(buddy)}`, link: { frame: buddy }, note: cellAt(cells, buddy).kind.label }] : []),
+    ),
+  );
+  if (detail?.block?.count > 1 && head !== headOf(cells, pfn))
+    facts.push(fact('run', { text: `${hex(head)}+${detail.block.count}`, link: { frame: head } }));
   if (detail?.address) facts.push(fact('direct map', { text: String(detail.address), link: { frame: pfn, tab: 'bytes' } }));
-  if (detail?.block?.migratetype !== undefined && detail.block.migratetype !== '') facts.push(fact('migratetype', { text: String(detail.block.migratetype) }));
+  if (detail?.block?.migratetype !== undefined && detail.block.migratetype !== '')
+    facts.push(fact('migratetype', { text: String(detail.block.migratetype) }));
   if (detail?.born) facts.push(fact('since', { text: `op ${detail.born}`, link: { seq: detail.born } }));
   return facts;
 }

@@ -52,6 +52,8 @@ function arrival(rect, to) {
 function curve(x, y0, y1, end) {
   const bend = Math.max(36, (end.x - x) * 0.42);
   const n = (/** @type {number} */ v) => v.toFixed(1);
-  return `M${n(x)} ${n(y0)}C${n(x + bend)} ${n(y0)} ${n(end.x - bend)} ${n(end.y0)} ${n(end.x)} ${n(end.y0)}` +
-    `L${n(end.x)} ${n(end.y1)}C${n(end.x - bend)} ${n(end.y1)} ${n(x + bend)} ${n(y1)} ${n(x)} ${n(y1)}Z`;
+  return (
+    `M${n(x)} ${n(y0)}C${n(x + bend)} ${n(y0)} ${n(end.x - bend)} ${n(end.y0)} ${n(end.x)} ${n(end.y0)}` +
+    `L${n(end.x)} ${n(end.y1)}C${n(end.x - bend)} ${n(end.y1)} ${n(x + bend)} ${n(y1)} ${n(x)} ${n(y1)}Z`
+  );
 }

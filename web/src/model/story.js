@@ -42,7 +42,8 @@ const TELL = {
   try_pcp: (e) => join(zone(e), `CPU’s list ${e.ok ? `has ${plural(e.count, 'page')}` : 'is empty'}`),
   try_buddy: (e) => join(zone(e), `free list of ${block(e)}`, mt(e), e.ok ? 'has one' : 'is empty'),
   slowpath: (e) => block(e),
-  find_vmap_lowest_match: (e) => join(`hole at ${e.address}`, e.count >= 0xffffffff ? 'as good as endless' : plural(e.count, 'page'), e.ok === false && 'too small'),
+  find_vmap_lowest_match: (e) =>
+    join(`hole at ${e.address}`, e.count >= 0xffffffff ? 'as good as endless' : plural(e.count, 'page'), e.ok === false && 'too small'),
   oom_kill: (e) => `pid ${e.pid}, ${plural(e.count, 'page')} freed`,
   direct_reclaim: (e) => `${plural(e.count, 'page')} reclaimed`,
   kswapd: (e) => `${plural(e.count, 'page')} reclaimed`,
@@ -69,7 +70,7 @@ export function story(given, zones = []) {
   const events = given.map((e) => (e.zone === undefined ? e : { ...e, zone_name: zones[e.zone] ?? '' }));
   /** @type {Line[]} */
   const lines = [];
-  for (let i = 0; i < events.length; ) {
+  for (let i = 0; i < events.length;) {
     let end = i + 1;
     while (end < events.length && events[end].event === events[i].event) end++;
     const group = events.slice(i, end).map(lineOf);
@@ -85,14 +86,20 @@ const CYCLE_MAX = 8;
 /** A call that takes 48 frames repeats the same few steps 48 times: they are told once, then counted. @param {Line[]} lines @returns {Line[]} */
 function foldCycles(lines) {
   const out = [];
-  for (let i = 0; i < lines.length; ) {
+  for (let i = 0; i < lines.length;) {
     let best = { period: 1, times: 1 };
     for (let period = 1; period <= CYCLE_MAX; period++) {
       const times = repeats(lines, i, period);
       if (times > 2 && times * period > best.times * best.period) best = { period, times };
     }
     out.push(...lines.slice(i, i + best.period));
-    if (best.times > 2) out.push({ name: '', text: `${best.period > 1 ? `these ${best.period} steps` : 'the same'} ${plural(best.times - 1, 'time')} more`, ok: null, times: 1 });
+    if (best.times > 2)
+      out.push({
+        name: '',
+        text: `${best.period > 1 ? `these ${best.period} steps` : 'the same'} ${plural(best.times - 1, 'time')} more`,
+        ok: null,
+        times: 1,
+      });
     i += best.period * best.times;
   }
   return out;
@@ -111,7 +118,15 @@ function repeats(lines, start, period) {
 
 /** @param {TraceEvent[]} events @param {Line[]} lines */
 function summary(events, lines) {
-  if (events[0].event === 'split' || events[0].event === 'merge') return 'order ' + events.map((e) => e.order).slice(0, 8).join(' → ') + (events.length > 8 ? ' …' : '');
+  if (events[0].event === 'split' || events[0].event === 'merge')
+    return (
+      'order ' +
+      events
+        .map((e) => e.order)
+        .slice(0, 8)
+        .join(' → ') +
+      (events.length > 8 ? ' …' : '')
+    );
   if (lines[0].ok !== null) return lines[lines.length - 1].text;
   return `${lines[0].text} … ${lines[lines.length - 1].text}`;
 }

@@ -29,7 +29,8 @@ export const usedOf = (point) => STACK.reduce((sum, kind) => sum + (point.frames
 export function stack(points, head, scale, width, height) {
   const base = new Float64Array(points.length);
   return STACK.map((kind) => {
-    const upper = /** @type {[number, number][]} */ ([]), lower = /** @type {[number, number][]} */ ([]);
+    const upper = /** @type {[number, number][]} */ ([]),
+      lower = /** @type {[number, number][]} */ ([]);
     const y = (/** @type {number} */ frames) => height - (Math.min(frames, scale) / scale) * height;
     points.forEach((point, i) => {
       const x0 = xOf(point.seq, head, width);

@@ -25,7 +25,8 @@ export function stateFromUrl(search) {
 export function urlFromState(state) {
   const query = new URLSearchParams();
   if (state.at !== null) query.set('seq', String(state.at));
-  if (state.selection?.kind === 'allocation') query.set('sel', state.selection.address + (state.selection.pid ? `-${state.selection.pid}` : ''));
+  if (state.selection?.kind === 'allocation')
+    query.set('sel', state.selection.address + (state.selection.pid ? `-${state.selection.pid}` : ''));
   if (state.selection?.kind === 'frame') query.set('sel', `frame-${state.selection.pfn}`);
   if (state.tab !== 'map') query.set('tab', state.tab);
   if (state.layout !== 'buddy') query.set('layout', state.layout);

@@ -2,6 +2,7 @@
  * process's 3 GiB and a 32-byte block do not fit one ruler): a bar grows with the logarithm of its pages, a gap is a gap. */
 import { bytes, hex } from '../format.js';
 import { kindOfOp } from '../kinds.js';
+import { titleOf } from './title.js';
 
 /** @typedef {import('../types.js').Allocation} Allocation */
 /** @typedef {import('../types.js').Run} Run */
@@ -13,8 +14,11 @@ import { kindOfOp } from '../kinds.js';
 const PAGE = 4096n;
 const HEAD = 24; /* a band's title, pixels */
 const GUARD = 6;
+const LARGE = 8n * PAGE; /* keeps a bar of its own while there are few such */
 const BAR_SELECTED = 26; /* at least, for the selected one */
-const BAR_MIN = 4, BAR_MAX = 84, BAR_GAP = 4;
+const BAR_MIN = 4,
+  BAR_MAX = 84,
+  BAR_GAP = 4;
 
 /** @param {import('../lab-state.js').Views} views @param {import('../types.js').Profile | null} profile @param {number} height @param {Allocation | null} [selected] its bar is never merged away @returns {Band[]} */
 export function virtualBands(views, profile, height, selected = null) {
@@ -26,8 +30,13 @@ export function virtualBands(views, profile, height, selected = null) {
   const gap = 12;
   const unit = (height - 2 * gap) / weights.reduce((a, b) => a + b, 0);
   const bands = [
-    { id: 'user', title: process ? `user · pid ${process.pid}${process.name ? ' ' + process.name : ''}` : 'user', address: '0x0', items: user,
-      empty: process ? 'nothing mapped' : 'no process yet; malloc needs one' },
+    {
+      id: 'user',
+      title: process ? `user · pid ${process.pid}${process.name ? ' ' + process.name : ''}` : 'user',
+      address: '0x0',
+      items: user,
+      empty: process ? 'nothing mapped' : 'no process yet',
+    },
     { id: 'direct', title: 'direct map', address: profile?.page_offset ?? '', items: direct, empty: 'no kernel allocation' },
     { id: 'vmalloc', title: 'vmalloc', address: views.vmalloc.start ?? '', items: vmalloc, empty: 'no area' },
   ];
@@ -53,14 +62,22 @@ export function regionOf(a, views) {
 function userItems(views) {
   const own = views.allocations.filter((a) => a.pid && a.pid === views.pid);
   return views.maps.map((map) => {
-    const start = BigInt(map.start), end = BigInt(map.end);
+    const start = BigInt(map.start),
+      end = BigInt(map.end);
     const pages = Number((end - start) / PAGE) || 1;
     const inside = own.filter((a) => BigInt(a.address) >= start && BigInt(a.address) < end);
     const only = inside.length === 1 ? (inside[0].name ?? '') : '';
     return {
-      id: `map ${map.start}`, start, end, kind: 'anon', label: [map.name, only].filter(Boolean).join(' '), share: Math.min(1, map.rss_pages / pages),
+      id: `map ${map.start}`,
+      start,
+      end,
+      kind: 'anon',
+      label: [map.name, only].filter(Boolean).join(' '),
+      share: Math.min(1, map.rss_pages / pages),
       title: `${map.name || 'mapping'} ${map.start} – ${map.end} ${map.perms}, ${map.rss_pages} of ${pages} pages have frames`,
-      ghost: false, guard: 0, allocations: inside,
+      ghost: false,
+      guard: 0,
+      allocations: inside,
     };
   });
 }
@@ -78,7 +95,18 @@ function directItems(views) {
       item.allocations.push(a);
       if (end > item.end) item.end = end;
     } else {
-      items.set(start, { id: `page ${hex(start)}`, start, end, kind: kindOfOp(a.op, a), label: '', title: '', share: 1, ghost: false, guard: 0, allocations: [a] });
+      items.set(start, {
+        id: `page ${hex(start)}`,
+        start,
+        end,
+        kind: kindOfOp(a.op, a),
+        label: '',
+        title: '',
+        share: 1,
+        ghost: false,
+        guard: 0,
+        allocations: [a],
+      });
     }
   }
   const sorted = [...items.values()].sort((a, b) => (a.start < b.start ? -1 : 1));
@@ -89,9 +117,12 @@ function directItems(views) {
 /** @param {Allocation[]} allocations @param {bigint} start */
 function nameOf(allocations, start) {
   const first = allocations[0];
-  const names = allocations.slice(0, 4).map((a) => a.name ?? a.op);
-  const label = allocations.length === 1 ? (first.name ?? first.call_site ?? '') : names.join(' ') + (allocations.length > 4 ? ` +${allocations.length - 4}` : '');
-  return { label, title: `${first.cache ?? first.op} ${hex(start)}: ${allocations.length === 1 ? bytes(first.allocated) : allocations.length + ' objects'}` };
+  const names = allocations.slice(0, 4).map(titleOf);
+  const label = allocations.length === 1 ? titleOf(first) : names.join(' ') + (allocations.length > 4 ? ` +${allocations.length - 4}` : '');
+  return {
+    label,
+    title: `${first.cache ?? first.op} ${hex(start)}: ${allocations.length === 1 ? bytes(first.allocated) : allocations.length + ' objects'}`,
+  };
 }
 
 /** @param {import('../lab-state.js').Views} views @returns {Item[]} */
@@ -102,8 +133,15 @@ function vmallocItems(views) {
       const start = BigInt(area.start);
       const ghost = area.state !== 'busy';
       return {
-        id: `area ${area.start}`, start, end: BigInt(area.end), kind: 'vmalloc', label: ghost ? 'freed, not yet purged' : (area.name ?? ''), share: 1, ghost,
-        title: `vmalloc ${area.start} – ${area.end}, ${area.nr_pages} pages`, guard: area.guard_pages,
+        id: `area ${area.start}`,
+        start,
+        end: BigInt(area.end),
+        kind: 'vmalloc',
+        label: ghost ? 'freed, not yet purged' : (area.name ?? ''),
+        share: 1,
+        ghost,
+        title: `vmalloc ${area.start} – ${area.end}, ${area.nr_pages} pages`,
+        guard: area.guard_pages,
         allocations: ghost ? [] : views.allocations.filter((a) => !a.pid && BigInt(a.address) === start),
       };
     })
@@ -124,7 +162,13 @@ function placeBars(items, top, room, selected) {
   return merged.map((item) => {
     const h = Math.max(holds(item) ? BAR_SELECTED : BAR_MIN, Math.min(BAR_MAX, weight(item) * unit));
     const { start, end, allocations, ...rest } = item;
-    const bar = { ...rest, y, h, parts: partsOf(item, y, h, selected) };
+    const bar = {
+      ...rest,
+      label: selected && holds(item) && item.kind !== 'anon' ? titleOf(selected) : item.label,
+      y,
+      h,
+      parts: partsOf(item, y, h, selected),
+    };
     y += h + BAR_GAP + (item.guard ? GUARD : 0);
     return bar;
   });
@@ -133,11 +177,13 @@ function placeBars(items, top, room, selected) {
 /** Neighbours share a bar when there is no room for each. @param {Item[]} items @param {number} most @param {(item: Item) => boolean} stays alone @returns {Item[]} */
 function mergeToFit(items, most, stays) {
   if (items.length <= most) return items;
-  const step = Math.ceil(items.length / Math.max(1, most - 2));
+  const large = items.filter((item) => item.end - item.start >= LARGE);
+  const alone = (/** @type {Item} */ item) => stays(item) || (item.end - item.start >= LARGE && large.length * 3 <= most);
+  const step = Math.ceil(items.length / Math.max(1, most - 2 * large.length - 2));
   const merged = [];
-  for (let i = 0; i < items.length; ) {
+  for (let i = 0; i < items.length;) {
     let end = i + 1;
-    while (!stays(items[i]) && end < items.length && end - i < step && !stays(items[end])) end++;
+    while (!alone(items[i]) && end < items.length && end - i < step && !alone(items[end])) end++;
     merged.push(end - i === 1 ? items[i] : mergedItem(items.slice(i, end)));
     i = end;
   }
@@ -147,8 +193,20 @@ function mergeToFit(items, most, stays) {
 /** @param {Item[]} group @returns {Item} */
 function mergedItem(group) {
   const [first] = group;
-  return { ...first, end: group[group.length - 1].end, label: '', ghost: group.every((item) => item.ghost), guard: 0, share: 1,
-    title: `${group.length} neighbours from ${hex(first.start)}`, allocations: group.flatMap((item) => item.allocations) };
+  const pages = (/** @type {string} */ kind) =>
+    group.reduce((sum, item) => sum + (item.kind === kind ? Number(item.end - item.start) : 0), 0);
+  const kind = [...new Set(group.map((item) => item.kind))].sort((a, b) => pages(b) - pages(a))[0];
+  return {
+    ...first,
+    kind,
+    end: group[group.length - 1].end,
+    label: '',
+    ghost: group.every((item) => item.ghost),
+    guard: 0,
+    share: 1,
+    title: `${group.length} neighbours from ${hex(first.start)}`,
+    allocations: group.flatMap((item) => item.allocations),
+  };
 }
 
 /** Each allocation's share of its bar, at least a hair. @param {Item} item @param {number} y @param {number} h @param {Allocation | null} selected @returns {Part[]} */

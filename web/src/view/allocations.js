@@ -3,7 +3,7 @@ import { html } from 'htm/preact';
 import { bytes, count, plural } from '../format.js';
 import { kindOfOp } from '../kinds.js';
 import { isPast } from '../lab-state.js';
-import { titleOf } from '../model/inspector.js';
+import { titleOf } from '../model/title.js';
 import { Chip, Empty } from './parts.js';
 
 const SHOWN = 200;
@@ -31,14 +31,18 @@ function Row({ a, session, past }) {
   return html`<li class=${selected ? 'sel' : ''}>
     <button type="button" class="pick" aria-pressed=${selected} onClick=${() => session.select(a.address, a.pid ?? 0)}>
       <${Chip} kind=${kindOfOp(a.op, a)} /><b>${titleOf(a)}</b><small>${sizes(a)}</small></button>
-    <button type="button" class="release" disabled=${past} onClick=${() => session.release(a)} aria-label=${`${a.release}(${titleOf(a)})`} title=${`${a.release}(${titleOf(a)})`}>${a.release}</button>
+    <button type="button" class=${`release${a.release.length > 10 ? ' long' : ''}`} disabled=${past} onClick=${() => session.release(a)} aria-label=${`${a.release}(${titleOf(a)})`} title=${`${a.release}(${titleOf(a)})`}>${a.release}</button>
   </li>`;
 }
 
 /** @param {Allocation} a */
 function sizes(a) {
   const size = (/** @type {number} */ n) => (n >= 65536 && n % 1024 === 0 ? bytes(n) : count(n));
-  const granted = a.cache && a.allocated !== a.requested ? ` → ${size(a.allocated)}` : '';
-  const frames = a.pid ? `${a.nr_frames} of ${plural(Math.max(1, Math.ceil(a.allocated / 4096)), 'page')} touched` : a.nr_frames > 1 ? plural(a.nr_frames, 'frame') : '';
-  return [`${a.op} ${size(a.requested)}${granted}`, frames].filter(Boolean).join(' · ');
+  const granted = a.cache && a.op !== 'kmem_cache_alloc' && a.allocated !== a.requested ? ` → ${size(a.allocated)}` : '';
+  const frames = a.pid
+    ? `${a.nr_frames} of ${plural(Math.max(1, Math.ceil(a.allocated / 4096)), 'page')} touched`
+    : a.nr_frames > 1
+      ? plural(a.nr_frames, 'frame')
+      : '';
+  return [`${a.op === 'kmem_cache_alloc' && a.cache ? a.cache : a.op} ${size(a.requested)}${granted}`, frames].filter(Boolean).join(' · ');
 }

@@ -14,17 +14,27 @@ export function CallPanel({ session }) {
   const { table, form } = state;
   const info = table && opInfo(table.ops, form.op);
   if (!table || !info) return html`<section aria-busy="true"><h2>Call</h2><${Empty}>Reading the list of operations…<//></section>`;
-  const change = (/** @type {Partial<import('../model/form.js').Form>} */ patch) => session.store.send({ type: 'form', form: { ...state.form, ...patch } });
+  const change = (/** @type {Partial<import('../model/form.js').Form>} */ patch) =>
+    session.store.send({ type: 'form', form: { ...state.form, ...patch } });
   const set = (/** @type {string} */ name, /** @type {string} */ value) => change({ values: { ...state.form.values, [name]: value } });
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     session.submit();
   };
   const fields = fieldsOf(info, table.params);
-  const main = fields.filter(({ param, needed }) => needed || param.name === 'name' || param.name === 'context' || (info.op === 'write' && (param.name === 'fill' || param.name === 'length')));
-  const rest = fields.filter((field) => !main.includes(field) && field.param.type !== 'gfp' && !(field.param.name === 'cpu' && (state.lab?.cpus ?? 1) < 2));
+  const main = fields.filter(
+    ({ param, needed }) =>
+      needed ||
+      param.name === 'name' ||
+      param.name === 'context' ||
+      (info.op === 'write' && (param.name === 'fill' || param.name === 'length')),
+  );
+  const rest = fields.filter(
+    (field) => !main.includes(field) && field.param.type !== 'gfp' && !(field.param.name === 'cpu' && (state.lab?.cpus ?? 1) < 2),
+  );
   const errors = new Map((state.problem?.errors ?? []).map((e) => [fieldOf(e), e.detail ?? 'not accepted']));
-  const field = (/** @type {any} */ { param, needed }) => html`<${Field} key=${param.name} param=${param} needed=${needed} session=${session} error=${errors.get(param.name)} onSet=${set} />`;
+  const field = (/** @type {any} */ { param, needed }) =>
+    html`<${Field} key=${param.name} param=${param} needed=${needed} session=${session} error=${errors.get(param.name)} onSet=${set} />`;
   const hasGfp = fields.some(({ param }) => param.type === 'gfp');
   return html`<section class="call" aria-labelledby="call-title"><h2 id="call-title">Call <${MoreOps} session=${session} change=${change} /></h2>
     <form onSubmit=${submit} noValidate autocomplete="off">
@@ -49,8 +59,10 @@ function verb(op) {
 function Choice({ session, change }) {
   const { table, form } = session.store.value;
   const doc = (/** @type {string} */ op) => opInfo(table?.ops ?? [], op)?.doc;
-  return html`<div class="seg" role="radiogroup" aria-label="Operation">${FIRST_OPS.map((op) => html`
-    <label key=${op} class=${form.op === op ? 'on' : ''} title=${doc(op)}><input type="radio" name="op" value=${op} checked=${form.op === op} onChange=${() => change({ op })} />${op}</label>`)}</div>`;
+  return html`<div class="seg" role="radiogroup" aria-label="Operation">${FIRST_OPS.map(
+    (op) => html`
+    <label key=${op} class=${form.op === op ? 'on' : ''} title=${doc(op)}><input type="radio" name="op" value=${op} checked=${form.op === op} onChange=${() => change({ op })} />${op}</label>`,
+  )}</div>`;
 }
 
 /** All other operations, by group. @param {{ session: import('../lab-session.js').Session, change: (patch: any) => void }} props */
@@ -73,7 +85,8 @@ function SizeRemark({ state }) {
 /** What a call without flags does. @param {{ op: string }} props */
 function Manners({ op }) {
   if (op === 'vmalloc' || op === 'vzalloc') return html`<p class="flags"><span>takes no GFP flags</span><span>may sleep</span></p>`;
-  if (op === 'malloc' || op === 'calloc' || op === 'mmap') return html`<p class="flags"><span>user space</span><span>frames come when touched</span></p>`;
+  if (op === 'malloc' || op === 'calloc' || op === 'mmap')
+    return html`<p class="flags"><span>user space</span><span>frames come when touched</span></p>`;
   return null;
 }
 
@@ -82,7 +95,9 @@ function CallCode({ session }) {
   const state = session.store.value;
   const request = session.currentRequest();
   if (!request) return null;
-  const line = callLine(makesMemory(request.op) ? { name: suggestedName(state.form, state.views?.allocations ?? []), ...request } : request);
+  const line = callLine(
+    makesMemory(request.op) ? { name: suggestedName(state.form, state.views?.allocations ?? []), ...request } : request,
+  );
   const spawns = opInfo(state.table?.ops ?? [], request.op)?.needed.includes('pid') && !request.pid;
   return html`<code class="line" data-test="call">${line.target}<span class="k">${line.call}</span>(${line.args});${line.note ? html`<span class="c"> /* ${line.note} */</span>` : null}</code>
     ${spawns ? html`<p class="remark">There is no process yet: one is spawned first.</p>` : null}`;

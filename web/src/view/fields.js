@@ -1,7 +1,7 @@
 /* fields.js - one parameter of an operation as a form field: by its type in the published table. */
 import { html } from 'htm/preact';
 import { candidates, makesMemory, suggestedName } from '../model/form.js';
-import { titleOf } from '../model/inspector.js';
+import { titleOf } from '../model/title.js';
 
 /** @typedef {{ param: import('../types.js').ParamInfo, needed: boolean, session: import('../lab-session.js').Session, error?: string, onSet: (name: string, value: string) => void }} FieldProps */
 
@@ -9,20 +9,35 @@ import { titleOf } from '../model/inspector.js';
 export function Field(props) {
   const { param, error } = props;
   const id = `f-${param.name}`;
-  const kind = param.type === 'context' ? Context : param.name === 'pid' ? Pid : param.type === 'address' ? Address : param.type === 'touch' ? Touch : Text;
+  const kind =
+    param.type === 'context'
+      ? Context
+      : param.name === 'pid'
+        ? Pid
+        : param.type === 'address'
+          ? Address
+          : param.type === 'touch'
+            ? Touch
+            : Text;
   return html`<div class=${`field${error ? ' wrong' : ''}`}>
     ${kind === Context ? html`<span class="sr" id=${id}>Context of the call</span>` : html`<label class="name" for=${id}>${nameOf(param.name)}${param.unit && param.unit !== 'bytes' ? html` <small>${param.unit}</small>` : null}</label>`}
     <${kind} ...${props} id=${id} />
     ${error ? html`<p class="error" id=${`${id}-error`} role="alert">${error}</p>` : null}</div>`;
 }
 
-const nameOf = (/** @type {string} */ name) => ({ pid: 'Process', cpu: 'CPU', n: 'Elements', duration_ns: 'Duration', call_site: 'Call site', align: 'Alignment' })[name] ?? name[0].toUpperCase() + name.slice(1);
+const nameOf = (/** @type {string} */ name) =>
+  ({ pid: 'Process', cpu: 'CPU', n: 'Elements', duration_ns: 'Duration', call_site: 'Call site', align: 'Alignment' })[name] ??
+  name[0].toUpperCase() + name.slice(1);
 
 /** @param {FieldProps & { id: string }} props */
 function Text({ param, session, error, onSet, id }) {
   const { form, views } = session.store.value;
   const own = param.name === 'name' && makesMemory(form.op);
-  const placeholder = own ? suggestedName(form, views?.allocations ?? []) : param.default !== null && param.default !== undefined && param.type !== 'text' ? String(param.default) : '';
+  const placeholder = own
+    ? suggestedName(form, views?.allocations ?? [])
+    : param.default !== null && param.default !== undefined && param.type !== 'text'
+      ? String(param.default)
+      : '';
   return html`<input id=${id} name=${param.name} class="in" value=${form.values[param.name] ?? ''} placeholder=${placeholder} title=${param.doc} spellcheck=${false}
     aria-invalid=${error ? 'true' : undefined} aria-describedby=${error ? `${id}-error` : param.name === 'size' ? 'remark' : undefined}
     inputmode=${param.type === 'number' ? 'numeric' : undefined} onInput=${(/** @type {any} */ e) => onSet(param.name, e.target.value)} />`;
@@ -32,8 +47,10 @@ function Text({ param, session, error, onSet, id }) {
 function Context({ session, onSet, id }) {
   const { form, table } = session.store.value;
   const now = form.values.context ?? 'process';
-  return html`<span class="pills" role="radiogroup" aria-labelledby=${id}>${(table?.contexts ?? []).map((context) => html`
-    <label key=${context} class=${now === context ? 'on' : ''}><input type="radio" name="context" value=${context} checked=${now === context} onChange=${() => onSet('context', context)} />${context}</label>`)}</span>`;
+  return html`<span class="pills" role="radiogroup" aria-labelledby=${id}>${(table?.contexts ?? []).map(
+    (context) => html`
+    <label key=${context} class=${now === context ? 'on' : ''}><input type="radio" name="context" value=${context} checked=${now === context} onChange=${() => onSet('context', context)} />${context}</label>`,
+  )}</span>`;
 }
 
 /** @param {FieldProps & { id: string }} props */

@@ -23,12 +23,14 @@ export function FramesMap(props) {
   const { cells } = views;
   const canvas = usePainted(props);
   const [said, setSaid] = useState('');
-  const indexUnder = (/** @type {PointerEvent | MouseEvent} */ e) => indexAt(layout, Math.floor((e.offsetX - camera.x) / camera.px), Math.floor((e.offsetY - camera.y) / camera.px));
+  const indexUnder = (/** @type {PointerEvent | MouseEvent} */ e) =>
+    indexAt(layout, Math.floor((e.offsetX - camera.x) / camera.px), Math.floor((e.offsetY - camera.y) / camera.px));
   const pick = (/** @type {number} */ index) => {
     if (index < 0) return;
     const pfn = index * 2 ** cells.shift;
     const owner = ownerOfFrame(pfn, views.allocations);
-    if (owner && !(state.selection?.kind === 'allocation' && state.selection.address === owner.address)) session.select(owner.address, owner.pid ?? 0);
+    if (owner && !(state.selection?.kind === 'allocation' && state.selection.address === owner.address))
+      session.select(owner.address, owner.pid ?? 0);
     else session.store.send({ type: 'select', selection: { kind: 'frame', pfn } });
   };
   const point = (/** @type {number} */ index) => {
@@ -44,7 +46,7 @@ export function FramesMap(props) {
   };
   return html`<div class="frames" style=${{ left: `${props.left}px`, top: `${props.top}px`, width: `${width}px`, height: `${height}px` }}>
     <div class="surface" tabindex="0" role="application" aria-roledescription="memory map" aria-label=${`Physical memory, ${count(cells.nr * 2 ** cells.shift)} frames, ${count(used)} in use. Arrow keys move, Enter selects.`}
-      onKeyDown=${onKeyDown} onPointerMove=${(/** @type {PointerEvent} */ e) => (session.hover.value = (i => (i < 0 ? null : i))(indexUnder(e)))} onPointerLeave=${() => (session.hover.value = null)}
+      onKeyDown=${onKeyDown} onPointerMove=${(/** @type {PointerEvent} */ e) => (session.hover.value = ((i) => (i < 0 ? null : i))(indexUnder(e)))} onPointerLeave=${() => (session.hover.value = null)}
       onClick=${(/** @type {MouseEvent} */ e) => pick(indexUnder(e))} onWheel=${wheel}>
       <canvas ref=${canvas} aria-hidden="true" data-test="frames" data-seq=${views.seq} data-selected=${runs.map((r) => `${r.pfn}+${r.count}`).join(' ')} data-changed=${props.changed.length} data-px=${camera.px}></canvas>
       <${Cursor} session=${session} layout=${layout} camera=${camera} />
@@ -80,7 +82,18 @@ function usePainted({ session, layout, camera, runs, changed, preview }) {
       element.height = Math.round(camera.height * ratio);
       const ctx = /** @type {CanvasRenderingContext2D} */ (element.getContext('2d'));
       ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-      drawFrames(ctx, { layout, cells: views.cells, camera, image, palette, selected: runs, changed, preview, faded: fade || focusKind !== null });
+      drawFrames(ctx, {
+        layout,
+        cells: views.cells,
+        camera,
+        image,
+        palette,
+        selected: runs,
+        changed,
+        preview,
+        faded: fade || focusKind !== null,
+        focusKind,
+      });
       element.dataset.drawn = String(views.seq);
     });
     return () => cancelAnimationFrame(frame);
@@ -100,7 +113,12 @@ function Cursor({ session, layout, camera }) {
   return html`<i class="cursor" aria-hidden="true" style=${{ left: `${camera.x + x * camera.px}px`, top: `${camera.y + y * camera.px}px`, width: `${side}px`, height: `${side}px` }}></i>`;
 }
 
-const STEPS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
+const STEPS = /** @type {Record<string, [number, number]>} */ ({
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+});
 const PANS = /** @type {Record<string, [number, number]>} */ ({ a: [-0.15, 0], d: [0.15, 0] });
 
 /** @param {Props & { cells: import('../types.js').Cells, pick: (index: number) => void, point: (index: number) => void }} map */
@@ -121,8 +139,10 @@ function mapKeys({ session, layout, setZoom, cells, pick, point }) {
       const { order } = cellAt(cells, here);
       const buddy = (here - (here % 2 ** order)) ^ (2 ** order);
       if (buddy < cells.nr) point(buddy);
-    } else if (key === 'w' || key === 's') setZoom((/** @type {any} */ old) => ({ ...old, scale: Math.max(1, Math.min(64, old.scale * (key === 'w' ? 1.5 : 1 / 1.5))) }));
-    else if (PANS[key]) setZoom((/** @type {any} */ old) => ({ ...old, x: Math.max(-0.5, Math.min(0.5, old.x + PANS[key][0] / old.scale)) }));
+    } else if (key === 'w' || key === 's')
+      setZoom((/** @type {any} */ old) => ({ ...old, scale: Math.max(1, Math.min(64, old.scale * (key === 'w' ? 1.5 : 1 / 1.5))) }));
+    else if (PANS[key])
+      setZoom((/** @type {any} */ old) => ({ ...old, x: Math.max(-0.5, Math.min(0.5, old.x + PANS[key][0] / old.scale)) }));
     else if (key === 'f') setZoom({ scale: 1, x: 0, y: 0 });
     else return;
     event.preventDefault();
@@ -138,9 +158,13 @@ function RangeTable({ cells }) {
   const [from, setFrom] = useState(0);
   const page = open ? ranges(cells, Math.min(from, cells.nr), PAGE_ROWS) : { rows: [], next: null };
   return html`<details class="ranges" onToggle=${(/** @type {any} */ e) => setOpen(e.currentTarget.open)}><summary>as a table</summary>
-    ${open ? html`<div class="scroll" tabindex="0" role="region" aria-label="Ranges of frames"><table><caption class="sr">Ranges of frames of one kind and owner</caption>
+    ${
+      open
+        ? html`<div class="scroll" tabindex="0" role="region" aria-label="Ranges of frames"><table><caption class="sr">Ranges of frames of one kind and owner</caption>
       <thead><tr><th scope="col">from</th><th scope="col">frames</th><th scope="col">kind</th></tr></thead>
       <tbody>${page.rows.map((r) => html`<tr key=${r.pfn}><td>${hex(r.pfn)}</td><td class="n">${count(r.count)}</td><td>${r.kind.letter} ${r.kind.label}</td></tr>`)}</tbody></table>
       <p>${from > 0 ? html`<button type="button" onClick=${() => setFrom(0)}>from the start</button>` : null}
-        ${page.next !== null ? html`<button type="button" onClick=${() => setFrom(/** @type {number} */ (page.next))}>next ${PAGE_ROWS}</button>` : null}</p></div>` : null}</details>`;
+        ${page.next !== null ? html`<button type="button" onClick=${() => setFrom(/** @type {number} */ (page.next))}>next ${PAGE_ROWS}</button>` : null}</p></div>`
+        : null
+    }</details>`;
 }

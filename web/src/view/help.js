@@ -3,9 +3,17 @@ import { html } from 'htm/preact';
 import { useEffect, useRef } from 'preact/hooks';
 
 const KEYS = [
-  ['← →', 'one operation back, forward'], ['Shift ← →', 'ten operations'], ['Home, End', 'the beginning; live'], ['Space', 'play, pause (timeline)'],
-  ['[ ]', 'slower, faster (timeline)'], ['arrows', 'move from frame to frame (map)'], ['Enter', 'select what owns the frame (map)'], ['b', 'go to the buddy (map)'],
-  ['W S A D F', 'zoom in, out, pan, fit (map)'], ['Esc', 'let go of the selection'], ['?', 'this sheet'],
+  ['← →', 'one operation back, forward'],
+  ['Shift ← →', 'ten operations'],
+  ['Home, End', 'the beginning; live'],
+  ['Space', 'play, pause (timeline)'],
+  ['[ ]', 'slower, faster (timeline)'],
+  ['arrows', 'move from frame to frame (map)'],
+  ['Enter', 'select what owns the frame (map)'],
+  ['b', 'go to the buddy (map)'],
+  ['W S A D F', 'zoom in, out, pan, fit (map)'],
+  ['Esc', 'let go of the selection'],
+  ['?', 'this sheet'],
 ];
 
 /** @param {{ onClose: () => void }} props */

@@ -14,7 +14,11 @@ export function HomePage() {
   const [labs, setLabs] = useState(/** @type {LabInfo[] | null} */ (null));
   const [profiles, setProfiles] = useState(/** @type {Profile[]} */ ([]));
   const [problem, setProblem] = useState(/** @type {Problem | null} */ (null));
-  const load = () => Promise.all([get('/labs'), get('/profiles')]).then(([l, p]) => (setLabs(l.labs), setProfiles(p.profiles), setProblem(null)), (error) => setProblem(problemOf(error)));
+  const load = () =>
+    Promise.all([get('/labs'), get('/profiles')]).then(
+      ([l, p]) => (setLabs(l.labs), setProfiles(p.profiles), setProblem(null)),
+      (error) => setProblem(problemOf(error)),
+    );
   useEffect(() => void load(), []);
   return html`<div class="home">
     <header class="top"><a class="brand" href="/"><${Mark} /><b>Pagoda</b></a><span class="grow"></span><a class="button" href="/docs">API</a><${ThemeButton} /></header>
@@ -49,15 +53,24 @@ function OpenLab({ profiles }) {
       setBusy(false);
     }
   };
-  const input = (/** @type {keyof typeof form} */ name, /** @type {string} */ label, /** @type {string} */ hint, /** @type {string} */ placeholder) => html`<div class=${`field${errors.has(name) ? ' wrong' : ''}`}>
+  const input = (
+    /** @type {keyof typeof form} */ name,
+    /** @type {string} */ label,
+    /** @type {string} */ hint,
+    /** @type {string} */ placeholder,
+  ) => html`<div class=${`field${errors.has(name) ? ' wrong' : ''}`}>
     <label class="name" for=${`lab-${name}`}>${label} <small>${hint}</small></label><input class="in" id=${`lab-${name}`} name=${name} value=${form[name]} placeholder=${placeholder} onInput=${set(name)} spellcheck=${false}
       aria-invalid=${errors.has(name) ? 'true' : undefined} aria-describedby=${errors.has(name) ? `lab-${name}-error` : undefined} />
     ${errors.has(name) ? html`<p class="error" id=${`lab-${name}-error`} role="alert">${errors.get(name)}</p>` : null}</div>`;
   const blocks = profile?.min_blocks ?? [];
   return html`<section class="card" aria-labelledby="open-title"><h2 id="open-title">Open a lab</h2><form onSubmit=${open} noValidate autocomplete="off">
     ${input('name', 'Name', '', 'my first lab')}
-    <div class="profiles" role="radiogroup" aria-label="Machine">${profiles.map((p) => html`<label key=${p.name} class=${form.profile === p.name ? 'on' : ''}><input type="radio" name="profile" value=${p.name} checked=${form.profile === p.name} onChange=${set('profile')} />
-      <b>${p.name}</b><span>${p.title}</span></label>`)}</div>
+    <div class="profiles" role="radiogroup" aria-label="Machine">${profiles.map(
+      (
+        p,
+      ) => html`<label key=${p.name} class=${form.profile === p.name ? 'on' : ''}><input type="radio" name="profile" value=${p.name} checked=${form.profile === p.name} onChange=${set('profile')} />
+      <b>${p.name}</b><span>${p.title}</span></label>`,
+    )}</div>
     ${input('memory', 'Memory', profile ? `${bytes(profile.memory_min)} – ${bytes(profile.memory_max)}` : '', profile ? bytes(profile.memory_default) : '')}
     <details class="rest"><summary>CPUs, swap, smallest block</summary>
       ${input('cpus', 'CPUs', profile ? `1 – ${profile.cpus_max}` : '', '1')}${input('swap', 'Swap', 'none unless given', '0')}
@@ -89,8 +102,14 @@ function Labs({ labs, reload }) {
   };
   return html`<section class="card" aria-labelledby="labs-title"><h2 id="labs-title">Labs <span>${labs ? count(labs.length) : ''}</span></h2>
     ${labs && !labs.length ? html`<p class="empty">None yet. A lab keeps every operation ever made in it; come back to it at any time.</p>` : null}
-    <ul class="labs">${(labs ?? []).map((lab) => html`<li key=${lab.id}><a href=${`/lab/${lab.id}`}><b>${lab.name || lab.id}</b><span>${lab.profile} · ${bytes(lab.memory)} · ${plural(lab.seq, 'op')}</span><small>${moment(lab.created)}</small></a>
-      <button type="button" class="quiet" aria-label=${`Delete ${lab.name || lab.id}`} onClick=${() => drop(lab)}>${sure === lab.id ? 'really?' : 'delete'}</button></li>`)}</ul></section>`;
+    <ul class="labs">${[...(labs ?? [])]
+      .sort((a, b) => (a.created < b.created ? 1 : -1))
+      .map(
+        (
+          lab,
+        ) => html`<li key=${lab.id}><a href=${`/lab/${lab.id}`}><b>${lab.name || lab.id}</b><span>${lab.profile} · ${bytes(lab.memory)} · ${plural(lab.seq, 'op')}</span><small>${moment(lab.created)}</small></a>
+      <button type="button" class="quiet" aria-label=${`Delete ${lab.name || lab.id}`} onClick=${() => drop(lab)}>${sure === lab.id ? 'really?' : 'delete'}</button></li>`,
+      )}</ul></section>`;
 }
 
 const ROWS = [
@@ -105,6 +124,7 @@ const ROWS = [
   ['released by', 'kfree', 'vfree', 'free'],
 ];
 
-const Comparison = () => html`<section class="compare" aria-labelledby="compare-title"><h2 id="compare-title">Three ways to ask for memory</h2><div class="scroll" tabindex="0" role="region" aria-label="Comparison table"><table>
+const Comparison =
+  () => html`<section class="compare" aria-labelledby="compare-title"><h2 id="compare-title">Three ways to ask for memory</h2><div class="scroll" tabindex="0" role="region" aria-label="Comparison table"><table>
   <thead><tr><td></td><th scope="col"><i class="chip k-slab" aria-hidden="true"></i>kmalloc</th><th scope="col"><i class="chip k-vmalloc" aria-hidden="true"></i>vmalloc</th><th scope="col"><i class="chip k-anon" aria-hidden="true"></i>malloc</th></tr></thead>
   <tbody>${ROWS.map(([what, ...cells]) => html`<tr key=${what}><th scope="row">${what}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody></table></div></section>`;

@@ -4,7 +4,8 @@ import { useEffect, useState } from 'preact/hooks';
 import { TOUCH_MAX } from '../lab-session.js';
 import { duration, plural } from '../format.js';
 import { isPast, selectedAllocation, shownSeq } from '../lab-state.js';
-import { allocationFacts, frameFacts, ownerOfFrame, titleOf } from '../model/inspector.js';
+import { allocationFacts, frameFacts, ownerOfFrame } from '../model/inspector.js';
+import { titleOf } from '../model/title.js';
 import { outcomeText, story } from '../model/story.js';
 import { Empty } from './parts.js';
 import { useView } from './use-view.js';
@@ -21,8 +22,12 @@ export function Inspector({ session }) {
   const made = a && state.explained?.seq === a.seq ? state.explained : null;
   const follow = (/** @type {import('../model/inspector.js').Link} */ link) => follows(session, link);
   return html`
-    ${a ? html`<section data-test="selected"><h2>Selected <span>${titleOf(a)} · op ${a.seq}</span></h2><${Facts} facts=${allocationFacts(a, views, made)} follow=${follow} />
-      <${Actions} session=${session} a=${a} /></section>` : null}
+    ${
+      a
+        ? html`<section data-test="selected"><h2>Selected <span>${titleOf(a)} · op ${a.seq}</span></h2><${Facts} facts=${allocationFacts(a, views, made)} follow=${follow} />
+      <${Actions} session=${session} a=${a} /></section>`
+        : null
+    }
     ${selection?.kind === 'allocation' && !a ? html`<section><h2>Selected</h2><${Empty}>${selection.address} is not allocated at op ${shownSeq(state)}.<//></section>` : null}
     ${selection?.kind === 'frame' ? html`<${Frame} session=${session} pfn=${selection.pfn} title="Selected frame" follow=${follow} />` : null}
     ${made ? html`<${Why} result=${made} title="Why here" zoned=${zoned} />` : null}
@@ -46,8 +51,18 @@ function follows(session, link) {
 }
 
 /** @param {{ facts: import('../model/inspector.js').Fact[], follow: (link: any) => void }} props */
-const Facts = ({ facts, follow }) => html`<dl>${facts.map((fact) => html`<dt key=${fact.label}>${fact.label}</dt><dd data-fact=${fact.label}>${fact.words.map((w, i) => html`${i ? ' ' : ''}${w.link
-  ? html`<button type="button" class="link" onClick=${() => follow(w.link)}>${w.text}</button>` : html`<span>${w.text}</span>`}${w.note ? html` <small>${w.note}</small>` : null}`)}</dd>`)}</dl>`;
+const Facts = ({ facts, follow }) =>
+  html`<dl>${facts.map(
+    (fact) =>
+      html`<dt key=${fact.label}>${fact.label}</dt><dd data-fact=${fact.label}>${fact.words.map(
+        (w, i) =>
+          html`${i ? ' ' : ''}${
+            w.link
+              ? html`<button type="button" class="link" onClick=${() => follow(w.link)}>${w.text}</button>`
+              : html`<span>${w.text}</span>`
+          }${w.note ? html` <small>${w.note}</small>` : null}`,
+      )}</dd>`,
+  )}</dl>`;
 
 /** @param {{ session: Session, a: import('../types.js').Allocation }} props */
 function Actions({ session, a }) {
@@ -73,7 +88,10 @@ function Why({ result, title, zoned }) {
 }
 
 /** @param {{ path: string[] }} props */
-const Path = ({ path }) => (path?.length ? html`<p class="path" aria-label="Call path">${path.map((step, i) => html`${i ? html`<i aria-hidden="true"> → </i>` : null}<code>${step}</code>`)}</p>` : null);
+const Path = ({ path }) =>
+  path?.length
+    ? html`<p class="path" aria-label="Call path">${path.map((step, i) => html`${i ? html`<i aria-hidden="true"> → </i>` : null}<code>${step}</code>`)}</p>`
+    : null;
 
 /** @param {{ result: import('../types.js').Result, zoned: boolean }} props */
 function LastOperation({ result, zoned }) {

@@ -3,7 +3,7 @@ import { html } from 'htm/preact';
 import { useEffect, useState } from 'preact/hooks';
 import '@preact/signals';
 import { openLab } from '../lab-session.js';
-import { isPast, shownSeq } from '../lab-state.js';
+import { shownSeq } from '../lab-state.js';
 import { Allocations } from './allocations.js';
 import { BuddyTab } from './buddy.js';
 import { BytesTab } from './bytes.js';
@@ -25,7 +25,11 @@ export { openLab };
 /** @typedef {import('../lab-session.js').Session} Session */
 
 const TABS = /** @type {[import('../lab-state.js').Tab, string, any][]} */ ([
-  ['map', 'Map', MapTab], ['buddy', 'Buddy', BuddyTab], ['slabs', 'Slabs', SlabsTab], ['pagetables', 'Page tables', PageTablesTab], ['heap', 'Heap', HeapTab],
+  ['map', 'Map', MapTab],
+  ['buddy', 'Buddy', BuddyTab],
+  ['slabs', 'Slabs', SlabsTab],
+  ['pagetables', 'Page tables', PageTablesTab],
+  ['heap', 'Heap', HeapTab],
   ['bytes', 'Bytes', BytesTab],
 ]);
 
@@ -37,8 +41,14 @@ export function LabPage({ session }) {
   if (state.failure) return html`<${Failure} problem=${state.failure} />`;
   return html`<div class="lab" data-seq=${state.views?.seq ?? ''} data-head=${state.head} data-column=${column} data-ready=${state.views ? 'yes' : 'no'}>
     <${TopBar} session=${session} />
-    <nav class="columns" aria-label="Part of the page">${[['call', 'Call'], ['map', 'Memory'], ['facts', 'Inspector']].map(([id, label]) => html`
-      <button type="button" aria-pressed=${column === id} onClick=${() => setColumn(id)}>${label}</button>`)}</nav>
+    <nav class="columns" aria-label="Part of the page">${[
+      ['call', 'Call'],
+      ['map', 'Memory'],
+      ['facts', 'Inspector'],
+    ].map(
+      ([id, label]) => html`
+      <button type="button" aria-pressed=${column === id} onClick=${() => setColumn(id)}>${label}</button>`,
+    )}</nav>
     <aside class="left" aria-label="Call and live allocations">
       <${CallPanel} session=${session} />
       <${Allocations} session=${session} />
@@ -76,14 +86,19 @@ function Tabs({ session }) {
     document.getElementById(`tab-${next}`)?.focus();
   };
   return html`<div class="tabrow">
-    <div class="tabs" role="tablist" aria-label="Views of memory" onKeyDown=${move}>${TABS.map(([id, label]) => html`
+    <div class="tabs" role="tablist" aria-label="Views of memory" onKeyDown=${move}>${TABS.map(
+      ([id, label]) => html`
       <button type="button" role="tab" id=${`tab-${id}`} key=${id} aria-selected=${state.tab === id} aria-controls="tabpanel" tabindex=${state.tab === id ? 0 : -1}
-        onClick=${() => session.store.send({ type: 'tab', tab: id })}>${label}</button>`)}</div>
-    ${state.tab === 'map' ? html`<div class="layout" role="group" aria-label="Layout of the physical map">
+        onClick=${() => session.store.send({ type: 'tab', tab: id })}>${label}</button>`,
+    )}</div>
+    ${
+      state.tab === 'map'
+        ? html`<div class="layout" role="group" aria-label="Layout of the physical map">
       <button type="button" aria-pressed=${state.layout === 'linear'} onClick=${() => session.store.send({ type: 'layout', layout: 'linear' })} title="Rows of 64 frames">linear</button>
       <button type="button" aria-pressed=${state.layout === 'buddy'} onClick=${() => session.store.send({ type: 'layout', layout: 'buddy' })} title="Z-order: every block is a square or a 2:1 rectangle beside its buddy">buddy (Z-order)</button>
-    </div>` : null}
-    ${isPast(state) ? html`<span class="pill past">read-only: op ${state.at} of ${state.head} <button type="button" onClick=${() => session.store.send({ type: 'live' })}>back to live</button></span>` : null}
+    </div>`
+        : null
+    }
   </div>`;
 }
 

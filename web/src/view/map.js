@@ -14,6 +14,7 @@ import { VIRTUAL_WIDTH, VirtualMap } from './virtual-map.js';
 
 const GAP = 84;
 const CAPTION = 24;
+const FOOT = 22; /* for the table's switch below the map */
 
 /** @param {{ session: import('../lab-session.js').Session }} props */
 export function MapTab({ session }) {
@@ -35,7 +36,8 @@ export function MapTab({ session }) {
   const narrow = size.width < 560;
   const gap = narrow ? 36 : GAP;
   const left = narrow ? Math.round(size.width * 0.32) : VIRTUAL_WIDTH;
-  const width = Math.max(0, size.width - left - gap), height = Math.max(0, size.height - CAPTION);
+  const width = Math.max(0, size.width - left - gap),
+    height = Math.max(0, size.height - CAPTION - FOOT);
   const ready = width > 20 && height > 20;
   const layout = layoutFor(views.cells.nr, state.layout, width, height, (state.profile?.nr_orders ?? 11) - 1 - views.cells.shift);
   const camera = clampCamera(fitCamera(layout, width, height, zoom), layout);
@@ -43,26 +45,45 @@ export function MapTab({ session }) {
   const selected = selectedAllocation(state);
   const bands = ready ? virtualBands(views, state.profile, mapHeight, selected) : [];
   const runs = state.selection?.kind === 'frame' ? [{ pfn: state.selection.pfn, count: 1 }] : (selected?.frames ?? []);
-  const part = selected && bands.flatMap((band) => band.bars).flatMap((bar) => bar.parts).find((p) => p.allocation === selected);
-  const to = { x: left + gap + camera.x, y: CAPTION + camera.y, px: camera.px, shift: views.cells.shift, left: left + gap, top: CAPTION, right: left + gap + width, bottom: CAPTION + height };
+  const part =
+    selected &&
+    bands
+      .flatMap((band) => band.bars)
+      .flatMap((bar) => bar.parts)
+      .find((p) => p.allocation === selected);
+  const to = {
+    x: left + gap + camera.x,
+    y: CAPTION + camera.y,
+    px: camera.px,
+    shift: views.cells.shift,
+    left: left + gap,
+    top: CAPTION,
+    right: left + gap + width,
+    bottom: CAPTION + height,
+  };
   const threads = ready && part && runs.length ? ribbons({ x: left - 8, y: CAPTION + part.y, h: part.h }, runs, layout, to) : [];
 
   return html`<div class="map" ref=${box} data-test="map" data-seq=${views.seq}>
     <div class="cap" style=${{ left: '0px' }}><b>Virtual</b> ${views.pid ? `kernel and pid ${views.pid}` : 'kernel'}</div>
     <div class="cap" style=${{ left: `${left + gap}px`, width: `${width}px` }}><b>Physical</b> ${count(views.cells.nr * 2 ** views.cells.shift)} frames of 4 KiB${views.cells.shift ? `, one cell = ${2 ** views.cells.shift} frames` : ''}
       <span class="grow"></span><${Zoom} zoom=${zoom} setZoom=${setZoom} target=${runs.length ? () => zoomTo(layout, runs, views.cells.shift, width, height) : null} /></div>
-    ${ready ? html`
+    ${
+      ready
+        ? html`
       <${VirtualMap} bands=${bands} width=${left} height=${mapHeight} top=${CAPTION} selected=${selected} onSelect=${(/** @type {any} */ a) => session.select(a.address, a.pid ?? 0)} />
       <${FramesMap} session=${session} left=${left + gap} top=${CAPTION} width=${width} height=${height} layout=${layout} camera=${camera} zoom=${zoom} setZoom=${setZoom}
         runs=${runs} changed=${changedRuns(views.op)} preview=${state.preview && !isPast(state) ? state.preview.frames : []} />
       <svg class=${`ribbons r-${selected ? kindOfOp(selected.op, selected) : 'none'}`} width=${size.width} height=${size.height} aria-hidden="true" data-test="ribbons" data-count=${threads.length}>
-        ${threads.map((d, i) => html`<path key=${i} d=${d} />`)}</svg>` : null}
+        ${threads.map((d, i) => html`<path key=${i} d=${d} />`)}</svg>`
+        : null
+    }
   </div>`;
 }
 
 /** @param {{ zoom: import('./camera.js').Zoom, setZoom: (zoom: any) => void, target: (() => import('./camera.js').Zoom) | null }} props */
 function Zoom({ zoom, setZoom, target }) {
-  const by = (/** @type {number} */ factor) => setZoom((/** @type {any} */ old) => ({ ...old, scale: Math.max(1, Math.min(64, old.scale * factor)) }));
+  const by = (/** @type {number} */ factor) =>
+    setZoom((/** @type {any} */ old) => ({ ...old, scale: Math.max(1, Math.min(64, old.scale * factor)) }));
   return html`<span class="zoom" role="group" aria-label="Zoom">
     ${target ? html`<button type="button" class="quiet" title="Zoom to the selected frames" onClick=${() => setZoom(target())}>to selection</button>` : null}
     <button type="button" class="icon quiet" aria-label="Zoom out" disabled=${zoom.scale <= 1} onClick=${() => by(1 / 2)}>−</button>

@@ -5,6 +5,7 @@ import { drawTimeline } from '../draw/timeline-canvas.js';
 import { readPalette } from '../draw/palette.js';
 import { count } from '../format.js';
 import { shownSeq } from '../lab-state.js';
+import { callLine } from '../model/form.js';
 import { scaleFor, usedOf } from '../model/timeline.js';
 import { themeVersion } from '../theme.js';
 
@@ -22,7 +23,8 @@ export function Timeline({ session }) {
   const keys = (/** @type {KeyboardEvent} */ event) => {
     const speed = SPEEDS.indexOf(state.speed);
     if (event.key === ' ') play();
-    else if (event.key === ']' || event.key === '[') store.send({ type: 'speed', speed: SPEEDS[Math.max(0, Math.min(SPEEDS.length - 1, speed + (event.key === ']' ? 1 : -1)))] });
+    else if (event.key === ']' || event.key === '[')
+      store.send({ type: 'speed', speed: SPEEDS[Math.max(0, Math.min(SPEEDS.length - 1, speed + (event.key === ']' ? 1 : -1)))] });
     else if (event.shiftKey && (event.key === 'ArrowLeft' || event.key === 'ArrowRight')) go(seq + (event.key === 'ArrowRight' ? 10 : -10));
     else return;
     if (event.target instanceof HTMLButtonElement && event.key === ' ') return;
@@ -38,7 +40,7 @@ export function Timeline({ session }) {
         <button type="button" class="icon" aria-label="To the present" title="End" onClick=${() => store.send({ type: 'live' })} disabled=${state.at === null}>⇥</button>
       </div>
       <b>op ${count(seq)} of ${count(state.head)}</b>
-      ${row ? html`<code class="opline">${row.op}${row.size !== undefined ? `(${row.size})` : '()'}${row.outcome === 'ok' ? '' : html` <em>${row.outcome === 'null' ? 'NULL' : row.outcome}</em>`}</code>` : null}
+      ${row ? html`<code class="opline">${callText(row)}${row.outcome === 'ok' ? '' : html` <em>${row.outcome === 'null' ? 'NULL' : row.outcome}</em>`}</code>` : null}
       <label class="speed">speed <select value=${String(state.speed)} onChange=${(/** @type {any} */ e) => store.send({ type: 'speed', speed: Number(e.target.value) })}>
         ${SPEEDS.map((s) => html`<option key=${s} value=${String(s)} selected=${s === state.speed}>${s}/s</option>`)}</select></label>
       <span class="grow"></span><span class="cap">${freeText(state)}</span>
@@ -50,14 +52,25 @@ export function Timeline({ session }) {
   </footer>`;
 }
 
+/** An operation of the log as the call that it was. @param {import('../types.js').OpRow} row */
+function callText(row) {
+  const { target, call, args } = callLine(row);
+  return `${target}${call}(${args})`;
+}
+
 /** @param {import('../lab-state.js').LabState} state */
 function freeText(state) {
   const zones = state.views?.zones ?? [];
   if (!zones.length) return '';
-  return zones
-    .filter((z) => z.managed)
-    .map((z) => `${zones.length > 1 ? z.name + ': ' : ''}free ${count(z.free + z.pcp)}${z.low ? ` · low ${count(z.low)}` : ''}${z.min ? ` · min ${count(z.min)}` : ''}`)
-    .join('  |  ') + (zones.length === 1 ? ' frames' : '');
+  return (
+    zones
+      .filter((z) => z.managed)
+      .map(
+        (z) =>
+          `${zones.length > 1 ? z.name + ': ' : ''}free ${count(z.free + z.pcp)}${z.low ? ` · low ${count(z.low)}` : ''}${z.min ? ` · min ${count(z.min)}` : ''}`,
+      )
+      .join('  |  ') + (zones.length === 1 ? ' frames' : '')
+  );
 }
 
 /** @param {{ state: import('../lab-state.js').LabState }} props */
@@ -86,8 +99,18 @@ function Chart({ state }) {
       const ctx = /** @type {CanvasRenderingContext2D} */ (element.getContext('2d'));
       ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
       const low = (state.views?.zones ?? []).reduce((sum, z) => sum + z.low, 0);
-      drawTimeline(ctx, { points: state.points, ops: state.ops, head: state.head, seq: shownSeq(state), scale, total, marks: low ? [{ name: 'low watermark', frames: low }] : [], width, height: HEIGHT,
-        palette: readPalette(document.documentElement) });
+      drawTimeline(ctx, {
+        points: state.points,
+        ops: state.ops,
+        head: state.head,
+        seq: shownSeq(state),
+        scale,
+        total,
+        marks: low ? [{ name: 'low watermark', frames: low }] : [],
+        width,
+        height: HEIGHT,
+        palette: readPalette(document.documentElement),
+      });
     });
     return () => cancelAnimationFrame(frame);
   }, [width, state.points, state.ops, state.head, state.at, scale, version, state.views?.zones]);

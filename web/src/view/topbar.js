@@ -21,6 +21,7 @@ export function TopBar({ session }) {
     <a class="brand" href="/" aria-label="Pagoda: all labs"><${Mark} /><b>Pagoda</b></a>
     <div class="which"><b>${lab?.name || lab?.id || state.id}</b><span>${lab ? [lab.profile, profile ? `${profile.word_bits}-bit` : '', bytes(lab.memory), plural(lab.cpus, 'CPU')].filter(Boolean).join(' · ') : 'opening…'}</span></div>
     <${Moment} state=${state} />
+    ${isPast(state) ? html`<button type="button" onClick=${() => session.store.send({ type: 'live' })}>Back to live</button>` : null}
     <span class="grow"></span>
     <button type="button" onClick=${share} title="Copy a link to exactly this picture">${copied ? 'Link copied' : 'Share'}</button>
     <button type="button" onClick=${session.forkHere} title="A new lab with the history up to this moment">Fork here</button>
@@ -33,6 +34,13 @@ export function TopBar({ session }) {
 /** @param {{ state: import('../lab-state.js').LabState }} props */
 function Moment({ state }) {
   const now = state.at === null ? state.now_ns : (state.views?.op?.now_ns ?? 0);
-  const [mood, word] = state.connection === 'lost' ? ['lost', 'connection lost, trying again'] : isPast(state) ? ['past', state.playing ? 'playing' : 'past'] : state.connection === 'live' ? ['live', 'live'] : ['past', 'connecting'];
+  const [mood, word] =
+    state.connection === 'lost'
+      ? ['lost', 'connection lost, trying again']
+      : isPast(state)
+        ? ['past', state.playing ? 'playing' : 'past, read-only']
+        : state.connection === 'live'
+          ? ['live', 'live']
+          : ['past', 'connecting'];
   return html`<span class=${`pill ${mood}`} role="status" data-test="moment"><i class="dot" aria-hidden="true"></i>${word} · op ${shownSeq(state)} · ${duration(now)}</span>`;
 }

@@ -5,7 +5,11 @@ import { get, problemOf } from '../api.js';
 /** @param {string | null} path null: nothing to ask
  * @returns {{ data: any, problem: import('../types.js').Problem | null, loading: boolean }} */
 export function useView(path) {
-  const [state, setState] = useState({ data: /** @type {any} */ (null), problem: /** @type {import('../types.js').Problem | null} */ (null), loading: path !== null });
+  const [state, setState] = useState({
+    data: /** @type {any} */ (null),
+    problem: /** @type {import('../types.js').Problem | null} */ (null),
+    loading: path !== null,
+  });
   useEffect(() => {
     if (!path) {
       setState({ data: null, problem: null, loading: false });
