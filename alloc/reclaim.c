@@ -302,22 +302,30 @@ static bool may_kill(uint32_t gfp, uint32_t order)
     return order <= COSTLY_ORDER && (gfp & __GFP_FS) && !(gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL | __GFP_THISNODE));
 }
 
+/* __alloc_pages_direct_reclaim: what is still held back is let go before a second walk. */
+static uint32_t walk_after_reclaim(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
+{
+    uint32_t pfn = page_alloc_slow(reclaim->pages, gfp, order);
+    if (pfn)
+        return pfn;
+    page_alloc_unreserve_highatomic(reclaim->pages, gfp, false);
+    page_alloc_drain_all(reclaim->pages);
+    return page_alloc_slow(reclaim->pages, gfp, order);
+}
+
 /* __alloc_pages_slowpath for a call that may sleep: reclaim and walk again while that makes progress, then the OOM killer. */
 static uint32_t reclaim_and_retry(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
 {
-    uint32_t pfn;
-    for (uint32_t tries = 0; tries < MAX_RECLAIM_RETRIES;) {
-        bool progress = direct_reclaim(reclaim, order) > 0;
-        if (!progress)
-            page_alloc_drain_all(reclaim->pages);
-        if ((pfn = page_alloc_slow(reclaim->pages, gfp, order)))
+    uint32_t pfn, tries = 0;
+    for (bool progress = true; progress && tries < MAX_RECLAIM_RETRIES; tries = order <= COSTLY_ORDER ? 0 : tries + 1) {
+        progress = direct_reclaim(reclaim, order) > 0;
+        if ((pfn = walk_after_reclaim(reclaim, gfp, order)))
             return pfn;
         if (gfp & __GFP_NORETRY)
             return 0;
-        tries = progress && order <= COSTLY_ORDER ? 0 : tries + 1;
-        if (!progress)
-            break;
     }
+    if (page_alloc_unreserve_highatomic(reclaim->pages, gfp, true) && (pfn = page_alloc_slow(reclaim->pages, gfp, order)))
+        return pfn;
     while (may_kill(gfp, order)) {
         if ((pfn = page_alloc_last_try(reclaim->pages, gfp, order)))
             return pfn;

@@ -138,13 +138,13 @@ bool vmalloc_find(const struct vmalloc *v, uint64_t address, struct vmalloc_bloc
 
 bool vmalloc_next(const struct vmalloc *v, uint64_t *cursor, struct vmalloc_block *block)
 {
-    uint32_t index = vmap_area_find_from(&v->space, v->space.busy_root, *cursor);
+    uint32_t index = vmap_area_find_from(&v->space, v->space.busy_root, v->space.start + *cursor);
     while (index && area_at(v, index)->array_of)
         index = rb_next(&v->space.areas, index);
     if (!index)
         return false;
     describe(area_at(v, index), block);
-    *cursor = area_at(v, index)->end;
+    *cursor = area_at(v, index)->end - v->space.start; /* not the address: callers keep room at the top for themselves */
     return true;
 }
 

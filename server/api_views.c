@@ -71,7 +71,9 @@ static struct reply view(struct request *request, bool (*encode)(struct view *vi
     view.machine = machine;
     base.seq = machine_seq(machine); /* the head may have moved on since */
     base.cache_control = is_fixed && base.seq == at ? "private, max-age=31536000, immutable" : "no-cache";
-    snprintf(base.etag, sizeof base.etag, "\"%s-%llu-" ENGINE_VERSION "\"", lab->row.key, (unsigned long long)base.seq);
+    bool is_raw = request_accepts(request, "application/octet-stream"); /* another representation, another tag */
+    snprintf(base.etag, sizeof base.etag, "\"%s-%llu-" ENGINE_VERSION "%s\"", lab->row.key, (unsigned long long)base.seq,
+             is_raw ? "-raw" : "");
     bool is_known = etag_matches(request, base.etag), ok = is_known || encode(&view, &base);
     if (is_head)
         lab_unlock(lab);

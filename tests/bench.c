@@ -97,10 +97,6 @@ static void bench_churn(const char *name, enum op_kind kind, enum op_kind releas
     for (int run = 0; run < 3; run++) {
         struct machine *m = fixture_machine("linux-6.1", memory);
         machine_record_events(m, false);
-        churn(m, kind, release, live, 0);
-        machine_destroy(m);
-        m = fixture_machine("linux-6.1", memory);
-        machine_record_events(m, false);
         double start = seconds();
         churn(m, kind, release, live, nr);
         double took = seconds() - start;

@@ -338,6 +338,44 @@ static void test_handles(void **state)
     machine_destroy(m);
 }
 
+/* The list of live allocations names everything that callers hold, of every allocator, and nothing else. */
+static void test_allocations_are_all_listed(void **state)
+{
+    (void)state;
+    static const char *const PROFILES[] = { "classic", "linux-6.1" };
+    for (int p = 0; p < 2; p++) {
+        struct machine *m = fixture_machine(PROFILES[p], 0);
+        uint32_t pid = spawn(m);
+        uint64_t sum = 0;
+        for (int i = 0; i < 5; i++) {
+            sum += get(m, OP_KMALLOC, 100) + get(m, OP_KMALLOC, 30000) + get(m, OP_VMALLOC, i < 4 ? 5000 : 3000000);
+            sum += fixture_apply(m, fixture_user(OP_MALLOC, pid, 3000))->address;
+            sum += fixture_apply(m, fixture_user(OP_MALLOC, pid, 300000))->address;
+            struct op op = fixture_op(OP_ALLOC_PAGES);
+            op.order = 1;
+            op.given = P(ORDER);
+            sum += fixture_apply(m, op)->address;
+            op = fixture_op(OP_MMAP);
+            op.pid = pid;
+            op.length = 10000;
+            op.given = P(PID) | P(LENGTH) | P(NAME);
+            char name[2] = { (char)('a' + i), '\0' };
+            op.name = fixture_text(name);
+            sum += fixture_apply(m, op)->address;
+        }
+        struct allocation_view a;
+        uint64_t cursor = 0, count = 0, listed = 0;
+        for (; view_next_allocation(m, &cursor, &a); count++)
+            listed += a.address;
+        assert_int_equal(count, 35);
+        assert_int_equal(listed, sum);
+        struct stats_view stats;
+        view_stats(m, &stats);
+        assert_int_equal(stats.nr_allocations, 25); /* pages and mappings are counted by kind of frame */
+        machine_destroy(m);
+    }
+}
+
 /* --- histories --- */
 
 struct live {
@@ -637,6 +675,7 @@ int main(void)
         cmocka_unit_test(test_malloc_is_a_promise),
         cmocka_unit_test(test_misuse),
         cmocka_unit_test(test_handles),
+        cmocka_unit_test(test_allocations_are_all_listed),
         cmocka_unit_test(test_random_histories),
         cmocka_unit_test(test_recording_is_no_part_of_the_state),
         cmocka_unit_test(test_images),

@@ -39,7 +39,7 @@ const CASES = [
     op: 'malloc',
     kind: 'anon',
     line: 'p = malloc(32768); … p[9000] = 1;',
-    note: 'frames only for the three pages that were touched',
+    note: 'frames only for the 3 pages touched',
     runs: [
       [37, 1],
       [54, 1],
