@@ -90,11 +90,13 @@ enum pagoda_error machine_config_complete(struct machine_config *config, struct 
     struct machine_config c = *config;
     fill_defaults(&c, profile);
     if (c.memory < profile->memory_min || c.memory > profile->memory_max)
-        return problem_refuse(why, "memory", profile->id == PROFILE_CLASSIC ? "classic takes 4M to 768M" : "linux-6.1 takes 32M to 64G");
+        return problem_refuse(why, "memory",
+                              profile->id == PROFILE_CLASSIC ? "classic takes 4M to 768M" : "linux-6.1 takes 32M to 64G");
     if (c.memory % PAGE_SIZE)
         return problem_refuse(why, "memory", "must be a multiple of the page size, 4096");
     if (c.cpus > profile->cpus_max)
-        return problem_refuse(why, "cpus", profile->id == PROFILE_CLASSIC ? "the classic kernel runs on one CPU" : "at most 64");
+        return problem_refuse(why, "cpus",
+                              profile->id == PROFILE_CLASSIC ? "the classic kernel runs on one CPU" : "at most 64");
     if (c.min_block != 32 && c.min_block != 64)
         return problem_refuse(why, "min_block", "must be 32 or 64");
     if (c.min_block != 32 && profile->kmalloc_style != KMALLOC_BUCKETS)

@@ -1,7 +1,7 @@
 /* Page faults: anonymous memory gets its frames on first touch. A read of an untouched page maps the shared zero page, a
  * write gets a zeroed frame of its own; a write to a page shared by fork copies it; a swapped page comes back. Linux v6.1
- * mm/memory.c: do_anonymous_page, do_wp_page, do_swap_page. A small cache of translations per process (as a TLB, but only to
- * save host time: it is no part of the cost model) is valid while the space's generation stands. */
+ * mm/memory.c: do_anonymous_page, do_wp_page, do_swap_page. A small cache of translations per process (as a TLB, but only
+ * to save host time: it is no part of the cost model) is valid while the space's generation stands. */
 #include "alloc/process_internal.h"
 
 #include <string.h>
@@ -66,7 +66,8 @@ static uint32_t fault_shared(struct fault *f)
     f->entry = pfn ? pte_load(f->ps->frames, f->ps->profile, f->slot) : 0;
     if (!pfn)
         return 0;
-    if ((f->entry & PTE_SWAP) && !(f->entry & PTE_PRESENT)) { /* reclaim took the old page while we waited for the new one */
+    if ((f->entry & PTE_SWAP) &&
+        !(f->entry & PTE_PRESENT)) { /* reclaim took the old page while we waited for the new one */
         reclaim_read_slot(f->ps->reclaim, pte_pfn(f->entry), pfn);
         reclaim_put_slot(f->ps->reclaim, pte_pfn(f->entry));
         f->space->swap_pages--;
@@ -117,8 +118,11 @@ static uint32_t resolve(struct processes *ps, struct process *process, uint64_t 
     uint32_t vma = process_find_vma(ps, process, address);
     if (!vma || !(vma_at(ps, vma)->flags & (write ? VMA_WRITE : VMA_READ)))
         return 0;
-    struct fault f = { .ps = ps, .process = process, .space = reclaim_space_at(ps->reclaim, process->space),
-                       .address = address & ~(uint64_t)(PAGE_SIZE - 1), .write = write };
+    struct fault f = { .ps = ps,
+                       .process = process,
+                       .space = reclaim_space_at(ps->reclaim, process->space),
+                       .address = address & ~(uint64_t)(PAGE_SIZE - 1),
+                       .write = write };
     f.slot = pgtable_entry(ps->pgtable, f.space->root, f.address, GFP_KERNEL | __GFP_ZERO);
     if (!f.slot)
         return 0;

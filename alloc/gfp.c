@@ -1,5 +1,5 @@
-/* GFP expressions: words joined by '|', each a flag, a combination or a number. Formatting takes the largest combination that
- * fits, then single flags, as the kernel's trace events print them. */
+/* GFP expressions: words joined by '|', each a flag, a combination or a number. Formatting takes the largest combination
+ * that fits, then single flags, as the kernel's trace events print them. */
 #include "pagoda/gfp.h"
 
 #include <string.h>
@@ -12,9 +12,10 @@ static const struct {
     GFP_MASK_MAP(X) GFP_BIT_MAP(X)
 #undef X
 };
-enum { NR_MASKS = 0
+enum {
+    NR_MASKS = 0
 #define X(name, bits) +1
-           GFP_MASK_MAP(X)
+    GFP_MASK_MAP(X)
 #undef X
 };
 #define NR_NAMES (sizeof NAMES / sizeof *NAMES)

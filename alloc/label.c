@@ -1,4 +1,5 @@
-/* Interned texts in a chained hash table of fixed size: a lab has few names and call sites, and they are never forgotten. */
+/* Interned texts in a chained hash table of fixed size: a lab has few names and call sites, and they are never forgotten.
+ */
 #include "alloc/label.h"
 
 #include <string.h>

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define IMAGE_MAGIC UINT64_C(0x31304d41474f4150) /* "PAGOAM01" */
-#define BOOT_CONTENTS 256u /* pages of bytes that boot may write: tables, descriptors */
+#define BOOT_CONTENTS 256u                       /* pages of bytes that boot may write: tables, descriptors */
 
 static void shape(struct machine_state *s, const struct profile *profile)
 {
@@ -55,7 +55,8 @@ static size_t header_span(void)
 }
 
 /* A machine whose floors have their shape and whose pools have their place, but hold nothing yet. */
-static enum pagoda_error reserve_machine(const struct machine_state *state, const struct pagoda_host *host, struct machine **out)
+static enum pagoda_error reserve_machine(const struct machine_state *state, const struct pagoda_host *host,
+                                         struct machine **out)
 {
     struct machine_state shaped = *state;
     struct pool *pools[POOLS_MAX];

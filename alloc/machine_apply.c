@@ -1,7 +1,7 @@
-/* One operation in, one result out. Every operation goes the same way: check it against the table; find what it names (process,
- * handle, cache); reserve host memory for the worst case; run its handler, one row of HANDLERS each; then let the background
- * work (kswapd, the end of OOM victims) happen, advance the clock, and describe what is there now. Whatever may refuse the
- * operation comes before the first change. */
+/* One operation in, one result out. Every operation goes the same way: check it against the table; find what it names
+ * (process, handle, cache); reserve host memory for the worst case; run its handler, one row of HANDLERS each; then let the
+ * background work (kswapd, the end of OOM victims) happen, advance the clock, and describe what is there now. Whatever may
+ * refuse the operation comes before the first change. */
 #include "alloc/machine_internal.h"
 
 #include <string.h>
@@ -255,8 +255,8 @@ static void describe(struct call *call)
     r->nr_events_dropped = t->nr_dropped;
 }
 
-/* The frames behind a new allocation; only when somebody records, for it is a walk. One run that covers it all is contiguous:
- * a block whose pages have not all been touched is not. */
+/* The frames behind a new allocation; only when somebody records, for it is a walk. One run that covers it all is
+ * contiguous: a block whose pages have not all been touched is not. */
 static void list_frames(struct call *call)
 {
     struct op_result *r = call->result;

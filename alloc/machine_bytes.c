@@ -30,7 +30,8 @@ static uint64_t reach(struct call *call, uint64_t address, bool write)
         pfn = mapped ? where.pfn : 0;
         const struct frame *head = pfn ? frame_at(&s->frames, frame_head(&s->frames, pfn)) : NULL;
         if (write && head && (head->kind == FRAME_PGTABLE || head->kind == FRAME_RESERVED))
-            pfn = 0; /* the kernel's text is read-only; page tables are kept so here, that no write breaks the machine itself */
+            pfn = 0; /* the kernel's text is read-only; page tables are kept so here, that no write breaks the machine
+                        itself */
     }
     return pfn ? ((uint64_t)pfn << PAGE_SHIFT) + (address & (PAGE_SIZE - 1)) : 0;
 }

@@ -84,7 +84,8 @@ void run_free(struct call *call)
     trace_step(&call->m->trace, PATH_free);
     struct heap_block block = { 0 };
     if (call->address >= call->m->profile->user_end) {
-        trace_bug(&call->m->trace, "free(): invalid pointer (a kernel address; kmalloc memory is released by kfree, vmalloc's by vfree)");
+        trace_bug(&call->m->trace,
+                  "free(): invalid pointer (a kernel address; kmalloc memory is released by kfree, vmalloc's by vfree)");
         return;
     }
     heap_find(&call->s->heaps, call->process, call->address, &block);

@@ -31,7 +31,7 @@ static const struct op_info OPS[NR_OPS] = {
 #define AT_PARAM_TEXT text
 
 static const struct op_param_info PARAMS[NR_OP_PARAMS] = {
-#define X(id, name, type, unit, min, max, def, doc) \
+#define X(id, name, type, unit, min, max, def, doc)                                                                        \
     [id] = { name, type, unit, min, max, def, doc, offsetof(struct op, AT_##id), sizeof(((struct op *)0)->AT_##id) },
     OP_PARAM_MAP(X)
 #undef X
@@ -128,7 +128,8 @@ static enum pagoda_error refuse_given(const struct op *op, uint32_t allowed, uin
 {
     for (unsigned id = 0; id < NR_OP_PARAMS; id++) {
         if ((op->given & (1u << id)) && !(allowed & (1u << id)))
-            return problem_refuse(why, PARAMS[id].name, id == PARAM_GFP ? "this call takes no flags" : "this call does not take it");
+            return problem_refuse(why, PARAMS[id].name,
+                                  id == PARAM_GFP ? "this call takes no flags" : "this call does not take it");
         if ((needed & (1u << id)) && !is_there(op->given, (enum op_param_id)id))
             return problem_refuse(why, PARAMS[id].name, "is needed");
     }

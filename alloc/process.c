@@ -125,8 +125,9 @@ static uint32_t new_process(struct processes *ps, uint32_t label, uint32_t touch
     }
     uint32_t pid = ps->next_pid++;
     *reclaim_space_at(ps->reclaim, space) = (struct reclaim_space){ .root = root, .pid = pid };
-    *process_at(ps, process) = (struct process){ .pid = pid, .label = label, .space = space, .touch = touch,
-                                                 .mmap_top = ps->profile->user_mmap_top };
+    *process_at(ps, process) = (struct process){
+        .pid = pid, .label = label, .space = space, .touch = touch, .mmap_top = ps->profile->user_mmap_top
+    };
     return process;
 }
 
@@ -155,7 +156,8 @@ uint32_t process_spawn(struct processes *ps, uint32_t label, uint32_t touch)
 }
 
 /* One entry from parent to child: a present page becomes shared and write-protected in both. */
-static bool copy_entry(struct processes *ps, const struct process *parent, const struct process *child, uint64_t at, uint64_t slot)
+static bool copy_entry(struct processes *ps, const struct process *parent, const struct process *child, uint64_t at,
+                       uint64_t slot)
 {
     uint32_t root = reclaim_space_at(ps->reclaim, child->space)->root;
     uint64_t target = pgtable_entry(ps->pgtable, root, at, GFP_KERNEL | __GFP_ZERO);
@@ -267,7 +269,8 @@ static const char *check_process(const struct processes *ps, const struct proces
         }
     }
     const struct reclaim_space *space = reclaim_space_at(ps->reclaim, p->space);
-    return rss == space->rss_pages && swap == space->swap_pages ? NULL : "process: rss or swap count differs from the page tables";
+    return rss == space->rss_pages && swap == space->swap_pages ? NULL
+                                                                : "process: rss or swap count differs from the page tables";
 }
 
 bool processes_check(const struct processes *ps, char *text, size_t capacity)

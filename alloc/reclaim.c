@@ -1,7 +1,7 @@
 /* Reclaim. Anonymous user pages stand on two lists, active and inactive, newest at the head. A page leaves from the tail of
- * inactive: to the head of active if its accessed bit was set since the last look, else to the swap area. Kernel pages are on
- * no list, so they never leave. Work that Linux does in the background (kswapd) is done here at the end of the operation that
- * woke it, in one go: the order is deterministic, and no simulated time of a caller passes. */
+ * inactive: to the head of active if its accessed bit was set since the last look, else to the swap area. Kernel pages are
+ * on no list, so they never leave. Work that Linux does in the background (kswapd) is done here at the end of the operation
+ * that woke it, in one go: the order is deterministic, and no simulated time of a caller passes. */
 #include "alloc/reclaim.h"
 
 #include <string.h>
@@ -142,8 +142,8 @@ static bool swap_out(struct reclaim *reclaim, uint32_t pfn)
     if (!slot)
         return false;
     struct frame *frame = frame_at(reclaim->frames, pfn);
-    TRACE_EVENT(reclaim->trace, .kind = EV_SWAP_OUT, .pfn = pfn, .a = slot, .pid = reclaim_space_at(reclaim, frame->owner)->pid,
-                .address = ANON_VPN(frame->index) << PAGE_SHIFT);
+    TRACE_EVENT(reclaim->trace, .kind = EV_SWAP_OUT, .pfn = pfn, .a = slot,
+                .pid = reclaim_space_at(reclaim, frame->owner)->pid, .address = ANON_VPN(frame->index) << PAGE_SHIFT);
     each_mapping(reclaim, pfn, slot, unmap_to_slot);
     slot_at(reclaim, slot)->contents = frame->contents;
     frame->contents = 0;
@@ -249,7 +249,8 @@ static bool unmap_of_victim(struct reclaim *reclaim, struct reclaim_space *space
     return true;
 }
 
-/* What the OOM reaper does: frees the victim's own resident pages at once. The machine ends the process after the operation. */
+/* What the OOM reaper does: frees the victim's own resident pages at once. The machine ends the process after the
+ * operation. */
 static uint32_t reap(struct reclaim *reclaim, struct frame_list *list, uint32_t victim)
 {
     uint32_t freed = 0;
@@ -313,7 +314,8 @@ static uint32_t walk_after_reclaim(struct reclaim *reclaim, uint32_t gfp, uint32
     return page_alloc_slow(reclaim->pages, gfp, order);
 }
 
-/* __alloc_pages_slowpath for a call that may sleep: reclaim and walk again while that makes progress, then the OOM killer. */
+/* __alloc_pages_slowpath for a call that may sleep: reclaim and walk again while that makes progress, then the OOM killer.
+ */
 static uint32_t reclaim_and_retry(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
 {
     uint32_t pfn, tries = 0;

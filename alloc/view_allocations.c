@@ -1,5 +1,5 @@
-/* Live allocations of every allocator, one list: kernel blocks, page blocks, vmalloc areas, heap blocks, mappings. The cursor's
- * top byte says which list it is in, the rest is that list's own cursor. */
+/* Live allocations of every allocator, one list: kernel blocks, page blocks, vmalloc areas, heap blocks, mappings. The
+ * cursor's top byte says which list it is in, the rest is that list's own cursor. */
 #include "alloc/machine_internal.h"
 
 #include <string.h>
@@ -54,9 +54,13 @@ static bool next_kmalloc(const struct machine *m, uint64_t *cursor, struct alloc
         if (!kmalloc_next(&m->state.kmalloc, cursor, &block))
             return false;
     } while (vmalloc_owns_kmalloc(&m->state.vmalloc, block.address));
-    *a = (struct allocation_view){ .seq = block.seq, .address = block.address, .requested = block.requested,
-                                   .allocated = block.usable, .op = block.is_cache_object ? OP_KMEM_CACHE_ALLOC : OP_KMALLOC,
-                                   .release = block.is_cache_object ? "kmem_cache_free" : "kfree", .cache = block.cache,
+    *a = (struct allocation_view){ .seq = block.seq,
+                                   .address = block.address,
+                                   .requested = block.requested,
+                                   .allocated = block.usable,
+                                   .op = block.is_cache_object ? OP_KMEM_CACHE_ALLOC : OP_KMALLOC,
+                                   .release = block.is_cache_object ? "kmem_cache_free" : "kfree",
+                                   .cache = block.cache,
                                    .nr_frames = block.nr_frames };
     set_label(m, block.label, block.address, a);
     return true;
@@ -71,9 +75,14 @@ static bool next_page_block(const struct machine *m, uint64_t *cursor, struct al
         *cursor = next;
         if (machine_is_page_block(&m->state, pfn)) {
             uint64_t bytes = (uint64_t)PAGE_SIZE << frame->order;
-            *a = (struct allocation_view){ .seq = frame->born, .address = frame_address(frames, pfn), .requested = bytes,
-                                           .allocated = bytes, .op = OP_ALLOC_PAGES, .release = "free_pages",
-                                           .nr_frames = 1u << frame->order, .order = frame->order };
+            *a = (struct allocation_view){ .seq = frame->born,
+                                           .address = frame_address(frames, pfn),
+                                           .requested = bytes,
+                                           .allocated = bytes,
+                                           .op = OP_ALLOC_PAGES,
+                                           .release = "free_pages",
+                                           .nr_frames = 1u << frame->order,
+                                           .order = frame->order };
             set_label(m, frame->owner, a->address, a);
             return true;
         }
@@ -87,8 +96,12 @@ static bool next_vmalloc(const struct machine *m, uint64_t *cursor, struct alloc
     struct vmalloc_block block;
     if (!vmalloc_next(&m->state.vmalloc, cursor, &block))
         return false;
-    *a = (struct allocation_view){ .seq = block.seq, .address = block.address, .requested = block.requested,
-                                   .allocated = (uint64_t)block.nr_pages << PAGE_SHIFT, .op = OP_VMALLOC, .release = "vfree",
+    *a = (struct allocation_view){ .seq = block.seq,
+                                   .address = block.address,
+                                   .requested = block.requested,
+                                   .allocated = (uint64_t)block.nr_pages << PAGE_SHIFT,
+                                   .op = OP_VMALLOC,
+                                   .release = "vfree",
                                    .nr_frames = block.nr_pages };
     set_label(m, block.label, block.address, a);
     return true;
@@ -99,8 +112,13 @@ static bool next_heap(const struct machine *m, uint64_t *cursor, struct allocati
     struct heap_block block;
     if (!heap_next(&m->state.heaps, cursor, &block))
         return false;
-    *a = (struct allocation_view){ .seq = block.seq, .address = block.address, .requested = block.requested,
-                                   .allocated = block.usable, .op = OP_MALLOC, .release = "free", .pid = block.pid };
+    *a = (struct allocation_view){ .seq = block.seq,
+                                   .address = block.address,
+                                   .requested = block.requested,
+                                   .allocated = block.usable,
+                                   .op = OP_MALLOC,
+                                   .release = "free",
+                                   .pid = block.pid };
     a->nr_frames = count_frames(m, block.pid, block.address, block.address + block.usable);
     set_label(m, block.label, block.address, a);
     return true;
@@ -119,8 +137,13 @@ static bool next_map(const struct machine *m, uint64_t *cursor, struct allocatio
             if (i < number || (v->flags & (VMA_HEAP | VMA_STACK | VMA_TEXT | VMA_CHUNK)))
                 continue;
             *cursor = (uint64_t)process << 32 | (i + 1);
-            *a = (struct allocation_view){ .seq = v->seq, .address = v->start, .requested = v->end - v->start,
-                                           .allocated = v->end - v->start, .op = OP_MMAP, .release = "munmap", .pid = p->pid };
+            *a = (struct allocation_view){ .seq = v->seq,
+                                           .address = v->start,
+                                           .requested = v->end - v->start,
+                                           .allocated = v->end - v->start,
+                                           .op = OP_MMAP,
+                                           .release = "munmap",
+                                           .pid = p->pid };
             a->nr_frames = count_frames(m, p->pid, v->start, v->end);
             set_label(m, v->label, v->start, a);
             return true;

@@ -60,8 +60,8 @@ bool view_next_map(const struct machine *machine, uint32_t pid, uint64_t *cursor
     (*cursor)++;
     const struct vma *v = vma_at(ps, vma);
     *map = (struct map_view){ .start = v->start, .end = v->end, .name = map_name(machine, v) };
-    const char perms[5] = { v->flags & VMA_READ ? 'r' : '-', v->flags & VMA_WRITE ? 'w' : '-', v->flags & VMA_EXEC ? 'x' : '-',
-                            'p', '\0' };
+    const char perms[5] = { v->flags & VMA_READ ? 'r' : '-', v->flags & VMA_WRITE ? 'w' : '-',
+                            v->flags & VMA_EXEC ? 'x' : '-', 'p', '\0' };
     memcpy(map->perms, perms, sizeof perms);
     uint64_t at = v->start, slot;
     for (; (slot = space_next_entry(ps, process_at(ps, process)->space, &at, v->end)); at += PAGE_SIZE) {

@@ -1,6 +1,7 @@
-/* VMAs of a process, in a list by address. New mappings go top-down: into the gap nearest to the top that is large enough, at
- * its upper end (Linux v6.1 mm/mmap.c: vm_unmapped_area with VM_UNMAPPED_AREA_TOPDOWN). Neighbours of the same kind merge,
- * unless one is a named allocation or a malloc block with a mapping of its own, which stay visible as what they are. */
+/* VMAs of a process, in a list by address. New mappings go top-down: into the gap nearest to the top that is large enough,
+ * at its upper end (Linux v6.1 mm/mmap.c: vm_unmapped_area with VM_UNMAPPED_AREA_TOPDOWN). Neighbours of the same kind
+ * merge, unless one is a named allocation or a malloc block with a mapping of its own, which stay visible as what they are.
+ */
 #include "alloc/process_internal.h"
 
 static uint64_t page_align(uint64_t bytes)
@@ -46,15 +47,16 @@ static uint32_t merge_with_next(struct processes *ps, uint32_t vma)
     return vma;
 }
 
-uint32_t vma_insert(struct processes *ps, struct process *process, uint64_t start, uint64_t end, uint32_t flags, uint32_t label)
+uint32_t vma_insert(struct processes *ps, struct process *process, uint64_t start, uint64_t end, uint32_t flags,
+                    uint32_t label)
 {
     uint32_t new = pool_take(&ps->vmas);
     if (!new)
         return 0;
     uint32_t before = vma_before(ps, process, start);
     uint32_t *link = before ? &vma_at(ps, before)->next : &process->first_vma;
-    *vma_at(ps, new) = (struct vma){ .next = *link, .start = start, .end = end, .flags = flags, .label = label,
-                                     .seq = ps->trace->seq };
+    *vma_at(ps, new) =
+        (struct vma){ .next = *link, .start = start, .end = end, .flags = flags, .label = label, .seq = ps->trace->seq };
     *link = new;
     merge_with_next(ps, new);
     return before ? merge_with_next(ps, before) : new;
@@ -125,7 +127,8 @@ bool process_munmap(struct processes *ps, uint32_t process, uint64_t start, uint
         pool_give(&ps->vmas, gone);
         trace_cost(ps->trace, COST_VMA, 1);
     }
-    TRACE_EVENT(ps->trace, .kind = EV_MUNMAP, .address = start, .pid = p->pid, .count = (uint32_t)((end - start) >> PAGE_SHIFT));
+    TRACE_EVENT(ps->trace, .kind = EV_MUNMAP, .address = start, .pid = p->pid,
+                .count = (uint32_t)((end - start) >> PAGE_SHIFT));
     return true;
 }
 
@@ -148,8 +151,7 @@ static bool resize_heap(struct processes *ps, struct process *p, uint64_t new_en
     if (new_end > p->mmap_top || (before && before != vma && vma_at(ps, before)->end > p->heap_start))
         return false;
     if (!vma)
-        return new_end == old_end ||
-               vma_insert(ps, p, p->heap_start, new_end, VMA_READ | VMA_WRITE | VMA_HEAP, 0) != 0;
+        return new_end == old_end || vma_insert(ps, p, p->heap_start, new_end, VMA_READ | VMA_WRITE | VMA_HEAP, 0) != 0;
     vma_at(ps, vma)->end = new_end;
     return true;
 }

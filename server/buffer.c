@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_CAPACITY 512u
+#define FIRST_CAPACITY 2048u /* most results fit */
 
 void buffer_clear(struct buffer *buffer)
 {

@@ -13,7 +13,7 @@
 #include <time.h>
 
 #define KEY_MAX 64u
-#define GATHER_NS 200000   /* how long a commit may be put off for company */
+#define GATHER_NS 500000   /* how long a commit may be put off for company */
 #define NR_FIXED_COLUMNS 8 /* of table op, before the parameters */
 
 /* In the batch: this, then the bytes of name, cache, call_site, text, data, each as long as entry says. */

@@ -1,5 +1,5 @@
-/* Engine speed on one core, recording off: a line a figure, in operations a second. Rivals of the same run where there are any:
- * the host's own malloc for the heap. Seeds are fixed; each figure is the best of three. */
+/* Engine speed on one core, recording off: a line a figure, in operations a second. Rivals of the same run where there are
+ * any: the host's own malloc for the heap. Seeds are fixed; each figure is the best of three. */
 #include "tests/fixture.h"
 
 #include <stdio.h>
@@ -71,7 +71,8 @@ static void report(const char *name, double best, unsigned nr, const char *unit)
     printf("%-28s %8.2f M %s/s\n", name, nr / best / 1e6, unit);
 }
 
-static void bench_pairs(const char *name, const char *profile, struct op alloc, enum op_kind release, uint32_t release_given)
+static void bench_pairs(const char *name, const char *profile, struct op alloc, enum op_kind release,
+                        uint32_t release_given)
 {
     double best = 1e9;
     const unsigned nr = 2000000;
@@ -111,8 +112,8 @@ static void bench_create(uint64_t memory)
     double start = seconds();
     struct machine *m = fixture_machine("linux-6.1", memory);
     double took = seconds() - start;
-    printf("create %6llu MiB            %8.2f ms, %.2f MiB of host memory\n", (unsigned long long)(memory >> 20), took * 1e3,
-           (double)machine_host_bytes(m) / (1 << 20));
+    printf("create %6llu MiB            %8.2f ms, %.2f MiB of host memory\n", (unsigned long long)(memory >> 20),
+           took * 1e3, (double)machine_host_bytes(m) / (1 << 20));
     start = seconds();
     struct machine *copy;
     if (machine_clone(m, &copy))

@@ -32,7 +32,8 @@ static void host_release(void *context, void *start, size_t nr_bytes)
 
 struct fixture_host *fixture_host(void)
 {
-    shared_host = (struct fixture_host){ .host = { host_reserve, host_commit, host_release, &shared_host }, .fail_after = -1 };
+    shared_host =
+        (struct fixture_host){ .host = { host_reserve, host_commit, host_release, &shared_host }, .fail_after = -1 };
     return &shared_host;
 }
 

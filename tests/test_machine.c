@@ -1,4 +1,5 @@
-/* The machine as a whole: every row of the comparison of the allocators, outcomes, contents, copies, and random histories. */
+/* The machine as a whole: every row of the comparison of the allocators, outcomes, contents, copies, and random histories.
+ */
 #include "tests/fixture.h"
 
 #include <setjmp.h>
@@ -386,13 +387,14 @@ struct live {
 };
 
 /* One random operation; what it allocated goes to the list, what it frees comes from there. */
-static void random_step(struct machine *m, struct fixture_random *random, struct live *live, uint32_t *nr_live, uint32_t *pids,
-                        uint32_t nr_pids)
+static void random_step(struct machine *m, struct fixture_random *random, struct live *live, uint32_t *nr_live,
+                        uint32_t *pids, uint32_t nr_pids)
 {
     static const struct {
         enum op_kind kind, release;
-    } ALLOCATORS[] = { { OP_KMALLOC, OP_KFREE },       { OP_KZALLOC, OP_KFREE },  { OP_VMALLOC, OP_VFREE },
-                       { OP_ALLOC_PAGES, OP_FREE_PAGES }, { OP_MALLOC, OP_FREE }, { OP_CALLOC, OP_FREE },
+    } ALLOCATORS[] = { { OP_KMALLOC, OP_KFREE }, { OP_KZALLOC, OP_KFREE },
+                       { OP_VMALLOC, OP_VFREE }, { OP_ALLOC_PAGES, OP_FREE_PAGES },
+                       { OP_MALLOC, OP_FREE },   { OP_CALLOC, OP_FREE },
                        { OP_MMAP, OP_MUNMAP } };
     struct op op;
     if (*nr_live > 200 || (*nr_live && fixture_random_below(random, 5) < 2)) {
@@ -403,8 +405,8 @@ static void random_step(struct machine *m, struct fixture_random *random, struct
         op.order = l.order;
         op.length = 3 * PAGE_SIZE;
         op.pid = l.pid;
-        op.given |= (l.pid ? P(PID) : 0) | (l.release == OP_FREE_PAGES ? P(ORDER) : 0) |
-                    (l.release == OP_MUNMAP ? P(LENGTH) : 0);
+        op.given |=
+            (l.pid ? P(PID) : 0) | (l.release == OP_FREE_PAGES ? P(ORDER) : 0) | (l.release == OP_MUNMAP ? P(LENGTH) : 0);
         const struct op_result *r = fixture_apply(m, op);
         if (r->outcome != OUTCOME_OK)
             fail_msg("%s: %s", op_info(op.kind)->name, r->message ? r->message : outcome_name(r->outcome));
@@ -589,7 +591,9 @@ static void test_oom_kills_the_largest(void **state)
 static void test_swap_takes_user_pages_only(void **state)
 {
     (void)state;
-    struct machine_config config = { .profile = PROFILE_LINUX_6_1, .memory = UINT64_C(32) << 20, .swap = UINT64_C(64) << 20 };
+    struct machine_config config = { .profile = PROFILE_LINUX_6_1,
+                                     .memory = UINT64_C(32) << 20,
+                                     .swap = UINT64_C(64) << 20 };
     struct machine *m = fixture_machine_of(&config);
     uint64_t k = get(m, OP_KMALLOC, 4096);
     fixture_apply(m, write_fill(k, 0x77, 4096));

@@ -1,5 +1,6 @@
-/* make truth: finds every recording below a directory by its file name, replays it in the engine, and compares every recorded
- * field. A line a file; on a difference the first one, with what was expected and what came. Exit 1 when anything differs. */
+/* make truth: finds every recording below a directory by its file name, replays it in the engine, and compares every
+ * recorded field. A line a file; on a difference the first one, with what was expected and what came. Exit 1 when anything
+ * differs. */
 #include "tests/truth.h"
 #include "tests/truth_slub.h"
 
@@ -73,7 +74,8 @@ static void check(const char *path, const char *name, replay_function *replay, s
         printf("    %s\n", report.first_difference);
     totals->nr_files++;
     totals->nr_operations += report.nr_operations;
-    totals->nr_different += report.nr_operations - report.nr_identical + (report.end_state_identical ? 0 : 1) + (failed ? 1 : 0);
+    totals->nr_different +=
+        report.nr_operations - report.nr_identical + (report.end_state_identical ? 0 : 1) + (failed ? 1 : 0);
 }
 
 static void visit(const char *path, const char *name, const char *file, struct totals *totals)
