@@ -44,6 +44,10 @@ $(BUILD)/clang/%.o: %.c
 	@mkdir -p $(@D)
 	clang $(OURS) -O1 -c $< -o $@
 
+# Texts that are built in with .incbin, which -MMD does not see.
+$(foreach flavour,plain san tsan clang,$(BUILD)/$(flavour)/server/store.o): data/schema.sql
+$(foreach flavour,plain san tsan clang,$(BUILD)/$(flavour)/server/api_labs.o): data/openapi.json
+
 $(BUILD)/pagodad: $(call objects,plain,$(ENGINE) $(SERVER))
 	$(CC) $(CFLAGS) $^ $(LINK) -o $@
 $(BUILD)/pagodad-san: $(call objects,san,$(ENGINE) $(SERVER))
