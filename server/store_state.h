@@ -20,7 +20,6 @@ struct batch {
     struct buffer rows; /* struct queued_row and its bytes, one behind another */
     struct task *tasks;
     struct store_waiter *waiters;
-    uint32_t nr_waiters;
 };
 
 /* Text -> id, open addressing; emptied after a rollback, since ids given out in it are void. */
@@ -47,7 +46,6 @@ struct store {
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t work, done;
     struct batch pending, committing;
-    uint32_t nr_expected;    /* waiters worth a short delay: as many as the last batch had */
     uint64_t durable_ticket; /* batches up to here have ended */
     uint64_t nr_commits;
     struct {

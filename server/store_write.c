@@ -13,7 +13,6 @@
 #include <time.h>
 
 #define KEY_MAX 64u
-#define GATHER_NS 500000   /* how long a commit may be put off for company */
 #define NR_FIXED_COLUMNS 8 /* of table op, before the parameters */
 
 /* In the batch: this, then the bytes of name, cache, call_site, text, data, each as long as entry says. */
@@ -256,7 +255,6 @@ static struct store_waiter *settle(struct store *store, enum pagoda_error error)
     store->durable_ticket = store->committing.ticket;
     struct store_waiter *wake = store->committing.waiters;
     store->committing.waiters = NULL;
-    store->committing.nr_waiters = 0;
     if (error) {
         remember_failure(store, store->committing.ticket, error);
         remember_failure(store, store->pending.ticket, error);
@@ -266,7 +264,6 @@ static struct store_waiter *settle(struct store *store, enum pagoda_error error)
         store->pending.rows.length = 0;
         store->pending.tasks = NULL;
         store->pending.waiters = NULL;
-        store->pending.nr_waiters = 0;
         store->pending.ticket++;
     } else {
         store->nr_commits++;
@@ -281,31 +278,12 @@ static bool batch_is_empty(const struct batch *batch)
     return batch->rows.length == 0 && !batch->tasks && !batch->waiters;
 }
 
-/* Mutex held. Clients that have just been answered together are about to send their next requests; a commit that starts at
- * the first of these leaves the others to wait for two. So when the last batch had company, wait a moment for as much. */
-static void gather(struct store *store)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += GATHER_NS;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
-    while (store->pending.nr_waiters < store->nr_expected && !store->stopping && !store->pending.tasks)
-        if (pthread_cond_timedwait(&store->work, &store->mutex, &until) != 0)
-            break;
-}
-
 /* Swaps the batches: the rows' buffers change places, so that neither is allocated anew. False: stop, nothing is left. */
 static bool take_batch(struct store *store)
 {
     pthread_mutex_lock(&store->mutex);
     while (batch_is_empty(&store->pending) && !store->stopping)
         pthread_cond_wait(&store->work, &store->mutex);
-    if (store->nr_expected > 1)
-        gather(store);
-    store->nr_expected = store->pending.nr_waiters;
     bool more = !batch_is_empty(&store->pending);
     struct buffer spare = store->committing.rows;
     spare.length = 0;
@@ -388,8 +366,6 @@ void store_when_durable(struct store *store, uint64_t ticket, struct store_waite
         struct batch *batch = ticket == store->committing.ticket ? &store->committing : &store->pending;
         waiter->next = batch->waiters;
         batch->waiters = waiter;
-        if (++batch->nr_waiters == store->nr_expected && batch == &store->pending)
-            pthread_cond_signal(&store->work);
     }
     pthread_mutex_unlock(&store->mutex);
     if (ended)
