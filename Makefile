@@ -72,7 +72,7 @@ run: deps ## build and serve http://127.0.0.1:8080 (LISTEN=, STORE=)
 test: ## install what is missing, build, run every test
 	@PAGODA_TEST_DEPS=1 sh tests/install.sh
 	@$(MAKE) --no-print-directory -j2 all compile-clang test-c truth check
-	@$(MAKE) --no-print-directory test-api test-browser
+	@$(MAKE) --no-print-directory test-api test-tsan test-browser
 	@echo 'all tests passed'
 
 # --- C tests: each file one program, under ASan and UBSan ---
@@ -91,6 +91,9 @@ truth: $(BUILD)/truth ## compare the engine with recordings of the real ones (TR
 
 test-api: $(BUILD)/pagodad-san $(BUILD)/pagodad ## the HTTP API, against the real daemon
 	PAGODAD=$(CURDIR)/$(BUILD)/pagodad-san node --test tests/api/*.test.mjs
+test-tsan: $(BUILD)/pagodad-tsan ## the daemon's threads, under TSan
+	PAGODAD=$(CURDIR)/$(BUILD)/pagodad-tsan TSAN_OPTIONS=halt_on_error=1 \
+	  node --test tests/api/labs.test.mjs tests/api/durability.test.mjs
 test-web: web/node_modules/.package-lock.json ## the pages' view-models, types
 	cd web && npx tsc --noEmit -p .
 	node --test tests/web/*.test.mjs
@@ -135,6 +138,6 @@ clean: ## remove what was built (the store in var/ stays)
 help: ## list targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all deps run test test-c truth test-api test-web test-browser compile-clang check check-pure check-tower bench lint install clean help
+.PHONY: all deps run test test-c truth test-api test-tsan test-web test-browser compile-clang check check-pure check-tower bench lint install clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,8 +1,10 @@
-/* Live allocations of every allocator, one list: kernel blocks, page blocks, vmalloc areas, heap blocks, mappings. The
- * cursor's top byte says which list it is in, the rest is that list's own cursor. */
+/* Live allocations of every allocator, one list: kernel blocks, page blocks, vmalloc areas, heap blocks, mappings. A cursor
+ * stays below 2^53, for clients that keep it as a number: the top bits say which list it is in, the rest is that list's own. */
 #include "alloc/machine_internal.h"
 
 #include <string.h>
+
+#define LIST_SHIFT 48 /* the longest is vmalloc's: an offset in its 32 TiB */
 
 enum list { LIST_KMALLOC, LIST_PAGES, LIST_VMALLOC, LIST_HEAP, LIST_MAPS, NR_LISTS };
 
@@ -159,11 +161,11 @@ bool view_next_allocation(const struct machine *machine, uint64_t *cursor, struc
         [LIST_KMALLOC] = next_kmalloc, [LIST_PAGES] = next_page_block, [LIST_VMALLOC] = next_vmalloc,
         [LIST_HEAP] = next_heap,       [LIST_MAPS] = next_map,
     };
-    const uint64_t inner_mask = UINT64_MAX >> 8;
-    for (uint64_t list = *cursor >> 56; list < NR_LISTS; list++) {
-        uint64_t inner = list == *cursor >> 56 ? *cursor & inner_mask : 0;
+    const uint64_t inner_mask = (UINT64_C(1) << LIST_SHIFT) - 1;
+    for (uint64_t list = *cursor >> LIST_SHIFT; list < NR_LISTS; list++) {
+        uint64_t inner = list == *cursor >> LIST_SHIFT ? *cursor & inner_mask : 0;
         bool found = NEXT[list](machine, &inner, allocation);
-        *cursor = found ? list << 56 | inner : (list + 1) << 56;
+        *cursor = found ? list << LIST_SHIFT | inner : (list + 1) << LIST_SHIFT;
         if (found)
             return true;
     }
