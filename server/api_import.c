@@ -65,6 +65,12 @@ static enum pagoda_error apply(void *context, const struct op *op, struct op_res
     return error ? error : pace(sink);
 }
 
+static const struct machine *look(void *context)
+{
+    struct lab_sink *sink = context;
+    return sink->is_locked || !begin_turn(sink) ? atomic_load(&sink->lab->machine) : NULL;
+}
+
 static double now_s(void)
 {
     struct timespec now;
@@ -76,7 +82,7 @@ static struct reply import_into(struct lab *lab, struct input *input, enum trace
 {
     struct import_summary *summary = calloc(1, sizeof *summary);
     struct lab_sink lab_sink = { .lab = lab };
-    const struct import_sink sink = { apply, &lab_sink, lab->row.config.cpus ? lab->row.config.cpus : 1 };
+    const struct import_sink sink = { apply, look, &lab_sink, lab->row.config.cpus ? lab->row.config.cpus : 1 };
     double start = now_s();
     enum pagoda_error error = summary ? import_run(input, format, &sink, summary) : PAGODA_ERR_NOMEM;
     end_turn(&lab_sink);

@@ -9,6 +9,8 @@ enum trace_format { FORMAT_AUTO, FORMAT_NDJSON, FORMAT_FTRACE };
 /* Takes operations one by one: a lab, or a machine of one's own. Errors as machine_apply(). */
 struct import_sink {
     enum pagoda_error (*apply)(void *context, const struct op *op, struct op_result *result, struct problem *why);
+    /* The machine as it is now, to look into; borrowed until the next apply. NULL: it cannot be had. */
+    const struct machine *(*look)(void *context);
     void *context;
     uint32_t cpus; /* of the machine; recorded CPUs are folded into these */
 };

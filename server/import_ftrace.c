@@ -141,6 +141,32 @@ static bool is_cache_name(const struct cache *cache, struct text name)
     return strlen(cache->name) == name.length && memcmp(cache->name, name.start, name.length) == 0;
 }
 
+/* An earlier import into the same lab may have left its caches. */
+static bool machine_has_cache(const struct ftrace_import *in, struct text name, uint64_t *size)
+{
+    const struct machine *machine = in->sink->look(in->sink->context);
+    struct cache_view cache;
+    uint64_t cursor = 0;
+    while (machine && view_next_cache(machine, &cursor, &cache))
+        if (strlen(cache.name) == name.length && memcmp(cache.name, name.start, name.length) == 0) {
+            *size = cache.object_size;
+            return true;
+        }
+    return false;
+}
+
+static bool create_cache(struct ftrace_import *in, const struct ftrace_event *event, struct text name, uint64_t size)
+{
+    struct op op = start_op(in, event, OP_KMEM_CACHE_CREATE);
+    struct op_result result;
+    struct problem why = { 0 };
+    op.context = CONTEXT_PROCESS; /* whoever made it could sleep */
+    op.cache = name;
+    op.size = size;
+    op.given |= P(CACHE) | P(SIZE);
+    return apply(in, &op, &result, &why) && result.outcome == OUTCOME_OK;
+}
+
 /* Index of the cache of that name and size, made when it is new; 0 when there is none to be had (0 is no cache). */
 static uint32_t find_or_create_cache(struct ftrace_import *in, const struct ftrace_event *event, struct text name,
                                      uint64_t size)
@@ -156,14 +182,9 @@ static uint32_t find_or_create_cache(struct ftrace_import *in, const struct ftra
         in->caches = bigger;
         in->caches_room = room;
     }
-    struct op op = start_op(in, event, OP_KMEM_CACHE_CREATE);
-    struct op_result result;
-    struct problem why = { 0 };
-    op.context = CONTEXT_PROCESS; /* whoever made it could sleep */
-    op.cache = name;
-    op.size = size;
-    op.given |= P(CACHE) | P(SIZE);
-    if (name.length >= CACHE_NAME_MAX || !apply(in, &op, &result, &why) || result.outcome != OUTCOME_OK)
+    uint64_t size_there;
+    bool is_there = machine_has_cache(in, name, &size_there);
+    if (name.length >= CACHE_NAME_MAX || (is_there ? size_there != size : !create_cache(in, event, name, size)))
         return 0;
     struct cache *cache = &in->caches[++in->nr_caches];
     snprintf(cache->name, sizeof cache->name, "%.*s", (int)name.length, name.start);

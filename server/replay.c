@@ -137,6 +137,11 @@ static int complain(const char *text)
     return 2;
 }
 
+static const struct machine *look(void *context)
+{
+    return ((struct run *)context)->machine;
+}
+
 static int run_trace(const struct options *options, struct input *input, enum trace_format format)
 {
     struct machine_config config;
@@ -149,7 +154,7 @@ static int run_trace(const struct options *options, struct input *input, enum tr
         return complain(why.text[0] ? why.text : pagoda_error_text(error));
     machine_record_events(run.machine, false);
     struct import_summary *summary = calloc(1, sizeof *summary);
-    const struct import_sink sink = { apply, &run, machine_config(run.machine)->cpus };
+    const struct import_sink sink = { apply, look, &run, machine_config(run.machine)->cpus };
     double start = now_s();
     error = summary ? import_run(input, format, &sink, summary) : PAGODA_ERR_NOMEM;
     double seconds = now_s() - start;

@@ -47,6 +47,14 @@ test('an ftrace excerpt: every event is read, applied or skipped with a reason',
   assert.equal(await hash(plain.id), await hash(lab.id));
 });
 
+test('a second trace finds the caches of the first', async () => {
+  const lab = await daemon.lab();
+  const first = (await import_into(lab, packed)).body;
+  const second = (await import_into(lab, packed)).body;
+  assert.equal(second.outcomes.bug, 0);
+  assert.equal(row(second, 'kmem_cache_alloc').applied, row(first, 'kmem_cache_alloc').applied);
+});
+
 test('a truncated gzip and a line of garbage are named, the rest is read', async () => {
   const lab = await daemon.lab();
   const cut = await import_into(lab, packed.subarray(0, packed.length / 2 | 0));
