@@ -58,6 +58,28 @@ static bool reach_all(struct call *call, uint64_t length, bool write)
     return true;
 }
 
+/* The part of a range that lies in one page, and where it is in physical memory. */
+struct piece {
+    uint64_t offset; /* from the start of the range */
+    size_t length;
+    uint64_t physical;
+};
+
+/* Moves on to the next piece; start with a zeroed one. False: the range is done, or a page could not be had (a bug then).
+ */
+static bool next_piece(struct call *call, uint64_t length, bool write, struct piece *piece)
+{
+    piece->offset += piece->length;
+    if (piece->offset >= length)
+        return false;
+    uint64_t at = call->address + piece->offset, room = PAGE_SIZE - (at & (PAGE_SIZE - 1)), left = length - piece->offset;
+    piece->length = (size_t)(room < left ? room : left);
+    piece->physical = reach(call, at, write);
+    if (!piece->physical)
+        oops(call, at);
+    return piece->physical != 0;
+}
+
 void run_write(struct call *call)
 {
     const struct op *op = call->op;
@@ -67,19 +89,11 @@ void run_write(struct call *call)
         return;
     if (call->process)
         heap_written(&call->s->heaps, call->process, call->address, length);
-    for (uint64_t done = 0, n; done < length; done += n) {
-        uint64_t at = call->address + done, physical = reach(call, at, true);
-        n = PAGE_SIZE - (at & (PAGE_SIZE - 1));
-        n = n < length - done ? n : length - done;
-        if (!physical) {
-            oops(call, at);
-            return;
-        }
+    for (struct piece piece = { 0 }; next_piece(call, length, true, &piece);)
         if (op->given & P(HEX))
-            frame_write(&call->s->frames, physical, op->data + done, (size_t)n);
+            frame_write(&call->s->frames, piece.physical, op->data + piece.offset, piece.length);
         else
-            frame_fill(&call->s->frames, physical, op->fill, (size_t)n);
-    }
+            frame_fill(&call->s->frames, piece.physical, op->fill, piece.length);
 }
 
 void run_read(struct call *call)
@@ -88,16 +102,10 @@ void run_read(struct call *call)
     call->result->address = call->address;
     if (!reach_all(call, length, false))
         return;
-    for (uint64_t done = 0, n; done < length; done += n) {
-        uint64_t at = call->address + done, physical = reach(call, at, false);
-        n = PAGE_SIZE - (at & (PAGE_SIZE - 1));
-        n = n < length - done ? n : length - done;
-        if (!physical) {
-            oops(call, at);
-            return;
-        }
-        frame_read(&call->s->frames, physical, call->m->bytes + done, (size_t)n);
-    }
+    for (struct piece piece = { 0 }; next_piece(call, length, false, &piece);)
+        frame_read(&call->s->frames, piece.physical, call->m->bytes + piece.offset, piece.length);
+    if (call_is_bug(call))
+        return;
     call->result->bytes = call->m->bytes;
     call->result->nr_bytes = (uint32_t)length;
 }

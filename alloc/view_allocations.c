@@ -1,5 +1,6 @@
 /* Live allocations of every allocator, one list: kernel blocks, page blocks, vmalloc areas, heap blocks, mappings. A cursor
- * stays below 2^53, for clients that keep it as a number: the top bits say which list it is in, the rest is that list's own. */
+ * stays below 2^53, for clients that keep it as a number: the top bits say which list it is in, the rest is that list's
+ * own. */
 #include "alloc/machine_internal.h"
 
 #include <string.h>

@@ -223,7 +223,7 @@ static bool wish_number(const json_t *value, const char *field, struct lab_wish 
             return false;
         if (NUMBERS[i].wide)
             *NUMBERS[i].wide = number;
-        else
+        else if (NUMBERS[i].narrow)
             *NUMBERS[i].narrow = (uint32_t)number;
         return true;
     }

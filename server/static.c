@@ -113,7 +113,7 @@ static struct reply file_reply(int fd, const struct stat *status, const char *pa
     reply.content_type = type_of(path);
     reply.cache_control = has_hash(path) ? "public, max-age=31536000, immutable" : "no-cache";
     snprintf(reply.etag, sizeof reply.etag, "\"%llx-%llx\"", (unsigned long long)status->st_size,
-             (unsigned long long)(status->st_mtim.tv_sec * 1000000000 + status->st_mtim.tv_nsec));
+             (unsigned long long)status->st_mtim.tv_sec * 1000000000 + (unsigned long long)status->st_mtim.tv_nsec);
     if (etag_matches(request, reply.etag)) {
         close(fd);
         reply.status = 304;
