@@ -36,26 +36,25 @@ static uint64_t reach(struct call *call, uint64_t address, bool write)
     return pfn ? ((uint64_t)pfn << PAGE_SHIFT) + (address & (PAGE_SIZE - 1)) : 0;
 }
 
+/* Where the part of [address, end) that can be reached ends. Kernel ranges are walked page by page: they are backed. */
+static uint64_t reachable_until(struct call *call, uint64_t address, uint64_t end, bool write)
+{
+    if (address < call->m->profile->user_end)
+        return call->process ? process_mapped_until(&call->s->processes, call->process, address) : address;
+    while (address < end && reach(call, address, write))
+        address = (address | (PAGE_SIZE - 1)) + 1;
+    return address;
+}
+
 /* A range is accessed whole or not at all, unlike on a real machine, where the bytes before the fault would have moved. */
 static bool reach_all(struct call *call, uint64_t length, bool write)
 {
     uint64_t end = call->address + length;
-    if (end < call->address) {
-        oops(call, call->address);
-        return false;
-    }
-    for (uint64_t at = call->address; at < end; at = (at | (PAGE_SIZE - 1)) + 1) {
-        bool user = at < call->m->profile->user_end;
-        if (user && (!call->process || !process_is_mapped(&call->s->processes, call->process, at))) {
-            oops(call, at);
-            return false;
-        }
-        if (!user && !reach(call, at, write)) {
-            oops(call, at);
-            return false;
-        }
-    }
-    return true;
+    bool wraps = end < call->address;
+    uint64_t reached = wraps ? call->address : reachable_until(call, call->address, end, write);
+    if (wraps || reached < end)
+        oops(call, reached);
+    return !call_is_bug(call);
 }
 
 /* The part of a range that lies in one page, and where it is in physical memory. */

@@ -66,6 +66,20 @@ bool process_is_mapped(const struct processes *ps, uint32_t process, uint64_t ad
     return process_find_vma(ps, process_at(ps, process), address) != 0;
 }
 
+uint64_t process_mapped_until(const struct processes *ps, uint32_t process, uint64_t address)
+{
+    uint32_t vma = process_find_vma(ps, process_at(ps, process), address);
+    for (; vma && vma_at(ps, vma)->start <= address; vma = vma_at(ps, vma)->next)
+        address = vma_at(ps, vma)->end;
+    return address;
+}
+
+uint64_t process_next_page(const struct processes *ps, uint32_t process, uint64_t address, uint64_t end)
+{
+    uint64_t at = address;
+    return space_next_entry(ps, process_at(ps, process)->space, &at, end) ? at : end;
+}
+
 uint64_t space_next_entry(const struct processes *ps, uint32_t space, uint64_t *address, uint64_t end)
 {
     uint32_t root = reclaim_space_at(ps->reclaim, space)->root;
@@ -233,10 +247,9 @@ bool process_mlock(struct processes *ps, uint32_t process, uint64_t start, uint6
 {
     struct process *p = process_at(ps, process);
     uint64_t end = start + length;
-    for (uint64_t at = start & ~(uint64_t)(PAGE_SIZE - 1); at < end; at += PAGE_SIZE)
-        if (!process_is_mapped(ps, process, at))
-            return false;
     trace_step(ps->trace, PATH_mlock);
+    if (end < start || (length && process_mapped_until(ps, process, start) < end))
+        return false;
     for (uint64_t at = start & ~(uint64_t)(PAGE_SIZE - 1); at < end; at += PAGE_SIZE) {
         bool write = (vma_at(ps, process_find_vma(ps, p, at))->flags & VMA_WRITE) != 0;
         uint32_t pfn = process_fault(ps, process, at, write);

@@ -68,6 +68,10 @@ uint8_t *process_touch(struct processes *ps, uint32_t process, uint64_t address,
 /* Aligned words of the process's memory, through process_touch; false: the page cannot be had. */
 /* The same without the host's view: the frame; it needs no contents then. 0: no mapping, or no memory. */
 uint32_t process_fault(struct processes *ps, uint32_t process, uint64_t address, bool write);
+/* Address of the first page in [address, end) that has a page-table entry, or end; holes are skipped table by table. */
+uint64_t process_next_page(const struct processes *ps, uint32_t process, uint64_t address, uint64_t end);
+/* Where the VMAs that follow one another without a gap from address on end; address itself when none covers it. */
+uint64_t process_mapped_until(const struct processes *ps, uint32_t process, uint64_t address);
 bool process_is_mapped(const struct processes *ps, uint32_t process, uint64_t address); /* some VMA covers it */
 /* Looks without touching: copies up to length bytes, stops at a page that has no frame (swapped, untouched: reads as absent).
  * Returns how many bytes it copied. */

@@ -21,8 +21,13 @@ static uint32_t frame_behind(const struct machine *m, uint32_t pid, uint64_t add
 
 bool machine_next_run(const struct machine *m, uint32_t pid, uint64_t *address, uint64_t end, struct frame_range *run)
 {
+    uint32_t process = pid ? process_find(&m->state.processes, pid) : 0;
     run->count = 0;
     for (; *address < end; *address = (*address | (PAGE_SIZE - 1)) + 1) {
+        if (process && !run->count) /* a mapping may be mostly hole */
+            *address = process_next_page(&m->state.processes, process, *address, end);
+        if (*address >= end)
+            break;
         uint32_t pfn = frame_behind(m, pid, *address);
         if (pfn == UINT32_MAX && !run->count)
             continue;
