@@ -79,6 +79,19 @@ static bool next_piece(struct call *call, uint64_t length, bool write, struct pi
     return piece->physical != 0;
 }
 
+/* A heap trusts its own bytes less once somebody else has written them, be it through the kernel's direct map. */
+static void tell_heaps(struct call *call, const struct piece *piece)
+{
+    struct machine_state *s = &call->m->state;
+    const struct frame *frame = frame_at(&s->frames, (uint32_t)(piece->physical >> PAGE_SHIFT));
+    if (frame->kind != FRAME_ANON)
+        return;
+    uint64_t address = ANON_VPN(frame->index) << PAGE_SHIFT | (piece->physical & (PAGE_SIZE - 1));
+    for (uint32_t i = 1; i < s->processes.pool.nr_used; i++) /* fork keeps addresses: any of them may share the frame */
+        if (process_at(&s->processes, i)->pid)
+            heap_written(&s->heaps, i, address, piece->length);
+}
+
 void run_write(struct call *call)
 {
     const struct op *op = call->op;
@@ -86,13 +99,17 @@ void run_write(struct call *call)
     call->result->address = call->address;
     if (!reach_all(call, length, true))
         return;
-    if (call->process)
+    bool is_user = call->address < call->m->profile->user_end;
+    if (is_user && length)
         heap_written(&call->s->heaps, call->process, call->address, length);
-    for (struct piece piece = { 0 }; next_piece(call, length, true, &piece);)
+    for (struct piece piece = { 0 }; next_piece(call, length, true, &piece);) {
+        if (!is_user)
+            tell_heaps(call, &piece);
         if (op->given & P(HEX))
             frame_write(&call->s->frames, piece.physical, op->data + piece.offset, piece.length);
         else
             frame_fill(&call->s->frames, piece.physical, op->fill, piece.length);
+    }
 }
 
 void run_read(struct call *call)

@@ -314,6 +314,16 @@ static void misuse(const char *profile)
     machine_destroy(m);
 }
 
+static void test_writes_to_nowhere(void **state)
+{
+    (void)state;
+    struct machine *m = fixture_machine("classic", 0);
+    assert_int_equal(fixture_apply(m, write_fill(0, 1, 0))->outcome, OUTCOME_OK); /* nothing was asked for */
+    expect_bug(m, write_fill(0, 1, 1), "a write through NULL");
+    expect_bug(m, write_fill(UINT64_MAX - 10, 1, 100), "a write past the end of all addresses");
+    machine_destroy(m);
+}
+
 static void test_misuse(void **state)
 {
     (void)state;
@@ -678,6 +688,7 @@ int main(void)
         cmocka_unit_test(test_vmalloc_takes_no_flags),
         cmocka_unit_test(test_malloc_is_a_promise),
         cmocka_unit_test(test_misuse),
+        cmocka_unit_test(test_writes_to_nowhere),
         cmocka_unit_test(test_handles),
         cmocka_unit_test(test_allocations_are_all_listed),
         cmocka_unit_test(test_random_histories),
