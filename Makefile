@@ -122,7 +122,8 @@ $(BUILD)/bench_http: $(call objects,plain,tests/bench_http.c)
 
 lint: web/node_modules/.package-lock.json ## clang-format, clang-tidy, cppcheck, tsc
 	clang-format --dry-run --Werror $(ENGINE) $(SERVER) $(wildcard tests/*.c)
-	clang-tidy --quiet $(ENGINE) $(SERVER) -- -std=c17 -D_GNU_SOURCE= -Iinclude -I. -DPAGODA_VERSION='"$(VERSION)"'
+	printf '%s\n' $(ENGINE) $(SERVER) | xargs -P $$(nproc) -n 4 sh -c \
+	  'clang-tidy --quiet "$$@" -- -std=c17 -D_GNU_SOURCE= -Iinclude -I. -DPAGODA_VERSION=\"$(VERSION)\"' lint
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --suppress=missingIncludeSystem \
 	  --error-exitcode=1 -Iinclude -I. alloc server
 	cd web && npx tsc --noEmit -p .

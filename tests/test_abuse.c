@@ -1,5 +1,5 @@
-/* Any operation with any arguments, stray writes included: the machine answers, never crashes, and its invariants hold. What is
- * refused as a bug leaves frames and allocations as they were. Seeds are printed; SEED= repeats one. */
+/* Any operation with any arguments, stray writes included: the machine answers, never crashes, and its invariants hold.
+ * What is refused as a bug leaves frames and allocations as they were. Seeds are printed; SEED= repeats one. */
 #include "tests/fixture.h"
 
 #include <setjmp.h>
