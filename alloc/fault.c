@@ -157,22 +157,6 @@ uint8_t *process_touch(struct processes *ps, uint32_t process, uint64_t address,
     return pfn ? frame_bytes(ps->frames, pfn) + (address & (PAGE_SIZE - 1)) : NULL;
 }
 
-bool process_read64(struct processes *ps, uint32_t process, uint64_t address, uint64_t *word)
-{
-    const uint8_t *bytes = address % sizeof *word ? NULL : process_touch(ps, process, address, false);
-    if (bytes)
-        memcpy(word, bytes, sizeof *word);
-    return bytes != NULL;
-}
-
-bool process_write64(struct processes *ps, uint32_t process, uint64_t address, uint64_t word)
-{
-    uint8_t *bytes = address % sizeof word ? NULL : process_touch(ps, process, address, true);
-    if (bytes)
-        memcpy(bytes, &word, sizeof word);
-    return bytes != NULL;
-}
-
 size_t process_peek(const struct processes *ps, uint32_t process, uint64_t address, void *out, size_t length)
 {
     uint32_t root = reclaim_space_at(ps->reclaim, process_at(ps, process)->space)->root;

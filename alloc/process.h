@@ -65,7 +65,6 @@ uint64_t process_mremap(struct processes *ps, uint32_t process, uint64_t start, 
 /* Faults the page of address in (for writing: breaks copy-on-write, sets dirty) and returns the host's view of that byte up to
  * the end of its page. NULL: no mapping there (SIGSEGV) or no memory. Valid until the next call that may unmap or reclaim. */
 uint8_t *process_touch(struct processes *ps, uint32_t process, uint64_t address, bool write);
-/* Aligned words of the process's memory, through process_touch; false: the page cannot be had. */
 /* The same without the host's view: the frame; it needs no contents then. 0: no mapping, or no memory. */
 uint32_t process_fault(struct processes *ps, uint32_t process, uint64_t address, bool write);
 /* Address of the first page in [address, end) that has a page-table entry, or end; holes are skipped table by table. */
@@ -76,8 +75,6 @@ bool process_is_mapped(const struct processes *ps, uint32_t process, uint64_t ad
 /* Looks without touching: copies up to length bytes, stops at a page that has no frame (swapped, untouched: reads as absent).
  * Returns how many bytes it copied. */
 size_t process_peek(const struct processes *ps, uint32_t process, uint64_t address, void *out, size_t length);
-bool process_read64(struct processes *ps, uint32_t process, uint64_t address, uint64_t *word);
-bool process_write64(struct processes *ps, uint32_t process, uint64_t address, uint64_t word);
 
 void processes_shape(struct processes *ps, const struct machine_config *config, const struct profile *profile);
 void processes_wire(struct processes *ps, struct pgtable *pgtable, struct reclaim *reclaim, struct frames *frames,
