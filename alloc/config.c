@@ -58,6 +58,14 @@ static const struct profile PROFILES[NR_PROFILES] = {
     },
 };
 
+const struct config_option CONFIG_OPTIONS[] = {
+#define X(field, width, type, min, max, profiles, doc)                                                                     \
+    { #field, type, width, min, max, profiles, doc, offsetof(struct machine_config, field) },
+    CONFIG_MAP(X)
+#undef X
+};
+const uint32_t NR_CONFIG_OPTIONS = sizeof CONFIG_OPTIONS / sizeof CONFIG_OPTIONS[0];
+
 const struct profile *profile_get(enum profile_id id)
 {
     return &PROFILES[id];
@@ -76,10 +84,56 @@ static void fill_defaults(struct machine_config *c, const struct profile *profil
     static const uint32_t RATIO[3] = { 256, 256, 32 }; /* sysctl_lowmem_reserve_ratio */
     c->memory = c->memory ? c->memory : profile->memory_default;
     c->cpus = c->cpus ? c->cpus : 1;
-    c->min_block = c->min_block ? c->min_block : 32;
-    c->watermark_scale_factor = c->watermark_scale_factor ? c->watermark_scale_factor : 10;
+    if (profile->kmalloc_style == KMALLOC_BUCKETS)
+        c->min_block = c->min_block ? c->min_block : 32;
+    else
+        c->watermark_scale_factor = c->watermark_scale_factor ? c->watermark_scale_factor : 10;
     for (unsigned i = 0; i < 3; i++)
         c->lowmem_reserve_ratio[i] = c->lowmem_reserve_ratio[i] ? c->lowmem_reserve_ratio[i] : RATIO[i];
+    if (profile->id == PROFILE_LINUX_6_1)
+        c->overcommit_ratio = c->overcommit_ratio ? c->overcommit_ratio : 50;
+    c->tlb_entries = c->tlb_entries ? c->tlb_entries : 64;
+    c->tlb_ways = c->tlb_ways ? c->tlb_ways : c->tlb_entries < 4 ? c->tlb_entries : 4;
+    for (unsigned i = 0; i < NR_COST_STEPS; i++)
+        c->cost_ns[i] = c->cost_ns[i] ? c->cost_ns[i] : cost_info((enum cost_step)i)->each_ns;
+}
+
+uint64_t config_value(const struct machine_config *config, const struct config_option *option)
+{
+    const uint8_t *at = (const uint8_t *)config + option->offset;
+    uint64_t wide;
+    uint32_t narrow;
+    if (option->width == 64)
+        memcpy(&wide, at, sizeof wide);
+    else
+        memcpy(&narrow, at, sizeof narrow), wide = narrow;
+    return wide;
+}
+
+void config_set_value(struct machine_config *config, const struct config_option *option, uint64_t value)
+{
+    uint8_t *at = (uint8_t *)config + option->offset;
+    uint32_t narrow = (uint32_t)value;
+    memcpy(at, option->width == 64 ? (const void *)&value : &narrow, option->width / 8);
+}
+
+/* What the table can tell: ranges, and options that another profile has. */
+static enum pagoda_error check_table(const struct machine_config *config, struct problem *why)
+{
+    for (uint32_t i = 0; i < NR_CONFIG_OPTIONS; i++) {
+        const struct config_option *option = &CONFIG_OPTIONS[i];
+        uint64_t value = config_value(config, option);
+        if (value < option->min || value > option->max)
+            return problem_refuse(why, option->name, "out of range");
+        if (value && !(option->profiles >> config->profile & 1))
+            return problem_refuse(why, option->name, "this profile has no such option");
+    }
+    return PAGODA_OK;
+}
+
+static bool is_power_of_two(uint32_t number)
+{
+    return number && !(number & (number - 1));
 }
 
 enum pagoda_error machine_config_complete(struct machine_config *config, struct problem *why)
@@ -87,6 +141,9 @@ enum pagoda_error machine_config_complete(struct machine_config *config, struct 
     if (config->profile >= NR_PROFILES)
         return problem_refuse(why, "profile", "there is no such profile");
     const struct profile *profile = profile_get((enum profile_id)config->profile);
+    enum pagoda_error err = check_table(config, why);
+    if (err)
+        return err;
     struct machine_config c = *config;
     fill_defaults(&c, profile);
     if (c.memory < profile->memory_min || c.memory > profile->memory_max)
@@ -97,18 +154,18 @@ enum pagoda_error machine_config_complete(struct machine_config *config, struct 
     if (c.cpus > profile->cpus_max)
         return problem_refuse(why, "cpus",
                               profile->id == PROFILE_CLASSIC ? "the classic kernel runs on one CPU" : "at most 64");
-    if (c.min_block != 32 && c.min_block != 64)
+    if (profile->kmalloc_style == KMALLOC_BUCKETS && c.min_block != 32 && c.min_block != 64)
         return problem_refuse(why, "min_block", "must be 32 or 64");
-    if (c.min_block != 32 && profile->kmalloc_style != KMALLOC_BUCKETS)
-        return problem_refuse(why, "min_block", "only the classic profile has a choice of it");
     if (c.swap % PAGE_SIZE || c.swap > 64 * GIB)
         return problem_refuse(why, "swap", "must be a multiple of 4096, at most 64G");
-    if (c.watermark_scale_factor > 3000)
-        return problem_refuse(why, "watermark_scale_factor", "1 to 3000");
     if (c.min_free_kbytes && (uint64_t)c.min_free_kbytes * 1024 > c.memory / 2)
         return problem_refuse(why, "min_free_kbytes", "at most half of the memory");
     if (c.percpu_pagelist_high_fraction && c.percpu_pagelist_high_fraction < 8)
         return problem_refuse(why, "percpu_pagelist_high_fraction", "0 (off) or at least 8");
+    if (!is_power_of_two(c.tlb_entries))
+        return problem_refuse(why, "tlb_entries", "must be a power of two");
+    if (!is_power_of_two(c.tlb_ways) || c.tlb_ways > c.tlb_entries)
+        return problem_refuse(why, "tlb_ways", "must be a power of two, at most tlb_entries");
     *config = c;
     return PAGODA_OK;
 }

@@ -29,6 +29,29 @@ static const struct op_info OPS[NR_OPS] = {
 #define AT_PARAM_DURATION duration_ns
 #define AT_PARAM_TOUCH touch
 #define AT_PARAM_TEXT text
+#define AT_PARAM_TID tid
+#define AT_PARAM_PROT prot
+#define AT_PARAM_ADVICE advice
+#define AT_PARAM_RESOURCE resource
+#define AT_PARAM_OPTION option
+#define AT_PARAM_VALUE value
+#define AT_PARAM_INCREMENT increment
+#define AT_PARAM_PAD pad
+#define AT_PARAM_NEW_LENGTH new_length
+#define AT_PARAM_TUNABLES tunables
+
+static const char *const CONTEXTS[] = { "process", "softirq", "tasklet", "hardirq" };
+static const char *const TOUCHES[] = { "headers", "all", "none" };
+#define X(id, word) word,
+static const char *const PROTS[] = { PROT_MAP(X) };
+static const char *const ADVICES[] = { ADVICE_MAP(X) };
+static const char *const RESOURCES[] = { RESOURCE_MAP(X) };
+static const char *const MALLOPTS[] = { MALLOPT_MAP(X) };
+#undef X
+static const char *const *const CHOICES[NR_OP_PARAMS] = {
+    [PARAM_CONTEXT] = CONTEXTS, [PARAM_TOUCH] = TOUCHES,       [PARAM_PROT] = PROTS,
+    [PARAM_ADVICE] = ADVICES,   [PARAM_RESOURCE] = RESOURCES, [PARAM_OPTION] = MALLOPTS,
+};
 
 static const struct op_param_info PARAMS[NR_OP_PARAMS] = {
 #define X(id, name, type, unit, min, max, def, doc)                                                                        \
@@ -62,6 +85,7 @@ struct op op_default(enum op_kind kind)
     return (struct op){ .kind = kind,
                         .n = PARAMS[PARAM_N].default_value,
                         .gfp = (uint32_t)PARAMS[PARAM_GFP].default_value,
+                        .prot = (uint8_t)PARAMS[PARAM_PROT].default_value,
                         .duration_ns = PARAMS[PARAM_DURATION].default_value };
 }
 
@@ -71,16 +95,19 @@ const char *outcome_name(enum outcome outcome)
     return NAMES[outcome];
 }
 
+const char *op_choice_name(enum op_param_id id, uint64_t number)
+{
+    return CHOICES[id] && number <= PARAMS[id].max ? CHOICES[id][number] : NULL;
+}
+
 const char *context_name(enum context context)
 {
-    static const char *const NAMES[] = { "process", "softirq", "tasklet", "hardirq" };
-    return NAMES[context];
+    return CONTEXTS[context];
 }
 
 const char *touch_name(enum touch touch)
 {
-    static const char *const NAMES[] = { "headers", "all" };
-    return NAMES[touch];
+    return TOUCHES[touch];
 }
 
 /* Another parameter may stand in for a needed one: a handle for an address, fill and length for hex. */
@@ -102,11 +129,21 @@ static enum pagoda_error check_ranges(const struct op *op, struct problem *why)
     if (op->gfp & ~(uint32_t)GFP_ALL_BITS)
         return problem_refuse(why, "gfp", "has bits that are no GFP flag");
     if (op->touch >= NR_TOUCHES)
-        return problem_refuse(why, "touch", "headers or all");
+        return problem_refuse(why, "touch", "headers, all or none");
+    if (op->prot >= NR_PROTS)
+        return problem_refuse(why, "prot", "out of range");
+    if (op->advice >= NR_ADVICES)
+        return problem_refuse(why, "advice", "out of range");
+    if (op->resource >= NR_RESOURCES)
+        return problem_refuse(why, "resource", "out of range");
+    if (op->option >= NR_MALLOPT_OPTIONS)
+        return problem_refuse(why, "option", "out of range");
     if ((op->given & P(PID)) && (op->pid < 1 || op->pid > PARAMS[PARAM_PID].max))
         return problem_refuse(why, "pid", "out of range");
     if (op->cpu > PARAMS[PARAM_CPU].max)
         return problem_refuse(why, "cpu", "out of range");
+    if (op->tunables.length > PARAMS[PARAM_TUNABLES].max)
+        return problem_refuse(why, "tunables", "longer than 200 bytes");
     if (!(op->given & (P(NAME) | P(CACHE) | P(CALL_SITE) | P(TEXT) | P(LENGTH) | P(HEX))))
         return PAGODA_OK;
     const struct text texts[] = { op->name, op->cache, op->call_site };

@@ -52,6 +52,8 @@ CREATE TABLE op (
     size INTEGER, n INTEGER, gfp INTEGER, "order" INTEGER, address INTEGER,
     name INTEGER, cache INTEGER, call_site INTEGER, context INTEGER, cpu INTEGER, pid INTEGER,
     align INTEGER, length INTEGER, hex BLOB, fill INTEGER, duration_ns INTEGER, touch INTEGER, text INTEGER,
+    tid INTEGER, prot INTEGER, advice INTEGER, resource INTEGER, "option" INTEGER, value INTEGER, increment INTEGER, pad INTEGER,
+    new_length INTEGER, tunables INTEGER,
     PRIMARY KEY (lab, seq)
 ) WITHOUT ROWID;
 

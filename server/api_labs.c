@@ -1,5 +1,6 @@
 /* server/api_labs.c - labs, profiles, and the service's own state. */
 #include "server/api.h"
+#include "server/config_json.h"
 #include "server/op_json.h"
 
 #include <stdio.h>
@@ -79,6 +80,7 @@ struct reply profiles_get(struct app *app, struct request *request)
     for (unsigned i = 0; i < NR_PROFILES; i++)
         profile_encode(&out, profile_get((enum profile_id)i));
     put_close(&out, ']');
+    config_table_encode(&out);
     put_close(&out, '}');
     return reply_fixed(out);
 }
@@ -87,15 +89,10 @@ struct reply profiles_get(struct app *app, struct request *request)
 
 void lab_encode(struct buffer *out, struct lab *lab, const struct machine *machine)
 {
-    const struct machine_config *config = &lab->row.config;
     put_open(out, '{');
     put_field_text(out, "id", lab->row.key);
     put_field_text(out, "name", lab->row.name);
-    put_field_text(out, "profile", profile_get((enum profile_id)config->profile)->name);
-    put_field_u64(out, "memory", config->memory);
-    put_field_u64(out, "cpus", config->cpus);
-    put_field_u64(out, "swap", config->swap);
-    put_field_u64(out, "min_block", config->min_block);
+    config_encode_fields(out, &lab->row.config);
     put_field_u64(out, "seq", machine ? machine_seq(machine) : lab_seq(lab));
     put_key(out, "now_ns");
     if (machine)
@@ -156,79 +153,19 @@ struct lab_wish {
     struct machine_config config;
 };
 
-static bool wish_text(const json_t *value, const char *field, size_t max, const char **text, struct problem *why)
-{
-    if (!json_is_string(value)) {
-        problem_say(why, field, "%s must be a text", field);
-        return false;
-    }
-    if (json_string_length(value) == 0 || json_string_length(value) > max) {
-        problem_say(why, field, "%s must have 1 to %zu bytes", field, max);
-        return false;
-    }
-    *text = json_string_value(value);
-    return true;
-}
-
 static bool wish_name(const json_t *value, struct lab_wish *wish, struct problem *why)
 {
-    const char *text;
-    if (!wish_text(value, "name", LAB_NAME_MAX, &text, why))
+    if (!json_is_string(value)) {
+        problem_say(why, "name", "name must be a text");
         return false;
-    snprintf(wish->name, sizeof wish->name, "%s", text);
+    }
+    if (json_string_length(value) == 0 || json_string_length(value) > LAB_NAME_MAX) {
+        problem_say(why, "name", "name must have 1 to %d bytes", LAB_NAME_MAX);
+        return false;
+    }
+    snprintf(wish->name, sizeof wish->name, "%s", json_string_value(value));
     wish->has_name = true;
     return true;
-}
-
-static bool wish_profile(const json_t *value, struct lab_wish *wish, struct problem *why)
-{
-    const char *text;
-    if (!wish_text(value, "profile", 40, &text, why))
-        return false;
-    const struct profile *profile = profile_find(text, strlen(text));
-    if (!profile) {
-        problem_say(why, "profile", "there is no profile \"%.40s\"", text);
-        return false;
-    }
-    wish->config.profile = profile->id;
-    return true;
-}
-
-static bool wish_number(const json_t *value, const char *field, struct lab_wish *wish, struct problem *why)
-{
-    struct machine_config *c = &wish->config;
-    const struct {
-        const char *name;
-        uint64_t *wide;
-        uint32_t *narrow;
-    } NUMBERS[] = {
-        { "memory", &c->memory, NULL },
-        { "swap", &c->swap, NULL },
-        { "cpus", NULL, &c->cpus },
-        { "min_block", NULL, &c->min_block },
-        { "min_free_kbytes", NULL, &c->min_free_kbytes },
-        { "watermark_scale_factor", NULL, &c->watermark_scale_factor },
-        { "percpu_pagelist_high_fraction", NULL, &c->percpu_pagelist_high_fraction },
-        { "slab_shuffle_seed", NULL, &c->slab_shuffle_seed },
-        { "init_on_alloc", NULL, &c->init_on_alloc },
-        { "init_on_free", NULL, &c->init_on_free },
-    };
-    for (size_t i = 0; i < sizeof NUMBERS / sizeof NUMBERS[0]; i++) {
-        uint64_t number;
-        if (strcmp(field, NUMBERS[i].name) != 0)
-            continue;
-        bool may_be_0 = strcmp(field, "memory") != 0 && strcmp(field, "cpus") != 0 && strcmp(field, "min_block") != 0;
-        if (!size_decode(value, NUMBERS[i].name, may_be_0 ? 0 : 1, NUMBERS[i].wide ? (uint64_t)1 << 53 : UINT32_MAX,
-                         &number, why))
-            return false;
-        if (NUMBERS[i].wide)
-            *NUMBERS[i].wide = number;
-        else if (NUMBERS[i].narrow)
-            *NUMBERS[i].narrow = (uint32_t)number;
-        return true;
-    }
-    problem_say(why, field, "there is no field \"%.40s\"", field);
-    return false;
 }
 
 enum wish_kind { WISH_CREATE, WISH_RENAME, WISH_FORK };
@@ -242,10 +179,8 @@ static bool wish_field(const char *field, const json_t *value, enum wish_kind ki
         wish->has_at = true;
         return size_decode(value, "at", 0, (uint64_t)1 << 53, &wish->at, why);
     }
-    if (kind == WISH_CREATE && strcmp(field, "profile") == 0)
-        return wish_profile(value, wish, why);
     if (kind == WISH_CREATE)
-        return wish_number(value, field, wish, why);
+        return config_field_decode(field, value, &wish->config, why);
     problem_say(why, field, "there is no field \"%.40s\" here", field);
     return false;
 }

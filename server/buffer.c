@@ -117,6 +117,12 @@ void put_u64(struct buffer *out, uint64_t value)
     buffer_add(out, digits + at, sizeof digits - at);
 }
 
+void put_i64(struct buffer *out, int64_t value)
+{
+    separate(out);
+    buffer_print(out, "%lld", (long long)value);
+}
+
 void put_bool(struct buffer *out, bool value)
 {
     separate(out);

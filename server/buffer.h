@@ -25,6 +25,7 @@ void put_open(struct buffer *out, char bracket); /* '{' or '[' */
 void put_close(struct buffer *out, char bracket);
 void put_key(struct buffer *out, const char *key);
 void put_u64(struct buffer *out, uint64_t value);
+void put_i64(struct buffer *out, int64_t value);
 void put_bool(struct buffer *out, bool value);
 void put_null(struct buffer *out);
 void put_double(struct buffer *out, double value);

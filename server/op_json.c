@@ -98,25 +98,27 @@ static bool text_is_given(const json_t *value, const char *field, struct problem
     return json_is_string(value);
 }
 
-static bool name_decode(const json_t *value, const char *field, const char *(*name_at)(unsigned), unsigned count,
-                        uint64_t *number, struct problem *why)
+static bool choice_decode(const json_t *value, enum op_param_id id, uint64_t *number, struct problem *why)
 {
+    const char *field = op_param_info(id)->name, *word;
     if (!text_is_given(value, field, why))
         return false;
-    for (*number = 0; *number < count; ++*number)
-        if (strcmp(name_at((unsigned)*number), json_string_value(value)) == 0)
+    for (*number = 0; (word = op_choice_name(id, *number)); ++*number)
+        if (strcmp(word, json_string_value(value)) == 0)
             return true;
     problem_say(why, field, "there is no %s \"%.40s\"", field, json_string_value(value));
     return false;
 }
 
-static const char *context_name_at(unsigned i)
+static bool signed_decode(const json_t *value, const struct op_param_info *info, uint64_t *number, struct problem *why)
 {
-    return context_name((enum context)i);
-}
-static const char *touch_name_at(unsigned i)
-{
-    return touch_name((enum touch)i);
+    json_int_t given = json_integer_value(value), max = (json_int_t)info->max;
+    if (!json_is_integer(value))
+        problem_say(why, info->name, "%s must be a whole number", info->name);
+    else if (given < -max || given > max)
+        problem_say(why, info->name, "%s must be between -%lld and %lld", info->name, (long long)max, (long long)max);
+    *number = (uint64_t)given;
+    return json_is_integer(value) && given >= -max && given <= max;
 }
 
 static bool gfp_decode(const json_t *value, const char *field, uint64_t *number, struct problem *why)
@@ -175,8 +177,9 @@ static bool word_decode(const json_t *value, const struct op_param_info *info, s
 
 /* ---- one operation ---- */
 
-static bool scalar_decode(const json_t *value, const struct op_param_info *info, uint64_t *number, struct problem *why)
+static bool scalar_decode(const json_t *value, enum op_param_id id, uint64_t *number, struct problem *why)
 {
+    const struct op_param_info *info = op_param_info(id);
     switch (info->type) {
     case TYPE_NUMBER:
         return number_decode(value, info->name, info->min, info->max, number, why);
@@ -185,9 +188,11 @@ static bool scalar_decode(const json_t *value, const struct op_param_info *info,
     case TYPE_GFP:
         return gfp_decode(value, info->name, number, why);
     case TYPE_CONTEXT:
-        return name_decode(value, info->name, context_name_at, NR_CONTEXTS, number, why);
     case TYPE_TOUCH:
-        return name_decode(value, info->name, touch_name_at, NR_TOUCHES, number, why);
+    case TYPE_CHOICE:
+        return choice_decode(value, id, number, why);
+    case TYPE_SIGNED:
+        return signed_decode(value, info, number, why);
     case TYPE_ADDRESS:
         if (json_is_string(value) && address_parse(json_string_value(value), json_string_length(value), number))
             return true;
@@ -215,7 +220,7 @@ static bool param_decode(const json_t *value, enum op_param_id id, struct op_req
         return ok;
     }
     uint64_t number;
-    if (!scalar_decode(value, info, &number, why))
+    if (!scalar_decode(value, id, &number, why))
         return false;
     memcpy(field, &number, info->width); /* hosts are little-endian */
     return true;
@@ -315,11 +320,12 @@ static uint64_t field_number(const struct op *op, const struct op_param_info *in
     return number;
 }
 
-static void param_encode(struct buffer *out, const struct op *op, const struct op_param_info *info)
+static void param_encode(struct buffer *out, const struct op *op, enum op_param_id id, const char *key)
 {
+    const struct op_param_info *info = op_param_info(id);
     struct text text;
     char gfp[512];
-    put_key(out, info->name);
+    put_key(out, key);
     switch (info->type) {
     case TYPE_NUMBER:
     case TYPE_SIZE:
@@ -333,10 +339,12 @@ static void param_encode(struct buffer *out, const struct op *op, const struct o
         put_text(out, gfp);
         break;
     case TYPE_CONTEXT:
-        put_text(out, context_name((enum context)op->context));
-        break;
     case TYPE_TOUCH:
-        put_text(out, touch_name((enum touch)op->touch));
+    case TYPE_CHOICE:
+        put_text(out, op_choice_name(id, field_number(op, info)));
+        break;
+    case TYPE_SIGNED:
+        put_i64(out, (int64_t)field_number(op, info));
         break;
     case TYPE_HEX:
         put_bytes(out, op->data, op->nr_data);
@@ -353,7 +361,7 @@ void op_encode_fields(struct buffer *out, const struct op *op)
     put_field_text(out, "op", op_info(op->kind)->name);
     for (unsigned id = 0; id < NR_OP_PARAMS; id++)
         if (op->given & (1u << id))
-            param_encode(out, op, op_param_info((enum op_param_id)id));
+            param_encode(out, op, (enum op_param_id)id, op_param_info((enum op_param_id)id)->name);
 }
 
 /* ---- the table itself ---- */
@@ -385,7 +393,7 @@ static void ops_encode(struct buffer *out)
 
 static void params_encode(struct buffer *out)
 {
-    static const char *const TYPES[] = { "number", "size", "address", "text", "gfp", "context", "hex", "touch" };
+    static const char *const TYPES[] = { "number", "size", "address", "text", "gfp", "context", "hex", "touch", "choice", "signed" };
     put_field_array(out, "params");
     for (unsigned id = 0; id < NR_OP_PARAMS; id++) {
         const struct op_param_info *info = op_param_info((enum op_param_id)id);
@@ -398,10 +406,14 @@ static void params_encode(struct buffer *out)
         put_field_u64(out, "max", info->max);
         bool has_default =
             info->type != TYPE_TEXT && info->type != TYPE_HEX && info->type != TYPE_ADDRESS && id != PARAM_PID;
-        if (has_default) {
-            struct op_param_info renamed = *info;
-            renamed.name = "default";
-            param_encode(out, &defaults, &renamed);
+        if (has_default)
+            param_encode(out, &defaults, (enum op_param_id)id, "default");
+        if (op_choice_name((enum op_param_id)id, 0)) {
+            const char *word;
+            put_field_array(out, "choices");
+            for (uint64_t number = 0; (word = op_choice_name((enum op_param_id)id, number)); number++)
+                put_text(out, word);
+            put_close(out, ']');
         }
         put_field_text(out, "doc", info->doc);
         put_close(out, '}');

@@ -1,6 +1,7 @@
 /* pagoda/config.h - what a machine is made of: profiles (data, one table) and the choices a lab makes. */
 #pragma once
 #include "pagoda/error.h"
+#include "pagoda/event.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,22 +39,56 @@ struct profile {
 const struct profile *profile_get(enum profile_id id);
 const struct profile *profile_find(const char *name, size_t length); /* NULL: there is none of that name */
 
-/* All plain numbers, so that a lab's row in the store is this struct. 0 means "the profile's default" unless said otherwise. */
+/* The choices a lab makes: field of struct machine_config, width in bits, type, minimum, maximum, which profiles have it,
+ * what it is. The API, the store and the pages are made from this table; the field's name is the name everywhere (two arrays
+ * stand beside it). 0 means
+ * "the profile's default"; where that is not plainly "off", machine_config_complete() puts the real number in its place. */
+#define CONFIG_MAP(X)                                                                                                       \
+    X(memory, 64, CONFIG_SIZE, 0, UINT64_C(1) << 36, IN_ALL, "bytes of memory, whole pages")                                \
+    X(cpus, 32, CONFIG_NUMBER, 0, 64, IN_ALL, "CPUs, each with lists of its own")                                           \
+    X(swap, 64, CONFIG_SIZE, 0, UINT64_C(1) << 36, IN_ALL, "bytes of swap, whole pages; 0: none")                           \
+    X(min_block, 32, CONFIG_NUMBER, 0, 64, IN_CLASSIC, "smallest kmalloc block: 32 or 64")                                  \
+    X(min_free_kbytes, 32, CONFIG_NUMBER, 0, UINT32_MAX, IN_ALL, "kept free for those who cannot wait (vm.min_free_kbytes)")\
+    X(watermark_scale_factor, 32, CONFIG_NUMBER, 0, 3000, IN_LINUX, "distance of the watermarks, 1/10000 of a zone")        \
+    X(percpu_pagelist_high_fraction, 32, CONFIG_NUMBER, 0, UINT32_MAX, IN_LINUX, "size of per-CPU lists: 1/this of a zone; 0: by the low mark") \
+    X(overcommit_memory, 32, CONFIG_NUMBER, 0, 2, IN_LINUX, "0 heuristic, 1 always, 2 never beyond the commit limit")       \
+    X(overcommit_ratio, 32, CONFIG_NUMBER, 0, 100, IN_LINUX, "percent of memory in the commit limit of mode 2; default 50") \
+    X(aslr_seed, 32, CONFIG_NUMBER, 0, UINT32_MAX, IN_LINUX, "0: fixed layout of processes; else drawn from this seed")     \
+    X(slab_shuffle_seed, 32, CONFIG_NUMBER, 0, UINT32_MAX, IN_LINUX, "0: new slabs are linked in order; else shuffled from this seed") \
+    X(slub_debug, 32, CONFIG_LETTERS, 0, SLUB_DEBUG_ALL, IN_LINUX, "slub_debug=: F checks, Z red zones, P poison, U users") \
+    X(init_on_alloc, 32, CONFIG_NUMBER, 0, 1, IN_LINUX, "1: allocations are zeroed, as Debian boots")                       \
+    X(init_on_free, 32, CONFIG_NUMBER, 0, 1, IN_LINUX, "1: memory is zeroed when it is freed")                              \
+    X(tlb_entries, 32, CONFIG_NUMBER, 0, 4096, IN_ALL, "entries of each CPU's TLB, a power of two; default 64")             \
+    X(tlb_ways, 32, CONFIG_NUMBER, 0, 64, IN_ALL, "ways of the TLB, a power of two, at most its entries; default 4")        \
+    X(seed, 64, CONFIG_NUMBER, 0, (UINT64_C(1) << 53) - 1, IN_ALL, "for whatever is drawn at random and has no seed of its own")
+
+enum config_type { CONFIG_NUMBER, CONFIG_SIZE, CONFIG_LETTERS /* in JSON a text of SLUB_DEBUG_LETTERS */ };
+enum config_profiles { IN_CLASSIC = 1 << PROFILE_CLASSIC, IN_LINUX = 1 << PROFILE_LINUX_6_1, IN_ALL = IN_CLASSIC | IN_LINUX };
+#define SLUB_DEBUG_LETTERS "FZPU" /* bit i of slub_debug is letter i */
+enum slub_debug { SLUB_DEBUG_F = 1, SLUB_DEBUG_Z = 2, SLUB_DEBUG_P = 4, SLUB_DEBUG_U = 8, SLUB_DEBUG_ALL = 15 };
+
 struct machine_config {
     uint32_t profile; /* enum profile_id */
-    uint32_t cpus; /* default 1 */
-    uint64_t memory; /* bytes, a multiple of a page */
-    uint64_t swap; /* bytes; 0: none */
-    uint32_t min_block; /* classic: 32 (default) or 64 */
-    uint32_t min_free_kbytes; /* linux-6.1: default computed as the kernel does; classic: 0 = default */
-    uint32_t watermark_scale_factor; /* default 10 */
-    uint32_t percpu_pagelist_high_fraction; /* default 0: off */
-    uint32_t lowmem_reserve_ratio[3]; /* default 256, 256, 32 */
-    uint32_t slab_shuffle_seed; /* 0: new slabs are linked in order; else free lists are shuffled with this seed */
-    uint32_t init_on_alloc; /* 0: default (off, so that stale bytes can be seen), 1: on, as Debian boots */
-    uint32_t init_on_free;
-    uint64_t seed; /* reserved for options that need one */
+#define X(field, width, type, min, max, profiles, doc) uint##width##_t field;
+    CONFIG_MAP(X)
+#undef X
+    uint32_t lowmem_reserve_ratio[3]; /* 1/this of the zones above is kept from their users in DMA, DMA32, Normal */
+    uint32_t cost_ns[NR_COST_STEPS]; /* what each step of the cost model takes; 0: as COST_MAP says */
 };
+
+struct config_option {
+    const char *name;
+    enum config_type type;
+    uint32_t width; /* bits */
+    uint64_t min, max;
+    uint32_t profiles; /* bits of enum config_profiles */
+    const char *doc;
+    size_t offset; /* bytes, in struct machine_config */
+};
+extern const struct config_option CONFIG_OPTIONS[];
+extern const uint32_t NR_CONFIG_OPTIONS;
+uint64_t config_value(const struct machine_config *config, const struct config_option *option);
+void config_set_value(struct machine_config *config, const struct config_option *option, uint64_t value);
 
 /* Fills in every default and checks ranges. On a failure *why names the field as the API spells it; *config is untouched. */
 enum pagoda_error machine_config_complete(struct machine_config *config, struct problem *why) PAGODA_MUST_CHECK;
