@@ -45,8 +45,13 @@ $(BUILD)/clang/%.o: %.c
 	clang $(OURS) -O1 -c $< -o $@
 
 # Texts that are built in with .incbin, which -MMD does not see.
-$(foreach flavour,plain san tsan clang,$(BUILD)/$(flavour)/server/store.o): data/schema.sql
+$(foreach flavour,plain san tsan clang,$(BUILD)/$(flavour)/server/store.o): data/schema.sql data/migrate-2.sql
 $(foreach flavour,plain san tsan clang,$(BUILD)/$(flavour)/server/api_labs.o): data/openapi.json
+# Images of machines carry the identity of the engine that made them: its whole source.
+ENGINE_SOURCES := $(sort $(wildcard alloc/*.[ch] include/pagoda/*.h))
+IMAGE_OBJECTS := $(foreach flavour,plain san tsan clang,$(BUILD)/$(flavour)/alloc/machine_image.o)
+$(IMAGE_OBJECTS): $(ENGINE_SOURCES)
+$(IMAGE_OBJECTS): OURS += -DPAGODA_ENGINE_ID=$(firstword $(shell cat $(ENGINE_SOURCES) | cksum))u
 
 $(BUILD)/pagodad: $(call objects,plain,$(ENGINE) $(SERVER))
 	$(CC) $(CFLAGS) $^ $(LINK) -o $@
@@ -59,7 +64,7 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	cd web && npm ci --no-audit --no-fund --silent
 	@touch $@
 $(BUILD)/web/.built: $(WEB_SOURCES) web/node_modules/.package-lock.json
-	cd web && node build.mjs ../$(BUILD)/web
+	cd web && node build.mjs $(abspath $(BUILD)/web)
 	@touch $@
 
 deps: ## install what is missing (Debian packages as root)
@@ -77,6 +82,9 @@ test: ## install what is missing, build, run every test
 
 # --- C tests: each file one program, under ASan and UBSan ---
 $(BUILD)/san/test_%: $(BUILD)/san/tests/test_%.o $(call objects,san,$(ENGINE) $(SUPPORT))
+	$(CC) $(SANITIZE) $^ -lcmocka $(LINK) -o $@
+# Those of the store and of labs stand on the server too.
+$(BUILD)/san/test_store%: $(BUILD)/san/tests/test_store%.o $(call objects,san,$(ENGINE) $(SUPPORT) tests/store_fixture.c tests/faulty_disk.c $(filter-out server/main.c,$(SERVER)))
 	$(CC) $(SANITIZE) $^ -lcmocka $(LINK) -o $@
 test-c: $(addprefix $(BUILD)/san/,$(TESTS)) ## unit and property tests (SEED= repeats a run)
 	@set -e; for t in $(TESTS); do echo "== $$t"; $(BUILD)/san/$$t; done
@@ -112,10 +120,17 @@ check-pure: $(call objects,plain,$(ENGINE)) ## the engine imports mem*, str* and
 check-tower: ## a floor includes only floors below it
 	@sh tests/check-tower.sh
 
-bench: $(BUILD)/bench $(BUILD)/pagodad $(BUILD)/bench_http ## speed, one line each to compare
-	@$(BUILD)/bench
+bench: $(BUILD)/bench $(BUILD)/pagodad $(BUILD)/pagodad-memory $(BUILD)/bench_http ## speed, one line each to compare
+	@TRUTH=$(TRUTH) $(BUILD)/bench
 	@node tests/bench.mjs $(BUILD)/pagodad $(BUILD)/bench_http $(TRUTH)
-$(BUILD)/bench: $(call objects,plain,$(ENGINE) tests/fixture.c tests/bench.c)
+$(BUILD)/bench: $(call objects,plain,$(ENGINE) server/input.c server/ops_line.c tests/fixture.c $(filter-out tests/bench_http.c,$(wildcard tests/bench*.c)))
+	$(CC) $(CFLAGS) $^ $(LINK) -o $@
+bench-cost: $(BUILD)/host_cost ## what the steps of the cost model take on this host
+	@$(BUILD)/host_cost
+$(BUILD)/host_cost: $(call objects,plain,$(ENGINE) tests/host_cost.c)
+	$(CC) $(CFLAGS) $^ $(LINK) -o $@
+# The daemon with a store that remembers nothing: the rival of the real one.
+$(BUILD)/pagodad-memory: $(call objects,plain,$(ENGINE) $(filter-out server/store%,$(SERVER)) tests/store_memory.c)
 	$(CC) $(CFLAGS) $^ $(LINK) -o $@
 $(BUILD)/bench_http: $(call objects,plain,tests/bench_http.c)
 	$(CC) $^ $(LINK) -o $@
@@ -139,6 +154,6 @@ clean: ## remove what was built (the store in var/ stays)
 help: ## list targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all deps run test test-c truth test-api test-tsan test-web test-browser compile-clang check check-pure check-tower bench lint install clean help
+.PHONY: all deps run test test-c truth test-api test-tsan test-web test-browser compile-clang check check-pure check-tower bench bench-cost lint install clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

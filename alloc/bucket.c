@@ -78,9 +78,9 @@ static void make_bucket(struct kmalloc *k, uint32_t class, bool is_dma)
     uint32_t index = cache_make(k, text);
     assert(index); /* reserved before boot */
     struct cache *cache = cache_at(k, index);
-    cache->size = cache->object_size = BUCKETS[class].size;
+    cache->size = cache->object_size = cache->usable = cache->inuse = BUCKETS[class].size;
     cache->reciprocal = reciprocal_of(cache->size);
-    cache->head = DESCRIPTOR_SIZE;
+    cache->head = cache->reserved = DESCRIPTOR_SIZE;
     cache->align = 4;
     cache->order = cache->min_order = BUCKETS[class].order;
     cache->objects = ((PAGE_SIZE << cache->order) - DESCRIPTOR_SIZE) / cache->size;
@@ -97,7 +97,7 @@ void bucket_start(struct kmalloc *k)
                 make_bucket(k, class, is_dma);
 }
 
-static uint32_t bucket_for(const struct kmalloc *k, uint64_t size, uint32_t gfp)
+uint32_t bucket_for(const struct kmalloc *k, uint64_t size, uint32_t gfp)
 {
     for (uint32_t class = 0; class < NR_KMALLOC_CLASSES; class ++)
         if (BUCKETS[class].size >= size && BUCKETS[class].size >= k->min_block)
@@ -210,7 +210,7 @@ uint64_t bucket_alloc(struct kmalloc *k, uint64_t size, uint32_t gfp, uint32_t l
         take_off_list(k, cache, index);
     else
         write_descriptor(k, index);
-    if (gfp & __GFP_ZERO || k->options & KMALLOC_INIT_ON_ALLOC)
+    if (gfp & __GFP_ZERO)
         object_zero(k, object_physical(cache, slab, object), cache->size);
     return object_address(k, cache, slab, object);
 }
@@ -224,8 +224,6 @@ void bucket_free(struct kmalloc *k, uint32_t index, uint32_t object)
     TRACE_EVENT(k->trace, .kind = EV_KFREE, .address = object_address(k, cache, slab, object));
     track_give(k, cache, slab, object);
     trace_cost(k->trace, COST_SLAB_FAST, 1);
-    if (k->options & KMALLOC_INIT_ON_FREE)
-        object_zero(k, object_physical(cache, slab, object), cache->size);
     write_pointer(k, cache, slab, object, slab->freelist);
     slab->freelist = (uint16_t)(object + 1);
     if (slab->nr_live + 1u == slab->objects)

@@ -15,6 +15,10 @@ uint32_t buddy_take(struct page_alloc *pa, struct zone *zone, uint32_t order, ui
 /* __free_one_page(): merges with free buddies and counts the pages as free. */
 void buddy_free(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t order, uint32_t migratetype);
 
+/* find_suitable_fallback(): the type to rob when migratetype has no block of that order; NR_MIGRATETYPES: none has. Whether
+ * the request would claim the block's pageblock (can_steal_fallback). */
+uint32_t buddy_find_fallback(const struct zone *zone, uint32_t order, uint32_t migratetype);
+bool buddy_claims_pageblock(uint32_t order, uint32_t migratetype);
 /* __rmqueue_fallback(): makes a block of another type available to migratetype; false: there is none. */
 bool buddy_steal(struct page_alloc *pa, struct zone *zone, uint32_t order, uint32_t migratetype, uint32_t flags);
 /* move_freepages_block(): every free block of pfn's pageblock goes to migratetype's lists. Returns the pages moved; *movable

@@ -31,6 +31,11 @@ static const struct profile PROFILES[NR_PROFILES] = {
         .user_text = 0x08048000,
         .user_mmap_top = 0xb8000000,
         .user_stack_top = 0xc0000000,
+        .direct_map_shift = PAGE_SHIFT, /* an i486: it has pages of 4 KiB, one address space, and 32 entries in 4 ways */
+        .tlb_entries = 32,
+        .tlb_ways = 4,
+        .tlb_asids = 1,
+        .tlb_flush_ceiling = 1,
     },
     [PROFILE_LINUX_6_1] = {
         .id = PROFILE_LINUX_6_1,
@@ -55,6 +60,12 @@ static const struct profile PROFILES[NR_PROFILES] = {
         .user_text = 0x555555554000,
         .user_mmap_top = 0x7ffff7fff000,
         .user_stack_top = 0x7ffffffff000,
+        .mmap_huge_align = 2 * MIB, /* as the recordings of placement show it; their kernel is a later one */
+        .direct_map_shift = 21,
+        .tlb_entries = 64,
+        .tlb_ways = 4,
+        .tlb_asids = 6,
+        .tlb_flush_ceiling = 33,
     },
 };
 
@@ -92,8 +103,9 @@ static void fill_defaults(struct machine_config *c, const struct profile *profil
         c->lowmem_reserve_ratio[i] = c->lowmem_reserve_ratio[i] ? c->lowmem_reserve_ratio[i] : RATIO[i];
     if (profile->id == PROFILE_LINUX_6_1)
         c->overcommit_ratio = c->overcommit_ratio ? c->overcommit_ratio : 50;
-    c->tlb_entries = c->tlb_entries ? c->tlb_entries : 64;
-    c->tlb_ways = c->tlb_ways ? c->tlb_ways : c->tlb_entries < 4 ? c->tlb_entries : 4;
+    c->tlb_entries = c->tlb_entries ? c->tlb_entries : profile->tlb_entries;
+    if (!c->tlb_ways)
+        c->tlb_ways = c->tlb_entries < profile->tlb_ways ? c->tlb_entries : profile->tlb_ways;
     for (unsigned i = 0; i < NR_COST_STEPS; i++)
         c->cost_ns[i] = c->cost_ns[i] ? c->cost_ns[i] : cost_info((enum cost_step)i)->each_ns;
 }
@@ -123,7 +135,7 @@ static enum pagoda_error check_table(const struct machine_config *config, struct
     for (uint32_t i = 0; i < NR_CONFIG_OPTIONS; i++) {
         const struct config_option *option = &CONFIG_OPTIONS[i];
         uint64_t value = config_value(config, option);
-        if (value < option->min || value > option->max)
+        if (value && (value < option->min || value > option->max))
             return problem_refuse(why, option->name, "out of range");
         if (value && !(option->profiles >> config->profile & 1))
             return problem_refuse(why, option->name, "this profile has no such option");

@@ -4,7 +4,6 @@
 #include "alloc/buddy.h"
 
 #define BOOST_PERCENT 150u /* watermark_boost_factor: at most that share of the high watermark */
-#define NO_TYPE NR_MIGRATETYPES
 
 static const uint8_t FALLBACKS[NR_PCP_TYPES][NR_PCP_TYPES - 1] = {
     [MT_UNMOVABLE] = { MT_RECLAIMABLE, MT_MOVABLE },
@@ -12,16 +11,16 @@ static const uint8_t FALLBACKS[NR_PCP_TYPES][NR_PCP_TYPES - 1] = {
     [MT_RECLAIMABLE] = { MT_UNMOVABLE, MT_MOVABLE },
 };
 
-static uint32_t find_fallback(const struct zone *zone, uint32_t order, uint32_t migratetype)
+uint32_t buddy_find_fallback(const struct zone *zone, uint32_t order, uint32_t migratetype)
 {
     for (uint32_t i = 0; i < NR_PCP_TYPES - 1; i++)
         if (zone->free_area[order][FALLBACKS[migratetype][i]].first)
             return FALLBACKS[migratetype][i];
-    return NO_TYPE;
+    return NR_MIGRATETYPES;
 }
 
 /* Small blocks may be spread over pageblocks of other types only by Movable requests, which compaction can undo. */
-static bool claims_pageblock(uint32_t order, uint32_t migratetype)
+bool buddy_claims_pageblock(uint32_t order, uint32_t migratetype)
 {
     return order >= PAGEBLOCK_ORDER / 2 || migratetype != MT_MOVABLE;
 }
@@ -104,7 +103,7 @@ static void steal_block(struct page_alloc *pa, struct zone *zone, uint32_t pfn, 
         return;
     }
     boost_watermark(zone, flags);
-    if (!claims_pageblock(order, migratetype) || !steal_pageblock(pa, zone, pfn, migratetype))
+    if (!buddy_claims_pageblock(order, migratetype) || !steal_pageblock(pa, zone, pfn, migratetype))
         buddy_move(pa, zone, pfn, migratetype);
 }
 
@@ -114,12 +113,12 @@ static uint32_t pick_order(const struct zone *zone, uint32_t order, uint32_t mig
 {
     uint32_t lowest = (flags & ALLOC_NOFRAGMENT) && order < PAGEBLOCK_ORDER ? PAGEBLOCK_ORDER : order;
     uint32_t at = MAX_ORDER - 1;
-    while (find_fallback(zone, at, migratetype) == NO_TYPE)
+    while (buddy_find_fallback(zone, at, migratetype) == NR_MIGRATETYPES)
         if (at-- == lowest)
             return MAX_ORDER;
-    if (claims_pageblock(at, migratetype) || at == order)
+    if (buddy_claims_pageblock(at, migratetype) || at == order)
         return at;
-    for (at = order; find_fallback(zone, at, migratetype) == NO_TYPE;)
+    for (at = order; buddy_find_fallback(zone, at, migratetype) == NR_MIGRATETYPES;)
         at++;
     return at;
 }
@@ -130,7 +129,7 @@ bool buddy_steal(struct page_alloc *pa, struct zone *zone, uint32_t order, uint3
     if (from == MAX_ORDER)
         return false;
     trace_step(pa->trace, PATH___rmqueue_fallback);
-    uint32_t type = find_fallback(zone, from, migratetype);
+    uint32_t type = buddy_find_fallback(zone, from, migratetype);
     uint32_t pfn = zone->free_area[from][type].first;
     steal_block(pa, zone, pfn, migratetype, flags);
     TRACE_EVENT(pa->trace, .kind = EV_EXTFRAG, .pfn = pfn, .order = (uint8_t)order, .migratetype = (uint8_t)migratetype,

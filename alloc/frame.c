@@ -19,15 +19,6 @@ uint32_t frames_pools(struct frames *frames, struct pool **pools)
     return 2;
 }
 
-void frame_set_kind(struct frames *frames, uint32_t pfn, enum frame_kind kind, uint32_t order)
-{
-    struct frame *frame = frame_at(frames, pfn);
-    frames->kind_count[frame->kind] -= frame->kind == FRAME_NONE ? 0 : UINT64_C(1) << frame->order;
-    frame->kind = (uint8_t)kind;
-    frame->order = (uint8_t)order;
-    frames->kind_count[kind] += kind == FRAME_NONE ? 0 : UINT64_C(1) << order;
-}
-
 uint32_t frame_head(const struct frames *frames, uint32_t pfn)
 {
     for (uint32_t order = 0; order < VIEW_ORDERS; order++) {
@@ -115,45 +106,4 @@ void frame_fill(struct frames *frames, uint64_t physical, uint8_t byte, size_t l
         else
             memset(frame_bytes(frames, pfn) + (physical & (PAGE_SIZE - 1)), byte, n);
     }
-}
-
-void frame_list_push_head(struct frames *frames, struct frame_list *list, uint32_t pfn)
-{
-    struct frame *frame = frame_at(frames, pfn);
-    frame->prev = 0;
-    frame->next = list->first;
-    if (list->first)
-        frame_at(frames, list->first)->prev = pfn;
-    else
-        list->last = pfn;
-    list->first = pfn;
-    list->count++;
-}
-
-void frame_list_push_tail(struct frames *frames, struct frame_list *list, uint32_t pfn)
-{
-    struct frame *frame = frame_at(frames, pfn);
-    frame->next = 0;
-    frame->prev = list->last;
-    if (list->last)
-        frame_at(frames, list->last)->next = pfn;
-    else
-        list->first = pfn;
-    list->last = pfn;
-    list->count++;
-}
-
-void frame_list_remove(struct frames *frames, struct frame_list *list, uint32_t pfn)
-{
-    struct frame *frame = frame_at(frames, pfn);
-    if (frame->prev)
-        frame_at(frames, frame->prev)->next = frame->next;
-    else
-        list->first = frame->next;
-    if (frame->next)
-        frame_at(frames, frame->next)->prev = frame->prev;
-    else
-        list->last = frame->prev;
-    frame->next = frame->prev = 0;
-    list->count--;
 }

@@ -22,6 +22,7 @@ enum frame_flag {
     FRAME_LOCKED = 1, /* mlock: never swapped */
     FRAME_ACTIVE = 2, /* on the active LRU list */
     FRAME_REFERENCED = 4,
+    FRAME_LAZYFREE = 16, /* MADV_FREE: reclaim drops it, unless it has been written to since */
     FRAME_DRIVER_MOVABLE = 8, /* counts as movable when a pageblock is stolen (recorded LRU ranges) */
 };
 
@@ -56,7 +57,14 @@ static inline struct frame *frame_at(const struct frames *frames, uint32_t pfn)
     return (struct frame *)(void *)frames->pool.items + pfn;
 }
 /* Makes pfn the head of a block of that kind and order (FRAME_NONE: no longer a head) and keeps the counts. */
-void frame_set_kind(struct frames *frames, uint32_t pfn, enum frame_kind kind, uint32_t order);
+static inline void frame_set_kind(struct frames *frames, uint32_t pfn, enum frame_kind kind, uint32_t order)
+{
+    struct frame *frame = frame_at(frames, pfn);
+    frames->kind_count[frame->kind] -= frame->kind == FRAME_NONE ? 0 : UINT64_C(1) << frame->order;
+    frame->kind = (uint8_t)kind;
+    frame->order = (uint8_t)order;
+    frames->kind_count[kind] += kind == FRAME_NONE ? 0 : UINT64_C(1) << order;
+}
 /* Head of the block that holds pfn: the frame itself, or the nearest aligned one below that spans it. pfn must exist. */
 uint32_t frame_head(const struct frames *frames, uint32_t pfn);
 
@@ -92,6 +100,44 @@ static inline void frame_write64(struct frames *frames, uint64_t physical, uint6
     frame_write(frames, physical, &word, sizeof word);
 }
 
-void frame_list_push_head(struct frames *frames, struct frame_list *list, uint32_t pfn);
-void frame_list_push_tail(struct frames *frames, struct frame_list *list, uint32_t pfn);
-void frame_list_remove(struct frames *frames, struct frame_list *list, uint32_t pfn);
+/* Lists. Inline, like frame_set_kind(): every page that is allocated or freed goes through them. */
+static inline void frame_list_push_head(struct frames *frames, struct frame_list *list, uint32_t pfn)
+{
+    struct frame *frame = frame_at(frames, pfn);
+    frame->prev = 0;
+    frame->next = list->first;
+    if (list->first)
+        frame_at(frames, list->first)->prev = pfn;
+    else
+        list->last = pfn;
+    list->first = pfn;
+    list->count++;
+}
+
+static inline void frame_list_push_tail(struct frames *frames, struct frame_list *list, uint32_t pfn)
+{
+    struct frame *frame = frame_at(frames, pfn);
+    frame->next = 0;
+    frame->prev = list->last;
+    if (list->last)
+        frame_at(frames, list->last)->next = pfn;
+    else
+        list->first = pfn;
+    list->last = pfn;
+    list->count++;
+}
+
+static inline void frame_list_remove(struct frames *frames, struct frame_list *list, uint32_t pfn)
+{
+    struct frame *frame = frame_at(frames, pfn);
+    if (frame->prev)
+        frame_at(frames, frame->prev)->next = frame->next;
+    else
+        list->first = frame->next;
+    if (frame->next)
+        frame_at(frames, frame->next)->prev = frame->prev;
+    else
+        list->last = frame->prev;
+    frame->next = frame->prev = 0;
+    list->count--;
+}

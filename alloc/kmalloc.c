@@ -27,6 +27,10 @@ void kmalloc_shape(struct kmalloc *k, const struct machine_config *config, const
     k->nr_cpus = config->cpus;
     k->min_block = config->min_block;
     k->shuffle_seed = config->slab_shuffle_seed;
+    k->debug_flags = (config->slub_debug & SLUB_DEBUG_F ? (uint32_t)SLAB_CONSISTENCY_CHECKS : 0) |
+                     (config->slub_debug & SLUB_DEBUG_Z ? (uint32_t)SLAB_RED_ZONE : 0) |
+                     (config->slub_debug & SLUB_DEBUG_P ? (uint32_t)SLAB_POISON : 0) |
+                     (config->slub_debug & SLUB_DEBUG_U ? (uint32_t)SLAB_STORE_USER : 0);
     k->options = (config->init_on_alloc ? KMALLOC_INIT_ON_ALLOC : 0u) | (config->init_on_free ? KMALLOC_INIT_ON_FREE : 0u);
     (void)profile;
 }
@@ -61,6 +65,16 @@ enum pagoda_error kmalloc_reserve(struct kmalloc *k, const struct pagoda_host *h
     for (uint32_t run = 0; !err && run < NR_TRACK_RUNS; run++)
         err = pool_reserve(&k->tracks[run], host, RESERVED_CALLS * nr_operations);
     return err;
+}
+
+uint64_t kmalloc_contents_needed(const struct kmalloc *k, uint32_t cache, uint64_t address)
+{
+    if (!(k->debug_flags & (SLAB_RED_ZONE | SLAB_POISON)))
+        return 0;
+    struct found found = kmalloc_look(k, address);
+    if (found.slab)
+        cache = slab_at(k, found.slab)->cache;
+    return cache ? UINT64_C(1) << cache_at(k, cache)->order : 0;
 }
 
 void kmalloc_start(struct kmalloc *k, const struct machine_config *config)
@@ -112,6 +126,7 @@ static uint64_t large_alloc(struct kmalloc *k, uint64_t size, uint32_t gfp, uint
     k->nr_live++;
     k->requested_bytes += size;
     k->allocated_bytes += (uint64_t)PAGE_SIZE << order;
+    k->nr_large_pages += UINT64_C(1) << order;
     return frame_address(k->frames, pfn);
 }
 
@@ -123,6 +138,7 @@ static void large_free(struct kmalloc *k, uint32_t pfn)
     k->nr_live--;
     k->requested_bytes -= head->index & ~LARGE_KMALLOC;
     k->allocated_bytes -= (uint64_t)PAGE_SIZE << order;
+    k->nr_large_pages -= UINT64_C(1) << order;
     head->index = 0;
     head->owner = 0;
     if (k->options & KMALLOC_INIT_ON_FREE)
@@ -136,7 +152,17 @@ static uint64_t usable_of(const struct kmalloc *k, const struct found *found)
 {
     if (found->kind == FOUND_LARGE)
         return (uint64_t)PAGE_SIZE << frame_at(k->frames, found->pfn)->order;
-    return cache_at(k, slab_at(k, found->slab)->cache)->object_size;
+    return cache_at(k, slab_at(k, found->slab)->cache)->usable;
+}
+
+/* bytes_alloc of the tracepoint: how far apart objects of the class are, or the pages of a large block. */
+static uint64_t size_of(const struct kmalloc *k, uint64_t size, uint32_t gfp)
+{
+    if (!is_slub(k))
+        return cache_at(k, bucket_for(k, size, gfp))->size;
+    if (size > SLUB_MAX)
+        return (uint64_t)PAGE_SIZE << large_order(size);
+    return cache_at(k, slub_kmalloc_cache(k, size, gfp))->size;
 }
 
 static uint64_t alloc_block(struct kmalloc *k, uint64_t size, uint32_t gfp, uint32_t label)
@@ -155,16 +181,14 @@ uint64_t kmalloc_alloc(struct kmalloc *k, uint64_t size, uint32_t gfp, uint32_t 
     if (!size && is_slub(k))
         return ZERO_SIZE_PTR;
     uint64_t address = alloc_block(k, size, gfp, label);
-    if (address && k->trace->recording) {
-        struct found found = kmalloc_look(k, address);
-        TRACE_EVENT(k->trace, .kind = EV_KMALLOC, .address = address, .a = size, .b = usable_of(k, &found));
-    }
+    if (address && k->trace->recording)
+        TRACE_EVENT(k->trace, .kind = EV_KMALLOC, .address = address, .a = size, .b = size_of(k, size, gfp));
     return address;
 }
 
-static bool is_nothing(const struct kmalloc *k, uint64_t address)
+static bool is_nothing(const struct kmalloc *k, uint64_t address) /* ZERO_OR_NULL_PTR() */
 {
-    return address == 0 || (address == ZERO_SIZE_PTR && is_slub(k));
+    return address == 0 || (address <= ZERO_SIZE_PTR && is_slub(k));
 }
 
 static void free_found(struct kmalloc *k, const struct found *found, uint64_t address)
@@ -186,6 +210,8 @@ void kmalloc_free(struct kmalloc *k, uint64_t address)
     if (is_nothing(k, address))
         return;
     struct found found = kmalloc_look(k, address);
+    if (found.slab && k->debug_flags && !slub_debug_may_free(k, found.slab, address))
+        return;
     if (found_is_live(k, &found))
         free_found(k, &found, address);
     else
@@ -299,7 +325,7 @@ static void describe_object(const struct kmalloc *k, const struct slab *slab, ui
     uint64_t first = object_physical(cache, slab, object), last = first + cache->object_size - 1;
     *block = (struct kmalloc_block){
         .address = object_address(k, cache, slab, object),
-        .usable = cache->object_size,
+        .usable = cache->usable,
         .requested = track->requested,
         .label = track->label,
         .seq = track->seq,

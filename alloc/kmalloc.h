@@ -36,9 +36,14 @@ struct kmalloc {
     uint32_t cache_names[NR_CACHE_NAMES]; /* caches by hash of their name, linked */
     uint32_t nr_cpus, min_block;
     uint32_t options; /* init_on_alloc, init_on_free */
+    uint32_t debug_flags; /* slub_debug, as flags that every cache gets */
+    uint32_t caller; /* label of who calls, for the tracks of frees: set for the call, else 0 */
+    uint32_t taints; /* enum kmalloc_taint: what reports say of the kernel from then on */
     uint32_t shuffle_seed;
-    uint32_t kmalloc_caches[4][14]; /* slub: [kind: plain, rcl, cg, dma][class]; classic: [0: any, 1: DMA][bucket] */
+    uint32_t kmalloc_caches[4][14]; /* slub: [enum cache_kind][class]; classic: [0: any, 1: DMA][bucket] */
     uint64_t nr_live, requested_bytes, allocated_bytes; /* live objects and blocks of every kind, and their bytes */
+    uint64_t nr_large_pages; /* in live blocks above the largest class */
+    uint32_t nr_caches_made;
 };
 
 void kmalloc_shape(struct kmalloc *k, const struct machine_config *config, const struct profile *profile);
@@ -68,11 +73,18 @@ bool kmalloc_find(const struct kmalloc *k, uint64_t address, struct kmalloc_bloc
 bool kmalloc_next(const struct kmalloc *k, uint64_t *cursor, struct kmalloc_block *block);
 
 /* kmem_cache_create returns the cache's index, or 0 (trace says why: a bug when the name is taken). cache_find: 0 = none. */
-uint32_t kmem_cache_create(struct kmalloc *k, struct text name, uint64_t size, uint64_t align);
+/* flags: SLAB_HWCACHE_ALIGN and its like (enum slab_flag in kmalloc_internal.h). */
+uint32_t kmem_cache_create(struct kmalloc *k, struct text name, uint64_t size, uint64_t align, uint32_t flags);
 uint32_t kmem_cache_find(const struct kmalloc *k, struct text name);
 uint64_t kmem_cache_alloc(struct kmalloc *k, uint32_t cache, uint32_t gfp, uint32_t label);
 void kmem_cache_free(struct kmalloc *k, uint32_t cache, uint64_t address); /* cache 0: whichever it belongs to */
+/* With objects left it is a bug, and the cache stays; its empty slabs are gone then. */
 void kmem_cache_destroy(struct kmalloc *k, uint32_t cache);
+void kmem_cache_shrink(struct kmalloc *k, uint32_t cache); /* gives its empty slabs back */
+/* Pages of bytes that an operation on this cache or address may need beyond the usual, because slub_debug fills them. */
+uint64_t kmalloc_contents_needed(const struct kmalloc *k, uint32_t cache, uint64_t address);
+/* Says, as a bug, what the kernel itself would print if it were asked to free an address that is no slab's, and a new line. */
+void kmalloc_say_reaction(struct kmalloc *k, uint64_t address);
 /* Who owns a FRAME_SLAB block: the name of the cache of frame.owner, and the cache's index. */
 const char *kmalloc_slab_cache(const struct kmalloc *k, uint32_t slab, uint32_t *cache);
 bool kmalloc_check(const struct kmalloc *k, char *text, size_t capacity);

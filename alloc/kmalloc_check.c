@@ -22,7 +22,7 @@ static const char *check_tracks(const struct kmalloc *k, const struct slab *slab
             return "kmalloc: a free object has a track";
     }
     sums->nr_live += nr_live;
-    sums->allocated_bytes += (uint64_t)nr_live * cache_at(k, slab->cache)->object_size;
+    sums->allocated_bytes += (uint64_t)nr_live * cache_at(k, slab->cache)->usable;
     return nr_live == slab->nr_live ? NULL : "kmalloc: a slab's nr_live is not the number of its live tracks";
 }
 
@@ -30,12 +30,13 @@ static const char *check_counts(const struct kmalloc *k, const struct slab *slab
 {
     const struct cache *cache = cache_at(k, slab->cache);
     uint32_t cpu_first = slab->state == SLAB_CPU ? cache->cpus[slab->cpu].freelist : 0;
-    if (slab->freelist > slab->objects || cpu_first > slab->objects)
+    if (slab->freelist > slab->objects || (cpu_first > slab->objects && cpu_first != FREELIST_STRAY))
         return "kmalloc: a free list begins outside its slab";
     if (k->profile->kmalloc_style == KMALLOC_BUCKETS)
         return (slab->state == SLAB_FULL) == (slab->nr_live == slab->objects) ? NULL
                                                                               : "kmalloc: a page is on the wrong list";
-    if (slab->state == SLAB_FULL && (slab->freelist || slab->inuse != slab->objects))
+    bool may_lose = cache->flags & SLAB_DEBUG_FLAGS; /* an overwritten chain ends the slab's own list */
+    if (slab->state == SLAB_FULL && (slab->freelist || (slab->inuse != slab->objects && !may_lose)))
         return "kmalloc: a full slab has free objects";
     if ((slab->state == SLAB_PARTIAL || slab->state == SLAB_CPU_PARTIAL) && !slab->freelist)
         return "kmalloc: a partial slab has no free object";

@@ -11,10 +11,32 @@
 
 #define CACHE_NAME_MAX 63u
 #define NR_KMALLOC_CLASSES 13u
+#define KERNEL_TEXT UINT64_C(0xffffffff81000000) /* where the kernel's code begins */
+#define TRACK_BYTES 32u /* struct track of mm/slub.c: address of the caller, stack, CPU, pid, time */
+#define ORIG_SIZE_BYTES 4u
 #define MAX_OBJECTS 512u /* of a slab: objects of 8 bytes in one page; larger slabs have larger objects */
 
 enum kmalloc_options { KMALLOC_INIT_ON_ALLOC = 1, KMALLOC_INIT_ON_FREE = 2 };
-enum cache_kind { CACHE_PLAIN, CACHE_RECLAIMABLE, CACHE_ACCOUNTED, CACHE_DMA, NR_CACHE_KINDS };
+/* Of struct cache: the numbers of Linux v6.1 (include/linux/slab.h, mm/slab.h). The debugging four follow slub_debug. */
+enum slab_flag {
+    SLAB_CONSISTENCY_CHECKS = 0x100, /* F */
+    SLAB_RED_ZONE = 0x400, /* Z */
+    SLAB_POISON = 0x800, /* P */
+    SLAB_KMALLOC = 0x1000,
+    SLAB_HWCACHE_ALIGN = 0x2000,
+    SLAB_CACHE_DMA = 0x4000,
+    SLAB_CACHE_DMA32 = 0x8000,
+    SLAB_STORE_USER = 0x10000, /* U */
+    SLAB_RECLAIM_ACCOUNT = 0x20000,
+    SLAB_TYPESAFE_BY_RCU = 0x80000,
+    SLAB_ACCOUNT = 0x4000000,
+    SLAB_CMPXCHG_DOUBLE = 0x40000000, /* no checks that need a lock around a free list and its counters */
+    SLAB_DEBUG_FLAGS = SLAB_CONSISTENCY_CHECKS | SLAB_RED_ZONE | SLAB_POISON | SLAB_STORE_USER,
+    SLAB_CREATE_FLAGS = SLAB_DEBUG_FLAGS | SLAB_HWCACHE_ALIGN | SLAB_CACHE_DMA | SLAB_CACHE_DMA32 |
+                        SLAB_RECLAIM_ACCOUNT | SLAB_TYPESAFE_BY_RCU | SLAB_ACCOUNT, /* what a caller may ask for */
+};
+enum kmalloc_taint { TAINT_BAD_PAGE = 1, TAINT_WARN = 2 };
+enum cache_kind { CACHE_PLAIN, CACHE_ACCOUNTED, CACHE_RECLAIMABLE, CACHE_DMA, NR_CACHE_KINDS }; /* as Linux makes them */
 enum slab_state { SLAB_FULL, SLAB_CPU, SLAB_CPU_PARTIAL, SLAB_PARTIAL }; /* full slabs are on no list */
 
 struct track { /* who has an object */
@@ -23,25 +45,28 @@ struct track { /* who has an object */
 };
 
 struct slab {
-    uint32_t link; /* of the pool, when the slab is not in use */
+    uint32_t next; /* slab of the same list; the pool's link, when the slab is not in use */
     uint32_t pfn; /* of its first frame; 0: not in use */
     uint32_t cache;
-    uint32_t next, prev; /* slabs of the same list */
+    uint32_t prev;
     uint32_t tracks; /* a run in kmalloc.tracks[track_run] */
     uint16_t freelist; /* first free object, + 1 */
     uint16_t inuse; /* as the kernel counts: objects on the CPU's own free list are in use */
     uint16_t objects, nr_live;
     uint8_t order, state, track_run, cpu; /* cpu: where it is SLAB_CPU or SLAB_CPU_PARTIAL */
 };
+_Static_assert(sizeof(struct slab) == 32, "a slab's record lies in one cache line");
 struct slab_list {
     uint32_t first, last, count;
 };
 
+#define FREELIST_STRAY UINT16_MAX
 struct cpu_slab {
     uint32_t slab; /* the CPU's current one; 0: none */
     uint32_t partial; /* first of a chain of slabs, linked by next alone */
     uint16_t nr_partial; /* of that chain */
-    uint16_t freelist; /* the CPU's own free objects in slab, + 1 */
+    uint16_t freelist; /* the CPU's own free objects in slab, + 1; FREELIST_STRAY: the chain goes on at stray */
+    uint64_t stray; /* where an overwritten free pointer led: an address that is no object of slab */
 };
 
 struct cache {
@@ -49,7 +74,12 @@ struct cache {
     uint32_t size; /* bytes from one object to the next */
     uint32_t reciprocal; /* 2^32 / size, rounded up: divides by multiplying */
     uint32_t object_size, offset; /* bytes that a caller may use; offset: of the free pointer in a free object */
-    uint32_t head; /* bytes before the first object: classic page descriptor */
+    uint32_t usable; /* bytes that ksize() tells of an object */
+    uint32_t head; /* bytes before the first object: classic page descriptor, left red zone */
+    uint32_t reserved; /* bytes of a slab that objects have no part in: classic page descriptor */
+    uint32_t flags; /* enum slab_flag */
+    uint32_t inuse; /* bytes of an object and what follows it at once: its right red zone; then come pointer and tracks */
+    uint32_t red_left; /* bytes of the left red zone */
     uint32_t nr_live;
     uint64_t requested_bytes;
     uint32_t align, order, min_order, objects;
@@ -57,7 +87,9 @@ struct cache {
     uint32_t gfp; /* added to every request for pages */
     uint32_t nr_slabs, nr_slabs_made, nr_objects; /* nr_objects: live and free */
     uint32_t is_kmalloc; /* made at boot, for kmalloc */
+    uint32_t is_destroyed; /* kmem_cache_destroy() was called, but objects were left: it stays as it is */
     uint32_t class, same_hash;
+    uint32_t made; /* of all caches ever made, which one: slabinfo shows the newest first */
     struct slab_list partial; /* the node's list; classic: pages with free blocks */
     char name[CACHE_NAME_MAX + 1]; /* empty: not in use */
     struct cpu_slab cpus[]; /* one a CPU */
@@ -177,14 +209,14 @@ static inline void track_take(struct kmalloc *k, struct cache *cache, struct sla
     cache->requested_bytes += requested;
     k->nr_live++;
     k->requested_bytes += requested;
-    k->allocated_bytes += cache->object_size;
+    k->allocated_bytes += cache->usable;
 }
 static inline void track_give(struct kmalloc *k, struct cache *cache, struct slab *slab, uint32_t object)
 {
     struct track *track = track_at(k, slab, object);
     cache->requested_bytes -= track->requested;
     k->requested_bytes -= track->requested;
-    k->allocated_bytes -= cache->object_size;
+    k->allocated_bytes -= cache->usable;
     *track = (struct track){ 0 };
     slab->nr_live--;
     cache->nr_live--;
@@ -202,9 +234,11 @@ uint32_t cache_make(struct kmalloc *k, struct text name); /* zeroed but for the 
 void cache_unmake(struct kmalloc *k, uint32_t cache);
 /* kmalloc memory is always mapped and knows no DMA32: such flags are taken out, with the kernel's reproach. */
 uint32_t kmalloc_fix_gfp(struct kmalloc *k, uint32_t gfp);
+/* slab_complain.c */
+void kmalloc_say_pointer(struct trace *trace, uint64_t address); /* 0x, 16 digits */
 /* Says what is wrong with an address that function() was given, as a bug. */
 void kmalloc_complain(struct kmalloc *k, const char *function, uint64_t address);
-void kmalloc_complain_chain(struct kmalloc *k, const struct cache *cache, const struct slab *slab, uint32_t object);
+void kmalloc_oops(struct kmalloc *k, uint64_t address); /* the kernel touched an address where nothing is */
 
 /* The word in a free object's bytes that leads to the next one. */
 static inline uint64_t slub_read_pointer(const struct kmalloc *k, const struct cache *cache, const struct slab *slab,
@@ -217,19 +251,99 @@ static inline uint64_t slub_read_pointer(const struct kmalloc *k, const struct c
     return word;
 }
 
-/* slub.c, slub_cache.c */
+/* slub_cache.c */
 void slub_start(struct kmalloc *k);
 uint32_t slub_kmalloc_cache(const struct kmalloc *k, uint64_t size, uint32_t gfp); /* size 1 .. 8192 */
+uint32_t slub_order(uint32_t size, uint32_t nr_cpus); /* UINT32_MAX: no order holds such an object */
+/* Everything that follows from the size of an object. False: no slab can hold it. */
+bool slub_shape(const struct kmalloc *k, struct cache *cache, uint32_t object_size, uint32_t align, uint32_t flags);
+
+/* next: an object, + 1; 0 ends the chain. */
+static inline void slub_write_word(struct kmalloc *k, const struct cache *cache, const struct slab *slab, uint32_t object,
+                                   uint64_t word)
+{
+    memcpy(bytes_at(k->frames, object_physical(cache, slab, object) + cache->offset), &word, sizeof word);
+}
+static inline void slub_write_pointer(struct kmalloc *k, const struct cache *cache, const struct slab *slab,
+                                      uint32_t object, uint32_t next)
+{
+    slub_write_word(k, cache, slab, object, next ? object_address(k, cache, slab, next - 1) : 0);
+}
+/* The CPU's free list goes on where a free pointer's word says. */
+static inline void slub_follow(const struct kmalloc *k, const struct cache *cache, struct cpu_slab *cpu,
+                               const struct slab *slab, uint64_t word)
+{
+    uint32_t number;
+    cpu->stray = 0;
+    if (!word) {
+        cpu->freelist = 0;
+    } else if (object_number(k, cache, slab, word, &number)) {
+        cpu->freelist = (uint16_t)(number + 1);
+    } else {
+        cpu->freelist = FREELIST_STRAY;
+        cpu->stray = word;
+    }
+}
+/* Where free chains are whole, inuse alone would do. Where one was overwritten, an object may have been on two chains, and
+ * inuse is too low: a slab with live objects is never given back. */
+static inline bool slab_is_empty(const struct slab *slab)
+{
+    return !slab->inuse && !slab->nr_live;
+}
+
+/* slub.c */
 uint64_t slub_alloc(struct kmalloc *k, uint32_t cache, uint32_t gfp, uint32_t requested, uint32_t label);
 void slub_free(struct kmalloc *k, uint32_t slab, uint32_t object);
 bool slub_is_dry(const struct kmalloc *k, uint32_t cache); /* the next slub_alloc() needs a new slab */
 uint32_t slub_add_slab(struct kmalloc *k, uint32_t cache, uint32_t pfn, uint32_t order); /* becomes the CPU's current one */
 void slub_link(struct kmalloc *k, uint32_t slab, uint16_t *freelist, const uint16_t *objects, uint32_t count);
-void slub_flush(struct kmalloc *k, uint32_t cache); /* every CPU gives its slabs back to the node's list */
-uint32_t slub_order(uint32_t size, uint32_t nr_cpus); /* UINT32_MAX: no order holds such an object */
+void slub_link_new(struct kmalloc *k, uint32_t slab); /* all of its objects, in order or shuffled */
+uint32_t slub_take_pages(struct kmalloc *k, uint32_t cache, uint32_t gfp, uint32_t *order); /* for a slab; 0: none */
+/* Every CPU gives its slabs back to the node's list; not before slub_may_flush(): a list that was overwritten may not be
+ * walked, and the kernel that tried would not come back. */
+void slub_flush(struct kmalloc *k, uint32_t cache);
+bool slub_may_flush(struct kmalloc *k, uint32_t cache);
+
+/* slub_stray.c: allocations that an overwritten free pointer sends elsewhere; contents of objects that come and go. */
+uint64_t slub_alloc_stray(struct kmalloc *k, uint32_t cache, uint32_t gfp, uint32_t requested, uint32_t label);
+void slub_prepare_slow(struct kmalloc *k, const struct cache *cache, uint64_t physical, uint32_t gfp);
+void slub_wipe(struct kmalloc *k, const struct cache *cache, uint64_t physical); /* init_on_free */
+/* A new owner finds zeroes, if he asked for them or the machine was booted so. */
+static inline void slub_prepare(struct kmalloc *k, const struct cache *cache, uint64_t physical, uint32_t gfp)
+{
+    if (gfp & __GFP_ZERO || k->options)
+        slub_prepare_slow(k, cache, physical, gfp);
+}
+
+/* slub_debug.c: caches with slub_debug. */
+uint64_t slub_debug_alloc(struct kmalloc *k, uint32_t cache, uint32_t gfp, uint32_t requested, uint32_t label);
+void slub_debug_free(struct kmalloc *k, uint32_t slab, uint32_t object);
+/* The checks before a free, on any address inside a slab. False: it was reported, and the object stays as it is. */
+bool slub_debug_may_free(struct kmalloc *k, uint32_t slab, uint64_t address);
+void slub_debug_fill_slab(struct kmalloc *k, uint32_t slab); /* a new one: poison, red zones, empty tracks */
+/* Bytes behind the object's start where the tracks begin, and where the padding does. */
+uint32_t slub_tracks_at(const struct cache *cache);
+uint32_t slub_padding_at(const struct cache *cache);
+
+/* slub_report.c: what slub_debug says. A report is opened, told what it is about, and closed; details follow. address: of an
+ * object. */
+void slub_bug_open(struct kmalloc *k, const struct cache *cache);
+void slub_bug_close(struct kmalloc *k);
+void slub_object_bug(struct kmalloc *k, const struct slab *slab, uint64_t address, const char *what); /* all of it */
+void slub_fix_open(struct kmalloc *k, const struct cache *cache);
+void slub_fix(struct kmalloc *k, const struct cache *cache, const char *what);
+void slub_say_object(struct kmalloc *k, const struct slab *slab, uint64_t address); /* all that is known, with its bytes */
+void slub_say_slab(struct kmalloc *k, const struct slab *slab);
+void slub_say_tracks(struct kmalloc *k, const struct cache *cache, uint64_t address);
+void slub_say_section(struct kmalloc *k, const char *title, uint64_t physical, uint32_t length);
+void slub_say_remaining(struct kmalloc *k, const struct slab *slab); /* its live objects; their cache is going away */
+enum track_kind { TRACK_ALLOC, TRACK_FREE };
+/* physical: of the object. label: who calls. */
+void slub_write_track(struct kmalloc *k, const struct cache *cache, uint64_t physical, enum track_kind kind, uint32_t label);
 
 /* bucket.c */
 void bucket_start(struct kmalloc *k);
+uint32_t bucket_for(const struct kmalloc *k, uint64_t size, uint32_t gfp); /* the bucket that serves it; 0: none */
 uint64_t bucket_alloc(struct kmalloc *k, uint64_t size, uint32_t gfp, uint32_t label);
 void bucket_free(struct kmalloc *k, uint32_t slab, uint32_t object);
 uint64_t bucket_read_pointer(const struct kmalloc *k, const struct cache *cache, const struct slab *slab, uint32_t object);

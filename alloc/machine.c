@@ -1,20 +1,20 @@
-/* A machine's life: creation, copies, images, hashes. All of its memory is one range that the host reserves: first struct
+/* A machine's life: its shape, its creation, its end. All of its memory is one range that the host reserves: first struct
  * machine, then every floor's pools. State is struct machine_state plus the used part of each pool; pointers are wired anew
- * in every copy, so that a copy is a copy of bytes. */
-#include "alloc/machine_state.h"
+ * in every copy, so that a copy is a copy of bytes (machine_image.c). */
+#include "alloc/machine_image.h"
 
 #include <string.h>
 
-#define IMAGE_MAGIC UINT64_C(0x31304d41474f4150) /* "PAGOAM01" */
-#define BOOT_CONTENTS 256u                       /* pages of bytes that boot may write: tables, descriptors */
+#define BOOT_CONTENTS 256u /* pages of bytes that boot may write: tables, descriptors */
 
-static void shape(struct machine_state *s, const struct profile *profile)
+void machine_shape(struct machine_state *s, const struct profile *profile)
 {
     const struct machine_config *config = &s->config;
     frames_shape(&s->frames, page_alloc_nr_frames(config, profile), (uint32_t)(config->swap >> PAGE_SHIFT),
                  profile->page_offset);
     page_alloc_shape(&s->pages, config, profile);
     reclaim_shape(&s->reclaim, config);
+    tlb_shape(&s->tlb, config);
     kmalloc_shape(&s->kmalloc, config, profile);
     vmalloc_shape(&s->vmalloc, config, profile);
     processes_shape(&s->processes, config, profile);
@@ -27,18 +27,22 @@ static void wire(struct machine *m)
     struct machine_state *s = &m->state;
     page_alloc_wire(&s->pages, &s->frames, &m->trace, m->profile);
     reclaim_wire(&s->reclaim, &s->pages, &s->frames, &m->trace, m->profile);
-    pgtable_wire(&s->pgtable, &s->reclaim, &s->frames, &m->trace, m->profile);
+    reclaim_wire_tasks(&s->reclaim, s, machine_task_of);
+    trace_wire(&m->trace, s->config.cost_ns);
+    tlb_wire(&s->tlb, &m->trace, m->profile);
+    pgtable_wire(&s->pgtable, &s->reclaim, &s->tlb, &s->frames, &m->trace, m->profile);
     kmalloc_wire(&s->kmalloc, &s->reclaim, &s->frames, &m->trace, m->profile, &s->labels);
     vmalloc_wire(&s->vmalloc, &s->kmalloc, &s->pgtable, &s->reclaim, &s->frames, &m->trace, m->profile);
     processes_wire(&s->processes, &s->pgtable, &s->reclaim, &s->frames, &m->trace, m->profile);
     heaps_wire(&s->heaps, &s->processes, &m->trace, m->profile, &s->labels);
 }
 
-static uint32_t list_pools(struct machine_state *s, struct pool **pools)
+uint32_t machine_list_pools(struct machine_state *s, struct pool **pools)
 {
     uint32_t n = frames_pools(&s->frames, pools);
     n += page_alloc_pools(&s->pages, pools + n);
     n += reclaim_pools(&s->reclaim, pools + n);
+    n += tlb_pools(&s->tlb, pools + n);
     n += kmalloc_pools(&s->kmalloc, pools + n);
     n += vmalloc_pools(&s->vmalloc, pools + n);
     n += processes_pools(&s->processes, pools + n);
@@ -55,12 +59,11 @@ static size_t header_span(void)
 }
 
 /* A machine whose floors have their shape and whose pools have their place, but hold nothing yet. */
-static enum pagoda_error reserve_machine(const struct machine_state *state, const struct pagoda_host *host,
-                                         struct machine **out)
+enum pagoda_error machine_reserve(const struct machine_state *state, const struct pagoda_host *host, struct machine **out)
 {
     struct machine_state shaped = *state;
     struct pool *pools[POOLS_MAX];
-    uint32_t nr_pools = list_pools(&shaped, pools);
+    uint32_t nr_pools = machine_list_pools(&shaped, pools);
     size_t bytes = header_span();
     for (uint32_t i = 0; i < nr_pools; i++)
         bytes += pool_span(pools[i]);
@@ -77,7 +80,7 @@ static enum pagoda_error reserve_machine(const struct machine_state *state, cons
     m->host = *host;
     m->range = m;
     m->range_bytes = bytes;
-    m->nr_pools = list_pools(&m->state, m->pools);
+    m->nr_pools = machine_list_pools(&m->state, m->pools);
     uint8_t *at = (uint8_t *)m + header_span();
     for (uint32_t i = 0; i < m->nr_pools; i++) {
         m->pools[i]->items = at;
@@ -94,7 +97,7 @@ static enum pagoda_error reserve_machine(const struct machine_state *state, cons
 static enum pagoda_error open_tables(struct machine *m)
 {
     struct pool *tables[] = { &m->state.frames.pool, &m->state.pages.pageblocks, &m->state.pages.pcps,
-                              &m->state.labels.buckets };
+                              &m->state.labels.buckets, &m->state.tlb.entries, &m->state.tlb.cpus };
     for (unsigned i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         enum pagoda_error err = pool_reserve(tables[i], &m->host, tables[i]->capacity);
         if (err)
@@ -136,9 +139,9 @@ enum pagoda_error machine_create(const struct machine_config *config, const stru
     enum pagoda_error err = machine_config_complete(&state.config, why);
     if (err)
         return err;
-    shape(&state, profile_get((enum profile_id)state.config.profile));
+    machine_shape(&state, profile_get((enum profile_id)state.config.profile));
     struct machine *m;
-    err = reserve_machine(&state, host, &m);
+    err = machine_reserve(&state, host, &m);
     if (err)
         return err;
     err = boot(m);
@@ -186,173 +189,23 @@ uint64_t machine_host_bytes(const struct machine *machine)
     return bytes;
 }
 
-/* Bytes that hold something: none while only item 0, which is nobody's, is used. */
-static size_t used_bytes(const struct pool *pool)
-{
-    return pool->nr_used > 1 ? (size_t)pool->nr_used * pool->item_size : 0;
-}
-
-/* Host memory for everything that the pools hold. */
-static enum pagoda_error commit_used(struct machine *m)
-{
-    for (uint32_t i = 0; i < m->nr_pools; i++) {
-        struct pool *pool = m->pools[i];
-        uint32_t used = pool->nr_used, nr_free = pool->nr_free;
-        pool->nr_used = 0;
-        pool->nr_free = 0;
-        enum pagoda_error err = pool_reserve(pool, &m->host, used);
-        pool->nr_used = used;
-        pool->nr_free = nr_free;
-        if (err)
-            return err;
-    }
-    return pool_reserve(&m->state.reclaim.slots, &m->host, m->state.reclaim.slots.capacity);
-}
-
-enum pagoda_error machine_clone(const struct machine *machine, struct machine **out)
-{
-    struct machine *copy;
-    *out = NULL;
-    enum pagoda_error err = reserve_machine(&machine->state, &machine->host, &copy);
-    if (err)
-        return err;
-    err = commit_used(copy);
-    if (err) {
-        machine_destroy(copy);
-        return err;
-    }
-    for (uint32_t i = 0; i < copy->nr_pools; i++)
-        memcpy(copy->pools[i]->items, machine->pools[i]->items, used_bytes(machine->pools[i]));
-    copy->trace.recording = machine->trace.recording;
-    *out = copy;
-    return PAGODA_OK;
-}
-
 /* The state without what differs between copies: pointers, and how much the host has committed. */
-static void unwire(struct machine_state *s)
+void machine_unwire(struct machine_state *s)
 {
     struct pool *pools[POOLS_MAX];
-    uint32_t n = list_pools(s, pools);
+    uint32_t n = machine_list_pools(s, pools);
     for (uint32_t i = 0; i < n; i++) {
         pools[i]->items = NULL;
         pools[i]->committed = 0;
     }
     page_alloc_wire(&s->pages, NULL, NULL, NULL);
     reclaim_wire(&s->reclaim, NULL, NULL, NULL, NULL);
-    pgtable_wire(&s->pgtable, NULL, NULL, NULL, NULL);
+    tlb_wire(&s->tlb, NULL, NULL);
+    pgtable_wire(&s->pgtable, NULL, NULL, NULL, NULL, NULL);
     kmalloc_wire(&s->kmalloc, NULL, NULL, NULL, NULL, NULL);
     vmalloc_wire(&s->vmalloc, NULL, NULL, NULL, NULL, NULL, NULL);
     processes_wire(&s->processes, NULL, NULL, NULL, NULL, NULL);
     heaps_wire(&s->heaps, NULL, NULL, NULL, NULL);
-}
-
-/* Multiply and rotate, eight bytes at a time (the mixing step of wyhash's family): a check of equality, not a defence. */
-static uint64_t mix(uint64_t hash, const void *bytes, size_t length)
-{
-    const uint8_t *at = bytes;
-    for (; length >= 8; at += 8, length -= 8) {
-        uint64_t word;
-        memcpy(&word, at, 8);
-        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-        hash ^= hash >> 29;
-    }
-    for (; length; at++, length--)
-        hash = (hash ^ *at) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
-uint64_t machine_hash(const struct machine *machine)
-{
-    struct machine_state state;
-    memcpy(&state, &machine->state, sizeof state);
-    unwire(&state);
-    uint64_t hash = mix(IMAGE_MAGIC, &state, sizeof state);
-    for (uint32_t i = 0; i < machine->nr_pools; i++)
-        hash = mix(hash, machine->pools[i]->items, used_bytes(machine->pools[i]));
-    return hash;
-}
-
-struct image_header {
-    uint64_t magic, state_bytes, image_bytes, hash;
-};
-
-size_t machine_save(const struct machine *machine, void *out, size_t capacity)
-{
-    size_t bytes = sizeof(struct image_header) + sizeof(struct machine_state);
-    for (uint32_t i = 0; i < machine->nr_pools; i++)
-        bytes += used_bytes(machine->pools[i]);
-    if (bytes > capacity)
-        return bytes;
-    struct image_header header = { IMAGE_MAGIC, sizeof(struct machine_state), bytes, machine_hash(machine) };
-    uint8_t *at = out;
-    memcpy(at, &header, sizeof header);
-    at += sizeof header;
-    struct machine_state state;
-    memcpy(&state, &machine->state, sizeof state);
-    unwire(&state);
-    memcpy(at, &state, sizeof state);
-    at += sizeof state;
-    for (uint32_t i = 0; i < machine->nr_pools; i++) {
-        memcpy(at, machine->pools[i]->items, used_bytes(machine->pools[i]));
-        at += used_bytes(machine->pools[i]);
-    }
-    return bytes;
-}
-
-/* An image is taken at its word only if its shape is the one that its configuration gives here, and its hash is right. */
-static bool shape_agrees(struct machine_state *saved, size_t body_bytes)
-{
-    struct machine_config config = saved->config;
-    struct problem why;
-    if (machine_config_complete(&config, &why) || memcmp(&config, &saved->config, sizeof config) != 0)
-        return false;
-    struct machine_state fresh;
-    memset(&fresh, 0, sizeof fresh);
-    fresh.config = config;
-    shape(&fresh, profile_get((enum profile_id)config.profile));
-    struct pool *expected[POOLS_MAX], *found[POOLS_MAX];
-    uint32_t n = list_pools(&fresh, expected);
-    if (list_pools(saved, found) != n)
-        return false;
-    size_t bytes = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        if (found[i]->item_size != expected[i]->item_size || found[i]->capacity != expected[i]->capacity ||
-            found[i]->nr_used > found[i]->capacity || found[i]->nr_free >= found[i]->nr_used)
-            return false;
-        bytes += used_bytes(found[i]);
-    }
-    return bytes == body_bytes;
-}
-
-enum pagoda_error machine_load(const void *image, size_t nr_bytes, const struct pagoda_host *host, struct machine **out)
-{
-    struct image_header header;
-    struct machine_state state;
-    *out = NULL;
-    if (nr_bytes < sizeof header + sizeof state)
-        return PAGODA_ERR_CORRUPT;
-    memcpy(&header, image, sizeof header);
-    memcpy(&state, (const uint8_t *)image + sizeof header, sizeof state);
-    if (header.magic != IMAGE_MAGIC || header.state_bytes != sizeof state || header.image_bytes != nr_bytes ||
-        !shape_agrees(&state, nr_bytes - sizeof header - sizeof state))
-        return PAGODA_ERR_CORRUPT;
-    struct machine *m;
-    enum pagoda_error err = reserve_machine(&state, host, &m);
-    if (err)
-        return err;
-    err = commit_used(m);
-    const uint8_t *at = (const uint8_t *)image + sizeof header + sizeof state;
-    for (uint32_t i = 0; !err && i < m->nr_pools; i++) {
-        memcpy(m->pools[i]->items, at, used_bytes(m->pools[i]));
-        at += used_bytes(m->pools[i]);
-    }
-    if (!err && machine_hash(m) != header.hash)
-        err = PAGODA_ERR_CORRUPT;
-    if (err)
-        machine_destroy(m);
-    else
-        *out = m;
-    return err;
 }
 
 bool machine_check(const struct machine *machine, char *text, size_t capacity)
@@ -361,5 +214,6 @@ bool machine_check(const struct machine *machine, char *text, size_t capacity)
     return page_alloc_check(&s->pages, text, capacity) && reclaim_check(&s->reclaim, text, capacity) &&
            pgtable_check(&s->pgtable, s->pgtable.kernel_root, text, capacity) &&
            kmalloc_check(&s->kmalloc, text, capacity) && vmalloc_check(&s->vmalloc, text, capacity) &&
-           processes_check(&s->processes, text, capacity) && heaps_check(&s->heaps, text, capacity);
+           processes_check(&s->processes, text, capacity) && heaps_check(&s->heaps, text, capacity) &&
+           machine_check_tlbs(machine, text, capacity);
 }

@@ -68,13 +68,16 @@ static uint64_t contents_needed(const struct call *call)
 {
     const struct op *op = call->op;
     uint64_t pages = 0;
-    if (op->kind == OP_READ || op->kind == OP_WRITE)
+    if (op->given & P(SIZE)) /* page tables and page arrays: 8 bytes a page; krealloc and realloc copy */
+        pages = pages_of(op->size) / (op->kind == OP_KREALLOC || op->kind == OP_REALLOC ? 1 : 128);
+    else if (op->kind == OP_READ || op->kind == OP_WRITE)
         pages = pages_of(op->length > op->nr_data ? op->length : op->nr_data);
     else if (op->kind == OP_MLOCK || op->kind == OP_MUNMAP)
         pages = pages_of(op->length) / 256;
-    else if (op->given & P(SIZE)) /* page tables and page arrays: 8 bytes a page; krealloc and realloc copy */
-        pages = pages_of(op->size) / (op->kind == OP_KREALLOC || op->kind == OP_REALLOC ? 1 : 128);
-    uint32_t nr = call->s->frames.nr;
+    pages += kmalloc_contents_needed(&call->s->kmalloc, call->cache, call->address);
+    if (pages <= MARGIN_PAGES && op->kind != OP_FORK)
+        return pages + MARGIN_PAGES;
+    uint64_t nr = call->s->frames.nr + reclaim_nr_slots(&call->s->reclaim); /* bytes live in frames, or in swap */
     if (op->kind == OP_FORK)
         pages = pool_nr_live(&call->s->frames.contents);
     return (pages < nr ? pages : nr) + MARGIN_PAGES;
@@ -92,38 +95,68 @@ static enum pagoda_error reserve_common(struct machine *m, uint64_t contents, ui
     return err ? err : vmalloc_reserve(&s->vmalloc, &m->host, nr_operations);
 }
 
-static enum pagoda_error reserve_user(const struct call *call)
+/* What every operation of a process may need. */
+static enum pagoda_error reserve_user(struct machine *m, uint32_t nr_operations)
+{
+    struct machine_state *s = &m->state;
+    enum pagoda_error err = processes_reserve(&s->processes, &m->host, nr_operations);
+    return err ? err : heaps_reserve(&s->heaps, &m->host, nr_operations);
+}
+
+static enum pagoda_error reserve_fork(const struct call *call)
 {
     struct machine_state *s = call->s;
     const struct pagoda_host *host = &call->m->host;
-    enum pagoda_error err = processes_reserve(&s->processes, host);
-    if (!err && call->process)
-        err = heaps_reserve(&s->heaps, host);
-    if (err || call->op->kind != OP_FORK)
-        return err;
-    err = heaps_reserve_fork(&s->heaps, host, call->process);
-    return err ? err : pool_reserve(&s->processes.vmas, host, 2 * (uint64_t)pool_nr_live(&s->processes.vmas) + 8);
+    enum pagoda_error err = heaps_reserve_fork(&s->heaps, host, call->process);
+    return err ? err : processes_reserve_fork(&s->processes, host, call->process);
 }
 
-/* Small kernel operations share one look at the pools: it is made for RESERVED_OPS of them at once. */
-static enum pagoda_error reserve(const struct call *call)
+static bool is_user(const struct call *call)
 {
-    struct machine *m = call->m;
-    uint64_t contents = contents_needed(call);
-    bool is_user = call->process || call->op->kind == OP_SPAWN;
-    if (is_user || contents > 2 * MARGIN_PAGES) {
-        m->nr_reserved_ops = 0;
-        enum pagoda_error err = reserve_common(m, contents, 1);
-        return err || !is_user ? err : reserve_user(call);
-    }
+    return call->process || call->op->kind == OP_SPAWN;
+}
+
+/* A large operation draws on what was reserved for small ones, too. */
+static enum pagoda_error reserve_large(const struct call *call, uint64_t contents)
+{
+    call->m->nr_reserved_ops = call->m->nr_reserved_user = 0;
+    enum pagoda_error err = reserve_common(call->m, contents, 1);
+    if (!err && is_user(call))
+        err = reserve_user(call->m, 1);
+    return err || call->op->kind != OP_FORK ? err : reserve_fork(call);
+}
+
+/* So many operations have been reserved for: one less, or RESERVED_OPS again. */
+static enum pagoda_error reserve_small(struct machine *m)
+{
     if (m->nr_reserved_ops) {
         m->nr_reserved_ops--;
         return PAGODA_OK;
     }
     enum pagoda_error err = reserve_common(m, RESERVED_OPS * 2 * MARGIN_PAGES, RESERVED_OPS);
-    if (!err)
-        m->nr_reserved_ops = RESERVED_OPS - 1;
+    m->nr_reserved_ops = err ? 0 : RESERVED_OPS - 1;
     return err;
+}
+
+static enum pagoda_error reserve_small_user(struct machine *m)
+{
+    if (m->nr_reserved_user) {
+        m->nr_reserved_user--;
+        return heaps_reserve_each(&m->state.heaps, &m->host);
+    }
+    enum pagoda_error err = reserve_user(m, RESERVED_OPS);
+    m->nr_reserved_user = err ? 0 : RESERVED_OPS - 1;
+    return err;
+}
+
+/* Small operations share one look at the pools that all of them use: it is made for RESERVED_OPS at once. */
+static enum pagoda_error reserve(const struct call *call)
+{
+    uint64_t contents = contents_needed(call);
+    if (contents > 2 * MARGIN_PAGES || call->op->kind == OP_FORK)
+        return reserve_large(call, contents);
+    enum pagoda_error err = reserve_small(call->m);
+    return err || !is_user(call) ? err : reserve_small_user(call->m);
 }
 
 /* --- what calls have in common --- */
@@ -167,11 +200,18 @@ void call_forget_handle(struct call *call, uint32_t label, uint64_t address)
         label_at(&call->s->labels, label)->address = 0;
 }
 
+void call_load_space(struct call *call)
+{
+    struct machine_state *s = call->s;
+    const struct reclaim_space *space = reclaim_space_at(&s->reclaim, process_at(&s->processes, call->process)->space);
+    tlb_load(&s->tlb, space->root, space->generation);
+}
+
 /* --- time --- */
 
 static void run_tick(struct call *call)
 {
-    call->s->now_ns += call->op->duration_ns;
+    call->m->trace.now_ns += call->op->duration_ns;
 }
 
 static void run_mark(struct call *call)
@@ -188,10 +228,13 @@ static void (*const HANDLERS[NR_OPS])(struct call *) = {
     [OP_KSIZE] = run_ksize,
     [OP_ALLOC_PAGES] = run_alloc_pages,
     [OP_FREE_PAGES] = run_free_pages,
+    [OP_DRAIN_PAGES] = run_drain_pages,
+    [OP_COMPACT_MEMORY] = run_compact_memory,
     [OP_KMEM_CACHE_CREATE] = run_kmem_cache_create,
     [OP_KMEM_CACHE_ALLOC] = run_kmem_cache_alloc,
     [OP_KMEM_CACHE_FREE] = run_kmem_cache_free,
     [OP_KMEM_CACHE_DESTROY] = run_kmem_cache_destroy,
+    [OP_KMEM_CACHE_SHRINK] = run_kmem_cache_shrink,
     [OP_VMALLOC] = run_vmalloc,
     [OP_VZALLOC] = run_vzalloc,
     [OP_VFREE] = run_vfree,
@@ -205,6 +248,14 @@ static void (*const HANDLERS[NR_OPS])(struct call *) = {
     [OP_REALLOC] = run_realloc,
     [OP_ALIGNED_ALLOC] = run_aligned_alloc,
     [OP_FREE] = run_free,
+    [OP_MEMALIGN] = run_memalign,
+    [OP_POSIX_MEMALIGN] = run_posix_memalign,
+    [OP_VALLOC] = run_valloc,
+    [OP_PVALLOC] = run_pvalloc,
+    [OP_MALLOC_USABLE_SIZE] = run_malloc_usable_size,
+    [OP_MALLOC_TRIM] = run_malloc_trim,
+    [OP_MALLOPT] = run_mallopt,
+    [OP_THREAD_EXIT] = run_thread_exit,
     [OP_MMAP] = run_mmap,
     [OP_MUNMAP] = run_munmap,
     [OP_MLOCK] = run_mlock,
@@ -212,6 +263,15 @@ static void (*const HANDLERS[NR_OPS])(struct call *) = {
     [OP_READ] = run_read,
     [OP_TICK] = run_tick,
     [OP_MARK] = run_mark,
+    [OP_BRK] = run_brk,
+    [OP_SBRK] = run_sbrk,
+    [OP_MPROTECT] = run_mprotect,
+    [OP_MADVISE] = run_madvise,
+    [OP_MREMAP] = run_mremap,
+    [OP_MUNLOCK] = run_munlock,
+    [OP_SETRLIMIT] = run_setrlimit,
+    [OP_VMALLOC_HUGE] = run_vmalloc_huge,
+    [OP_VM_UNMAP_ALIASES] = run_vm_unmap_aliases,
 };
 
 /* --- afterwards --- */
@@ -247,9 +307,21 @@ static void describe(struct call *call)
     r->slept_ns = t->slept_ns;
     r->now_ns = call->s->now_ns;
     r->nr_reclaimed = t->nr_reclaimed;
-    memcpy(r->cost_count, t->cost_count, sizeof r->cost_count);
+    r->nr_victims = t->nr_victims;
+    if (t->nr_victims)
+        memcpy(r->victims, t->victims, t->nr_victims * sizeof r->victims[0]);
+    uint32_t i = 0;
+    for (; i + COST_BATCH <= NR_COST_STEPS; i += COST_BATCH)
+        memcpy(r->cost_count + i, t->cost_count + i, COST_BATCH * sizeof r->cost_count[0]);
+    for (; i < NR_COST_STEPS; i++)
+        r->cost_count[i] = t->cost_count[i];
+    r->cost_each_ns = t->cost_each_ns;
+    r->nr_tlb_hits = t->nr_tlb_hits;
+    r->nr_tlb_misses = t->nr_tlb_misses;
+    r->nr_tlb_flushes = t->nr_tlb_flushes;
     r->nr_path = t->nr_path;
-    memcpy(r->path, t->path, t->nr_path);
+    if (t->nr_path)
+        memcpy(r->path, t->path, t->nr_path);
     r->events = t->events;
     r->nr_events = t->nr_events;
     r->nr_events_dropped = t->nr_dropped;
@@ -282,6 +354,15 @@ static void clear_result(struct op_result *r)
     r->physically_contiguous = false;
 }
 
+/* Nearly always it is the process that ran last, and nothing was taken from it. */
+static void load_space(struct call *call)
+{
+    const struct machine_state *s = call->s;
+    const struct reclaim_space *space = reclaim_space_at(&s->reclaim, process_at(&s->processes, call->process)->space);
+    if (!tlb_has(&s->tlb, space->root, space->generation))
+        call_load_space(call);
+}
+
 static bool makes_allocation(const struct op *op)
 {
     return !(op_info(op->kind)->needed & P(ADDRESS));
@@ -307,12 +388,17 @@ enum pagoda_error machine_apply(struct machine *machine, const struct op *op, st
         call.handle = named && op->kind != OP_SPAWN ? call.label : 0;
     }
     trace_start(&machine->trace, (uint32_t)++s->seq, op->cpu);
+    machine->trace.now_ns = s->now_ns;
+    machine->trace.pid = call.process ? process_at(&s->processes, call.process)->pid : 0;
     uint64_t kills = s->reclaim.nr_oom_kills;
+    if (call.process)
+        load_space(&call);
     HANDLERS[op->kind](&call);
     s->nr_outcomes[machine->trace.outcome]++;
-    s->now_ns += machine->trace.cost_ns + machine->trace.slept_ns;
+    s->now_ns = trace_time(&machine->trace);
     list_frames(&call);
-    reclaim_run_kswapd(&s->reclaim);
+    if (s->pages.kswapd.awake)
+        reclaim_run_kswapd(&s->reclaim);
     if (s->reclaim.nr_oom_kills != kills)
         end_oom_victims(machine);
     describe(&call);

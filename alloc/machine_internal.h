@@ -33,7 +33,18 @@ bool call_refuse_sleep(struct call *call, bool may_sleep, const char *function);
 void call_took(struct call *call, uint64_t address, uint64_t requested, uint64_t allocated);
 /* The block at address, whose label is given, has been freed: its handle names nothing any more. Not after a bug. */
 void call_forget_handle(struct call *call, uint32_t label, uint64_t address);
+/* The CPU goes over to the call's process, or finds out that its pages have changed meanwhile. */
+void call_load_space(struct call *call);
 void machine_end_process(struct machine *m, uint32_t process); /* with its heap and handles */
+
+/* machine_vmalloc.c, for kvmalloc and kvfree: op->size bytes (enum vmalloc_flags), and the area at call->address. */
+void call_vmalloc(struct call *call, uint32_t flags);
+void call_vfree(struct call *call);
+
+/* machine_process.c: faults in all of [call->address, + length) before a byte moves. False: the process may not, and has got
+ * SIGSEGV, or there is no memory; the message and the outcome say so. */
+bool call_reach_user(struct call *call, uint64_t length, bool write);
+void call_segfault(struct call *call, uint64_t address, bool write); /* ends the process; call->process is gone then */
 
 /* The handlers: machine_kernel.c, machine_user.c, machine_bytes.c. */
 void run_kmalloc(struct call *call);
@@ -44,13 +55,18 @@ void run_kfree(struct call *call);
 void run_ksize(struct call *call);
 void run_alloc_pages(struct call *call);
 void run_free_pages(struct call *call);
+void run_drain_pages(struct call *call);
+void run_compact_memory(struct call *call);
 void run_kmem_cache_create(struct call *call);
 void run_kmem_cache_alloc(struct call *call);
 void run_kmem_cache_free(struct call *call);
 void run_kmem_cache_destroy(struct call *call);
+void run_kmem_cache_shrink(struct call *call);
 void run_vmalloc(struct call *call);
 void run_vzalloc(struct call *call);
 void run_vfree(struct call *call);
+void run_vmalloc_huge(struct call *call);
+void run_vm_unmap_aliases(struct call *call);
 void run_kvmalloc(struct call *call);
 void run_kvfree(struct call *call);
 void run_spawn(struct call *call);
@@ -61,9 +77,24 @@ void run_calloc(struct call *call);
 void run_realloc(struct call *call);
 void run_aligned_alloc(struct call *call);
 void run_free(struct call *call);
+void run_memalign(struct call *call);
+void run_posix_memalign(struct call *call);
+void run_valloc(struct call *call);
+void run_pvalloc(struct call *call);
+void run_malloc_usable_size(struct call *call);
+void run_malloc_trim(struct call *call);
+void run_mallopt(struct call *call);
+void run_thread_exit(struct call *call);
 void run_mmap(struct call *call);
 void run_munmap(struct call *call);
 void run_mlock(struct call *call);
+void run_munlock(struct call *call);
+void run_mprotect(struct call *call);
+void run_madvise(struct call *call);
+void run_mremap(struct call *call);
+void run_brk(struct call *call);
+void run_sbrk(struct call *call);
+void run_setrlimit(struct call *call);
 void run_write(struct call *call);
 void run_read(struct call *call);
 

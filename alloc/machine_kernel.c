@@ -1,4 +1,4 @@
-/* Operations on kernel memory: kmalloc and its relatives, pages, slab caches, vmalloc. Each finds out whether the call is
+/* Operations on kernel memory: kmalloc and its relatives, slab caches, vmalloc. Each finds out whether the call is
  * allowed, lets its floor do it, and describes what came of it. */
 #include "alloc/machine_internal.h"
 
@@ -33,7 +33,8 @@ static bool refuse_foreign(struct call *call, const char *function)
     }
     if (!kind || strcmp(right, function) == 0)
         return false;
-    trace_bug(t, function);
+    kmalloc_say_reaction(&call->s->kmalloc, address);
+    trace_say(t, function);
     trace_say(t, "(");
     say_address(t, address);
     trace_say(t, "): this is ");
@@ -99,14 +100,33 @@ void run_krealloc(struct call *call)
     call->result->cache = block.cache;
 }
 
+/* slub_debug notes who frees; a call that does not allocate has no label of its own yet. */
+static void enter(struct call *call)
+{
+    bool is_said = call->op->given & P(CALL_SITE);
+    call->s->kmalloc.caller = is_said ? label_intern(&call->s->labels, call->op->call_site) : 0;
+}
+
+/* Whatever was reported on the way: when the block is gone, its handle names nothing any more. */
+static void leave(struct call *call, const struct kmalloc_block *before)
+{
+    struct kmalloc_block after;
+    call->s->kmalloc.caller = 0;
+    call->result->address = call->address;
+    call->result->cache = before->cache;
+    bool is_gone = before->label && !kmalloc_find(&call->s->kmalloc, call->address, &after);
+    struct label *label = label_at(&call->s->labels, before->label);
+    if (is_gone && label->address == call->address)
+        label->address = 0;
+}
+
 static void kfree_block(struct call *call)
 {
     struct kmalloc_block block = { 0 };
     kmalloc_find(&call->s->kmalloc, call->address, &block);
+    enter(call);
     kmalloc_free(&call->s->kmalloc, call->address);
-    call_forget_handle(call, block.label, call->address);
-    call->result->address = call->address;
-    call->result->cache = block.cache;
+    leave(call, &block);
 }
 
 void run_kfree(struct call *call)
@@ -124,65 +144,6 @@ void run_ksize(struct call *call)
         call->result->allocated = kmalloc_usable(&call->s->kmalloc, call->address);
 }
 
-void run_alloc_pages(struct call *call)
-{
-    const struct op *op = call->op;
-    struct machine_state *s = call->s;
-    if (call_refuse_sleep(call, gfp_may_sleep(op->gfp), "alloc_pages"))
-        return;
-    trace_step(&call->m->trace, PATH_alloc_pages);
-    if (op->order >= call->m->profile->nr_orders) {
-        trace_say(&call->m->trace, "WARNING: alloc_pages: order exceeds the largest block");
-        call_took(call, 0, op->order < 52 ? UINT64_C(1) << (op->order + PAGE_SHIFT) : 0, 0);
-        return;
-    }
-    uint32_t pfn = reclaim_alloc_pages(&s->reclaim, op->gfp, op->order);
-    uint64_t bytes = (uint64_t)PAGE_SIZE << op->order;
-    if (pfn) {
-        frame_at(&s->frames, pfn)->owner = call->label;
-        frame_at(&s->frames, pfn)->index = 0;
-    }
-    call_took(call, pfn ? frame_address(&s->frames, pfn) : 0, bytes, pfn ? bytes : 0);
-}
-
-/* Why the frame cannot be freed as a block of that order; NULL: it can. */
-static const char *bad_page(const struct machine_state *s, uint64_t address, uint32_t pfn, uint32_t order)
-{
-    if (pfn == UINT32_MAX || address % PAGE_SIZE)
-        return "no page of the direct map starts at this address";
-    uint32_t head = frame_head(&s->frames, pfn);
-    const struct frame *frame = frame_at(&s->frames, head);
-    if (frame->kind == FRAME_NONE || frame->kind == FRAME_FREE || frame->kind == FRAME_PCP)
-        return "the page is free already (nonzero _refcount expected)";
-    if (frame->kind == FRAME_RESERVED)
-        return "the page is reserved (PAGE_FLAGS_CHECK_AT_FREE flag(s) set)";
-    if (!machine_is_page_block(s, head))
-        return "the page belongs to another allocator";
-    if (head != pfn)
-        return "the page is the tail of a block";
-    return frame->order == order ? NULL : "the block has another order";
-}
-
-void run_free_pages(struct call *call)
-{
-    struct machine_state *s = call->s;
-    struct trace *t = &call->m->trace;
-    trace_step(t, PATH___free_pages);
-    uint32_t pfn = frame_of_address(&s->frames, call->address);
-    const char *why = bad_page(s, call->address, pfn, call->op->order);
-    call->result->address = call->address;
-    if (why) {
-        trace_bug(t, "BUG: Bad page state in process pagoda  pfn:");
-        trace_say_hex(t, pfn == UINT32_MAX ? call->address >> PAGE_SHIFT : pfn);
-        trace_say(t, ": page dumped because: ");
-        trace_say(t, why);
-        return;
-    }
-    uint32_t label = frame_at(&s->frames, pfn)->owner;
-    reclaim_free_pages(&s->reclaim, pfn, call->op->order);
-    call_forget_handle(call, label, call->address);
-}
-
 /* --- slab caches --- */
 
 void run_kmem_cache_create(struct call *call)
@@ -190,7 +151,7 @@ void run_kmem_cache_create(struct call *call)
     if (call_refuse_sleep(call, true, "kmem_cache_create"))
         return;
     trace_step(&call->m->trace, PATH_kmem_cache_create);
-    uint32_t cache = kmem_cache_create(&call->s->kmalloc, call->op->cache, call->op->size, call->op->align);
+    uint32_t cache = kmem_cache_create(&call->s->kmalloc, call->op->cache, call->op->size, call->op->align, 0);
     call->result->requested = call->op->size;
     if (!cache && !call_is_bug(call))
         call->m->trace.outcome = OUTCOME_NULL;
@@ -215,10 +176,9 @@ void run_kmem_cache_free(struct call *call)
         return;
     struct kmalloc_block block = { 0 };
     kmalloc_find(&call->s->kmalloc, call->address, &block);
+    enter(call);
     kmem_cache_free(&call->s->kmalloc, call->cache, call->address);
-    call_forget_handle(call, block.label, call->address);
-    call->result->address = call->address;
-    call->result->cache = block.cache;
+    leave(call, &block);
 }
 
 void run_kmem_cache_destroy(struct call *call)
@@ -226,54 +186,20 @@ void run_kmem_cache_destroy(struct call *call)
     if (call_refuse_sleep(call, true, "kmem_cache_destroy"))
         return;
     trace_step(&call->m->trace, PATH_kmem_cache_destroy);
+    enter(call);
     kmem_cache_destroy(&call->s->kmalloc, call->cache);
+    call->s->kmalloc.caller = 0;
 }
 
-/* --- vmalloc --- */
-
-static void vmalloc_as(struct call *call, uint32_t flags)
+void run_kmem_cache_shrink(struct call *call)
 {
-    if (call_refuse_sleep(call, true, "vmalloc"))
+    if (call_refuse_sleep(call, true, "kmem_cache_shrink"))
         return;
-    trace_step(&call->m->trace, flags & VMALLOC_ZERO ? PATH_vzalloc : PATH_vmalloc);
-    uint64_t address = vmalloc_alloc(&call->s->vmalloc, call->op->size, flags, call->label);
-    struct vmalloc_block block = { 0 };
-    if (address)
-        vmalloc_find(&call->s->vmalloc, address, &block);
-    call_took(call, address, call->op->size, (uint64_t)block.nr_pages << PAGE_SHIFT);
+    trace_step(&call->m->trace, PATH_kmem_cache_shrink);
+    kmem_cache_shrink(&call->s->kmalloc, call->cache);
 }
 
-void run_vmalloc(struct call *call)
-{
-    vmalloc_as(call, 0);
-}
-
-void run_vzalloc(struct call *call)
-{
-    vmalloc_as(call, VMALLOC_ZERO);
-}
-
-static void vfree_area(struct call *call)
-{
-    struct vmalloc_block block = { 0 };
-    vmalloc_find(&call->s->vmalloc, call->address, &block);
-    vmalloc_free(&call->s->vmalloc, call->address);
-    call_forget_handle(call, block.label, call->address);
-    call->result->address = call->address;
-}
-
-void run_vfree(struct call *call)
-{
-    struct kmalloc_block block;
-    trace_step(&call->m->trace, PATH_vfree);
-    if (call->address && kmalloc_find(&call->s->kmalloc, call->address, &block)) {
-        trace_bug(&call->m->trace, "Trying to vfree() nonexistent vm area (");
-        say_address(&call->m->trace, call->address);
-        trace_say(&call->m->trace, "): this is kmalloc memory; it is released by kfree");
-    } else if (!refuse_foreign(call, "vfree")) {
-        vfree_area(call);
-    }
-}
+/* --- kvmalloc --- */
 
 /* kvmalloc_node(): above a page, kmalloc must not try hard, because vmalloc can step in. */
 void run_kvmalloc(struct call *call)
@@ -287,14 +213,14 @@ void run_kvmalloc(struct call *call)
         return;
     call->m->trace.outcome = OUTCOME_OK;
     call->m->trace.message_length = 0;
-    vmalloc_as(call, gfp & __GFP_ZERO ? VMALLOC_ZERO : 0);
+    call_vmalloc(call, gfp & __GFP_ZERO ? VMALLOC_ZERO : 0);
 }
 
 void run_kvfree(struct call *call)
 {
     trace_step(&call->m->trace, PATH_kvfree);
     if (vmalloc_contains(&call->s->vmalloc, call->address))
-        vfree_area(call);
+        call_vfree(call);
     else if (!refuse_foreign(call, "kvfree"))
         kfree_block(call);
 }

@@ -8,20 +8,26 @@
 #include "alloc/pgtable.h"
 #include "alloc/process.h"
 #include "alloc/reclaim.h"
+#include "alloc/tlb.h"
 #include "alloc/trace.h"
 #include "alloc/vmalloc.h"
 #include "pagoda/machine.h"
 
 #define POOLS_MAX 64
 
+struct machine;
+bool machine_check_tlbs(const struct machine *m, char *text, size_t capacity); /* no entry contradicts the page tables */
+
 /* What is state: copied, saved, hashed. */
 struct machine_state {
     struct machine_config config;
     uint64_t seq, now_ns;
     uint64_t nr_outcomes[3];
+    uint64_t nr_page_blocks, page_block_bytes; /* what alloc_pages() gave and free_pages() has not taken back */
     struct frames frames;
     struct page_alloc pages;
     struct reclaim reclaim;
+    struct tlb tlb;
     struct pgtable pgtable;
     struct kmalloc kmalloc;
     struct vmalloc vmalloc;
@@ -29,6 +35,9 @@ struct machine_state {
     struct heaps heaps;
     struct labels labels;
 };
+/* What the OOM report says of the process with that address space (machine_pages.c). */
+struct reclaim_task machine_task_of(const void *state, uint32_t space);
+
 struct machine {
     struct machine_state state;
     const struct profile *profile;
@@ -38,6 +47,7 @@ struct machine {
     struct pool *pools[POOLS_MAX]; /* of all floors, in layout order */
     uint32_t nr_pools;
     uint32_t nr_reserved_ops; /* small operations for which host memory is already reserved */
+    uint32_t nr_reserved_user; /* those of them that may also be a process's */
     struct trace trace;
     uint8_t bytes[OP_DATA_MAX]; /* what read returns */
 };

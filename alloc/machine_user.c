@@ -1,36 +1,39 @@
 /* Operations of processes and on user memory. */
 #include "alloc/machine_internal.h"
 
-static void made_process(struct call *call, uint32_t process)
+/* --- the heap: what the calls have in common --- */
+
+static bool refuse_thread(struct call *call)
 {
-    if (process)
-        call->result->pid = process_at(&call->s->processes, process)->pid;
-    else
+    if (!call_is_bug(call)) {
+        trace_say(&call->m->trace, "pthread_create: EAGAIN: there is no memory for another thread");
         call->m->trace.outcome = OUTCOME_NULL;
+    }
+    return false;
 }
 
-void run_spawn(struct call *call)
+/* The thread that calls begins, if it is new. False: the call is over. */
+static inline bool enter_heap(struct call *call)
 {
-    made_process(call, process_spawn(&call->s->processes, call->label, call->op->touch));
+    return heap_switch_thread(&call->s->heaps, call->process, call->op->tid) || refuse_thread(call);
 }
 
-void run_fork(struct call *call)
+/* A call that found the heap broken, or went astray in it, has killed its process. */
+static void end_caller(struct call *call)
 {
-    uint32_t child = process_fork(&call->s->processes, call->process);
-    if (child)
-        heap_fork(&call->s->heaps, call->process, child);
-    made_process(call, child);
-}
-
-void run_exit(struct call *call)
-{
+    trace_say(&call->m->trace, " ends process ");
+    trace_say_number(&call->m->trace, process_at(&call->s->processes, call->process)->pid);
     machine_end_process(call->m, call->process);
+}
+
+static inline void leave_heap(struct call *call)
+{
+    if (call_is_bug(call))
+        end_caller(call);
 }
 
 static void touch_all(struct call *call, uint64_t address, uint64_t length)
 {
-    if (process_at(&call->s->processes, call->process)->touch != TOUCH_ALL)
-        return;
     for (uint64_t at = address; at < address + length; at = (at | (PAGE_SIZE - 1)) + 1)
         if (!process_fault(&call->s->processes, call->process, at, true))
             return;
@@ -38,88 +41,173 @@ static void touch_all(struct call *call, uint64_t address, uint64_t length)
 
 static void took_user(struct call *call, uint64_t address, uint64_t requested)
 {
-    uint64_t usable = address ? heap_usable(&call->s->heaps, call->process, address) : 0;
+    uint64_t usable = address ? call->s->heaps.last_usable : 0;
     call_took(call, address, requested, usable);
-    if (address)
+    if (address && process_at(&call->s->processes, call->process)->touch == TOUCH_ALL)
         touch_all(call, address, usable);
+}
+
+/* One of the functions that hand out a block. */
+static void allocate(struct call *call, enum path_step step, uint64_t requested, uint64_t (*get)(struct call *call))
+{
+    trace_step(&call->m->trace, step);
+    uint64_t address = enter_heap(call) ? get(call) : 0;
+    took_user(call, address, requested);
+    leave_heap(call);
+}
+
+/* --- allocating --- */
+
+static uint64_t get_malloc(struct call *call)
+{
+    return heap_malloc(&call->s->heaps, call->process, call->op->size, call->label);
 }
 
 void run_malloc(struct call *call)
 {
-    trace_step(&call->m->trace, PATH_malloc);
-    took_user(call, heap_malloc(&call->s->heaps, call->process, call->op->size, call->label), call->op->size);
+    allocate(call, PATH_malloc, call->op->size, get_malloc);
+}
+
+static uint64_t get_calloc(struct call *call)
+{
+    return heap_calloc(&call->s->heaps, call->process, call->op->n, call->op->size, call->label);
 }
 
 void run_calloc(struct call *call)
 {
-    trace_step(&call->m->trace, PATH_calloc);
     uint64_t n = call->op->n, size = call->op->size;
-    uint64_t address = heap_calloc(&call->s->heaps, call->process, n, size, call->label);
-    took_user(call, address, size && n > UINT64_MAX / size ? UINT64_MAX : n * size);
+    allocate(call, PATH_calloc, size && n > UINT64_MAX / size ? UINT64_MAX : n * size, get_calloc);
 }
 
-void run_realloc(struct call *call)
+static uint64_t get_aligned(struct call *call)
 {
-    trace_step(&call->m->trace, PATH_realloc);
-    struct heap_block block = { 0 };
-    uint32_t label = call->label;
-    if (heap_find(&call->s->heaps, call->process, call->address, &block))
-        label = block.label;
-    bool is_handle = block.label && label_at(&call->s->labels, block.label)->address == call->address;
-    uint64_t address = heap_realloc(&call->s->heaps, call->process, call->address, call->op->size, label);
-    if (is_handle && !call_is_bug(call) && (address || !call->op->size))
-        label_at(&call->s->labels, block.label)->address = address;
-    took_user(call, address, call->op->size);
+    return heap_memalign(&call->s->heaps, call->process, call->op->align, call->op->size, call->label);
 }
 
 void run_aligned_alloc(struct call *call)
 {
-    trace_step(&call->m->trace, PATH_aligned_alloc);
-    const struct op *op = call->op;
-    took_user(call, heap_memalign(&call->s->heaps, call->process, op->align, op->size, call->label), op->size);
+    allocate(call, PATH_aligned_alloc, call->op->size, get_aligned);
+}
+
+void run_memalign(struct call *call)
+{
+    allocate(call, PATH_memalign, call->op->size, get_aligned);
+}
+
+static uint64_t get_posix_memalign(struct call *call)
+{
+    return heap_posix_memalign(&call->s->heaps, call->process, call->op->align, call->op->size, call->label);
+}
+
+void run_posix_memalign(struct call *call)
+{
+    allocate(call, PATH_posix_memalign, call->op->size, get_posix_memalign);
+}
+
+static uint64_t get_valloc(struct call *call)
+{
+    return heap_valloc(&call->s->heaps, call->process, call->op->size, call->label);
+}
+
+void run_valloc(struct call *call)
+{
+    allocate(call, PATH_valloc, call->op->size, get_valloc);
+}
+
+static uint64_t get_pvalloc(struct call *call)
+{
+    return heap_pvalloc(&call->s->heaps, call->process, call->op->size, call->label);
+}
+
+void run_pvalloc(struct call *call)
+{
+    allocate(call, PATH_pvalloc, call->op->size, get_pvalloc);
+}
+
+/* The handle follows the block. */
+static uint64_t get_realloc(struct call *call)
+{
+    struct heap_block block = { 0 };
+    struct labels *labels = &call->s->labels;
+    uint32_t label = heap_find(&call->s->heaps, call->process, call->address, &block) ? block.label : call->label;
+    bool is_handle = block.label && label_at(labels, block.label)->address == call->address;
+    uint64_t address = heap_realloc(&call->s->heaps, call->process, call->address, call->op->size, label);
+    if (is_handle && !call_is_bug(call) && (address || !call->op->size))
+        label_at(labels, block.label)->address = address;
+    return address;
+}
+
+void run_realloc(struct call *call)
+{
+    allocate(call, PATH_realloc, call->op->size, get_realloc);
+}
+
+/* --- freeing, asking, tuning --- */
+
+static void free_block(struct call *call)
+{
+    if (call->address >= call->m->profile->user_end) {
+        trace_bug(&call->m->trace, "free(): Segmentation fault (a kernel address; kmalloc memory is released by kfree, "
+                                   "vmalloc's by vfree): SIGSEGV");
+        return;
+    }
+    uint32_t label = heap_free(&call->s->heaps, call->process, call->address);
+    call_forget_handle(call, label, call->address);
 }
 
 void run_free(struct call *call)
 {
     trace_step(&call->m->trace, PATH_free);
-    struct heap_block block = { 0 };
-    if (call->address >= call->m->profile->user_end) {
-        trace_bug(&call->m->trace,
-                  "free(): invalid pointer (a kernel address; kmalloc memory is released by kfree, vmalloc's by vfree)");
-        return;
-    }
-    heap_find(&call->s->heaps, call->process, call->address, &block);
-    heap_free(&call->s->heaps, call->process, call->address);
-    call_forget_handle(call, block.label, call->address);
     call->result->address = call->address;
+    if (enter_heap(call))
+        free_block(call);
+    leave_heap(call);
 }
 
-void run_mmap(struct call *call)
+void run_malloc_usable_size(struct call *call)
 {
-    uint64_t length = call->op->length, rounded = (length + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
-    uint64_t address = process_mmap(&call->s->processes, call->process, length, 0, call->label);
-    call_took(call, address, length, address ? rounded : 0);
+    trace_step(&call->m->trace, PATH_malloc_usable_size);
+    call->result->address = call->address;
+    if (enter_heap(call))
+        call->result->allocated = heap_usable(&call->s->heaps, call->process, call->address);
+    leave_heap(call);
 }
 
-void run_munmap(struct call *call)
+static void answered(struct call *call, bool yes)
 {
-    struct processes *ps = &call->s->processes;
-    uint32_t vma = process_find_vma(ps, process_at(ps, call->process), call->address);
-    uint32_t label = vma && vma_at(ps, vma)->start == call->address ? vma_at(ps, vma)->label : 0;
-    call->result->address = call->address;
-    if (!process_munmap(ps, call->process, call->address, call->op->length)) {
-        trace_say(&call->m->trace, "munmap: EINVAL: address is not page-aligned, or length is 0");
+    if (!call_is_bug(call))
+        trace_say(&call->m->trace, yes ? "returns 1" : "returns 0");
+    leave_heap(call);
+}
+
+void run_malloc_trim(struct call *call)
+{
+    trace_step(&call->m->trace, PATH_malloc_trim);
+    if (enter_heap(call))
+        answered(call, heap_trim(&call->s->heaps, call->process, call->op->pad));
+    else
+        leave_heap(call);
+}
+
+void run_mallopt(struct call *call)
+{
+    int64_t value = call->op->value;
+    trace_step(&call->m->trace, PATH_mallopt);
+    if (enter_heap(call))
+        answered(call, heap_mallopt(&call->s->heaps, call->process, (enum mallopt_option)call->op->option, (int32_t)value));
+    else
+        leave_heap(call);
+}
+
+void run_thread_exit(struct call *call)
+{
+    trace_step(&call->m->trace, PATH___malloc_arena_thread_freeres);
+    if (!call->op->tid) {
+        trace_say(&call->m->trace, "the main thread ends with its process: exit");
+        call->m->trace.outcome = OUTCOME_NULL;
+    } else if (!heap_end_thread(&call->s->heaps, call->process, call->op->tid)) {
+        trace_say(&call->m->trace, "ESRCH: there is no such thread");
         call->m->trace.outcome = OUTCOME_NULL;
     }
-    if (call->m->trace.outcome == OUTCOME_OK)
-        call_forget_handle(call, label, call->address);
-}
-
-void run_mlock(struct call *call)
-{
-    call->result->address = call->address;
-    if (process_mlock(&call->s->processes, call->process, call->address, call->op->length))
-        return;
-    trace_say(&call->m->trace, "mlock: ENOMEM: the range is not mapped, or there is no memory for it");
-    call->m->trace.outcome = OUTCOME_NULL;
+    leave_heap(call);
 }

@@ -35,24 +35,14 @@ uint32_t heaps_pools(struct heaps *heaps, struct pool **pools)
 
 /* --- around a call --- */
 
-/* False: a limit of the simulated machine is reached, which looks like ENOMEM. */
-static bool enter(struct libc *c, struct heaps *heaps, uint32_t process)
-{
-    trace_cost(heaps->trace, COST_HEAP, 1);
-    if (!heap_of_process(heaps, process))
-        return false;
-    libc_start(c, heaps, process_at(heaps->processes, process)->heap);
-    return true;
-}
-
-static uint64_t usable_size(struct libc *c, uint64_t mem)
+static inline uint64_t usable_size(struct libc *c, uint64_t mem)
 {
     uint64_t field = chunk_field(c, chunk_of(c, mem)), size = field & ~(uint64_t)SIZE_BITS;
     return size - (field & IS_MMAPPED ? c->sizes->header : c->sizes->word);
 }
 
 /* Takes a note of a block that is handed out. */
-static uint64_t leave(struct libc *c, uint64_t mem, uint64_t requested, uint32_t label)
+static inline uint64_t leave(struct libc *c, uint64_t mem, uint64_t requested, uint32_t label)
 {
     if (c->dead || !mem)
         return 0;
@@ -62,7 +52,8 @@ static uint64_t leave(struct libc *c, uint64_t mem, uint64_t requested, uint32_t
                                .usable = usable_size(c, mem),
                                .label = label,
                                .seq = c->heaps->trace->seq };
-    note_add(c->heaps, &note);
+    note_add(c->heaps, c->heap, &note);
+    c->heaps->last_usable = note.usable;
     return mem;
 }
 
@@ -86,9 +77,12 @@ static uint64_t libc_malloc(struct libc *c, uint64_t request)
         return 0;
     tcache_init(c);
     uint32_t index = tcache_index(c->sizes, size);
-    if (tcache_serves(c, size) && get16(c, tcache_count_at(c, index)))
-        return tcache_get(c, index);
-    return malloc_in_arena(c, request);
+    if (!tcache_serves(c, size))
+        return malloc_in_arena(c, request);
+    uint64_t mem = tcache_get_at_hand(c, index);
+    if (!mem)
+        mem = get16(c, tcache_count_at(c, index)) ? tcache_get(c, index) : malloc_in_arena(c, request);
+    return mem;
 }
 
 /* The first free of a mapping of some size raises the threshold: what a program frees early it will ask for again. */
@@ -104,30 +98,34 @@ static void learn_threshold(struct libc *c, uint64_t chunk)
 
 static void libc_free(struct libc *c, uint64_t mem)
 {
-    uint64_t chunk = chunk_of(c, mem);
-    if (chunk_field(c, chunk) & IS_MMAPPED) {
-        struct malloc_par before = c->heap->par;
+    uint64_t chunk = chunk_of(c, mem), field = chunk_field(c, chunk);
+    if (field & IS_MMAPPED) {
         learn_threshold(c, chunk);
         munmap_chunk(c, chunk);
-        if (c->dead)
-            c->heap->par = before;
         return;
     }
+    if (tcache_put_at_hand(c, mem, field))
+        return;
     tcache_init(c);
     c->arena = arena_of_chunk(c, chunk);
     if (!c->dead)
         int_free(c, chunk, false);
 }
 
-/* What is still to be cleared of a new block: top never held anything beyond what it was before this call. */
-static void clear_block(struct libc *c, uint64_t mem, uint64_t old_top, uint64_t old_top_size)
+/* What is still to be cleared of a new block: top never held anything beyond what it was before this call, a mapping
+ * nothing at all, unless M_PERTURB has just filled them. */
+static void clear_block(struct libc *c, uint64_t mem, uint64_t request, uint64_t old_top, uint64_t old_top_size)
 {
     uint64_t chunk = chunk_of(c, mem), field = chunk_field(c, chunk), size = field & ~(uint64_t)SIZE_BITS;
-    if (field & IS_MMAPPED)
+    bool is_perturbed = c->heap->par.perturb;
+    if (field & IS_MMAPPED) {
+        if (is_perturbed)
+            libc_fill(c, mem, 0, request);
         return;
-    if (chunk == old_top && size > old_top_size)
+    }
+    if (chunk == old_top && size > old_top_size && !is_perturbed)
         size = old_top_size;
-    libc_clear(c, mem, size - c->sizes->word);
+    libc_fill(c, mem, 0, size - c->sizes->word);
 }
 
 static uint64_t libc_calloc(struct libc *c, uint64_t request)
@@ -139,7 +137,7 @@ static uint64_t libc_calloc(struct libc *c, uint64_t request)
     if (!mem && !c->dead && !is_main_arena(c))
         mem = malloc_in_arena(c, request);
     if (mem && !c->dead)
-        clear_block(c, mem, top, top_size);
+        clear_block(c, mem, request, top, top_size);
     return mem;
 }
 
@@ -192,7 +190,7 @@ uint64_t heap_malloc(struct heaps *heaps, uint32_t process, uint64_t size, uint3
 {
     struct libc c;
     trace_step(heaps->trace, PATH_malloc);
-    if (!notes_have_room(heaps) || !enter(&c, heaps, process))
+    if (!notes_have_room(heaps) || !libc_enter(&c, heaps, process))
         return 0;
     return leave(&c, libc_malloc(&c, size), size, label);
 }
@@ -201,7 +199,7 @@ uint64_t heap_calloc(struct heaps *heaps, uint32_t process, uint64_t n, uint64_t
 {
     struct libc c;
     trace_step(heaps->trace, PATH_calloc);
-    if (!notes_have_room(heaps) || !enter(&c, heaps, process))
+    if (!notes_have_room(heaps) || !libc_enter(&c, heaps, process))
         return 0;
     if (size && n > c.sizes->address_mask / size)
         return 0;
@@ -214,11 +212,11 @@ uint64_t heap_realloc(struct heaps *heaps, uint32_t process, uint64_t address, u
     if (!address)
         return heap_malloc(heaps, process, size, label);
     if (!size) {
-        heap_free(heaps, process, address);
+        (void)heap_free(heaps, process, address);
         return 0;
     }
     trace_step(heaps->trace, PATH_realloc);
-    if (!enter(&c, heaps, process))
+    if (!libc_enter(&c, heaps, process))
         return 0;
     uint64_t mem = libc_realloc(&c, address, size);
     if (!mem || c.dead)
@@ -226,7 +224,7 @@ uint64_t heap_realloc(struct heaps *heaps, uint32_t process, uint64_t address, u
     const struct note *old = note_find(heaps, process, address);
     if (old && !label)
         label = old->label;
-    note_remove(heaps, process, address);
+    (void)note_remove(heaps, c.heap, address);
     return leave(&c, mem, size, label);
 }
 
@@ -236,24 +234,46 @@ uint64_t heap_memalign(struct heaps *heaps, uint32_t process, uint64_t align, ui
     if (align <= CHUNK_ALIGN)
         return heap_malloc(heaps, process, size, label);
     trace_step(heaps->trace, PATH_aligned_alloc);
-    if (!notes_have_room(heaps) || !enter(&c, heaps, process))
+    if (!notes_have_room(heaps) || !libc_enter(&c, heaps, process))
         return 0;
     uint64_t power = round_align(c.sizes, align);
-    if (!power)
+    if (!power) {
+        trace_say(heaps->trace, "EINVAL: there is no such power of two");
         return 0;
+    }
     arena_choose(&c, size + power + c.sizes->min_chunk);
     return leave(&c, int_memalign(&c, power, size), size, label);
 }
 
-void heap_free(struct heaps *heaps, uint32_t process, uint64_t address)
+uint64_t heap_posix_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, uint32_t label)
+{
+    uint64_t word = heaps->profile->word_bits / 8;
+    if (align && align % word == 0 && (align & (align - 1)) == 0)
+        return heap_memalign(heaps, process, align, size, label);
+    trace_say(heaps->trace, "EINVAL: the alignment must be a power of two, and a multiple of sizeof(void *)");
+    return 0;
+}
+
+uint64_t heap_valloc(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label)
+{
+    return heap_memalign(heaps, process, PAGE_SIZE, size, label);
+}
+
+/* The size is rounded up to whole pages; glibc's mask is one off, which no chunk size shows. */
+uint64_t heap_pvalloc(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label)
+{
+    const struct malloc_sizes *s = malloc_sizes_get(heaps->profile->word_bits);
+    return size > s->address_mask - (PAGE_SIZE - 1) ? 0 : heap_memalign(heaps, process, PAGE_SIZE, page_up(size), label);
+}
+
+uint32_t heap_free(struct heaps *heaps, uint32_t process, uint64_t address)
 {
     struct libc c;
     trace_step(heaps->trace, PATH_free);
-    if (!address || !enter(&c, heaps, process))
-        return;
+    if (!address || !libc_enter(&c, heaps, process))
+        return 0;
     libc_free(&c, address);
-    if (!c.dead)
-        note_remove(heaps, process, address);
+    return c.dead ? 0 : note_remove(heaps, c.heap, address);
 }
 
 uint64_t heap_usable(struct heaps *heaps, uint32_t process, uint64_t address)
@@ -265,82 +285,4 @@ uint64_t heap_usable(struct heaps *heaps, uint32_t process, uint64_t address)
     uint64_t chunk = chunk_of(&c, address), field = chunk_field(&c, chunk);
     bool in_use = field & IS_MMAPPED || is_prev_inuse(&c, chunk + (field & ~(uint64_t)SIZE_BITS));
     return in_use && !c.dead ? usable_size(&c, address) : 0;
-}
-
-/* --- tuning --- */
-
-/* Does the arena hold whole free pages outside top? They go back to the system, the addresses stay. */
-static bool has_free_pages(struct libc *c)
-{
-    uint64_t head = 6 * (uint64_t)c->sizes->word; /* struct malloc_chunk must stay */
-    bool found = false;
-    uint64_t left = longest_list(c);
-    for (uint32_t i = 1; i < NR_BINS; i = i == 1 ? bin_index(c->sizes, PAGE_SIZE) : i + 1) {
-        uint64_t bin = bin_at(c, i);
-        for (uint64_t chunk = chunk_get(c, bin, CHUNK_BK); chunk != bin && !c->dead && left--;
-             chunk = chunk_get(c, chunk, CHUNK_BK)) {
-            uint64_t end = chunk + chunk_size(c, chunk), first = page_up(chunk + head);
-            found = found || (end > first && end - first >= PAGE_SIZE);
-        }
-    }
-    return found;
-}
-
-bool heap_trim(struct heaps *heaps, uint32_t process, uint64_t pad)
-{
-    struct libc c;
-    bool given = false;
-    if (!enter(&c, heaps, process))
-        return false;
-    do {
-        malloc_consolidate(&c);
-        given = has_free_pages(&c) || given;
-        if (is_main_arena(&c))
-            given = systrim(&c, pad) || given;
-        c.arena = get(&c, c.arena + c.sizes->at_next);
-    } while (c.arena != c.heap->main_arena && !c.dead);
-    return given && !c.dead;
-}
-
-enum { M_MXFAST = 1, M_TRIM_THRESHOLD = -1, M_TOP_PAD = -2, M_MMAP_THRESHOLD = -3, M_MMAP_MAX = -4 };
-
-static bool set_max_fast(struct libc *c, uint64_t value)
-{
-    if (value > c->sizes->max_mxfast)
-        return false;
-    uint64_t size = (value + c->sizes->word) & ~(uint64_t)(CHUNK_ALIGN - 1);
-    c->heap->par.max_fast = value && size ? size : 2 * c->sizes->word;
-    return true;
-}
-
-static bool set_parameter(struct libc *c, int32_t parameter, uint64_t value)
-{
-    struct malloc_par *par = &c->heap->par;
-    switch (parameter) {
-    case M_TRIM_THRESHOLD:
-        par->trim_threshold = value;
-        break;
-    case M_TOP_PAD:
-        par->top_pad = value;
-        break;
-    case M_MMAP_THRESHOLD:
-        par->mmap_threshold = value;
-        break;
-    case M_MMAP_MAX:
-        par->n_mmaps_max = value;
-        break;
-    default:
-        return parameter != M_MXFAST || set_max_fast(c, value);
-    }
-    par->no_dyn_threshold = true;
-    return true;
-}
-
-bool heap_mallopt(struct heaps *heaps, uint32_t process, int32_t parameter, int32_t value)
-{
-    struct libc c;
-    if (!enter(&c, heaps, process))
-        return false;
-    malloc_consolidate(&c);
-    return !c.dead && set_parameter(&c, parameter, (uint64_t)(int64_t)value & c.sizes->address_mask);
 }

@@ -1,6 +1,6 @@
 /* alloc/malloc.h - the user heap: glibc 2.36's malloc (malloc/malloc.c, malloc/arena.c), with its chunk headers, links and bins
  * in the simulated bytes of the process. classic: the same model with 32-bit sizes. Stands on: process, label.
- * glibc's own checks raise trace_bug() with glibc's words; the machine then ends the process. */
+ * glibc's own checks raise trace_bug() with glibc's words and the signal; the machine then ends the process. */
 #pragma once
 #include "alloc/process.h"
 
@@ -14,12 +14,21 @@ struct heaps {
     struct pool note_buckets; /* uint32_t note; item i+1 is bucket i */
     uint32_t nr_buckets; /* a power of two, grows with the notes */
     uint64_t nr_live, requested_bytes, allocated_bytes;
+    uint64_t last_usable; /* of the block that was handed out last */
 };
 void heaps_shape(struct heaps *heaps, const struct machine_config *config, const struct profile *profile);
 void heaps_wire(struct heaps *heaps, struct processes *processes, struct trace *trace, const struct profile *profile,
                 struct labels *labels);
 uint32_t heaps_pools(struct heaps *heaps, struct pool **pools);
-enum pagoda_error heaps_reserve(struct heaps *heaps, const struct pagoda_host *host);
+enum pagoda_error heaps_reserve(struct heaps *heaps, const struct pagoda_host *host, uint32_t nr_operations);
+enum pagoda_error heaps_grow_buckets(struct heaps *heaps, const struct pagoda_host *host);
+/* What cannot be reserved for several operations at once: the place of a new heap, and the buckets, whose number is state. */
+static inline enum pagoda_error heaps_reserve_each(struct heaps *heaps, const struct pagoda_host *host)
+{
+    enum pagoda_error err = pool_reserve(&heaps->heaps, host, 1);
+    bool is_tight = !heaps->nr_buckets || heaps->nr_live > heaps->nr_buckets;
+    return err || !is_tight ? err : heaps_grow_buckets(heaps, host);
+}
 enum pagoda_error heaps_reserve_fork(struct heaps *heaps, const struct pagoda_host *host, uint32_t parent); /* before fork */
 
 /* The user pointer, or 0 for NULL (ENOMEM). process: pool index. */
@@ -27,10 +36,20 @@ uint64_t heap_malloc(struct heaps *heaps, uint32_t process, uint64_t size, uint3
 uint64_t heap_calloc(struct heaps *heaps, uint32_t process, uint64_t n, uint64_t size, uint32_t label);
 uint64_t heap_realloc(struct heaps *heaps, uint32_t process, uint64_t address, uint64_t size, uint32_t label);
 uint64_t heap_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, uint32_t label);
-void heap_free(struct heaps *heaps, uint32_t process, uint64_t address);
+uint64_t heap_posix_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, uint32_t label);
+uint64_t heap_valloc(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label);
+uint64_t heap_pvalloc(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label);
+uint32_t heap_free(struct heaps *heaps, uint32_t process, uint64_t address); /* the label of the block; 0: none */
 uint64_t heap_usable(struct heaps *heaps, uint32_t process, uint64_t address); /* malloc_usable_size */
 bool heap_trim(struct heaps *heaps, uint32_t process, uint64_t pad); /* malloc_trim: was memory given back */
-bool heap_mallopt(struct heaps *heaps, uint32_t process, int32_t parameter, int32_t value); /* M_MXFAST 1 ... M_MMAP_MAX -4 */
+bool heap_mallopt(struct heaps *heaps, uint32_t process, enum mallopt_option option, int32_t value); /* what mallopt returns */
+/* GLIBC_TUNABLES of a process, before its first call. What glibc passes over is said in the message. */
+void heap_tune(struct heaps *heaps, uint32_t process, struct text tunables);
+
+/* Threads. The one that calls from here on: 0 is the main thread, others begin when they first call, at which the main thread
+ * pays for pthread_create(). False: there was no memory for that (or the heap is broken, and a bug was raised). */
+bool heap_switch_thread(struct heaps *heaps, uint32_t process, uint32_t thread);
+bool heap_end_thread(struct heaps *heaps, uint32_t process, uint32_t thread); /* false: there is no such thread */
 void heap_fork(struct heaps *heaps, uint32_t parent, uint32_t child); /* the child's copy of the static state and notes */
 void heap_exit(struct heaps *heaps, uint32_t process); /* forgets the state; the memory is the process floor's */
 
@@ -40,7 +59,24 @@ struct heap_block {
 };
 bool heap_find(const struct heaps *heaps, uint32_t process, uint64_t address, struct heap_block *block);
 bool heap_next(const struct heaps *heaps, uint64_t *cursor, struct heap_block *block); /* live blocks of all processes */
-/* Chunks of the main heap from its start to top, then mapped ones; state in view.h's words. Looks without touching. */
+/* Looking without touching, in the words of view.h and heap_view.h, where these functions stand as view_*(). */
+struct heap_view;
+struct arena_view;
+struct heap_region_view;
+struct heap_thread_view;
+struct heap_list_view;
+struct listed_chunk_view;
+struct chunk_field_view;
+bool heap_look(const struct heaps *heaps, uint32_t process, struct heap_view *view);
+bool heap_next_arena(const struct heaps *heaps, uint32_t process, uint64_t *cursor, struct arena_view *view);
+bool heap_next_region(const struct heaps *heaps, uint32_t process, uint64_t *cursor, struct heap_region_view *view);
+bool heap_next_thread(const struct heaps *heaps, uint32_t process, uint64_t *cursor, struct heap_thread_view *view);
+bool heap_next_list(const struct heaps *heaps, uint32_t process, uint64_t *cursor, struct heap_list_view *list);
+bool heap_next_listed(const struct heaps *heaps, uint32_t process, const struct heap_list_view *list, uint64_t *cursor,
+                      struct listed_chunk_view *chunk);
+bool heap_chunk_at(const struct heaps *heaps, uint32_t process, uint64_t address, struct chunk_view *chunk);
+uint32_t heap_chunk_fields(const struct heaps *heaps, uint32_t process, const struct chunk_view *chunk,
+                           struct chunk_field_view *fields); /* at most CHUNK_FIELDS_MAX */
 bool heap_next_chunk(const struct heaps *heaps, uint32_t process, uint64_t *cursor, struct chunk_view *chunk);
 /* The program wrote bytes: unless they lie at the start of a live block, heaps_check() no longer trusts what the chunks say. */
 void heap_written(struct heaps *heaps, uint32_t process, uint64_t address, uint64_t length);

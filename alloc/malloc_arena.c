@@ -49,19 +49,36 @@ static void unmap(struct libc *c, uint64_t start, uint64_t length)
     libc_forget_pages(c);
 }
 
-/* An aligned stretch of address space: the place left over last time, else the middle of one twice as large. */
+/* Address space that nobody can access yet: it counts for nothing. */
+static uint64_t reserve(struct libc *c, uint64_t length)
+{
+    return malloc_pages(c, length, VMA_CHUNK | VMA_NORESERVE);
+}
+
+/* [start, end) of a heap may be used from now on. */
+static bool make_usable(struct libc *c, uint64_t start, uint64_t end)
+{
+    bool done = start >= end || process_mprotect(c->heaps->processes, c->process, start, end - start, VMA_READ | VMA_WRITE);
+    libc_forget_pages(c);
+    return done;
+}
+
+/* An aligned stretch of address space: the one that was left over last time, else the middle of one twice as large. */
 static uint64_t map_heap(struct libc *c)
 {
-    uint64_t max = c->sizes->heap_max, start = malloc_pages(c, max);
-    if (start && start == heap_of(c, start))
+    uint64_t max = c->sizes->heap_max, left_over = c->heap->aligned_heap_area, start = left_over ? reserve(c, max) : 0;
+    c->heap->aligned_heap_area = 0;
+    if (start && start == left_over)
         return start;
     if (start)
         unmap(c, start, max);
-    start = malloc_pages(c, max * 2);
+    start = reserve(c, max * 2);
     if (!start)
         return 0;
     uint64_t aligned = heap_of(c, start + max - 1);
     unmap(c, start, aligned - start);
+    if (aligned == start)
+        c->heap->aligned_heap_area = aligned + max;
     unmap(c, aligned + max, max - (aligned - start));
     return aligned;
 }
@@ -76,8 +93,10 @@ static uint64_t new_heap(struct libc *c, uint64_t size, uint64_t top_pad)
     else
         size = size + top_pad <= max ? page_up(size + top_pad) : max;
     uint64_t heap = map_heap(c);
-    if (!heap)
+    if (!heap || !make_usable(c, heap, heap + size)) {
+        unmap(c, heap, heap ? max : 0);
         return 0;
+    }
     heap_put(c, heap, HEAP_SIZE, size);
     heap_put(c, heap, HEAP_MPROTECT_SIZE, size);
     heap_put(c, heap, HEAP_PAGESIZE, PAGE_SIZE);
@@ -86,10 +105,10 @@ static uint64_t new_heap(struct libc *c, uint64_t size, uint64_t top_pad)
 
 static bool grow_heap(struct libc *c, uint64_t heap, uint64_t by)
 {
-    uint64_t size = heap_get(c, heap, HEAP_SIZE) + page_up(by);
-    if (size > c->sizes->heap_max)
+    uint64_t size = heap_get(c, heap, HEAP_SIZE) + page_up(by), usable = heap_get(c, heap, HEAP_MPROTECT_SIZE);
+    if (size > c->sizes->heap_max || !make_usable(c, heap + usable, heap + size))
         return false;
-    if (size > heap_get(c, heap, HEAP_MPROTECT_SIZE))
+    if (size > usable)
         heap_put(c, heap, HEAP_MPROTECT_SIZE, size);
     heap_put(c, heap, HEAP_SIZE, size);
     return true;
@@ -160,6 +179,8 @@ static uint64_t drop_empty_heaps(struct libc *c, uint64_t heap, uint64_t pad)
         if (room < pad + c->sizes->min_chunk + PAGE_SIZE || c->dead)
             break;
         arena_add_system_mem(c, -heap_get(c, heap, HEAP_SIZE));
+        if (heap + c->sizes->heap_max == c->heap->aligned_heap_area)
+            c->heap->aligned_heap_area = 0;
         unmap(c, heap, c->sizes->heap_max);
         heap = before;
         if (!is_prev_inuse(c, chunk)) {
@@ -182,6 +203,7 @@ void arena_heap_trim(struct libc *c, uint64_t pad)
     if (!extra || size < extra + c->sizes->heap_info_bytes)
         return;
     heap_put(c, heap, HEAP_SIZE, size - extra);
+    libc_give_pages(c, heap + size - extra, extra); /* they stay usable */
     arena_add_system_mem(c, -extra);
     set_head(c, top, (top_size - extra) | PREV_INUSE);
 }
@@ -264,28 +286,39 @@ static bool is_shared(const struct heap *heap, uint32_t but, uint64_t arena)
     return false;
 }
 
-void heap_switch_thread(struct heaps *heaps, uint32_t process, uint32_t thread)
+static bool switch_thread(struct heaps *heaps, uint32_t process, uint32_t thread)
 {
     struct heap *heap = heap_of_process(heaps, process);
     if (!heap || thread >= HEAP_THREADS_MAX)
-        return;
+        return false;
     heap->thread = 0;
     if (thread && !heap->threads[thread].dtv)
         heap->threads[thread].dtv =
             heap_calloc(heaps, process, DTV_ENTRIES, malloc_sizes_get(heaps->profile->word_bits)->header, 0);
+    if (thread && !heap->threads[thread].dtv)
+        return false;
     heap->thread = thread;
+    return true;
 }
 
-void heap_end_thread(struct heaps *heaps, uint32_t process, uint32_t thread)
+bool heap_switch_thread(struct heaps *heaps, uint32_t process, uint32_t thread)
 {
-    struct heap *heap = heap_of_process(heaps, process);
-    if (!heap || !thread || thread >= HEAP_THREADS_MAX)
-        return;
+    uint32_t index = process_at(heaps->processes, process)->heap;
+    bool is_same = index ? heap_at(heaps, index)->thread == thread : !thread;
+    return is_same || switch_thread(heaps, process, thread);
+}
+
+bool heap_end_thread(struct heaps *heaps, uint32_t process, uint32_t thread)
+{
+    uint32_t index = process_at(heaps->processes, process)->heap;
+    struct heap *heap = heap_at(heaps, index);
+    if (!index || !thread || thread >= HEAP_THREADS_MAX || !heap->threads[thread].dtv)
+        return false;
     struct heap_thread *ending = &heap->threads[thread];
     uint32_t acting = heap->thread == thread ? 0 : heap->thread;
     struct libc c;
     heap->thread = thread;
-    libc_start(&c, heaps, process_at(heaps->processes, process)->heap);
+    libc_start(&c, heaps, index);
     tcache_shutdown(&c);
     uint64_t arena = ending->arena, dtv = ending->dtv;
     if (arena && !is_shared(heap, thread, arena)) {
@@ -294,6 +327,24 @@ void heap_end_thread(struct heaps *heaps, uint32_t process, uint32_t thread)
     }
     *ending = (struct heap_thread){ 0 };
     heap->thread = 0;
-    heap_free(heaps, process, dtv);
+    if (!c.dead)
+        (void)heap_free(heaps, process, dtv);
     heap->thread = acting;
+    return true;
+}
+
+/* Only the thread that forked lives on: the arenas of the others are free for new ones. */
+void arenas_after_fork(struct libc *c)
+{
+    uint64_t mine = c->thread->arena, left = c->heap->nr_arenas;
+    for (uint32_t i = 0; i < HEAP_THREADS_MAX; i++)
+        if (i != c->heap->thread)
+            c->heap->threads[i] = (struct heap_thread){ 0 };
+    c->heap->arena_free_list = 0;
+    for (uint64_t arena = c->heap->main_arena; left-- && !c->dead; arena = get(c, arena + c->sizes->at_next)) {
+        if (arena == mine)
+            continue;
+        put(c, arena + c->sizes->at_next_free, c->heap->arena_free_list);
+        c->heap->arena_free_list = arena;
+    }
 }

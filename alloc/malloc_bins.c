@@ -307,8 +307,10 @@ static void walk_unsorted(struct libc *c, struct unsorted_walk *walk)
         if (walk->is_cached && limit && filed != walk->nr_filed && walk->nr_filed > limit)
             break;
     }
-    if (!walk->found && walk->is_cached && !c->dead)
+    if (!walk->found && walk->is_cached && !c->dead) {
         walk->found = chunk_of(c, tcache_get(c, index));
+        c->is_from_cache = true;
+    }
 }
 
 /* --- best fit --- */

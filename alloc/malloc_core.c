@@ -38,6 +38,12 @@ static uint64_t take_fast(struct libc *c, uint64_t size)
     return chunk;
 }
 
+static void perturb_freed(struct libc *c, uint64_t chunk, uint64_t size)
+{
+    if (c->heap->par.perturb)
+        libc_fill(c, mem_of(c, chunk), c->heap->par.perturb, size - c->sizes->header);
+}
+
 static void push_fast(struct libc *c, uint64_t chunk, uint64_t size, bool have_lock)
 {
     uint64_t next = chunk_field(c, chunk + size), next_size = next & ~(uint64_t)SIZE_BITS;
@@ -55,6 +61,7 @@ static void push_fast(struct libc *c, uint64_t chunk, uint64_t size, bool have_l
         libc_die(c, "invalid fastbin entry (free)");
         return;
     }
+    perturb_freed(c, chunk, size);
     arena_set_has_fast(c, true);
     put(c, mem, protect(mem, first));
     put(c, bin, chunk);
@@ -163,6 +170,7 @@ static void free_merged(struct libc *c, uint64_t chunk, uint64_t size)
         return;
     }
     uint64_t next = chunk + size;
+    perturb_freed(c, chunk, size);
     chunk = merge_backward(c, chunk, &size, "corrupted size vs. prev_size while consolidating");
     if (c->dead)
         return;
@@ -234,7 +242,11 @@ uint64_t int_malloc(struct libc *c, uint64_t request)
     if (!size)
         return 0;
     uint64_t chunk = c->arena ? take_chunk(c, size) : sysmalloc(c, size);
-    return chunk && !c->dead ? mem_of(c, chunk) : 0;
+    if (!chunk || c->dead)
+        return 0;
+    if (c->heap->par.perturb && !c->is_from_cache)
+        libc_fill(c, mem_of(c, chunk), c->heap->par.perturb ^ 0xff, request);
+    return mem_of(c, chunk);
 }
 
 /* --- realloc --- */

@@ -5,14 +5,21 @@
  * used last. main_arena is glibc's own static data: it
  * gets an address just above the mappings, where a C library would be, and its bytes are kept in struct heap, so that bin
  * heads are linked like chunks. Thread arenas live in mappings of the process.
- * When a check fails or an address is not mapped, the call is dead: reads give 0, writes do nothing, and the loops end. */
+ * When a check fails or an address is not mapped, the call is dead: reads give 0, writes do nothing, and the loops end; the
+ * machine floor then ends the process.
+ *
+ * With 32 bits (classic; glibc's i386) a word is 4 bytes and pointers are still aligned to 16: the header is 8 bytes, the smallest
+ * chunk 16, and chunks start 8 bytes before a multiple of 16, also at the start of the heap and of a mapping. Bins are numbered
+ * one up (bin of size 16 is 2), large ones begin at 1008; fastbins serve chunks up to 64 bytes, the cache up to 1024.
+ * The mapping threshold grows to 512 KiB, heaps of thread arenas are 1 MiB, arenas 2 a CPU. Checked against recordings
+ * of the i386 library (tests/sample/glibc-2.36/i386). */
 #pragma once
 #include "alloc/malloc.h"
 #include <string.h>
 
 enum { PREV_INUSE = 1, IS_MMAPPED = 2, NON_MAIN_ARENA = 4, SIZE_BITS = 7 };
 enum { CHUNK_ALIGN = 16, NR_BINS = 128, BINMAP_WORDS = 4, TCACHE_BINS_MAX = 64 };
-enum { HEAP_THREADS_MAX = 256, UNSORTED_BATCH = 10000, CONSOLIDATE_FROM = 65536, HEAP_PAGES = 64 };
+enum { HEAP_THREADS_MAX = 256, UNSORTED_BATCH = 10000, CONSOLIDATE_FROM = 65536, HEAP_PAGES = 1024 };
 /* Words of a chunk, as offsets in words: prev_size and the size field head it; a free chunk has links in its payload. */
 enum chunk_word { CHUNK_PREV_SIZE, CHUNK_SIZE, CHUNK_FD, CHUNK_BK, CHUNK_FD_NEXTSIZE, CHUNK_BK_NEXTSIZE };
 
@@ -46,15 +53,20 @@ struct malloc_par {
     uint64_t tcache_bins, tcache_count, tcache_unsorted_limit;
     uint64_t arena_test, arena_max;
     bool no_dyn_threshold;
+    uint8_t perturb; /* M_PERTURB: new blocks are filled with its complement, freed ones with it; 0: neither */
 };
 struct heap_thread {
     uint64_t tcache, arena; /* addresses; 0: none yet */
     uint64_t dtv; /* block that pthread_create took for it; 0: no such thread */
     bool shutting_down;
 };
-/* Where the host keeps a page of the process. Relative to the pool of heaps, so that it stays true in a copy of the machine. */
+/* Where the host keeps a page of the process. Relative to the pool of heaps, so that it stays true in a copy of the machine.
+ * The epoch of its heap, in bits that addresses of pages and words leave free, tells whether it is still known: so that all are
+ * forgotten at once. */
+#define EPOCH_SHIFT 3u
+#define LAST_EPOCH (PAGE_SIZE - 8)
 struct heap_page {
-    uint64_t read, write; /* the page's address if it may be read, written; else UINT64_MAX */
+    uint64_t read, write; /* the page's address with the epoch if it may be read, written; else something else */
     uintptr_t host; /* host address minus simulated address */
 };
 struct heap {
@@ -66,6 +78,7 @@ struct heap {
     bool is_written; /* the program wrote outside its blocks: the bytes may say anything */
     struct malloc_par par;
     uint32_t seen_generation, seen_seq; /* of the address space and the operation when pages was last good */
+    uint64_t epoch; /* shifted */
     struct heap_page pages[HEAP_PAGES];
     uint64_t main_arena; /* its address */
     uint64_t tcache_key;
@@ -89,26 +102,27 @@ struct libc {
     struct heap_thread *thread;
     const struct malloc_sizes *sizes;
     uint64_t arena; /* that the core functions work on */
+    uint64_t epoch; /* of the heap */
     uint32_t process, word_shift;
     bool dead;
+    bool is_from_cache; /* the chunk found last has been in the thread's cache */
 };
 
-void libc_start(struct libc *c, struct heaps *heaps, uint32_t heap);
-/* A check failed: says text (glibc's words) and ends the call. */
+/* A check failed: says text (glibc's words) and ends the call; the process is to end by SIGABRT. */
 void libc_die(struct libc *c, const char *text);
 void libc_forget_pages(struct libc *c);
 uint8_t *libc_fault(struct libc *c, uint64_t address, bool write); /* NULL: dead */
 uint64_t libc_get_slow(struct libc *c, uint64_t address, uint32_t bytes);
 void libc_put_slow(struct libc *c, uint64_t address, uint32_t bytes, uint64_t value);
-void libc_clear(struct libc *c, uint64_t address, uint64_t length);
+void libc_fill(struct libc *c, uint64_t address, uint8_t byte, uint64_t length);
 void libc_copy(struct libc *c, uint64_t to, uint64_t from, uint64_t length);
 
 /* The host's view of an aligned word, if its page is known. One comparison: a word that is not aligned equals no page. */
 static inline uint8_t *at_hand(const struct libc *c, uint64_t address, uint32_t bytes, bool write)
 {
     const struct heap_page *page = &c->pages[(address >> PAGE_SHIFT) % HEAP_PAGES];
-    uint64_t aligned = address & (~(uint64_t)(PAGE_SIZE - 1) | (bytes - 1));
-    return aligned == (write ? page->write : page->read) ? (uint8_t *)(c->host + page->host + (uintptr_t)address) : NULL;
+    uint64_t known = (address & (~(uint64_t)(PAGE_SIZE - 1) | (bytes - 1))) + c->epoch;
+    return known == (write ? page->write : page->read) ? (uint8_t *)(c->host + page->host + (uintptr_t)address) : NULL;
 }
 static inline uint64_t get64(struct libc *c, uint64_t address)
 {
@@ -355,6 +369,10 @@ static inline bool tcache_has_room(struct libc *c, uint64_t size)
 }
 void tcache_put(struct libc *c, uint64_t chunk, uint32_t index);
 uint64_t tcache_get(struct libc *c, uint32_t index); /* user pointer */
+/* The usual case of malloc and free: the pages of the cache and of the block are at hand and nothing is amiss, so that no
+ * word has to be looked for twice. 0, false: the long way; nothing has changed. field: the block's size with its flags. */
+uint64_t tcache_get_at_hand(struct libc *c, uint32_t index);
+bool tcache_put_at_hand(struct libc *c, uint64_t mem, uint64_t field);
 
 /* malloc_top.c */
 uint64_t split_top(struct libc *c, uint64_t size); /* chunk, 0: top is too small */
@@ -362,16 +380,16 @@ uint64_t sysmalloc(struct libc *c, uint64_t size); /* chunk, 0: no memory */
 bool systrim(struct libc *c, uint64_t pad);
 void munmap_chunk(struct libc *c, uint64_t chunk);
 uint64_t mremap_chunk(struct libc *c, uint64_t chunk, uint64_t size); /* the moved chunk; 0: failed */
-uint64_t malloc_pages(struct libc *c, uint64_t length); /* mmap; 0: failed */
+#define MALLOC_PAGES (VMA_READ | VMA_WRITE | VMA_CHUNK)
+uint64_t malloc_pages(struct libc *c, uint64_t length, uint32_t flags); /* mmap; 0: failed */
+void libc_give_pages(struct libc *c, uint64_t start, uint64_t length); /* madvise(MADV_DONTNEED): their contents are gone */
 
 /* malloc_arena.c */
 uint64_t arena_of_chunk(struct libc *c, uint64_t chunk);
 void arena_choose(struct libc *c, uint64_t request); /* the calling thread's arena, made if need be (arena_get) */
 bool arena_grow(struct libc *c, uint64_t size); /* makes top larger, or a new heap with a new top */
 void arena_heap_trim(struct libc *c, uint64_t pad); /* heap_trim() of the heap that holds top */
-/* Lets another thread call from now on; ends one. For replaying recordings of threaded programs. */
-void heap_switch_thread(struct heaps *heaps, uint32_t process, uint32_t thread);
-void heap_end_thread(struct heaps *heaps, uint32_t process, uint32_t thread);
+void arenas_after_fork(struct libc *c); /* in the child */
 
 /* malloc_state.c */
 static inline struct heap *heap_at(const struct heaps *heaps, uint32_t heap)
@@ -385,11 +403,45 @@ static inline struct heap *heap_of_process(struct heaps *heaps, uint32_t process
     return heap ? heap_at(heaps, heap) : heap_create(heaps, process);
 }
 
+static inline uint32_t libc_generation(const struct libc *c)
+{
+    const struct processes *ps = c->heaps->processes;
+    return reclaim_space_at(ps->reclaim, process_at(ps, c->process)->space)->generation;
+}
+/* Pages stay at hand from call to call, until the address space loses one, or another operation came between, which may
+ * have written to them. */
+static inline void libc_start(struct libc *c, struct heaps *heaps, uint32_t heap)
+{
+    c->heaps = heaps;
+    c->heap = heap_at(heaps, heap);
+    c->pages = c->heap->pages;
+    c->host = (uintptr_t)heaps->heaps.items;
+    c->thread = &c->heap->threads[c->heap->thread];
+    c->sizes = malloc_sizes_get(heaps->profile->word_bits);
+    c->arena = c->heap->main_arena;
+    c->process = c->heap->process;
+    c->epoch = c->heap->epoch;
+    c->word_shift = c->sizes->word_shift;
+    c->dead = c->is_from_cache = false;
+    if (libc_generation(c) != c->heap->seen_generation || heaps->trace->seq - c->heap->seen_seq > 1)
+        libc_forget_pages(c);
+    c->heap->seen_seq = heaps->trace->seq;
+}
+/* The same for a public function, which costs its time. False: a limit of the simulated machine, which looks like ENOMEM. */
+static inline bool libc_enter(struct libc *c, struct heaps *heaps, uint32_t process)
+{
+    trace_cost(heaps->trace, COST_HEAP, 1);
+    if (!heap_of_process(heaps, process))
+        return false;
+    libc_start(c, heaps, process_at(heaps->processes, process)->heap);
+    return true;
+}
+
 /* malloc_notes.c */
 bool notes_have_room(const struct heaps *heaps);
 struct note *note_find(const struct heaps *heaps, uint32_t process, uint64_t address); /* NULL: no live block starts there */
-void note_add(struct heaps *heaps, const struct note *note);
-void note_remove(struct heaps *heaps, uint32_t process, uint64_t address);
+void note_add(struct heaps *heaps, struct heap *heap, const struct note *note);
+uint32_t note_remove(struct heaps *heaps, struct heap *heap, uint64_t address); /* its label; 0: it had none, or is not there */
 static inline struct note *note_at(const struct heaps *heaps, uint32_t note)
 {
     return (struct note *)(void *)heaps->notes.items + note;

@@ -42,36 +42,64 @@ struct note *note_find(const struct heaps *heaps, uint32_t process, uint64_t add
 }
 
 /* by: 1, or minus one */
-static void count(struct heaps *heaps, const struct note *note, uint64_t by)
+static void count(struct heaps *heaps, struct heap *heap, const struct note *note, uint64_t by)
 {
+    heap->nr_live += by;
     heaps->nr_live += by;
     heaps->requested_bytes += by * note->requested;
     heaps->allocated_bytes += by * note->usable;
-    heap_at(heaps, process_at(heaps->processes, note->process)->heap)->nr_live += by;
 }
 
-void note_add(struct heaps *heaps, const struct note *note)
+/* Notes come and go with every call: they are handed out like any pool's items, only that no item is cleared to be written
+ * over at once. */
+static uint32_t take_note(struct pool *pool, const struct note *note)
 {
-    uint32_t index = pool_take(&heaps->notes),
-             *bucket = bucket_at(heaps, bucket_index(heaps, note->process, note->address));
+    uint32_t index = pool->first_free;
+    struct note *mine = (struct note *)(void *)pool->items + index;
+    if (index) {
+        pool->first_free = mine->link;
+        pool->nr_free--;
+    } else {
+        index = pool_take(pool);
+        mine = (struct note *)(void *)pool->items + index;
+    }
+    if (index)
+        *mine = *note;
+    return index;
+}
+
+static void give_note(struct pool *pool, uint32_t index, struct note *note)
+{
+    *note = (struct note){ .link = pool->first_free };
+    pool->first_free = index;
+    pool->nr_free++;
+}
+
+/* A broken heap may hand out a block that lies where another one is still live: the new one takes the place. */
+void note_add(struct heaps *heaps, struct heap *heap, const struct note *note)
+{
+    if (heap->is_written)
+        (void)note_remove(heaps, heap, note->address);
+    uint32_t *bucket = bucket_at(heaps, bucket_index(heaps, note->process, note->address));
+    uint32_t index = take_note(&heaps->notes, note);
     if (!index)
         return;
-    struct note *mine = note_at(heaps, index);
-    *mine = *note;
-    mine->link = *bucket;
+    note_at(heaps, index)->link = *bucket;
     *bucket = index;
-    count(heaps, note, 1);
+    count(heaps, heap, note, 1);
 }
 
-void note_remove(struct heaps *heaps, uint32_t process, uint64_t address)
+uint32_t note_remove(struct heaps *heaps, struct heap *heap, uint64_t address)
 {
-    uint32_t *link = link_to(heaps, process, address), index = *link;
+    uint32_t *link = link_to(heaps, heap->process, address), index = *link;
     if (!index)
-        return;
+        return 0;
     struct note *note = note_at(heaps, index);
+    uint32_t label = note->label;
     *link = note->link;
-    count(heaps, note, UINT64_MAX);
-    pool_give(&heaps->notes, index);
+    count(heaps, heap, note, UINT64_MAX);
+    give_note(&heaps->notes, index, note);
+    return label;
 }
 
 /* Each chain is split in two: bucket i keeps what still belongs there, the rest goes to i + nr. */
@@ -92,12 +120,12 @@ static void split_buckets(struct heaps *heaps)
     }
 }
 
-static enum pagoda_error reserve_buckets(struct heaps *heaps, const struct pagoda_host *host)
+enum pagoda_error heaps_grow_buckets(struct heaps *heaps, const struct pagoda_host *host)
 {
     struct pool *pool = &heaps->note_buckets;
-    bool grow = heaps->nr_buckets && heaps->nr_live > heaps->nr_buckets && heaps->nr_buckets < MAX_BUCKETS;
+    bool grow = heaps->nr_buckets != 0;
     uint32_t want = grow ? 2 * heaps->nr_buckets : FIRST_BUCKETS;
-    if (heaps->nr_buckets && !grow)
+    if (heaps->nr_buckets >= MAX_BUCKETS)
         return PAGODA_OK;
     enum pagoda_error err = pool_reserve(pool, host, want + 1 - pool->nr_used);
     if (err)
@@ -111,18 +139,16 @@ static enum pagoda_error reserve_buckets(struct heaps *heaps, const struct pagod
     return PAGODA_OK;
 }
 
-enum pagoda_error heaps_reserve(struct heaps *heaps, const struct pagoda_host *host)
+enum pagoda_error heaps_reserve(struct heaps *heaps, const struct pagoda_host *host, uint32_t nr_operations)
 {
-    enum pagoda_error err = pool_reserve(&heaps->heaps, host, 1);
-    if (!err)
-        err = pool_reserve(&heaps->notes, host, 1);
-    return err ? err : reserve_buckets(heaps, host);
+    enum pagoda_error err = pool_reserve(&heaps->notes, host, (uint64_t)2 * nr_operations); /* a block, a new thread's cost */
+    return err ? err : heaps_reserve_each(heaps, host);
 }
 
 enum pagoda_error heaps_reserve_fork(struct heaps *heaps, const struct pagoda_host *host, uint32_t parent)
 {
     uint32_t heap = process_at(heaps->processes, parent)->heap;
-    enum pagoda_error err = heaps_reserve(heaps, host);
+    enum pagoda_error err = heaps_reserve(heaps, host, 1);
     return err || !heap ? err : pool_reserve(&heaps->notes, host, heap_at(heaps, heap)->nr_live + 1);
 }
 
@@ -137,14 +163,19 @@ void heap_fork(struct heaps *heaps, uint32_t parent, uint32_t child)
     struct heap *heap = heap_at(heaps, to);
     *heap = *heap_at(heaps, from);
     heap->process = child;
+    heap->thread = 0;
     heap->nr_live = 0;
     for (uint32_t i = 1, end = heaps->notes.nr_used; i < end; i++) {
         struct note note = *note_at(heaps, i);
         if (!note.address || note.process != parent)
             continue;
         note.process = child;
-        note_add(heaps, &note);
+        note_add(heaps, heap, &note);
     }
+    struct libc c;
+    libc_start(&c, heaps, to);
+    libc_forget_pages(&c); /* they were the parent's */
+    arenas_after_fork(&c);
 }
 
 void heap_exit(struct heaps *heaps, uint32_t process)
@@ -155,7 +186,7 @@ void heap_exit(struct heaps *heaps, uint32_t process)
     for (uint32_t i = 1; heap_at(heaps, index)->nr_live && i < heaps->notes.nr_used; i++) {
         const struct note *note = note_at(heaps, i);
         if (note->address && note->process == process)
-            note_remove(heaps, process, note->address);
+            (void)note_remove(heaps, heap_at(heaps, index), note->address);
     }
     pool_give(&heaps->heaps, index);
     process_at(heaps->processes, process)->heap = 0;

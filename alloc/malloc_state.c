@@ -88,51 +88,41 @@ struct heap *heap_create(struct heaps *heaps, uint32_t process)
 
 /* --- calls --- */
 
-static inline uint32_t generation(const struct libc *c)
-{
-    const struct processes *ps = c->heaps->processes;
-    return reclaim_space_at(ps->reclaim, process_at(ps, c->process)->space)->generation;
-}
-
 void libc_forget_pages(struct libc *c)
 {
-    memset(c->heap->pages, 0xff, sizeof c->heap->pages);
-    c->heap->seen_generation = generation(c);
-}
-
-/* Pages stay at hand from call to call, until the address space loses one, or another operation came between, which may
- * have written to them. */
-void libc_start(struct libc *c, struct heaps *heaps, uint32_t heap)
-{
-    c->heaps = heaps;
-    c->heap = heap_at(heaps, heap);
-    c->pages = c->heap->pages;
-    c->host = (uintptr_t)heaps->heaps.items;
-    c->thread = &c->heap->threads[c->heap->thread];
-    c->sizes = malloc_sizes_get(heaps->profile->word_bits);
-    c->arena = c->heap->main_arena;
-    c->process = c->heap->process;
-    c->word_shift = c->sizes->word_shift;
-    c->dead = false;
-    if (generation(c) != c->heap->seen_generation || heaps->trace->seq - c->heap->seen_seq > 1)
-        libc_forget_pages(c);
-    c->heap->seen_seq = heaps->trace->seq;
+    if (c->heap->epoch >= LAST_EPOCH) { /* the numbers begin again */
+        memset(c->heap->pages, 0, sizeof c->heap->pages);
+        c->heap->epoch = 0;
+    }
+    c->epoch = c->heap->epoch += UINT64_C(1) << EPOCH_SHIFT;
+    c->heap->seen_generation = libc_generation(c);
 }
 
 void libc_die(struct libc *c, const char *text)
 {
-    if (!c->dead)
+    if (!c->dead) {
+        trace_step(c->heaps->trace, PATH_malloc_printerr);
         trace_bug(c->heaps->trace, text);
+        trace_say(c->heaps->trace, ": SIGABRT");
+    }
     c->dead = true;
     libc_forget_pages(c);
 }
 
 /* --- bytes --- */
 
+/* An access that glibc itself makes, and that cannot be made. */
 static void no_page(struct libc *c, uint64_t address)
 {
+    struct trace *trace = c->heaps->trace;
     bool is_mapped = process_is_mapped(c->heaps->processes, c->process, address);
-    libc_die(c, is_mapped ? "Killed: no memory for a page" : "Segmentation fault");
+    if (!c->dead) {
+        trace_bug(trace, is_mapped ? "Out of memory: no frame for the page at " : "Segmentation fault at ");
+        trace_say_hex(trace, address);
+        trace_say(trace, is_mapped ? ": SIGKILL" : ": SIGSEGV");
+    }
+    c->dead = true;
+    libc_forget_pages(c);
 }
 
 uint8_t *libc_fault(struct libc *c, uint64_t address, bool write)
@@ -144,15 +134,15 @@ uint8_t *libc_fault(struct libc *c, uint64_t address, bool write)
     uint8_t *bytes = c->heap->libc;
     if (!is_static)
         bytes = process_touch(c->heaps->processes, c->process, vpn << PAGE_SHIFT, write);
-    if (generation(c) != c->heap->seen_generation)
+    if (libc_generation(c) != c->heap->seen_generation)
         libc_forget_pages(c); /* the fault reclaimed some page, or made a copy of this one */
     if (!bytes) {
         no_page(c, address);
         return NULL;
     }
     uint64_t page = vpn << PAGE_SHIFT;
-    c->pages[vpn % HEAP_PAGES] = (struct heap_page){ .read = page,
-                                                     .write = write || is_static ? page : UINT64_MAX,
+    c->pages[vpn % HEAP_PAGES] = (struct heap_page){ .read = page + c->epoch,
+                                                     .write = write || is_static ? page + c->epoch : 0,
                                                      .host = (uintptr_t)bytes - c->host - (uintptr_t)page };
     return bytes + address % PAGE_SIZE;
 }
@@ -220,17 +210,17 @@ static void clear_page(struct libc *c, uint64_t address)
     libc_forget_pages(c);
 }
 
-void libc_clear(struct libc *c, uint64_t address, uint64_t length)
+void libc_fill(struct libc *c, uint64_t address, uint8_t byte, uint64_t length)
 {
     for (uint64_t n; length && !c->dead; address += n, length -= n) {
         n = in_page(address, length);
-        if (n == PAGE_SIZE) {
+        if (n == PAGE_SIZE && !byte) {
             clear_page(c, address);
             continue;
         }
         uint8_t *bytes = bytes_at(c, address, true);
         if (bytes)
-            memset(bytes, 0, n);
+            memset(bytes, byte, n);
     }
 }
 
@@ -240,7 +230,7 @@ static void copy_piece(struct libc *c, uint64_t to, uint64_t from, uint64_t leng
     struct processes *ps = c->heaps->processes;
     uint8_t piece[PAGE_SIZE];
     uint32_t pfn = process_fault(ps, c->process, from, false);
-    if (generation(c) != c->heap->seen_generation)
+    if (libc_generation(c) != c->heap->seen_generation)
         libc_forget_pages(c);
     if (!pfn) {
         no_page(c, from);
@@ -248,7 +238,7 @@ static void copy_piece(struct libc *c, uint64_t to, uint64_t from, uint64_t leng
     }
     const uint8_t *source = frame_peek(ps->frames, pfn);
     if (!source) {
-        libc_clear(c, to, length);
+        libc_fill(c, to, 0, length);
         return;
     }
     memcpy(piece, source + from % PAGE_SIZE, length); /* the fault below may reclaim the source */

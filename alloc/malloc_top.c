@@ -21,13 +21,18 @@ uint64_t split_top(struct libc *c, uint64_t size)
 
 /* --- blocks with a mapping of their own --- */
 
-uint64_t malloc_pages(struct libc *c, uint64_t length)
+uint64_t malloc_pages(struct libc *c, uint64_t length, uint32_t flags)
 {
-    uint64_t start = length > c->sizes->ptrdiff_max
-                         ? 0
-                         : process_mmap(c->heaps->processes, c->process, length, VMA_READ | VMA_WRITE | VMA_CHUNK, 0);
+    bool fits = length <= c->sizes->ptrdiff_max;
+    uint64_t start = fits ? process_mmap(c->heaps->processes, c->process, length, flags, 0) : 0;
     libc_forget_pages(c);
     return start;
+}
+
+void libc_give_pages(struct libc *c, uint64_t start, uint64_t length)
+{
+    (void)process_advise(c->heaps->processes, c->process, start, length, ADVICE_DONTNEED);
+    libc_forget_pages(c);
 }
 
 static void count_mapped(struct malloc_par *par, uint64_t length)
@@ -41,7 +46,7 @@ static uint64_t map_chunk(struct libc *c, uint64_t size)
 {
     struct malloc_par *par = &c->heap->par;
     uint64_t spare = c->sizes->header % CHUNK_ALIGN ? CHUNK_ALIGN - 1 : 0;
-    uint64_t length = page_up(size + c->sizes->word + spare), start = malloc_pages(c, length);
+    uint64_t length = page_up(size + c->sizes->word + spare), start = malloc_pages(c, length, MALLOC_PAGES);
     if (!start)
         return 0;
     uint64_t lead = -mem_of(c, start) % CHUNK_ALIGN;
@@ -118,7 +123,7 @@ static bool map_as_morecore(struct libc *c, struct morecore *more, uint64_t size
         more->size = page_up(more->size + old_size);
     if (more->size < MMAP_AS_MORECORE_SIZE)
         more->size = MMAP_AS_MORECORE_SIZE;
-    more->start = more->size > size ? malloc_pages(c, more->size) : 0;
+    more->start = more->size > size ? malloc_pages(c, more->size, MALLOC_PAGES) : 0;
     if (!more->start)
         return false;
     more->end = more->start + more->size;

@@ -120,14 +120,34 @@ static bool is_there(uint32_t given, enum op_param_id id)
     return id == PARAM_HEX && (given & (P(FILL) | P(LENGTH))) == (P(FILL) | P(LENGTH));
 }
 
-static enum pagoda_error check_ranges(const struct op *op, struct problem *why)
+_Static_assert(offsetof(struct op, option) == offsetof(struct op, order) + 7, "the numbers that are bytes lie in a row");
+/* Are the small numbers, which lie in a row, all in range? Each byte is raised by what its range leaves of 127, so that its
+ * top bit tells. Where a byte is too large the answer may be wrong for its neighbour: then each is looked at. */
+static bool are_bytes_in_range(const struct op *op)
+{
+    static const uint8_t RAISE[8] = { 127 - 63,
+                                      127 - (NR_CONTEXTS - 1),
+                                      0,
+                                      127 - (NR_TOUCHES - 1),
+                                      127 - (NR_PROTS - 1),
+                                      127 - (NR_ADVICES - 1),
+                                      127 - (NR_RESOURCES - 1),
+                                      127 - (NR_MALLOPT_OPTIONS - 1) };
+    static const uint8_t TOP[8] = { 128, 128, 0, 128, 128, 128, 128, 128 }; /* any byte may fill */
+    uint64_t bytes, raise, top;
+    memcpy(&bytes, &op->order, sizeof bytes);
+    memcpy(&raise, RAISE, sizeof raise);
+    memcpy(&top, TOP, sizeof top);
+    bytes &= top | (top - (top >> 7));
+    return !((bytes | (bytes + raise)) & top);
+}
+
+static enum pagoda_error check_bytes(const struct op *op, struct problem *why)
 {
     if (op->context >= NR_CONTEXTS)
         return problem_refuse(why, "context", "there is no such context");
     if (op->order > PARAMS[PARAM_ORDER].max)
         return problem_refuse(why, "order", "out of range");
-    if (op->gfp & ~(uint32_t)GFP_ALL_BITS)
-        return problem_refuse(why, "gfp", "has bits that are no GFP flag");
     if (op->touch >= NR_TOUCHES)
         return problem_refuse(why, "touch", "headers, all or none");
     if (op->prot >= NR_PROTS)
@@ -138,10 +158,22 @@ static enum pagoda_error check_ranges(const struct op *op, struct problem *why)
         return problem_refuse(why, "resource", "out of range");
     if (op->option >= NR_MALLOPT_OPTIONS)
         return problem_refuse(why, "option", "out of range");
+    return PAGODA_OK;
+}
+
+static enum pagoda_error check_ranges(const struct op *op, struct problem *why)
+{
+    enum pagoda_error err = are_bytes_in_range(op) ? PAGODA_OK : check_bytes(op, why);
+    if (err)
+        return err;
+    if (op->gfp & ~(uint32_t)GFP_ALL_BITS)
+        return problem_refuse(why, "gfp", "has bits that are no GFP flag");
     if ((op->given & P(PID)) && (op->pid < 1 || op->pid > PARAMS[PARAM_PID].max))
         return problem_refuse(why, "pid", "out of range");
     if (op->cpu > PARAMS[PARAM_CPU].max)
         return problem_refuse(why, "cpu", "out of range");
+    if (op->tid > PARAMS[PARAM_TID].max)
+        return problem_refuse(why, "tid", "out of range");
     if (op->tunables.length > PARAMS[PARAM_TUNABLES].max)
         return problem_refuse(why, "tunables", "longer than 200 bytes");
     if (!(op->given & (P(NAME) | P(CACHE) | P(CALL_SITE) | P(TEXT) | P(LENGTH) | P(HEX))))

@@ -12,20 +12,24 @@
 /* gfp_zone(): the highest zone that the request may use. */
 static uint32_t highest_zone_of(uint32_t gfp)
 {
-    if (gfp & __GFP_DMA)
-        return ZONE_DMA;
-    if (gfp & __GFP_DMA32)
-        return ZONE_DMA32;
-    if ((gfp & (__GFP_MOVABLE | __GFP_HIGHMEM)) == (__GFP_MOVABLE | __GFP_HIGHMEM))
-        return ZONE_MOVABLE;
-    return ZONE_NORMAL;
+    uint32_t asked = gfp & (__GFP_DMA | __GFP_DMA32 | __GFP_MOVABLE | __GFP_HIGHMEM);
+    if (!(asked & (__GFP_DMA | __GFP_DMA32 | __GFP_HIGHMEM)))
+        return ZONE_NORMAL;
+    if (asked & (__GFP_DMA | __GFP_DMA32))
+        return asked & __GFP_DMA ? ZONE_DMA : ZONE_DMA32;
+    return asked & __GFP_MOVABLE ? ZONE_MOVABLE : ZONE_NORMAL;
 }
 
 /* gfp_migratetype(); a request that claims to be Movable and Reclaimable at once is taken for Movable. */
-static uint32_t migratetype_of(uint32_t gfp)
+uint32_t gfp_migratetype(uint32_t gfp)
 {
     uint32_t migratetype = (gfp >> 3) & 3;
     return migratetype < NR_PCP_TYPES ? migratetype : MT_MOVABLE;
+}
+
+uint32_t page_alloc_gfp_zone(uint32_t gfp)
+{
+    return highest_zone_of(gfp);
 }
 
 static uint32_t preferred_zone(const struct page_alloc *pa, uint32_t highest)
@@ -42,7 +46,7 @@ static inline struct page_request make_request(const struct page_alloc *pa, uint
     return (struct page_request){
         .gfp = gfp,
         .order = order,
-        .migratetype = migratetype_of(gfp),
+        .migratetype = gfp_migratetype(gfp),
         .highest_zone = highest,
         .preferred = preferred_zone(pa, highest),
     };
@@ -58,9 +62,9 @@ static uint32_t fast_flags(const struct page_alloc *pa, const struct page_reques
     return flags;
 }
 
-static uint32_t slow_flags(const struct page_request *request)
+uint32_t page_alloc_slow_flags(uint32_t gfp, uint32_t order)
 {
-    uint32_t gfp = request->gfp, flags = ALLOC_WMARK_MIN;
+    uint32_t flags = ALLOC_WMARK_MIN;
     if (gfp & __GFP_HIGH)
         flags |= ALLOC_MIN_RESERVE;
     if (gfp & __GFP_KSWAPD_RECLAIM)
@@ -68,18 +72,48 @@ static uint32_t slow_flags(const struct page_request *request)
     if (gfp_may_sleep(gfp) || (gfp & __GFP_NOMEMALLOC))
         return flags;
     flags |= ALLOC_NON_BLOCK;
-    if (request->order && (gfp & __GFP_HIGH))
+    if (order && (gfp & __GFP_HIGH))
         flags |= ALLOC_HIGHATOMIC;
     return flags;
 }
 
-static void wake_kswapd(struct page_alloc *pa, uint32_t highest_position, uint32_t order)
+uint32_t page_alloc_reserve_flags(uint32_t gfp)
 {
+    return (gfp & (__GFP_MEMALLOC | __GFP_NOMEMALLOC)) == __GFP_MEMALLOC ? ALLOC_NO_WATERMARKS : 0;
+}
+
+/* pgdat_watermark_boosted() */
+static bool is_boosted(const struct page_alloc *pa, uint32_t highest_zone)
+{
+    for (uint32_t i = 0; i < pa->nr_zones && pa->zones[i].index <= highest_zone; i++)
+        if (pa->zones[i].boost)
+            return true;
+    return false;
+}
+
+/* wakeup_kswapd(): it stays asleep where it has nothing to do, or where it has failed too often. */
+static void wake_kswapd(struct page_alloc *pa, uint32_t highest_zone, uint32_t order)
+{
+    struct kswapd *kswapd = &pa->kswapd;
     trace_step(pa->trace, PATH_wakeup_kswapd);
-    TRACE_EVENT(pa->trace, .kind = EV_WAKE_KSWAPD, .zone = (uint8_t)pa->zones[highest_position].index,
-                .order = (uint8_t)order);
-    for (uint32_t i = 0; i <= highest_position; i++)
-        pa->zones[i].kswapd_woken = 1;
+    if (!kswapd->awake) {
+        bool is_idle = page_alloc_is_balanced(pa, order, highest_zone) && !is_boosted(pa, highest_zone);
+        if (is_idle || kswapd->failures >= MAX_RECLAIM_RETRIES)
+            return;
+        kswapd->order = kswapd->highest_zone = 0;
+    }
+    kswapd->awake = 1;
+    kswapd->order = order > kswapd->order ? order : kswapd->order;
+    kswapd->highest_zone = highest_zone > kswapd->highest_zone ? highest_zone : kswapd->highest_zone;
+    TRACE_EVENT(pa->trace, .kind = EV_WAKE_KSWAPD, .zone = (uint8_t)highest_zone, .order = (uint8_t)order);
+}
+
+void page_alloc_wake_kswapd(struct page_alloc *pa, uint32_t gfp, uint32_t order)
+{
+    if (!pa->profile->has_migratetypes)
+        wake_kswapd(pa, 0, order);
+    else if (gfp & __GFP_KSWAPD_RECLAIM)
+        wake_kswapd(pa, highest_zone_of(gfp), order);
 }
 
 static uint32_t take_from_buddy(struct page_alloc *pa, struct zone *zone, const struct page_request *request)
@@ -110,7 +144,7 @@ static uint32_t take_from_zone(struct page_alloc *pa, struct zone *zone, const s
         pfn = take_from_buddy(pa, zone, request);
     if ((request->flags & ALLOC_KSWAPD) && (zone->flags & ZONE_BOOSTED_WATERMARK)) {
         zone->flags &= ~(uint32_t)ZONE_BOOSTED_WATERMARK;
-        wake_kswapd(pa, (uint32_t)(zone - pa->zones), 0);
+        wake_kswapd(pa, zone->index, 0);
     }
     return pfn;
 }
@@ -150,6 +184,7 @@ static uint32_t walk_once(struct page_alloc *pa, const struct page_request *requ
         uint32_t pfn = take_from_zone(pa, zone, request);
         if (!pfn)
             continue;
+        zone_count_alloc(pa, zone, request->order, 1);
         prepare_block(pa, pfn, request);
         if (request->flags & ALLOC_HIGHATOMIC)
             buddy_reserve_highatomic(pa, zone, pfn);
@@ -183,7 +218,7 @@ static uint32_t note_alloc(struct page_alloc *pa, uint32_t pfn, uint32_t gfp, ui
 {
     if (pfn)
         TRACE_EVENT(pa->trace, .kind = EV_PAGE_ALLOC, .pfn = pfn, .order = (uint8_t)order,
-                    .migratetype = pa->profile->has_migratetypes ? (uint8_t)migratetype_of(gfp) : 0);
+                    .migratetype = pa->profile->has_migratetypes ? (uint8_t)gfp_migratetype(gfp) : 0);
     return pfn;
 }
 
@@ -198,36 +233,31 @@ uint32_t page_alloc_fast(struct page_alloc *pa, uint32_t gfp, uint32_t order)
     return note_alloc(pa, walk_zones(pa, &request), gfp, order);
 }
 
-uint32_t page_alloc_slow(struct page_alloc *pa, uint32_t gfp, uint32_t order)
-{
-    if (order >= pa->profile->nr_orders)
-        return 0;
-    if (!pa->profile->has_migratetypes) {
-        wake_kswapd(pa, 0, order);
-        return note_alloc(pa, classic_get(pa, gfp, order), gfp, order);
-    }
-    trace_step(pa->trace, PATH___alloc_pages_slowpath);
-    struct page_request request = make_request(pa, gfp, order);
-    request.flags = slow_flags(&request);
-    if (request.flags & ALLOC_KSWAPD)
-        wake_kswapd(pa, request.preferred, order);
-    uint32_t pfn = walk_zones(pa, &request);
-    if (!pfn && (gfp & (__GFP_MEMALLOC | __GFP_NOMEMALLOC)) == __GFP_MEMALLOC)
-        request.flags = ALLOC_NO_WATERMARKS | (request.flags & ALLOC_KSWAPD);
-    if (!pfn) /* the kernel looks twice: pages may have come back while it woke kswapd */
-        pfn = walk_zones(pa, &request);
-    return note_alloc(pa, pfn, gfp, order);
-}
-
-uint32_t page_alloc_last_try(struct page_alloc *pa, uint32_t gfp, uint32_t order)
+uint32_t page_alloc_walk(struct page_alloc *pa, uint32_t gfp, uint32_t order, uint32_t flags)
 {
     if (order >= pa->profile->nr_orders)
         return 0;
     if (!pa->profile->has_migratetypes)
         return note_alloc(pa, classic_get(pa, gfp, order), gfp, order);
-    struct page_request request = make_request(pa, gfp & ~(uint32_t)__GFP_DIRECT_RECLAIM, order);
-    request.flags = ALLOC_WMARK_HIGH;
+    if (flags & ALLOC_NO_WATERMARKS)
+        TRACE_EVENT(pa->trace, .kind = EV_NO_WATERMARKS, .order = (uint8_t)order);
+    struct page_request request = make_request(pa, gfp, order);
+    request.flags = flags;
     return note_alloc(pa, walk_zones(pa, &request), gfp, order);
+}
+
+uint32_t page_alloc_slow(struct page_alloc *pa, uint32_t gfp, uint32_t order)
+{
+    page_alloc_wake_kswapd(pa, gfp, order);
+    if (!pa->profile->has_migratetypes)
+        return page_alloc_walk(pa, gfp, order, 0);
+    trace_step(pa->trace, PATH___alloc_pages_slowpath);
+    uint32_t flags = page_alloc_slow_flags(gfp, order), reserve = page_alloc_reserve_flags(gfp);
+    uint32_t pfn = page_alloc_walk(pa, gfp, order, flags);
+    if (pfn)
+        return pfn;
+    /* The kernel looks twice: pages may have come back while it woke kswapd. */
+    return page_alloc_walk(pa, gfp, order, reserve ? reserve | (flags & ALLOC_KSWAPD) : flags);
 }
 
 /* The zone that has nr pages to spare above its low watermark; NULL: none. The reserve is that of the preferred zone's
@@ -257,6 +287,7 @@ uint32_t page_alloc_bulk(struct page_alloc *pa, uint32_t gfp, uint32_t nr, uint3
     uint32_t got = 0;
     while (got < nr && (pfns[got] = pcp_take(pa, zone, pcp, 0, request.migratetype, request.flags)))
         prepare_block(pa, pfns[got++], &request);
+    zone_count_alloc(pa, zone, 0, got);
     return got;
 }
 
@@ -272,6 +303,7 @@ void page_free(struct page_alloc *pa, uint32_t pfn, uint32_t order)
         classic_free(pa, pfn, order);
         return;
     }
+    vmstat_add(&pa->vmstat, VM_pgfree, UINT64_C(1) << order);
     struct zone *zone = zone_of_pfn(pa, pfn);
     if (pcp_takes_order(order))
         pcp_free(pa, zone, pfn, order);
@@ -289,39 +321,23 @@ void page_alloc_drain(struct page_alloc *pa, uint32_t cpu)
 
 void page_alloc_drain_all(struct page_alloc *pa)
 {
+    uint64_t before = pa->frames->kind_count[FRAME_PCP];
     for (uint32_t cpu = 0; cpu < pa->nr_cpus; cpu++)
         page_alloc_drain(pa, cpu);
+    TRACE_EVENT(pa->trace, .kind = EV_DRAIN_ALL, .count = (uint32_t)(before - pa->frames->kind_count[FRAME_PCP]));
 }
 
-/* pgdat_balanced(): one zone above the mark is enough. */
-static bool is_below(const struct page_alloc *pa, uint32_t mark_flag)
+bool page_alloc_is_balanced(const struct page_alloc *pa, uint32_t order, uint32_t highest_zone)
 {
     if (!pa->profile->has_migratetypes)
-        return pa->zones[0].free_global <= (mark_flag == ALLOC_WMARK_HIGH ? pa->zones[0].high : pa->zones[0].low);
-    struct page_request request = { .flags = mark_flag, .highest_zone = pa->zones[pa->nr_zones - 1].index };
-    for (uint32_t i = 0; i < pa->nr_zones; i++)
-        if (zone_watermark_ok(&pa->zones[i], &request, zone_mark(&pa->zones[i], mark_flag), request.highest_zone))
-            return false;
-    return true;
-}
-
-bool page_alloc_is_below_high(const struct page_alloc *pa)
-{
-    return is_below(pa, ALLOC_WMARK_HIGH);
-}
-
-bool page_alloc_is_below_low(const struct page_alloc *pa)
-{
-    return is_below(pa, ALLOC_WMARK_LOW);
-}
-
-void page_alloc_kswapd_done(struct page_alloc *pa)
-{
-    for (uint32_t i = 0; i < pa->nr_zones; i++) {
-        if (pa->zones[i].kswapd_woken)
-            pa->zones[i].boost = 0;
-        pa->zones[i].kswapd_woken = 0;
+        return pa->zones[0].free_global > pa->zones[0].high;
+    struct page_request request = { .order = order, .flags = ALLOC_WMARK_HIGH, .highest_zone = highest_zone };
+    for (uint32_t i = 0; i < pa->nr_zones && pa->zones[i].index <= highest_zone; i++) {
+        const struct zone *zone = &pa->zones[i];
+        if (zone_is_above(zone, &request, zone_mark(zone, ALLOC_WMARK_HIGH), highest_zone, zone_nr_free(pa, zone)))
+            return true;
     }
+    return false;
 }
 
 /* The block of the lowest order on a HighAtomic list whose pageblock is still reserved; 0: none. */
@@ -347,7 +363,10 @@ bool page_alloc_unreserve_highatomic(struct page_alloc *pa, uint32_t gfp, bool f
             continue;
         zone->nr_reserved_highatomic -= PAGEBLOCK_PAGES;
         *pageblock_at(pa, pfn) = request.migratetype;
-        if (buddy_move_pageblock(pa, zone, pfn, request.migratetype, NULL))
+        bool moved = buddy_move_pageblock(pa, zone, pfn, request.migratetype, NULL) > 0;
+        TRACE_EVENT(pa->trace, .kind = EV_UNRESERVE, .pfn = pfn & ~(PAGEBLOCK_PAGES - 1), .zone = (uint8_t)zone->index,
+                    .migratetype = (uint8_t)request.migratetype, .ok = moved);
+        if (moved)
             return true;
     }
     return false;

@@ -4,6 +4,7 @@
  * Blocks are 2^order frames, named by the pfn of their first; pfn 0 is never handed out and means "none". */
 #pragma once
 #include "alloc/frame.h"
+#include "alloc/vmstat.h"
 #include "pagoda/config.h"
 #include "pagoda/gfp.h"
 
@@ -28,10 +29,25 @@ struct zone {
     int64_t free_global; /* what watermark checks read */
     struct frame_list free_area[VIEW_ORDERS][NR_MIGRATETYPES];
     uint32_t nr_free[VIEW_ORDERS];
-    uint32_t kswapd_woken; /* flag, consumed by reclaim */
     uint32_t flags; /* enum zone_flag */
+    uint32_t compact_considered, compact_defer_shift, compact_order_failed; /* compaction is put off after it failed */
+    uint32_t compact_migrate_pfn, compact_free_pfn; /* where its scanners go on; 0: at the zone's ends */
+    uint64_t numa_hit; /* blocks handed out from here */
 };
 enum zone_flag { ZONE_BOOSTED_WATERMARK = 1, ZONE_RECLAIM_ACTIVE = 2 };
+
+/* kswapd as far as allocations know it: what they asked of it. How it works is reclaim's. */
+struct kswapd {
+    uint32_t awake;
+    uint32_t order, highest_zone; /* what it shall balance */
+    uint32_t failures; /* runs in a row that reclaimed nothing; from MAX_RECLAIM_RETRIES on it is left asleep */
+    uint32_t priority; /* 12 .. 1: it scans 1/2^priority of the lists at a time */
+    uint32_t nr_reclaimed; /* since it woke */
+    uint32_t boost[ZONES_MAX]; /* of each zone when it woke: what it takes away at its end */
+    uint32_t is_working; /* it has begun */
+    uint64_t busy_until_ns; /* simulated time at which its last step ends */
+};
+#define MAX_RECLAIM_RETRIES 16u
 struct page_alloc {
     struct frames *frames; /* wired */
     struct trace *trace; /* wired */
@@ -45,6 +61,8 @@ struct page_alloc {
     uint32_t min_free_kbytes, watermark_scale_factor, percpu_pagelist_high_fraction;
     uint32_t lowmem_reserve_ratio[3];
     uint32_t classic_reserve_pages; /* classic: min_free_pages, kept for GFP_ATOMIC */
+    struct kswapd kswapd;
+    struct vmstat vmstat; /* events of every floor that allocates through this one */
 };
 
 /* How many pfns a machine has: 0 .. this-1, reserved frames and the hole below 4 GiB included. */
@@ -57,10 +75,15 @@ void page_alloc_start(struct page_alloc *pa, const struct machine_config *config
 /* The fast path: WMARK_LOW. First frame of the block, or 0. The block is FRAME_KERNEL; the caller gives it another kind. With
  * __GFP_ZERO its contents are cleared. Never sleeps. */
 uint32_t page_alloc_fast(struct page_alloc *pa, uint32_t gfp, uint32_t order);
-/* The walks of the slow path that need no reclaim: WMARK_MIN with what the flags allow (rule 25). Wakes kswapd. */
+/* The walks of the slow path that need no reclaim: wakes kswapd, then WMARK_MIN with what the flags allow, then what
+ * __GFP_MEMALLOC adds. All that a call may do that cannot sleep. */
 uint32_t page_alloc_slow(struct page_alloc *pa, uint32_t gfp, uint32_t order);
-/* WMARK_HIGH try before the OOM killer (rule 28), and the walk of an OOM victim. */
-uint32_t page_alloc_last_try(struct page_alloc *pa, uint32_t gfp, uint32_t order);
+/* Its parts, for calls that may sleep. gfp_to_alloc_flags(); what PF_MEMALLOC and the like add, 0: nothing; one walk over the
+ * zones (get_page_from_freelist) with enum alloc_flag. */
+uint32_t page_alloc_slow_flags(uint32_t gfp, uint32_t order);
+uint32_t page_alloc_reserve_flags(uint32_t gfp);
+uint32_t page_alloc_walk(struct page_alloc *pa, uint32_t gfp, uint32_t order, uint32_t flags);
+void page_alloc_wake_kswapd(struct page_alloc *pa, uint32_t gfp, uint32_t order); /* wake_all_kswapds() */
 /* __alloc_pages_bulk: up to nr order-0 pages into pfns; returns how many. After 0 (also for nr = 1, and always in the classic
  * profile) the caller makes one ordinary allocation, as the kernel does. Never sleeps. */
 uint32_t page_alloc_bulk(struct page_alloc *pa, uint32_t gfp, uint32_t nr, uint32_t *pfns);
@@ -69,15 +92,15 @@ void page_free(struct page_alloc *pa, uint32_t pfn, uint32_t order);
 void page_alloc_drain(struct page_alloc *pa, uint32_t cpu); /* drain_local_pages */
 void page_alloc_drain_all(struct page_alloc *pa);
 
-/* For reclaim: does some zone that kswapd was woken for stand below its high (kswapd) or low mark; kswapd's end of pass. */
-bool page_alloc_is_below_high(const struct page_alloc *pa);
-bool page_alloc_is_below_low(const struct page_alloc *pa);
-void page_alloc_kswapd_done(struct page_alloc *pa); /* takes the watermark boost away, clears kswapd_woken */
+uint32_t page_alloc_gfp_zone(uint32_t gfp); /* gfp_zone(): ZONE_*, the highest that the request may use */
+
+/* pgdat_balanced(): one zone up to highest_zone (ZONE_*) stands above its high mark with a block of that order. */
+bool page_alloc_is_balanced(const struct page_alloc *pa, uint32_t order, uint32_t highest_zone);
 uint64_t page_alloc_nr_free(const struct page_alloc *pa); /* pages in buddy and pcp lists */
 uint64_t page_alloc_nr_managed(const struct page_alloc *pa);
 
-/* Direct reclaim's last resort: gives one reserved HighAtomic pageblock back to the type of gfp (rule: the last one only by
- * force). True when a free block moved. */
+/* Direct reclaim's last resort: gives one reserved HighAtomic pageblock back to the type of gfp; the last one of a zone only
+ * by force. True when a free block moved. */
 bool page_alloc_unreserve_highatomic(struct page_alloc *pa, uint32_t gfp, bool force);
 /* Watermarks, lowmem reserves and pcp limits from the managed counts of now: a write to a vm sysctl. */
 void page_alloc_recompute(struct page_alloc *pa);

@@ -106,10 +106,11 @@ static uint64_t make_entry(struct pgtable *pgtable, uint32_t root, uint64_t addr
     return slot_of(pgtable, table, pte_index(pgtable->profile, level, address));
 }
 
-void pgtable_wire(struct pgtable *pgtable, struct reclaim *reclaim, struct frames *frames, struct trace *trace,
-                  const struct profile *profile)
+void pgtable_wire(struct pgtable *pgtable, struct reclaim *reclaim, struct tlb *tlb, struct frames *frames,
+                  struct trace *trace, const struct profile *profile)
 {
     pgtable->reclaim = reclaim;
+    pgtable->tlb = tlb;
     pgtable->frames = frames;
     pgtable->trace = trace;
     pgtable->profile = profile;
@@ -153,6 +154,7 @@ void pgtable_destroy(struct pgtable *pgtable, uint32_t root)
 {
     destroy_below(pgtable, root, 0);
     free_table(pgtable, root);
+    tlb_forget(pgtable->tlb, root);
 }
 
 uint64_t pgtable_entry(struct pgtable *pgtable, uint32_t root, uint64_t address, uint32_t gfp)
@@ -167,7 +169,7 @@ static uint32_t entries_left(const struct pgtable *pgtable, uint64_t address, ui
     return nr < left ? (uint32_t)nr : left;
 }
 
-bool pgtable_map(struct pgtable *pgtable, uint32_t root, uint64_t address, const uint32_t *pfns, uint32_t nr, uint32_t bits,
+bool pgtable_map(struct pgtable *pgtable, uint32_t root, uint64_t address, const uint32_t *pfns, uint32_t nr, uint64_t bits,
                  uint32_t gfp)
 {
     uint64_t step = pgtable->profile->word_bits / 8;
@@ -187,7 +189,7 @@ bool pgtable_map(struct pgtable *pgtable, uint32_t root, uint64_t address, const
     return true;
 }
 
-bool pgtable_map_huge(struct pgtable *pgtable, uint32_t root, uint64_t address, uint32_t pfn, uint32_t bits, uint32_t gfp)
+bool pgtable_map_huge(struct pgtable *pgtable, uint32_t root, uint64_t address, uint32_t pfn, uint64_t bits, uint32_t gfp)
 {
     uint32_t level = last_level(pgtable) - 1;
     uint64_t slot = make_entry(pgtable, root, address, level, gfp);
@@ -197,69 +199,51 @@ bool pgtable_map_huge(struct pgtable *pgtable, uint32_t root, uint64_t address, 
     store(pgtable, slot, pte_make(pfn, bits | PTE_HUGE));
     note_entry(pgtable->trace, EV_PTE_SET, address, pfn, nr_entries(pgtable));
     if (old & PTE_PRESENT) {
-        pgtable_flush(pgtable, address, level_pages(pgtable, level)); /* CPUs may hold the way to the old table */
+        tlb_flush_kernel(pgtable->tlb, address, level_pages(pgtable, level)); /* CPUs may hold the way to the old table */
         free_table(pgtable, pte_pfn(old));
     }
     return true;
 }
 
-/* Clears n entries of one last-level table; how many of them mapped a frame. */
-static uint32_t clear_entries(struct pgtable *pgtable, uint64_t slot, uint64_t address, uint32_t n)
+/* Clears n entries of one last-level table. */
+static void clear_entries(struct pgtable *pgtable, uint64_t slot, uint64_t address, uint32_t n)
 {
-    uint32_t nr_present = 0;
     uint64_t step = pgtable->profile->word_bits / 8;
     for (uint32_t i = 0; i < n; i++) {
         uint64_t entry = load(pgtable, slot + i * step);
         if (entry == 0)
             continue;
         store(pgtable, slot + i * step, 0);
-        if (!(entry & PTE_PRESENT))
-            continue; /* a swap entry: its owner has given the slot back */
-        note_entry(pgtable->trace, EV_PTE_CLEAR, address + ((uint64_t)i << PAGE_SHIFT), pte_pfn(entry), 1);
-        nr_present++;
+        if (entry & PTE_PRESENT) /* else a swap entry: its owner has given the slot back */
+            note_entry(pgtable->trace, EV_PTE_CLEAR, address + ((uint64_t)i << PAGE_SHIFT), pte_pfn(entry), 1);
     }
-    return nr_present;
 }
 
 /* Clears a huge entry that the range covers whole; a part of one stays mapped. */
-static uint32_t clear_huge(struct pgtable *pgtable, const struct pte_walk *walk, uint64_t address, uint64_t nr_pages)
+static void clear_huge(struct pgtable *pgtable, const struct pte_walk *walk, uint64_t address, uint64_t nr_pages)
 {
     uint32_t span = nr_entries(pgtable);
     if (nr_pages < span || pte_index(pgtable->profile, last_level(pgtable), address) != 0)
-        return 0;
+        return;
     note_entry(pgtable->trace, EV_PTE_CLEAR, address, pte_pfn(walk->level[walk->nr_levels - 1].entry), span);
     store(pgtable, walk->slot, 0);
-    return span;
 }
 
 void pgtable_unmap(struct pgtable *pgtable, uint32_t root, uint64_t address, uint64_t nr_pages)
 {
-    uint64_t nr_present = 0;
     for (uint64_t done = 0, n; done < nr_pages; done += n) {
         uint64_t from = address + (done << PAGE_SHIFT);
         struct pte_walk walk = pte_walk(pgtable->frames, pgtable->profile, root, from);
         uint64_t span = level_pages(pgtable, walk.nr_levels - 1); /* of the entry where the walk ended */
         if (walk.nr_levels - 1 == last_level(pgtable)) {
             n = entries_left(pgtable, from, nr_pages - done);
-            nr_present += clear_entries(pgtable, walk.slot, from, (uint32_t)n);
+            clear_entries(pgtable, walk.slot, from, (uint32_t)n);
             continue;
         }
         n = span - ((from >> PAGE_SHIFT) & (span - 1));
         if (walk.complete)
-            nr_present += clear_huge(pgtable, &walk, from, nr_pages - done);
+            clear_huge(pgtable, &walk, from, nr_pages - done);
     }
-    if (nr_present && root != pgtable->kernel_root) {
-        TRACE_EVENT(pgtable->trace, .kind = EV_TLB_FLUSH, .address = address, .count = (uint32_t)nr_pages);
-        trace_cost(pgtable->trace, COST_TLB_FLUSH, 1);
-    }
-}
-
-void pgtable_flush(struct pgtable *pgtable, uint64_t address, uint64_t nr_pages)
-{
-    uint32_t count = nr_pages > UINT32_MAX ? UINT32_MAX : (uint32_t)nr_pages;
-    TRACE_EVENT(pgtable->trace, .kind = EV_TLB_FLUSH, .address = address, .count = count);
-    trace_cost(pgtable->trace, COST_TLB_FLUSH, 1);
-    trace_cost(pgtable->trace, COST_IPI, pgtable->reclaim->pages->nr_cpus - 1);
 }
 
 /* Frees the empty tables that the entries of one table lead to, as far as [start, end) goes; base: what entry 0 maps. */
@@ -287,14 +271,6 @@ void pgtable_free_range(struct pgtable *pgtable, uint32_t root, uint64_t start, 
 {
     if (start < end)
         free_below(pgtable, root, 0, 0, start, end);
-}
-
-uint32_t pgtable_nr_needed(const struct pgtable *pgtable, uint64_t nr_pages)
-{
-    uint64_t sum = 0;
-    for (uint32_t level = 0; level < last_level(pgtable); level++)
-        sum += nr_pages / level_pages(pgtable, level) + 2; /* a range may begin and end inside an entry's span */
-    return (uint32_t)sum;
 }
 
 static bool fail(char *text, size_t capacity, const char *what)

@@ -7,15 +7,17 @@
 #pragma once
 #include "alloc/pte.h"
 #include "alloc/reclaim.h"
+#include "alloc/tlb.h"
 
 struct pgtable {
     struct reclaim *reclaim; /* wired */
+    struct tlb *tlb; /* wired */
     struct frames *frames; /* wired */
     struct trace *trace; /* wired */
     const struct profile *profile; /* wired */
     uint32_t kernel_root; /* pfn */
 };
-void pgtable_wire(struct pgtable *pgtable, struct reclaim *reclaim, struct frames *frames, struct trace *trace,
+void pgtable_wire(struct pgtable *pgtable, struct reclaim *reclaim, struct tlb *tlb, struct frames *frames, struct trace *trace,
                   const struct profile *profile);
 void pgtable_start(struct pgtable *pgtable); /* boot: the kernel's top table */
 
@@ -26,17 +28,14 @@ void pgtable_destroy(struct pgtable *pgtable, uint32_t root);
 /* Makes the tables for address and returns the physical address of its PTE; 0: no memory (what was made stays, as in Linux). */
 uint64_t pgtable_entry(struct pgtable *pgtable, uint32_t root, uint64_t address, uint32_t gfp);
 /* Maps nr frames from address on; false: no memory, and nothing of the range is mapped. gfp: for the tables. */
-bool pgtable_map(struct pgtable *pgtable, uint32_t root, uint64_t address, const uint32_t *pfns, uint32_t nr, uint32_t bits,
+bool pgtable_map(struct pgtable *pgtable, uint32_t root, uint64_t address, const uint32_t *pfns, uint32_t nr, uint64_t bits,
                  uint32_t gfp);
 /* The same for the 2^pgtable_bits frames from pfn on, by one entry of the last level but one (PTE_HUGE). A table that stands
  * there from earlier small mappings is freed. */
-bool pgtable_map_huge(struct pgtable *pgtable, uint32_t root, uint64_t address, uint32_t pfn, uint32_t bits, uint32_t gfp);
-/* Clears the entries of a range, huge ones too when the range covers them; tables stay. User ranges are flushed from the TLB
- * here; the kernel's are not, because vmalloc flushes when it purges. */
+bool pgtable_map_huge(struct pgtable *pgtable, uint32_t root, uint64_t address, uint32_t pfn, uint64_t bits, uint32_t gfp);
+/* Clears the entries of a range, huge ones too when the range covers them; tables stay. The TLB is the caller's to
+ * flush: vmalloc does it when it purges. */
 void pgtable_unmap(struct pgtable *pgtable, uint32_t root, uint64_t address, uint64_t nr_pages);
-/* Tells every CPU to forget its translations of a kernel range (flush_tlb_kernel_range). */
-void pgtable_flush(struct pgtable *pgtable, uint64_t address, uint64_t nr_pages);
 /* Frees the tables of a user range that no longer map anything (free_pgtables). */
 void pgtable_free_range(struct pgtable *pgtable, uint32_t root, uint64_t start, uint64_t end);
-uint32_t pgtable_nr_needed(const struct pgtable *pgtable, uint64_t nr_pages); /* tables at most, for reserving contents */
 bool pgtable_check(const struct pgtable *pgtable, uint32_t root, char *text, size_t capacity);

@@ -1,24 +1,41 @@
-/* Processes: their life, and walks over their address spaces. The layout is that of a small dynamically linked program with
- * address randomisation off: text and data, the heap above them, mappings below mmap_top, the stack at the top. */
+/* Processes: their life, and the checks of the floor. Pids are handed out in turn, as idr_alloc_cyclic() does; a process is
+ * found by its pid through a table of short chains. Linux v6.1 kernel/fork.c: dup_mmap(); mm/mmap.c: exit_mmap(). */
 #include "alloc/process_internal.h"
 
 #include <string.h>
 
 #define NR_PROCESSES (1u << 15)
 #define NR_VMAS (1u << 20)
-#define FIRST_PID 100u /* kernel threads and init would have the lower ones */
-#define TEXT_PAGES 8u
-#define DATA_PAGES 2u
-#define STACK_PAGES 33u /* 132 KiB, what the kernel maps at first */
+#define FIRST_PID 100u     /* kernel threads and init would have the lower ones */
+#define RESERVED_PIDS 300u /* where the numbers begin again */
+#define PID_MAX 4194304u
+#define VMAS_PER_CALL 8u
+#define VMAS_PER_PROCESS 32u /* of a new one */
+
+static const char *const REFUSALS[NR_REFUSALS][2] = {
+#define X(id, name, why) { name, why },
+    REFUSAL_MAP(X)
+#undef X
+};
+
+const char *refusal_errno(enum refusal refusal)
+{
+    return REFUSALS[refusal][0];
+}
+const char *refusal_text(enum refusal refusal)
+{
+    return REFUSALS[refusal][1];
+}
 
 void processes_shape(struct processes *ps, const struct machine_config *config, const struct profile *profile)
 {
-    (void)config;
     (void)profile;
     memset(ps, 0, sizeof *ps);
     pool_shape(&ps->pool, sizeof(struct process), NR_PROCESSES);
     pool_shape(&ps->vmas, sizeof(struct vma), NR_VMAS);
     ps->next_pid = FIRST_PID;
+    ps->aslr_seed = config->aslr_seed;
+    limits_shape(ps, config);
 }
 
 void processes_wire(struct processes *ps, struct pgtable *pgtable, struct reclaim *reclaim, struct frames *frames,
@@ -38,12 +55,17 @@ uint32_t processes_pools(struct processes *ps, struct pool **pools)
     return 2;
 }
 
-enum pagoda_error processes_reserve(struct processes *ps, const struct pagoda_host *host)
+enum pagoda_error processes_reserve(struct processes *ps, const struct pagoda_host *host, uint32_t nr_operations)
 {
-    enum pagoda_error err = pool_reserve(&ps->pool, host, 1);
+    enum pagoda_error err = pool_reserve(&ps->pool, host, nr_operations);
     if (!err)
-        err = pool_reserve(&ps->reclaim->spaces, host, 1);
-    return err ? err : pool_reserve(&ps->vmas, host, 8);
+        err = pool_reserve(&ps->reclaim->spaces, host, nr_operations);
+    return err ? err : pool_reserve(&ps->vmas, host, (uint64_t)VMAS_PER_PROCESS * nr_operations);
+}
+
+enum pagoda_error processes_reserve_fork(struct processes *ps, const struct pagoda_host *host, uint32_t parent)
+{
+    return pool_reserve(&ps->vmas, host, (uint64_t)process_at(ps, parent)->nr_vmas + VMAS_PER_CALL);
 }
 
 void processes_start(struct processes *ps)
@@ -51,81 +73,51 @@ void processes_start(struct processes *ps)
     ps->zero_pfn = reclaim_alloc_pages(ps->reclaim, GFP_KERNEL | __GFP_ZERO, 0);
     assert(ps->zero_pfn);
     frame_set_kind(ps->frames, ps->zero_pfn, FRAME_RESERVED, 0);
+    limits_start(ps);
 }
+
+/* --- pids --- */
 
 uint32_t process_find(const struct processes *ps, uint32_t pid)
 {
-    for (uint32_t i = 1; i < ps->pool.nr_used; i++)
-        if (process_at(ps, i)->pid == pid && pid)
-            return i;
-    return 0;
+    uint32_t process = ps->by_pid[pid % PID_BUCKETS];
+    while (process && process_at(ps, process)->pid != pid)
+        process = process_at(ps, process)->next_in_bucket;
+    return process;
 }
 
-bool process_is_mapped(const struct processes *ps, uint32_t process, uint64_t address)
+static uint32_t take_pid(struct processes *ps)
 {
-    return process_find_vma(ps, process_at(ps, process), address) != 0;
+    uint32_t pid;
+    do {
+        pid = ps->next_pid;
+        ps->next_pid = pid + 1 < PID_MAX ? pid + 1 : RESERVED_PIDS;
+    } while (process_find(ps, pid)); /* there are fewer processes than numbers */
+    return pid;
 }
 
-uint64_t process_mapped_until(const struct processes *ps, uint32_t process, uint64_t address)
+static void enter_pid(struct processes *ps, uint32_t process)
 {
-    uint32_t vma = process_find_vma(ps, process_at(ps, process), address);
-    for (; vma && vma_at(ps, vma)->start <= address; vma = vma_at(ps, vma)->next)
-        address = vma_at(ps, vma)->end;
-    return address;
+    uint32_t *first = &ps->by_pid[process_at(ps, process)->pid % PID_BUCKETS];
+    process_at(ps, process)->next_in_bucket = *first;
+    *first = process;
 }
 
-uint64_t process_next_page(const struct processes *ps, uint32_t process, uint64_t address, uint64_t end)
+static void leave_pid(struct processes *ps, uint32_t process)
 {
-    uint64_t at = address;
-    return space_next_entry(ps, process_at(ps, process)->space, &at, end) ? at : end;
+    uint32_t *link = &ps->by_pid[process_at(ps, process)->pid % PID_BUCKETS];
+    while (*link != process)
+        link = &process_at(ps, *link)->next_in_bucket;
+    *link = process_at(ps, process)->next_in_bucket;
 }
 
-uint64_t space_next_entry(const struct processes *ps, uint32_t space, uint64_t *address, uint64_t end)
-{
-    uint32_t root = reclaim_space_at(ps->reclaim, space)->root;
-    while (*address < end) {
-        struct pte_walk walk = pte_walk(ps->frames, ps->profile, root, *address);
-        if (walk.complete && walk.level[walk.nr_levels - 1].entry)
-            return walk.slot;
-        uint32_t below = walk.complete ? 0 : ps->profile->pgtable_levels - walk.nr_levels; /* levels that are not there */
-        uint64_t hole = (uint64_t)PAGE_SIZE << (below * ps->profile->pgtable_bits);
-        *address = (*address & ~(hole - 1)) + hole;
-    }
-    return 0;
-}
-
-static void unmap_entry(struct processes *ps, uint32_t space, uint64_t slot)
-{
-    uint64_t entry = pte_load(ps->frames, ps->profile, slot);
-    pte_store(ps->frames, ps->profile, slot, 0);
-    trace_cost(ps->trace, COST_PTE, 1);
-    if (!(entry & PTE_PRESENT)) {
-        reclaim_put_slot(ps->reclaim, pte_pfn(entry));
-        reclaim_space_at(ps->reclaim, space)->swap_pages--;
-    } else if (pte_pfn(entry) != ps->zero_pfn) {
-        reclaim_space_at(ps->reclaim, space)->rss_pages--;
-        reclaim_drop_mapping(ps->reclaim, pte_pfn(entry), space);
-    }
-}
-
-void space_unmap(struct processes *ps, uint32_t space, uint64_t start, uint64_t end)
-{
-    uint64_t at = start, slot;
-    uint32_t count = 0;
-    for (; (slot = space_next_entry(ps, space, &at, end)); at += PAGE_SIZE, count++)
-        unmap_entry(ps, space, slot);
-    if (count) {
-        reclaim_space_at(ps->reclaim, space)->generation++;
-        trace_cost(ps->trace, COST_TLB_FLUSH, 1);
-        TRACE_EVENT(ps->trace, .kind = EV_TLB_FLUSH, .address = start, .count = count);
-    }
-    pgtable_free_range(ps->pgtable, reclaim_space_at(ps->reclaim, space)->root, start, end);
-}
+/* --- life --- */
 
 /* An empty process with an address space of its own; 0: no memory, or too many. */
 static uint32_t new_process(struct processes *ps, uint32_t label, uint32_t touch)
 {
     uint32_t root = pgtable_create(ps->pgtable);
+    ps->refusal = REFUSAL_NO_MEMORY;
     if (!root)
         return 0;
     uint32_t process = pool_take(&ps->pool), space = pool_take(&ps->reclaim->spaces);
@@ -137,78 +129,49 @@ static uint32_t new_process(struct processes *ps, uint32_t label, uint32_t touch
         pgtable_destroy(ps->pgtable, root);
         return 0;
     }
-    uint32_t pid = ps->next_pid++;
+    uint32_t pid = take_pid(ps);
     *reclaim_space_at(ps->reclaim, space) = (struct reclaim_space){ .root = root, .pid = pid };
-    *process_at(ps, process) = (struct process){
-        .pid = pid, .label = label, .space = space, .touch = touch, .mmap_top = ps->profile->user_mmap_top
-    };
+    *process_at(ps, process) = (struct process){ .pid = pid, .label = label, .space = space, .touch = touch };
+    enter_pid(ps, process);
+    limits_set_defaults(ps, process_at(ps, process));
     return process;
-}
-
-static bool map_program(struct processes *ps, struct process *p)
-{
-    const struct profile *profile = ps->profile;
-    uint64_t text = profile->user_text & ~(uint64_t)(PAGE_SIZE - 1), data = text + TEXT_PAGES * PAGE_SIZE;
-    uint64_t stack = profile->user_stack_top - STACK_PAGES * PAGE_SIZE;
-    p->heap_start = p->brk = data + (DATA_PAGES + 1) * PAGE_SIZE;
-    if (p->mmap_top > stack)
-        p->mmap_top = stack;
-    return vma_insert(ps, p, text, data, VMA_READ | VMA_EXEC | VMA_TEXT, 0) &&
-           vma_insert(ps, p, data, data + DATA_PAGES * PAGE_SIZE, VMA_READ | VMA_WRITE | VMA_TEXT, 0) &&
-           vma_insert(ps, p, stack, stack + STACK_PAGES * PAGE_SIZE, VMA_READ | VMA_WRITE | VMA_STACK, 0);
 }
 
 uint32_t process_spawn(struct processes *ps, uint32_t label, uint32_t touch)
 {
     trace_step(ps->trace, PATH_spawn);
     uint32_t process = new_process(ps, label, touch);
-    if (process && !map_program(ps, process_at(ps, process))) {
-        process_exit(ps, process);
-        return 0;
-    }
-    return process;
+    if (!process || layout_map(ps, process_at(ps, process)))
+        return process;
+    uint32_t refusal = ps->refusal;
+    process_exit(ps, process);
+    refuse(ps, refusal);
+    return 0;
 }
 
-/* One entry from parent to child: a present page becomes shared and write-protected in both. */
-static bool copy_entry(struct processes *ps, const struct process *parent, const struct process *child, uint64_t at,
-                       uint64_t slot)
+/* A VMA that never had a page of its own has nothing to copy: the child finds it out by itself (vma_needs_copy()). */
+static bool copy_vma(struct processes *ps, struct process *parent, struct process *child, uint32_t vma)
 {
-    uint32_t root = reclaim_space_at(ps->reclaim, child->space)->root;
-    uint64_t target = pgtable_entry(ps->pgtable, root, at, GFP_KERNEL | __GFP_ZERO);
-    if (!target)
+    struct vma copy = *vma_at(ps, vma);
+    copy.flags &= ~(uint32_t)VMA_LOCKED;
+    copy.is_forked = copy.anon != 0;
+    copy.anon = copy.anon ? ++ps->next_anon : 0;
+    if ((copy.flags & VMA_ACCOUNT) && !limits_may_commit(ps, parent, vma_pages(&copy)))
         return false;
-    uint64_t entry = pte_load(ps->frames, ps->profile, slot);
-    if (!entry)
-        return true; /* reclaim may have emptied it meanwhile */
-    struct reclaim_space *space = reclaim_space_at(ps->reclaim, child->space);
-    if (!(entry & PTE_PRESENT)) {
-        reclaim_get_slot(ps->reclaim, pte_pfn(entry));
-        space->swap_pages++;
-    } else if (pte_pfn(entry) != ps->zero_pfn) {
-        entry = (entry & ~(uint64_t)PTE_WRITE) | PTE_COW;
-        frame_at(ps->frames, pte_pfn(entry))->index += ANON_MAPPING;
-        space->rss_pages++;
-        pte_store(ps->frames, ps->profile, slot, entry);
-        reclaim_space_at(ps->reclaim, parent->space)->generation++;
-    }
-    pte_store(ps->frames, ps->profile, target, entry);
-    trace_cost(ps->trace, COST_PTE, 2);
-    return true;
+    ps->refusal = REFUSAL_MAP_COUNT;
+    return vma_add(ps, child, &copy) && (!copy.anon || space_copy(ps, parent, child, copy.start, copy.end));
 }
 
-static bool copy_space(struct processes *ps, struct process *parent, struct process *child)
+static void inherit(struct process *child, const struct process *parent)
 {
-    for (uint32_t vma = parent->first_vma; vma; vma = vma_at(ps, vma)->next) {
-        const struct vma v = *vma_at(ps, vma);
-        uint32_t copy = vma_insert(ps, child, v.start, v.end, v.flags, v.label);
-        if (!copy)
-            return false;
-        uint64_t at = v.start, slot;
-        for (; (slot = space_next_entry(ps, parent->space, &at, v.end)); at += PAGE_SIZE)
-            if (!copy_entry(ps, parent, child, at, slot))
-                return false;
-    }
-    return true;
+    child->parent_pid = parent->pid;
+    child->heap_start = parent->heap_start;
+    child->brk = parent->brk;
+    child->data_start = parent->data_start;
+    child->data_end = parent->data_end;
+    child->mmap_top = parent->mmap_top;
+    child->stack_top = parent->stack_top;
+    memcpy(child->limits, parent->limits, sizeof child->limits);
 }
 
 uint32_t process_fork(struct processes *ps, uint32_t parent)
@@ -218,84 +181,122 @@ uint32_t process_fork(struct processes *ps, uint32_t parent)
     if (!child)
         return 0;
     struct process *from = process_at(ps, parent), *to = process_at(ps, child);
-    to->parent_pid = from->pid;
-    to->heap_start = from->heap_start;
-    to->brk = from->brk;
-    to->mmap_top = from->mmap_top;
-    if (copy_space(ps, from, to))
+    inherit(to, from);
+    uint32_t vma = from->first_vma;
+    while (vma && copy_vma(ps, from, to, vma))
+        vma = vma_at(ps, vma)->next;
+    struct reclaim_space *space = space_of(ps, to);
+    space->peak_rss_pages = space->rss_pages;
+    if (!vma)
         return child;
+    uint32_t refusal = ps->refusal;
     process_exit(ps, child);
+    refuse(ps, refusal);
     return 0;
 }
 
 void process_exit(struct processes *ps, uint32_t process)
 {
     struct process *p = process_at(ps, process);
+    uint32_t root = space_of(ps, p)->root;
     trace_step(ps->trace, PATH_exit_mmap);
     while (p->first_vma) {
-        uint32_t vma = p->first_vma;
-        space_unmap(ps, p->space, vma_at(ps, vma)->start, vma_at(ps, vma)->end);
-        p->first_vma = vma_at(ps, vma)->next;
-        pool_give(&ps->vmas, vma);
+        const struct vma *v = vma_at(ps, p->first_vma);
+        space_zap(ps, p, v->start, v->end);
+        vma_remove(ps, p, p->first_vma);
     }
-    pgtable_destroy(ps->pgtable, reclaim_space_at(ps->reclaim, p->space)->root);
+    pgtable_destroy(ps->pgtable, root);
     pool_give(&ps->reclaim->spaces, p->space);
+    leave_pid(ps, process);
     pool_give(&ps->pool, process);
 }
 
-bool process_mlock(struct processes *ps, uint32_t process, uint64_t start, uint64_t length)
+/* --- checks --- */
+
+struct totals {
+    uint64_t rss, swap;
+    struct vm_counts vm;
+};
+
+static const char *check_entry(const struct processes *ps, const struct vma *v, uint64_t entry, struct totals *totals)
 {
-    struct process *p = process_at(ps, process);
-    uint64_t end = start + length;
-    trace_step(ps->trace, PATH_mlock);
-    if (end < start || (length && process_mapped_until(ps, process, start) < end))
-        return false;
-    for (uint64_t at = start & ~(uint64_t)(PAGE_SIZE - 1); at < end; at += PAGE_SIZE) {
-        bool write = (vma_at(ps, process_find_vma(ps, p, at))->flags & VMA_WRITE) != 0;
-        uint32_t pfn = process_fault(ps, process, at, write);
-        if (!pfn)
-            return false;
-        if (pfn != ps->zero_pfn)
-            frame_at(ps->frames, pfn)->flags |= FRAME_LOCKED;
-    }
-    return true;
+    bool is_present = entry & PTE_PRESENT, is_zero = pte_pfn(entry) == ps->zero_pfn;
+    totals->swap += !is_present;
+    totals->rss += is_present && !is_zero;
+    if (!is_present)
+        return NULL;
+    const struct frame *frame = frame_at(ps->frames, pte_pfn(entry));
+    if (!is_zero && frame->kind != FRAME_ANON)
+        return "process: a user page maps a frame that is not anonymous";
+    if ((entry & PTE_WRITE) && (is_zero || ANON_MAPPINGS(frame->index) != 1))
+        return "process: a shared frame is mapped writable";
+    if ((entry & PTE_WRITE) && !(v->flags & VMA_WRITE))
+        return "process: a page is writable where its VMA is not";
+    if (!(entry & PTE_USER) != !(v->flags & VMA_ACCESS))
+        return "process: an entry and its VMA differ in whether the page may be accessed";
+    if ((v->flags & VMA_LOCKED) && !is_zero && !(frame->flags & FRAME_LOCKED))
+        return "process: a page of a locked VMA is not locked";
+    return is_zero || v->anon ? NULL : "process: a VMA has pages of its own, but no anon_vma";
 }
 
-static const char *check_process(const struct processes *ps, const struct process *p)
+static void add_vma(const struct vma *v, struct vm_counts *vm)
 {
-    uint64_t rss = 0, swap = 0, last_end = 0;
-    for (uint32_t vma = p->first_vma; vma; vma = vma_at(ps, vma)->next) {
+    uint64_t n = vma_pages(v);
+    vm->total += n;
+    vm->data += limits_is_data(v->flags) ? n : 0;
+    vm->stack += v->flags & VMA_STACK ? n : 0;
+    vm->locked += v->flags & VMA_LOCKED ? n : 0;
+    vm->committed += v->flags & VMA_ACCOUNT ? n : 0;
+}
+
+/* Entries of [start, end) that no VMA covers. */
+static bool has_strays(const struct processes *ps, const struct process *p, uint64_t start, uint64_t end)
+{
+    return space_next_entry(ps, p->space, &start, end) != 0;
+}
+
+static const char *check_process(const struct processes *ps, uint32_t process)
+{
+    const struct process *p = process_at(ps, process);
+    const char *wrong = vma_tree_check(ps, p);
+    struct totals totals = { 0 };
+    uint64_t last_end = 0;
+    for (uint32_t vma = p->first_vma; vma && !wrong; vma = vma_at(ps, vma)->next) {
         const struct vma *v = vma_at(ps, vma);
-        if (v->start >= v->end || v->start < last_end || v->start % PAGE_SIZE || v->end % PAGE_SIZE)
-            return "process: VMAs overlap, are empty, or not page-aligned";
-        last_end = v->end;
         uint64_t at = v->start, slot;
-        for (; (slot = space_next_entry(ps, p->space, &at, v->end)); at += PAGE_SIZE) {
-            uint64_t entry = pte_load(ps->frames, ps->profile, slot);
-            uint32_t pfn = pte_pfn(entry);
-            swap += !(entry & PTE_PRESENT);
-            rss += (entry & PTE_PRESENT) && pfn != ps->zero_pfn;
-            if ((entry & PTE_PRESENT) && pfn != ps->zero_pfn && frame_at(ps->frames, pfn)->kind != FRAME_ANON)
-                return "process: a user page maps a frame that is not anonymous";
-            if ((entry & PTE_PRESENT) && (entry & PTE_WRITE) && ANON_MAPPINGS(frame_at(ps->frames, pfn)->index) != 1)
-                return "process: a shared frame is mapped writable";
-        }
+        add_vma(v, &totals.vm);
+        if (has_strays(ps, p, last_end, v->start))
+            return "process: a page outside of all VMAs";
+        for (; !wrong && (slot = space_next_entry(ps, p->space, &at, v->end)); at += PAGE_SIZE)
+            wrong = check_entry(ps, v, pte_load(ps->frames, ps->profile, slot), &totals);
+        last_end = v->end;
     }
-    const struct reclaim_space *space = reclaim_space_at(ps->reclaim, p->space);
-    return rss == space->rss_pages && swap == space->swap_pages ? NULL
-                                                                : "process: rss or swap count differs from the page tables";
+    const struct reclaim_space *space = space_of(ps, p);
+    if (wrong)
+        return wrong;
+    if (totals.rss != space->rss_pages || totals.swap != space->swap_pages)
+        return "process: rss or swap count differs from the page tables";
+    if (memcmp(&totals.vm, &p->vm, sizeof p->vm) != 0)
+        return "process: counts of mapped pages differ from the VMAs";
+    return process_find(ps, p->pid) == process ? NULL : "process: it is not found by its pid";
 }
 
 bool processes_check(const struct processes *ps, char *text, size_t capacity)
 {
-    for (uint32_t i = 1; i < ps->pool.nr_used; i++) {
-        const char *wrong = process_at(ps, i)->pid ? check_process(ps, process_at(ps, i)) : NULL;
-        if (!wrong)
+    const char *wrong = NULL;
+    uint64_t nr_committed = 0;
+    for (uint32_t i = 1; i < ps->pool.nr_used && !wrong; i++) {
+        if (!process_at(ps, i)->pid)
             continue;
-        size_t length = strlen(wrong) < capacity ? strlen(wrong) : capacity - 1;
-        memcpy(text, wrong, length);
-        text[length] = '\0';
-        return false;
+        wrong = check_process(ps, i);
+        nr_committed += process_at(ps, i)->vm.committed;
     }
-    return true;
+    if (!wrong && nr_committed != ps->nr_committed)
+        wrong = "process: Committed_AS is not the sum of what processes were promised";
+    if (!wrong)
+        return true;
+    size_t length = strlen(wrong) < capacity ? strlen(wrong) : capacity - 1;
+    memcpy(text, wrong, length);
+    text[length] = '\0';
+    return false;
 }

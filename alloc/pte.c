@@ -6,13 +6,6 @@
 
 #define HUGE_LEVEL(profile) ((profile)->pgtable_levels - 2) /* the PMD, where there are 4 */
 
-uint32_t pte_index(const struct profile *profile, uint32_t level, uint64_t address)
-{
-    uint32_t below = profile->pgtable_levels - 1 - level;
-    uint32_t shift = PAGE_SHIFT + below * profile->pgtable_bits;
-    return (uint32_t)(address >> shift) & ((1u << profile->pgtable_bits) - 1);
-}
-
 static uint32_t entry_size(const struct profile *profile)
 {
     return profile->word_bits / 8;
@@ -44,34 +37,69 @@ void pte_store(struct frames *frames, const struct profile *profile, uint64_t sl
         memcpy(bytes, &entry, sizeof(uint32_t));
 }
 
+/* An entry read for a walk: the same as pte_load(), in the few instructions that four of them a translation need. */
+static inline uint64_t entry_at(const struct frames *frames, bool is_wide, uint32_t table, uint32_t index)
+{
+    uint32_t contents = frame_at(frames, table)->contents, narrow;
+    uint64_t wide;
+    if (!contents)
+        return 0;
+    const uint8_t *bytes = frames->contents.items + (size_t)contents * PAGE_SIZE;
+    if (is_wide) {
+        memcpy(&wide, bytes + (size_t)index * sizeof wide, sizeof wide);
+        return wide;
+    }
+    memcpy(&narrow, bytes + (size_t)index * sizeof narrow, sizeof narrow);
+    return narrow;
+}
+
+static inline bool is_huge(const struct profile *profile, uint32_t level, uint64_t entry)
+{
+    return (entry & PTE_HUGE) && (entry & PTE_PRESENT) && level == HUGE_LEVEL(profile);
+}
+
 struct pte_walk pte_walk(const struct frames *frames, const struct profile *profile, uint32_t root, uint64_t address)
 {
     struct pte_walk walk = { 0 };
     uint32_t table = root;
     for (uint32_t level = 0; table && level < profile->pgtable_levels; level++) {
         uint32_t index = pte_index(profile, level, address);
+        uint64_t entry = entry_at(frames, profile->word_bits == 64, table, index);
         walk.slot = ((uint64_t)table << PAGE_SHIFT) + (uint64_t)index * entry_size(profile);
-        uint64_t entry = pte_load(frames, profile, walk.slot);
         walk.level[level].table_pfn = table;
         walk.level[level].index = index;
         walk.level[level].entry = entry;
         walk.nr_levels = level + 1;
-        bool is_huge = level == HUGE_LEVEL(profile) && (entry & PTE_PRESENT) && (entry & PTE_HUGE);
-        walk.complete = is_huge || level + 1 == profile->pgtable_levels;
+        walk.complete = level + 1 == profile->pgtable_levels || is_huge(profile, level, entry);
         table = walk.complete || !(entry & PTE_PRESENT) ? 0 : pte_pfn(entry);
     }
     return walk;
 }
 
-bool pte_translate(const struct frames *frames, const struct profile *profile, uint32_t root, uint64_t address,
-                   uint32_t *pfn)
+bool pte_walk_frame(const struct profile *profile, const struct pte_walk *walk, uint64_t address, uint32_t *pfn)
 {
-    struct pte_walk walk = pte_walk(frames, profile, root, address);
-    uint64_t entry = walk.complete ? walk.level[walk.nr_levels - 1].entry : 0;
+    uint64_t entry = walk->complete ? walk->level[walk->nr_levels - 1].entry : 0;
     if (!(entry & PTE_PRESENT))
         return false;
     *pfn = pte_pfn(entry);
-    if (walk.nr_levels < profile->pgtable_levels) /* huge */
+    if (walk->nr_levels < profile->pgtable_levels) /* huge */
         *pfn += pte_index(profile, profile->pgtable_levels - 1, address);
     return true;
+}
+
+bool pte_translate(const struct frames *frames, const struct profile *profile, uint32_t root, uint64_t address,
+                   uint32_t *pfn)
+{
+    uint32_t table = root, last = profile->pgtable_levels - 1;
+    bool is_wide = profile->word_bits == 64;
+    for (uint32_t level = 0;; level++) {
+        uint64_t entry = entry_at(frames, is_wide, table, pte_index(profile, level, address));
+        if (!(entry & PTE_PRESENT))
+            return false;
+        table = pte_pfn(entry);
+        if (level == last || is_huge(profile, level, entry)) {
+            *pfn = level == last ? table : table + pte_index(profile, last, address);
+            return true;
+        }
+    }
 }

@@ -15,8 +15,9 @@ enum pte_bits {
     PTE_SWAP = 0x200, /* with PRESENT clear: the entry holds a swap slot */
     PTE_COW = 0x400, /* software bit: write-protected because it is shared copy-on-write */
 };
+#define PTE_NX (UINT64_C(1) << 63) /* no instructions are fetched from there; entries of 32 bits have no room for it */
 
-static inline uint64_t pte_make(uint32_t pfn, uint32_t bits)
+static inline uint64_t pte_make(uint32_t pfn, uint64_t bits)
 {
     return (uint64_t)pfn << PAGE_SHIFT | bits;
 }
@@ -36,9 +37,15 @@ struct pte_walk {
 };
 /* root: pfn of the top table. Changes nothing. */
 struct pte_walk pte_walk(const struct frames *frames, const struct profile *profile, uint32_t root, uint64_t address);
-/* The frame that holds the byte at address; false: none is mapped there. */
+/* The frame that a walk for address has found; false: none is mapped there. */
+bool pte_walk_frame(const struct profile *profile, const struct pte_walk *walk, uint64_t address, uint32_t *pfn);
+/* The frame that holds the byte at address, without the record of the way; false: none is mapped there. */
 bool pte_translate(const struct frames *frames, const struct profile *profile, uint32_t root, uint64_t address, uint32_t *pfn);
 uint64_t pte_load(const struct frames *frames, const struct profile *profile, uint64_t slot);
 void pte_store(struct frames *frames, const struct profile *profile, uint64_t slot, uint64_t entry);
 /* Index of an address in the table of a level, 0 being the top. */
-uint32_t pte_index(const struct profile *profile, uint32_t level, uint64_t address);
+static inline uint32_t pte_index(const struct profile *profile, uint32_t level, uint64_t address)
+{
+    uint32_t below = profile->pgtable_levels - 1 - level;
+    return (uint32_t)(address >> (PAGE_SHIFT + below * profile->pgtable_bits)) & ((1u << profile->pgtable_bits) - 1);
+}

@@ -169,10 +169,17 @@ static uint32_t replace_by_next(const struct pool *pool, uint32_t *root, uint32_
     return changed;
 }
 
-static void carry_all_up(const struct pool *pool, uint32_t node)
+/* From the lowest node whose subtree changed. Above the node that moved up the maxima still hold what stood there before,
+ * as it was given that one's; below it they may be right although the ones above are not, so each part ends by itself. */
+static void carry_up_past(const struct pool *pool, uint32_t node, uint32_t moved)
 {
-    for (; node; node = rb_at(pool, node)->parent)
-        rb_at(pool, node)->max = max_of(pool, node);
+    for (uint32_t at = node; at && at != moved; at = rb_at(pool, at)->parent) {
+        uint64_t max = max_of(pool, at);
+        if (rb_at(pool, at)->max == max)
+            break;
+        rb_at(pool, at)->max = max;
+    }
+    carry_up(pool, moved);
 }
 
 void rb_erase(const struct pool *pool, uint32_t *root, uint32_t node)
@@ -182,13 +189,16 @@ void rb_erase(const struct pool *pool, uint32_t *root, uint32_t node)
     bool left = changed && rb_at(pool, changed)->left == node;
     bool lost_black = !item->is_red;
     if (item->left && item->right) {
-        lost_black = !is_red(pool, rb_first(pool, item->right));
+        uint32_t next = rb_first(pool, item->right);
+        lost_black = !is_red(pool, next);
         changed = replace_by_next(pool, root, node, &left);
+        rb_at(pool, next)->max = item->max;
         only = child(pool, changed, left);
+        carry_up_past(pool, changed, next);
     } else {
         replace(pool, root, node, only);
+        carry_up(pool, changed);
     }
-    carry_all_up(pool, changed); /* all the way: the node that moved up has been given a stranger's subtrees */
     if (lost_black && only)
         set_red(pool, only, false); /* an only child is red, and makes up for it */
     else if (lost_black && changed)

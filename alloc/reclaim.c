@@ -1,16 +1,12 @@
-/* Reclaim. Anonymous user pages stand on two lists, active and inactive, newest at the head. A page leaves from the tail of
- * inactive: to the head of active if its accessed bit was set since the last look, else to the swap area. Kernel pages are
- * on no list, so they never leave. Work that Linux does in the background (kswapd) is done here at the end of the operation
- * that woke it, in one go: the order is deterministic, and no simulated time of a caller passes. */
-#include "alloc/reclaim.h"
+/* What an allocation goes through when the free lists have nothing for it. A call that cannot sleep gets what the
+ * watermarks and its flags allow, or nothing. One that can sleep compacts memory, frees pages itself (direct reclaim), and
+ * at last has a process killed, for as long as the kernel's rules see hope in it. Beside it kswapd frees memory in the
+ * background, from the low mark, where it is woken, up to the high one. */
+#include "alloc/reclaim_internal.h"
 
 #include <string.h>
 
-#define SWAP_CLUSTER_MAX 32u /* pages that one round of direct reclaim aims at */
-#define MAX_RECLAIM_RETRIES 16u
-#define COSTLY_ORDER 3u /* above it, no OOM kill and no endless retries */
 #define NR_SPACES (1u << 16)
-#define SWAP_IO_NS 50000u /* as COST_SWAP_IO: time that a sleeper waits for one page */
 
 void reclaim_shape(struct reclaim *reclaim, const struct machine_config *config)
 {
@@ -26,6 +22,13 @@ void reclaim_wire(struct reclaim *reclaim, struct page_alloc *pages, struct fram
     reclaim->frames = frames;
     reclaim->trace = trace;
     reclaim->profile = profile;
+    reclaim_wire_tasks(reclaim, NULL, NULL);
+}
+
+void reclaim_wire_tasks(struct reclaim *reclaim, const void *world, reclaim_task_of task_of)
+{
+    reclaim->world = world;
+    reclaim->task_of = task_of;
 }
 
 uint32_t reclaim_pools(struct reclaim *reclaim, struct pool **pools)
@@ -35,336 +38,369 @@ uint32_t reclaim_pools(struct reclaim *reclaim, struct pool **pools)
     return 2;
 }
 
-static struct swap_slot *slot_at(const struct reclaim *reclaim, uint32_t slot)
+/* --- kswapd --- */
+
+static void start_kswapd(struct reclaim *reclaim)
 {
-    return pool_at(&reclaim->slots, slot);
+    struct page_alloc *pa = reclaim->pages;
+    struct kswapd *kswapd = &pa->kswapd;
+    kswapd->is_working = 1;
+    kswapd->priority = SCAN_PRIORITY;
+    kswapd->nr_reclaimed = 0;
+    for (uint32_t i = 0; i < pa->nr_zones; i++) {
+        kswapd->boost[i] = pa->zones[i].boost;
+        pa->zones[i].flags |= ZONE_RECLAIM_ACTIVE;
+    }
+    if (kswapd->busy_until_ns < trace_time(reclaim->trace))
+        kswapd->busy_until_ns = trace_time(reclaim->trace);
+    reclaim_count(reclaim, VM_pageoutrun, 1);
+    TRACE_EVENT(reclaim->trace, .kind = EV_KSWAPD_WAKE, .zone = (uint8_t)kswapd->highest_zone,
+                .order = (uint8_t)kswapd->order);
 }
 
-static struct frame_list *list_of(struct reclaim *reclaim, const struct frame *frame)
+/* Takes back the boost that it found when it woke, and has memory compacted: for the order that it was woken for, or
+ * because a boost means that pageblocks are being mixed. */
+static void stop_kswapd(struct worker *worker, bool is_balanced)
 {
-    return frame->flags & FRAME_ACTIVE ? &reclaim->active : &reclaim->inactive;
+    struct page_alloc *pa = worker->reclaim->pages;
+    struct kswapd *kswapd = &pa->kswapd;
+    bool was_boosted = false;
+    for (uint32_t i = 0; i < pa->nr_zones; i++) {
+        struct zone *zone = &pa->zones[i];
+        was_boosted = was_boosted || kswapd->boost[i];
+        zone->boost -= zone->boost < kswapd->boost[i] ? zone->boost : kswapd->boost[i];
+        zone->flags &= ~(uint32_t)ZONE_RECLAIM_ACTIVE;
+    }
+    kswapd->awake = kswapd->is_working = 0;
+    kswapd->failures = kswapd->nr_reclaimed || is_balanced ? 0 : kswapd->failures + 1;
+    TRACE_EVENT(worker->reclaim->trace, .kind = EV_KSWAPD, .count = kswapd->nr_reclaimed);
+    TRACE_EVENT(worker->reclaim->trace, .kind = EV_KSWAPD_SLEEP, .count = kswapd->nr_reclaimed, .ok = is_balanced);
+    compact_in_background(worker, was_boosted ? PAGEBLOCK_ORDER : kswapd->order, kswapd->highest_zone);
 }
 
-void reclaim_add_anon(struct reclaim *reclaim, uint32_t pfn, uint32_t space, uint64_t vpn)
+/* balance_pgdat(), one round of it: done when a zone stands above its high mark, or when nothing can be freed at all. */
+static void step_kswapd(struct reclaim *reclaim)
 {
-    struct frame *frame = frame_at(reclaim->frames, pfn);
-    frame_set_kind(reclaim->frames, pfn, FRAME_ANON, 0);
-    frame->owner = space;
-    frame->index = vpn | ANON_MAPPING;
-    frame->flags = FRAME_ACTIVE; /* as lru_cache_add_inactive_or_unevictable does not: a fresh page has just been used */
-    frame_list_push_head(reclaim->frames, &reclaim->active, pfn);
+    struct kswapd *kswapd = &reclaim->pages->kswapd;
+    struct worker worker = { .reclaim = reclaim, .is_background = true };
+    bool is_balanced = page_alloc_is_balanced(reclaim->pages, kswapd->order, kswapd->highest_zone);
+    if (is_balanced || !kswapd->priority) {
+        stop_kswapd(&worker, is_balanced);
+    } else {
+        uint32_t nr_scanned = 0;
+        uint32_t freed = lru_shrink(&worker, kswapd->priority, SWAP_CLUSTER_MAX, kswapd->highest_zone, &nr_scanned);
+        kswapd->nr_reclaimed += freed;
+        if (freed < SWAP_CLUSTER_MAX)
+            kswapd->priority--;
+    }
+    kswapd->busy_until_ns += worker.ns;
 }
 
-void reclaim_remove_anon(struct reclaim *reclaim, uint32_t pfn)
+void reclaim_run_kswapd(struct reclaim *reclaim)
 {
-    struct frame *frame = frame_at(reclaim->frames, pfn);
-    frame_list_remove(reclaim->frames, list_of(reclaim, frame), pfn);
-    frame->flags = 0;
-    frame->index = 0;
+    const struct kswapd *kswapd = &reclaim->pages->kswapd;
+    if (!kswapd->awake)
+        return;
+    if (!kswapd->is_working)
+        start_kswapd(reclaim);
+    while (kswapd->is_working && kswapd->busy_until_ns <= trace_time(reclaim->trace))
+        step_kswapd(reclaim);
 }
 
-static void move_to(struct reclaim *reclaim, uint32_t pfn, bool active)
+/* --- an allocation that may sleep --- */
+
+struct attempt {
+    struct reclaim *reclaim;
+    uint32_t gfp, order;
+    uint32_t flags;        /* enum alloc_flag of its walks */
+    uint32_t nr_reclaimed; /* of the last round */
+    uint32_t no_progress_loops, compaction_retries;
+    enum compact_priority priority;
+    enum compact_result compacted;
+};
+
+static uint32_t walk(const struct attempt *at)
 {
-    struct frame *frame = frame_at(reclaim->frames, pfn);
-    frame_list_remove(reclaim->frames, list_of(reclaim, frame), pfn);
-    frame->flags = (uint8_t)(active ? frame->flags | FRAME_ACTIVE : frame->flags & ~FRAME_ACTIVE);
-    frame_list_push_head(reclaim->frames, list_of(reclaim, frame), pfn);
+    return page_alloc_walk(at->reclaim->pages, at->gfp, at->order, at->flags);
 }
 
-/* Physical address of the entry by which a space maps the frame, or 0. */
-static uint64_t mapping_slot(const struct reclaim *reclaim, const struct reclaim_space *space, uint32_t pfn)
+static bool is_costly(const struct attempt *at)
 {
-    if (!space->root)
+    return at->order > COSTLY_ORDER;
+}
+
+static uint32_t highest_zone(const struct attempt *at)
+{
+    return page_alloc_gfp_zone(at->gfp);
+}
+
+/* Some zone has room enough to make a block of a costly order by moving pages: better than to free more. */
+static bool can_compact_instead(const struct attempt *at)
+{
+    const struct page_alloc *pa = at->reclaim->pages;
+    if (!is_costly(at) || !at->reclaim->profile->has_migratetypes)
+        return false;
+    for (uint32_t i = 0; i < pa->nr_zones && pa->zones[i].index <= highest_zone(at); i++)
+        if (compact_is_ready(at->reclaim, &pa->zones[i], at->order, highest_zone(at)))
+            return true;
+    return false;
+}
+
+/* try_to_free_pages(): ever larger shares of the lists, until enough is free. Counts as progress when compaction can go on
+ * instead. */
+static uint32_t direct_reclaim(struct attempt *at)
+{
+    struct reclaim *reclaim = at->reclaim;
+    struct worker worker = { .reclaim = reclaim };
+    uint32_t freed = 0, nr_scanned = 0;
+    bool enough = false;
+    trace_step(reclaim->trace, PATH_try_to_free_pages);
+    reclaim_count(reclaim, VM_allocstall_dma + highest_zone(at), 1);
+    TRACE_EVENT(reclaim->trace, .kind = EV_SWAP_FULL, .count = reclaim->active.count + reclaim->inactive.count,
+                .a = swap_nr_free(reclaim), .ok = swap_nr_free(reclaim) > 0);
+    for (uint32_t priority = SCAN_PRIORITY + 1; priority-- > 0 && freed < SWAP_CLUSTER_MAX && !enough;) {
+        enough = can_compact_instead(at);
+        if (!enough)
+            freed += lru_shrink(&worker, priority, SWAP_CLUSTER_MAX - freed, highest_zone(at), &nr_scanned);
+    }
+    TRACE_EVENT(reclaim->trace, .kind = EV_DIRECT_RECLAIM, .order = (uint8_t)at->order, .count = freed);
+    if (freed)
+        reclaim->pages->kswapd.failures = 0;
+    reclaim_run_kswapd(reclaim); /* which had the CPU while this call slept */
+    return freed || !enough ? freed : 1;
+}
+
+/* __alloc_pages_direct_reclaim(): what is still held back is let go before a second walk. */
+static uint32_t reclaim_and_walk(struct attempt *at)
+{
+    at->nr_reclaimed = direct_reclaim(at);
+    if (!at->nr_reclaimed)
         return 0;
-    uint64_t vpn = ANON_VPN(frame_at(reclaim->frames, pfn)->index);
-    struct pte_walk walk = pte_walk(reclaim->frames, reclaim->profile, space->root, vpn << PAGE_SHIFT);
-    if (!walk.complete)
-        return 0;
-    uint64_t entry = walk.level[walk.nr_levels - 1].entry;
-    return (entry & PTE_PRESENT) && pte_pfn(entry) == pfn ? walk.slot : 0;
+    uint32_t pfn = walk(at);
+    if (pfn)
+        return pfn;
+    page_alloc_unreserve_highatomic(at->reclaim->pages, at->gfp, false);
+    page_alloc_drain_all(at->reclaim->pages);
+    return walk(at);
 }
 
-/* Calls visit for every space that maps the frame. A frame that one space alone maps needs one look; a shared one needs a
- * look into each space, because fork keeps addresses. Stops when visit returns true, and returns true then. */
-static bool each_mapping(struct reclaim *reclaim, uint32_t pfn, uint32_t argument,
-                         bool (*visit)(struct reclaim *, struct reclaim_space *, uint64_t slot, uint32_t argument))
+/* __alloc_pages_direct_compact() */
+static uint32_t compact_and_walk(struct attempt *at)
 {
-    const struct frame *frame = frame_at(reclaim->frames, pfn);
-    bool shared = ANON_MAPPINGS(frame->index) > 1;
-    uint32_t first = shared ? 1 : frame->owner, last = shared ? reclaim->spaces.nr_used - 1 : frame->owner;
-    for (uint32_t i = first; i <= last; i++) {
-        uint64_t slot = mapping_slot(reclaim, reclaim_space_at(reclaim, i), pfn);
-        if (slot && visit(reclaim, reclaim_space_at(reclaim, i), slot, argument))
+    struct reclaim *reclaim = at->reclaim;
+    if (!at->order)
+        return 0;
+    trace_step(reclaim->trace, PATH___alloc_pages_direct_compact);
+    at->compacted = compact_for_request(reclaim, at->gfp, at->order, at->flags, at->priority);
+    if (at->compacted == COMPACT_SKIPPED)
+        return 0;
+    reclaim_count(reclaim, VM_compact_stall, 1);
+    uint32_t pfn = walk(at);
+    if (pfn)
+        compact_note_success(reclaim, pfn, at->order);
+    reclaim_count(reclaim, pfn ? VM_compact_success : VM_compact_fail, 1);
+    return pfn;
+}
+
+/* should_reclaim_retry(): would a zone do, if all that can be reclaimed were free. */
+static bool should_reclaim_retry(struct attempt *at)
+{
+    struct page_alloc *pa = at->reclaim->pages;
+    bool has_progress = at->nr_reclaimed && !is_costly(at);
+    at->no_progress_loops = has_progress ? 0 : at->no_progress_loops + 1;
+    if (at->no_progress_loops > MAX_RECLAIM_RETRIES)
+        return page_alloc_unreserve_highatomic(pa, at->gfp, true);
+    for (uint32_t i = pa->nr_zones; i-- > 0;) {
+        const struct zone *zone = &pa->zones[i];
+        if (zone->index > highest_zone(at))
+            continue;
+        const struct page_request request = { .order = at->order, .flags = at->flags, .highest_zone = highest_zone(at) };
+        int64_t available = (int64_t)lru_nr_reclaimable(at->reclaim, zone) + zone_nr_free(pa, zone);
+        bool ok = zone_is_above(zone, &request, zone->min + zone->boost, highest_zone(at), available);
+        TRACE_EVENT(pa->trace, .kind = EV_RECLAIM_RETRY, .zone = (uint8_t)zone->index, .order = (uint8_t)at->order,
+                    .a = available < 0 ? 0 : (uint64_t)available, .b = zone->min + zone->boost,
+                    .count = at->no_progress_loops, .ok = ok);
+        if (ok)
             return true;
     }
     return false;
 }
 
-static bool take_accessed_bit(struct reclaim *reclaim, struct reclaim_space *space, uint64_t slot, uint32_t unused)
+static bool try_harder_to_compact(struct attempt *at)
 {
-    (void)unused;
-    uint64_t entry = pte_load(reclaim->frames, reclaim->profile, slot);
-    if (!(entry & PTE_ACCESSED))
+    enum compact_priority least = is_costly(at) ? COMPACT_SYNC_LIGHT : COMPACT_SYNC_FULL;
+    if (at->priority <= least)
         return false;
-    pte_store(reclaim->frames, reclaim->profile, slot, entry & ~(uint64_t)PTE_ACCESSED);
-    space->generation++;
+    at->priority--;
+    at->compaction_retries = 0;
     return true;
 }
 
-static bool unmap_to_slot(struct reclaim *reclaim, struct reclaim_space *space, uint64_t slot, uint32_t swap_slot)
+/* should_compact_retry() */
+static bool should_compact_retry(struct attempt *at)
 {
-    pte_store(reclaim->frames, reclaim->profile, slot, pte_make(swap_slot, PTE_SWAP));
-    slot_at(reclaim, swap_slot)->users++;
-    space->rss_pages--;
-    space->swap_pages++;
-    space->generation++;
-    return false;
-}
-
-void reclaim_drop_mapping(struct reclaim *reclaim, uint32_t pfn, uint32_t space)
-{
-    struct frame *frame = frame_at(reclaim->frames, pfn);
-    frame->index -= ANON_MAPPING;
-    if (!ANON_MAPPINGS(frame->index)) {
-        reclaim_remove_anon(reclaim, pfn);
-        page_free(reclaim->pages, pfn, 0);
-        return;
-    }
-    for (uint32_t i = 1; frame->owner == space && i < reclaim->spaces.nr_used; i++)
-        if (mapping_slot(reclaim, reclaim_space_at(reclaim, i), pfn))
-            frame->owner = i;
-}
-
-/* Writes the frame to a free swap slot and frees it. False: the swap area is full. */
-static bool swap_out(struct reclaim *reclaim, uint32_t pfn)
-{
-    uint32_t slot = pool_take(&reclaim->slots);
-    if (!slot)
+    uint32_t limit = is_costly(at) ? MAX_RECLAIM_RETRIES / 4 : MAX_RECLAIM_RETRIES;
+    bool ok;
+    if (!at->order)
         return false;
-    struct frame *frame = frame_at(reclaim->frames, pfn);
-    TRACE_EVENT(reclaim->trace, .kind = EV_SWAP_OUT, .pfn = pfn, .a = slot,
-                .pid = reclaim_space_at(reclaim, frame->owner)->pid, .address = ANON_VPN(frame->index) << PAGE_SHIFT);
-    each_mapping(reclaim, pfn, slot, unmap_to_slot);
-    slot_at(reclaim, slot)->contents = frame->contents;
-    frame->contents = 0;
-    reclaim_remove_anon(reclaim, pfn);
-    page_free(reclaim->pages, pfn, 0);
-    return true;
-}
-
-void reclaim_get_slot(struct reclaim *reclaim, uint32_t slot)
-{
-    slot_at(reclaim, slot)->users++;
-}
-
-void reclaim_put_slot(struct reclaim *reclaim, uint32_t slot)
-{
-    struct swap_slot *s = slot_at(reclaim, slot);
-    if (--s->users)
-        return;
-    if (s->contents)
-        pool_give(&reclaim->frames->contents, s->contents);
-    pool_give(&reclaim->slots, slot);
-}
-
-void reclaim_read_slot(struct reclaim *reclaim, uint32_t slot, uint32_t pfn)
-{
-    uint32_t contents = slot_at(reclaim, slot)->contents;
-    if (contents)
-        memcpy(frame_bytes(reclaim->frames, pfn), pool_at(&reclaim->frames->contents, contents), PAGE_SIZE);
+    at->compaction_retries += at->compacted == COMPACT_SUCCESS;
+    if (at->compacted == COMPACT_SKIPPED)
+        ok = compact_is_worth_reclaim(at->reclaim, at->gfp, at->order, at->flags);
+    else if (at->compacted == COMPACT_SUCCESS && at->compaction_retries <= limit)
+        ok = true;
     else
-        frame_zero(reclaim->frames, pfn, 1);
+        ok = try_harder_to_compact(at);
+    TRACE_EVENT(at->reclaim->trace, .kind = EV_COMPACT_RETRY, .order = (uint8_t)at->order, .a = at->priority,
+                .count = at->compaction_retries, .ok = ok);
+    return ok;
 }
 
-/* Keeps inactive at least as long as active (inactive_is_low for small machines: ratio 1). */
-static void refill_inactive(struct reclaim *reclaim)
+/* __alloc_pages_may_oom(). *killed: a process is gone, or this one may now use the reserves: it is worth going on. */
+static uint32_t kill_and_walk(struct attempt *at, bool *killed)
 {
-    while (reclaim->inactive.count < reclaim->active.count)
-        move_to(reclaim, reclaim->active.last, false);
-}
-
-/* Frees up to nr pages; returns how many. Looks at each page at most twice. */
-static uint32_t shrink_lists(struct reclaim *reclaim, uint32_t nr)
-{
-    uint32_t freed = 0;
-    uint32_t budget = 2 * (reclaim->active.count + reclaim->inactive.count);
-    if (pool_nr_live(&reclaim->slots) == reclaim_nr_slots(reclaim))
-        return 0;
-    for (; freed < nr && budget; budget--) {
-        refill_inactive(reclaim);
-        uint32_t pfn = reclaim->inactive.last;
-        if (!pfn)
-            break;
-        trace_cost(reclaim->trace, COST_RECLAIM_PAGE, 1);
-        if (frame_at(reclaim->frames, pfn)->flags & FRAME_LOCKED)
-            move_to(reclaim, pfn, true);
-        else if (each_mapping(reclaim, pfn, 0, take_accessed_bit))
-            move_to(reclaim, pfn, true);
-        else if (swap_out(reclaim, pfn))
-            freed++;
-        else
-            break;
-    }
-    reclaim->nr_reclaimed += freed;
-    return freed;
-}
-
-void reclaim_run_kswapd(struct reclaim *reclaim)
-{
-    bool woken = false;
-    for (uint32_t i = 0; i < reclaim->pages->nr_zones; i++)
-        woken = woken || reclaim->pages->zones[i].kswapd_woken;
-    if (!woken)
-        return;
-    uint32_t freed = 0, round;
-    while (page_alloc_is_below_high(reclaim->pages) && (round = shrink_lists(reclaim, SWAP_CLUSTER_MAX)) > 0)
-        freed += round;
-    page_alloc_kswapd_done(reclaim->pages);
-    TRACE_EVENT(reclaim->trace, .kind = EV_KSWAPD, .count = freed);
-}
-
-/* The process with the most pages, as oom_badness() counts them without an adjustment: resident and swapped. 0: none. */
-static uint32_t choose_victim(const struct reclaim *reclaim)
-{
-    uint32_t victim = 0;
-    uint64_t worst = 0;
-    for (uint32_t i = 1; i < reclaim->spaces.nr_used; i++) {
-        const struct reclaim_space *space = reclaim_space_at(reclaim, i);
-        uint64_t points = space->rss_pages + space->swap_pages;
-        if (space->root && !space->oom_victim && points > worst) {
-            worst = points;
-            victim = i;
-        }
-    }
-    return victim;
-}
-
-static bool unmap_of_victim(struct reclaim *reclaim, struct reclaim_space *space, uint64_t slot, uint32_t victim)
-{
-    if (space != reclaim_space_at(reclaim, victim))
-        return false;
-    pte_store(reclaim->frames, reclaim->profile, slot, 0);
-    space->rss_pages--;
-    space->generation++;
-    return true;
-}
-
-/* What the OOM reaper does: frees the victim's own resident pages at once. The machine ends the process after the
- * operation. */
-static uint32_t reap(struct reclaim *reclaim, struct frame_list *list, uint32_t victim)
-{
-    uint32_t freed = 0;
-    for (uint32_t pfn = list->first, next; pfn; pfn = next) {
-        struct frame *frame = frame_at(reclaim->frames, pfn);
-        next = frame->next;
-        if (frame->owner != victim || ANON_MAPPINGS(frame->index) > 1)
-            continue;
-        each_mapping(reclaim, pfn, victim, unmap_of_victim);
-        reclaim_remove_anon(reclaim, pfn);
-        page_free(reclaim->pages, pfn, 0);
-        freed++;
-    }
-    return freed;
-}
-
-static bool kill_a_process(struct reclaim *reclaim)
-{
-    uint32_t victim = choose_victim(reclaim);
-    if (!victim) {
-        trace_say(reclaim->trace, "Out of memory and no killable processes... ");
-        return false;
-    }
-    struct reclaim_space *space = reclaim_space_at(reclaim, victim);
-    trace_step(reclaim->trace, PATH_out_of_memory);
-    trace_say(reclaim->trace, "Out of memory: Killed process ");
-    trace_say_number(reclaim->trace, space->pid);
-    trace_say(reclaim->trace, " anon-rss:");
-    trace_say_number(reclaim->trace, space->rss_pages * (PAGE_SIZE / 1024));
-    trace_say(reclaim->trace, "kB\n");
-    space->oom_victim = 1;
-    reclaim->nr_oom_kills++;
-    uint32_t freed = reap(reclaim, &reclaim->active, victim) + reap(reclaim, &reclaim->inactive, victim);
-    TRACE_EVENT(reclaim->trace, .kind = EV_OOM_KILL, .pid = space->pid, .count = freed);
-    return true;
-}
-
-static uint32_t direct_reclaim(struct reclaim *reclaim, uint32_t order)
-{
-    trace_step(reclaim->trace, PATH_try_to_free_pages);
-    uint32_t freed = shrink_lists(reclaim, SWAP_CLUSTER_MAX > (1u << order) ? SWAP_CLUSTER_MAX : 1u << order);
-    TRACE_EVENT(reclaim->trace, .kind = EV_DIRECT_RECLAIM, .order = (uint8_t)order, .count = freed);
-    reclaim->trace->nr_reclaimed += freed;
-    reclaim->trace->slept_ns += (uint64_t)freed * SWAP_IO_NS;
-    return freed;
-}
-
-static bool may_kill(uint32_t gfp, uint32_t order)
-{
-    return order <= COSTLY_ORDER && (gfp & __GFP_FS) && !(gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL | __GFP_THISNODE));
-}
-
-/* __alloc_pages_direct_reclaim: what is still held back is let go before a second walk. */
-static uint32_t walk_after_reclaim(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
-{
-    uint32_t pfn = page_alloc_slow(reclaim->pages, gfp, order);
+    struct reclaim *reclaim = at->reclaim;
+    uint32_t pfn = page_alloc_walk(reclaim->pages, at->gfp & ~(uint32_t)__GFP_DIRECT_RECLAIM, at->order, ALLOC_WMARK_HIGH);
+    *killed = false;
     if (pfn)
         return pfn;
-    page_alloc_unreserve_highatomic(reclaim->pages, gfp, false);
-    page_alloc_drain_all(reclaim->pages);
-    return page_alloc_slow(reclaim->pages, gfp, order);
-}
-
-/* __alloc_pages_slowpath for a call that may sleep: reclaim and walk again while that makes progress, then the OOM killer.
- */
-static uint32_t reclaim_and_retry(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
-{
-    uint32_t pfn, tries = 0;
-    for (bool progress = true; progress && tries < MAX_RECLAIM_RETRIES; tries = order <= COSTLY_ORDER ? 0 : tries + 1) {
-        progress = direct_reclaim(reclaim, order) > 0;
-        if ((pfn = walk_after_reclaim(reclaim, gfp, order)))
-            return pfn;
-        if (gfp & __GFP_NORETRY)
-            return 0;
+    bool may_kill = !is_costly(at) && (at->gfp & __GFP_FS) && !(at->gfp & (__GFP_RETRY_MAYFAIL | __GFP_THISNODE)) &&
+                    highest_zone(at) >= ZONE_NORMAL;
+    if (!may_kill) {
+        TRACE_EVENT(reclaim->trace, .kind = EV_OOM_REFUSED, .order = (uint8_t)at->order);
+        return 0;
     }
-    if (page_alloc_unreserve_highatomic(reclaim->pages, gfp, true) && (pfn = page_alloc_slow(reclaim->pages, gfp, order)))
-        return pfn;
-    while (may_kill(gfp, order)) {
-        if ((pfn = page_alloc_last_try(reclaim->pages, gfp, order)))
-            return pfn;
-        if (!kill_a_process(reclaim))
-            return 0;
-        if ((pfn = page_alloc_slow(reclaim->pages, gfp, order)))
-            return pfn;
-    }
+    *killed = oom_kill(reclaim, at->gfp, at->order);
     return 0;
 }
 
-/* warn_alloc(): what the kernel prints for a failed allocation. */
-static void warn(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
+/* A task that was chosen may dip into the reserves, to come to its end; it does not wait for more. */
+static uint32_t walk_as_victim(struct attempt *at)
 {
-    if (gfp & __GFP_NOWARN)
-        return;
-    char names[512];
-    gfp_format(gfp, names, sizeof names);
-    trace_say(reclaim->trace, "page allocation failure: order:");
-    trace_say_number(reclaim->trace, order);
-    trace_say(reclaim->trace, ", mode:0x");
-    trace_say_hex(reclaim->trace, gfp);
-    trace_say(reclaim->trace, "(");
-    trace_say(reclaim->trace, names);
-    trace_say(reclaim->trace, ")");
+    at->flags = ALLOC_OOM | (at->flags & ALLOC_KSWAPD);
+    return walk(at);
+}
+
+/* One round of the slow path's loop. *again: the kernel's rules say that there is hope. */
+static uint32_t try_once(struct attempt *at, bool *again)
+{
+    struct reclaim *reclaim = at->reclaim;
+    uint32_t pfn;
+    *again = false;
+    page_alloc_wake_kswapd(reclaim->pages, at->gfp, at->order);
+    uint32_t reserve = page_alloc_reserve_flags(at->gfp);
+    if (reserve)
+        at->flags = reserve | (at->flags & ALLOC_KSWAPD);
+    if ((pfn = walk(at)) || (pfn = reclaim_and_walk(at)) || (pfn = compact_and_walk(at)))
+        return pfn;
+    if (at->gfp & __GFP_NORETRY) {
+        TRACE_EVENT(reclaim->trace, .kind = EV_NOPAGE_NORETRY, .order = (uint8_t)at->order);
+        return 0;
+    }
+    if (is_costly(at) && !(at->gfp & __GFP_RETRY_MAYFAIL)) {
+        TRACE_EVENT(reclaim->trace, .kind = EV_NOPAGE_COSTLY, .order = (uint8_t)at->order);
+        return 0;
+    }
+    if (should_reclaim_retry(at) || (at->nr_reclaimed && should_compact_retry(at))) {
+        *again = true;
+        return 0;
+    }
+    if ((pfn = kill_and_walk(at, again)))
+        return pfn;
+    if (*again && oom_is_victim(reclaim, reclaim->trace->pid)) {
+        *again = false;
+        return walk_as_victim(at);
+    }
+    at->no_progress_loops = 0;
+    return 0;
+}
+
+/* Before the loop: what moving pages can do for a large block costs less than freeing others. *again: the loop is worth it.
+ */
+static uint32_t compact_first(struct attempt *at, bool *again)
+{
+    *again = true;
+    bool is_unmovable = at->order && gfp_migratetype(at->gfp) != MT_MOVABLE;
+    if ((!is_costly(at) && !is_unmovable) || page_alloc_reserve_flags(at->gfp))
+        return 0;
+    at->priority = COMPACT_ASYNC;
+    uint32_t pfn = compact_and_walk(at);
+    bool is_hopeless = at->compacted == COMPACT_SKIPPED || at->compacted == COMPACT_DEFERRED;
+    if (!pfn && is_costly(at) && (at->gfp & __GFP_NORETRY) && is_hopeless) {
+        TRACE_EVENT(at->reclaim->trace, .kind = EV_NOPAGE_NORETRY, .order = (uint8_t)at->order);
+        *again = false;
+    }
+    if (!is_costly(at) || !(at->gfp & __GFP_NORETRY))
+        at->priority = COMPACT_SYNC_LIGHT;
+    return pfn;
+}
+
+/* __GFP_NOFAIL: half of the reserve, then all of it. Linux goes on for ever after that; here nobody else could free memory.
+ */
+static uint32_t must_not_fail(struct attempt *at)
+{
+    at->flags |= ALLOC_MIN_RESERVE;
+    uint32_t pfn = walk(at);
+    if (pfn)
+        return pfn;
+    at->flags = ALLOC_NO_WATERMARKS;
+    return walk(at);
+}
+
+static uint32_t alloc_sleeping(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
+{
+    struct attempt at = { .reclaim = reclaim,
+                          .gfp = gfp,
+                          .order = order,
+                          .flags = page_alloc_slow_flags(gfp, order),
+                          .priority = COMPACT_SYNC_LIGHT };
+    page_alloc_wake_kswapd(reclaim->pages, gfp, order);
+    bool again = false;
+    uint32_t pfn = walk(&at);
+    if (!pfn && oom_is_victim(reclaim, reclaim->trace->pid))
+        return walk_as_victim(&at);
+    if (!pfn)
+        pfn = compact_first(&at, &again);
+    while (!pfn && again)
+        pfn = try_once(&at, &again);
+    if (!pfn && (gfp & __GFP_NOFAIL))
+        pfn = must_not_fail(&at);
+    return pfn;
+}
+
+/* Linux 2.0: try_to_free_page() and again, as long as that finds something. A page fault that still gets nothing ends its
+ * process. */
+static uint32_t alloc_classic(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
+{
+    struct attempt at = { .reclaim = reclaim, .gfp = gfp, .order = order };
+    uint32_t pfn;
+    do
+        pfn = page_alloc_slow(reclaim->pages, gfp, order);
+    while (!pfn && gfp_may_sleep(gfp) && direct_reclaim(&at));
+    if (!pfn && (gfp & __GFP_MOVABLE))
+        oom_kill_current(reclaim);
+    return pfn;
 }
 
 static uint32_t alloc_slowly(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
 {
+    uint32_t pfn;
     trace_step(reclaim->trace, PATH___alloc_pages_slowpath);
     TRACE_EVENT(reclaim->trace, .kind = EV_SLOWPATH, .order = (uint8_t)order);
-    uint32_t pfn = page_alloc_slow(reclaim->pages, gfp, order);
-    if (!pfn && gfp_may_sleep(gfp))
-        pfn = reclaim_and_retry(reclaim, gfp, order);
-    if (!pfn)
-        warn(reclaim, gfp, order);
-    return pfn;
+    if (!reclaim->profile->has_migratetypes) {
+        pfn = alloc_classic(reclaim, gfp, order);
+    } else if (gfp_may_sleep(gfp)) {
+        pfn = alloc_sleeping(reclaim, gfp, order);
+    } else {
+        pfn = page_alloc_slow(reclaim->pages, gfp, order);
+        if (!pfn)
+            TRACE_EVENT(reclaim->trace, .kind = EV_NOPAGE_NOWAIT, .order = (uint8_t)order);
+    }
+    if (pfn)
+        return pfn;
+    TRACE_EVENT(reclaim->trace, .kind = EV_NOPAGE, .order = (uint8_t)order);
+    if (!(gfp & __GFP_NOWARN))
+        show_alloc_failure(reclaim, gfp, order);
+    return 0;
 }
 
 uint32_t reclaim_alloc_pages(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
@@ -380,23 +416,39 @@ uint32_t reclaim_alloc_bulk(struct reclaim *reclaim, uint32_t gfp, uint32_t nr, 
     uint32_t got = nr > 1 ? page_alloc_bulk(reclaim->pages, gfp, nr, pfns) : 0;
     if (got || !nr)
         return got;
-    pfns[0] = reclaim_alloc_pages(reclaim, gfp, 0); /* at least one, the ordinary way (rule of __alloc_pages_bulk) */
+    pfns[0] = reclaim_alloc_pages(reclaim, gfp, 0); /* at least one, the ordinary way, as __alloc_pages_bulk does */
     return pfns[0] ? 1 : 0;
 }
 
+/* --- invariants --- */
+
 static const char *check_list(const struct reclaim *reclaim, const struct frame_list *list, bool active)
 {
-    uint32_t count = 0;
+    uint32_t count = 0, last = 0;
     for (uint32_t pfn = list->first; pfn; pfn = frame_at(reclaim->frames, pfn)->next, count++) {
+        if (pfn >= reclaim->frames->nr || count > list->count)
+            return "reclaim: an LRU list goes round, or leads out of memory";
         const struct frame *frame = frame_at(reclaim->frames, pfn);
-        if (count > list->count || frame->kind != FRAME_ANON)
+        if (frame->kind != FRAME_ANON)
             return "reclaim: a frame on an LRU list is not anonymous";
         if (!!(frame->flags & FRAME_ACTIVE) != active)
             return "reclaim: a frame's active flag and its list differ";
         if (!ANON_MAPPINGS(frame->index))
             return "reclaim: a frame on an LRU list has no mapping";
+        if (frame->prev != last)
+            return "reclaim: an LRU list is badly linked";
+        last = pfn;
     }
-    return count == list->count ? NULL : "reclaim: an LRU list's count is wrong";
+    return count == list->count && last == list->last ? NULL : "reclaim: an LRU list's count is wrong";
+}
+
+/* Pages on the list are those that the zones count. */
+static bool counts_agree(const struct reclaim *reclaim, const struct frame_list *list, bool active)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < ZONES_MAX; i++)
+        sum += reclaim->nr_lru[i][active];
+    return sum == list->count;
 }
 
 bool reclaim_check(const struct reclaim *reclaim, char *text, size_t capacity)
@@ -406,6 +458,8 @@ bool reclaim_check(const struct reclaim *reclaim, char *text, size_t capacity)
         wrong = check_list(reclaim, &reclaim->inactive, false);
     if (!wrong && (uint64_t)reclaim->active.count + reclaim->inactive.count != reclaim->frames->kind_count[FRAME_ANON])
         wrong = "reclaim: anonymous frames outside the LRU lists";
+    if (!wrong && (!counts_agree(reclaim, &reclaim->active, true) || !counts_agree(reclaim, &reclaim->inactive, false)))
+        wrong = "reclaim: a zone's LRU count is wrong";
     if (!wrong)
         return true;
     size_t length = strlen(wrong) < capacity ? strlen(wrong) : capacity - 1;

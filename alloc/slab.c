@@ -1,6 +1,7 @@
 /* Slabs, tracks and caches as records: what both styles share. A slab's frames name it (frame.owner), its tracks tell which
  * objects are live, and so every address given to a free function can be judged before anything changes. */
 #include "alloc/kmalloc_internal.h"
+#include "pagoda/gfp.h"
 
 #include <string.h>
 
@@ -22,7 +23,7 @@ uint32_t slab_make(struct kmalloc *k, uint32_t cache_index, uint32_t pfn, uint32
     slab->pfn = pfn;
     slab->cache = cache_index;
     slab->order = (uint8_t)order;
-    slab->objects = (uint16_t)(((PAGE_SIZE << order) - cache->head) / cache->size);
+    slab->objects = (uint16_t)(((PAGE_SIZE << order) - cache->reserved) / cache->size);
     slab->track_run = run_for(slab->objects);
     slab->tracks = pool_take(&k->tracks[slab->track_run]);
     assert(index && slab->tracks); /* kmalloc_reserve() has seen to it */
@@ -116,6 +117,7 @@ uint32_t cache_make(struct kmalloc *k, struct text name)
     struct cache *cache = cache_at(k, index);
     memcpy(cache->name, name.start, name.length);
     uint32_t *bucket = &k->cache_names[name_place(name.start, name.length)];
+    cache->made = ++k->nr_caches_made;
     cache->same_hash = *bucket;
     *bucket = index;
     return index;
@@ -150,94 +152,27 @@ const char *kmalloc_slab_cache(const struct kmalloc *k, uint32_t slab, uint32_t 
     return cache_at(k, *cache)->name;
 }
 
-uint32_t kmalloc_fix_gfp(struct kmalloc *k, uint32_t gfp)
+static void say_gfp(struct trace *trace, uint32_t gfp)
 {
-    uint32_t fixed = gfp & ~(uint32_t)(__GFP_DMA32 | __GFP_HIGHMEM);
-    if (gfp == fixed)
-        return gfp;
-    trace_say(k->trace, "Unexpected gfp: 0x");
-    trace_say_hex(k->trace, gfp);
-    trace_say(k->trace, ". Fixing up to gfp: 0x");
-    trace_say_hex(k->trace, fixed);
-    trace_say(k->trace, ". Fix your code!\n");
-    return fixed;
-}
-
-static void say_address(struct trace *trace, uint64_t address)
-{
+    char names[512];
+    size_t length = gfp_format(gfp, names, sizeof names - 1);
+    names[length] = '\0';
     trace_say(trace, "0x");
-    trace_say_hex(trace, address);
-}
-
-void kmalloc_complain_chain(struct kmalloc *k, const struct cache *cache, const struct slab *slab, uint32_t object)
-{
-    struct trace *trace = k->trace;
-    trace_bug(trace, "general protection fault: the free chain of cache ");
-    trace_say(trace, cache->name);
-    trace_say(trace, " is broken at the free object ");
-    say_address(trace, object_address(k, cache, slab, object));
-    trace_say(trace, ": somebody wrote to it after it was freed");
-}
-
-/* Which object of the slab the address lies in, and what is wrong with that. */
-static void explain_slab(struct kmalloc *k, const struct slab *slab, uint64_t address)
-{
-    struct trace *trace = k->trace;
-    const struct cache *cache = cache_at(k, slab->cache);
-    uint64_t first = object_address(k, cache, slab, 0);
-    uint64_t number = address < first ? UINT64_MAX : (address - first) / cache->size;
-    uint64_t inside = address < first ? 0 : (address - first) % cache->size;
-    if (number >= slab->objects) {
-        trace_say(trace, address < first ? "it is in the page descriptor" : "it is in the unused end of a slab");
-    } else if (inside) {
-        trace_say(trace, "invalid pointer, ");
-        trace_say_number(trace, inside);
-        trace_say(trace, " bytes into the object at ");
-        say_address(trace, address - inside);
-    } else {
-        trace_say(trace, "the object is free already: double free, or never allocated");
-    }
+    trace_say_hex(trace, gfp);
     trace_say(trace, " (");
-    trace_say(trace, cache->name);
+    trace_say(trace, names);
     trace_say(trace, ")");
 }
 
-static const char *explain_frame(const struct kmalloc *k, const struct frame *head)
+uint32_t kmalloc_fix_gfp(struct kmalloc *k, uint32_t gfp)
 {
-    if (head->kind == FRAME_KERNEL && head->index & LARGE_KMALLOC)
-        return "it is inside a large block, not its start";
-    switch ((enum frame_kind)head->kind) {
-    case FRAME_FREE:
-    case FRAME_PCP:
-        return "its page frame is free: double free, or never allocated";
-    case FRAME_KERNEL:
-        return "its pages came from alloc_pages; free_pages takes them back";
-    case FRAME_VMALLOC:
-        return "its page frame belongs to a vmalloc area; vfree takes the area's own address";
-    case FRAME_PGTABLE:
-        return "its page frame is a page table";
-    case FRAME_ANON:
-    case FRAME_SWAPCACHE:
-        return "its page frame belongs to a process";
-    default:
-        return k->profile->kmalloc_style == KMALLOC_SLUB ? "not a slab object: its page frame is reserved"
-                                                         : "its page frame is reserved";
-    }
-}
-
-void kmalloc_complain(struct kmalloc *k, const char *function, uint64_t address)
-{
-    struct trace *trace = k->trace;
-    bool classic = k->profile->kmalloc_style == KMALLOC_BUCKETS;
-    struct found found = kmalloc_look(k, address);
-    trace_bug(trace, function);
-    trace_say(trace, classic ? " of non-kmalloced memory: " : ": ");
-    say_address(trace, address);
-    trace_say(trace, ": ");
-    if (found.pfn == UINT32_MAX)
-        trace_say(trace, "BUG: unable to handle page fault: not an address of the direct map");
-    else if (found.slab)
-        explain_slab(k, slab_at(k, found.slab), address);
-    else
-        trace_say(trace, explain_frame(k, frame_at(k->frames, found.pfn)));
+    uint32_t bad = gfp & (uint32_t)(__GFP_DMA32 | __GFP_HIGHMEM);
+    if (!bad)
+        return gfp;
+    trace_say(k->trace, "Unexpected gfp: ");
+    say_gfp(k->trace, bad);
+    trace_say(k->trace, ". Fixing up to gfp: ");
+    say_gfp(k->trace, gfp & ~bad);
+    trace_say(k->trace, ". Fix your code!\n");
+    return gfp & ~bad;
 }

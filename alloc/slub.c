@@ -4,100 +4,18 @@
  * free list of its own slab; a full slab that gets one back joins the CPU's partial chain, and when that is long enough the
  * whole chain moves to the end of the node's list, where empty slabs beyond min_partial are given back.
  *
- * The free pointer of an object stands in its bytes at the place where Linux keeps it, but plain: Linux scrambles it with
- * the pointer's own address and a random number (CONFIG_SLAB_FREELIST_HARDENED). What a stray write did to it is found
- * out when it is followed: the allocation ends as the bug that it would be, and changes nothing. */
+ * Free pointers are the words in the frames' bytes, at the place where Linux keeps them, but plain: Linux scrambles them
+ * with their own address and a random number (CONFIG_SLAB_FREELIST_HARDENED), so that an overwritten one ends in a fault.
+ * Here the next allocations go where the bytes say, as they do in a kernel without that option: to another object of the
+ * slab, even to one that is in use, to any other place in memory (slub_stray.c), or into a fault. Caches with slub_debug go
+ * another way altogether: slub_debug.c. */
 #include "alloc/kmalloc_internal.h"
 
-#include <string.h>
-
 enum source { FROM_OWN_LIST, FROM_CPU_PARTIAL, FROM_NODE, FROM_NEW }; /* EV_SLAB_CPU's "source" */
-
-/* What new_slab() lets through to the page allocator (GFP_RECLAIM_MASK | GFP_CONSTRAINT_MASK). */
-#define RECLAIM_BITS (__GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM)
-#define NEW_SLAB_BITS                                                                                                      \
-    (RECLAIM_BITS | __GFP_HIGH | __GFP_IO | __GFP_FS | __GFP_NOWARN | __GFP_RETRY_MAYFAIL | __GFP_NOFAIL | __GFP_NORETRY | \
-     __GFP_MEMALLOC | __GFP_NOMEMALLOC | __GFP_ATOMIC | __GFP_HARDWALL | __GFP_THISNODE)
 
 static struct cpu_slab *this_cpu(const struct kmalloc *k, struct cache *cache)
 {
     return &cache->cpus[k->trace->cpu];
-}
-
-/* next: an object, + 1; 0 ends the chain. */
-static inline void write_pointer(struct kmalloc *k, const struct cache *cache, const struct slab *slab, uint32_t object,
-                                 uint32_t next)
-{
-    uint64_t word = next ? object_address(k, cache, slab, next - 1) : 0;
-    memcpy(bytes_at(k->frames, object_physical(cache, slab, object) + cache->offset), &word, sizeof word);
-}
-
-/* May this object be handed out: it is free, and so is the one that its bytes lead to. */
-static inline bool is_sound(const struct kmalloc *k, const struct cache *cache, const struct slab *slab, uint32_t object,
-                            uint32_t *next)
-{
-    return !track_at(k, slab, object)->live &&
-           free_pointer_is_sound(k, cache, slab, object, slub_read_pointer(k, cache, slab, object), next);
-}
-
-void slub_link(struct kmalloc *k, uint32_t index, uint16_t *freelist, const uint16_t *objects, uint32_t count)
-{
-    struct slab *slab = slab_at(k, index);
-    const struct cache *cache = cache_at(k, slab->cache);
-    uint32_t next = 0;
-    while (count--) {
-        write_pointer(k, cache, slab, objects[count], next);
-        next = objects[count] + 1u;
-    }
-    *freelist = (uint16_t)next;
-}
-
-static uint32_t shuffle_next(uint32_t *state) /* xorshift32 */
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 17;
-    *state ^= *state << 5;
-    return *state;
-}
-
-/* The cache's permutation of its objects (Fisher-Yates), entered at a place that differs from slab to slab. A slab of the
- * minimum order leaves out what it has no room for. */
-static void shuffled_objects(const struct kmalloc *k, const struct slab *slab, uint16_t *objects)
-{
-    const struct cache *cache = cache_at(k, slab->cache);
-    uint16_t permutation[MAX_OBJECTS] = { 0 };
-    assert(cache->objects);
-    uint32_t state = k->shuffle_seed ^ slab->cache * 2654435761u;
-    state += !state;
-    for (uint32_t i = 0; i < cache->objects; i++)
-        permutation[i] = (uint16_t)i;
-    for (uint32_t i = cache->objects - 1; i > 0; i--) {
-        uint32_t j = shuffle_next(&state) % (i + 1);
-        uint16_t swapped = permutation[i];
-        permutation[i] = permutation[j];
-        permutation[j] = swapped;
-    }
-    state ^= cache->nr_slabs_made * 2246822519u;
-    state += !state;
-    uint32_t entry = shuffle_next(&state) % cache->objects;
-    for (uint32_t i = 0, n = 0; n < slab->objects; i++) {
-        uint16_t object = permutation[(entry + i) % cache->objects];
-        if (object < slab->objects)
-            objects[n++] = object;
-    }
-}
-
-static void link_new_slab(struct kmalloc *k, uint32_t index)
-{
-    struct slab *slab = slab_at(k, index);
-    uint16_t objects[MAX_OBJECTS];
-    if (k->shuffle_seed && slab->objects > 1) {
-        shuffled_objects(k, slab, objects);
-    } else {
-        for (uint32_t i = 0; i < slab->objects; i++)
-            objects[i] = (uint16_t)i;
-    }
-    slub_link(k, index, &slab->freelist, objects, slab->objects);
 }
 
 /* The slab's whole free list becomes the CPU's. */
@@ -121,6 +39,7 @@ static void retire(const struct kmalloc *k, struct cpu_slab *cpu)
         slab_at(k, cpu->slab)->state = SLAB_FULL;
     cpu->slab = 0;
     cpu->freelist = 0;
+    cpu->stray = 0;
 }
 
 uint32_t slub_add_slab(struct kmalloc *k, uint32_t cache_index, uint32_t pfn, uint32_t order)
@@ -129,7 +48,7 @@ uint32_t slub_add_slab(struct kmalloc *k, uint32_t cache_index, uint32_t pfn, ui
     uint32_t index = slab_make(k, cache_index, pfn, order);
     retire(k, this_cpu(k, cache));
     TRACE_EVENT(k->trace, .kind = EV_NEW_SLAB, .pfn = pfn, .order = (uint8_t)order, .count = slab_at(k, index)->objects);
-    link_new_slab(k, index);
+    slub_link_new(k, index);
     take_over(k, cache, index, FROM_NEW);
     return index;
 }
@@ -144,13 +63,6 @@ static void push_cpu_partial(struct kmalloc *k, struct cpu_slab *cpu, uint32_t i
     cpu->nr_partial++;
 }
 
-/* Where free chains are whole, inuse alone would do. Where one was overwritten, an object may have been on two chains, and
- * inuse is too low: a slab with live objects is never given back. */
-static bool is_empty(const struct slab *slab)
-{
-    return !slab->inuse && !slab->nr_live;
-}
-
 /* A CPU's partial chain goes to the end of the node's list, in order. Empty slabs beyond min_partial are not kept; they are
  * given back when all others have been moved, the last one first. */
 static void unfreeze(struct kmalloc *k, struct cache *cache, struct cpu_slab *cpu)
@@ -159,7 +71,7 @@ static void unfreeze(struct kmalloc *k, struct cache *cache, struct cpu_slab *cp
     for (uint32_t index = cpu->partial, next; index; index = next) {
         struct slab *slab = slab_at(k, index);
         next = slab->next;
-        if (!is_empty(slab) || cache->partial.count < cache->min_partial) {
+        if (!slab_is_empty(slab) || cache->partial.count < cache->min_partial) {
             slab_push_tail(k, &cache->partial, index);
             continue;
         }
@@ -188,55 +100,14 @@ static void take_from_node(struct kmalloc *k, struct cache *cache)
     }
 }
 
-static uint32_t take_pages(struct kmalloc *k, const struct cache *cache, uint32_t gfp, uint32_t *order)
-{
-    gfp = (kmalloc_fix_gfp(k, gfp) & NEW_SLAB_BITS) | cache->gfp;
-    uint32_t easy = (gfp | __GFP_NOWARN | __GFP_NORETRY) & ~(uint32_t)__GFP_NOFAIL;
-    if (gfp_may_sleep(gfp) && cache->order > cache->min_order) /* there is a smaller order: no reclaim for this one */
-        easy = (easy | __GFP_NOMEMALLOC) & ~(uint32_t)RECLAIM_BITS;
-    trace_step(k->trace, PATH_new_slab);
-    trace_step(k->trace, PATH___get_free_pages);
-    *order = cache->order;
-    uint32_t pfn = k->pages->take(k->reclaim, easy, *order);
-    if (pfn)
-        return pfn;
-    *order = cache->min_order;
-    return k->pages->take(k->reclaim, gfp, *order);
-}
-
-static void say_out_of_memory(struct kmalloc *k, const struct cache *cache, uint32_t gfp)
-{
-    struct trace *trace = k->trace;
-    if (gfp & __GFP_NOWARN)
-        return;
-    if (trace->message_length && trace->message[trace->message_length - 1] != '\n')
-        trace_say(trace, "\n");
-    trace_say(trace, "SLUB: Unable to allocate memory on node -1, gfp=0x");
-    trace_say_hex(trace, gfp);
-    trace_say(trace, "; cache: ");
-    trace_say(trace, cache->name);
-    trace_say(trace, ", object size: ");
-    trace_say_number(trace, cache->object_size);
-    trace_say(trace, ", buffer size: ");
-    trace_say_number(trace, cache->size);
-    trace_say(trace, ", default order: ");
-    trace_say_number(trace, cache->order);
-    trace_say(trace, ", min order: ");
-    trace_say_number(trace, cache->min_order);
-}
-
 static bool add_new_slab(struct kmalloc *k, uint32_t cache_index, uint32_t gfp)
 {
-    struct cache *cache = cache_at(k, cache_index);
     uint32_t order;
-    retire(k, this_cpu(k, cache));
-    uint32_t pfn = take_pages(k, cache, gfp, &order);
-    if (!pfn) {
-        say_out_of_memory(k, cache, gfp);
-        return false;
-    }
-    slub_add_slab(k, cache_index, pfn, order);
-    return true;
+    retire(k, this_cpu(k, cache_at(k, cache_index)));
+    uint32_t pfn = slub_take_pages(k, cache_index, gfp, &order);
+    if (pfn)
+        slub_add_slab(k, cache_index, pfn, order);
+    return pfn != 0;
 }
 
 /* The slab that this CPU will use when its own free list is empty; 0: a new one. */
@@ -260,22 +131,17 @@ bool slub_is_dry(const struct kmalloc *k, uint32_t cache_index)
     return !cache->cpus[k->trace->cpu].freelist && !next_slab(k, cache, &source);
 }
 
-/* ___slab_alloc(): fills the CPU's empty free list. False: no memory, or a broken chain and nothing changed. */
+/* ___slab_alloc(): fills the CPU's empty free list. False: no memory. */
 static bool refill(struct kmalloc *k, uint32_t cache_index, uint32_t gfp)
 {
     struct cache *cache = cache_at(k, cache_index);
     struct cpu_slab *cpu = this_cpu(k, cache);
     enum source source;
-    uint32_t index = next_slab(k, cache, &source), ignored;
+    uint32_t index = next_slab(k, cache, &source);
     trace_step(k->trace, PATH____slab_alloc);
     trace_cost(k->trace, COST_SLAB_SLOW, 1);
     if (!index)
         return add_new_slab(k, cache_index, gfp);
-    const struct slab *slab = slab_at(k, index);
-    if (!is_sound(k, cache, slab, slab->freelist - 1u, &ignored)) {
-        kmalloc_complain_chain(k, cache, slab, slab->freelist - 1u);
-        return false;
-    }
     if (source != FROM_OWN_LIST) {
         trace_step(k->trace, PATH_get_partial);
         retire(k, cpu);
@@ -285,9 +151,10 @@ static bool refill(struct kmalloc *k, uint32_t cache_index, uint32_t gfp)
         return true;
     }
     if (source == FROM_CPU_PARTIAL) {
+        struct slab *slab = slab_at(k, index);
         cpu->partial = slab->next;
         cpu->nr_partial--;
-        slab_at(k, index)->next = 0;
+        slab->next = 0;
     }
     take_over(k, cache, index, source);
     return true;
@@ -297,19 +164,23 @@ uint64_t slub_alloc(struct kmalloc *k, uint32_t cache_index, uint32_t gfp, uint3
 {
     struct cache *cache = cache_at(k, cache_index);
     struct cpu_slab *cpu = this_cpu(k, cache);
+    if (cache->flags & SLAB_DEBUG_FLAGS)
+        return slub_debug_alloc(k, cache_index, gfp, requested, label);
     if (!cpu->freelist && !refill(k, cache_index, gfp))
         return 0;
     struct slab *slab = slab_at(k, cpu->slab);
-    uint32_t object = cpu->freelist - 1u, next;
-    if (!is_sound(k, cache, slab, object, &next)) {
-        kmalloc_complain_chain(k, cache, slab, object);
-        return 0;
+    uint32_t object = cpu->freelist - 1u;
+    if (object >= slab->objects || track_at(k, slab, object)->live) /* an overwritten free pointer led here */
+        return slub_alloc_stray(k, cache_index, gfp, requested, label);
+    slub_follow(k, cache, cpu, slab, slub_read_pointer(k, cache, slab, object));
+    if (cpu->freelist &&
+        cpu->freelist != FREELIST_STRAY) { /* the next caller will not have to wait: prefetch_freepointer() */
+        __builtin_prefetch(track_at(k, slab, cpu->freelist - 1u));
+        __builtin_prefetch(peek_at(k->frames, object_physical(cache, slab, cpu->freelist - 1u) + cache->offset));
     }
-    cpu->freelist = (uint16_t)next;
     track_take(k, cache, slab, object, requested, label);
     trace_cost(k->trace, COST_SLAB_FAST, 1);
-    if (gfp & __GFP_ZERO || k->options & KMALLOC_INIT_ON_ALLOC)
-        object_zero(k, object_physical(cache, slab, object), cache->object_size);
+    slub_prepare(k, cache, object_physical(cache, slab, object), gfp);
     return object_address(k, cache, slab, object);
 }
 
@@ -318,7 +189,7 @@ static void free_elsewhere(struct kmalloc *k, struct cache *cache, uint32_t inde
 {
     struct cpu_slab *cpu = this_cpu(k, cache);
     struct slab *slab = slab_at(k, index);
-    write_pointer(k, cache, slab, object, slab->freelist);
+    slub_write_pointer(k, cache, slab, object, slab->freelist);
     slab->freelist = (uint16_t)(object + 1);
     if (slab->inuse)
         slab->inuse--;
@@ -328,7 +199,7 @@ static void free_elsewhere(struct kmalloc *k, struct cache *cache, uint32_t inde
         if (cpu->nr_partial >= cache->cpu_partial_slabs)
             unfreeze(k, cache, cpu);
         push_cpu_partial(k, cpu, index);
-    } else if (slab->state == SLAB_PARTIAL && is_empty(slab) && cache->partial.count >= cache->min_partial) {
+    } else if (slab->state == SLAB_PARTIAL && slab_is_empty(slab) && cache->partial.count >= cache->min_partial) {
         slab_remove(k, &cache->partial, index);
         slab_unmake(k, index);
     }
@@ -339,32 +210,94 @@ void slub_free(struct kmalloc *k, uint32_t index, uint32_t object)
     struct slab *slab = slab_at(k, index);
     struct cache *cache = cache_at(k, slab->cache);
     struct cpu_slab *cpu = this_cpu(k, cache);
+    if (cache->flags & SLAB_DEBUG_FLAGS) {
+        slub_debug_free(k, index, object);
+        return;
+    }
     track_give(k, cache, slab, object);
     if (k->options & KMALLOC_INIT_ON_FREE)
-        object_zero(k, object_physical(cache, slab, object), cache->object_size);
+        slub_wipe(k, cache, object_physical(cache, slab, object));
     trace_cost(k->trace, COST_SLAB_FAST, 1);
     if (cpu->slab != index) {
         free_elsewhere(k, cache, index, object);
         return;
     }
-    write_pointer(k, cache, slab, object, cpu->freelist);
+    if (cpu->freelist == FREELIST_STRAY)
+        slub_write_word(k, cache, slab, object, cpu->stray);
+    else
+        slub_write_pointer(k, cache, slab, object, cpu->freelist);
     cpu->freelist = (uint16_t)(object + 1);
+    cpu->stray = 0;
 }
 
-/* deactivate_slab(): back to the front of the node's list, or to its end when others freed into the slab meanwhile. For a
- * cache that is going away: what the CPU's own list held is not counted back. */
+/* --- flushing: a cache shrinks, or goes away --- */
+
+/* Walks a CPU's list to its end, or until it leaves the slab or runs in a circle: then end->freelist says so. Returns the
+ * number of objects passed, the last of them in *last, + 1. */
+static uint32_t walk_list(const struct kmalloc *k, const struct cache *cache, const struct cpu_slab *cpu, uint32_t *last,
+                          struct cpu_slab *end)
+{
+    const struct slab *slab = slab_at(k, cpu->slab);
+    uint32_t nr = 0;
+    *end = *cpu;
+    for (*last = 0; end->freelist && end->freelist != FREELIST_STRAY && nr <= slab->objects; nr++) {
+        *last = end->freelist;
+        slub_follow(k, cache, end, slab, slub_read_pointer(k, cache, slab, end->freelist - 1u));
+    }
+    return nr;
+}
+
+static bool refuse_flush(struct kmalloc *k, const struct cache *cache, uint32_t cpu, const struct cpu_slab *end)
+{
+    if (end->freelist == FREELIST_STRAY) {
+        kmalloc_oops(k, end->stray + cache->offset);
+    } else {
+        trace_bug(k->trace, "watchdog: BUG: soft lockup - CPU#");
+        trace_say_number(k->trace, cpu);
+        trace_say(k->trace, " stuck for 22s!");
+    }
+    trace_say(k->trace, "\nwhile it walked its free list of ");
+    trace_say(k->trace, cache->name);
+    trace_say(k->trace, ": somebody wrote to a free object");
+    return false;
+}
+
+bool slub_may_flush(struct kmalloc *k, uint32_t cache_index)
+{
+    const struct cache *cache = cache_at(k, cache_index);
+    for (uint32_t i = 0; i < k->nr_cpus; i++) {
+        uint32_t last;
+        struct cpu_slab end = { 0 };
+        if (cache->cpus[i].slab)
+            walk_list(k, cache, &cache->cpus[i], &last, &end);
+        if (end.freelist)
+            return refuse_flush(k, cache, i, &end);
+    }
+    return true;
+}
+
+/* deactivate_slab(): the CPU's free objects go back in front of the slab's own; it goes to the front of the node's list, or
+ * to its end when others freed into it meanwhile. */
 static void deactivate(struct kmalloc *k, struct cache *cache, struct cpu_slab *cpu)
 {
-    uint32_t index = cpu->slab;
-    bool freed_into = index && slab_at(k, index)->freelist;
-    retire(k, cpu);
+    uint32_t index = cpu->slab, last;
+    struct cpu_slab end;
     if (!index)
         return;
-    if (cache->partial.count >= cache->min_partial)
+    struct slab *slab = slab_at(k, index);
+    uint32_t nr = walk_list(k, cache, cpu, &last, &end);
+    bool freed_into = slab->freelist;
+    if (last) {
+        slub_write_pointer(k, cache, slab, last - 1, slab->freelist);
+        slab->freelist = cpu->freelist;
+        slab->inuse = (uint16_t)(slab->inuse > nr ? slab->inuse - nr : 0);
+    }
+    retire(k, cpu);
+    if (slab_is_empty(slab) && cache->partial.count >= cache->min_partial)
         slab_unmake(k, index);
-    else if (freed_into)
+    else if (slab->freelist && freed_into)
         slab_push_tail(k, &cache->partial, index);
-    else
+    else if (slab->freelist)
         slab_push_head(k, &cache->partial, index);
 }
 

@@ -1,7 +1,10 @@
-/* Slab caches: how large their slabs are, and the calls that make and end them. The order of a slab is the smallest that
- * holds enough objects for the machine's CPUs and wastes little; how many partial slabs a CPU and the node keep follows
- * from the object's size. Linux merges a new cache with an existing one of a similar size; here every cache stays its own,
- * so that it can be seen. */
+/* Slab caches: how their objects are laid out, how large their slabs are, and which of them serves a kmalloc.
+ *
+ * An object is followed by what its cache needs (calculate_sizes() of mm/slub.c): a right red zone, the free pointer where
+ * it must not lie in the object, two tracks and the size asked for, padding; a left red zone stands before it. Without
+ * debugging nothing of that is there, and the free pointer lies in the middle of the free object. The order of a slab is
+ * the smallest that holds enough objects for the machine's CPUs and wastes little; how many partial slabs a CPU and the
+ * node keep follows from the object's size. */
 #include "alloc/kmalloc_internal.h"
 
 #include <string.h>
@@ -10,18 +13,19 @@
 #define MIN_PARTIAL 5u
 #define MAX_PARTIAL 10u
 #define NO_ORDER UINT32_MAX
+#define CACHE_LINE 64u
 
 static const uint16_t CLASS_SIZE[NR_KMALLOC_CLASSES] = { 8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192 };
 static const char *const CLASS_NAME[NR_KMALLOC_CLASSES] = { "8",   "16",  "32", "64", "96", "128", "192",
                                                             "256", "512", "1k", "2k", "4k", "8k" };
 static const struct {
     const char *prefix;
-    uint32_t gfp;
+    uint32_t flags;
 } KINDS[NR_CACHE_KINDS] = {
-    [CACHE_PLAIN] = { "kmalloc-", 0 },
-    [CACHE_RECLAIMABLE] = { "kmalloc-rcl-", __GFP_RECLAIMABLE },
-    [CACHE_ACCOUNTED] = { "kmalloc-cg-", 0 },
-    [CACHE_DMA] = { "dma-kmalloc-", __GFP_DMA },
+    [CACHE_PLAIN] = { "kmalloc-", SLAB_KMALLOC },
+    [CACHE_RECLAIMABLE] = { "kmalloc-rcl-", SLAB_KMALLOC | SLAB_RECLAIM_ACCOUNT },
+    [CACHE_ACCOUNTED] = { "kmalloc-cg-", SLAB_KMALLOC | SLAB_ACCOUNT },
+    [CACHE_DMA] = { "dma-kmalloc-", SLAB_KMALLOC | SLAB_CACHE_DMA },
 };
 
 static uint32_t bit_length(uint32_t number) /* fls(): 0 for 0 */
@@ -86,24 +90,84 @@ static uint32_t min_partial(uint32_t size)
     return half_log < MAX_PARTIAL ? half_log : MAX_PARTIAL;
 }
 
-/* Everything that follows from the size of an object. False: no slab can hold it. */
-static bool shape_cache(struct cache *cache, uint32_t object_size, uint32_t align, uint32_t nr_cpus)
+static uint64_t align_up(uint64_t size, uint64_t align)
 {
-    uint32_t size = ((object_size + 7) & ~7u) + align - 1;
-    cache->object_size = object_size;
-    cache->align = align;
-    cache->size = size & ~(align - 1);
-    cache->reciprocal = reciprocal_of(cache->size);
+    return (size + align - 1) & ~(align - 1);
+}
+
+/* Where the parts of an object lie. Returns the bytes from one object to the next. */
+static uint64_t lay_out(struct cache *cache)
+{
+    const uint32_t flags = cache->flags, object_size = cache->object_size;
+    uint64_t size = align_up(object_size, 8);
+    if (flags & SLAB_RED_ZONE && size == object_size)
+        size += 8; /* there is no rest behind the object that could be its right red zone */
+    cache->inuse = (uint32_t)size;
     cache->offset = (object_size / 2) & ~7u;
-    cache->order = slub_order(cache->size, nr_cpus);
+    if (flags & (SLAB_TYPESAFE_BY_RCU | SLAB_POISON) || (flags & SLAB_RED_ZONE && object_size < 8)) {
+        cache->offset = (uint32_t)size; /* the object's own bytes are not to be touched while it is free */
+        size += 8;
+    }
+    if (flags & SLAB_STORE_USER)
+        size += 2 * TRACK_BYTES + (flags & SLAB_KMALLOC ? ORIG_SIZE_BYTES : 0);
+    cache->red_left = 0;
+    if (flags & SLAB_RED_ZONE) {
+        cache->red_left = (uint32_t)align_up(8, cache->align);
+        size += 8 + cache->red_left;
+    }
+    cache->head = cache->red_left;
+    return align_up(size, cache->align);
+}
+
+/* What ksize() may promise: with debugging, no more than the caller of kmem_cache_create() asked for. */
+static uint32_t usable_bytes(const struct cache *cache)
+{
+    if (cache->flags & (SLAB_RED_ZONE | SLAB_POISON))
+        return cache->object_size;
+    return cache->flags & (SLAB_TYPESAFE_BY_RCU | SLAB_STORE_USER) ? cache->inuse : cache->size;
+}
+
+static uint32_t pages_gfp(const struct cache *cache)
+{
+    return (cache->order ? (uint32_t)__GFP_COMP : 0) | (cache->flags & SLAB_CACHE_DMA ? (uint32_t)__GFP_DMA : 0) |
+           (cache->flags & SLAB_CACHE_DMA32 ? (uint32_t)__GFP_DMA32 : 0) |
+           (cache->flags & SLAB_RECLAIM_ACCOUNT ? (uint32_t)__GFP_RECLAIMABLE : 0);
+}
+
+/* calculate_alignment(): at least a word; with SLAB_HWCACHE_ALIGN a cache line, or the part of one that the object needs.
+ */
+static uint32_t alignment_of(uint32_t flags, uint32_t align, uint32_t object_size)
+{
+    uint32_t line = flags & SLAB_HWCACHE_ALIGN ? CACHE_LINE : 8;
+    while (line > 8 && object_size <= line / 2)
+        line /= 2;
+    return align > line ? align : line;
+}
+
+bool slub_shape(const struct kmalloc *k, struct cache *cache, uint32_t object_size, uint32_t align, uint32_t flags)
+{
+    cache->flags = flags | k->debug_flags;
+    bool is_debug = cache->flags & SLAB_DEBUG_FLAGS;
+    if (!(cache->flags & (SLAB_CONSISTENCY_CHECKS | SLAB_STORE_USER)))
+        cache->flags |= SLAB_CMPXCHG_DOUBLE;
+    cache->object_size = object_size;
+    cache->align = alignment_of(flags, align, object_size);
+    uint64_t size = lay_out(cache);
+    if (size > (uint64_t)PAGE_SIZE << (VIEW_ORDERS - 1))
+        return false;
+    cache->size = (uint32_t)size;
+    cache->reciprocal = reciprocal_of(cache->size);
+    cache->usable = usable_bytes(cache);
+    cache->order = slub_order(cache->size, k->nr_cpus);
     if (cache->order == NO_ORDER)
         return false;
     cache->min_order = order_for(cache->size);
     cache->objects = (PAGE_SIZE << cache->order) / cache->size;
-    cache->cpu_partial = cpu_partial_objects(cache->size);
+    cache->cpu_partial =
+        is_debug ? 0 : cpu_partial_objects(cache->size); /* every debugged slab stands on the node's list */
     cache->cpu_partial_slabs = (2 * cache->cpu_partial + cache->objects - 1) / cache->objects;
     cache->min_partial = min_partial(cache->size);
-    cache->gfp |= cache->order ? (uint32_t)__GFP_COMP : 0;
+    cache->gfp = pages_gfp(cache);
     return true;
 }
 
@@ -117,10 +181,9 @@ static void make_kmalloc_cache(struct kmalloc *k, enum cache_kind kind, uint32_t
     assert(index); /* reserved before boot */
     struct cache *cache = cache_at(k, index);
     uint32_t size = CLASS_SIZE[class];
-    cache->gfp = KINDS[kind].gfp;
     cache->is_kmalloc = 1;
     cache->class = class;
-    bool shaped = shape_cache(cache, size, size & (size - 1) ? 8 : size, k->nr_cpus);
+    bool shaped = slub_shape(k, cache, size, size & (size - 1) ? 8 : size, KINDS[kind].flags);
     assert(shaped);
     (void)shaped;
     k->kmalloc_caches[kind][class] = index;
@@ -157,130 +220,4 @@ static enum cache_kind kind_of(uint32_t gfp)
 uint32_t slub_kmalloc_cache(const struct kmalloc *k, uint64_t size, uint32_t gfp)
 {
     return k->kmalloc_caches[kind_of(gfp)][class_of((uint32_t)size)];
-}
-
-static void say_name(struct trace *trace, struct text name)
-{
-    char text[CACHE_NAME_MAX + 1] = { 0 };
-    memcpy(text, name.start, name.length <= CACHE_NAME_MAX ? name.length : CACHE_NAME_MAX);
-    trace_say(trace, text);
-}
-
-static uint32_t refuse_create(struct trace *trace, struct text name, const char *why)
-{
-    trace_say(trace, "kmem_cache_create(");
-    say_name(trace, name);
-    trace_say(trace, ") failed with error ");
-    trace_say(trace, why);
-    return 0;
-}
-
-/* Linux 1.x and 2.0 have no slab allocator. */
-static bool has_caches(struct kmalloc *k, const char *function)
-{
-    if (k->profile->kmalloc_style == KMALLOC_SLUB)
-        return true;
-    k->trace->outcome = OUTCOME_NULL;
-    trace_say(k->trace, function);
-    trace_say(k->trace, ": this kernel has no slab caches; Linux got them in 2.1");
-    return false;
-}
-
-uint32_t kmem_cache_create(struct kmalloc *k, struct text name, uint64_t size, uint64_t align)
-{
-    struct trace *trace = k->trace;
-    if (!has_caches(k, "kmem_cache_create"))
-        return 0;
-    trace_step(trace, PATH_kmem_cache_create);
-    if (kmem_cache_find(k, name)) {
-        trace_bug(trace, "sysfs: cannot create duplicate filename '/kernel/slab/");
-        say_name(trace, name);
-        trace_say(trace, "': ");
-        return refuse_create(trace, name, "-17");
-    }
-    trace->outcome = OUTCOME_NULL;
-    if (!name.length || name.length > CACHE_NAME_MAX || !size || size > k->profile->kmalloc_max)
-        return refuse_create(trace, name, "-22: a name of 1 to 63 bytes, and objects of 1 byte to KMALLOC_MAX_SIZE");
-    if (align & (align - 1) || align > k->profile->kmalloc_max)
-        return refuse_create(trace, name, "-22: the alignment is not a power of two, or too large");
-    uint32_t index = cache_make(k, name);
-    if (!index)
-        return refuse_create(trace, name, "-12");
-    if (!shape_cache(cache_at(k, index), (uint32_t)size, align < 8 ? 8 : (uint32_t)align, k->nr_cpus)) {
-        cache_unmake(k, index);
-        return refuse_create(trace, name, "-22: no order holds such an object");
-    }
-    trace->outcome = OUTCOME_OK;
-    return index;
-}
-
-uint64_t kmem_cache_alloc(struct kmalloc *k, uint32_t index, uint32_t gfp, uint32_t label)
-{
-    if (!has_caches(k, "kmem_cache_alloc"))
-        return 0;
-    const struct cache *cache = cache_at(k, index);
-    trace_step(k->trace, PATH_kmem_cache_alloc);
-    uint64_t address = slub_alloc(k, index, gfp, cache->object_size, label);
-    if (address)
-        TRACE_EVENT(k->trace, .kind = EV_CACHE_ALLOC, .address = address, .a = cache->object_size, .b = cache->size);
-    return address;
-}
-
-static void complain_wrong_cache(struct trace *trace, const struct cache *given, const struct cache *real)
-{
-    trace_bug(trace, "cache_from_obj: Wrong slab cache. ");
-    trace_say(trace, given->name);
-    trace_say(trace, " but object is from ");
-    trace_say(trace, real->name);
-}
-
-void kmem_cache_free(struct kmalloc *k, uint32_t index, uint64_t address)
-{
-    if (!has_caches(k, "kmem_cache_free"))
-        return;
-    struct found found = kmalloc_look(k, address);
-    trace_step(k->trace, PATH_kmem_cache_free);
-    if (found.kind != FOUND_OBJECT || !found_is_live(k, &found)) {
-        kmalloc_complain(k, "kmem_cache_free", address);
-        return;
-    }
-    uint32_t real = slab_at(k, found.slab)->cache;
-    if (index && index != real) {
-        complain_wrong_cache(k->trace, cache_at(k, index), cache_at(k, real));
-        return;
-    }
-    TRACE_EVENT(k->trace, .kind = EV_CACHE_FREE, .address = address);
-    slub_free(k, found.slab, found.object);
-}
-
-/* The node's list is emptied from its end: shutting a cache down, Linux turns the list round while it collects the slabs.
- */
-static void discard_all(struct kmalloc *k, uint32_t index)
-{
-    struct cache *cache = cache_at(k, index);
-    for (uint32_t slab; (slab = cache->partial.last);) {
-        slab_remove(k, &cache->partial, slab);
-        slab_unmake(k, slab);
-    }
-    /* What is left are slabs that lost objects because somebody overwrote their free chain. */
-    for (uint32_t slab = 1; cache->nr_slabs && slab < k->slabs.nr_used; slab++)
-        if (slab_at(k, slab)->pfn && slab_at(k, slab)->cache == index)
-            slab_unmake(k, slab);
-}
-
-void kmem_cache_destroy(struct kmalloc *k, uint32_t index)
-{
-    if (!has_caches(k, "kmem_cache_destroy"))
-        return;
-    struct cache *cache = cache_at(k, index);
-    trace_step(k->trace, PATH_kmem_cache_destroy);
-    if (cache->nr_live || cache->is_kmalloc) {
-        trace_bug(k->trace, "kmem_cache_destroy ");
-        trace_say(k->trace, cache->name);
-        trace_say(k->trace, cache->nr_live ? ": Slab cache still has objects" : ": kmalloc itself needs this cache");
-        return;
-    }
-    slub_flush(k, index);
-    discard_all(k, index);
-    cache_unmake(k, index);
 }

@@ -42,13 +42,18 @@ static int64_t number(struct scan *scan)
     return negative ? -value : value;
 }
 
+static uint32_t pfn_number(struct scan *scan) /* or another number of 32 bits */
+{
+    int64_t value = scan->ok ? number(scan) : 0;
+    scan->ok = scan->ok && value >= 0 && value <= UINT32_MAX;
+    return scan->ok ? (uint32_t)value : 0;
+}
+
 /* The number of a field given by position: "<tab>17". */
 static uint32_t field(struct scan *scan)
 {
     skip(scan, '\t');
-    int64_t value = scan->ok ? number(scan) : 0;
-    scan->ok = scan->ok && value >= 0 && value <= UINT32_MAX;
-    return scan->ok ? (uint32_t)value : 0;
+    return pfn_number(scan);
 }
 
 static uint32_t field_below(struct scan *scan, uint32_t limit)
@@ -117,7 +122,7 @@ static bool load_zone(struct page_alloc *pa, struct scan *scan)
     const char *reserves = find_key(scan->at, "lowmem_reserve");
     struct scan at = { .at = reserves ? reserves : "", .ok = reserves != NULL };
     for (uint32_t i = 0; i < 4; i++) {
-        zone.lowmem_reserve[i] = (uint32_t)number(&at);
+        zone.lowmem_reserve[i] = pfn_number(&at);
         if (i < 3)
             skip(&at, ',');
     }
@@ -150,17 +155,19 @@ static bool load_stat(struct page_alloc *pa, struct scan *scan)
     struct pcp *pcp = zone ? find_pcp(pa, scan, zone) : NULL;
     int64_t diff = key_number(scan, "nr_free_diff");
     uint32_t threshold = key_u32(scan, "stat_threshold");
-    if (!scan->ok || !pcp)
+    if (!scan->ok || !pcp || diff < -125 || diff > 125 || threshold > 125)
         return false;
     pcp->nr_free_diff = (int32_t)diff;
     zone->stat_threshold = threshold;
     return true;
 }
 
-/* A frame that a list may take: inside the zone, aligned, and on no list yet. */
+/* A block that a list may take: inside the zone, aligned, and its first frame on no list yet. */
 static bool can_list(const struct page_alloc *pa, const struct zone *zone, uint32_t pfn, uint32_t order)
 {
-    return pfn && zone_has_pfn(zone, pfn) && !(pfn & ((1u << order) - 1)) && frame_at(pa->frames, pfn)->kind == FRAME_NONE;
+    uint32_t mask = (1u << order) - 1;
+    return pfn && zone_has_pfn(zone, pfn) && zone_has_pfn(zone, pfn | mask) && !(pfn & mask) &&
+           frame_at(pa->frames, pfn)->kind == FRAME_NONE;
 }
 
 static bool load_free(struct page_alloc *pa, struct scan *scan)
@@ -170,7 +177,7 @@ static bool load_free(struct page_alloc *pa, struct scan *scan)
     uint32_t nr = field(scan);
     skip(scan, '\t');
     for (uint32_t i = 0; scan->ok && i < nr; i++) {
-        uint32_t pfn = (uint32_t)number(scan);
+        uint32_t pfn = pfn_number(scan);
         skip(scan, ' ');
         if (!scan->ok || !can_list(pa, zone, pfn, order))
             return false;
@@ -179,7 +186,7 @@ static bool load_free(struct page_alloc *pa, struct scan *scan)
         frame_list_push_tail(pa->frames, &zone->free_area[order][type], pfn);
         zone->nr_free[order]++;
     }
-    return scan->ok;
+    return scan->ok && !*scan->at;
 }
 
 static bool load_pcp(struct page_alloc *pa, struct scan *scan)
@@ -209,9 +216,9 @@ static bool load_pcp_list(struct page_alloc *pa, struct scan *scan)
     uint32_t nr = field(scan);
     skip(scan, '\t');
     for (uint32_t i = 0; scan->ok && i < nr; i++) {
-        uint32_t pfn = (uint32_t)number(scan);
+        uint32_t pfn = pfn_number(scan);
         skip(scan, ':');
-        uint32_t type = (uint32_t)number(scan);
+        uint32_t type = pfn_number(scan);
         skip(scan, ' ');
         if (!scan->ok || type >= NR_MIGRATETYPES || !can_list(pa, zone, pfn, order))
             return false;
@@ -219,7 +226,7 @@ static bool load_pcp_list(struct page_alloc *pa, struct scan *scan)
         frame_at(pa->frames, pfn)->migratetype = (uint8_t)type;
         frame_list_push_tail(pa->frames, &pcp->lists[index], pfn);
     }
-    return scan->ok;
+    return scan->ok && !*scan->at;
 }
 
 static bool load_pageblocks(struct page_alloc *pa, struct scan *scan)
@@ -227,9 +234,9 @@ static bool load_pageblocks(struct page_alloc *pa, struct scan *scan)
     struct zone *zone = find_zone(pa, scan);
     skip(scan, '\t');
     while (scan->ok && *scan->at) {
-        uint32_t pfn = (uint32_t)number(scan);
+        uint32_t pfn = pfn_number(scan);
         skip(scan, ':');
-        uint32_t type = (uint32_t)number(scan);
+        uint32_t type = pfn_number(scan);
         if (*scan->at)
             skip(scan, ' ');
         if (!scan->ok || pfn >= pa->frames->nr || type >= NR_MIGRATETYPES)
@@ -244,9 +251,9 @@ static bool load_movable(struct page_alloc *pa, struct scan *scan)
     const struct zone *zone = find_zone(pa, scan);
     skip(scan, '\t');
     while (scan->ok && *scan->at) {
-        uint32_t first = (uint32_t)number(scan);
+        uint32_t first = pfn_number(scan);
         skip(scan, '-');
-        uint32_t last = (uint32_t)number(scan);
+        uint32_t last = pfn_number(scan);
         if (*scan->at)
             skip(scan, ' ');
         if (!scan->ok || first > last || !zone_has_pfn(zone, first) || !zone_has_pfn(zone, last))
@@ -297,12 +304,24 @@ void state_load_begin(struct page_alloc *pa)
         *(struct pcp *)pool_at(&pa->pcps, i) = (struct pcp){ .batch = 1, .high = 4 };
 }
 
-void state_load_end(struct page_alloc *pa)
+/* No frame inside a block heads another one. */
+static bool is_whole(const struct page_alloc *pa, uint32_t pfn)
+{
+    uint32_t nr = 1u << frame_at(pa->frames, pfn)->order;
+    for (uint32_t i = 1; i < nr; i++)
+        if (frame_at(pa->frames, pfn + i)->kind != FRAME_NONE)
+            return false;
+    return true;
+}
+
+bool state_load_end(struct page_alloc *pa)
 {
     uint32_t pfn = 0;
     while (pfn < pa->frames->nr) {
         const struct frame *frame = frame_at(pa->frames, pfn);
         if (frame->kind != FRAME_NONE) {
+            if (!is_whole(pa, pfn))
+                return false;
             pfn += 1u << frame->order;
             continue;
         }
@@ -314,6 +333,7 @@ void state_load_end(struct page_alloc *pa)
         frames_reserve_range(pa->frames, pfn, end, MAX_ORDER, RESERVED_IN_USE);
         pfn = end;
     }
+    return true;
 }
 
 /* --- writing --- */

@@ -8,7 +8,7 @@
  * per-CPU list as reserved. The machine must have as many CPUs as the dump, and frames for its highest pfn. */
 void state_load_begin(struct page_alloc *pa);
 bool state_load_line(struct page_alloc *pa, const char *line);
-void state_load_end(struct page_alloc *pa);
+bool state_load_end(struct page_alloc *pa); /* false: two blocks overlap */
 
 /* Writes the lines between STATE and ENDSTATE and a NUL, as much as fits; returns the length of the whole. */
 size_t state_dump(const struct page_alloc *pa, char *out, size_t capacity);

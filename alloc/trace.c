@@ -3,15 +3,23 @@
 
 #include <string.h>
 
+void trace_wire(struct trace *trace, const uint32_t cost_each_ns[NR_COST_STEPS])
+{
+    memcpy(trace->cost_each_ns, cost_each_ns, sizeof trace->cost_each_ns);
+}
+
 void trace_start(struct trace *trace, uint32_t seq, uint32_t cpu)
 {
     trace->cpu = (uint8_t)cpu;
     trace->outcome = OUTCOME_OK;
     trace->seq = seq;
-    memset(trace->cost_count, 0, sizeof trace->cost_count);
+    for (uint32_t i = 0; i < NR_COST_STEPS; i += COST_BATCH)
+        memset(trace->cost_count + i, 0, COST_BATCH * sizeof trace->cost_count[0]);
     trace->cost_ns = 0;
     trace->slept_ns = 0;
-    trace->nr_reclaimed = 0;
+    trace->pid = 0;
+    trace->nr_reclaimed = trace->nr_victims = 0;
+    trace->nr_tlb_hits = trace->nr_tlb_misses = trace->nr_tlb_flushes = 0;
     trace->nr_path = trace->nr_events = trace->nr_dropped = 0;
     trace->message_length = 0;
     trace->message[0] = '\0';
@@ -31,6 +39,19 @@ void trace_step_slow(struct trace *trace, enum path_step step)
     if (memchr(trace->path, (int)step, trace->nr_path) || trace->nr_path == RESULT_PATH_MAX)
         return;
     trace->path[trace->nr_path++] = (uint8_t)step;
+}
+
+void trace_reclaimed(struct trace *trace, uint32_t pid, uint32_t nr)
+{
+    uint32_t i = 0;
+    while (i < trace->nr_victims && trace->victims[i].pid != pid)
+        i++;
+    if (i == RESULT_VICTIMS_MAX)
+        i--;
+    else if (i == trace->nr_victims)
+        trace->victims[trace->nr_victims++] = (struct reclaim_share){ .pid = pid };
+    trace->victims[i].count += nr;
+    trace->nr_reclaimed += nr;
 }
 
 static void say(struct trace *trace, const char *text, size_t length)
@@ -67,6 +88,17 @@ void trace_say_number(struct trace *trace, uint64_t number)
 void trace_say_hex(struct trace *trace, uint64_t number)
 {
     say_digits(trace, number, 16);
+}
+
+void trace_say_hex_wide(struct trace *trace, uint64_t number, uint32_t nr_digits)
+{
+    static const char ZEROES[] = "0000000000000000";
+    uint32_t nr_needed = 1;
+    for (uint64_t rest = number >> 4; rest; rest >>= 4)
+        nr_needed++;
+    if (nr_needed < nr_digits)
+        say(trace, ZEROES, nr_digits - nr_needed);
+    trace_say_hex(trace, number);
 }
 
 void trace_bug(struct trace *trace, const char *text)

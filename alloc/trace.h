@@ -7,18 +7,24 @@
 #include "pagoda/machine.h"
 #include <stddef.h>
 
+#define COST_BATCH 4u /* counts are cleared and copied so many at a time: compilers call a function for all of them */
 #define TRACE_EVENTS_MAX 4096u
-#define MESSAGE_MAX 4096u
+#define MESSAGE_MAX 8192u
 
 struct trace {
     bool recording;
     uint8_t cpu; /* that runs the operation */
     enum outcome outcome;
     uint32_t seq; /* low 32 bits of the operation's number, for frame.born and records */
-    uint32_t cost_count[NR_COST_STEPS];
-    uint64_t cost_ns; /* sum of count * cost_each_ns(); slept time is not in it */
+    uint32_t cost_each_ns[NR_COST_STEPS]; /* wired: what the lab says a step takes */
+    uint32_t cost_count[(NR_COST_STEPS + COST_BATCH - 1) / COST_BATCH * COST_BATCH];
+    uint64_t cost_ns; /* sum of cost_count * cost_each_ns; slept time is not in it */
+    uint32_t nr_tlb_hits, nr_tlb_misses, nr_tlb_flushes;
     uint64_t slept_ns;
-    uint32_t nr_reclaimed;
+    uint64_t now_ns; /* simulated time at which the operation began */
+    uint32_t pid; /* the process that runs it; 0: a kernel task */
+    uint32_t nr_reclaimed, nr_victims;
+    struct reclaim_share victims[RESULT_VICTIMS_MAX];
     uint32_t nr_path, nr_events, nr_dropped;
     uint8_t path[RESULT_PATH_MAX];
     uint32_t message_length;
@@ -26,6 +32,7 @@ struct trace {
     struct event events[TRACE_EVENTS_MAX];
 };
 
+void trace_wire(struct trace *trace, const uint32_t cost_each_ns[NR_COST_STEPS]);
 void trace_start(struct trace *trace, uint32_t seq, uint32_t cpu);
 void trace_event_slow(struct trace *trace, const struct event *event);
 void trace_step_slow(struct trace *trace, enum path_step step);
@@ -43,25 +50,24 @@ static inline void trace_step(struct trace *trace, enum path_step step)
     if (trace->recording)
         trace_step_slow(trace, step);
 }
-/* What one step costs: known where the step is, so that adding it up is one multiplication by a constant. */
-static inline uint32_t cost_each_ns(enum cost_step step)
-{
-    static const uint32_t EACH_NS[NR_COST_STEPS] = {
-#define X(id, name, ns, source) ns,
-        COST_MAP(X)
-#undef X
-    };
-    return EACH_NS[step];
-}
 static inline void trace_cost(struct trace *trace, enum cost_step step, uint32_t count)
 {
     trace->cost_count[step] += count;
-    trace->cost_ns += (uint64_t)count * cost_each_ns(step);
+    trace->cost_ns += (uint64_t)count * trace->cost_each_ns[step];
 }
+
+/* Simulated time inside the operation. */
+static inline uint64_t trace_time(const struct trace *trace)
+{
+    return trace->now_ns + trace->cost_ns + trace->slept_ns;
+}
+/* Direct reclaim took nr pages from a process. */
+void trace_reclaimed(struct trace *trace, uint32_t pid, uint32_t nr);
 
 /* The message is put together from parts, because the engine has no printf. It is cut at MESSAGE_MAX. */
 void trace_say(struct trace *trace, const char *text);
 void trace_say_number(struct trace *trace, uint64_t number);
 void trace_say_hex(struct trace *trace, uint64_t number); /* without 0x */
+void trace_say_hex_wide(struct trace *trace, uint64_t number, uint32_t nr_digits); /* with zeroes in front, at most 16 */
 /* Ends the operation as a bug: sets the outcome and says text. Floors call it before they change anything. */
 void trace_bug(struct trace *trace, const char *text);

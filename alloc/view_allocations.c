@@ -132,6 +132,12 @@ static bool next_heap(const struct machine *m, uint64_t *cursor, struct allocati
     return true;
 }
 
+/* A mapping that the program itself made by mmap(). */
+static bool is_map(const struct vma *v)
+{
+    return !(v->flags & (VMA_HEAP | VMA_STACK | VMA_TEXT | VMA_CHUNK));
+}
+
 /* Mappings that mmap() made; cursor: process index << 32 | number of the VMA in its list. */
 static bool next_map(const struct machine *m, uint64_t *cursor, struct allocation_view *a)
 {
@@ -142,7 +148,7 @@ static bool next_map(const struct machine *m, uint64_t *cursor, struct allocatio
         uint32_t i = 0;
         for (uint32_t vma = p->pid ? p->first_vma : 0; vma; vma = vma_at(ps, vma)->next, i++) {
             const struct vma *v = vma_at(ps, vma);
-            if (i < number || (v->flags & (VMA_HEAP | VMA_STACK | VMA_TEXT | VMA_CHUNK)))
+            if (i < number || !is_map(v))
                 continue;
             *cursor = (uint64_t)process << 32 | (i + 1);
             *a = (struct allocation_view){ .seq = v->seq,
@@ -210,14 +216,34 @@ bool view_next_allocation_run(const struct machine *machine, uint64_t address, u
     return found;
 }
 
+/* Mappings are not counted as they come and go (they merge and split), but there are few of them. */
+static void add_maps(const struct processes *ps, struct stats_view *stats)
+{
+    for (uint32_t i = 1; i < ps->pool.nr_used; i++) {
+        const struct process *p = process_at(ps, i);
+        for (uint32_t vma = p->pid ? p->first_vma : 0; vma; vma = vma_at(ps, vma)->next) {
+            const struct vma *v = vma_at(ps, vma);
+            if (!is_map(v))
+                continue;
+            stats->nr_allocations++;
+            stats->requested_bytes += v->end - v->start;
+            stats->allocated_bytes += v->end - v->start;
+        }
+    }
+}
+
 void view_stats(const struct machine *machine, struct stats_view *stats)
 {
     const struct machine_state *s = &machine->state;
     memset(stats, 0, sizeof *stats);
     view_kind_counts(machine, stats->frames);
-    stats->nr_allocations = s->kmalloc.nr_live - s->vmalloc.nr_kmalloc_arrays + s->vmalloc.nr_busy + s->heaps.nr_live;
-    stats->requested_bytes = s->kmalloc.requested_bytes + s->vmalloc.requested_bytes + s->heaps.requested_bytes;
-    stats->allocated_bytes = s->kmalloc.allocated_bytes + s->vmalloc.allocated_bytes + s->heaps.allocated_bytes;
+    stats->nr_allocations =
+        s->kmalloc.nr_live - s->vmalloc.nr_kmalloc_arrays + s->vmalloc.nr_busy + s->heaps.nr_live + s->nr_page_blocks;
+    stats->requested_bytes =
+        s->kmalloc.requested_bytes + s->vmalloc.requested_bytes + s->heaps.requested_bytes + s->page_block_bytes;
+    stats->allocated_bytes =
+        s->kmalloc.allocated_bytes + s->vmalloc.allocated_bytes + s->heaps.allocated_bytes + s->page_block_bytes;
+    add_maps(&s->processes, stats);
     stats->swap_total_pages = reclaim_nr_slots(&s->reclaim);
     stats->swap_used_pages = pool_nr_live(&s->reclaim.slots);
     stats->nr_reclaimed = s->reclaim.nr_reclaimed;

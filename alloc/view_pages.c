@@ -228,6 +228,28 @@ static void sum_pcps(const struct page_alloc *pa, const struct zone *zone, struc
     }
 }
 
+/* As /proc/pagetypeinfo counts them: one each 512 pages from the zone's start on. */
+static void count_pageblocks(const struct page_alloc *pa, const struct zone *zone, struct zone_view *view)
+{
+    uint32_t end = zone->start_pfn + zone->spanned;
+    for (uint32_t pfn = zone->start_pfn; pa->profile->has_migratetypes && pfn < end; pfn += PAGEBLOCK_PAGES)
+        view->nr_pageblocks[pageblock_type(pa, pfn)]++;
+}
+
+bool view_pcp(const struct machine *machine, uint32_t zone, uint32_t cpu, struct pcp_view *pcp)
+{
+    const struct page_alloc *pa = &machine->state.pages;
+    if (!pa->profile->has_migratetypes || zone >= pa->nr_zones || cpu >= pa->nr_cpus)
+        return false;
+    const struct pcp *from = zone_pcp(pa, &pa->zones[zone], cpu);
+    *pcp = (struct pcp_view){
+        .count = from->count, .high = from->high, .batch = from->batch, .free_factor = from->free_factor
+    };
+    for (uint32_t i = 0; i < NR_PCP_LISTS; i++)
+        pcp->nr_blocks[i / NR_PCP_TYPES][i % NR_PCP_TYPES] = from->lists[i].count;
+    return true;
+}
+
 bool view_next_zone(const struct machine *machine, uint64_t *cursor, struct zone_view *zone)
 {
     const struct page_alloc *pa = &machine->state.pages;
@@ -249,6 +271,15 @@ bool view_next_zone(const struct machine *machine, uint64_t *cursor, struct zone
                                 .nr_orders = pa->profile->nr_orders };
     memcpy(zone->lowmem_reserve, from->lowmem_reserve, sizeof zone->lowmem_reserve);
     sum_pcps(pa, from, zone);
+    count_pageblocks(pa, from, zone);
+    for (uint32_t order = 0; order < zone->nr_orders; order++) {
+        zone->unusable_index[order] = zone_unusable_index(from, order);
+        zone->fragmentation_index[order] = zone_fragmentation_index(from, order);
+    }
+    const uint32_t *lru = machine->state.reclaim.nr_lru[from - pa->zones];
+    zone->nr_inactive = lru[0];
+    zone->nr_active = lru[1];
+    zone->kswapd_awake = pa->kswapd.awake != 0;
     for (uint32_t order = 0; order < VIEW_ORDERS; order++)
         for (uint32_t type = 0; type < NR_MIGRATETYPES; type++)
             zone->nr_free[order][type] = from->free_area[order][type].count;

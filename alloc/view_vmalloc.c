@@ -18,6 +18,8 @@ static void describe_busy(const struct machine *machine, const struct vmap_area 
     view->requested = area->requested;
     view->nr_pages = area->nr_pages;
     view->guard_pages = 1;
+    view->page_order = area->page_order;
+    view->has_vpages = vmalloc_contains(&machine->state.vmalloc, area->page_array);
     view->state = "busy";
     view->label = label_text(&machine->state.labels, label);
     view->caller = area->array_of ? "vmalloc pages array" : "vmalloc";
@@ -78,30 +80,34 @@ bool view_next_vmalloc_run(const struct machine *machine, uint64_t start, uint64
 
 static void describe_walk(const struct machine *machine, uint32_t root, uint64_t address, struct translation *out)
 {
-    static const char *const NAMES[MAX_LEVELS] = { "PGD", "PUD", "PMD", "PTE" };
     const struct machine_state *s = &machine->state;
     uint32_t nr_levels = machine->profile->pgtable_levels;
     struct pte_walk walk = pte_walk(&s->frames, machine->profile, root, address);
     out->nr_levels = walk.nr_levels;
     for (uint32_t i = 0; i < walk.nr_levels; i++)
-        out->levels[i] = (struct translate_level){ .name = i + 1 == nr_levels ? "PTE" : NAMES[i],
+        out->levels[i] = (struct translate_level){ .name = view_level_name(machine, i),
                                                    .index = walk.level[i].index,
                                                    .table_pfn = walk.level[i].table_pfn,
                                                    .entry = walk.level[i].entry };
-    out->present = pte_translate(&s->frames, machine->profile, root, address, &out->pfn);
+    out->present = pte_walk_frame(machine->profile, &walk, address, &out->pfn);
+    if (out->present && walk.nr_levels < nr_levels)
+        out->page_shift = PAGE_SHIFT + machine->profile->pgtable_bits;
 }
 
 /* False: there is no process of that pid. A process sees kernel addresses as everybody does. */
 bool view_translate(const struct machine *machine, uint64_t address, uint32_t pid, struct translation *out)
 {
     const struct machine_state *s = &machine->state;
-    *out = (struct translation){ .offset = (uint32_t)(address & (PAGE_SIZE - 1)), .region = "unmapped" };
+    *out = (struct translation){ .offset = (uint32_t)(address & (PAGE_SIZE - 1)),
+                                 .page_shift = PAGE_SHIFT,
+                                 .region = "unmapped" };
     uint32_t process = pid ? process_find(&s->processes, pid) : 0;
     if (pid && !process)
         return false;
     uint32_t pfn = frame_of_address(&s->frames, address);
     if (pfn != UINT32_MAX) {
         out->region = "direct map";
+        out->page_shift = machine->profile->direct_map_shift;
         out->present = true;
         out->pfn = pfn;
     } else if (vmalloc_contains(&s->vmalloc, address)) {

@@ -68,6 +68,13 @@ void vmalloc_start(struct vmalloc *v, const struct machine_config *config)
     vmap_space_start(&v->space, v->space.start, v->space.end);
 }
 
+bool vmalloc_size_is_possible(const struct vmalloc *v, uint64_t size)
+{
+    if (is_classic(v))
+        return size && size <= (uint64_t)v->frames->nr << PAGE_SHIFT;
+    return size && size >> PAGE_SHIFT <= page_alloc_nr_managed(v->reclaim->pages); /* the shift drops bytes, as in Linux */
+}
+
 uint64_t vmalloc_alloc(struct vmalloc *v, uint64_t size, uint32_t flags, uint32_t label)
 {
     uint32_t index = vmalloc_build(v, size, flags);
@@ -85,7 +92,7 @@ uint64_t vmalloc_alloc(struct vmalloc *v, uint64_t size, uint32_t flags, uint32_
 /* The caller's area that starts at address; 0: there is none. */
 static uint32_t find_start(const struct vmalloc *v, uint64_t address)
 {
-    uint32_t index = vmap_area_find(&v->space, v->space.busy_root, address);
+    uint32_t index = vmalloc_contains(v, address) ? area_of_page(v, address) : 0;
     if (!index || area_at(v, index)->start != address || area_at(v, index)->array_of)
         return 0;
     return index;
@@ -116,7 +123,7 @@ void vmalloc_purge(struct vmalloc *v)
 {
     uint64_t start, end;
     if (vmap_space_purge(&v->space, &start, &end))
-        pgtable_flush(v->pgtable, start, (end - start) >> PAGE_SHIFT);
+        tlb_flush_kernel(v->pgtable->tlb, start, (end - start) >> PAGE_SHIFT);
 }
 
 static void describe(const struct vmap_area *area, struct vmalloc_block *block)

@@ -33,6 +33,8 @@ uint32_t vmalloc_pools(struct vmalloc *v, struct pool **pools);
 enum pagoda_error vmalloc_reserve(struct vmalloc *v, const struct pagoda_host *host, uint32_t nr_operations);
 void vmalloc_start(struct vmalloc *v, const struct machine_config *config);
 
+/* Neither nothing nor more than there is at all. */
+bool vmalloc_size_is_possible(const struct vmalloc *v, uint64_t size);
 uint64_t vmalloc_alloc(struct vmalloc *v, uint64_t size, uint32_t flags, uint32_t label); /* 0: NULL; the trace has the message */
 void vmalloc_free(struct vmalloc *v, uint64_t address);
 void vmalloc_purge(struct vmalloc *v);

@@ -15,9 +15,10 @@
     (__GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM | __GFP_HIGH | __GFP_IO | __GFP_FS | __GFP_NOWARN | __GFP_RETRY_MAYFAIL | \
      __GFP_NOFAIL | __GFP_NORETRY | __GFP_MEMALLOC | __GFP_NOMEMALLOC | __GFP_ATOMIC)
 
-static uint32_t leaf_bits(const struct vmalloc *v)
+/* PAGE_KERNEL: 0x8000000000000163 on x86-64, 0x63 on an i486. */
+static uint64_t leaf_bits(const struct vmalloc *v)
 {
-    return is_classic(v) ? KERNEL_BITS : KERNEL_BITS | PTE_GLOBAL;
+    return is_classic(v) ? KERNEL_BITS : KERNEL_BITS | PTE_GLOBAL | PTE_NX;
 }
 
 /* --- what the kernel says --- */
@@ -73,14 +74,14 @@ void vmalloc_release(struct vmalloc *v, uint32_t index)
     struct vmap_area area = *area_at(v, index);
     pgtable_unmap(v->pgtable, v->pgtable->kernel_root, area.start, nr_wanted(&area));
     if (is_classic(v)) {
-        pgtable_flush(v->pgtable, area.start, nr_wanted(&area));
+        tlb_flush_kernel(v->pgtable->tlb, area.start, nr_wanted(&area));
         vmap_area_free_now(&v->space, index);
     } else {
         vmap_area_free_lazy(&v->space, index);
     }
     free_chain(v, area.first_pfn);
     if (vmalloc_contains(v, area.page_array)) {
-        vmalloc_release(v, vmap_area_find(&v->space, v->space.busy_root, area.page_array));
+        vmalloc_release(v, area_of_page(v, area.page_array));
     } else if (area.page_array) {
         kmalloc_free(v->kmalloc, area.page_array);
         v->nr_kmalloc_arrays--;
@@ -160,7 +161,8 @@ static bool map_pages(struct builder *b)
     for (uint32_t pfn = area_at(v, b->index)->first_pfn; pfn; address += (uint64_t)n << PAGE_SHIFT) {
         for (n = 0; pfn && n < 1u << HUGE_ORDER; pfn = frame_at(v->frames, pfn)->next)
             pfns[n++] = pfn;
-        uint32_t root = v->pgtable->kernel_root, bits = leaf_bits(v);
+        uint32_t root = v->pgtable->kernel_root;
+        uint64_t bits = leaf_bits(v);
         bool ok = b->page_order ? pgtable_map_huge(v->pgtable, root, address, pfns[0], bits, GFP_KERNEL)
                                 : pgtable_map(v->pgtable, root, address, pfns, n, bits, GFP_KERNEL);
         if (!ok)
@@ -177,7 +179,7 @@ static uint32_t build_area(struct vmalloc *v, uint64_t size, uint32_t page_order
  */
 static void write_page_array(struct vmalloc *v, const struct vmap_area *area)
 {
-    uint32_t array = vmap_area_find(&v->space, v->space.busy_root, area->page_array);
+    uint32_t array = vmalloc_contains(v, area->page_array) ? area_of_page(v, area->page_array) : 0;
     uint32_t array_pfn = array ? area_at(v, array)->first_pfn : 0;
     uint64_t physical = array ? (uint64_t)array_pfn << PAGE_SHIFT : area->page_array - v->frames->page_offset;
     for (uint32_t pfn = area->first_pfn; pfn; pfn = frame_at(v->frames, pfn)->next) {
@@ -236,16 +238,28 @@ static bool fill_area(struct builder *b)
     return true;
 }
 
+/* A busy area for size bytes of addresses; the one before it is mostly found by its last page, below its guard. */
+static uint32_t take_area(struct vmalloc *v, uint64_t size, uint64_t align)
+{
+    uint32_t index = vmap_area_take(&v->space, size, align);
+    if (!index)
+        return 0;
+    uint64_t start = area_at(v, index)->start;
+    uint32_t before = start > v->space.start ? area_of_page(v, start - 2 * (uint64_t)PAGE_SIZE) : 0;
+    vmap_area_insert(&v->space, index, before && area_at(v, before)->end == start ? before : 0);
+    return index;
+}
+
 /* __get_vm_area_node() and __vmalloc_area_node(). 0: no addresses or no memory, said in the trace. */
 static uint32_t build_area(struct vmalloc *v, uint64_t size, uint32_t page_order, uint32_t gfp)
 {
     trace_step(v->trace, PATH___get_vm_area_node);
     uint64_t unit = (uint64_t)PAGE_SIZE << page_order;
     uint64_t area_size = ((size + unit - 1) & ~(unit - 1)) + PAGE_SIZE;
-    uint32_t index = vmap_area_alloc(&v->space, area_size, unit);
+    uint32_t index = take_area(v, area_size, unit);
     if (!index && v->space.lazy_root) {
         vmalloc_purge(v);
-        index = vmap_area_alloc(&v->space, area_size, unit);
+        index = take_area(v, area_size, unit);
     }
     if (!index) {
         say_no_room(v->trace, area_size, size, gfp);
@@ -254,6 +268,7 @@ static uint32_t build_area(struct vmalloc *v, uint64_t size, uint32_t page_order
     struct builder b = { .v = v, .index = index, .gfp = gfp, .page_order = page_order };
     area_at(v, index)->seq = v->trace->seq;
     area_at(v, index)->requested = size;
+    area_at(v, index)->page_order = page_order;
     if (fill_area(&b))
         return index;
     vmalloc_release(v, index);
@@ -267,7 +282,7 @@ static uint32_t build_linux_6_1(struct vmalloc *v, uint64_t size, uint32_t flags
         say_line(v->trace, "WARNING: at mm/vmalloc.c __vmalloc_node_range: vmalloc of size 0");
         return 0;
     }
-    if (size >> PAGE_SHIFT > page_alloc_nr_managed(v->reclaim->pages)) {
+    if (!vmalloc_size_is_possible(v, size)) {
         say_error(v->trace, size, ", exceeds total pages", 0, gfp);
         return 0;
     }
@@ -300,10 +315,10 @@ static bool fill_classic(struct builder *b)
 
 static uint32_t build_classic(struct vmalloc *v, uint64_t size, uint32_t flags)
 {
-    if (size == 0 || size > (uint64_t)v->frames->nr << PAGE_SHIFT)
+    if (!vmalloc_size_is_possible(v, size))
         return 0;
     uint64_t area_size = ((size + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1)) + PAGE_SIZE;
-    uint32_t index = vmap_area_alloc(&v->space, area_size, PAGE_SIZE);
+    uint32_t index = take_area(v, area_size, PAGE_SIZE);
     if (!index)
         return 0;
     struct builder b = { .v = v, .index = index };
@@ -314,7 +329,7 @@ static uint32_t build_classic(struct vmalloc *v, uint64_t size, uint32_t flags)
         vmalloc_release(v, index);
         return 0;
     }
-    pgtable_flush(v->pgtable, area_at(v, index)->start, nr_wanted(area_at(v, index)));
+    tlb_flush_kernel(v->pgtable->tlb, area_at(v, index)->start, nr_wanted(area_at(v, index)));
     return index;
 }
 

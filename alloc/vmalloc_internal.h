@@ -19,6 +19,16 @@ static inline uint32_t nr_wanted(const struct vmap_area *area) /* pages, without
     return (uint32_t)(area->node.size >> PAGE_SHIFT) - 1;
 }
 
+/* The area that a mapped address belongs to, by way of its frame: far fewer steps than the tree of a million areas needs.
+ * 0: nothing is mapped there. */
+static inline uint32_t area_of_page(const struct vmalloc *v, uint64_t address)
+{
+    uint32_t pfn;
+    if (!pte_translate(v->frames, v->profile, v->pgtable->kernel_root, address, &pfn))
+        return 0;
+    return frame_at(v->frames, pfn)->kind == FRAME_VMALLOC ? frame_at(v->frames, pfn)->owner : 0;
+}
+
 /* vmalloc_build.c. A busy area with pages, page array and mappings; 0: refused or no memory, said in the trace. */
 uint32_t vmalloc_build(struct vmalloc *v, uint64_t size, uint32_t flags);
 /* Ends an area, complete or not, in the order of Linux's vfree(): mappings, addresses, pages, page array. */

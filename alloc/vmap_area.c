@@ -181,7 +181,7 @@ void vmap_space_start(struct vmap_space *space, uint64_t all_start, uint64_t all
     (void)all; /* a pool that holds nothing yet has room for one */
 }
 
-uint32_t vmap_area_alloc(struct vmap_space *space, uint64_t size, uint64_t align)
+uint32_t vmap_area_take(struct vmap_space *space, uint64_t size, uint64_t align)
 {
     trace_step(space->trace, PATH_alloc_vmap_area);
     trace_cost(space->trace, COST_VMAP_AREA, 1);
@@ -200,9 +200,20 @@ uint32_t vmap_area_alloc(struct vmap_space *space, uint64_t size, uint64_t align
         return 0;
     }
     *vmap_area_at(space, index) = (struct vmap_area){ .node.size = size, .start = start, .end = start + size };
-    insert(space, &space->busy_root, space->busy_root, index);
     TRACE_EVENT(space->trace, .kind = EV_VMAP_AREA, .address = start, .count = pages_of(size));
     return index;
+}
+
+/* Between two neighbours there is one place: to the right of the lower one, or to the left of the upper one. */
+void vmap_area_insert(struct vmap_space *space, uint32_t area, uint32_t before)
+{
+    if (!before) {
+        insert(space, &space->busy_root, space->busy_root, area);
+        return;
+    }
+    uint32_t right = rb_at(&space->areas, before)->right;
+    uint32_t parent = right ? rb_first(&space->areas, right) : before;
+    rb_insert(&space->areas, &space->busy_root, area, parent, parent != before);
 }
 
 /* Out of the busy tree; of the item only the extent is left. */

@@ -18,7 +18,7 @@ struct vmap_area {
     uint32_t nr_pages;
     uint32_t label, seq;
     uint32_t array_of; /* this area is the page array of that one; 0: a caller's */
-    uint32_t unused;
+    uint32_t page_order; /* of its pages: 9 where 2 MiB are mapped at a time */
 };
 
 struct vmap_space {
@@ -36,8 +36,18 @@ static inline struct vmap_area *vmap_area_at(const struct vmap_space *space, uin
 
 /* All of [all_start, all_end) is free at first, of which [start, end) will be given out. */
 void vmap_space_start(struct vmap_space *space, uint64_t all_start, uint64_t all_end);
-/* A busy area of size bytes (whole pages) at a multiple of align (a power of two); 0: no hole fits. */
-uint32_t vmap_area_alloc(struct vmap_space *space, uint64_t size, uint64_t align);
+/* An area of size bytes (whole pages) at a multiple of align (a power of two), out of the hole where it belongs; 0: none fits.
+ * It is busy when it has been inserted, which is quick for a caller who knows the busy area that ends where this one starts
+ * (0: it does not). */
+uint32_t vmap_area_take(struct vmap_space *space, uint64_t size, uint64_t align);
+void vmap_area_insert(struct vmap_space *space, uint32_t area, uint32_t before);
+static inline uint32_t vmap_area_alloc(struct vmap_space *space, uint64_t size, uint64_t align)
+{
+    uint32_t area = vmap_area_take(space, size, align);
+    if (area)
+        vmap_area_insert(space, area, 0);
+    return area;
+}
 /* Busy -> lazy: the addresses stay out of use until the purge. The item is gone afterwards. */
 void vmap_area_free_lazy(struct vmap_space *space, uint32_t area);
 /* Busy -> free at once, as before there was a lazy list. */

@@ -101,9 +101,38 @@ void zones_set_defaults(struct page_alloc *pa)
     zones_set_limits(pa);
 }
 
+uint32_t zone_unusable_index(const struct zone *zone, uint32_t order)
+{
+    uint64_t free = 0, unusable = 0;
+    for (uint32_t at = 0; at < VIEW_ORDERS; at++) {
+        free += (uint64_t)zone->nr_free[at] << at;
+        unusable += at < order ? (uint64_t)zone->nr_free[at] << at : 0;
+    }
+    return free ? (uint32_t)(unusable * 1000 / free) : 1000;
+}
+
+int32_t zone_fragmentation_index(const struct zone *zone, uint32_t order)
+{
+    uint64_t nr_blocks = 0, free = 0;
+    bool has_large = false;
+    for (uint32_t at = 0; at < VIEW_ORDERS; at++) {
+        nr_blocks += zone->nr_free[at];
+        free += (uint64_t)zone->nr_free[at] << at;
+        has_large = has_large || (at >= order && zone->nr_free[at]);
+    }
+    if (!nr_blocks)
+        return 0;
+    if (has_large)
+        return -1000;
+    return 1000 - (int32_t)((1000 + free * 1000 / (UINT64_C(1) << order)) / nr_blocks);
+}
+
+/* From the top down: where memory is not short, the largest list decides at once. */
 static bool has_block(const struct zone *zone, uint32_t order, uint32_t flags)
 {
-    for (uint32_t at = order; at < MAX_ORDER; at++) {
+    for (uint32_t at = MAX_ORDER; at-- > order;) {
+        if (!zone->nr_free[at])
+            continue;
         for (uint32_t type = 0; type < NR_PCP_TYPES; type++)
             if (zone->free_area[at][type].first)
                 return true;
@@ -113,12 +142,14 @@ static bool has_block(const struct zone *zone, uint32_t order, uint32_t flags)
     return false;
 }
 
-/* __zone_watermark_ok(): the exact test. Signed, because reserves may exceed what is free. */
-static bool is_above(const struct zone *zone, const struct page_request *request, uint32_t mark, uint32_t reserve_zone)
+/* Signed, because reserves may exceed what is free. */
+bool zone_is_above(const struct zone *zone, const struct page_request *request, uint32_t mark, uint32_t reserve_zone,
+                   int64_t free)
 {
     uint32_t flags = request->flags;
-    int64_t free = zone->free_global < 0 ? 0 : zone->free_global;
     int64_t min = mark;
+    if (free < 0)
+        free = 0;
     free -= (INT64_C(1) << request->order) - 1;
     if (!(flags & ALLOC_RESERVES))
         free -= zone->nr_reserved_highatomic;
@@ -136,10 +167,11 @@ static bool is_above(const struct zone *zone, const struct page_request *request
 
 bool zone_watermark_ok(const struct zone *zone, const struct page_request *request, uint32_t mark, uint32_t reserve_zone)
 {
-    if (is_above(zone, request, mark, reserve_zone))
+    if (zone_is_above(zone, request, mark, reserve_zone, zone->free_global))
         return true;
     bool at_min = (request->flags & ALLOC_WMARK_MASK) == ALLOC_WMARK_MIN;
     if (request->order || !(request->gfp & __GFP_ATOMIC) || !zone->boost || !at_min)
         return false;
-    return is_above(zone, request, zone->min, reserve_zone); /* single atomic pages need not respect the boost */
+    return zone_is_above(zone, request, zone->min, reserve_zone,
+                         zone->free_global); /* single atomic pages need not respect the boost */
 }

@@ -28,6 +28,8 @@ enum alloc_flag {
     ALLOC_RESERVES = ALLOC_NON_BLOCK | ALLOC_MIN_RESERVE | ALLOC_HIGHATOMIC | ALLOC_OOM,
 };
 
+uint32_t gfp_migratetype(uint32_t gfp); /* MT_* of what the request allocates */
+
 static inline struct zone *zone_of_pfn(struct page_alloc *pa, uint32_t pfn)
 {
     uint32_t at = pa->nr_zones - 1;
@@ -41,11 +43,11 @@ static inline bool zone_has_pfn(const struct zone *zone, uint32_t pfn)
 }
 static inline struct pcp *zone_pcp(const struct page_alloc *pa, const struct zone *zone, uint32_t cpu)
 {
-    return pool_at(&pa->pcps, (uint32_t)(zone - pa->zones) * pa->nr_cpus + cpu + 1);
+    return (struct pcp *)(void *)pa->pcps.items + (uint32_t)(zone - pa->zones) * pa->nr_cpus + cpu + 1;
 }
 static inline uint32_t *pageblock_at(const struct page_alloc *pa, uint32_t pfn)
 {
-    return pool_at(&pa->pageblocks, (pfn >> PAGEBLOCK_ORDER) + 1);
+    return (uint32_t *)(void *)pa->pageblocks.items + (pfn >> PAGEBLOCK_ORDER) + 1;
 }
 static inline uint32_t pageblock_type(const struct page_alloc *pa, uint32_t pfn)
 {
@@ -76,6 +78,13 @@ static inline void zone_add_free(const struct page_alloc *pa, struct zone *zone,
     pcp->nr_free_diff = diff;
 }
 
+/* Blocks of this zone went to a caller: PGALLOC events and zone_statistics(). */
+static inline void zone_count_alloc(struct page_alloc *pa, struct zone *zone, uint32_t order, uint32_t nr_blocks)
+{
+    vmstat_add(&pa->vmstat, VM_pgalloc_dma + zone->index, (uint64_t)nr_blocks << order);
+    zone->numa_hit += nr_blocks;
+}
+
 /* A request as the walk sees it. */
 struct page_request {
     uint32_t gfp, order, migratetype;
@@ -96,6 +105,22 @@ static inline bool zone_has_plenty(const struct zone *zone, uint32_t order, uint
     uint64_t wanted = (uint64_t)mark + zone->lowmem_reserve[reserve_zone] + zone->nr_reserved_highatomic;
     return order == 0 && zone->free_global > (int64_t)wanted;
 }
+/* __zone_watermark_ok(): the exact test, with free pages there; has_plenty and the exceptions stand before and after it. */
+bool zone_is_above(const struct zone *zone, const struct page_request *request, uint32_t mark, uint32_t reserve_zone,
+                   int64_t free);
+/* NR_FREE_PAGES with the parts that CPUs have not folded in yet (zone_page_state_snapshot). */
+static inline int64_t zone_nr_free(const struct page_alloc *pa, const struct zone *zone)
+{
+    int64_t free = zone->free_global;
+    for (uint32_t cpu = 0; pa->pcps.nr_used > 1 && cpu < pa->nr_cpus; cpu++)
+        free += zone_pcp(pa, zone, cpu)->nr_free_diff;
+    return free;
+}
+/* Thousandths, as debugfs extfrag shows them. unusable: the share of free memory in blocks too small for the order. fragmentation:
+ * why a request of the order would fail: towards 0 for want of memory, towards 1000 because it is in pieces; -1000: it would
+ * not fail. Linux v6.1 mm/vmstat.c: unusable_free_index(), __fragmentation_index(). */
+uint32_t zone_unusable_index(const struct zone *zone, uint32_t order);
+int32_t zone_fragmentation_index(const struct zone *zone, uint32_t order);
 /* zone_watermark_fast(): may this request be served from this zone without going below mark. */
 bool zone_watermark_ok(const struct zone *zone, const struct page_request *request, uint32_t mark, uint32_t reserve_zone);
 

@@ -1,33 +1,20 @@
--- Schema of a Pagoda store, version 1 (PRAGMA user_version). A lab is its configuration and its operations, nothing else.
+-- Schema of a Pagoda store, version 2 (PRAGMA user_version). A lab is its configuration and its operations, nothing else;
+-- everything but the log can be thrown away and is made again.
 --
 -- Look around with the sqlite3 shell:  SELECT * FROM trace WHERE lab = 'ab12cd34' AND outcome <> 'ok';
 
 CREATE TABLE lab (
-    id INTEGER PRIMARY KEY,
-    key TEXT NOT NULL UNIQUE,          -- what stands in URLs
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL UNIQUE,           -- what stands in URLs
     name TEXT NOT NULL,
-    created TEXT NOT NULL,             -- RFC 3339
+    created TEXT NOT NULL,              -- RFC 3339
     parent INTEGER REFERENCES lab (id), -- a fork: operations up to parent_seq are the parent's
     parent_seq INTEGER NOT NULL DEFAULT 0,
-    deleted INTEGER NOT NULL DEFAULT 0, -- hidden; kept while forks read its operations
-    profile TEXT NOT NULL,
-    cpus INTEGER NOT NULL,
-    memory INTEGER NOT NULL,           -- bytes
-    swap INTEGER NOT NULL,             -- bytes
-    min_block INTEGER NOT NULL,
-    min_free_kbytes INTEGER NOT NULL,
-    watermark_scale_factor INTEGER NOT NULL,
-    percpu_pagelist_high_fraction INTEGER NOT NULL,
-    lowmem_reserve_ratio_0 INTEGER NOT NULL,
-    lowmem_reserve_ratio_1 INTEGER NOT NULL,
-    lowmem_reserve_ratio_2 INTEGER NOT NULL,
-    slab_shuffle_seed INTEGER NOT NULL,
-    init_on_alloc INTEGER NOT NULL,
-    init_on_free INTEGER NOT NULL,
-    seed INTEGER NOT NULL
+    deleted INTEGER NOT NULL DEFAULT 0, -- hidden; kept while forks read its operations, then swept away
+    config TEXT NOT NULL                -- JSON object: the profile and its options, as POST /labs takes them
 );
 
--- Words that operations carry (handles, cache names, call sites), each once.
+-- Words that operations carry (cache names, call sites, remarks), each once.
 CREATE TABLE text (
     id INTEGER PRIMARY KEY,
     text TEXT NOT NULL UNIQUE
@@ -36,54 +23,84 @@ CREATE TABLE text (
 -- Small tables that give numbers their names; filled by pagodad from its own tables.
 CREATE TABLE op_kind (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
 CREATE TABLE outcome (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
-CREATE TABLE context (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE choice (param TEXT NOT NULL, number INTEGER NOT NULL, word TEXT NOT NULL, PRIMARY KEY (param, number)) WITHOUT ROWID;
 CREATE TABLE gfp (bits INTEGER PRIMARY KEY, text TEXT NOT NULL);
 
--- The log. One column per parameter of an operation, named as in the API; NULL: not given. Addresses are signed 64-bit.
-CREATE TABLE op (
-    lab INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
+-- Calls: what many operations have in common is written once. One column per parameter, named as in the API; NULL: not given.
+CREATE TABLE call (
+    id INTEGER PRIMARY KEY,
     kind INTEGER NOT NULL,
     outcome INTEGER NOT NULL,
-    result_address INTEGER NOT NULL,
-    allocated INTEGER NOT NULL,        -- bytes
+    allocated INTEGER NOT NULL,         -- bytes
+    n INTEGER, gfp INTEGER, "order" INTEGER, cache INTEGER, call_site INTEGER, context INTEGER, cpu INTEGER, pid INTEGER,
+    align INTEGER, length INTEGER, hex BLOB, fill INTEGER, duration_ns INTEGER, touch INTEGER, text INTEGER,
+    tid INTEGER, prot INTEGER, advice INTEGER, resource INTEGER, "option" INTEGER, value INTEGER, increment INTEGER,
+    pad INTEGER, new_length INTEGER, tunables INTEGER
+);
+
+-- The log. id is lab << 40 | seq, so that the rows of a lab lie in order. Addresses are signed 64-bit.
+CREATE TABLE op (
+    id INTEGER PRIMARY KEY,
+    call INTEGER NOT NULL,
+    result INTEGER,                     -- address; NULL: the one given
     cost_ns INTEGER NOT NULL,
     slept_ns INTEGER NOT NULL,
-    size INTEGER, n INTEGER, gfp INTEGER, "order" INTEGER, address INTEGER,
-    name INTEGER, cache INTEGER, call_site INTEGER, context INTEGER, cpu INTEGER, pid INTEGER,
-    align INTEGER, length INTEGER, hex BLOB, fill INTEGER, duration_ns INTEGER, touch INTEGER, text INTEGER,
-    tid INTEGER, prot INTEGER, advice INTEGER, resource INTEGER, "option" INTEGER, value INTEGER, increment INTEGER, pad INTEGER,
-    new_length INTEGER, tunables INTEGER,
-    PRIMARY KEY (lab, seq)
-) WITHOUT ROWID;
+    size INTEGER, address INTEGER, name TEXT -- parameters as in table call, which differ from operation to operation
+);
 
--- Idempotency-Key: which request of a lab has been answered already, and by which operation.
+-- States on the way, so that no moment is far from one. id as in op. A hash is compared whenever a replay comes by; old
+-- images are dropped once others are near. An image is zstd, cut into parts so that no one waits long for a writer.
+CREATE TABLE snapshot (
+    id INTEGER PRIMARY KEY,
+    engine INTEGER NOT NULL,            -- identity of the engine that made it; others do not read it
+    hash INTEGER NOT NULL,              -- of the machine
+    cost INTEGER NOT NULL,              -- of the way here from operation 0, in nanoseconds of replay, roughly
+    nr_parts INTEGER NOT NULL           -- 0: dropped
+);
+CREATE TABLE image (
+    id INTEGER NOT NULL,                -- of the snapshot, which is written after its last part
+    part INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (id, part)
+);
+
+-- Idempotency-Key: which request on a lab (0: on none) has been answered already, and by which operation or which new lab.
 CREATE TABLE answered (
     lab INTEGER NOT NULL,
     key TEXT NOT NULL,
     body_hash INTEGER NOT NULL,
     seq INTEGER NOT NULL,
+    made INTEGER NOT NULL DEFAULT 0,    -- lab
     PRIMARY KEY (lab, key)
 ) WITHOUT ROWID;
 
 -- For people.
 CREATE VIEW trace AS
-SELECT lab.key AS lab, op.seq AS seq, op_kind.name AS op, op.size AS size, op.n AS n, op."order" AS "order",
-       coalesce(gfp.text, CASE WHEN op.gfp IS NOT NULL THEN printf('0x%x', op.gfp) END) AS gfp,
+SELECT lab.key AS lab, op.id & 1099511627775 AS seq, op_kind.name AS op, op.size AS size, call.n AS n, call."order" AS "order",
+       coalesce(gfp.text, CASE WHEN call.gfp IS NOT NULL THEN printf('0x%x', call.gfp) END) AS gfp,
        CASE WHEN op.address IS NOT NULL THEN printf('0x%x', op.address) END AS address,
-       handle.text AS name, slab.text AS cache, site.text AS call_site, context.name AS context, op.cpu AS cpu, op.pid AS pid,
-       op.align AS align, op.length AS length, op.fill AS fill, op.duration_ns AS duration_ns, remark.text AS text,
+       op.name AS name, slab.text AS cache, site.text AS call_site, context.word AS context, call.cpu AS cpu,
+       call.pid AS pid, call.tid AS tid, call.align AS align, call.length AS length, call.new_length AS new_length,
+       CASE WHEN call.hex IS NOT NULL THEN lower(hex(call.hex)) END AS hex, call.fill AS fill, call.duration_ns AS duration_ns, touch.word AS touch, prot.word AS prot,
+       advice.word AS advice, resource.word AS resource, option.word AS "option", call.value AS value,
+       call.increment AS increment, call.pad AS pad, tunables.text AS tunables, remark.text AS text,
        outcome.name AS outcome,
-       CASE WHEN op.result_address <> 0 THEN printf('0x%x', op.result_address) END AS result,
-       op.allocated AS allocated, op.cost_ns AS cost_ns, op.slept_ns AS slept_ns
-FROM op
-JOIN lab ON lab.id = op.lab
-JOIN op_kind ON op_kind.id = op.kind
-JOIN outcome ON outcome.id = op.outcome
-LEFT JOIN gfp ON gfp.bits = op.gfp
-LEFT JOIN context ON context.id = op.context
-LEFT JOIN text AS handle ON handle.id = op.name
-LEFT JOIN text AS slab ON slab.id = op.cache
-LEFT JOIN text AS site ON site.id = op.call_site
-LEFT JOIN text AS remark ON remark.id = op.text
+       CASE WHEN coalesce(op.result, op.address, 0) <> 0 THEN printf('0x%x', coalesce(op.result, op.address)) END AS result,
+       call.allocated AS allocated, op.cost_ns AS cost_ns, op.slept_ns AS slept_ns
+FROM lab
+CROSS JOIN op ON op.id > lab.id << 40 AND op.id < (lab.id + 1) << 40
+JOIN call ON call.id = op.call
+JOIN op_kind ON op_kind.id = call.kind
+JOIN outcome ON outcome.id = call.outcome
+LEFT JOIN gfp ON gfp.bits = call.gfp
+LEFT JOIN text AS slab ON slab.id = call.cache
+LEFT JOIN text AS site ON site.id = call.call_site
+LEFT JOIN text AS remark ON remark.id = call.text
+LEFT JOIN text AS tunables ON tunables.id = call.tunables
+LEFT JOIN choice AS context ON context.param = 'context' AND context.number = call.context
+LEFT JOIN choice AS touch ON touch.param = 'touch' AND touch.number = call.touch
+LEFT JOIN choice AS prot ON prot.param = 'prot' AND prot.number = call.prot
+LEFT JOIN choice AS advice ON advice.param = 'advice' AND advice.number = call.advice
+LEFT JOIN choice AS resource ON resource.param = 'resource' AND resource.number = call.resource
+LEFT JOIN choice AS option ON option.param = 'option' AND option.number = call."option"
 WHERE NOT lab.deleted;

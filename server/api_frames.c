@@ -1,4 +1,5 @@
 /* GET handlers: page frames: as runs, cells, tiles; one frame. */
+#include "pagoda/procfs.h"
 #include "server/api_view.h"
 #include "server/op_json.h"
 
@@ -50,6 +51,32 @@ static bool encode_cells(struct view *view, uint64_t from, uint64_t end)
     return true;
 }
 
+/* Eight bytes a frame, as the kernel's own files have them. */
+static const struct {
+    const char *content_type;
+    bool (*read)(const struct machine *machine, uint32_t pfn, uint32_t count, const struct procfs_out *out);
+} KPAGE_FILES[] = {
+    { "application/vnd.linux.kpageflags", procfs_read_kpageflags },
+    { "application/vnd.linux.kpagecount", procfs_read_kpagecount },
+};
+#define NR_KPAGE_FILES (sizeof KPAGE_FILES / sizeof KPAGE_FILES[0])
+
+static void take(void *context, const char *bytes, size_t nr_bytes)
+{
+    buffer_add(context, bytes, nr_bytes);
+}
+
+static bool encode_kpage(struct view *view, size_t file, uint64_t from, uint64_t end, struct reply *refusal)
+{
+    uint64_t count = end - from < CELLS_MAX ? end - from : CELLS_MAX;
+    struct procfs_out out = { take, &view->out };
+    view->content_type = KPAGE_FILES[file].content_type;
+    if (KPAGE_FILES[file].read(view->machine, (uint32_t)from, (uint32_t)count, &out))
+        return true;
+    *refusal = reply_say(406, "", "the kernel of this profile has no %s", strrchr(view->content_type, '.') + 1);
+    return false;
+}
+
 /* Shares by kind of every 2^lod frames, for pictures with more frames than pixels. */
 static bool encode_tiles(struct view *view, uint64_t lod)
 {
@@ -90,6 +117,9 @@ static bool encode_frames(struct view *view, struct reply *refusal)
         !query_u64(request, "count", 1, UINT32_MAX, &count, refusal) || !query_u64(request, "lod", 0, 20, &lod, refusal))
         return false;
     uint64_t end = from + count < nr_frames ? from + count : nr_frames;
+    for (size_t file = 0; file < NR_KPAGE_FILES; file++)
+        if (request_accepts(request, KPAGE_FILES[file].content_type))
+            return encode_kpage(view, file, from, end, refusal);
     if (request_accepts(request, "application/octet-stream"))
         return encode_cells(view, from, end);
     return lod == UINT64_MAX ? encode_frame_runs(view, from, end) : encode_tiles(view, lod);

@@ -1,75 +1,10 @@
-/* server/api_import.c - POST /labs/{lab}/import: a recorded trace into a lab.
- *
- * Runs on a worker. The lab is taken for a few hundred operations at a time, so that others come in between; the log is
- * committed as it goes, and when it lags more than a window behind, the import waits for it. */
+/* POST /labs/{lab}/import: a recorded trace into a lab; GET: how far it is; DELETE: stop it. */
 #include "server/api.h"
-#include "server/import.h"
+#include "server/import_lab.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#define OPS_PER_TURN 512u
-#define OPS_PER_WINDOW 10000u
-
-struct lab_sink {
-    struct lab *lab;
-    bool is_locked;
-    uint32_t nr_in_turn, nr_in_window;
-    uint64_t ticket, window_ticket;
-};
-
-static void end_turn(struct lab_sink *sink)
-{
-    if (!sink->is_locked)
-        return;
-    machine_record_events(atomic_load(&sink->lab->machine), true);
-    lab_unlock(sink->lab);
-    sink->is_locked = false;
-}
-
-static enum pagoda_error begin_turn(struct lab_sink *sink)
-{
-    enum pagoda_error error = lab_lock(sink->lab);
-    if (error)
-        return error;
-    machine_record_events(atomic_load(&sink->lab->machine), false);
-    sink->is_locked = true;
-    sink->nr_in_turn = 0;
-    return PAGODA_OK;
-}
-
-/* At most two windows of operations wait in memory for the log. */
-static enum pagoda_error pace(struct lab_sink *sink)
-{
-    enum pagoda_error error = PAGODA_OK;
-    if (++sink->nr_in_turn >= OPS_PER_TURN)
-        end_turn(sink);
-    if (++sink->nr_in_window < OPS_PER_WINDOW)
-        return PAGODA_OK;
-    end_turn(sink);
-    if (sink->window_ticket)
-        error = store_wait(sink->lab->labs->store, sink->window_ticket);
-    sink->window_ticket = sink->ticket;
-    sink->nr_in_window = 0;
-    return error;
-}
-
-/* The result's pointers die with the lock; importers look at its numbers only. */
-static enum pagoda_error apply(void *context, const struct op *op, struct op_result *result, struct problem *why)
-{
-    struct lab_sink *sink = context;
-    enum pagoda_error error = sink->is_locked ? PAGODA_OK : begin_turn(sink);
-    if (!error)
-        error = lab_apply(sink->lab, op, NULL, 0, result, &sink->ticket, why);
-    return error ? error : pace(sink);
-}
-
-static const struct machine *look(void *context)
-{
-    struct lab_sink *sink = context;
-    return sink->is_locked || !begin_turn(sink) ? atomic_load(&sink->lab->machine) : NULL;
-}
 
 static double now_s(void)
 {
@@ -78,45 +13,99 @@ static double now_s(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static struct reply import_into(struct lab *lab, struct input *input, enum trace_format format)
+static struct reply refuse_all(const struct import_summary *summary)
 {
-    struct import_summary *summary = calloc(1, sizeof *summary);
-    struct lab_sink lab_sink = { .lab = lab };
-    const struct import_sink sink = { apply, look, &lab_sink, lab->row.config.cpus ? lab->row.config.cpus : 1 };
-    double start = now_s();
-    enum pagoda_error error = summary ? import_run(input, format, &sink, summary) : PAGODA_ERR_NOMEM;
-    end_turn(&lab_sink);
+    const struct import_event *first = NULL;
+    uint64_t line = UINT64_MAX;
+    const char *reason = summary->problem;
+    for (uint32_t i = 0; i < summary->nr_events_used; i++)
+        for (unsigned j = 0; j < IMPORT_REASONS_MAX && summary->events[i].reasons[j].count; j++)
+            if (summary->events[i].reasons[j].first_line < line) {
+                first = &summary->events[i];
+                line = first->reasons[j].first_line;
+                reason = first->reasons[j].text;
+            }
+    if (!first)
+        return reply_say(422, "", "nothing was applied%s%s", reason[0] ? ": " : "", reason);
+    return reply_say(422, "", "nothing was applied: line %llu: %s", (unsigned long long)line, reason);
+}
+
+static struct reply summarise(const struct import_run *run, const struct import_summary *summary)
+{
     struct buffer out = { 0 };
-    if (!error)
-        import_summary_encode(&out, summary, lab_seq(lab), now_s() - start);
-    bool has_applied = summary && summary->nr_applied;
-    char problem[200] = "";
-    if (!error && !has_applied && summary->problem[0])
-        memcpy(problem, summary->problem, sizeof summary->problem);
-    free(summary);
-    if (!error && has_applied) {
-        struct reply reply = reply_json(200, out);
-        reply.ticket = lab_sink.ticket;
-        return reply;
-    }
-    buffer_clear(&out);
+    import_summary_encode(&out, summary, lab_seq(run->lab), now_s() - run->started_s);
+    struct reply reply = reply_json(200, out);
+    reply.ticket = run->ticket;
+    return reply;
+}
+
+static struct reply import(struct import_run *run, bool is_atomic, struct import_summary *summary)
+{
+    bool applied = true;
+    enum pagoda_error error = is_atomic ? import_whole_into_lab(run, summary, &applied) : import_into_lab(run, summary);
+    if (error == PAGODA_ERR_CONFLICT)
+        return reply_say(409, "", "the import was stopped, or the lab was changed meanwhile; nothing was applied");
     if (error)
         return reply_error(error, NULL);
-    return reply_say(422, "", "nothing in the body could be applied%s%s", problem[0] ? ": " : "", problem);
+    if (upload_is_cancelled(run->upload))
+        strcpy(summary->problem, "stopped on request");
+    if (applied && summary->nr_applied)
+        return summarise(run, summary);
+    return refuse_all(summary);
 }
 
 struct reply import_post(struct app *app, struct request *request)
 {
-    (void)app;
-    enum trace_format format = FORMAT_AUTO;
+    struct import_run run = { .app = app, .lab = request->lab, .upload = request->upload };
     const char *name = query_text(request, "format");
-    if (name && !trace_format_find(name, &format))
-        return reply_say(422, "format", "format must be auto, ndjson or ftrace");
-    struct memory_source memory = { .bytes = request->body.data, .nr_bytes = request->body.length };
-    struct input *input = input_open(source_of_memory(&memory));
-    if (!input)
+    bool is_atomic = false;
+    struct reply reply;
+    if (name && !trace_format_find(name, &run.format))
+        return reply_say(422, "format", "format must be " TRACE_FORMATS_TEXT);
+    if (!query_bool(request, "atomic", &is_atomic, &reply))
+        return reply;
+    struct import_summary *summary = calloc(1, sizeof *summary);
+    if (!summary)
         return reply_error(PAGODA_ERR_NOMEM, NULL);
-    struct reply reply = import_into(request->lab, input, format);
-    input_close(input);
+    import_run_begin(&run);
+    reply = import(&run, is_atomic, summary);
+    import_run_end(&run);
+    sse_tell(app, run.lab, "event: import\ndata: {\"running\":false}\n\n");
+    free(summary);
     return reply;
+}
+
+/* With the imports' mutex held. */
+static struct import_run *find_run(struct app *app, const struct lab *lab)
+{
+    struct import_run *run = app->imports;
+    while (run && run->lab != lab)
+        run = run->next;
+    return run;
+}
+
+struct reply import_get(struct app *app, struct request *request)
+{
+    struct buffer out = { 0 };
+    pthread_mutex_lock(&app->imports_mutex);
+    struct import_run *run = find_run(app, request->lab);
+    put_open(&out, '{');
+    put_field_bool(&out, "running", run != NULL);
+    put_field_u64(&out, "bytes", run ? atomic_load(&run->nr_bytes_told) : 0);
+    put_field_u64(&out, "operations", run ? atomic_load(&run->nr_ops_told) : 0);
+    put_key(&out, "seconds");
+    put_double(&out, run ? now_s() - run->started_s : 0);
+    put_close(&out, '}');
+    pthread_mutex_unlock(&app->imports_mutex);
+    return reply_json(200, out);
+}
+
+struct reply import_cancel(struct app *app, struct request *request)
+{
+    pthread_mutex_lock(&app->imports_mutex);
+    struct import_run *run = find_run(app, request->lab);
+    if (run)
+        upload_cancel(run->upload);
+    pthread_mutex_unlock(&app->imports_mutex);
+    return run ? reply_empty(204) : reply_say(404, "", "no import runs in this lab");
 }

@@ -1,5 +1,6 @@
 /* server/api_ops.c - operations: one, many as NDJSON, a rehearsal on a copy, and what the log holds. */
 #include "server/api.h"
+#include "server/export.h"
 #include "server/op_json.h"
 #include "server/result_json.h"
 
@@ -343,31 +344,14 @@ struct listing {
     struct buffer out;
     uint64_t last_seq;
     uint32_t left;
-    bool in_lines;
 };
 
 static bool list_entry(void *context, const struct log_entry *entry)
 {
     struct listing *listing = context;
     entry_encode(&listing->out, entry);
-    if (listing->in_lines)
-        buffer_text(&listing->out, "\n");
     listing->last_seq = entry->seq;
     return --listing->left > 0;
-}
-
-static struct reply stream_ops(struct request *request)
-{
-    struct listing listing = { .left = UINT32_MAX, .in_lines = true };
-    enum pagoda_error error =
-        store_read_ops(request->app->store, request->lab->row.id, 1, UINT64_MAX, list_entry, &listing);
-    if (error) {
-        buffer_clear(&listing.out);
-        return reply_error(error, NULL);
-    }
-    struct reply reply = reply_json(200, listing.out);
-    reply.content_type = "application/x-ndjson";
-    return reply;
 }
 
 struct reply ops_get(struct app *app, struct request *request)
@@ -375,7 +359,7 @@ struct reply ops_get(struct app *app, struct request *request)
     uint64_t from = 1, limit = 100;
     struct reply reply;
     if (request_accepts(request, "application/x-ndjson"))
-        return stream_ops(request);
+        return export_reply(request, &EXPORT_LOG);
     if (!query_u64(request, "from", 0, INT64_MAX, &from, &reply) ||
         !query_u64(request, "limit", 1, LIST_LIMIT, &limit, &reply))
         return reply;
@@ -432,33 +416,5 @@ struct reply op_get(struct app *app, struct request *request)
     }
     reply = reply_json(200, full.out);
     reply.cache_control = "private, max-age=31536000, immutable";
-    return reply;
-}
-
-/* ---- export ---- */
-
-static bool export_entry(void *context, const struct log_entry *entry)
-{
-    struct buffer *out = context;
-    put_open(out, '{');
-    op_encode_fields(out, &entry->op);
-    put_close(out, '}');
-    buffer_text(out, "\n");
-    return !out->failed;
-}
-
-struct reply export_get(struct app *app, struct request *request)
-{
-    const char *format = query_text(request, "format");
-    if (format && strcmp(format, "ndjson") != 0)
-        return reply_say(422, "format", "format must be ndjson");
-    struct buffer out = { 0 };
-    enum pagoda_error error = store_read_ops(app->store, request->lab->row.id, 1, UINT64_MAX, export_entry, &out);
-    if (error) {
-        buffer_clear(&out);
-        return reply_error(error, NULL);
-    }
-    struct reply reply = reply_json(200, out);
-    reply.content_type = "application/x-ndjson";
     return reply;
 }

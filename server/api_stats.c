@@ -7,6 +7,50 @@
 
 #define POINTS_MAX 512u
 
+/* Free memory against the watermarks: what a timeline draws of each zone. */
+static void put_zone_levels(struct buffer *out, const struct machine *machine)
+{
+    uint64_t cursor = 0;
+    struct zone_view zone;
+    put_field_array(out, "zones");
+    while (view_next_zone(machine, &cursor, &zone)) {
+        if (!zone.managed)
+            continue;
+        put_open(out, '{');
+        put_field_text(out, "name", zone.name);
+        put_field_u64(out, "free", zone.free);
+        put_field_u64(out, "min", zone.min);
+        put_field_u64(out, "low", zone.low);
+        put_field_u64(out, "high", zone.high);
+        put_close(out, '}');
+    }
+    put_close(out, ']');
+}
+
+/* Page faults of the processes that live at this moment. */
+static void put_faults(struct buffer *out, const struct machine *machine)
+{
+    uint64_t cursor = 0, minor = 0, major = 0;
+    struct process_view process;
+    while (view_next_process(machine, &cursor, &process)) {
+        minor += process.minor_faults;
+        major += process.major_faults;
+    }
+    put_field_u64(out, "minor_faults", minor);
+    put_field_u64(out, "major_faults", major);
+}
+
+static void put_tlb(struct buffer *out, const struct machine *machine)
+{
+    struct tlb_view tlb;
+    view_tlb(machine, &tlb);
+    put_field_object(out, "tlb");
+    put_field_u64(out, "hits", tlb.nr_hits);
+    put_field_u64(out, "misses", tlb.nr_misses);
+    put_field_u64(out, "flushes", tlb.nr_flushes);
+    put_close(out, '}');
+}
+
 static void put_stats(struct buffer *out, const struct machine *machine)
 {
     struct stats_view stats;
@@ -23,6 +67,9 @@ static void put_stats(struct buffer *out, const struct machine *machine)
     for (unsigned i = 0; i < 3; i++)
         put_field_u64(out, outcome_name((enum outcome)i), stats.nr_outcomes[i]);
     put_close(out, '}');
+    put_zone_levels(out, machine);
+    put_faults(out, machine);
+    put_tlb(out, machine);
 }
 
 static bool encode_stats(struct view *view, struct reply *refusal)

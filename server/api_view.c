@@ -40,6 +40,22 @@ static enum pagoda_error lock_moment(struct lab *lab, bool is_head, uint64_t at,
     return error;
 }
 
+/* What is told apart by Accept needs tags of its own. */
+static const char *representation(const struct request *request)
+{
+    static const struct {
+        const char *type, *suffix;
+    } KNOWN[] = {
+        { "application/vnd.linux.kpageflags", "-kpageflags" },
+        { "application/vnd.linux.kpagecount", "-kpagecount" },
+        { "application/octet-stream", "-raw" },
+    };
+    for (size_t i = 0; i < sizeof KNOWN / sizeof KNOWN[0]; i++)
+        if (request_accepts(request, KNOWN[i].type))
+            return KNOWN[i].suffix;
+    return "";
+}
+
 /* encode writes the view; it returns false with *refusal when the request asks for something that is not there. */
 struct reply view_reply(struct request *request, bool (*encode)(struct view *view, struct reply *refusal))
 {
@@ -57,9 +73,8 @@ struct reply view_reply(struct request *request, bool (*encode)(struct view *vie
     view.machine = machine;
     base.seq = machine_seq(machine); /* the head may have moved on since */
     base.cache_control = is_fixed && base.seq == at ? "private, max-age=31536000, immutable" : "no-cache";
-    bool is_raw = request_accepts(request, "application/octet-stream"); /* another representation, another tag */
     snprintf(base.etag, sizeof base.etag, "\"%s-%llu-" ENGINE_VERSION "%s\"", lab->row.key, (unsigned long long)base.seq,
-             is_raw ? "-raw" : "");
+             representation(request));
     bool is_known = etag_matches(request, base.etag), ok = is_known || encode(&view, &base);
     if (is_head)
         lab_unlock(lab);
@@ -94,5 +109,20 @@ bool view_query_address(const struct request *request, uint64_t *address, struct
     if (text && address_parse(text, strlen(text), address))
         return true;
     *refusal = reply_say(422, "address", "address must be given, such as 0xffff888000000000");
+    return false;
+}
+
+bool view_find_process(const struct view *view, uint32_t *pid, struct reply *refusal)
+{
+    const char *text = view->request->path_values[1];
+    uint64_t wanted, cursor = 0;
+    struct process_view process;
+    if (size_parse(text, strlen(text), &wanted))
+        while (view_next_process(view->machine, &cursor, &process))
+            if (process.pid == wanted) {
+                *pid = process.pid;
+                return true;
+            }
+    *refusal = reply_say(404, "", "there is no process %.40s", text);
     return false;
 }

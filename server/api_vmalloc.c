@@ -16,6 +16,13 @@ static void put_area(struct view *view, const struct vmalloc_view *area)
     put_field_u64(out, "requested", area->requested);
     put_field_u64(out, "nr_pages", area->nr_pages);
     put_field_u64(out, "guard_pages", area->guard_pages);
+    put_field_bool(out, "huge", area->page_order > 0);
+    put_field_array(out, "flags"); /* the words of /proc/vmallocinfo */
+    if (area->nr_pages)
+        put_text(out, "vmalloc");
+    if (area->has_vpages)
+        put_text(out, "vpages");
+    put_close(out, ']');
     put_field_text(out, "state", area->state);
     put_field_text(out, "name", area->label);
     put_field_text(out, "caller", area->caller);

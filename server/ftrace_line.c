@@ -205,6 +205,9 @@ static bool take_fields(struct cursor *c, struct gfp_memory *gfps, struct ftrace
         return take_page(c, event) && FIND(c, "gfp_flags") && take_gfp(c, gfps, &event->gfp);
     case FTRACE_PAGE_FREE:
         return take_page(c, event);
+    case FTRACE_MARK:
+        event->name = take_until(c, c->end);
+        return true;
     default:
         return true; /* counted, not applied */
     }

@@ -19,6 +19,7 @@
     X(FTRACE_ZONE_LOCKED, "mm_page_alloc_zone_locked")                                                                     \
     X(FTRACE_PCPU_DRAIN, "mm_page_pcpu_drain")                                                                             \
     X(FTRACE_EXTFRAG, "mm_page_alloc_extfrag")                                                                             \
+    X(FTRACE_MARK, "tracing_mark_write")                                                                                   \
     X(FTRACE_OTHER, "(other event)")
 
 enum ftrace_kind {
@@ -37,7 +38,7 @@ struct ftrace_event {
     uint8_t order;
     uint32_t gfp;
     uint64_t ptr, bytes_req, bytes_alloc, pfn;
-    struct text call_site, name;
+    struct text call_site, name; /* name: of a cache; of a marker its text; of another event its own */
 };
 
 /* The same few flag expressions come again and again: texts that were decoded lately. Zero-initialise. */

@@ -4,6 +4,7 @@
  * send. While a worker or the writer has it, its connection is suspended and belongs to nobody else; who is done with it
  * resumes the connection and the epoll thread sends the reply. */
 #include "server/http.h"
+#include "server/upload.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -18,6 +19,7 @@
 #define DRAIN_LIMIT (16 * MIB) /* of a refused body: read and dropped, so that the reply is heard */
 #define CONNECTION_TIMEOUT_S 120u
 #define CONNECTIONS_MAX 1000u
+#define HTTP_THREADS_MAX 4
 #define CONNECTION_MEMORY (16 * KIB) /* headers must fit; cleared for every request */
 
 static int64_t now_us(void)
@@ -101,7 +103,7 @@ static void log_is_durable(struct store_waiter *waiter, enum pagoda_error error)
  * request may be gone already when this returns. */
 static bool settle(struct request *request)
 {
-    if (request->reply.ticket) {
+    if (request->reply.ticket && !store_is_durable(request->app->store, request->reply.ticket)) {
         suspend(request);
         request->waiter.wake = log_is_durable;
         store_when_durable(request->app->store, request->reply.ticket, &request->waiter);
@@ -123,7 +125,7 @@ static void handle_on_worker(struct job *job)
 static bool needs_worker(const struct request *request)
 {
     const struct route *route = request->route;
-    if (route->flags & (ROUTE_SLOW | ROUTE_TRACE))
+    if (route->flags & ROUTE_SLOW)
         return true;
     if (request->lab && !lab_is_awake(request->lab))
         return true;
@@ -155,6 +157,8 @@ static size_t body_limit(const struct request *request)
 {
     if (!request->route)
         return 0;
+    if (request->route->flags & ROUTE_UPLOAD)
+        return SIZE_MAX;
     return (request->route->flags & ROUTE_LINES) && request_is_ndjson(request) ? LINES_LIMIT : request->route->body_limit;
 }
 
@@ -183,7 +187,7 @@ static void check_body_headers(struct request *request)
         refuse(request, reply_say(413, "", "the body may have at most %zu bytes here", body_limit(request)));
     else if (has_body && !length && !coding)
         refuse(request, reply_say(411, "", "say with Content-Length how long the body is, or send it chunked"));
-    else if (has_body && !(request->route->flags & ROUTE_TRACE) && !is_json_type(type) &&
+    else if (has_body && !(request->route->flags & ROUTE_UPLOAD) && !is_json_type(type) &&
              !((request->route->flags & ROUTE_LINES) && request_is_ndjson(request)))
         refuse(request, reply_say(415, "", "the body must be application/json%s",
                                   request->route->flags & ROUTE_LINES ? " or application/x-ndjson" : ""));
@@ -227,6 +231,8 @@ static struct request *begin(struct app *app, struct MHD_Connection *connection,
         refuse(request, refusal);
     else
         check_body_headers(request);
+    if (!request->refused && (request->route->flags & ROUTE_UPLOAD) && !upload_start(request))
+        refuse(request, reply_say(503, "", "too many uploads at once; try again later"));
     return request;
 }
 
@@ -259,11 +265,17 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         bool too_long_to_drain = request->refused && length && strtoull(length, NULL, 10) > DRAIN_LIMIT;
         return too_long_to_drain ? send_reply(request) : MHD_YES;
     }
+    if (*nr_upload && request->upload) {
+        *nr_upload -= upload_push(request->upload, upload, *nr_upload);
+        return MHD_YES;
+    }
     if (*nr_upload) {
         bool go_on = take_body(request, upload, *nr_upload);
         *nr_upload = 0;
         return go_on ? MHD_YES : MHD_NO;
     }
+    if (request->upload)
+        return upload_finish(request->upload) ? send_reply(request) : MHD_YES;
     if (request->refused || request->has_reply)
         return send_reply(request);
     return handle(request) ? send_reply(request) : MHD_YES;
@@ -284,6 +296,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     struct request *request = *state;
     if (!request)
         return;
+    upload_close(request->upload);
     if (app->options->log)
         log_request(request);
     if (request->lab)
@@ -348,9 +361,17 @@ static int listen_on(struct app *app, struct problem *why)
     return fd;
 }
 
+/* Each with its own share of the connections; more than there are CPUs would only take turns. */
+static unsigned nr_http_threads(void)
+{
+    long nr_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    return nr_cpus < 2 ? 0 : nr_cpus > HTTP_THREADS_MAX ? HTTP_THREADS_MAX : (unsigned)nr_cpus;
+}
+
 bool http_start(struct app *app, struct problem *why)
 {
     pthread_mutex_init(&app->mutex, NULL);
+    pthread_mutex_init(&app->imports_mutex, NULL);
     pthread_cond_init(&app->work, NULL);
     app->last_job = &app->first_job;
     int fd = listen_on(app, why);
@@ -359,11 +380,12 @@ bool http_start(struct app *app, struct problem *why)
     for (size_t i = 0; i < sizeof app->workers / sizeof app->workers[0]; i++)
         if (pthread_create(&app->workers[i], NULL, worker, app) != 0)
             return false;
-    app->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_TURBO, 0, NULL, NULL, on_request,
-        app, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, app, MHD_OPTION_CONNECTION_TIMEOUT,
-        CONNECTION_TIMEOUT_S, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_MEMORY, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_END);
+    app->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_TURBO,
+                                   0, NULL, NULL, on_request, app, MHD_OPTION_LISTEN_SOCKET, fd,
+                                   MHD_OPTION_NOTIFY_COMPLETED, on_completed, app, MHD_OPTION_CONNECTION_TIMEOUT,
+                                   CONNECTION_TIMEOUT_S, MHD_OPTION_THREAD_POOL_SIZE, nr_http_threads(),
+                                   MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                                   (size_t)CONNECTION_MEMORY, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_END);
     if (!app->daemon)
         problem_say(why, "listen", "cannot start the HTTP server");
     return app->daemon != NULL;

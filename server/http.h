@@ -12,7 +12,7 @@
 
 #define KIB 1024u
 #define MIB (1024u * KIB)
-#define PATH_VALUES_MAX 2
+#define PATH_VALUES_MAX 3
 #define PATH_VALUE_MAX 200
 
 struct job {
@@ -21,6 +21,8 @@ struct job {
 };
 
 struct sse_stream;
+struct upload;
+struct import_run;
 
 struct app {
     const struct options *options;
@@ -36,8 +38,12 @@ struct app {
     struct job *first_job, **last_job;
     struct sse_stream *streams;
     uint32_t nr_busy; /* requests whose connection is suspended */
+    uint32_t nr_uploads;
     bool stopping;
     pthread_t workers[2];
+
+    pthread_mutex_t imports_mutex; /* before an upload's, before mutex */
+    struct import_run *imports;    /* those that run now */
 
     _Atomic uint64_t nr_requests, nr_problems;
 };
@@ -63,6 +69,7 @@ struct request {
     char path_values[PATH_VALUES_MAX][PATH_VALUE_MAX];
     struct lab *lab; /* of {lab}; NULL when the route has none */
     struct buffer body;
+    struct upload *upload; /* instead of body, on a ROUTE_UPLOAD */
     struct reply reply;
     bool refused, has_reply, suspended;
     uint64_t nr_received;
@@ -72,7 +79,7 @@ struct request {
 enum route_flags {
     ROUTE_SLOW = 1,    /* always on a worker */
     ROUTE_VIEW = 2,    /* on a worker when ?at= is not the head */
-    ROUTE_TRACE = 4,   /* takes any content type */
+    ROUTE_UPLOAD = 4,  /* takes any content type and length, on a thread of its own that reads while it arrives */
     ROUTE_SERIES = 16, /* on a worker when it is asked for a range */
     ROUTE_LINES = 8,   /* takes NDJSON too, then on a worker and up to LINES_LIMIT */
 };
@@ -124,4 +131,6 @@ struct reply static_get(struct app *app, struct request *request);
 struct reply events_get(struct app *app, struct request *request);
 void sse_on_commit(void *app);
 void sse_heartbeat(struct app *app);
+/* Whole events for those who watch the lab; who is busy just then gets only the last of them. */
+void sse_tell(struct app *app, const struct lab *lab, const char *events);
 void sse_stop(struct app *app);

@@ -1,14 +1,19 @@
-/* server/import.c - see import.h. NDJSON here, one operation a line; ftrace in import_ftrace.c. */
+/* server/import.c - see import.h. What a trace is, and its summary; NDJSON, one operation a line. */
 #include "server/import.h"
 #include "server/op_json.h"
+#include "server/ops_line.h"
 
 #include <stdio.h>
 #include <string.h>
 
 bool trace_format_find(const char *name, enum trace_format *format)
 {
-    static const char *const NAMES[] = { "auto", "ndjson", "ftrace" };
-    for (unsigned i = 0; i < 3; i++)
+    static const char *const NAMES[] = {
+#define X(id, text) text,
+        TRACE_FORMAT_MAP(X)
+#undef X
+    };
+    for (unsigned i = 0; i < NR_TRACE_FORMATS; i++)
         if (strcmp(name, NAMES[i]) == 0) {
             *format = (enum trace_format)i;
             return true;
@@ -93,6 +98,54 @@ static enum pagoda_error import_ndjson(struct input *input, const char *line, si
     return error;
 }
 
+/* ---- what it is ---- */
+
+static bool begins_with(const char *line, size_t length, const char *text)
+{
+    size_t nr = strlen(text);
+    return length >= nr && memcmp(line, text, nr) == 0;
+}
+
+static bool is_number(const char *line, size_t length)
+{
+    size_t digits = 0;
+    while (digits < length && line[digits] >= '0' && line[digits] <= '9')
+        digits++;
+    return digits && (digits == length || (digits + 1 == length && line[digits] == '\r'));
+}
+
+/* By a line that is neither blank nor a comment of a malloc script. */
+static enum trace_format recognise(const char *line, size_t length)
+{
+    struct ops_line script;
+    if (begins_with(line, length, "{"))
+        return FORMAT_NDJSON;
+    if (begins_with(line, length, "# malloc-log "))
+        return FORMAT_MALLOC_LOG;
+    if (begins_with(line, length, "= Start") || begins_with(line, length, "@ ") || begins_with(line, length, "+ 0x"))
+        return FORMAT_MTRACE;
+    if (is_number(line, length))
+        return FORMAT_REP;
+    bool is_script = ops_line_read(line, length, &script) && script.letter && strchr("acrmgvpftoksTX", script.letter);
+    return is_script ? FORMAT_OPS : FORMAT_FTRACE;
+}
+
+static bool is_remark(const char *line, size_t length)
+{
+    return length == 0 || *line == '\r' || (*line == '#' && !begins_with(line, length, "# malloc-log "));
+}
+
+static enum pagoda_error import_as(enum trace_format format, struct input *input, const char *line, size_t length,
+                                   const struct import_sink *sink, struct import_summary *summary)
+{
+    static enum pagoda_error (*const IMPORTERS[NR_TRACE_FORMATS])(struct input *, const char *, size_t,
+                                                                  const struct import_sink *, struct import_summary *) = {
+        [FORMAT_NDJSON] = import_ndjson, [FORMAT_FTRACE] = import_ftrace, [FORMAT_MALLOC_LOG] = import_malloc_log,
+        [FORMAT_MTRACE] = import_mtrace, [FORMAT_REP] = import_rep,       [FORMAT_OPS] = import_ops,
+    };
+    return IMPORTERS[format](input, line, length, sink, summary);
+}
+
 enum pagoda_error import_run(struct input *input, enum trace_format format, const struct import_sink *sink,
                              struct import_summary *summary)
 {
@@ -101,10 +154,14 @@ enum pagoda_error import_run(struct input *input, enum trace_format format, cons
     enum pagoda_error error = PAGODA_OK;
     *summary = (struct import_summary){ 0 };
     if (input_next_line(input, &line, &length)) {
-        if (format == FORMAT_AUTO)
-            format = length && line[0] == '{' ? FORMAT_NDJSON : FORMAT_FTRACE;
-        error = format == FORMAT_NDJSON ? import_ndjson(input, line, length, sink, summary)
-                                        : import_ftrace(input, line, length, sink, summary);
+        bool more = true;
+        while (format == FORMAT_AUTO && more && is_remark(line, length))
+            more = input_next_line(input, &line, &length);
+        if (format == FORMAT_AUTO && more)
+            format = recognise(line, length);
+        summary->format = format;
+        if (more)
+            error = import_as(format, input, line, length, sink, summary);
     }
     summary->nr_lines = input_line_number(input);
     if (input_problem(input)) {
@@ -155,6 +212,13 @@ void import_summary_encode(struct buffer *out, const struct import_summary *summ
     put_close(out, ']');
     put_field_u64(out, "kmalloc_compared", summary->nr_compared);
     put_field_u64(out, "kmalloc_agree", summary->nr_agree);
+    put_field_u64(out, "blocks_compared", summary->nr_blocks_compared);
+    put_field_u64(out, "blocks_agree", summary->nr_blocks_agree);
+    put_key(out, "pid");
+    if (summary->pid)
+        put_u64(out, summary->pid);
+    else
+        put_null(out);
     put_field_text(out, "first_difference", summary->first_difference[0] ? summary->first_difference : NULL);
     put_field_u64(out, "slab_pages_compared", summary->nr_rules_compared);
     put_field_u64(out, "slab_pages_agree", summary->nr_rules_agree);

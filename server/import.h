@@ -4,7 +4,22 @@
 #include "server/buffer.h"
 #include "server/input.h"
 
-enum trace_format { FORMAT_AUTO, FORMAT_NDJSON, FORMAT_FTRACE };
+/* The formats: id, name. */
+#define TRACE_FORMAT_MAP(X)                                                                                        \
+    X(FORMAT_AUTO, "auto")                                                                                         \
+    X(FORMAT_NDJSON, "ndjson") /* one operation a line, as POST /ops takes it */                                   \
+    X(FORMAT_FTRACE, "ftrace") /* kmem events of trace-cmd, perf, /sys/kernel/tracing */                           \
+    X(FORMAT_MALLOC_LOG, "malloc-log") /* calls of malloc with threads and pointers */                             \
+    X(FORMAT_MTRACE, "mtrace") /* glibc's mtrace(3) */                                                             \
+    X(FORMAT_REP, "rep") /* CS:APP malloc lab */                                                                   \
+    X(FORMAT_OPS, "ops") /* malloc scripts */
+enum trace_format {
+#define X(id, name) id,
+    TRACE_FORMAT_MAP(X)
+#undef X
+        NR_TRACE_FORMATS
+};
+#define TRACE_FORMATS_TEXT "auto, ndjson, ftrace, malloc-log, mtrace, rep or ops"
 
 /* Takes operations one by one: a lab, or a machine of one's own. Errors as machine_apply(). */
 struct import_sink {
@@ -30,12 +45,15 @@ struct import_event {
 };
 
 struct import_summary {
+    enum trace_format format; /* as it turned out to be */
     uint64_t nr_lines, nr_events, nr_ops;
     uint64_t nr_applied, nr_skipped;                       /* events */
     uint64_t nr_failed;                                    /* lines that could not be read */
     uint64_t nr_outcomes[3];                               /* of operations */
     uint64_t nr_compared, nr_agree, first_difference_line; /* kmalloc: bytes_alloc */
     char first_difference[96];
+    uint64_t nr_blocks_compared, nr_blocks_agree; /* places of malloc's blocks: recorded against here */
+    uint32_t pid;                                 /* the process that a malloc trace ran in; 0: none */
     uint64_t nr_rules_compared, nr_rules_agree; /* page events of slabs: signature against place, see import_ftrace.c */
     char problem[96];                           /* of the input as a whole, with its line; empty: none */
     struct import_event events[IMPORT_EVENTS_MAX];
@@ -49,6 +67,16 @@ enum pagoda_error import_run(struct input *input, enum trace_format format, cons
 /* import_ftrace.c. The first line has been read already. */
 enum pagoda_error import_ftrace(struct input *input, const char *line, size_t length, const struct import_sink *sink,
                                 struct import_summary *summary) PAGODA_MUST_CHECK;
+
+/* The same for traces of malloc, which run in a process of their own: import_malloc.c, import_ops.c. */
+enum pagoda_error import_malloc_log(struct input *input, const char *line, size_t length, const struct import_sink *sink,
+                                    struct import_summary *summary) PAGODA_MUST_CHECK;
+enum pagoda_error import_mtrace(struct input *input, const char *line, size_t length, const struct import_sink *sink,
+                                struct import_summary *summary) PAGODA_MUST_CHECK;
+enum pagoda_error import_rep(struct input *input, const char *line, size_t length, const struct import_sink *sink,
+                             struct import_summary *summary) PAGODA_MUST_CHECK;
+enum pagoda_error import_ops(struct input *input, const char *line, size_t length, const struct import_sink *sink,
+                             struct import_summary *summary) PAGODA_MUST_CHECK;
 
 struct import_event *import_event(struct import_summary *summary, const char *name); /* its row; made on first sight */
 void import_skip(struct import_summary *summary, struct import_event *event, uint64_t line, const char *reason);

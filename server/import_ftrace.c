@@ -16,12 +16,16 @@
  * Their mm_page_free events are known by the pfn. As a check, with real pointers, the first rule is compared with the
  * place: a slab's block holds the object that its task is given next. (Directly mapped addresses equal the pfn modulo the 1
  * GiB to which KASLR aligns the map.) In the recordings of Linux 6.1 the two agree on every page. mm_page_free_batched
- * repeats mm_page_free; the bulk allocator records nothing, so its pages appear when they are freed. */
+ * repeats mm_page_free; the bulk allocator records nothing, so its pages appear when they are freed.
+ *
+ * Markers. A history that Pagoda exported has a marker before the events of each operation, which holds the operation
+ * itself (export_ftrace.c): then the markers are applied and the events, which only repeat them, are not. */
 #include "pagoda/gfp.h"
 #include "pagoda/view.h"
 #include "server/address_map.h"
 #include "server/ftrace_line.h"
 #include "server/import.h"
+#include "server/op_json.h"
 #include "server/problem.h"
 
 #include <stdio.h>
@@ -83,6 +87,7 @@ struct ftrace_import {
     struct recent_page recent[RECENT_PAGES];
     uint32_t next_recent;
     bool has_hashed_pointers, knows_pointers;
+    bool has_markers; /* of a history that Pagoda exported: they say all, the events repeat it */
     enum pagoda_error error;
 };
 
@@ -494,10 +499,33 @@ static void object_free(struct ftrace_import *in, const struct ftrace_event *eve
     in->summary->nr_applied++;
 }
 
+/* ---- markers of an exported history ---- */
+
+#define MARKER "pagoda: "
+
+static void run_marker(struct ftrace_import *in, const struct ftrace_event *event)
+{
+    const size_t length = sizeof MARKER - 1;
+    if (event->name.length <= length || memcmp(event->name.start, MARKER, length) != 0)
+        return skip(in, event, "not an event of an allocator");
+    struct op_request decoded;
+    struct op_result result;
+    struct problem why = { 0 };
+    in->has_markers = true;
+    if (op_decode(event->name.start + length, event->name.length - length, &decoded, &why))
+        return skip(in, event, why.text);
+    apply_event(in, event, &decoded.op, &result);
+    op_request_clear(&decoded);
+}
+
 /* ---- lines ---- */
 
 static void run_event(struct ftrace_import *in, const struct ftrace_event *event)
 {
+    if (event->kind == FTRACE_MARK)
+        return run_marker(in, event);
+    if (in->has_markers)
+        return skip(in, event, "told by the marker before it");
     if (in->held_line && event->pid == in->held.pid && event->context == in->held.context &&
         event->kind != FTRACE_ZONE_LOCKED)
         decide_held(in, event);

@@ -10,8 +10,8 @@
 #include <zstd.h>
 
 #define PACKED_SIZE (64u << 10)
-#define TEXT_SIZE (256u << 10)
-#define LINE_MAX_BYTES (64u << 10)
+#define TEXT_SIZE (1u << 20)
+#define LINE_MAX_BYTES (256u << 10) /* a write of OP_DATA_MAX bytes in hex, twice over */
 
 enum packing { PACKING_UNKNOWN, PACKING_NONE, PACKING_GZIP, PACKING_ZSTD };
 

@@ -16,7 +16,7 @@ struct input;
 struct input *input_open(struct source source);
 void input_close(struct input *input);
 /* The next line without its end, borrowed until the next call. False: the input ends, see input_problem(). A line longer
- * than 64 KiB is given in pieces. */
+ * than 256 KiB is given in pieces. */
 bool input_next_line(struct input *input, const char **line, size_t *length);
 uint64_t input_line_number(const struct input *input); /* of the line given last, from 1 */
 const char *input_problem(const struct input *input);  /* "truncated gzip input"; NULL: all was read */

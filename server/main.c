@@ -1,4 +1,5 @@
 /* server/main.c - pagodad's commands. */
+#include "server/check.h"
 #include "server/options.h"
 #include "server/replay.h"
 #include "server/serve.h"
@@ -20,6 +21,18 @@ static int run_replay(int argc, char **argv)
 {
     struct options options;
     return options_read(&options, "replay", argc, argv) ? replay(&options) : 2;
+}
+
+static int run_check(int argc, char **argv)
+{
+    struct options options;
+    return options_read(&options, "check", argc, argv) ? check(&options) : 2;
+}
+
+static int run_backup(int argc, char **argv)
+{
+    struct options options;
+    return options_read(&options, "backup", argc, argv) ? backup(&options) : 2;
 }
 
 static int run_routes(int argc, char **argv)
@@ -48,8 +61,8 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } COMMANDS[] = {
-    { "serve", run_serve }, { "replay", run_replay }, { "routes", run_routes },
-    { "help", run_help },   { "--help", run_help },   { "--version", run_version },
+    { "serve", run_serve },   { "replay", run_replay }, { "check", run_check }, { "backup", run_backup },
+    { "routes", run_routes }, { "help", run_help },     { "--help", run_help }, { "--version", run_version },
 };
 
 int main(int argc, char **argv)

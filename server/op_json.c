@@ -320,12 +320,11 @@ static uint64_t field_number(const struct op *op, const struct op_param_info *in
     return number;
 }
 
-static void param_encode(struct buffer *out, const struct op *op, enum op_param_id id, const char *key)
+void op_encode_param(struct buffer *out, const struct op *op, enum op_param_id id)
 {
     const struct op_param_info *info = op_param_info(id);
     struct text text;
     char gfp[512];
-    put_key(out, key);
     switch (info->type) {
     case TYPE_NUMBER:
     case TYPE_SIZE:
@@ -360,8 +359,10 @@ void op_encode_fields(struct buffer *out, const struct op *op)
 {
     put_field_text(out, "op", op_info(op->kind)->name);
     for (unsigned id = 0; id < NR_OP_PARAMS; id++)
-        if (op->given & (1u << id))
-            param_encode(out, op, (enum op_param_id)id, op_param_info((enum op_param_id)id)->name);
+        if (op->given & (1u << id)) {
+            put_key(out, op_param_info((enum op_param_id)id)->name);
+            op_encode_param(out, op, (enum op_param_id)id);
+        }
 }
 
 /* ---- the table itself ---- */
@@ -393,7 +394,8 @@ static void ops_encode(struct buffer *out)
 
 static void params_encode(struct buffer *out)
 {
-    static const char *const TYPES[] = { "number", "size", "address", "text", "gfp", "context", "hex", "touch", "choice", "signed" };
+    static const char *const TYPES[] = { "number",  "size", "address", "text",   "gfp",
+                                         "context", "hex",  "touch",   "choice", "signed" };
     put_field_array(out, "params");
     for (unsigned id = 0; id < NR_OP_PARAMS; id++) {
         const struct op_param_info *info = op_param_info((enum op_param_id)id);
@@ -406,8 +408,10 @@ static void params_encode(struct buffer *out)
         put_field_u64(out, "max", info->max);
         bool has_default =
             info->type != TYPE_TEXT && info->type != TYPE_HEX && info->type != TYPE_ADDRESS && id != PARAM_PID;
-        if (has_default)
-            param_encode(out, &defaults, (enum op_param_id)id, "default");
+        if (has_default) {
+            put_key(out, "default");
+            op_encode_param(out, &defaults, (enum op_param_id)id);
+        }
         if (op_choice_name((enum op_param_id)id, 0)) {
             const char *word;
             put_field_array(out, "choices");

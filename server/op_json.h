@@ -17,6 +17,8 @@ void op_request_clear(struct op_request *request);
 
 /* The fields of an operation as its caller gave them, "op" first; the object is open already. */
 void op_encode_fields(struct buffer *out, const struct op *op);
+/* The value of one of its parameters. */
+void op_encode_param(struct buffer *out, const struct op *op, enum op_param_id id);
 /* GET /ops: operations, parameters, flags, contexts, events, costs, kinds of frames. */
 void op_table_encode(struct buffer *out);
 

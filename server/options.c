@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum value_kind { VALUE_TEXT, VALUE_LIST, VALUE_FLAG };
-enum { SERVE = 1, REPLAY = 2 };
+enum { SERVE = 1, REPLAY = 2, CHECK = 4, BACKUP = 8 };
 
 static const struct option {
     const char *name, *value, *fallback, *help;
@@ -21,20 +21,47 @@ static const struct option {
     { "web", "DIR", NULL, "serve the pages in DIR", AT(web), VALUE_TEXT, SERVE },
     { "host", "NAME", NULL, "a further name that requests may use for this server (repeatable)", AT(hosts), VALUE_LIST,
       SERVE },
+    { "budget", "SIZE", NULL, "memory for labs that are awake; half of the host's", AT(budget), VALUE_TEXT, SERVE },
+    { "idle", "SECONDS", "600", "an unused lab leaves memory after this; 0: only for others", AT(idle), VALUE_TEXT, SERVE },
     { "log", NULL, NULL, "one line a request to stderr", AT(log), VALUE_FLAG, SERVE },
     { "profile", "NAME", NULL, "machine profile; linux-6.1 for ftrace, else classic", AT(profile), VALUE_TEXT, REPLAY },
     { "memory", "SIZE", NULL, "memory of the machine, e.g. 256M", AT(memory), VALUE_TEXT, REPLAY },
     { "cpus", "N", NULL, "CPUs of the machine", AT(cpus), VALUE_TEXT, REPLAY },
-    { "format", "FORMAT", "auto", "auto, ftrace or ndjson", AT(format), VALUE_TEXT, REPLAY },
+    { "format", "FORMAT", "auto", "auto, ndjson, ftrace, malloc-log, mtrace, rep or ops", AT(format), VALUE_TEXT, REPLAY },
     { "check", NULL, NULL, "exit 1 when the machine differs from the recording", AT(check), VALUE_FLAG, REPLAY },
     { "json", NULL, NULL, "print the summary as JSON", AT(json), VALUE_FLAG, REPLAY },
+    { "salvage", "OUT", NULL, "copy what can still be read into a new store", AT(salvage), VALUE_TEXT, CHECK },
 #undef AT
 };
 #define NR_OPTIONS (sizeof OPTIONS / sizeof OPTIONS[0])
 
-static int command_bit(const char *command)
+static const struct command {
+    const char *name;
+    int bit;
+    const char *files[2]; /* what stands behind the options */
+    const char *synopsis, *help;
+} COMMANDS[] = {
+    { "serve", SERVE, { NULL }, "", "Hosts labs: simulated Linux machines whose memory can be watched." },
+    { "replay",
+      REPLAY,
+      { "FILE, or - for standard input" },
+      " FILE|-",
+      "Replays a trace (plain, gzip or zstd) in a fresh machine and says what came of it." },
+    { "check",
+      CHECK,
+      { "STORE" },
+      " STORE",
+      "Verifies a store: the file, and every lab replayed against its recorded results; exit 1 if anything differs." },
+    { "backup", BACKUP, { "STORE", "FILE" }, "STORE FILE", "Copies a store at one moment; it may be served meanwhile." },
+};
+#define NR_COMMANDS (sizeof COMMANDS / sizeof COMMANDS[0])
+
+static const struct command *find_command(const char *name)
 {
-    return strcmp(command, "serve") == 0 ? SERVE : strcmp(command, "replay") == 0 ? REPLAY : 0;
+    for (size_t i = 0; i < NR_COMMANDS; i++)
+        if (strcmp(COMMANDS[i].name, name) == 0)
+            return &COMMANDS[i];
+    return NULL;
 }
 
 static bool complain(const char *command, const char *problem, const char *what)
@@ -87,40 +114,50 @@ static const struct option *find_option(const char *name, size_t length, int com
 }
 
 /* One argument that starts with "--"; takes the next one as its value when there is no "=". */
-static bool read_option(struct options *options, const char *command, char **argv, int argc, int *at)
+static bool read_option(struct options *options, const struct command *command, char **argv, int argc, int *at)
 {
     const char *name = argv[*at] + 2, *equals = strchr(name, '=');
     size_t length = equals ? (size_t)(equals - name) : strlen(name);
-    const struct option *option = find_option(name, length, command_bit(command));
+    const struct option *option = find_option(name, length, command->bit);
     if (!option)
-        return complain(command, "there is no option", argv[*at]);
+        return complain(command->name, "there is no option", argv[*at]);
     const char *value = equals ? equals + 1 : NULL;
     if (option->kind == VALUE_FLAG && value)
-        return complain(command, "no value belongs to", argv[*at]);
+        return complain(command->name, "no value belongs to", argv[*at]);
     if (option->kind != VALUE_FLAG && !value) {
         if (*at + 1 >= argc)
-            return complain(command, "a value is missing after", argv[*at]);
+            return complain(command->name, "a value is missing after", argv[*at]);
         value = argv[++*at];
     }
-    return set(options, option, value) || complain(command, "too many of", argv[*at]);
+    return set(options, option, value) || complain(command->name, "too many of", argv[*at]);
 }
 
-bool options_read(struct options *options, const char *command, int argc, char **argv)
+/* What stands behind the options: "file", then "target". */
+static bool take_file(struct options *options, const struct command *command, const char *argument)
 {
+    if (command->files[0] && !options->file)
+        options->file = argument;
+    else if (command->files[1] && !options->target)
+        options->target = argument;
+    else
+        return complain(command->name, "does not take", argument);
+    return true;
+}
+
+bool options_read(struct options *options, const char *name, int argc, char **argv)
+{
+    const struct command *command = find_command(name);
     *options = (struct options){ 0 };
-    read_environment(options, command_bit(command));
+    read_environment(options, command->bit);
     for (int i = 0; i < argc; i++) {
-        if (strncmp(argv[i], "--", 2) == 0 && argv[i][2]) {
-            if (!read_option(options, command, argv, argc, &i))
-                return false;
-        } else if (command_bit(command) == REPLAY && !options->file) {
-            options->file = argv[i];
-        } else {
-            return complain(command, "does not take", argv[i]);
-        }
+        bool is_option = strncmp(argv[i], "--", 2) == 0 && argv[i][2];
+        if (!(is_option ? read_option(options, command, argv, argc, &i) : take_file(options, command, argv[i])))
+            return false;
     }
-    if (command_bit(command) == REPLAY && !options->file)
-        return complain(command, "needs", "FILE, or - for standard input");
+    if (command->files[0] && !options->file)
+        return complain(name, "needs", command->files[0]);
+    if (command->files[1] && !options->target)
+        return complain(name, "needs", command->files[1]);
     return true;
 }
 
@@ -140,14 +177,12 @@ static void print_options(int command)
 
 void options_print_help(const char *command)
 {
-    if (!command || strcmp(command, "serve") == 0) {
-        puts("pagodad serve [OPTION]...\n  Hosts labs: simulated Linux machines whose memory can be watched.");
-        print_options(SERVE);
-    }
-    if (!command || strcmp(command, "replay") == 0) {
-        puts("pagodad replay [OPTION]... FILE|-\n  Replays a trace (plain, gzip or zstd) in a fresh machine and says what "
-             "came of it.");
-        print_options(REPLAY);
+    for (size_t i = 0; i < NR_COMMANDS; i++) {
+        const struct command *each = &COMMANDS[i];
+        if (command && strcmp(command, each->name) != 0)
+            continue;
+        printf("pagodad %s %s%s\n  %s\n", each->name, each->bit == BACKUP ? "" : "[OPTION]...", each->synopsis, each->help);
+        print_options(each->bit);
     }
     if (!command)
         puts("pagodad routes\n  Prints the routes of the HTTP API.\n"

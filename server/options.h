@@ -14,8 +14,13 @@ struct options {
     size_t nr_hosts;
     bool log; /* one line a request, to stderr */
 
-    const char *profile, *memory, *cpus, *format, *file; /* replay */
+    const char *budget; /* memory for labs that are awake, or NULL: half of the host's */
+    const char *idle;   /* seconds after which an unused lab goes to sleep */
+
+    const char *profile, *memory, *cpus, *format, *file; /* replay; file: of check and backup too, the store */
     bool check, json;
+    const char *salvage; /* check: the new store, or NULL */
+    const char *target;  /* backup */
 };
 
 /* Fills *options for a command. On a mistake prints one line to stderr and returns false. */

@@ -97,6 +97,9 @@ static void print_summary(const struct run *run, const struct import_summary *su
     if (summary->nr_compared)
         printf("kmalloc sizes    %llu of %llu as recorded\n", (unsigned long long)summary->nr_agree,
                (unsigned long long)summary->nr_compared);
+    if (summary->nr_blocks_compared)
+        printf("malloc blocks    %llu of %llu where the trace has them\n", (unsigned long long)summary->nr_blocks_agree,
+               (unsigned long long)summary->nr_blocks_compared);
     if (summary->first_difference[0])
         printf("first difference %s\n", summary->first_difference);
     if (summary->nr_rules_compared)
@@ -127,8 +130,9 @@ static void print_json(const struct run *run, const struct import_summary *summa
 
 static bool is_different(const struct import_summary *summary)
 {
-    return summary->nr_agree != summary->nr_compared || summary->nr_outcomes[OUTCOME_NULL] ||
-           summary->nr_outcomes[OUTCOME_BUG] || summary->nr_failed;
+    bool had_null = summary->nr_outcomes[OUTCOME_NULL] && !summary->pid; /* a trace of malloc may well record NULL */
+    return summary->nr_agree != summary->nr_compared || summary->nr_blocks_agree != summary->nr_blocks_compared ||
+           had_null || summary->nr_outcomes[OUTCOME_BUG] || summary->nr_failed;
 }
 
 static int complain(const char *text)
@@ -173,7 +177,7 @@ int replay(const struct options *options)
 {
     enum trace_format format;
     if (!trace_format_find(options->format, &format))
-        return complain("format must be auto, ftrace or ndjson");
+        return complain("format must be " TRACE_FORMATS_TEXT);
     bool is_stdin = strcmp(options->file, "-") == 0;
     int fd = is_stdin ? STDIN_FILENO : open(options->file, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {

@@ -70,10 +70,31 @@ static void cost_encode(struct buffer *out, const struct op_result *result)
         put_open(out, '{');
         put_field_text(out, "step", info->name);
         put_field_u64(out, "count", result->cost_count[i]);
-        put_field_u64(out, "ns", (uint64_t)result->cost_count[i] * info->each_ns);
+        put_field_u64(out, "ns", (uint64_t)result->cost_count[i] * result->cost_each_ns[i]);
         put_close(out, '}');
     }
     put_close(out, ']');
+}
+
+static void victims_encode(struct buffer *out, const struct op_result *result)
+{
+    put_field_array(out, "reclaimed_from");
+    for (uint32_t i = 0; i < result->nr_victims; i++) {
+        put_open(out, '{');
+        put_field_u64(out, "pid", result->victims[i].pid);
+        put_field_u64(out, "pages", result->victims[i].count);
+        put_close(out, '}');
+    }
+    put_close(out, ']');
+}
+
+static void tlb_encode(struct buffer *out, const struct op_result *result)
+{
+    put_field_object(out, "tlb");
+    put_field_u64(out, "hits", result->nr_tlb_hits);
+    put_field_u64(out, "misses", result->nr_tlb_misses);
+    put_field_u64(out, "flushes", result->nr_tlb_flushes);
+    put_close(out, '}');
 }
 
 static void address_encode(struct buffer *out, const char *key, uint64_t address)
@@ -107,7 +128,9 @@ void result_encode(struct buffer *out, const struct op_result *result, bool with
         put_field_u64(out, "pid", result->pid);
     frames_encode(out, result);
     cost_encode(out, result);
+    tlb_encode(out, result);
     put_field_u64(out, "nr_reclaimed", result->nr_reclaimed);
+    victims_encode(out, result);
     if (result->kind == OP_READ) {
         put_key(out, "hex");
         put_bytes(out, result->bytes, result->nr_bytes);

@@ -4,6 +4,7 @@
  * streams' heartbeat. */
 #include "server/serve.h"
 #include "server/http.h"
+#include "server/op_json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define TIDY_EVERY_S 1 /* idle labs leave memory */
 #define HEARTBEAT_S 15
 
 static sigset_t stop_signals(void)
@@ -27,10 +29,31 @@ static sigset_t stop_signals(void)
 
 static void wait_for_stop(struct app *app, const sigset_t *signals)
 {
-    const struct timespec heartbeat = { .tv_sec = HEARTBEAT_S };
-    while (sigtimedwait(signals, NULL, &heartbeat) < 0)
-        if (errno == EAGAIN)
+    const struct timespec tick = { .tv_sec = TIDY_EVERY_S };
+    unsigned nr_ticks = 0;
+    while (sigtimedwait(signals, NULL, &tick) < 0) {
+        if (errno != EAGAIN)
+            continue;
+        labs_tidy(&app->labs);
+        if (++nr_ticks % (HEARTBEAT_S / TIDY_EVERY_S) == 0)
             sse_heartbeat(app);
+    }
+}
+
+/* How much memory labs may hold, and for how long. */
+static bool read_limits(struct app *app, struct problem *why)
+{
+    const struct options *options = app->options;
+    uint64_t budget = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2, idle_s;
+    if (options->budget && !size_parse(options->budget, strlen(options->budget), &budget))
+        problem_say(why, "budget", "budget must be a size such as 2G");
+    if (!size_parse(options->idle, strlen(options->idle), &idle_s) || idle_s > UINT32_MAX)
+        problem_say(why, "idle", "idle must be a number of seconds");
+    if (why->text[0])
+        return false;
+    app->labs.memory_budget = budget;
+    app->labs.idle_ns = idle_s * 1000000000u;
+    return true;
 }
 
 static bool open_web(struct app *app, struct problem *why)
@@ -50,11 +73,13 @@ static bool start(struct app *app, struct problem *why)
         return false;
     enum pagoda_error error = store_open(app->options->store, &app->store, why);
     if (!error)
-        error = labs_open(app->store, &app->labs);
+        error = labs_open(app->store, &app->labs, why);
     if (error) {
         problem_say(why, "store", "%s: %s", app->options->store, pagoda_error_text(error));
         return false;
     }
+    if (!read_limits(app, why))
+        return false;
     store_on_commit(app->store, sse_on_commit, app);
     return http_start(app, why);
 }
@@ -82,6 +107,7 @@ int serve(const struct options *options)
     } else {
         fprintf(stderr, "pagodad: %s\n", why.text);
     }
+    labs_stop(&app.labs);
     store_close(app.store);
     if (is_started)
         labs_close(&app.labs);

@@ -21,6 +21,7 @@ struct sse_stream {
     struct lab *lab;
     struct MHD_Connection *connection;
     struct buffer text;
+    struct buffer news; /* app mutex: sse_tell()'s last, while the text was not to be touched */
     size_t sent;
     uint64_t next_seq;
     enum stream_state state; /* app mutex */
@@ -89,6 +90,11 @@ static ssize_t read_stream(void *context, uint64_t position, char *out, size_t c
     struct app *app = stream->app;
     ssize_t given = 0;
     pthread_mutex_lock(&app->mutex);
+    if (stream->state != STREAM_FILLING && stream->sent == stream->text.length && stream->news.length) {
+        stream->text.length = stream->sent = 0;
+        buffer_add(&stream->text, stream->news.data, stream->news.length);
+        stream->news.length = 0;
+    }
     size_t left = stream->state == STREAM_FILLING ? 0 : stream->text.length - stream->sent;
     if (left) {
         given = (ssize_t)(left < capacity ? left : capacity);
@@ -122,6 +128,7 @@ static void free_stream(void *context)
     pthread_mutex_unlock(&app->mutex);
     lab_put(stream->lab);
     buffer_clear(&stream->text);
+    buffer_clear(&stream->news);
     free(stream);
 }
 
@@ -144,6 +151,21 @@ void sse_heartbeat(struct app *app)
             buffer_text(&stream->text, ":\n\n");
             stream->ended |= stream->lab->deleted;
             wake_stream(stream, STREAM_READY);
+        }
+    pthread_mutex_unlock(&app->mutex);
+}
+
+void sse_tell(struct app *app, const struct lab *lab, const char *events)
+{
+    pthread_mutex_lock(&app->mutex);
+    for (struct sse_stream *stream = app->streams; stream; stream = stream->next)
+        if (stream->lab == lab && stream->state == STREAM_IDLE && stream->suspended) {
+            stream->news.length = 0;
+            buffer_text(&stream->text, events);
+            wake_stream(stream, STREAM_READY);
+        } else if (stream->lab == lab) {
+            stream->news.length = 0;
+            buffer_text(&stream->news, events);
         }
     pthread_mutex_unlock(&app->mutex);
 }

@@ -11,17 +11,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The text of data/schema.sql, with a NUL behind it. */
-__asm__(".pushsection .rodata\n"
-        ".global schema_sql\n"
-        "schema_sql:\n"
-        ".incbin \"data/schema.sql\"\n"
-        ".byte 0\n"
-        ".popsection\n");
-extern const char schema_sql[];
+/* Texts of data/, each with a NUL behind it. */
+#define BUILT_IN(symbol, file)                                                                                             \
+    __asm__(".pushsection .rodata\n"                                                                                       \
+            ".global " #symbol "\n" #symbol ":\n"                                                                          \
+            ".incbin \"" file "\"\n"                                                                                       \
+            ".byte 0\n"                                                                                                    \
+            ".popsection\n");                                                                                              \
+    extern const char symbol[]
+BUILT_IN(schema_sql, "data/schema.sql");
+BUILT_IN(migrate_2_sql, "data/migrate-2.sql");
 
 enum pagoda_error store_error(int sqlite_code)
 {
@@ -83,7 +86,7 @@ static int read_version(sqlite3 *db, int *version)
     return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-static int execute(sqlite3 *db, const char *sql)
+int store_execute(sqlite3 *db, const char *sql)
 {
     return sqlite3_exec(db, sql, NULL, NULL, NULL);
 }
@@ -110,9 +113,21 @@ static const char *outcome_name_at(unsigned i)
 {
     return outcome_name((enum outcome)i);
 }
-static const char *context_name_at(unsigned i)
+
+static int fill_choices(sqlite3 *db, enum op_param_id id)
 {
-    return context_name((enum context)i);
+    sqlite3_stmt *statement = NULL;
+    int rc = sqlite3_prepare_v2(db, "INSERT OR IGNORE INTO choice VALUES (?, ?, ?)", -1, &statement, NULL);
+    const char *word;
+    for (unsigned i = 0; rc == SQLITE_OK && (word = op_choice_name(id, i)); i++) {
+        sqlite3_bind_text(statement, 1, op_param_info(id)->name, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(statement, 2, i);
+        sqlite3_bind_text(statement, 3, word, -1, SQLITE_STATIC);
+        rc = sqlite3_step(statement);
+        rc = rc == SQLITE_DONE ? sqlite3_reset(statement) : rc;
+    }
+    sqlite3_finalize(statement);
+    return rc;
 }
 
 /* Every start refreshes the names: a newer pagodad may know more operations than the one that made the file. */
@@ -121,25 +136,52 @@ static int fill_names(sqlite3 *db)
     int rc = name_rows(db, "INSERT OR IGNORE INTO op_kind VALUES (?, ?)", NR_OPS, op_name_at);
     if (rc == SQLITE_OK)
         rc = name_rows(db, "INSERT OR IGNORE INTO outcome VALUES (?, ?)", OUTCOME_BUG + 1, outcome_name_at);
-    if (rc == SQLITE_OK)
-        rc = name_rows(db, "INSERT OR IGNORE INTO context VALUES (?, ?)", NR_CONTEXTS, context_name_at);
+    for (unsigned id = 0; rc == SQLITE_OK && id < NR_OP_PARAMS; id++)
+        rc = fill_choices(db, (enum op_param_id)id);
     return rc;
 }
 
+/* ---- migrations ---- */
+
+/* migrate-2.sql, in two halves around the schema. */
+static int migrate_2(sqlite3 *db)
+{
+    static const char MARK[] = "-- SCHEMA\n";
+    const char *mark = strstr(migrate_2_sql, MARK);
+    char *first = mark ? strndup(migrate_2_sql, (size_t)(mark - migrate_2_sql)) : NULL;
+    int rc = first ? store_execute(db, first) : SQLITE_NOMEM;
+    if (rc == SQLITE_OK)
+        rc = store_execute(db, schema_sql);
+    if (rc == SQLITE_OK)
+        rc = store_execute(db, mark + sizeof MARK - 1);
+    free(first);
+    return rc;
+}
+
+static int make_schema(sqlite3 *db)
+{
+    return store_execute(db, schema_sql);
+}
+
+/* From each version to the newest one that a step leads to. */
+static int (*const STEPS[SCHEMA_VERSION])(sqlite3 *db) = { make_schema, migrate_2 };
+
+/* All or nothing: an interrupted migration leaves the file as it was. */
 static int migrate(sqlite3 *db, int version)
 {
-    int rc = execute(db, "BEGIN IMMEDIATE");
-    if (rc == SQLITE_OK && version == 0)
-        rc = execute(db, schema_sql);
+    int rc = store_execute(db, "BEGIN IMMEDIATE");
+    if (rc == SQLITE_OK && version < SCHEMA_VERSION)
+        rc = STEPS[version](db);
     if (rc == SQLITE_OK)
         rc = fill_names(db);
     char set[48];
     snprintf(set, sizeof set, "PRAGMA user_version = %d", SCHEMA_VERSION);
     if (rc == SQLITE_OK)
-        rc = execute(db, set);
+        rc = store_execute(db, set);
     if (rc == SQLITE_OK)
-        return execute(db, "COMMIT");
-    execute(db, "ROLLBACK");
+        rc = store_execute(db, "COMMIT");
+    if (rc != SQLITE_OK)
+        store_execute(db, "ROLLBACK");
     return rc;
 }
 
@@ -149,8 +191,8 @@ static enum pagoda_error open_connection(const char *path, int flags, sqlite3 **
     if (rc == SQLITE_OK)
         rc = sqlite3_busy_timeout(*db, 5000);
     if (rc == SQLITE_OK && (flags & SQLITE_OPEN_CREATE))
-        rc = execute(*db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;"
-                          "PRAGMA journal_size_limit = 67108864");
+        rc = store_execute(*db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;"
+                                "PRAGMA cache_size = -16000; PRAGMA journal_size_limit = 67108864");
     if (rc != SQLITE_OK)
         problem_say(why, "store", "%s: %s", path, *db ? sqlite3_errmsg(*db) : sqlite3_errstr(rc));
     return store_error(rc);
@@ -172,36 +214,91 @@ static enum pagoda_error open_schema(struct store *store, struct problem *why)
     return store_error(rc);
 }
 
-enum pagoda_error store_open(const char *path, struct store **out, struct problem *why)
+static enum pagoda_error open_strict(const char *path, sqlite3 **db, struct problem *why)
 {
-    *out = NULL;
+    return open_connection(path, SQLITE_OPEN_READONLY, db, why);
+}
+
+/* SQLite reads a file that ends too early only to those who say that they know. */
+static enum pagoda_error open_tolerant(const char *path, sqlite3 **db, struct problem *why)
+{
+    enum pagoda_error error = open_connection(path, SQLITE_OPEN_READONLY, db, why);
+    if (!error)
+        store_execute(*db, "PRAGMA writable_schema = ON");
+    return error;
+}
+
+static enum pagoda_error open_readers(struct store *store, struct problem *why,
+                                      enum pagoda_error (*open_reader)(const char *, sqlite3 **, struct problem *))
+{
+    enum pagoda_error error = PAGODA_OK;
+    for (unsigned i = 0; i < NR_READERS && !error; i++) {
+        struct reader *reader = &store->readers[i];
+        error = open_reader(store->path, &reader->db, why);
+        if (!error && !store_prepare_reader(reader)) {
+            problem_say(why, "store", "%s: %s", store->path, sqlite3_errmsg(reader->db));
+            error = PAGODA_ERR_CORRUPT;
+        }
+    }
+    return error;
+}
+
+static enum pagoda_error start_threads(struct store *store)
+{
+    if (pthread_create(&store->writer, NULL, store_writer, store) != 0) {
+        store->writer = 0;
+        return PAGODA_ERR_NOMEM;
+    }
+    if (pthread_create(&store->keeper, NULL, store_keeper, store) != 0) {
+        store->keeper = 0;
+        return PAGODA_ERR_NOMEM;
+    }
+    return PAGODA_OK;
+}
+
+static struct store *make_store(const char *path)
+{
     struct store *store = calloc(1, sizeof *store);
     if (!store)
-        return PAGODA_ERR_NOMEM;
+        return NULL;
     store->lock_fd = -1;
     snprintf(store->path, sizeof store->path, "%s", path);
     pthread_mutex_init(&store->mutex, NULL);
-    pthread_mutex_init(&store->read_mutex, NULL);
     pthread_cond_init(&store->work, NULL);
     pthread_cond_init(&store->done, NULL);
+    pthread_cond_init(&store->keeping, NULL);
+    for (unsigned i = 0; i < NR_READERS; i++)
+        pthread_mutex_init(&store->readers[i].mutex, NULL);
     store->pending.ticket = 1;
-    make_parent_directories(path);
+    store->has_garbage = true; /* perhaps: the last sweep may have been cut short */
+    if (getrandom(store->hash_seed, sizeof store->hash_seed, 0) != (ssize_t)sizeof store->hash_seed)
+        store->hash_seed[0] = (uint64_t)(uintptr_t)store;
+    return store;
+}
 
+enum pagoda_error store_open(const char *path, struct store **out, struct problem *why)
+{
+    *out = NULL;
+    struct store *store = make_store(path);
+    if (!store)
+        return PAGODA_ERR_NOMEM;
+    make_parent_directories(path);
     enum pagoda_error error = take_lock(store, why);
     if (!error)
         error = open_connection(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &store->db, why);
     if (!error)
         error = open_schema(store, why);
     if (!error)
-        error = open_connection(path, SQLITE_OPEN_READONLY, &store->reader, why);
-    if (!error && (!store_prepare_writer(store) || !store_prepare_reader(store))) {
+        error = open_connection(path, SQLITE_OPEN_READWRITE, &store->keeper_db, why);
+    if (!error && !store_prepare_writer(store)) {
         problem_say(why, "store", "%s: %s", path, sqlite3_errmsg(store->db));
         error = PAGODA_ERR_CORRUPT;
     }
-    if (!error && pthread_create(&store->writer, NULL, store_writer, store) != 0)
-        error = PAGODA_ERR_NOMEM;
+    if (!error)
+        error = open_readers(store, why, open_strict);
+    if (!error)
+        error = start_threads(store);
     if (error) {
-        store->writer = 0;
         store_close(store);
         return error;
     }
@@ -209,26 +306,81 @@ enum pagoda_error store_open(const char *path, struct store **out, struct proble
     return PAGODA_OK;
 }
 
+enum pagoda_error store_open_to_read(const char *path, struct store **out, struct problem *why)
+{
+    *out = NULL;
+    struct store *store = make_store(path);
+    if (!store)
+        return PAGODA_ERR_NOMEM;
+    int version = 0;
+    enum pagoda_error error = open_tolerant(path, &store->db, why);
+    if (!error && (error = store_error(read_version(store->db, &version))) != PAGODA_OK)
+        problem_say(why, "store", "%s: %s", path, sqlite3_errmsg(store->db));
+    if (!error && version != SCHEMA_VERSION) {
+        problem_say(why, "store", "%s has schema %d, this pagodad reads %d%s", path, version, SCHEMA_VERSION,
+                    version < SCHEMA_VERSION ? ": pagodad serve migrates it" : "");
+        error = PAGODA_ERR_VERSION;
+    }
+    if (!error)
+        error = open_readers(store, why, open_tolerant);
+    if (error)
+        store_close(store);
+    else
+        *out = store;
+    return error;
+}
+
+void store_check_file(struct store *store, void (*line)(void *context, const char *text), void *context)
+{
+    sqlite3_stmt *check = NULL;
+    int rc = sqlite3_prepare_v2(store->db, "PRAGMA integrity_check(20)", -1, &check, NULL);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(check)) == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(check, 0);
+        if (text && strcmp(text, "ok") != 0)
+            line(context, text);
+        rc = SQLITE_OK;
+    }
+    if (rc != SQLITE_DONE)
+        line(context, sqlite3_errmsg(store->db));
+    sqlite3_finalize(check);
+}
+
+static void stop_threads(struct store *store)
+{
+    pthread_mutex_lock(&store->mutex);
+    store->keeper_stops = true;
+    pthread_cond_signal(&store->keeping);
+    pthread_mutex_unlock(&store->mutex);
+    if (store->keeper) /* first: it may be waiting for a task */
+        pthread_join(store->keeper, NULL);
+    pthread_mutex_lock(&store->mutex);
+    store->stopping = true;
+    pthread_cond_signal(&store->work);
+    pthread_mutex_unlock(&store->mutex);
+    if (store->writer)
+        pthread_join(store->writer, NULL);
+}
+
 void store_close(struct store *store)
 {
     if (!store)
         return;
-    if (store->writer) {
-        pthread_mutex_lock(&store->mutex);
-        store->stopping = true;
-        pthread_cond_signal(&store->work);
-        pthread_mutex_unlock(&store->mutex);
-        pthread_join(store->writer, NULL);
+    stop_threads(store);
+    for (unsigned i = 0; i < NR_READERS; i++) {
+        store_finish_reader(&store->readers[i]);
+        sqlite3_close(store->readers[i].db); /* before the writer, whose close folds the WAL into the file */
+        pthread_mutex_destroy(&store->readers[i].mutex);
     }
-    store_finish_reader(store);
     store_finish_writer(store);
-    sqlite3_close(store->reader); /* before the writer, whose close folds the WAL into the file */
+    sqlite3_close(store->keeper_db);
     sqlite3_close(store->db);
     if (store->lock_fd >= 0)
         close(store->lock_fd);
+    buffer_clear(&store->pending.rows);
+    buffer_clear(&store->committing.rows);
     pthread_mutex_destroy(&store->mutex);
-    pthread_mutex_destroy(&store->read_mutex);
     pthread_cond_destroy(&store->work);
     pthread_cond_destroy(&store->done);
+    pthread_cond_destroy(&store->keeping);
     free(store);
 }

@@ -31,7 +31,8 @@ struct lab_row {
 struct lab_log {
     int64_t lab;
     _Atomic uint64_t durable_seq;
-    atomic_bool lost; /* operations after durable_seq will never be written: rebuild */
+    atomic_bool lost;           /* operations after durable_seq will never be written: rebuild */
+    _Atomic uint32_t nr_losses; /* how often: what was seen before the last loss may never have happened */
 };
 
 /* One row of table op. Texts and data are borrowed. */
@@ -53,11 +54,17 @@ struct store_waiter {
 enum pagoda_error store_open(const char *path, struct store **out, struct problem *why) PAGODA_MUST_CHECK;
 void store_close(struct store *store); /* commits what is queued; NULL is allowed */
 
+/* Only for the calls that read, and beside a daemon that serves it. VERSION: another schema; nothing is migrated. */
+enum pagoda_error store_open_to_read(const char *path, struct store **out, struct problem *why) PAGODA_MUST_CHECK;
+/* SQLite's own check of the file: a line for each thing that is wrong. */
+void store_check_file(struct store *store, void (*line)(void *context, const char *text), void *context);
+
 /* Queues one row. Returns the ticket to wait for, 0 when the log was lost. key: an Idempotency-Key or NULL. */
 uint64_t store_append(struct store *store, struct lab_log *log, const struct log_entry *entry, const char *key,
                       uint64_t body_hash);
 /* The waiter is woken once, perhaps before this returns. */
 void store_when_durable(struct store *store, uint64_t ticket, struct store_waiter *waiter);
+bool store_is_durable(struct store *store, uint64_t ticket); /* already, and well: no need to wait */
 enum pagoda_error store_wait(struct store *store, uint64_t ticket) PAGODA_MUST_CHECK;
 /* Called on the writer's thread after each commit; must not block. Set it before the first operation. */
 void store_on_commit(struct store *store, void (*call)(void *context), void *context);
@@ -68,8 +75,15 @@ enum pagoda_error store_create_lab(struct store *store, struct lab_row *row) PAG
 enum pagoda_error store_rename_lab(struct store *store, int64_t lab, const char *name) PAGODA_MUST_CHECK;
 enum pagoda_error store_delete_lab(struct store *store, int64_t lab) PAGODA_MUST_CHECK;
 
+/* INVALID with *why: a lab whose configuration this pagodad does not understand. */
 enum pagoda_error store_list_labs(struct store *store, void (*each)(void *context, const struct lab_row *row),
-                                  void *context) PAGODA_MUST_CHECK;
+                                  void *context, struct problem *why) PAGODA_MUST_CHECK;
+/* One of them by its number, for a file that cannot be listed. NOT_FOUND: none, or deleted. row->seq is STORE_SEQ_UNKNOWN when
+ * the end of its log cannot be read. */
+#define STORE_SEQ_UNKNOWN ((UINT64_C(1) << 40) - 1)
+enum pagoda_error store_read_lab(struct store *store, int64_t id, struct lab_row *row,
+                                 struct problem *why) PAGODA_MUST_CHECK;
+int64_t store_last_lab(struct store *store); /* the highest number ever given, or a guess above it */
 /* Durable operations [from, to], in order, through forks back to the root. each returns false to stop early. */
 enum pagoda_error store_read_ops(struct store *store, int64_t lab, uint64_t from, uint64_t to,
                                  bool (*each)(void *context, const struct log_entry *entry),
@@ -77,3 +91,22 @@ enum pagoda_error store_read_ops(struct store *store, int64_t lab, uint64_t from
 /* NOT_FOUND: this key has not been used on that lab. */
 enum pagoda_error store_find_answered(struct store *store, int64_t lab, const char *key, uint64_t *body_hash,
                                       uint64_t *seq) PAGODA_MUST_CHECK;
+
+/* ---- snapshots (store_snapshot.c) ---- */
+
+struct snapshot_row {
+    uint64_t seq, engine, hash, cost_ns;
+};
+#define SNAPSHOTS_NEAR 8                   /* images kept at full density behind the newest one */
+#define SNAPSHOT_FAR_NS UINT64_C(24000000) /* of replay between the older images that are kept */
+
+/* Writes an image in parts, each a commit of its own, and drops older ones that stand too close. nr_losses: of the log when
+ * the machine was seen; CONFLICT when it has lost something since, NOT_FOUND when the lab is gone. */
+enum pagoda_error store_save_snapshot(struct store *store, const struct lab_log *log, uint32_t nr_losses,
+                                      const struct snapshot_row *row, const void *image, size_t nr_bytes) PAGODA_MUST_CHECK;
+/* The newest image of this engine at or before seq, through forks back to the root. NOT_FOUND: there is none. */
+enum pagoda_error store_load_snapshot(struct store *store, int64_t lab, uint64_t seq, uint64_t engine,
+                                      struct snapshot_row *row, struct buffer *image) PAGODA_MUST_CHECK;
+/* The first hash of this engine that the log holds at or after from. NOT_FOUND: there is none. */
+enum pagoda_error store_next_hash(struct store *store, int64_t lab, uint64_t from, uint64_t engine,
+                                  struct snapshot_row *row) PAGODA_MUST_CHECK;

@@ -1,148 +1,223 @@
-/* server/store_read.c - reading labs and logs. One read-only connection, used in turns; long logs are read in slices, so
- * that nobody waits behind a whole lab. */
+/* server/store_read.c - reading logs. A few read-only connections, each used by one thread at a time; long logs are read in
+ * slices, so that nobody waits behind a whole lab and the WAL can be folded in between. */
 #include "server/store_state.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SLICE 4096u /* operations per turn */
-#define NR_FIXED_COLUMNS 6
+#define IN_OP (P(SIZE) | P(ADDRESS) | P(NAME))
+#define NR_FIXED_COLUMNS 3 /* of select_call, before the parameters */
 
-bool store_prepare_reader(struct store *store)
+enum op_column { OP_ID, OP_CALL, OP_RESULT, OP_COST, OP_SLEPT, OP_SIZE, OP_ADDRESS, OP_NAME };
+
+static int prepare(struct reader *reader, const char *sql, sqlite3_stmt **statement)
+{
+    return sqlite3_prepare_v3(reader->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+}
+
+static void put_call_columns(struct buffer *sql)
+{
+    for (unsigned id = 0; id < NR_OP_PARAMS; id++) {
+        const struct op_param_info *info = op_param_info((enum op_param_id)id);
+        if (IN_OP >> id & 1)
+            continue;
+        buffer_print(sql,
+                     info->type == TYPE_TEXT ? ", (SELECT text.text FROM text WHERE text.id = call.\"%s\")" : ", \"%s\"",
+                     info->name);
+    }
+}
+
+bool store_prepare_reader(struct reader *reader)
 {
     struct buffer sql = { 0 };
-    buffer_text(&sql, "SELECT seq, kind, outcome, result_address, allocated, cost_ns, slept_ns");
-    for (unsigned id = 0; id < NR_OP_PARAMS; id++)
-        buffer_print(&sql, ", \"%s\"", op_param_info((enum op_param_id)id)->name);
-    buffer_text(&sql, " FROM op WHERE lab = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq");
-    int rc =
-        sqlite3_prepare_v3(store->reader, buffer_terminate(&sql), -1, SQLITE_PREPARE_PERSISTENT, &store->select_ops, NULL);
+    buffer_text(&sql, "SELECT kind, outcome, allocated");
+    put_call_columns(&sql);
+    buffer_text(&sql, " FROM call WHERE id = ?");
+    int rc = prepare(reader, buffer_terminate(&sql), &reader->select_call);
     buffer_clear(&sql);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_prepare_v3(store->reader, "SELECT text FROM text WHERE id = ?", -1, SQLITE_PREPARE_PERSISTENT,
-                                &store->select_text, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_prepare_v3(store->reader, "SELECT parent, parent_seq FROM lab WHERE id = ?", -1,
-                                SQLITE_PREPARE_PERSISTENT, &store->select_parent, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_prepare_v3(store->reader, "SELECT body_hash, seq FROM answered WHERE lab = ? AND key = ?", -1,
-                                SQLITE_PREPARE_PERSISTENT, &store->select_answered, NULL);
-    return rc == SQLITE_OK;
+    const struct {
+        sqlite3_stmt **statement;
+        const char *sql;
+    } others[] = {
+        { &reader->select_ops, "SELECT id, call, result, cost_ns, slept_ns, size, address, name FROM op"
+                               " WHERE id BETWEEN ?1 AND ?2 ORDER BY id" },
+        { &reader->select_parent, "SELECT parent, parent_seq FROM lab WHERE id = ?" },
+        { &reader->select_answered, "SELECT body_hash, seq FROM answered WHERE lab = ? AND key = ?" },
+        { &reader->select_snapshot, "SELECT id, hash, cost FROM snapshot WHERE id BETWEEN ?1 AND ?2 AND engine = ?3"
+                                    " AND nr_parts > 0 ORDER BY id DESC LIMIT 1" },
+        { &reader->select_image, "SELECT bytes FROM image WHERE id = ? ORDER BY part" },
+        { &reader->select_hash, "SELECT id, hash, cost FROM snapshot WHERE id BETWEEN ?1 AND ?2 AND engine = ?3"
+                                " ORDER BY id LIMIT 1" },
+    };
+    for (size_t i = 0; rc == SQLITE_OK && i < sizeof others / sizeof others[0]; i++)
+        rc = prepare(reader, others[i].sql, others[i].statement);
+    reader->calls = calloc(CALL_SLOTS, sizeof *reader->calls);
+    return rc == SQLITE_OK && reader->calls;
 }
 
-void store_finish_reader(struct store *store)
+void store_finish_reader(struct reader *reader)
 {
-    sqlite3_finalize(store->select_ops);
-    sqlite3_finalize(store->select_text);
-    sqlite3_finalize(store->select_parent);
-    sqlite3_finalize(store->select_answered);
-    for (size_t i = 0; i < store->nr_text_by_id; i++)
-        free(store->text_by_id[i]);
-    free(store->text_by_id);
+    sqlite3_finalize(reader->select_ops);
+    sqlite3_finalize(reader->select_call);
+    sqlite3_finalize(reader->select_parent);
+    sqlite3_finalize(reader->select_answered);
+    sqlite3_finalize(reader->select_snapshot);
+    sqlite3_finalize(reader->select_image);
+    sqlite3_finalize(reader->select_hash);
+    for (size_t i = 0; reader->calls && i < CALL_SLOTS; i++)
+        free(reader->calls[i].bytes);
+    free(reader->calls);
 }
 
-/* ---- words ---- */
-
-static bool make_room(struct store *store, size_t id)
+struct reader *store_take_reader(struct store *store)
 {
-    size_t count = store->nr_text_by_id ? store->nr_text_by_id : 64;
-    while (count <= id)
-        count *= 2;
-    if (count == store->nr_text_by_id)
+    for (unsigned i = 0; i < NR_READERS; i++)
+        if (pthread_mutex_trylock(&store->readers[i].mutex) == 0)
+            return &store->readers[i];
+    struct reader *reader = &store->readers[atomic_fetch_add(&store->next_reader, 1) % NR_READERS];
+    pthread_mutex_lock(&reader->mutex);
+    return reader;
+}
+
+void store_give_reader(struct reader *reader)
+{
+    pthread_mutex_unlock(&reader->mutex);
+}
+
+/* ---- calls ---- */
+
+static size_t nr_call_bytes(sqlite3_stmt *row)
+{
+    size_t nr_bytes = 1;
+    for (int column = sqlite3_column_count(row) - 1; column >= NR_FIXED_COLUMNS; column--)
+        if (sqlite3_column_type(row, column) >= SQLITE_TEXT) /* a text or a blob */
+            nr_bytes += (size_t)sqlite3_column_bytes(row, column);
+    return nr_bytes;
+}
+
+/* One parameter of the row; its bytes are copied to *bytes. */
+static bool read_call_param(sqlite3_stmt *row, int column, enum op_param_id id, struct op *op, char **bytes)
+{
+    const struct op_param_info *info = op_param_info(id);
+    int type = sqlite3_column_type(row, column);
+    if (type == SQLITE_NULL)
         return true;
-    char **bigger = realloc(store->text_by_id, count * sizeof *bigger);
-    if (!bigger)
+    op->given |= 1u << id;
+    if (info->type != TYPE_TEXT && info->type != TYPE_HEX) {
+        uint64_t value = (uint64_t)sqlite3_column_int64(row, column);
+        memcpy((char *)op + info->offset, &value, info->width);
+        return type == SQLITE_INTEGER;
+    }
+    uint32_t length = (uint32_t)sqlite3_column_bytes(row, column);
+    const void *from = type == SQLITE_BLOB ? sqlite3_column_blob(row, column) : sqlite3_column_text(row, column);
+    if (length)
+        memcpy(*bytes, from, length);
+    if (info->type == TYPE_HEX) {
+        op->data = (const uint8_t *)*bytes;
+        op->nr_data = length;
+    } else {
+        struct text text = { *bytes, length };
+        memcpy((char *)op + info->offset, &text, sizeof text);
+    }
+    *bytes += length;
+    return type >= SQLITE_TEXT;
+}
+
+static int read_call(sqlite3_stmt *row, struct known_call *call)
+{
+    int64_t kind = sqlite3_column_int64(row, 0), outcome = sqlite3_column_int64(row, 1);
+    if (kind < 0 || kind >= NR_OPS || outcome < 0 || outcome > OUTCOME_BUG)
+        return SQLITE_CORRUPT;
+    call->bytes = malloc(nr_call_bytes(row));
+    if (!call->bytes)
+        return SQLITE_NOMEM;
+    call->op = op_default((enum op_kind)kind);
+    call->outcome = (enum outcome)outcome;
+    call->allocated = (uint64_t)sqlite3_column_int64(row, 2);
+    char *bytes = call->bytes;
+    bool ok = true;
+    int column = NR_FIXED_COLUMNS;
+    for (unsigned id = 0; id < NR_OP_PARAMS && ok; id++)
+        if (!(IN_OP >> id & 1))
+            ok = read_call_param(row, column++, (enum op_param_id)id, &call->op, &bytes);
+    return ok ? SQLITE_OK : SQLITE_CORRUPT;
+}
+
+/* Calls never change once they are committed, so what was read once stays good. */
+static int find_call(struct reader *reader, int64_t id, const struct known_call **found)
+{
+    struct known_call *call = &reader->calls[(uint64_t)id % CALL_SLOTS];
+    *found = call;
+    if (call->id == id && id)
+        return SQLITE_OK;
+    free(call->bytes);
+    *call = (struct known_call){ 0 };
+    sqlite3_bind_int64(reader->select_call, 1, id);
+    int rc = sqlite3_step(reader->select_call);
+    if (rc == SQLITE_ROW)
+        rc = read_call(reader->select_call, call);
+    else if (rc == SQLITE_DONE)
+        rc = SQLITE_CORRUPT;
+    sqlite3_reset(reader->select_call);
+    if (rc == SQLITE_OK)
+        call->id = id;
+    return rc;
+}
+
+/* ---- operations ---- */
+
+static bool is_given(sqlite3_stmt *row, int column, uint64_t *value)
+{
+    if (sqlite3_column_type(row, column) == SQLITE_NULL)
         return false;
-    memset(bigger + store->nr_text_by_id, 0, (count - store->nr_text_by_id) * sizeof *bigger);
-    store->text_by_id = bigger;
-    store->nr_text_by_id = count;
+    *value = (uint64_t)sqlite3_column_int64(row, column);
     return true;
 }
 
-/* Committed ids never change their text, so what was read once stays good. */
-static int id_to_text(struct store *store, int64_t id, struct text *text)
+static int read_entry(struct reader *reader, struct log_entry *entry)
 {
-    if (id <= 0 || id > INT32_MAX)
-        return SQLITE_CORRUPT;
-    if (!make_room(store, (size_t)id))
-        return SQLITE_NOMEM;
-    if (!store->text_by_id[id]) {
-        sqlite3_bind_int64(store->select_text, 1, id);
-        int rc = sqlite3_step(store->select_text);
-        const unsigned char *found = rc == SQLITE_ROW ? sqlite3_column_text(store->select_text, 0) : NULL;
-        if (found)
-            store->text_by_id[id] = strdup((const char *)found);
-        sqlite3_reset(store->select_text);
-        if (!store->text_by_id[id])
-            return found ? SQLITE_NOMEM : SQLITE_CORRUPT;
+    sqlite3_stmt *row = reader->select_ops;
+    const struct known_call *call;
+    int rc = find_call(reader, sqlite3_column_int64(row, OP_CALL), &call);
+    if (rc != SQLITE_OK)
+        return rc;
+    entry->seq = op_id_seq(sqlite3_column_int64(row, OP_ID));
+    entry->op = call->op;
+    entry->outcome = call->outcome;
+    entry->allocated = call->allocated;
+    entry->cost_ns = (uint64_t)sqlite3_column_int64(row, OP_COST);
+    entry->slept_ns = (uint64_t)sqlite3_column_int64(row, OP_SLEPT);
+    struct op *op = &entry->op;
+    if (is_given(row, OP_SIZE, &op->size))
+        op->given |= P(SIZE);
+    if (is_given(row, OP_ADDRESS, &op->address))
+        op->given |= P(ADDRESS);
+    if (!is_given(row, OP_RESULT, &entry->address))
+        entry->address = op->address;
+    if (sqlite3_column_type(row, OP_NAME) != SQLITE_NULL) {
+        op->given |= P(NAME);
+        op->name.start = (const char *)sqlite3_column_text(row, OP_NAME);
+        op->name.length = (uint32_t)sqlite3_column_bytes(row, OP_NAME);
     }
-    *text = (struct text){ store->text_by_id[id], (uint32_t)strlen(store->text_by_id[id]) };
     return SQLITE_OK;
-}
-
-/* ---- rows ---- */
-
-static int read_param(struct store *store, int column, enum op_param_id id, struct op *op)
-{
-    sqlite3_stmt *row = store->select_ops;
-    const struct op_param_info *info = op_param_info(id);
-    if (sqlite3_column_type(row, column) == SQLITE_NULL)
-        return SQLITE_OK;
-    op->given |= 1u << id;
-    if (info->type == TYPE_HEX) {
-        op->data = sqlite3_column_blob(row, column);
-        op->nr_data = (uint32_t)sqlite3_column_bytes(row, column);
-        return SQLITE_OK;
-    }
-    uint64_t value = (uint64_t)sqlite3_column_int64(row, column);
-    char *field = (char *)op + info->offset;
-    if (info->type != TYPE_TEXT) {
-        memcpy(field, &value, info->width);
-        return SQLITE_OK;
-    }
-    struct text text;
-    int rc = id_to_text(store, (int64_t)value, &text);
-    if (rc == SQLITE_OK)
-        memcpy(field, &text, sizeof text);
-    return rc;
-}
-
-static int read_entry(struct store *store, struct log_entry *entry)
-{
-    sqlite3_stmt *row = store->select_ops;
-    int64_t kind = sqlite3_column_int64(row, 1), outcome = sqlite3_column_int64(row, 2);
-    if (kind < 0 || kind >= NR_OPS || outcome < 0 || outcome > OUTCOME_BUG)
-        return SQLITE_CORRUPT;
-    *entry = (struct log_entry){ .seq = (uint64_t)sqlite3_column_int64(row, 0),
-                                 .op = op_default((enum op_kind)kind),
-                                 .outcome = (enum outcome)outcome,
-                                 .address = (uint64_t)sqlite3_column_int64(row, 3),
-                                 .allocated = (uint64_t)sqlite3_column_int64(row, 4),
-                                 .cost_ns = (uint64_t)sqlite3_column_int64(row, 5),
-                                 .slept_ns = (uint64_t)sqlite3_column_int64(row, 6) };
-    int rc = SQLITE_OK;
-    for (unsigned id = 0; id < NR_OP_PARAMS && rc == SQLITE_OK; id++)
-        rc = read_param(store, NR_FIXED_COLUMNS + 1 + (int)id, (enum op_param_id)id, &entry->op);
-    return rc;
 }
 
 enum slice_end { SLICE_IS_FULL, SLICE_AT_END, SLICE_STOPPED };
 
-/* With the read mutex held: one slice of [*from, to] of one lab's own rows. *from moves behind the last row read. */
-static enum pagoda_error read_slice(struct store *store, int64_t lab, uint64_t *from, uint64_t to,
+/* One slice of [*from, to] of one lab's own rows. *from moves behind the last row read. */
+static enum pagoda_error read_slice(struct reader *reader, int64_t lab, uint64_t *from, uint64_t to,
                                     bool (*each)(void *context, const struct log_entry *entry), void *context,
                                     enum slice_end *end)
 {
-    sqlite3_stmt *select = store->select_ops;
-    sqlite3_bind_int64(select, 1, lab);
-    sqlite3_bind_int64(select, 2, (sqlite3_int64)*from);
-    sqlite3_bind_int64(select, 3, (sqlite3_int64)to);
+    sqlite3_stmt *select = reader->select_ops;
+    sqlite3_bind_int64(select, 1, op_id(lab, *from));
+    sqlite3_bind_int64(select, 2, op_id(lab, to));
     int rc = SQLITE_ROW;
     *end = SLICE_IS_FULL;
     for (unsigned i = 0; *end == SLICE_IS_FULL && i < SLICE && (rc = sqlite3_step(select)) == SQLITE_ROW; i++) {
         struct log_entry entry;
-        rc = read_entry(store, &entry);
+        rc = read_entry(reader, &entry);
         if (rc != SQLITE_OK)
             break;
         *from = entry.seq + 1;
@@ -155,25 +230,24 @@ static enum pagoda_error read_slice(struct store *store, int64_t lab, uint64_t *
     return store_error(rc);
 }
 
-static enum pagoda_error find_parent(struct store *store, int64_t lab, int64_t *parent, uint64_t *parent_seq)
+enum pagoda_error store_find_parent(struct reader *reader, int64_t lab, int64_t *parent, uint64_t *parent_seq)
 {
-    sqlite3_bind_int64(store->select_parent, 1, lab);
-    int rc = sqlite3_step(store->select_parent);
-    *parent = rc == SQLITE_ROW ? sqlite3_column_int64(store->select_parent, 0) : 0;
-    *parent_seq = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(store->select_parent, 1) : 0;
-    sqlite3_reset(store->select_parent);
+    sqlite3_bind_int64(reader->select_parent, 1, lab);
+    int rc = sqlite3_step(reader->select_parent);
+    *parent = rc == SQLITE_ROW ? sqlite3_column_int64(reader->select_parent, 0) : 0;
+    *parent_seq = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(reader->select_parent, 1) : 0;
+    sqlite3_reset(reader->select_parent);
     return rc == SQLITE_DONE ? PAGODA_ERR_NOT_FOUND : store_error(rc);
 }
 
-/* The lab among lab and its ancestors that holds operation seq, and the last one it holds for this reader. */
-static enum pagoda_error find_holder(struct store *store, int64_t lab, uint64_t seq, int64_t *holder, uint64_t *last)
+enum pagoda_error store_find_holder(struct reader *reader, int64_t lab, uint64_t seq, int64_t *holder, uint64_t *last)
 {
     *holder = lab;
     *last = UINT64_MAX;
     for (;;) {
         int64_t parent;
         uint64_t parent_seq;
-        enum pagoda_error error = find_parent(store, *holder, &parent, &parent_seq);
+        enum pagoda_error error = store_find_parent(reader, *holder, &parent, &parent_seq);
         if (error || !parent || seq > parent_seq)
             return error;
         *holder = parent;
@@ -190,12 +264,12 @@ enum pagoda_error store_read_ops(struct store *store, int64_t lab, uint64_t from
     while (!error && slice_end != SLICE_STOPPED && from <= to) {
         int64_t holder;
         uint64_t last;
-        pthread_mutex_lock(&store->read_mutex);
-        error = find_holder(store, lab, from, &holder, &last);
+        struct reader *reader = store_take_reader(store);
+        error = store_find_holder(reader, lab, from, &holder, &last);
         uint64_t end = to < last ? to : last;
         if (!error)
-            error = read_slice(store, holder, &from, end, each, context, &slice_end);
-        pthread_mutex_unlock(&store->read_mutex);
+            error = read_slice(reader, holder, &from, end, each, context, &slice_end);
+        store_give_reader(reader);
         if (slice_end == SLICE_AT_END)
             from = end + 1; /* on to the fork's own rows, or done */
     }
@@ -204,8 +278,8 @@ enum pagoda_error store_read_ops(struct store *store, int64_t lab, uint64_t from
 
 enum pagoda_error store_find_answered(struct store *store, int64_t lab, const char *key, uint64_t *body_hash, uint64_t *seq)
 {
-    pthread_mutex_lock(&store->read_mutex);
-    sqlite3_stmt *select = store->select_answered;
+    struct reader *reader = store_take_reader(store);
+    sqlite3_stmt *select = reader->select_answered;
     sqlite3_bind_int64(select, 1, lab);
     sqlite3_bind_text(select, 2, key, -1, SQLITE_STATIC);
     int rc = sqlite3_step(select);
@@ -214,75 +288,6 @@ enum pagoda_error store_find_answered(struct store *store, int64_t lab, const ch
         *seq = (uint64_t)sqlite3_column_int64(select, 1);
     }
     sqlite3_reset(select);
-    pthread_mutex_unlock(&store->read_mutex);
+    store_give_reader(reader);
     return rc == SQLITE_DONE ? PAGODA_ERR_NOT_FOUND : store_error(rc);
-}
-
-/* ---- labs ---- */
-
-static void copy_column(sqlite3_stmt *row, int column, char *out, size_t capacity)
-{
-    const unsigned char *text = sqlite3_column_text(row, column);
-    snprintf(out, capacity, "%s", text ? (const char *)text : "");
-}
-
-static bool read_lab(sqlite3_stmt *select, struct lab_row *row)
-{
-    *row = (struct lab_row){ .id = sqlite3_column_int64(select, 0) };
-    copy_column(select, 1, row->key, sizeof row->key);
-    copy_column(select, 2, row->name, sizeof row->name);
-    copy_column(select, 3, row->created, sizeof row->created);
-    row->parent = sqlite3_column_int64(select, 4);
-    row->parent_seq = (uint64_t)sqlite3_column_int64(select, 5);
-    const char *profile_name = (const char *)sqlite3_column_text(select, 6);
-    const struct profile *profile = profile_name ? profile_find(profile_name, strlen(profile_name)) : NULL;
-    if (!profile)
-        return false;
-    struct machine_config *c = &row->config;
-    c->profile = profile->id;
-    c->memory = (uint64_t)sqlite3_column_int64(select, 8);
-    c->swap = (uint64_t)sqlite3_column_int64(select, 9);
-    c->seed = (uint64_t)sqlite3_column_int64(select, 20);
-    uint32_t *const numbers[] = { &c->cpus,
-                                  NULL,
-                                  NULL,
-                                  &c->min_block,
-                                  &c->min_free_kbytes,
-                                  &c->watermark_scale_factor,
-                                  &c->percpu_pagelist_high_fraction,
-                                  &c->lowmem_reserve_ratio[0],
-                                  &c->lowmem_reserve_ratio[1],
-                                  &c->lowmem_reserve_ratio[2],
-                                  &c->slab_shuffle_seed,
-                                  &c->init_on_alloc,
-                                  &c->init_on_free };
-    for (int i = 0; i < (int)(sizeof numbers / sizeof numbers[0]); i++)
-        if (numbers[i])
-            *numbers[i] = (uint32_t)sqlite3_column_int64(select, 7 + i);
-    uint64_t last = (uint64_t)sqlite3_column_int64(select, 21);
-    row->seq = last > row->parent_seq ? last : row->parent_seq;
-    return true;
-}
-
-enum pagoda_error store_list_labs(struct store *store, void (*each)(void *context, const struct lab_row *row),
-                                  void *context)
-{
-    static const char SQL[] = "SELECT id, key, name, created, parent, parent_seq, profile, cpus, memory, swap, min_block,"
-                              " min_free_kbytes, watermark_scale_factor, percpu_pagelist_high_fraction,"
-                              " lowmem_reserve_ratio_0, lowmem_reserve_ratio_1, lowmem_reserve_ratio_2, slab_shuffle_seed,"
-                              " init_on_alloc, init_on_free, seed,"
-                              " (SELECT max(seq) FROM op WHERE op.lab = lab.id)"
-                              " FROM lab WHERE NOT deleted ORDER BY id";
-    sqlite3_stmt *select = NULL;
-    pthread_mutex_lock(&store->read_mutex);
-    int rc = sqlite3_prepare_v2(store->reader, SQL, -1, &select, NULL);
-    while (rc == SQLITE_OK && (rc = sqlite3_step(select)) == SQLITE_ROW) {
-        struct lab_row row;
-        rc = read_lab(select, &row) ? SQLITE_OK : SQLITE_CORRUPT;
-        if (rc == SQLITE_OK)
-            each(context, &row);
-    }
-    sqlite3_finalize(select);
-    pthread_mutex_unlock(&store->read_mutex);
-    return store_error(rc);
 }

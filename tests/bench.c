@@ -1,19 +1,18 @@
-/* Engine speed on one core, recording off: a line a figure, in operations a second. Rivals of the same run where there are
- * any: the host's own malloc for the heap. Seeds are fixed; each figure is the best of three. */
-#include "tests/fixture.h"
+/* Engine speed on one core: the loops that topics share, and the order of the topics. */
+#include "tests/bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-static double seconds(void)
+double bench_seconds(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static uint64_t apply(struct machine *m, const struct op *op)
+uint64_t bench_apply(struct machine *m, const struct op *op)
 {
     static struct op_result r;
     struct problem why;
@@ -22,119 +21,84 @@ static uint64_t apply(struct machine *m, const struct op *op)
     return r.address;
 }
 
-/* nr pairs of an allocation and its free. */
-static void pairs(struct machine *m, struct op alloc, struct op release, unsigned nr)
+void bench_report(const char *name, double seconds, uint64_t nr, const char *unit)
+{
+    printf("%-32s %8.2f M %s/s\n", name, (double)nr / seconds / 1e6, unit);
+    (void)fflush(stdout);
+}
+
+static void pairs(struct machine *m, const struct op *alloc, struct op release, unsigned nr)
 {
     for (unsigned i = 0; i < nr; i++) {
-        release.address = apply(m, &alloc);
-        apply(m, &release);
+        release.address = bench_apply(m, alloc);
+        bench_apply(m, &release);
     }
 }
 
-/* nr operations over a full table of live blocks of mixed sizes: each frees a random one and allocates another. */
-static void churn(struct machine *m, enum op_kind kind, enum op_kind release, unsigned live, unsigned nr)
+void bench_pairs(const char *name, const char *profile, struct op alloc, struct op release)
+{
+    double best = 1e9;
+    const unsigned nr = 2000000;
+    for (int run = 0; run < BENCH_RUNS; run++) {
+        struct machine *m = fixture_machine(profile, 0);
+        machine_record_events(m, false);
+        double start = bench_seconds();
+        pairs(m, &alloc, release, nr);
+        double took = bench_seconds() - start;
+        best = took < best ? took : best;
+        machine_destroy(m);
+    }
+    bench_report(name, best, nr, "pairs");
+}
+
+static void churn(struct machine *m, enum op_kind kind, enum op_kind release, unsigned nr_live, unsigned nr)
 {
     struct fixture_random random = { 42 };
-    uint64_t *address = calloc(live, sizeof *address);
-    uint8_t *order = calloc(live, 1);
+    uint64_t *address = calloc(nr_live, sizeof *address);
+    uint8_t *order = calloc(nr_live, 1);
     if (!address || !order)
         abort();
-    for (unsigned i = 0; i < live + nr; i++) {
-        unsigned at = i < live ? i : (unsigned)fixture_random_below(&random, live);
+    for (unsigned i = 0; i < nr_live + nr; i++) {
+        unsigned at = i < nr_live ? i : (unsigned)fixture_random_below(&random, nr_live);
         if (address[at]) {
             struct op op = fixture_free(release, address[at]);
             op.order = order[at];
             op.given |= release == OP_FREE_PAGES ? P(ORDER) : 0;
-            apply(m, &op);
+            bench_apply(m, &op);
         }
         struct op op = fixture_alloc(kind, 1 + fixture_random_below(&random, 1024), 0);
         if (kind == OP_ALLOC_PAGES) {
             order[at] = op.order = (uint8_t)(fixture_random_below(&random, 8) % 3);
             op.given = P(ORDER);
         }
-        address[at] = apply(m, &op);
+        address[at] = bench_apply(m, &op);
     }
     free(address);
     free(order);
 }
 
-static struct op pages_op(uint8_t order)
-{
-    struct op op = fixture_op(OP_ALLOC_PAGES);
-    op.order = order;
-    op.given = P(ORDER);
-    return op;
-}
-
-static void report(const char *name, double best, unsigned nr, const char *unit)
-{
-    printf("%-28s %8.2f M %s/s\n", name, nr / best / 1e6, unit);
-}
-
-static void bench_pairs(const char *name, const char *profile, struct op alloc, enum op_kind release,
-                        uint32_t release_given)
-{
-    double best = 1e9;
-    const unsigned nr = 2000000;
-    for (int run = 0; run < 3; run++) {
-        struct machine *m = fixture_machine(profile, 0);
-        machine_record_events(m, false);
-        struct op freeing = fixture_free(release, 0);
-        freeing.order = alloc.order;
-        freeing.given |= release_given;
-        double start = seconds();
-        pairs(m, alloc, freeing, nr);
-        double took = seconds() - start;
-        best = took < best ? took : best;
-        machine_destroy(m);
-    }
-    report(name, best, nr, "pairs");
-}
-
-static void bench_churn(const char *name, enum op_kind kind, enum op_kind release, uint64_t memory, unsigned live)
+void bench_churn(const char *name, enum op_kind kind, enum op_kind release, uint64_t memory, unsigned nr_live)
 {
     double best = 1e9;
     const unsigned nr = 1000000;
-    for (int run = 0; run < 3; run++) {
+    for (int run = 0; run < BENCH_RUNS; run++) {
         struct machine *m = fixture_machine("linux-6.1", memory);
         machine_record_events(m, false);
-        double start = seconds();
-        churn(m, kind, release, live, nr);
-        double took = seconds() - start;
+        double start = bench_seconds();
+        churn(m, kind, release, nr_live, nr);
+        double took = bench_seconds() - start;
         best = took < best ? took : best;
         machine_destroy(m);
     }
-    report(name, best, 2 * nr + live, "ops");
-}
-
-static void bench_create(uint64_t memory)
-{
-    double start = seconds();
-    struct machine *m = fixture_machine("linux-6.1", memory);
-    double took = seconds() - start;
-    printf("create %6llu MiB            %8.2f ms, %.2f MiB of host memory\n", (unsigned long long)(memory >> 20),
-           took * 1e3, (double)machine_host_bytes(m) / (1 << 20));
-    start = seconds();
-    struct machine *copy;
-    if (machine_clone(m, &copy))
-        abort();
-    printf("clone  %6llu MiB            %8.2f ms\n", (unsigned long long)(memory >> 20), (seconds() - start) * 1e3);
-    machine_destroy(copy);
-    machine_destroy(m);
+    bench_report(name, best, 2 * (uint64_t)nr + nr_live, "ops");
 }
 
 int main(void)
 {
-    struct op kmalloc = fixture_alloc(OP_KMALLOC, 100, 0);
-    bench_pairs("kmalloc+kfree 100 slub", "linux-6.1", kmalloc, OP_KFREE, 0);
-    bench_pairs("kmalloc+kfree 100 classic", "classic", kmalloc, OP_KFREE, 0);
-    bench_pairs("alloc_pages 0 linux-6.1", "linux-6.1", pages_op(0), OP_FREE_PAGES, P(ORDER));
-    bench_pairs("alloc_pages 4 linux-6.1", "linux-6.1", pages_op(4), OP_FREE_PAGES, P(ORDER));
-    bench_pairs("alloc_pages 0 classic", "classic", pages_op(0), OP_FREE_PAGES, P(ORDER));
-    bench_pairs("vmalloc+vfree 16 KiB", "linux-6.1", fixture_alloc(OP_VMALLOC, 16384, 0), OP_VFREE, 0);
-    bench_churn("kmalloc churn 200k live", OP_KMALLOC, OP_KFREE, UINT64_C(1) << 30, 200000);
-    bench_churn("pages churn 200k live", OP_ALLOC_PAGES, OP_FREE_PAGES, UINT64_C(4) << 30, 200000);
-    bench_create(UINT64_C(256) << 20);
-    bench_create(UINT64_C(64) << 30);
+    bench_pages();
+    bench_kmalloc();
+    bench_vmalloc();
+    bench_malloc();
+    bench_image();
     return 0;
 }

@@ -4,17 +4,17 @@
 set -eu
 floor_of() {
     case $1 in
-    pool | trace | label | rbtree | names | gfp | op | config) echo 1 ;;
+    pool | trace | vmstat | label | rbtree | names | gfp | op | config) echo 1 ;;
     frame) echo 2 ;;
     page_alloc* | zone | buddy | pcp | fallback | state_dump) echo 3 ;;
-    pte) echo 3 ;;
-    reclaim) echo 4 ;;
+    pte | tlb) echo 3 ;;
+    reclaim* | lru | swap | compaction | oom | show_mem) echo 4 ;;
     pgtable) echo 5 ;;
     kmalloc* | slab* | slub* | bucket) echo 6 ;;
     vmalloc* | vmap_area) echo 7 ;;
-    process* | vma | fault) echo 7 ;;
+    process* | vma | vma_tree | fault) echo 7 ;;
     malloc*) echo 8 ;;
-    machine* | view_*) echo 9 ;;
+    machine* | view_* | procfs*) echo 9 ;;
     *) echo 0 ;;
     esac
 }

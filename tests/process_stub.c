@@ -168,6 +168,21 @@ uint64_t process_mremap(struct processes *ps, uint32_t process, uint64_t start, 
     return to;
 }
 
+bool process_mprotect(struct processes *ps, uint32_t process, uint64_t start, uint64_t length, uint32_t access)
+{
+    (void)length;
+    (void)access; /* all of it may be accessed always */
+    return process_is_mapped(ps, process, start);
+}
+
+bool process_advise(struct processes *ps, uint32_t process, uint64_t start, uint64_t length, enum advice advice)
+{
+    (void)ps;
+    (void)process;
+    (void)advice;
+    return madvise(host + (start - base), length, MADV_DONTNEED) == 0;
+}
+
 /* --- bytes --- */
 
 uint8_t *process_touch(struct processes *ps, uint32_t process, uint64_t address, bool write)

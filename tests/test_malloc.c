@@ -1,6 +1,7 @@
 /* The user heap: where blocks lie, what glibc says to misuse, random programs beside a naive model, corrupted bytes, fork.
  */
 #include "tests/fixture.h"
+#include "tests/malloc_misuse.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -151,125 +152,318 @@ static void test_chunks_tell_their_state(void **state)
     machine_destroy(m);
 }
 
-/* --- misuse: a program in letters, and what glibc 2.36 says at its last step --- */
+/* --- misuse: the steps of tests/malloc_misuse.h, and what glibc 2.36 says at the last one --- */
 
-/* m<slot> malloc(size), f<slot> free, w<slot> write word at offset; slots 0-9. t: seven blocks of 24 bytes, T: frees them.
- */
-struct misuse_step {
-    char what;
-    uint32_t slot;
-    int64_t number; /* size, or offset */
-    uint64_t word;
-};
-static const struct {
-    const char *name;
-    struct misuse_step steps[10];
-    const char *want;
-} MISUSE[] = {
-    { "twice", { { 'm', 0, 24, 0 }, { 'f', 0, 0, 0 }, { 'f', 0, 0, 0 } }, "free(): double free detected in tcache 2" },
-    { "twice, the cache being full",
-      { { 't', 0, 0, 0 }, { 'm', 0, 24, 0 }, { 'T', 0, 0, 0 }, { 'f', 0, 0, 0 }, { 'f', 0, 0, 0 } },
-      "double free or corruption (fasttop)" },
-    { "twice, large",
-      { { 'm', 0, 2000, 0 }, { 'm', 1, 24, 0 }, { 'f', 0, 0, 0 }, { 'f', 0, 0, 0 } },
-      "double free or corruption (!prev)" },
-    { "twice, merged into top",
-      { { 'm', 0, 2000, 0 }, { 'f', 0, 0, 0 }, { 'f', 0, 0, 0 } },
-      "double free or corruption (top)" },
-    { "into a block", { { 'm', 0, 24, 0 }, { 'f', 0, 8, 0 } }, "free(): invalid pointer" },
-    { "size overwritten", { { 'm', 0, 24, 0 }, { 'w', 0, -8, 0x11 }, { 'f', 0, 0, 0 } }, "free(): invalid size" },
-    { "size beyond the heap",
-      { { 'm', 0, 2000, 0 }, { 'w', 0, -8, 0x100001 }, { 'f', 0, 0, 0 } },
-      "double free or corruption (out)" },
-    { "next size of a fast chunk",
-      { { 't', 0, 0, 0 }, { 'm', 0, 24, 0 }, { 'm', 1, 24, 0 }, { 'T', 0, 0, 0 }, { 'w', 0, 24, 0 }, { 'f', 0, 0, 0 } },
-      "free(): invalid next size (fast)" },
-    { "size of a free neighbour",
-      { { 'm', 0, 2000, 0 },
-        { 'm', 1, 2000, 0 },
-        { 'm', 2, 24, 0 },
-        { 'f', 0, 0, 0 },
-        { 'w', 0, -8, 0x8e1 },
-        { 'f', 1, 0, 0 } },
-      "corrupted size vs. prev_size while consolidating" },
-    { "links of a free neighbour",
-      { { 'm', 0, 2000, 0 }, { 'm', 1, 2000, 0 }, { 'm', 2, 24, 0 }, { 'f', 0, 0, 0 }, { 'W', 0, 0, 0 }, { 'f', 1, 0, 0 } },
-      "corrupted double-linked list" },
-    { "a link to nowhere",
-      { { 'm', 0, 2000, 0 },
-        { 'm', 1, 2000, 0 },
-        { 'm', 2, 24, 0 },
-        { 'f', 0, 0, 0 },
-        { 'w', 0, 0, 0x4141414141414140 },
-        { 'f', 1, 0, 0 } },
-      "Segmentation fault" },
-    { "a link of the thread's cache",
-      { { 'm', 0, 24, 0 },
-        { 'm', 1, 24, 0 },
-        { 'f', 0, 0, 0 },
-        { 'f', 1, 0, 0 },
-        { 'w', 1, 0, 0x4141414141414141 },
-        { 'm', 2, 24, 0 },
-        { 'm', 3, 24, 0 } },
-      "malloc(): unaligned tcache chunk detected" },
-    { "size of an unsorted chunk",
-      { { 'm', 0, 2000, 0 }, { 'm', 1, 24, 0 }, { 'f', 0, 0, 0 }, { 'w', 0, -8, 9 }, { 'm', 2, 3000, 0 } },
-      "malloc(): invalid size (unsorted)" },
-    { "size of top",
-      { { 'm', 0, 24, 0 }, { 'w', 0, 24, 0xfffffffffffffff1 }, { 'm', 1, 2000, 0 } },
-      "malloc(): corrupted top size" },
-    { "realloc of the inside", { { 'm', 0, 24, 0 }, { 'r', 0, 8, 100 } }, "realloc(): invalid pointer" },
-    { "distance to the mapping",
-      { { 'm', 0, 200000, 0 }, { 'w', 0, -16, 0x10 }, { 'f', 0, 0, 0 } },
-      "munmap_chunk(): invalid pointer" },
-    { "a mapped block twice", { { 'm', 0, 200000, 0 }, { 'f', 0, 0, 0 }, { 'f', 0, 0, 0 } }, "Segmentation fault" },
-    { "a number", { { 'f', 9, 16, 0 } }, "Segmentation fault" },
+struct program {
+    struct machine *machine;
+    uint32_t pid;
+    uint64_t slots[20];
+    const char *at;
+    const struct op_result *last;
 };
 
-static const struct op_result *misuse_step(struct machine *m, uint32_t pid, uint64_t *slots, const struct misuse_step *step)
+static uint64_t read_number(struct program *p)
 {
-    uint64_t *slot = &slots[step->slot], at = *slot + (uint64_t)step->number;
-    const struct op_result *r = NULL;
-    switch (step->what) {
-    case 'm':
-        r = user(m, OP_MALLOC, pid, (uint64_t)step->number);
-        *slot = r->address;
-        return r;
+    char *end;
+    uint64_t number = strtoull(p->at, &end, 10);
+    p->at = end;
+    return number;
+}
+
+static uint64_t *read_slot(struct program *p)
+{
+    return &p->slots[read_number(p)];
+}
+
+static uint64_t read_place(struct program *p)
+{
+    uint64_t base = *read_slot(p);
+    bool back = *p->at == '-', on = *p->at == '+';
+    p->at += back || on;
+    uint64_t distance = back || on ? read_number(p) : 0;
+    return back ? base - distance : base + distance;
+}
+
+static uint64_t read_value(struct program *p)
+{
+    p->at += strspn(p->at, " ");
+    if (*p->at != '@')
+        return read_number(p);
+    p->at++;
+    return read_place(p);
+}
+
+static void put_word(struct program *p, uint64_t address, uint64_t word)
+{
+    if (address)
+        p->last = poke(p->machine, p->pid, address, &word, 8);
+}
+
+static void take_into(struct program *p, uint64_t *slot, enum op_kind kind, uint64_t size)
+{
+    struct op op = fixture_user(kind, p->pid, size);
+    op.given |= kind == OP_CALLOC ? P(N) : 0;
+    p->last = fixture_apply(p->machine, op);
+    *slot = p->last->address;
+}
+
+static void seven_steps(struct program *p, char what)
+{
+    uint64_t size = what == 'T' ? 0 : read_value(p);
+    for (int i = 10; i < 17; i++)
+        if (what == 'T')
+            p->last = give(p->machine, p->pid, p->slots[i]);
+        else
+            take_into(p, &p->slots[i], OP_MALLOC, size);
+}
+
+static void misuse_step(struct program *p)
+{
+    char what = *p->at++;
+    uint64_t *slot = what == 'm' || what == 'c' ? read_slot(p) : NULL, place, word;
+    if (slot) {
+        take_into(p, slot, what == 'c' ? OP_CALLOC : OP_MALLOC, read_value(p));
+        return;
+    }
+    if (strchr("tTd", what)) {
+        seven_steps(p, what);
+        return;
+    }
+    place = read_place(p);
+    switch (what) {
     case 'f':
-        return give(m, pid, at);
+        p->last = give(p->machine, p->pid, place);
+        break;
     case 'r':
-        return move(m, pid, at, step->word);
+        p->last = move(p->machine, p->pid, place, read_value(p));
+        break;
     case 'w':
-        return poke(m, pid, at, &step->word, 8);
-    case 'W': /* a link to itself */
-        return poke(m, pid, at, slot, 8);
+        put_word(p, place, read_value(p));
+        break;
+    case 'p':
+        put_word(p, place, read_value(p) ^ place >> 12);
+        break;
+    case 'y':
+        memcpy(&word, peek(p->machine, p->pid, read_value(p), 8), 8);
+        put_word(p, place, word);
+        break;
     default:
-        for (int i = 0; i < 7; i++) {
-            if (step->what == 't')
-                slots[10 + i] = user(m, OP_MALLOC, pid, 24)->address;
-            else
-                r = give(m, pid, slots[10 + i]);
-        }
-        return r;
+        fail_msg("no such step: %c", what);
     }
 }
 
+static bool has_process(struct machine *m, uint32_t pid)
+{
+    struct process_view view;
+    for (uint64_t cursor = 0; view_next_process(m, &cursor, &view);)
+        if (view.pid == pid)
+            return true;
+    return false;
+}
+
+/* glibc's word, the signal, and the end of the process with all of its memory; the lab goes on. */
 static void test_misuse(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof MISUSE / sizeof *MISUSE; i++) {
-        struct machine *m = fixture_machine("linux-6.1", 0);
-        uint32_t pid = spawn(m);
-        uint64_t slots[20] = { 0 };
-        const struct op_result *r = NULL;
-        for (size_t n = 0; n < 10 && MISUSE[i].steps[n].what; n++) {
-            assert_true(!r || r->outcome == OUTCOME_OK);
-            r = misuse_step(m, pid, slots, &MISUSE[i].steps[n]);
+    struct machine *m = fixture_machine("linux-6.1", 0);
+    struct stats_view before, after;
+    view_stats(m, &before);
+    for (size_t i = 0; i < NR_MISUSE; i++) {
+        struct program p = { .machine = m, .pid = spawn(m), .at = MISUSE[i].steps };
+        while (*(p.at += strspn(p.at, " "))) {
+            assert_true(!p.last || p.last->outcome == OUTCOME_OK);
+            misuse_step(&p);
         }
-        if (!r || r->outcome != OUTCOME_BUG || !strstr(r->message, MISUSE[i].want))
-            fail_msg("%s: got %s", MISUSE[i].name, r && r->message ? r->message : "nothing");
-        machine_destroy(m);
+        bool by_signal_alone = MISUSE[i].want[0] == '1';
+        const char *want = by_signal_alone ? "Segmentation fault" : MISUSE[i].want,
+                   *signal = by_signal_alone ? ": SIGSEGV ends process" : ": SIGABRT ends process";
+        if (p.last->outcome != OUTCOME_BUG || strncmp(p.last->message, want, strlen(want)) != 0)
+            fail_msg("%s: got %s", MISUSE[i].name, p.last->message ? p.last->message : "nothing");
+        assert_non_null(strstr(p.last->message, signal));
+        assert_false(has_process(m, p.pid));
+        view_stats(m, &after);
+        assert_int_equal(after.frames[FRAME_ANON], before.frames[FRAME_ANON]);
+        assert_int_equal(after.frames[FRAME_PGTABLE], before.frames[FRAME_PGTABLE]);
+        assert_int_equal(after.nr_allocations, before.nr_allocations);
     }
+    assert_int_equal(user(m, OP_MALLOC, spawn(m), 100)->outcome, OUTCOME_OK);
+    machine_destroy(m);
+}
+
+/* --- the rest of malloc.h, and threads --- */
+
+static struct op asking(enum op_kind kind, uint32_t pid)
+{
+    struct op op = fixture_op(kind);
+    op.pid = pid;
+    op.given |= P(PID);
+    return op;
+}
+
+static const struct op_result *align_to(struct machine *m, enum op_kind kind, uint32_t pid, uint64_t align, uint64_t size)
+{
+    struct op op = fixture_user(kind, pid, size);
+    op.align = align;
+    op.given |= P(ALIGN);
+    return fixture_apply(m, op);
+}
+
+static void test_aligned_blocks(void **state)
+{
+    (void)state;
+    struct machine *m = fixture_machine("linux-6.1", 0);
+    uint32_t pid = spawn(m);
+    static const struct {
+        enum op_kind kind;
+        uint64_t align, size, usable; /* 0: EINVAL */
+    } CASES[] = {
+        { OP_MEMALIGN, 64, 100, 104 },       { OP_MEMALIGN, 48, 100, 104 },      { OP_MEMALIGN, 0, 100, 104 },
+        { OP_POSIX_MEMALIGN, 64, 100, 104 }, { OP_POSIX_MEMALIGN, 4, 100, 0 },   { OP_POSIX_MEMALIGN, 48, 100, 0 },
+        { OP_POSIX_MEMALIGN, 0, 100, 0 },    { OP_ALIGNED_ALLOC, 4096, 10, 24 }, { OP_MEMALIGN, (1ull << 52) + 1, 1, 0 },
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        const struct op_result *r = align_to(m, CASES[i].kind, pid, CASES[i].align, CASES[i].size);
+        assert_int_equal(r->outcome, CASES[i].usable ? OUTCOME_OK : OUTCOME_NULL);
+        assert_in_range(r->allocated, CASES[i].usable,
+                        CASES[i].usable + (CASES[i].usable ? 32 : 0)); /* a small rest stays */
+        if (CASES[i].usable && CASES[i].align)
+            assert_int_equal(r->address % (CASES[i].align == 48 ? 64 : CASES[i].align), 0);
+        if (CASES[i].kind == OP_POSIX_MEMALIGN && !CASES[i].usable)
+            assert_non_null(strstr(r->message, "EINVAL"));
+    }
+    const struct op_result *r = user(m, OP_VALLOC, pid, 10);
+    assert_int_equal(r->address % PAGE_SIZE, 0);
+    assert_in_range(r->allocated, 24, 56);
+    r = user(m, OP_PVALLOC, pid, 10);
+    assert_int_equal(r->address % PAGE_SIZE, 0);
+    assert_in_range(r->allocated, 4104, 4136);
+    machine_destroy(m);
+}
+
+static const struct op_result *mallopt_of(struct machine *m, uint32_t pid, enum mallopt_option option, int64_t value)
+{
+    struct op op = asking(OP_MALLOPT, pid);
+    op.option = (uint8_t)option;
+    op.value = value;
+    op.given |= P(OPTION) | P(VALUE);
+    return fixture_apply(m, op);
+}
+
+static void test_options(void **state)
+{
+    (void)state;
+    struct machine *m = fixture_machine("linux-6.1", 0);
+    uint32_t pid = spawn(m);
+    assert_string_equal(mallopt_of(m, pid, MALLOPT_MXFAST, 161)->message, "returns 0");
+    assert_string_equal(mallopt_of(m, pid, MALLOPT_MMAP_THRESHOLD, 1 << 20)->message, "returns 1");
+    uint64_t block = user(m, OP_MALLOC, pid, 500 * KIB)->address;
+    assert_true(block - heap_start(m, pid) < 1024 * KIB); /* no mapping of its own now */
+    struct op op = asking(OP_MALLOC_USABLE_SIZE, pid);
+    op.address = block;
+    op.given |= P(ADDRESS);
+    assert_int_equal(fixture_apply(m, op)->allocated, 500 * KIB + 8);
+    mallopt_of(m, pid, MALLOPT_TRIM_THRESHOLD, 64 << 20);
+    give(m, pid, block);
+    op = asking(OP_MALLOC_TRIM, pid);
+    assert_string_equal(fixture_apply(m, op)->message, "returns 1");
+    assert_string_equal(fixture_apply(m, op)->message, "returns 0");
+    mallopt_of(m, pid, MALLOPT_PERTURB, 0x5a);
+    block = user(m, OP_MALLOC, pid, 2000)->address;
+    user(m, OP_MALLOC, pid, 24);
+    assert_int_equal(peek(m, pid, block, 2000)[1999], 0xa5);
+    give(m, pid, block);
+    assert_int_equal(peek(m, pid, block, 2000)[100], 0x5a); /* behind the links */
+    op = fixture_user(OP_CALLOC, pid, 2000);
+    op.given |= P(N);
+    assert_int_equal(*peek(m, pid, fixture_apply(m, op)->address + 100, 1), 0);
+    machine_destroy(m);
+}
+
+static const struct {
+    const char *text, *message; /* NULL: silence */
+    uint64_t offset;            /* of a block of 100 bytes; 0: in a mapping of its own */
+} TUNABLES[] = {
+    { "glibc.malloc.tcache_count=0", NULL, 0x2a0 },
+    { "glibc.malloc.mmap_threshold=0", NULL, 0 },
+    { "glibc.malloc.mmap_threshold=0x1000:glibc.malloc.mmap_threshold=64", NULL, 0 },
+    { "glibc.malloc.nonsense=1", "glibc.malloc.nonsense is no tunable of malloc, and ignored", 0x2a0 },
+    { "glibc.malloc.perturb=256:x", "glibc.malloc.perturb is out of its range, and ignored; x has no value, and is ignored",
+      0x2a0 },
+    { "glibc.malloc.tcache_max=5000", "glibc.malloc.tcache_max is out of its range, and ignored", 0x2a0 },
+    { "glibc.malloc.check=3", "glibc.malloc.check has no effect here", 0x2a0 },
+};
+
+static void test_tunables(void **state)
+{
+    (void)state;
+    struct machine *m = fixture_machine("linux-6.1", 0);
+    for (size_t i = 0; i < sizeof TUNABLES / sizeof *TUNABLES; i++) {
+        struct op op = fixture_op(OP_SPAWN);
+        op.tunables = fixture_text(TUNABLES[i].text);
+        op.given = P(TUNABLES);
+        const struct op_result *r = fixture_apply(m, op);
+        uint32_t pid = r->pid;
+        assert_true(!TUNABLES[i].message == !r->message);
+        if (r->message)
+            assert_string_equal(r->message, TUNABLES[i].message);
+        uint64_t offset = user(m, OP_MALLOC, pid, 100)->address - heap_start(m, pid);
+        assert_true(TUNABLES[i].offset ? offset == TUNABLES[i].offset : offset > 1 << 30);
+    }
+    machine_destroy(m);
+}
+
+static const struct op_result *by_thread(struct machine *m, struct op op, uint16_t tid)
+{
+    op.tid = tid;
+    op.given |= P(TID);
+    return fixture_apply(m, op);
+}
+
+/* A thread has an arena of its own, which the next one takes over; main pays for its creation. */
+static void test_threads(void **state)
+{
+    (void)state;
+    struct machine *m = fixture_machine("linux-6.1", 0);
+    uint32_t pid = spawn(m);
+    const struct op hundred = fixture_user(OP_MALLOC, pid, 100);
+    uint64_t start = heap_start(m, pid), a = fixture_apply(m, hundred)->address;
+    assert_int_equal(a - start, 0x2a0);
+    uint64_t b = by_thread(m, hundred, 1)->address;
+    assert_int_equal(b % (64 << 20), 0xb70);
+    assert_int_equal(fixture_apply(m, hundred)->address - start, 0x2a0 + 0x70 + 0x120);
+    uint64_t c = by_thread(m, hundred, 2)->address;
+    assert_int_equal(c % (64 << 20), 0xb70);
+    assert_true(b >> 26 != c >> 26);
+    struct op op = fixture_free(OP_FREE, a);
+    op.pid = pid;
+    op.given |= P(PID);
+    by_thread(m, op, 2); /* into the cache of the thread that frees */
+    assert_int_equal(by_thread(m, hundred, 2)->address, a);
+    assert_int_equal(by_thread(m, asking(OP_THREAD_EXIT, pid), 1)->outcome, OUTCOME_OK);
+    assert_int_equal(by_thread(m, asking(OP_THREAD_EXIT, pid), 1)->outcome, OUTCOME_NULL);
+    assert_int_equal(by_thread(m, asking(OP_THREAD_EXIT, pid), 0)->outcome, OUTCOME_NULL);
+    assert_int_equal(by_thread(m, hundred, 7)->address >> 26, b >> 26);
+    struct problem why;
+    struct op_result result;
+    op = hundred;
+    op.tid = 256;
+    op.given |= P(TID);
+    assert_int_equal(machine_apply(m, &op, &result, &why), PAGODA_ERR_INVALID);
+    assert_string_equal(why.field, "tid");
+    machine_destroy(m);
+}
+
+/* Threads do not survive fork(); their arenas are free for those that the child begins. */
+static void test_fork_frees_arenas(void **state)
+{
+    (void)state;
+    struct machine *m = fixture_machine("linux-6.1", 0);
+    uint32_t pid = spawn(m);
+    uint64_t mine = by_thread(m, fixture_user(OP_MALLOC, pid, 100), 1)->address;
+    uint32_t child = fixture_apply(m, asking(OP_FORK, pid))->pid;
+    assert_int_equal(by_thread(m, asking(OP_THREAD_EXIT, child), 1)->outcome, OUTCOME_NULL);
+    assert_int_equal(by_thread(m, fixture_user(OP_MALLOC, child, 100), 5)->address >> 26, mine >> 26);
+    machine_destroy(m);
 }
 
 /* --- random programs beside a naive model: every block has its bytes, none overlaps another --- */
@@ -409,7 +603,7 @@ static void test_corrupted_heaps(void **state)
             }
         }
         if (outcome == OUTCOME_BUG)
-            continue;
+            continue; /* the process has ended */
         struct op op = fixture_op(OP_EXIT);
         op.pid = pid;
         op.given |= P(PID);
@@ -435,7 +629,7 @@ static void test_fork_copies_the_heap(void **state)
     assert_int_equal(user(m, OP_MALLOC, child, 100)->address, b);
     assert_true(user(m, OP_MALLOC, pid, 100)->address > b); /* in the parent it is still taken */
     assert_int_equal(give(m, pid, b)->outcome, OUTCOME_OK);
-    assert_int_equal(give(m, pid, b)->outcome, OUTCOME_BUG);
+    assert_int_equal(give(m, pid, b)->outcome, OUTCOME_BUG); /* which ends the parent, and not the child */
     assert_int_equal(give(m, child, a)->outcome, OUTCOME_OK);
     machine_destroy(m);
 }
@@ -490,6 +684,11 @@ int main(void)
         cmocka_unit_test(test_large_blocks_get_a_mapping),
         cmocka_unit_test(test_chunks_tell_their_state),
         cmocka_unit_test(test_misuse),
+        cmocka_unit_test(test_aligned_blocks),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_tunables),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_fork_frees_arenas),
         cmocka_unit_test(test_random_programs),
         cmocka_unit_test(test_corrupted_heaps),
         cmocka_unit_test(test_fork_copies_the_heap),

@@ -359,16 +359,32 @@ static void test_failure_leaves_nothing(void **state)
     }
 }
 
-/* The same, step by step: with no frame left, then one, two, three... until the call succeeds. */
+/* Frames that are free, or that a failed call may leave behind: tables and slabs stay, as in Linux. */
+static uint64_t nr_free_or_kept(const struct machine *machine)
+{
+    const uint64_t *count = machine->state.frames.kind_count;
+    return nr_free(machine) + count[FRAME_PGTABLE] + count[FRAME_SLAB];
+}
+
+/* The same, step by step: with no frame left, then one, two, three... until the call succeeds. Each failure leaves no area
+ * but a lazy one, no frame, no block of kmalloc's, and after a purge the addresses are one hole again. */
 static void test_every_step_may_fail(void **state)
 {
     (void)state;
-    for (int p = 0; p < 2; p++) {
-        struct machine *machine = fixture_machine(PROFILES[p], 32 * MIB);
+    for (int p = 0; p < 3; p++) {
+        struct machine *machine = fixture_machine(PROFILES[p % 2], 32 * MIB);
+        const struct vmap_space *space = &machine->state.vmalloc.space;
+        enum op_kind kind = p == 2 ? OP_VMALLOC_HUGE : OP_VMALLOC;
         uint32_t last = take_all_frames(machine), nr_given = 0, pfn;
-        for (; fixture_apply(machine, fixture_alloc(OP_VMALLOC, 600 * PAGE_SIZE, 0))->outcome != OUTCOME_OK; nr_given++) {
+        uint64_t nr_frames = nr_free_or_kept(machine), kmalloc_live = machine->state.kmalloc.nr_live;
+        for (; fixture_apply(machine, fixture_alloc(kind, 600 * PAGE_SIZE, 0))->outcome != OUTCOME_OK; nr_given++) {
             assert_int_equal(machine->state.vmalloc.nr_busy, 0);
             assert_int_equal(machine->state.frames.kind_count[FRAME_VMALLOC], 0);
+            assert_int_equal(machine->state.kmalloc.nr_live, kmalloc_live);
+            assert_int_equal(nr_free_or_kept(machine), nr_frames + nr_given);
+            fixture_apply(machine, fixture_op(OP_VM_UNMAP_ALIASES));
+            assert_int_equal(space->busy_root | space->lazy_root, 0);
+            assert_int_equal(pool_nr_live(&space->areas), 1);
             assert_true(nr_given < 2000); /* watermark boosts want their share */
             pfn = last;
             last = frame_at(&machine->state.frames, pfn)->next;
@@ -443,6 +459,153 @@ static void test_huge_falls_back(void **state)
     assert_true(view_translate(machine, address, 0, &where) && where.present);
     assert_int_equal(where.nr_levels, 4);
     machine_destroy(machine);
+}
+
+static void test_huge_as_an_operation(void **state)
+{
+    (void)state;
+    struct machine *machine = fixture_machine("linux-6.1", 64 * MIB);
+    const struct op_result *result = fixture_apply(machine, fixture_alloc(OP_VMALLOC_HUGE, 2 * MIB - 1, 0));
+    assert_int_equal(result->allocated, 2 * MIB); /* below 2 MiB: small pages */
+    assert_int_equal(result->address, START);
+    result = fixture_apply(machine, fixture_alloc(OP_VMALLOC_HUGE, 2 * MIB + 1, 0));
+    assert_int_equal(result->outcome, OUTCOME_OK);
+    assert_int_equal(result->allocated, 4 * MIB);
+    assert_int_equal(result->address % (2 * MIB), 0);
+    struct translation where;
+    assert_true(view_translate(machine, result->address, 0, &where) && where.present);
+    assert_int_equal(where.page_shift, 21);
+    assert_int_equal(where.levels[2].entry >> 63, 1);       /* NX */
+    assert_int_equal(where.levels[2].entry & 0xfff, 0x1e3); /* global, huge, dirty, accessed, writable, present */
+    vfree_of(machine, result->address);
+    uint64_t all = page_alloc_nr_managed(&machine->state.pages) * PAGE_SIZE; /* neither huge nor small pages suffice */
+    result = fixture_apply(machine, fixture_alloc(OP_VMALLOC_HUGE, all, 0));
+    assert_int_equal(result->outcome, OUTCOME_NULL);
+    assert_non_null(
+        strstr(result->message, "page order 0, failed to allocate pages, mode:0xcc2(GFP_KERNEL|__GFP_HIGHMEM)"));
+    assert_int_equal(machine->state.vmalloc.nr_busy, 1);
+    machine_destroy(machine);
+    machine = fixture_machine("classic", 16 * MIB); /* no such thing in Linux 2.0: small pages */
+    result = fixture_apply(machine, fixture_alloc(OP_VMALLOC_HUGE, 3 * MIB, 0));
+    assert_int_equal(result->allocated, 3 * MIB);
+    machine_destroy(machine);
+}
+
+static void test_addresses_run_out(void **state)
+{
+    (void)state;
+    struct machine *machine = fixture_machine("linux-6.1", 64 * MIB);
+    struct vmap_space *space = &machine->state.vmalloc.space;
+    trace_start(&machine->trace, 0, 0);
+    assert_int_not_equal(vmap_area_alloc(space, space->end - space->start - 64 * PAGE_SIZE + 1, PAGE_SIZE), 0);
+    struct op_result result;
+    struct problem why;
+    struct op op = fixture_alloc(OP_VMALLOC, 64 * PAGE_SIZE, 0);
+    assert_int_equal(machine_apply(machine, &op, &result, &why), PAGODA_OK);
+    assert_int_equal(result.outcome, OUTCOME_NULL);
+    assert_non_null(strstr(result.message, "vmap allocation for size 266240 failed: use vmalloc=<size> to increase size"));
+    machine_destroy(machine);
+}
+
+static struct op in_context(struct op op, enum context context)
+{
+    op.context = (uint8_t)context;
+    op.given |= P(CONTEXT);
+    return op;
+}
+
+static void test_interrupts(void **state)
+{
+    (void)state;
+    struct machine *machine = fixture_machine("linux-6.1", 64 * MIB);
+    for (enum context context = CONTEXT_SOFTIRQ; context < NR_CONTEXTS; context++) {
+        uint64_t a = vmalloc_of(machine, PAGE_SIZE), hash = machine->state.vmalloc.nr_busy;
+        const struct op_result *result = fixture_apply(machine, in_context(fixture_alloc(OP_VMALLOC, 100, 0), context));
+        assert_int_equal(result->outcome, OUTCOME_BUG);
+        assert_non_null(strstr(result->message, "kernel BUG at mm/vmalloc.c"));
+        result =
+            fixture_apply(machine, in_context(fixture_alloc(OP_VMALLOC, 0, 0), context)); /* the size is looked at first */
+        assert_int_equal(result->outcome, OUTCOME_NULL);
+        result = fixture_apply(machine, in_context(fixture_alloc(OP_VMALLOC_HUGE, UINT64_C(1) << 40, 0), context));
+        assert_int_equal(result->outcome, OUTCOME_NULL);
+        assert_int_equal(machine->state.vmalloc.nr_busy, hash);
+        result = fixture_apply(machine, in_context(fixture_free(OP_VFREE, a), context));
+        assert_int_equal(result->outcome, OUTCOME_OK); /* by a work item, a little later */
+        assert_int_equal(result->path[1], PATH___vfree_deferred);
+        assert_int_equal(machine->state.vmalloc.nr_busy, 0);
+    }
+    machine_destroy(machine);
+    machine = fixture_machine("classic", 16 * MIB);
+    const struct op_result *result = fixture_apply(machine, in_context(fixture_alloc(OP_VMALLOC, 100, 0), CONTEXT_HARDIRQ));
+    assert_int_equal(result->outcome, OUTCOME_BUG);
+    assert_non_null(strstr(result->message, "called nonatomically from interrupt"));
+    machine_destroy(machine);
+}
+
+static void test_purge_on_demand(void **state)
+{
+    (void)state;
+    for (int p = 0; p < 2; p++) {
+        struct machine *machine = fixture_machine(PROFILES[p], 64 * MIB);
+        uint64_t a = vmalloc_of(machine, PAGE_SIZE);
+        vfree_of(machine, a);
+        assert_int_equal(machine->state.vmalloc.space.nr_lazy_pages, p ? 0 : 2);
+        const struct op_result *result = fixture_apply(machine, fixture_op(OP_VM_UNMAP_ALIASES));
+        assert_int_equal(result->outcome, OUTCOME_OK);
+        assert_int_equal(result->nr_tlb_flushes, p ? 0 : 1);
+        assert_int_equal(machine->state.vmalloc.space.nr_lazy_pages, 0);
+        assert_int_equal(fixture_apply(machine, fixture_op(OP_VM_UNMAP_ALIASES))->nr_tlb_flushes, 0);
+        assert_int_equal(vmalloc_of(machine, PAGE_SIZE), a);
+        machine_destroy(machine);
+    }
+}
+
+/* What an access that faults is told, and that it moves nothing. */
+static void test_oopses(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *profile;
+        enum op_kind kind;
+        uint64_t offset; /* from the area; 0 with absolute */
+        uint64_t absolute;
+        const char *message;
+    } OOPSES[] = {
+        { "guard", "linux-6.1", OP_READ, PAGE_SIZE, 0,
+          "BUG: unable to handle page fault for address: ffffc90000001000\n#PF: supervisor read access in kernel mode\n"
+          "#PF: error_code(0x0000) - not-present page\nPGD " },
+        { "write to the guard", "linux-6.1", OP_WRITE, PAGE_SIZE, 0,
+          "\n#PF: supervisor write access in kernel mode\n#PF: error_code(0x0002) - not-present page\nPGD " },
+        { "across the end", "linux-6.1", OP_WRITE, PAGE_SIZE - 2, 0, "fault for address: ffffc90000001000\n" },
+        { "never handed out", "linux-6.1", OP_READ, 64 * MIB, 0, "fault for address: ffffc90004000000\n" },
+        { "NULL", "linux-6.1", OP_READ, 0, 8, "BUG: kernel NULL pointer dereference, address: 0000000000000008\n" },
+        { "the kernel's text", "linux-6.1", OP_WRITE, 0, UINT64_C(0xffff888001000000),
+          "#PF: error_code(0x0003) - permissions violation" },
+        { "non-canonical", "linux-6.1", OP_READ, 0, UINT64_C(0x1234567890abcdef),
+          "general protection fault, probably for non-canonical address 0x1234567890abcdef" },
+        { "guard, classic", "classic", OP_READ, PAGE_SIZE, 0,
+          "Unable to handle kernel paging request at virtual address c4801000\n*pde = 00" },
+        { "NULL, classic", "classic", OP_READ, 0, 4,
+          "Unable to handle kernel NULL pointer dereference at virtual address 00000004" },
+    };
+    for (size_t i = 0; i < sizeof OOPSES / sizeof *OOPSES; i++) {
+        struct machine *machine = fixture_machine(OOPSES[i].profile, 64 * MIB);
+        struct op op = fixture_op(OOPSES[i].kind);
+        op.address = vmalloc_of(machine, PAGE_SIZE) + OOPSES[i].offset;
+        op.address = OOPSES[i].absolute ? OOPSES[i].absolute : op.address;
+        op.length = 4;
+        op.fill = 0xee;
+        op.given = P(ADDRESS) | P(LENGTH) | (op.kind == OP_WRITE ? P(FILL) : 0);
+        uint64_t before[2] = { 0 }, after[2] = { 0 };
+        view_memory(machine, op.address - 8, 0, (uint8_t *)before, 16);
+        const struct op_result *result = fixture_apply(machine, op);
+        view_memory(machine, op.address - 8, 0, (uint8_t *)after, 16);
+        assert_memory_equal(before, after, 16);
+        if (result->outcome != OUTCOME_BUG || !strstr(result->message, OOPSES[i].message))
+            fail_msg("%s: %s", OOPSES[i].name, result->message ? result->message : "no message");
+        assert_int_equal(result->nr_bytes, 0);
+        machine_destroy(machine);
+    }
 }
 
 static void test_views(void **state)
@@ -567,6 +730,11 @@ int main(void)
         cmocka_unit_test(test_every_step_may_fail),
         cmocka_unit_test(test_huge),
         cmocka_unit_test(test_huge_falls_back),
+        cmocka_unit_test(test_huge_as_an_operation),
+        cmocka_unit_test(test_addresses_run_out),
+        cmocka_unit_test(test_interrupts),
+        cmocka_unit_test(test_purge_on_demand),
+        cmocka_unit_test(test_oopses),
         cmocka_unit_test(test_views),
         cmocka_unit_test(test_views_of_user_addresses),
         cmocka_unit_test(test_random_calls_keep_every_invariant),

@@ -80,7 +80,7 @@ static void test_tree_stays_balanced_and_ordered(void **state)
 
 #define PAGES 512u
 
-enum page_state { PAGE_FREE, PAGE_BUSY, PAGE_LAZY };
+enum model_state { PAGE_FREE, PAGE_BUSY, PAGE_LAZY };
 
 struct area_floor {
     struct vmap_space space;
@@ -134,7 +134,7 @@ static uint32_t naive_first_fit(const struct area_floor *floor, uint32_t nr, uin
     return PAGES;
 }
 
-static void set_pages(struct area_floor *floor, const struct vmap_area *area, enum page_state to)
+static void set_pages(struct area_floor *floor, const struct vmap_area *area, enum model_state to)
 {
     memset(floor->pages + ((area->start - START) >> PAGE_SHIFT), (int)to, area->node.size >> PAGE_SHIFT);
 }

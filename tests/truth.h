@@ -34,6 +34,11 @@ int truth_zoneinfo(const char *path, struct truth_report *report);
  * managed by then, whenever lowmem_reserve_ratio is so much as read. */
 int truth_zoneinfo_later(const char *path, struct truth_report *report);
 int truth_sysctl_effects(const char *path, struct truth_report *report);
+/* Snapshots of /proc, by file name: parsed and written again. */
+int truth_proc(const char *path, struct truth_report *report);
+/* Snapshots taken directly after a state dump, against what that state shows here. */
+int truth_paired_buddyinfo(const char *path, struct truth_report *report);
+int truth_paired_kpageflags(const char *path, struct truth_report *report);
 int truth_vmalloc_run(const char *path, struct truth_report *report);
 /* Malloc scripts. ops: a script (.ops) with its results beside it, or results (.res) whose script is beside them or, for
  * tunables/setNN/, in edge/ or random/ of the collection; rep: CS:APP; tunables: all results beside a file GLIBC_TUNABLES. */

@@ -2,6 +2,7 @@
  * break, number of mappings and their places, and every dump of the allocator's state. Scripts: one operation a line;
  * results: lines "S ..." of the dumps asked for by "s", then one line an operation, then the dump at the end. */
 #include "alloc/malloc_internal.h"
+#include "pagoda/heap_view.h"
 #include "tests/truth.h"
 #include "tests/truth_world.h"
 
@@ -65,7 +66,7 @@ static bool start_heaps(struct replay *r)
         pools[i]->items = at;
     }
     r->host = (struct pagoda_host){ .commit = host_commit };
-    return heaps_reserve(&r->heaps, &r->host) == PAGODA_OK;
+    return heaps_reserve(&r->heaps, &r->host, 1) == PAGODA_OK;
 }
 
 static void end_heaps(struct replay *r)
@@ -202,76 +203,54 @@ static void start_state_line(struct replay *r)
 
 static void dump_totals(struct replay *r)
 {
-    const struct heap *h = heap(r);
-    const struct malloc_sizes *s = r->sizes;
-    const struct malloc_par *par = &h->par;
-    uint64_t top = word_at(r, h->main_arena + s->at_top), last = word_at(r, h->main_arena + s->at_last_remainder);
+    struct heap_view heap_state;
+    struct arena_view main;
+    uint64_t cursor = 0;
+    if (!heap_look(&r->heaps, r->world.process, &heap_state) ||
+        !heap_next_arena(&r->heaps, r->world.process, &cursor, &main))
+        return;
     start_state_line(r);
     put_text(&r->line, " state top=");
-    put_place(r, top);
-    put_text(&r->line, "+%" PRIx64 " last_remainder=", word_at(r, top + s->word) & ~(uint64_t)SIZE_BITS);
-    put_text(&r->line, last ? "%" PRIx64 : "-", offset_of(r, last));
-    put_text(&r->line, " system_mem=%" PRIx64 " max_system_mem=%" PRIx64 " have_fast=%u",
-             word_at(r, h->main_arena + s->at_system_mem), word_at(r, h->main_arena + s->at_max_system_mem),
-             (unsigned)(uint32_t)word_at(r, h->main_arena + ARENA_HAVE_FAST));
+    put_place(r, main.top);
+    put_text(&r->line, "+%" PRIx64 " last_remainder=", main.top_size);
+    put_text(&r->line, main.last_remainder ? "%" PRIx64 : "-", offset_of(r, main.last_remainder));
+    put_text(&r->line, " system_mem=%" PRIx64 " max_system_mem=%" PRIx64 " have_fast=%u", main.system_mem,
+             main.max_system_mem, (unsigned)main.has_fast);
     for (uint32_t i = 0; i < BINMAP_WORDS; i++)
-        put_text(&r->line, "%s%x",
-                 i ? "," : " binmap=", (unsigned)(uint32_t)word_at(r, h->main_arena + s->at_binmap + 4 * i));
+        put_text(&r->line, "%s%x", i ? "," : " binmap=", (unsigned)main.binmap[i]);
     put_text(&r->line,
              " mmap_threshold=%" PRIx64 " trim_threshold=%" PRIx64 " top_pad=%" PRIx64 " no_dyn=%d n_mmaps=%" PRIu64,
-             par->mmap_threshold, par->trim_threshold, par->top_pad, par->no_dyn_threshold, par->n_mmaps);
-    put_text(&r->line, " max_n_mmaps=%" PRIu64 " mmapped_mem=%" PRIx64 " max_mmapped_mem=%" PRIx64, par->max_n_mmaps,
-             par->mmapped_mem, par->max_mmapped_mem);
+             heap_state.mmap_threshold, heap_state.trim_threshold, heap_state.top_pad, heap_state.is_threshold_fixed,
+             heap_state.n_mmaps);
+    put_text(&r->line, " max_n_mmaps=%" PRIu64 " mmapped_mem=%" PRIx64 " max_mmapped_mem=%" PRIx64, heap_state.max_n_mmaps,
+             heap_state.mmapped_mem, heap_state.max_mmapped_mem);
     compare_state(r);
 }
 
-/* A list whose links are mixed with their places. to_mem: from the names in the list to the user's pointer. */
-static void dump_protected(struct replay *r, uint64_t at, uint64_t to_mem)
+/* The recordings have the lists of the main thread and the main arena. */
+static void dump_lists(struct replay *r)
 {
-    for (; at; at = protect(at + to_mem, word_at(r, at + to_mem))) {
-        put_text(&r->line, " ");
-        put_place(r, at + to_mem - r->sizes->header);
-    }
-    compare_state(r);
-}
-
-static void dump_singly_linked(struct replay *r)
-{
-    const struct heap *h = heap(r);
-    uint64_t tcache = h->threads[0].tcache;
-    for (uint64_t i = 0; tcache && i < TCACHE_BINS_MAX; i++) {
-        uint64_t entry = word_at(r, tcache + 2 * TCACHE_BINS_MAX + r->sizes->word * i);
-        unsigned count = (uint16_t)word_at(r, tcache + 2 * i);
-        if (!count && !entry)
+    struct heap_list_view list;
+    struct listed_chunk_view chunk;
+    for (uint64_t cursor = 0; heap_next_list(&r->heaps, r->world.process, &cursor, &list);) {
+        if (list.tid || (list.arena && list.arena != heap(r)->main_arena))
             continue;
+        bool is_cache = list.kind[0] == 't', is_fast = list.kind[0] == 'f';
         start_state_line(r);
-        put_text(&r->line, " tcache %" PRIx64 " %u", r->sizes->min_chunk + CHUNK_ALIGN * i, count);
-        dump_protected(r, entry, 0);
-    }
-    for (uint64_t i = 0; i < r->sizes->nr_fast; i++) {
-        uint64_t chunk = word_at(r, h->main_arena + r->sizes->at_fast + r->sizes->word * i);
-        if (!chunk)
-            continue;
-        start_state_line(r);
-        put_text(&r->line, " fast %" PRIx64, (i + 2) << r->sizes->fast_shift);
-        dump_protected(r, chunk, r->sizes->header);
-    }
-}
-
-static void dump_bins(struct replay *r)
-{
-    for (uint32_t i = 1; i < NR_BINS - 1; i++) {
-        uint64_t word = r->sizes->word, bin = heap(r)->main_arena + r->sizes->at_bins + 2 * word * i - 4 * word;
-        uint64_t chunk = word_at(r, bin + 2 * word);
-        if (chunk == bin)
-            continue;
-        start_state_line(r);
-        if (i == 1)
+        if (is_cache || is_fast)
+            put_text(&r->line, " %s %" PRIx64, list.kind, list.min_size);
+        else if (list.kind[0] == 'u')
             put_text(&r->line, " unsorted");
         else
-            put_text(&r->line, " bin %" PRIu32, i);
-        for (; chunk != bin && chunk; chunk = word_at(r, chunk + 2 * word))
-            put_chunk(r, chunk, word_at(r, chunk + word));
+            put_text(&r->line, " bin %" PRIu32, list.index);
+        if (is_cache)
+            put_text(&r->line, " %" PRIu32, list.count);
+        for (uint64_t at = 0; heap_next_listed(&r->heaps, r->world.process, &list, &at, &chunk);) {
+            put_text(&r->line, " ");
+            put_place(r, chunk.address);
+            if (!is_cache && !is_fast)
+                put_text(&r->line, "+%" PRIx64, chunk.size);
+        }
         compare_state(r);
     }
 }
@@ -304,8 +283,7 @@ static void dump_state(struct replay *r)
         return;
     }
     dump_totals(r);
-    dump_singly_linked(r);
-    dump_bins(r);
+    dump_lists(r);
     dump_walk(r);
 }
 
@@ -344,23 +322,28 @@ static uint64_t run(struct replay *r, const struct script_op *op, const struct s
         *error = op->a > UINT64_C(1) << 63 ? EINVAL : ENOMEM;
         return heap_memalign(h, p, op->a, op->b, 0);
     case 'g':
-        if (posix_align_error(r, op->a)) {
-            *error = EINVAL;
-            return 0;
-        }
-        return heap_memalign(h, p, op->a, op->b, 0);
+        *error = posix_align_error(r, op->a) ? EINVAL : ENOMEM;
+        return heap_posix_memalign(h, p, op->a, op->b, 0);
     case 'v':
-        return heap_memalign(h, p, PAGE_SIZE, op->a, 0);
-    case 'p': /* glibc rounds with the mask of PAGE_SIZE - 1 */
-        return op->a > UINT64_MAX - (PAGE_SIZE - 1)
-                   ? 0
-                   : heap_memalign(h, p, PAGE_SIZE, (op->a + PAGE_SIZE - 1) & -(uint64_t)(PAGE_SIZE - 1), 0);
+        return heap_valloc(h, p, op->a, 0);
+    case 'p':
+        return heap_pvalloc(h, p, op->a, 0);
     case 'f':
-        heap_free(h, p, slot->mem);
+        (void)heap_free(h, p, slot->mem);
         return 0;
     default:
         return 0;
     }
+}
+
+/* By glibc's number of the option; one that is unknown changes nothing, and is answered with 1. */
+static bool mallopt_as_recorded(struct replay *r, int32_t number, int32_t value)
+{
+    static const int32_t NUMBERS[NR_MALLOPT_OPTIONS] = { 1, -1, -2, -3, -4, -6, -7, -8 };
+    for (uint32_t i = 0; i < NR_MALLOPT_OPTIONS; i++)
+        if (NUMBERS[i] == number)
+            return heap_mallopt(&r->heaps, r->world.process, (enum mallopt_option)i, value);
+    return true;
 }
 
 /* Operations that answer with a number. */
@@ -370,7 +353,7 @@ static long run_number(struct replay *r, const struct script_op *op)
     case 't':
         return heap_trim(&r->heaps, r->world.process, op->a);
     case 'o':
-        return heap_mallopt(&r->heaps, r->world.process, (int32_t)op->a, (int32_t)op->b);
+        return mallopt_as_recorded(r, (int32_t)op->a, (int32_t)op->b);
     default:
         return process_sbrk(r->world.processes, r->world.process, (int64_t)op->a) == UINT64_MAX ? -1 : 0;
     }
@@ -440,7 +423,7 @@ static void switch_thread(struct replay *r, uint32_t thread)
 static void run_op(struct replay *r, const struct script_op *op)
 {
     trace_start(r->world.trace, (uint32_t)r->seq, 0);
-    if (heaps_reserve(&r->heaps, &r->host) != PAGODA_OK)
+    if (heaps_reserve(&r->heaps, &r->host, 1) != PAGODA_OK)
         abort();
     r->line.length = 0;
     put_text(&r->line, "%" PRIu64 " %c ", r->seq, op->kind);
@@ -575,33 +558,6 @@ static bool replay_rep(struct replay *r, struct truth_file *script)
     return !truth_is_damaged(script);
 }
 
-/* --- tunables --- */
-
-static void tune(struct replay *r, const char *name, uint64_t value)
-{
-    struct malloc_par *par = &heap(r)->par;
-    const struct malloc_sizes *s = malloc_sizes_get(r->world.profile->word_bits);
-    const struct {
-        const char *name;
-        int32_t parameter;
-    } OPTIONS[] = {
-        { "mxfast", 1 }, { "trim_threshold", -1 }, { "top_pad", -2 }, { "mmap_threshold", -3 }, { "mmap_max", -4 }
-    };
-    for (size_t i = 0; i < sizeof OPTIONS / sizeof OPTIONS[0]; i++)
-        if (strcmp(name, OPTIONS[i].name) == 0)
-            heap_mallopt(&r->heaps, r->world.process, OPTIONS[i].parameter, (int32_t)value);
-    if (strcmp(name, "tcache_count") == 0)
-        par->tcache_count = value;
-    if (strcmp(name, "tcache_unsorted_limit") == 0)
-        par->tcache_unsorted_limit = value;
-    if (strcmp(name, "tcache_max") == 0)
-        par->tcache_bins = tcache_index(s, chunk_size_for(s, value)) + 1;
-    if (strcmp(name, "arena_max") == 0)
-        par->arena_max = value;
-    if (strcmp(name, "arena_test") == 0)
-        par->arena_test = value;
-}
-
 /* The first line of a result file names the tunables: "... tunables glibc.malloc.a=1:glibc.malloc.b=2 heap_start_mod_64M n
  * ..." */
 static bool set_up(struct replay *r, char *header)
@@ -622,14 +578,7 @@ static bool set_up(struct replay *r, char *header)
     if (!list)
         return true;
     list += strlen("tunables ");
-    list[strcspn(list, " ")] = '\0';
-    for (char *one; (one = truth_field(&list, ':')) != NULL;) {
-        char *value = strchr(one, '=');
-        if (!value || strncmp(one, "glibc.malloc.", 13) != 0)
-            continue;
-        *value++ = '\0';
-        tune(r, one + 13, strtoull(value, NULL, 0));
-    }
+    heap_tune(&r->heaps, r->world.process, (struct text){ list, (uint32_t)strcspn(list, " ") });
     return true;
 }
 

@@ -254,20 +254,62 @@ static void redo_gfp(struct machine *m, char *line, char *got)
     snprintf(got, LINE_MAX_LENGTH, "GFP\t%s\t0x%x", name, gfp);
 }
 
+static uint64_t shift_of(uint64_t size)
+{
+    uint64_t shift = 0;
+    while (UINT64_C(1) << shift < size)
+        shift++;
+    return shift;
+}
+
+static const struct cache *cache_of(const struct machine *m, const char *name)
+{
+    const struct kmalloc *k = &m->state.kmalloc;
+    return cache_at(k, kmem_cache_find(k, fixture_text(name)));
+}
+
+/* Classes that are no power of two promise no more than the minimum. */
+static uint64_t align_of_odd(const struct machine *m)
+{
+    return cache_of(m, "kmalloc-96")->align;
+}
+
+static uint64_t largest_class(const struct machine *m)
+{
+    uint64_t largest = 0, cursor = 0;
+    for (struct cache_view cache; view_next_cache(m, &cursor, &cache);)
+        if (cache.is_kmalloc && cache.object_size > largest)
+            largest = cache.object_size;
+    return largest;
+}
+
 /* Limits that the engine has too; got stays empty when it has no such number. */
 static void redo_limit(struct machine *m, char *line, char *got)
 {
     const struct profile *p = m->profile;
+    const uint64_t smallest = cache_of(m, "kmalloc-8")->size;
     const struct {
         const char *name;
         uint64_t value;
         bool is_hex;
     } limits[] = {
-        { "KMALLOC_MAX_SIZE", p->kmalloc_max, false }, { "KMALLOC_MAX_ORDER", p->nr_orders - 1, false },
-        { "ZERO_SIZE_PTR", ZERO_SIZE_PTR, true },      { "PAGE_SIZE", PAGE_SIZE, false },
-        { "MAX_ORDER", p->nr_orders, false },          { "MIGRATE_TYPES", NR_MIGRATETYPES, false },
-        { "NR_PCP_LISTS", NR_PCP_LISTS, false },       { "PAGE_OFFSET", p->page_offset, true },
-        { "VMALLOC_START", p->vmalloc_start, true },   { "online_cpus", m->state.config.cpus, false },
+        { "KMALLOC_MAX_SIZE", p->kmalloc_max, false },
+        { "KMALLOC_MAX_ORDER", p->nr_orders - 1, false },
+        { "ZERO_SIZE_PTR", ZERO_SIZE_PTR, true },
+        { "PAGE_SIZE", PAGE_SIZE, false },
+        { "MAX_ORDER", p->nr_orders, false },
+        { "MIGRATE_TYPES", NR_MIGRATETYPES, false },
+        { "NR_PCP_LISTS", NR_PCP_LISTS, false },
+        { "PAGE_OFFSET", p->page_offset, true },
+        { "VMALLOC_START", p->vmalloc_start, true },
+        { "online_cpus", m->state.config.cpus, false },
+        { "VMALLOC_END", p->vmalloc_end, true },
+        { "nr_cpu_ids", m->state.config.cpus, false },
+        { "KMALLOC_MIN_SIZE", smallest, false },
+        { "KMALLOC_SHIFT_LOW", shift_of(smallest), false },
+        { "ARCH_SLAB_MINALIGN", 8, false },
+        { "ARCH_KMALLOC_MINALIGN", align_of_odd(m), false },
+        { "KMALLOC_MAX_CACHE_SIZE", largest_class(m), false },
     };
     char *rest = line;
     truth_field(&rest, '\t');

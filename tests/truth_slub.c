@@ -241,6 +241,7 @@ static bool same_cache(const struct kmalloc *k, uint32_t index, const char *line
         { "cpu_partial", c->cpu_partial },
         { "cpu_partial_slabs", c->cpu_partial_slabs },
         { "min_partial", c->min_partial },
+        { "flags", c->flags },
         { "allocflags", c->gfp },
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
@@ -452,7 +453,7 @@ int truth_slub_run(const char *path, struct truth_report *report)
     bool readable = read_lines(path, &r.lines, report) && start_replay(&r);
     if (readable) {
         replay_lines(&r);
-        snprintf(report->note, sizeof report->note, "pfns of new slabs%s are taken from the file; flags= is not modelled",
+        snprintf(report->note, sizeof report->note, "pfns of new slabs%s are taken from the file",
                  r.sequential ? "" : " and their shuffled order");
     }
     machine_destroy(r.machine);
@@ -530,7 +531,7 @@ static bool same_slabinfo(struct kmalloc *k, const char *line, char *got, size_t
         return false;
     uint32_t index = kmem_cache_find(k, fixture_text(name));
     if (!index)
-        index = kmem_cache_create(k, fixture_text(name), size, 0);
+        index = kmem_cache_create(k, fixture_text(name), size, 0, 0);
     const struct cache *cache = cache_at(k, index);
     snprintf(got, capacity, "%u %u %u", cache->size, cache->objects, 1u << cache->order);
     return index && cache->size == size && cache->objects == objects && 1ull << cache->order == pages;

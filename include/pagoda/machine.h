@@ -16,6 +16,12 @@ struct frame_range {
 };
 #define RESULT_FRAMES_MAX 64 /* runs that a result lists; nr_frame_runs tells how many there are */
 #define RESULT_PATH_MAX 32
+#define RESULT_VICTIMS_MAX 16
+
+/* Pages that direct reclaim took from one process. */
+struct reclaim_share {
+    uint32_t pid, count;
+};
 
 /* What one operation did. The pointers borrow from the machine until its next operation or its end. */
 struct op_result {
@@ -32,11 +38,15 @@ struct op_result {
     uint32_t nr_bytes, nr_events, nr_events_dropped;
     uint32_t pid; /* spawn, fork: the new process */
     uint32_t nr_reclaimed; /* pages that direct reclaim freed for it */
+    uint32_t nr_victims; /* processes that they came from; those beyond RESULT_VICTIMS_MAX are counted under the last */
+    struct reclaim_share victims[RESULT_VICTIMS_MAX];
     uint32_t nr_frame_runs; /* may exceed RESULT_FRAMES_MAX; 0 with recording off */
     bool physically_contiguous; /* one run of frames backs all of it */
     uint32_t nr_path;
     uint8_t path[RESULT_PATH_MAX]; /* enum path_step, outermost first */
-    uint32_t cost_count[NR_COST_STEPS]; /* cost_ns is the sum of count * cost_info()->each_ns */
+    uint32_t cost_count[NR_COST_STEPS]; /* cost_ns is the sum of cost_count * cost_each_ns */
+    const uint32_t *cost_each_ns; /* NR_COST_STEPS of them: COST_MAP's, or what the lab says */
+    uint32_t nr_tlb_hits, nr_tlb_misses, nr_tlb_flushes; /* of read and write; flushes: of any operation, each CPU counts */
     struct frame_range frames[RESULT_FRAMES_MAX]; /* frames that back the allocation, in address order */
 };
 
@@ -61,12 +71,25 @@ const struct profile *machine_profile(const struct machine *machine);
 enum pagoda_error machine_clone(const struct machine *machine, struct machine **out) PAGODA_MUST_CHECK;
 /* 64 bits over the whole state: equal machines have equal hashes, on every host of the same byte order. */
 uint64_t machine_hash(const struct machine *machine);
-/* Flat images. save returns the bytes that an image needs; it writes them when capacity suffices. load refuses an image
- * that is cut short, of another version, or inconsistent (PAGODA_ERR_CORRUPT). */
+/* Identity of this engine: another one when any of its source differs, since the same operations may then lead elsewhere. */
+uint64_t machine_engine(void);
+/* Sparse images. save writes one when capacity suffices and returns its bytes; else it returns the bytes that it may need at
+ * most. load refuses an image that is cut short or inconsistent (PAGODA_ERR_CORRUPT) or another engine's (PAGODA_ERR_VERSION). */
 size_t machine_save(const struct machine *machine, void *out, size_t capacity);
+uint64_t machine_image_hash(const void *image); /* of the machine that save wrote, without looking at it again */
 enum pagoda_error machine_load(const void *image, size_t nr_bytes, const struct pagoda_host *host,
                                struct machine **out) PAGODA_MUST_CHECK;
 uint64_t machine_host_bytes(const struct machine *machine); /* committed */
 
 /* Verifies every invariant of every floor. True when all hold; else text says which does not, and where. */
 bool machine_check(const struct machine *machine, char *text, size_t capacity);
+
+/* The page allocator's state as text, in the format of the recordings ("format 1": ZONE, ZSTAT, FREE, NRFREE, PCP, PCPL, PB and LRU
+ * lines). dump returns the length of the whole and writes what fits, with a NUL. create_from_state makes a machine at seq 0
+ * whose zones, free lists, per-CPU lists and pageblocks are those of the text; all that is neither free nor on a per-CPU list is
+ * in use for good. config must give memory and CPUs enough. The text is cut into lines on the way. INVALID: the text is
+ * refused; why->offset is the line, counted from 1, and *out is NULL. Only for linux-6.1. */
+size_t machine_dump_state(const struct machine *machine, char *out, size_t capacity);
+enum pagoda_error machine_create_from_state(const struct machine_config *config, char *text, size_t length,
+                                            const struct pagoda_host *host, struct machine **out,
+                                            struct problem *why) PAGODA_MUST_CHECK;

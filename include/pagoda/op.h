@@ -29,7 +29,7 @@ enum context { CONTEXT_PROCESS, CONTEXT_SOFTIRQ, CONTEXT_TASKLET, CONTEXT_HARDIR
     X(PARAM_DURATION, "duration_ns", TYPE_NUMBER, "ns", 0, 9007199254740991, 1000000, "simulated time that passes")         \
     X(PARAM_TOUCH, "touch", TYPE_TOUCH, "", 0, 2, 0, "how far malloc'ed blocks are touched: headers, all or none")          \
     X(PARAM_TEXT, "text", TYPE_TEXT, "", 1, 200, 0, "words for the timeline")                                               \
-    X(PARAM_TID, "tid", TYPE_NUMBER, "", 0, 65535, 0, "thread of the process; 0 is the main one, others begin at their first call") \
+    X(PARAM_TID, "tid", TYPE_NUMBER, "", 0, 255, 0, "thread of the process; 0 is the main one, others begin at their first call") \
     X(PARAM_PROT, "prot", TYPE_CHOICE, "", 0, 4, 2, "what a mapping allows")                                                \
     X(PARAM_ADVICE, "advice", TYPE_CHOICE, "", 0, 3, 0, "what will be done with a range")                                   \
     X(PARAM_RESOURCE, "resource", TYPE_CHOICE, "", 0, 3, 0, "what setrlimit limits")                                        \

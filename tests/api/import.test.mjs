@@ -3,6 +3,7 @@ import test, { before, after } from 'node:test';
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import http from 'node:http';
 import { spawnSync } from 'node:child_process';
 import { Daemon, run } from './daemon.mjs';
 
@@ -133,4 +134,95 @@ test('the whole recording', { skip: !RECORDING || !existsSync(RECORDING) }, () =
   assert.equal(summary.failed, 0);
   assert.equal(summary.kmalloc_agree, summary.kmalloc_compared);
   assert.deepEqual([summary.outcomes.null, summary.outcomes.bug], [0, 0]);
+});
+
+// A body in pieces, at one's own pace.
+const slow_import = (lab, pieces, { query = '', between = () => {} } = {}) => new Promise((resolve, reject) => {
+  const request = http.request(`${daemon.base}/labs/${lab.id}/import${query}`, { method: 'POST', headers: { 'content-type': 'text/plain', 'transfer-encoding': 'chunked' } }, reply => {
+    let answer = '';
+    reply.on('data', part => { answer += part; });
+    reply.on('end', () => resolve({ status: reply.statusCode, body: JSON.parse(answer) }));
+  });
+  request.on('error', reject);
+  (async () => {
+    for (const [i, piece] of pieces.entries()) {
+      await new Promise(done => request.write(piece, done));
+      await between(i, request);
+    }
+    request.end();
+  })().catch(reject);
+});
+const kmallocs = (from, count) => Array.from({ length: count }, (_, i) => JSON.stringify({ op: 'kmalloc', size: 64, name: `k${from + i}` })).join('\n') + '\n';
+const until = async test => { for (let i = 0; i < 200; i++) { const got = await test(); if (got) return got; await new Promise(done => setTimeout(done, 20)); } throw new Error('it never came'); };
+const seq_of = async lab => (await daemon.get(`labs/${lab.id}`)).body.seq;
+
+test('a body is applied while it still arrives; its progress can be seen and heard', async () => {
+  const lab = await daemon.lab();
+  let progress;
+  const heard = daemon.events(lab, undefined, event => event.event === 'import' && event.data.running === false);
+  const done = await slow_import(lab, [kmallocs(0, 2000), kmallocs(2000, 2000)], { between: async i => {
+    if (i > 0) return;
+    await until(async () => await seq_of(lab) >= 1500);
+    progress = (await daemon.get(`labs/${lab.id}/import`)).body;
+  } });
+  assert.equal(done.status, 200);
+  assert.equal(done.body.applied, 4000);
+  assert.equal(progress.running, true);
+  assert.ok(progress.operations > 0 && progress.bytes > 0, JSON.stringify(progress));
+  assert.equal((await daemon.get(`labs/${lab.id}/import`)).body.running, false);
+  assert.ok((await heard).some(event => event.event === 'import' && event.data.running));
+});
+
+test('memory holds a piece of a long body, not the body', async () => {
+  const lab = await daemon.lab();
+  const resident = async () => Number(/process_resident_memory_bytes (\d+)/.exec((await daemon.get('/metrics')).text)[1]);
+  const piece = ' '.repeat(1 << 20).replace(/ {64}/g, '# nothing is written on this line, but it has some length, too\n');
+  await slow_import(lab, [kmallocs(0, 10)]);
+  const before_it = await resident();
+  const done = await slow_import(lab, [kmallocs(20, 10), ...Array(150).fill(piece)], { query: '?format=ftrace' });
+  assert.equal(done.status, 422); // kmallocs are no ftrace
+  assert.ok(await resident() - before_it < 64 << 20);
+});
+
+test('an import is stopped on request; what came before it stays', async () => {
+  const lab = await daemon.lab();
+  const done = await slow_import(lab, [kmallocs(0, 1000), kmallocs(1000, 10)], { between: async i => {
+    if (i > 0) return;
+    await until(async () => await seq_of(lab) >= 900);
+    assert.equal((await daemon.ask('DELETE', `labs/${lab.id}/import`)).status, 204);
+  } });
+  assert.equal(done.status, 200);
+  assert.match(done.body.problem, /stopped/);
+  assert.equal(done.body.applied, await seq_of(lab));
+  assert.equal((await daemon.ask('DELETE', `labs/${lab.id}/import`)).status, 404);
+});
+
+test('a peer that goes away leaves what it sent, and the lab at work', async () => {
+  const lab = await daemon.lab();
+  await slow_import(lab, [kmallocs(0, 1000)], { between: async (_, request) => {
+    await until(async () => await seq_of(lab) >= 900);
+    request.destroy();
+  } }).catch(() => {});
+  await until(async () => !(await daemon.get(`labs/${lab.id}/import`)).body.running);
+  const seq = await seq_of(lab);
+  assert.ok(seq >= 900 && seq <= 1000);
+  assert.equal((await daemon.op(lab, { op: 'kmalloc', size: 8 })).seq, seq + 1);
+});
+
+test('all or nothing', async () => {
+  const lab = await daemon.lab();
+  const bad = await import_into(lab, `${kmallocs(0, 1500)}{"op":"kfree","name":"nobody"}\n${kmallocs(1500, 5)}`, '?atomic=true');
+  assert.equal(bad.status, 422);
+  assert.match(bad.body.detail, /line 1501/);
+  assert.equal(await seq_of(lab), 0);
+  const cut = await import_into(lab, gzipSync(kmallocs(0, 3000)).subarray(0, -9), '?atomic=true');
+  assert.equal(cut.status, 422);
+  assert.equal(await seq_of(lab), 0);
+  const good = await import_into(lab, kmallocs(0, 1500), '?atomic=true');
+  assert.equal(good.status, 200, good.text);
+  assert.equal(await seq_of(lab), 1500);
+  const trace = await daemon.lab(), twin = await daemon.lab();
+  assert.equal((await import_into(trace, packed, '?atomic=true')).status, 200);
+  await import_into(twin, packed);
+  assert.equal((await daemon.get(`labs/${trace.id}`)).body.hash, (await daemon.get(`labs/${twin.id}`)).body.hash);
 });

@@ -55,7 +55,7 @@ test('answers fit their schemas', async () => {
   await daemon.op(lab, { op: 'vmalloc', size: 9000 });
   const { pid } = await daemon.op(lab, { op: 'spawn', name: 'sh' });
   await daemon.op(lab, { op: 'malloc', pid, size: 100 });
-  const values = { lab: lab.id, seq: 1, pfn: 4096, name: 'kmalloc-128', pid, address: object.address };
+  const values = { lab: lab.id, seq: 1, pfn: object.frames[0].pfn, name: 'kmalloc-128', pid, address: object.address, a: 0 };
   for (const [path, methods] of Object.entries(document.paths)) {
     const operation = methods.get;
     const schema = operation?.responses['200'].content?.['application/json']?.schema;

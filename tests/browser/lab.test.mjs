@@ -2,36 +2,18 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { axe, openPage, startBrowser, startDaemon } from './browser.mjs';
+import { labPage } from './lab-page.mjs';
 
-let daemon, browser;
+let daemon, browser, api, openLab, shown, legend, picture;
 before(async () => {
   daemon = await startDaemon();
+  ({ api, openLab, shown, legend, picture } = labPage(daemon));
   browser = await startBrowser();
 });
 after(async () => {
   await browser?.close();
   await daemon?.stop();
 });
-
-const api = async (path, body) =>
-  (
-    await fetch(
-      `${daemon.url}/api/v1${path}`,
-      body && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) },
-    )
-  ).json();
-
-async function openLab(page, wish = { name: 'browser test', profile: 'classic' }) {
-  const lab = await api('/labs', wish);
-  await page.goto(`${daemon.url}/lab/${lab.id}`);
-  await shown(page, 0);
-  return lab;
-}
-
-/** Waits until the picture of a moment is drawn. */
-const shown = (page, seq) => page.waitForSelector(`canvas[data-test=frames][data-drawn="${seq}"]`);
-const legend = async (page, kind) => Number(await page.getAttribute(`[data-test=legend] [data-kind=${kind}]`, 'data-count'));
-const picture = (page) => page.$eval('canvas[data-test=frames]', (canvas) => canvas.toDataURL());
 
 test('home: open a lab with the form', async () => {
   const { page, complaints } = await openPage(browser);

@@ -54,6 +54,8 @@ test('tiles show their main kind and how pure they are', () => {
     [cellAt(cells, 0).kind.name, cellAt(cells, 1).kind.name, cells.mixed?.[0], cells.mixed?.[1]],
     ['free', 'anon', 255, 191],
   );
+  assert.deepEqual([countKinds(cells).free, countKinds(cells).anon], [5, 3], 'counted by frames, not by tiles');
+  assert.deepEqual(cells.shares, [null, [[7, 0.75], [1, 0.25]]]);
 });
 
 test('a cell stands for one frame up to 4 GiB, and for more above', () => {

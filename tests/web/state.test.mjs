@@ -2,11 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { initialState, isPast, reduce, shownSeq } from '../../web/src/lab-state.js';
-import { hexRows, windowFor } from '../../web/src/model/hexdump.js';
 import { layoutFor } from '../../web/src/model/geometry.js';
 import { ribbons } from '../../web/src/model/ribbons.js';
 import { story } from '../../web/src/model/story.js';
-import { pointAt, scaleFor, stack, xOf } from '../../web/src/model/timeline.js';
 import { stateFromUrl, urlFromState } from '../../web/src/model/url.js';
 import { virtualBands } from '../../web/src/model/virtual.js';
 
@@ -27,8 +25,16 @@ test('an older head never comes back', () => assert.equal(reduce(opened(), { typ
 test('playing starts at the beginning when nothing was chosen', () =>
   assert.equal(reduce(opened(), { type: 'play', playing: true }).at, 0));
 test('a legend entry is pressed and released', () => {
-  const on = reduce(opened(), { type: 'focusKind', kind: 'slab' });
-  assert.deepEqual([on.focusKind, reduce(on, { type: 'focusKind', kind: 'slab' }).focusKind], ['slab', null]);
+  const on = reduce(opened(), { type: 'focus', key: 'slab' });
+  assert.deepEqual([on.focus, reduce(on, { type: 'focus', key: 'slab' }).focus], ['slab', null]);
+  assert.equal(reduce(on, { type: 'colour', colour: 'owner' }).focus, null, 'another legend, no entry of the old one');
+});
+test('selecting the same thing again keeps its story; another loses it, and where the bytes were looked at', () => {
+  const selection = { kind: 'allocation', address: '0x10', pid: 0 };
+  const on = { ...reduce(opened(), { type: 'select', selection }), explained: /** @type {any} */ ({ seq: 1 }) };
+  assert.equal(reduce(on, { type: 'select', selection: { ...selection } }).explained, on.explained);
+  const other = reduce({ ...on, bytesAt: { address: '0x99', pid: 0 } }, { type: 'select', selection: { kind: 'frame', pfn: 3 } });
+  assert.deepEqual([other.explained, other.bytesAt], [null, null]);
 });
 
 test('a link restores what its sender saw', () => {
@@ -37,36 +43,19 @@ test('a link restores what its sender saw', () => {
     at: 7,
     tab: /** @type {const} */ ('bytes'),
     layout: /** @type {const} */ ('linear'),
+    colour: 'order',
+    bytesAt: { address: '0xc0001000', pid: 3 },
     pid: 12,
     selection: { kind: /** @type {const} */ ('allocation'), address: '0xffff888004c81000', pid: 12 },
   };
-  const { at, tab, layout, pid, selection } = { ...initialState('x'), ...stateFromUrl(urlFromState(state)) };
-  assert.deepEqual({ at, tab, layout, pid, selection }, { at: 7, tab: 'bytes', layout: 'linear', pid: 12, selection: state.selection });
+  const { at, tab, layout, colour, bytesAt, pid, selection } = { ...initialState('x'), ...stateFromUrl(urlFromState(state)) };
+  assert.deepEqual(
+    { at, tab, layout, colour, bytesAt, pid, selection },
+    { at: 7, tab: 'bytes', layout: 'linear', colour: 'order', bytesAt: state.bytesAt, pid: 12, selection: state.selection },
+  );
+  assert.equal(stateFromUrl(urlFromState({ ...opened(), tab: 'slabs', cache: 'kmalloc-64' })).cache, 'kmalloc-64');
   assert.deepEqual(stateFromUrl('?sel=frame-99').selection, { kind: 'frame', pfn: 99 });
-  assert.deepEqual(stateFromUrl('?seq=-1&tab=nonsense&sel=%3Cscript%3E&pid=x'), {});
-});
-
-test('the timeline: steps from point to point, stacked', () => {
-  const points = /** @type {any} */ ([
-    { seq: 0, frames: { slab: 2 } },
-    { seq: 5, frames: { slab: 4, anon: 4 } },
-  ]);
-  const layers = stack(points, 10, 8, 116, 80);
-  assert.equal(xOf(0, 10, 116), 8);
-  const slab = layers.find((l) => l.kind === 'slab'),
-    anon = layers.find((l) => l.kind === 'anon');
-  assert.deepEqual(slab?.points.slice(0, 4), [
-    [8, 60],
-    [58, 60],
-    [58, 40],
-    [108, 40],
-  ]);
-  assert.deepEqual(anon?.points.slice(2, 4), [
-    [58, 0],
-    [108, 0],
-  ]);
-  assert.equal(pointAt(points, 4)?.seq, 0);
-  assert.deepEqual([scaleFor(0, 4096), scaleFor(100, 4096), scaleFor(3000, 4096)], [16, 128, 4096]);
+  assert.deepEqual(stateFromUrl('?seq=-1&tab=nonsense&colour=pink&bytes=12&sel=%3Cscript%3E&pid=x'), {});
 });
 
 test('events become a story: groups counted, cycles folded', () => {
@@ -86,20 +75,6 @@ test('events become a story: groups counted, cycles folded', () => {
     [5],
   );
   assert.equal(story([{ event: 'something_new', pfn: 255, x: 1 }])[0].text, 'pfn 0xff, x 1');
-});
-
-test('bytes: descriptor, zeroes, data and slack are told apart', () => {
-  assert.deepEqual(windowFor('0xc0001010', 20, true, 0), { address: '0xc0001000', length: 80 });
-  assert.deepEqual(windowFor('0xc0001100', 2000, true, 1), { address: '0xc0001300', length: 512 });
-  const rows = hexRows('11'.repeat(16) + '00aa'.repeat(8), '0xc0001000', '0xc0001010', 4, 8);
-  assert.deepEqual(
-    rows[0].spans.map((s) => s.kind),
-    ['out'],
-  );
-  assert.deepEqual(
-    rows[1].spans.map((s) => s.kind),
-    ['zero', 'data', 'zero', 'data', 'slack', 'out'],
-  );
 });
 
 const allocation = (/** @type {any} */ a) => ({

@@ -1,0 +1,26 @@
+/* server/import_lab.h - a recorded trace into a lab, while others use the lab and watch. */
+#pragma once
+#include "server/import.h"
+#include "server/upload.h"
+
+/* An import that runs: what its watchers may know. */
+struct import_run {
+    struct import_run *next; /* imports mutex; the list is app->imports */
+    struct app *app;
+    struct lab *lab;
+    struct upload *upload;
+    enum trace_format format;
+    uint64_t nr_ops, ticket; /* of the last operation queued for the log; 0: none */
+    double started_s;
+    _Atomic uint64_t nr_bytes_told, nr_ops_told; /* for other threads */
+};
+
+void import_run_begin(struct import_run *run); /* into the list: GET and DELETE /import find it */
+void import_run_end(struct import_run *run);
+
+/* Operations go to the lab as they are read; the lab is taken for a few hundred at a time, so that others come in between. */
+enum pagoda_error import_into_lab(struct import_run *run, struct import_summary *summary) PAGODA_MUST_CHECK;
+/* All or nothing: the body is kept in a file without a name and rehearsed on a copy; if every line of it can be applied it is
+ * run on the lab, which nobody else gets meanwhile. False in *applied: summary says why not. */
+enum pagoda_error import_whole_into_lab(struct import_run *run, struct import_summary *summary,
+                                        bool *applied) PAGODA_MUST_CHECK;
