@@ -1,4 +1,4 @@
-/* build.mjs [OUT] - bundles the pages into OUT (default ../build/web): hashed, minified, pre-compressed, and three HTML files
+/* build.mjs [OUT] - bundles the pages into OUT (default ../build/web): hashed, minified, pre-compressed, and the HTML files
  * that name them. Nothing inline, so that `default-src 'self'` suffices. */
 import { build } from 'esbuild';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -37,7 +37,7 @@ for (const [path, info] of Object.entries(result.metafile.outputs)) {
 }
 const template = await readFile(join(here, 'src/page.html'), 'utf8');
 const html = template.replace(/\{\{([\w.-]+)\}\}/g, (_, name) => '/assets/' + files.get(name));
-for (const page of ['index', 'lab', 'docs']) await writeFile(join(out, `${page}.html`), html);
+for (const page of ['index', 'lab', 'docs', 'compare']) await writeFile(join(out, `${page}.html`), html);
 
 let firstLoad = 0;
 for (const path of Object.keys(result.metafile.outputs)) {

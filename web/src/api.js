@@ -58,6 +58,11 @@ export async function post(path, body, signal) {
   return response.status === 204 ? null : response.json();
 }
 
+/** Sends a file as it is. @param {string} path @param {Blob} body @returns {Promise<any>} */
+export async function upload(path, body) {
+  return (await ask(path, { method: 'POST', headers: { 'content-type': 'application/octet-stream', accept: 'application/json' }, body })).json();
+}
+
 /** @param {string} path */
 export async function remove(path) {
   await ask(path, { method: 'DELETE' });
@@ -72,7 +77,7 @@ const REOPEN_MS = 2000;
 
 /** Follows a lab's operations. The browser reconnects by itself with Last-Event-ID after a broken connection, but gives up
  * on a refused one; then a new stream is opened, and onState(true) is the moment to ask what was missed.
- * @param {string} lab @param {{ onOp: (result: import('./types.js').Result) => void, onState: (open: boolean) => void }} to */
+ * @param {string} lab @param {{ onOp: (result: import('./types.js').Result) => void, onState: (open: boolean) => void, onImport?: (news: import('./session/importer.js').News) => void }} to */
 export function follow(lab, to) {
   let timer = 0;
   /** @type {EventSource} */
@@ -84,6 +89,7 @@ export function follow(lab, to) {
       to.onState(false);
       if (source.readyState === EventSource.CLOSED) timer = window.setTimeout(open, REOPEN_MS);
     });
+    source.addEventListener('import', (event) => to.onImport?.(JSON.parse(/** @type {MessageEvent} */ (event).data)));
     source.addEventListener('op', (event) => to.onOp(JSON.parse(/** @type {MessageEvent} */ (event).data)));
   };
   open();

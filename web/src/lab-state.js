@@ -3,7 +3,7 @@ import { emptyForm } from './model/form.js';
 
 /** @typedef {import('./types.js').LabInfo} LabInfo */
 /** @typedef {import('./types.js').Selection} Selection */
-/** @typedef {'map' | 'bytes' | 'slabs' | 'buddy' | 'pagetables' | 'heap'} Tab */
+/** @typedef {string} Tab one of tabs.js */
 /** @typedef {'buddy' | 'linear'} Layout */
 /** @typedef {{ seq: number, cells: import('./types.js').Cells, allocations: import('./types.js').Allocation[], more: boolean, vmalloc: import('./types.js').VmallocView, zones: import('./types.js').Zone[], processes: import('./types.js').Process[], maps: import('./types.js').UserMap[], pid: number, counts: Record<string, number>, op: import('./types.js').Result | null }} Views */
 
@@ -27,7 +27,14 @@ import { emptyForm } from './model/form.js';
  * @property {number} pid the process shown; 0: none
  * @property {Selection | null} selection
  * @property {import('./types.js').Result | null} explained the operation that made the selection
- * @property {string | null} focusKind legend entry that is not faded
+ * @property {string} colour what the physical map's colours tell
+ * @property {string | null} focus legend entry that is not faded
+ * @property {string | null} cache the cache that the Slabs tab shows; null: the selection's
+ * @property {{ address: string, pid: number } | null} bytesAt where the Bytes tab was told to look; null: at the selection
+ * @property {number | null} step event of the operation shown at which the Buddy tab stands; null: after all of them
+ * @property {'search' | 'commands' | null} palette
+ * @property {{ done: number, total: number } | null} progress how much of a long history is read
+ * @property {string} notice what was just done, for the live region
  * @property {Views | null} views
  * @property {boolean} loading
  * @property {import('./types.js').Point[]} points
@@ -61,7 +68,14 @@ export function initialState(id, from = {}) {
     pid: 0,
     selection: null,
     explained: null,
-    focusKind: null,
+    colour: 'state',
+    focus: null,
+    cache: null,
+    bytesAt: null,
+    step: null,
+    palette: null,
+    progress: null,
+    notice: '',
     views: null,
     loading: true,
     points: [],
@@ -84,6 +98,9 @@ function seek(state, seq) {
   const at = Math.max(0, Math.min(state.head, Math.round(seq)));
   return { ...state, at: at === state.head && !state.playing ? null : at };
 }
+
+/** @param {Selection | null} a @param {Selection | null} b */
+const isSame = (a, b) => a?.kind === 'allocation' && b?.kind === 'allocation' && a.address === b.address && a.pid === b.pid;
 
 /** @param {LabState} state @param {Action} action @returns {LabState} */
 export function reduce(state, action) {
@@ -121,11 +138,11 @@ export function reduce(state, action) {
     case 'speed':
       return { ...state, speed: action.speed };
     case 'views':
-      return { ...state, views: action.views, loading: false, pid: action.views.pid };
+      return { ...state, views: action.views, loading: false, pid: action.views.pid, step: null };
     case 'loading':
       return { ...state, loading: true };
     case 'series':
-      return { ...state, points: action.points, ops: action.ops };
+      return { ...state, points: action.points, ops: action.ops ?? state.ops, progress: action.progress ?? null };
     case 'tab':
       return { ...state, tab: action.tab };
     case 'layout':
@@ -133,11 +150,23 @@ export function reduce(state, action) {
     case 'pid':
       return { ...state, pid: action.pid };
     case 'select':
-      return { ...state, selection: action.selection, explained: null };
+      return { ...state, selection: action.selection, explained: isSame(state.selection, action.selection) ? state.explained : null, bytesAt: null, cache: action.cache ?? null };
     case 'explained':
       return { ...state, explained: action.result };
-    case 'focusKind':
-      return { ...state, focusKind: state.focusKind === action.kind ? null : action.kind };
+    case 'colour':
+      return { ...state, colour: action.colour, focus: null };
+    case 'focus':
+      return { ...state, focus: state.focus === action.key ? null : action.key };
+    case 'cache':
+      return { ...state, cache: action.cache };
+    case 'bytesAt':
+      return { ...state, bytesAt: action.address ? { address: action.address, pid: action.pid ?? 0 } : null };
+    case 'step':
+      return { ...state, step: action.step };
+    case 'palette':
+      return { ...state, palette: action.palette };
+    case 'notice':
+      return { ...state, notice: action.text };
     case 'form':
       return { ...state, form: action.form, problem: null };
     case 'preview':

@@ -1,4 +1,4 @@
-/* main.js - finds out which page this address is, and mounts it. The lab and the documentation are loaded only when asked for. */
+/* main.js - finds out which page this address is, and mounts it. Pages are loaded only when asked for. */
 import { render } from 'preact';
 import { html } from 'htm/preact';
 
@@ -12,6 +12,9 @@ async function mount() {
   } else if (/^\/docs\/?$/.test(location.pathname)) {
     const { DocsPage } = await import('./view/docs.js');
     render(html`<${DocsPage} />`, root);
+  } else if (/^\/compare\/?$/.test(location.pathname)) {
+    const { ComparePage } = await import('./view/compare.js');
+    render(html`<${ComparePage} />`, root);
   } else {
     const { HomePage } = await import('./view/home.js');
     render(html`<${HomePage} />`, root);

@@ -14,13 +14,22 @@
 /** @typedef {{ seq: number, start: string, end: string, nr_lazy_pages: number, areas: VmArea[] }} VmallocView */
 /** @typedef {{ pid: number, parent_pid: number, name: string, rss_pages: number, swap_pages: number, minor_faults: number, major_faults: number, virtual_bytes: number, heap_start: string, brk: string }} Process */
 /** @typedef {{ start: string, end: string, perms: string, name: string, rss_pages: number, swap_pages: number }} UserMap */
-/** @typedef {{ order: number, migratetypes: Record<string, number>, nr_free: number }} FreeArea */
-/** @typedef {{ name: string, start_pfn: number, spanned: number, present: number, managed: number, free: number, pcp: number, min: number, low: number, high: number, boost: number, highatomic: number, pcp_high: number, pcp_batch: number, free_area: FreeArea[] }} Zone */
-/** @typedef {{ name: string, object_size: number, size: number, align: number, objects_per_slab: number, order: number, nr_slabs: number, nr_objects: number, nr_in_use: number, requested_bytes: number }} Cache */
-/** @typedef {{ seq: number, now_ns: number, frames: Record<string, number> }} Point */
-/** @typedef {{ seq: number, op: string, outcome: string, size?: number, name?: string, cost_ns: number }} OpRow */
+/** @typedef {{ order: number, migratetypes: Record<string, number>, nr_free: number, unusable_index?: number, fragmentation_index?: number }} FreeArea */
+/** @typedef {{ name: string, start_pfn: number, spanned: number, present: number, managed: number, free: number, pcp: number, min: number, low: number, high: number, boost: number, highatomic: number, pcp_high: number, pcp_batch: number, lowmem_reserve?: number[], free_area: FreeArea[], pageblocks?: Record<string, number>, cpus?: CpuLists[], kswapd_awake?: boolean, active?: number, inactive?: number }} Zone */
+/** @typedef {{ cpu: number, count: number, high: number, batch: number, free_factor: number, lists: { order: number, migratetype: string, nr_blocks: number }[] }} CpuLists */
+/** @typedef {{ pfn: number, order: number, address: string, nr_objects: number, in_use: number, state: string, objects?: SlabObject[], cpu?: number, free_chain?: { cpu_first: string, first: string, stray?: string } }} Slab */
+/** @typedef {{ address: string, in_use: boolean, requested: number, seq: number, label: string, free_next?: string }} SlabObject */
+/** @typedef {{ name: string, object_size: number, size: number, align: number, objects_per_slab: number, order: number, nr_slabs: number, nr_objects: number, nr_in_use: number, requested_bytes: number, layout?: { free_pointer: number }, rounding_bytes?: number, overhead_bytes?: number, flags?: string[] }} Cache */
+/** @typedef {{ name: string, free: number, min: number, low: number, high: number }} ZoneLevel */
+/** @typedef {{ seq: number, now_ns: number, frames: Record<string, number>, zones?: ZoneLevel[], nr_reclaimed?: number, nr_oom_kills?: number, swap_used_pages?: number, minor_faults?: number, major_faults?: number, outcomes?: Record<string, number> }} Point */
+/** @typedef {{ seq: number, op: string, outcome: string, size?: number, name?: string, address?: string, pid?: number, text?: string, cost_ns: number, result?: { address?: string, allocated?: number, message?: string } }} OpRow */
 /** @typedef {{ pointer?: string, field?: string, detail?: string }} FieldProblem */
 /** @typedef {{ status: number, title: string, detail: string, errors: FieldProblem[] }} Problem */
-/** @typedef {{ kind: 'allocation', address: string, pid: number } | { kind: 'frame', pfn: number }} Selection */
-/** @typedef {{ nr: number, shift: number, bytes: Uint8Array, seq: number, mixed: Uint8Array | null }} Cells */
+/** @typedef {{ kind: 'allocation', address: string, pid: number } | { kind: 'frame', pfn: number } | { kind: 'object', address: string, pfn: number, cache: string }} Selection object: a free one of a slab */
+/** @typedef {{ nr: number, shift: number, bytes: Uint8Array, seq: number, mixed: Uint8Array | null, shares?: ([number, number][] | null)[], counts?: Record<string, number> }} Cells shares: of tiles of several kinds; counts: frames by kind, where cells are tiles */
+/** @typedef {{ step: string, count: number, ns: number }} CostStep */
+/** @typedef {{ length: number, cost_ns: number, slept_ns: number, cost: CostStep[], tlb: { hits: number, misses: number, flushes: number } }} CompareStep */
+/** @typedef {{ op: string, outcome: 'ok' | 'null' | 'bug', message: string | null, address: string | null, requested: number, allocated: number, cache: string | null, frames: { pfn: number, count: number }[], nr_frame_runs: number, physically_contiguous: boolean, waste: { slack: number, page_array: number, page_tables: number, total: number, guard_addresses: number }, context: string, may_sleep: boolean, limit: number, release: string, cost_ns: number, slept_ns: number, cost: CostStep[], first_touch: CompareStep | null, access: CompareStep | null }} CompareAnswer */
+/** @typedef {{ outcome: string, cost_ns: number, first_touch_ns: number, access_ns: number, allocated: number, waste: number }} ComparePoint */
+/** @typedef {{ profile: string, memory: number, sizes: number[], allocators: { op: string, points: ComparePoint[] }[] }} CompareCurves */
 export {};

@@ -1,8 +1,9 @@
 /* frames-canvas.js - draws the physical map it is given: the image of cells, then what their size allows:
  * from 6 px block outlines, from 8 px patterns, from 14 px letters; and the marks of selection, change and preview. */
-import { KINDS, PCP, PGTABLE, SWAPCACHE, VMALLOC } from '../kinds.js';
+import { PCP, PGTABLE, SWAPCACHE, VMALLOC } from '../kinds.js';
 import { CELL } from '../model/cells.js';
 import { blockRect, indexAt, placeOf, rectsOf } from '../model/geometry.js';
+import { rgb } from './palette.js';
 
 /** @typedef {import('../types.js').Run} Run */
 /** @typedef {import('../types.js').Cells} Cells */
@@ -11,7 +12,7 @@ import { blockRect, indexAt, placeOf, rectsOf } from '../model/geometry.js';
 
 /**
  * @param {CanvasRenderingContext2D} ctx
- * @param {{ layout: Layout, cells: Cells, camera: Camera, image: HTMLCanvasElement, palette: import('./palette.js').Palette, selected: Run[], changed: Run[], preview: Run[], faded: boolean, focusKind: number | null }} scene
+ * @param {{ layout: Layout, cells: Cells, camera: Camera, image: HTMLCanvasElement, palette: import('./palette.js').Palette, selected: Run[], changed: Run[], preview: Run[], faded: boolean, focus: number | null, colours: import('../model/colours.js').Colouring, fills: string[] }} scene
  */
 export function drawFrames(ctx, scene) {
   const { camera, layout, palette } = scene;
@@ -20,9 +21,42 @@ export function drawFrames(ctx, scene) {
   ctx.drawImage(scene.image, camera.x, camera.y, layout.cols * camera.px, layout.rows * camera.px);
   if (camera.px >= 6 && scene.cells.shift === 0) drawBlocks(ctx, scene);
   else drawGrid(ctx, scene);
+  if (scene.cells.shares && camera.px >= 5 && scene.colours.by === 'state') drawShares(ctx, scene);
   strokeRuns(ctx, scene, scene.changed, palette.ink, [3, 2], 1.2);
   strokeRuns(ctx, scene, scene.preview, palette.accent, [2, 2], 1.4);
   strokeRuns(ctx, scene, scene.selected, palette.accent, [], camera.px >= 6 ? 1.8 : 1.4);
+}
+
+/** Cells that can be seen, one after the other. @param {{ layout: Layout, camera: Camera }} scene @param {(index: number, x: number, y: number) => void} each */
+function eachVisible({ layout, camera }, each) {
+  const x0 = Math.max(0, Math.floor(-camera.x / camera.px)),
+    x1 = Math.min(layout.cols, Math.ceil((camera.width - camera.x) / camera.px));
+  const y0 = Math.max(0, Math.floor(-camera.y / camera.px)),
+    y1 = Math.min(layout.rows, Math.ceil((camera.height - camera.y) / camera.px));
+  for (let y = y0; y < y1; y++)
+    for (let x = x0; x < x1; x++) {
+      const index = indexAt(layout, x, y);
+      if (index >= 0) each(index, x, y);
+    }
+}
+
+/** A tile of several kinds as a stack of their shares, the largest at the bottom. @param {CanvasRenderingContext2D} ctx @param {{ layout: Layout, cells: Cells, camera: Camera, palette: import('./palette.js').Palette, focus: number | null, fills: string[] }} scene */
+function drawShares(ctx, scene) {
+  const { camera, cells, focus, fills, palette } = scene;
+  const { px } = camera;
+  eachVisible(scene, (index, x, y) => {
+    const shares = cells.shares?.[index];
+    if (!shares) return;
+    let bottom = camera.y + (y + 1) * px;
+    for (const [kind, share] of shares) {
+      const h = share * px;
+      ctx.globalAlpha = focus !== null && focus !== kind ? 0.3 : 1;
+      ctx.fillStyle = fills[kind] ?? palette.mute;
+      ctx.fillRect(camera.x + x * px, bottom - h, px - (px > 8 ? 1 : 0), h);
+      bottom -= h;
+    }
+  });
+  ctx.globalAlpha = 1;
 }
 
 /** Small cells: only a frame round the whole. @param {CanvasRenderingContext2D} ctx @param {{ layout: Layout, camera: Camera, palette: import('./palette.js').Palette }} scene */
@@ -32,39 +66,25 @@ function drawGrid(ctx, { layout, camera, palette }) {
   ctx.strokeRect(camera.x + 0.5, camera.y + 0.5, layout.cols * camera.px - 1, layout.rows * camera.px - 1);
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {{ layout: Layout, cells: Cells, camera: Camera, palette: import('./palette.js').Palette, selected: Run[], faded: boolean, focusKind: number | null }} scene */
+/** @param {CanvasRenderingContext2D} ctx @param {{ layout: Layout, cells: Cells, camera: Camera, palette: import('./palette.js').Palette, selected: Run[], faded: boolean, focus: number | null, colours: import('../model/colours.js').Colouring, fills: string[] }} scene */
 function drawBlocks(ctx, scene) {
-  const { layout, cells, camera } = scene;
-  const x0 = Math.max(0, Math.floor(-camera.x / camera.px)),
-    x1 = Math.min(layout.cols, Math.ceil((camera.width - camera.x) / camera.px));
-  const y0 = Math.max(0, Math.floor(-camera.y / camera.px)),
-    y1 = Math.min(layout.rows, Math.ceil((camera.height - camera.y) / camera.px));
+  const { cells } = scene;
   ctx.lineWidth = 1;
   ctx.textBaseline = 'alphabetic';
-  /** @type {number[]} */
-  const heads = [];
-  const seen = new Set();
-  for (let y = y0; y < y1; y++) {
-    for (let x = x0; x < x1; x++) {
-      const index = indexAt(layout, x, y);
-      if (index < 0) continue;
-      const order = cells.bytes[index * CELL + 1];
-      const head = index - (index % 2 ** order);
-      if (seen.has(head)) continue;
-      seen.add(head);
-      heads.push(head);
-    }
-  }
+  const heads = new Set();
+  eachVisible(scene, (index) => heads.add(index - (index % 2 ** cells.bytes[index * CELL + 1])));
   for (const head of heads) drawBlock(ctx, scene, head);
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {{ layout: Layout, cells: Cells, camera: Camera, palette: import('./palette.js').Palette, selected: Run[], faded: boolean, focusKind: number | null }} scene @param {number} head */
-function drawBlock(ctx, { layout, cells, camera, palette, selected, faded, focusKind }, head) {
+/** @param {CanvasRenderingContext2D} ctx @param {{ layout: Layout, cells: Cells, camera: Camera, palette: import('./palette.js').Palette, selected: Run[], faded: boolean, focus: number | null, colours: import('../model/colours.js').Colouring, fills: string[] }} scene @param {number} head */
+function drawBlock(ctx, { layout, cells, camera, palette, selected, faded, focus, colours, fills }, head) {
   const kind = cells.bytes[head * CELL],
-    order = cells.bytes[head * CELL + 1];
+    order = cells.bytes[head * CELL + 1],
+    entry = colours.of[head];
   const rects = layout.kind === 'buddy' ? [blockRect(layout, head, order)] : rectsOf(layout, head, 2 ** order);
-  const dim = faded && kind !== focusKind && !selected.some((run) => head >= run.pfn && head < run.pfn + run.count);
-  ctx.strokeStyle = kind <= PCP ? palette.freeLine : palette.edge;
+  const dim = faded && entry !== focus && !selected.some((run) => head < run.pfn + run.count && head + 2 ** order > run.pfn);
+  const isPaper = colours.entries[entry].colour === '--free' || colours.entries[entry].colour === '--pcp';
+  ctx.strokeStyle = isPaper ? palette.freeLine : palette.edge;
   for (const r of rects) {
     const x = camera.x + r.x * camera.px,
       y = camera.y + r.y * camera.px,
@@ -73,15 +93,15 @@ function drawBlock(ctx, { layout, cells, camera, palette, selected, faded, focus
     if (camera.px >= 8 && !dim) pattern(ctx, kind, x, y, w, h, palette);
     ctx.strokeRect(Math.round(x) + 0.5, Math.round(y) + 0.5, Math.round(x + w) - Math.round(x), Math.round(y + h) - Math.round(y));
   }
-  label(ctx, rects[0], camera, palette, kind, order, kind <= PCP || dim ? palette.mute : onKind(kind, palette));
+  const letter = camera.px >= 14 ? colours.entries[entry].letter : '';
+  const text = colours.by === 'order' ? String(order) : letter + (order > 0 && rects[0].w * camera.px >= 18 ? order : '');
+  label(ctx, rects[0], camera, palette, text, isPaper || dim ? palette.mute : inkOn(fills[entry]));
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {import('../model/geometry.js').Rect} r @param {Camera} camera @param {import('./palette.js').Palette} palette @param {number} kind @param {number} order @param {string} ink */
-function label(ctx, r, camera, palette, kind, order, ink) {
+/** @param {CanvasRenderingContext2D} ctx @param {import('../model/geometry.js').Rect} r @param {Camera} camera @param {import('./palette.js').Palette} palette @param {string} text @param {string} ink */
+function label(ctx, r, camera, palette, text, ink) {
   const w = r.w * camera.px,
     h = r.h * camera.px;
-  const letter = camera.px >= 14 ? KINDS[kind].letter : '';
-  const text = letter + (order > 0 && w >= 18 ? order : '');
   if (!text || h < 12 || w < 9) return;
   const size = Math.min(11, h - 2);
   ctx.font = `${size}px ${palette.mono}`;
@@ -89,11 +109,10 @@ function label(ctx, r, camera, palette, kind, order, ink) {
   ctx.fillText(text, camera.x + r.x * camera.px + 3.5, camera.y + r.y * camera.px + size + 1);
 }
 
-/** Ink that can be read on a kind's fill. @param {number} kind @param {import('./palette.js').Palette} palette */
-function onKind(kind, palette) {
-  const c = palette.kinds[kind];
-  const luma = 0.3 * parseInt(c.slice(1, 3), 16) + 0.59 * parseInt(c.slice(3, 5), 16) + 0.11 * parseInt(c.slice(5, 7), 16);
-  return luma > 120 ? '#1d2329' : '#fffefb';
+/** Ink that can be read on a fill. @param {string} colour */
+function inkOn(colour) {
+  const [r, g, b] = rgb(colour);
+  return 0.3 * r + 0.59 * g + 0.11 * b > 120 ? '#1d2329' : '#fffefb';
 }
 
 /** @param {CanvasRenderingContext2D} ctx @param {number} kind @param {number} x @param {number} y @param {number} w @param {number} h @param {import('./palette.js').Palette} palette */

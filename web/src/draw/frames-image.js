@@ -2,7 +2,8 @@
  * outlines, letters and patterns are drawn over it where cells are large enough to carry them. */
 import { placeOf } from '../model/geometry.js';
 import { CELL } from '../model/cells.js';
-import { KERNEL } from '../kinds.js';
+import { FREE, KERNEL } from '../kinds.js';
+import { fillsOf } from './palette.js';
 
 /** @typedef {import('../types.js').Cells} Cells */
 /** @typedef {import('../model/geometry.js').Layout} Layout */
@@ -32,10 +33,11 @@ export function createPlaces() {
   };
 }
 
+/** @typedef {{ palette: import('./palette.js').Palette, colours: import('../model/colours.js').Colouring, strong: import('../types.js').Run[], fade: boolean, focus: number | null }} Look focus: the legend's entry that is not faded */
+
 /**
  * @param {HTMLCanvasElement} canvas is given the size of the layout
- * @param {Layout} layout @param {Uint32Array} places @param {Cells} cells
- * @param {{ palette: import('./palette.js').Palette, strong: import('../types.js').Run[], fade: boolean, focusKind: number | null }} look
+ * @param {Layout} layout @param {Uint32Array} places @param {Cells} cells @param {Look} look
  */
 export function paintImage(canvas, layout, places, cells, look) {
   canvas.width = layout.cols;
@@ -43,18 +45,14 @@ export function paintImage(canvas, layout, places, cells, look) {
   const ctx = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
   const image = ctx.createImageData(layout.cols, layout.rows);
   const pixels = new Uint32Array(image.data.buffer);
-  const { full, faded, tail } = look.palette;
+  const { by, entries, of } = look.colours;
+  const { full, faded, tail } = fillsOf(look.palette, entries);
   const nr = Math.min(cells.nr, layout.nr);
-  const fill = (/** @type {number} */ i) => {
-    const kind = cells.bytes[i * CELL];
-    return kind === KERNEL && !(cells.bytes[i * CELL + 2] & 0x80) ? tail[kind] : full[kind];
-  };
-  const dim = look.fade || look.focusKind !== null;
-  for (let i = 0; i < nr; i++) {
-    const kind = cells.bytes[i * CELL];
-    pixels[places[i]] = dim && kind !== look.focusKind ? faded[kind] : fill(i);
-  }
-  if (cells.mixed) shade(pixels, places, cells.mixed, nr, full[1]);
+  const fill = (/** @type {number} */ i) =>
+    by === 'state' && of[i] === KERNEL && !(cells.bytes[i * CELL + 2] & 0x80) ? tail[KERNEL] : full[of[i]];
+  const dim = look.fade || look.focus !== null;
+  for (let i = 0; i < nr; i++) pixels[places[i]] = dim && of[i] !== look.focus ? faded[of[i]] : fill(i);
+  if (cells.mixed && by === 'state') shade(pixels, places, cells.mixed, nr, full[FREE]);
   for (const run of look.strong) {
     const end = Math.min(nr, Math.ceil((run.pfn + run.count) / 2 ** cells.shift));
     for (let i = Math.floor(run.pfn / 2 ** cells.shift); i < end; i++) pixels[places[i]] = fill(i);

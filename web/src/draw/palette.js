@@ -1,19 +1,16 @@
 /* palette.js - the colour tokens of style.css, as the canvas needs them. Read again when the theme changes. */
 import { KINDS } from '../kinds.js';
 
-/** @typedef {{ kinds: string[], full: Uint32Array, faded: Uint32Array, tail: Uint32Array, ink: string, mute: string, panel: string, line: string, freeLine: string, edge: string, accent: string, error: string, mono: string, sans: string, dark: boolean, fadedInk: string }} Palette */
+/** @typedef {{ token: (name: string) => string, kinds: string[], ink: string, mute: string, panel: string, line: string, freeLine: string, edge: string, accent: string, error: string, errorInk: string, mono: string, sans: string, dark: boolean }} Palette */
 
 /** @param {Element} root @returns {Palette} */
 export function readPalette(root) {
   const style = getComputedStyle(root);
   const token = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
   const kinds = KINDS.map((kind) => token(kind.token));
-  const panel = rgb(token('--panel'));
   return {
+    token,
     kinds,
-    full: Uint32Array.from(kinds, (colour) => pack(rgb(colour))),
-    faded: Uint32Array.from(kinds, (colour, i) => pack(i === 1 || i === 2 ? rgb(colour) : mix(rgb(colour), panel, 0.34))),
-    tail: Uint32Array.from(kinds, (colour) => pack(mix(rgb(colour), panel, 0.72))),
     ink: token('--ink'),
     mute: token('--mute'),
     panel: token('--panel'),
@@ -22,10 +19,23 @@ export function readPalette(root) {
     edge: token('--edge'),
     accent: token('--accent'),
     error: token('--error'),
+    errorInk: token('--error-ink'),
     mono: token('--mono'),
     sans: token('--sans'),
     dark: token('--scheme') === 'dark',
-    fadedInk: token('--mute'),
+  };
+}
+
+/** The fills of a legend's entries: tokens are looked up, other colours stand as they are. An entry that is paper (free memory)
+ * does not fade. @param {Palette} palette @param {import('../model/colours.js').Entry[]} entries */
+export function fillsOf(palette, entries) {
+  const panel = rgb(palette.panel);
+  const css = entries.map((entry) => (entry.colour.startsWith('--') ? palette.token(entry.colour) : entry.colour));
+  return {
+    css,
+    full: Uint32Array.from(css, (colour) => pack(rgb(colour))),
+    faded: Uint32Array.from(css, (colour, i) => pack(/^--(free|pcp)$/.test(entries[i].colour) ? rgb(colour) : mix(rgb(colour), panel, 0.34))),
+    tail: Uint32Array.from(css, (colour) => pack(mix(rgb(colour), panel, 0.72))),
   };
 }
 

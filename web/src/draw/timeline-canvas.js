@@ -1,45 +1,128 @@
-/* timeline-canvas.js - draws the stacked history, the free-memory marks and one tick per operation. */
+/* timeline-canvas.js - draws the history it is given, from the top: frames in use, free memory of the zones with their marks, lanes
+ * of what happened, one tick per operation; and the remarks as flags. */
 import { KIND_BY_NAME, kindOfOp } from '../kinds.js';
-import { MARGIN, stack, xOf } from '../model/timeline.js';
+import { freeLines, lanes, MARGIN, marksOf, stack, xOf } from '../model/timeline.js';
 
-/**
- * @param {CanvasRenderingContext2D} ctx
- * @param {{ points: import('../types.js').Point[], ops: import('../types.js').OpRow[], head: number, seq: number, scale: number, total: number, marks: { name: string, frames: number }[], width: number, height: number, palette: import('./palette.js').Palette }} scene
- */
+/** @typedef {import('../types.js').Point} Point */
+/** @typedef {import('./palette.js').Palette} Palette */
+/** @typedef {{ points: Point[], ops: import('../types.js').OpRow[], head: number, seq: number, scale: number, zone: string, width: number, height: number, palette: Palette }} Scene */
+
+const TICKS = 15;
+const LANE = 10;
+const NAME = 9.5;
+const DASHES = [[], [6, 3], [2, 2], [8, 2, 2, 2]];
+
+/** Where each part stands. @param {number} height @param {number} nrLanes @param {boolean} hasFree */
+export function partsOf(height, nrLanes, hasFree) {
+  const rest = height - TICKS - nrLanes * LANE;
+  const use = hasFree && rest >= 84 ? Math.round(rest * 0.56) : rest;
+  return { use, free: rest - use > 8 ? [use + 6, rest - 2] : null, lanes: rest, ticks: height - TICKS + 4 };
+}
+
+/** @param {CanvasRenderingContext2D} ctx @param {Scene} scene */
 export function drawTimeline(ctx, scene) {
-  const { width, height, palette } = scene;
-  const chart = height - 16;
+  const { width, height, palette, points, head } = scene;
+  const happened = lanes(points);
+  const parts = partsOf(height, happened.length, (points[0]?.zones?.length ?? 0) > 0);
   ctx.clearRect(0, 0, width, height);
-  for (const layer of stack(scene.points, scene.head, scene.scale, width, chart)) {
+  for (const layer of stack(points, head, scene.scale, width, parts.use)) {
     ctx.fillStyle = palette.kinds[KIND_BY_NAME[layer.kind].id];
     ctx.beginPath();
     for (const [x, y] of layer.points) ctx.lineTo(x, y);
     ctx.fill();
   }
+  rule(ctx, scene, parts.use);
+  if (parts.free) drawFree(ctx, scene, parts.free[0], parts.free[1]);
+  happened.forEach((lane, i) => drawLane(ctx, scene, lane, parts.lanes + i * LANE));
+  drawTicks(ctx, scene, parts.ticks);
+  drawFlags(ctx, scene);
+}
+
+/** @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {number} y */
+function rule(ctx, { width, palette }, y) {
   ctx.fillStyle = palette.line;
-  ctx.fillRect(MARGIN, chart, width - 2 * MARGIN, 1);
-  for (const mark of scene.marks) drawMark(ctx, scene, mark, chart);
-  drawTicks(ctx, scene, chart + 5);
+  ctx.fillRect(MARGIN, y, width - 2 * MARGIN, 1);
 }
 
-/** A watermark, as the use at which so few frames are left. @param {CanvasRenderingContext2D} ctx @param {{ scale: number, total: number, width: number, palette: import('./palette.js').Palette }} scene @param {{ name: string, frames: number }} mark @param {number} chart */
-function drawMark(ctx, { scale, total, width, palette }, mark, chart) {
-  const used = total - mark.frames; /* total: what the allocator manages */
-  if (used > scale) return;
-  const y = Math.round(chart - (used / scale) * chart) + 0.5;
-  ctx.strokeStyle = ctx.fillStyle = palette.error;
-  ctx.lineWidth = 1;
-  ctx.setLineDash([4, 4]);
+/** Text on a piece of paper, so that lines do not run through it. @param {CanvasRenderingContext2D} ctx @param {Palette} palette @param {string} text @param {number} x @param {number} y @param {string} ink */
+function note(ctx, palette, text, x, y, ink) {
+  ctx.font = `${NAME}px ${palette.sans}`;
+  const width = ctx.measureText(text).width;
+  ctx.globalAlpha = 0.85;
+  ctx.fillStyle = palette.panel;
+  ctx.fillRect(x - 2, y - NAME + 1, width + 4, NAME + 2);
+  ctx.globalAlpha = 1;
+  ctx.fillStyle = ink;
+  ctx.fillText(text, x, y);
+  return width;
+}
+
+/** @param {CanvasRenderingContext2D} ctx @param {import('../model/timeline.js').Line} line @param {number} top */
+function stroke(ctx, line, top) {
   ctx.beginPath();
-  ctx.moveTo(MARGIN, y);
-  ctx.lineTo(width - MARGIN, y);
+  for (const [x, y] of line) ctx.lineTo(x, Math.round(top + y) + 0.5);
   ctx.stroke();
-  ctx.setLineDash([]);
-  ctx.font = `10.5px ${palette.sans}`;
-  ctx.fillText(mark.name, MARGIN + 4, y + 12);
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {{ ops: import('../types.js').OpRow[], head: number, seq: number, width: number, palette: import('./palette.js').Palette }} scene @param {number} y */
+/** From min to high as a band with low as a line in it: the three lie close together. @param {CanvasRenderingContext2D} ctx @param {Palette} palette @param {{ name: string, points: import('../model/timeline.js').Line }[]} marks @param {number} top */
+function drawReserve(ctx, palette, marks, top) {
+  const of = (/** @type {string} */ name) => marks.find((mark) => mark.name === name)?.points ?? [];
+  ctx.fillStyle = ctx.strokeStyle = palette.error;
+  ctx.globalAlpha = 0.22;
+  ctx.beginPath();
+  for (const [x, y] of [...of('high'), ...[...of('min')].reverse()]) ctx.lineTo(x, top + y);
+  ctx.fill();
+  ctx.globalAlpha = 1;
+  ctx.lineWidth = 1;
+  stroke(ctx, of('min'), top);
+  ctx.setLineDash([4, 3]);
+  stroke(ctx, of('low'), top);
+  ctx.setLineDash([1, 3]);
+  stroke(ctx, of('high'), top);
+  ctx.setLineDash([]);
+}
+
+/** @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {number} top @param {number} bottom */
+function drawFree(ctx, scene, top, bottom) {
+  const { width, palette, points, head } = scene;
+  const { lines, marks, marked } = freeLines(points, head, width, bottom - top, scene.zone);
+  drawReserve(ctx, palette, marks, top);
+  ctx.strokeStyle = palette.ink;
+  lines.forEach((line, i) => {
+    ctx.lineWidth = line.name === marked ? 1.5 : 1;
+    ctx.setLineDash(DASHES[i % DASHES.length]);
+    stroke(ctx, line.points, top);
+  });
+  ctx.setLineDash([]);
+  let x = MARGIN + 4;
+  for (const line of lines) {
+    const y = Math.max(top + NAME, Math.min(bottom - 1, top + line.points[0][1] + NAME + 2));
+    x += note(ctx, palette, `${line.name} free`, x, y, palette.ink) + 10;
+  }
+  const low = marks.find((mark) => mark.name === 'high') ?? marks[0];
+  if (low) {
+    const text = `${marks.map((mark) => mark.name).join(', ')} of ${marked}`;
+    ctx.font = `${NAME}px ${palette.sans}`;
+    note(ctx, palette, text, width - MARGIN - 6 - ctx.measureText(text).width, Math.min(bottom - 1, top + low.points[0][1] - 3), palette.errorInk);
+  }
+  rule(ctx, scene, bottom + 1);
+}
+
+/** @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {{ id: string, label: string, spans: { from: number, to: number, n: number }[], most: number }} lane @param {number} y */
+function drawLane(ctx, { head, width, palette }, lane, y) {
+  const bad = lane.id === 'oom' || lane.id === 'failures';
+  const colour = bad ? palette.error : palette.kinds[KIND_BY_NAME[lane.id === 'swap' ? 'swapcache' : lane.id === 'faults' ? 'anon' : 'kernel'].id];
+  ctx.fillStyle = colour;
+  for (const span of lane.spans) {
+    const x0 = xOf(span.to - 1 > span.from ? span.from : span.to - 1, head, width),
+      x1 = xOf(span.to, head, width);
+    const h = Math.max(2, Math.round((LANE - 2) * Math.sqrt(Math.abs(span.n) / lane.most)));
+    ctx.fillRect(x0, y + LANE - 1 - h, Math.max(1.5, x1 - x0 - (x1 - x0 > 6 ? 1 : 0)), h);
+  }
+  note(ctx, palette, lane.label, MARGIN + 4, y + LANE - 0.5, palette.mute);
+}
+
+/** @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {number} y */
 function drawTicks(ctx, { ops, head, seq, width, palette }, y) {
   const slot = (width - 2 * MARGIN) / Math.max(1, head);
   for (const op of ops) {
@@ -54,4 +137,27 @@ function drawTicks(ctx, { ops, head, seq, width, palette }, y) {
     ctx.fillRect(x0 + gap, isFree ? y + 3.5 : y, Math.max(1, x1 - x0 - 2 * gap), bad ? 9 : isFree ? 2.5 : 6);
   }
   ctx.globalAlpha = 1;
+}
+
+const FLAG_MAX = 22;
+
+/** Remarks: a pole each, the words where they do not run into the next one's. @param {CanvasRenderingContext2D} ctx @param {Scene} scene */
+function drawFlags(ctx, { ops, head, width, height, palette }) {
+  let free = -Infinity;
+  for (const mark of marksOf(ops)) {
+    const x = Math.round(xOf(mark.seq, head, width)) - 0.5;
+    ctx.strokeStyle = palette.mute;
+    ctx.lineWidth = 1;
+    ctx.beginPath();
+    ctx.moveTo(x, 2);
+    ctx.lineTo(x, height - TICKS);
+    ctx.stroke();
+    const text = mark.text.length > FLAG_MAX ? mark.text.slice(0, FLAG_MAX - 1) + '…' : mark.text;
+    ctx.font = `${NAME}px ${palette.sans}`;
+    const w = ctx.measureText(text).width;
+    const at = x + 4 + w > width - MARGIN ? x - w - 4 : x + 4;
+    if (at < free || !text) continue;
+    note(ctx, palette, text, at, NAME + 1, palette.ink);
+    free = at + w + 6;
+  }
 }

@@ -24,20 +24,16 @@ export function cellsFromBytes(raw, seq) {
   return { nr: Math.floor(raw.length / CELL), shift: 0, bytes: raw, seq, mixed: null };
 }
 
-/** A cheap stable hash of an owner's name, for colours. @param {string} text */
-export function ownerHash(text) {
-  let hash = 2166136261;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 16777619);
-  return hash & 0xff;
-}
+/** The daemon's own hash of an owner's number, as it stands in the cells. @param {number} id */
+export const ownerHash = (id) => (id ? ((Math.imul(id, 0x9e3779b1) >>> 24) | 1) & 255 : 0);
 
-/** @param {{ nr_frames: number, seq: number, frames: { pfn: number, count: number, kind: string, order: number, migratetype?: number | string, owner?: string }[] }} view @returns {Cells} */
+/** @param {{ nr_frames: number, seq: number, frames: { pfn: number, count: number, kind: string, order: number, migratetype?: number | string, owner?: string, owner_id?: number }[] }} view @returns {Cells} */
 export function cellsFromRuns(view) {
   const raw = new Uint8Array(view.nr_frames * CELL);
   for (const run of view.frames) {
     const kind = KIND_BY_NAME[run.kind]?.id ?? 0;
     const block = 2 ** run.order;
-    const owner = run.owner ? ownerHash(run.owner) : 0;
+    const owner = ownerHash(run.owner_id ?? 0);
     for (let i = 0; i < run.count && run.pfn + i < view.nr_frames; i++) {
       const at = (run.pfn + i) * CELL;
       raw[at] = kind;
@@ -54,19 +50,31 @@ export function cellsFromRuns(view) {
 export function cellsFromTiles(view) {
   const raw = new Uint8Array(view.tiles.length * CELL);
   const mixed = new Uint8Array(view.tiles.length);
+  const shares = view.tiles.map((tile) => sharesOf(tile));
+  /** @type {Record<string, number>} */
+  const counts = Object.fromEntries(KINDS.map((kind) => [kind.name, 0]));
   view.tiles.forEach((tile, i) => {
     let best = 0,
       most = -1,
       sum = 0;
     for (const [name, share] of Object.entries(tile.shares)) {
       sum += share;
+      counts[name] += share;
       if (share > most) [best, most] = [KIND_BY_NAME[name]?.id ?? 0, share];
     }
     raw[i * CELL] = best;
     raw[i * CELL + 2] = 0x80;
     mixed[i] = sum ? Math.round((255 * most) / sum) : 255;
   });
-  return { nr: view.tiles.length, shift: view.lod, bytes: raw, seq: view.seq, mixed };
+  return { nr: view.tiles.length, shift: view.lod, bytes: raw, seq: view.seq, mixed, shares, counts };
+}
+
+/** What a tile of several kinds is made of, the largest share first; null when it is of one. @param {{ shares: Record<string, number> }} tile @returns {[number, number][] | null} kind and share */
+function sharesOf({ shares }) {
+  const all = Object.entries(shares);
+  if (all.length < 2) return null;
+  const sum = all.reduce((n, [, share]) => n + share, 0);
+  return all.map(([name, share]) => /** @type {[number, number]} */ ([KIND_BY_NAME[name]?.id ?? 0, share / sum])).sort((a, b) => b[1] - a[1]);
 }
 
 /** @param {Cells} cells @param {number} index */
@@ -88,6 +96,7 @@ export function headOf(cells, pfn) {
 
 /** @param {Cells} cells @returns {Record<string, number>} */
 export function countKinds(cells) {
+  if (cells.counts) return cells.counts;
   /** @type {Record<string, number>} */
   const counts = {};
   const sums = new Uint32Array(KINDS.length);

@@ -181,7 +181,8 @@ const shorten = (/** @type {string} */ text) => (text.length > 90 ? text.slice(0
 /** @param {import('../types.js').Result} preview @param {number} size */
 function granted(preview, size) {
   const lost = preview.allocated - size;
-  const frames = preview.frames.reduce((sum, run) => sum + run.count, 0);
+  const listed = preview.frames.reduce((sum, run) => sum + run.count, 0);
+  const frames = preview.nr_frame_runs > preview.frames.length ? Math.ceil(preview.allocated / 4096) : listed; /* a long list is cut */
   const where = preview.cache ?? (frames ? plural(frames, 'frame') : 'no frame until it is touched');
   return { text: `${count(size)} → ${count(preview.allocated)} · ${where}`, strong: lost > 0 ? `${count(lost)} B lost` : '', bad: false };
 }

@@ -5,7 +5,7 @@ import { cellAt, headOf } from './cells.js';
 import { titleOf } from './title.js';
 import { regionOf } from './virtual.js';
 
-/** @typedef {{ frame?: number, pid?: number, seq?: number, tab?: string }} Link */
+/** @typedef {{ frame?: number, pid?: number, seq?: number, tab?: string, cache?: string, op?: string, bytes?: string, allocation?: { address: string, pid: number } }} Link */
 /** @typedef {{ text: string, note?: string, link?: Link }} Words */
 /** @typedef {{ label: string, words: Words[] }} Fact */
 /** @typedef {import('../types.js').Allocation} Allocation */
@@ -15,7 +15,7 @@ export function allocationFacts(a, views, made) {
   const region = regionOf(a, views);
   const area = views.vmalloc.areas.find((v) => v.start === a.address);
   const facts = [
-    fact('allocator', { text: a.op, note: a.cache ?? undefined }),
+    fact('allocator', { text: a.op, link: { op: a.op } }, ...(a.cache ? [{ text: a.cache, link: { cache: a.cache, tab: 'slabs' } }] : [])),
     fact('asked for', { text: bytes(a.requested), note: a.requested >= 1024 ? `${count(a.requested)} B` : undefined }),
   ];
   facts.push(
@@ -31,11 +31,11 @@ export function allocationFacts(a, views, made) {
       { text: `– ${hex(BigInt(a.address) + BigInt(Math.max(a.allocated, 1)))}` },
     ),
   );
-  if (area && area.guard_pages) facts.push(fact('guard page', { text: hex(BigInt(area.end) - BigInt(area.guard_pages) * 4096n) }));
+  if (area && area.guard_pages) facts.push(fact('guard page', { text: hex(BigInt(area.end) - BigInt(area.guard_pages) * 4096n), note: 'touching it is a fault' }));
   facts.push(fact('frames', ...framesWords(a)));
   facts.push(fact('contiguous', { text: contiguity(a, region) }));
   if (a.pid) facts.push(fact('process', { text: `pid ${a.pid}`, link: { tab: 'heap', pid: a.pid } }));
-  facts.push(fact('released by', { text: a.release }));
+  facts.push(fact('released by', { text: a.release, link: { op: a.release } }));
   if (made)
     facts.push(fact('cost', { text: duration(made.cost_ns), note: made.slept_ns ? `slept ${duration(made.slept_ns)}` : costNote(made) }));
   if (a.call_site) facts.push(fact('called from', { text: a.call_site }));
@@ -69,24 +69,33 @@ function contiguity(a, region) {
   return a.frames.length > 1 ? 'virtually only' : a.nr_frames > 1 ? 'virtually; physically by chance' : 'one frame';
 }
 
+/** The cost of an operation as parts of one bar, the largest first; what is too thin to be seen is summed.
+ * @param {{ step: string, count: number, ns: number }[]} cost @param {number} [slept] ns */
+export function costParts(cost, slept = 0) {
+  const all = [...cost, ...(slept ? [{ step: 'asleep', count: 1, ns: slept }] : [])].filter((c) => c.ns > 0).sort((x, y) => y.ns - x.ns);
+  const total = all.reduce((sum, c) => sum + c.ns, 0);
+  return all.map((c, i) => ({ ...c, share: c.ns / total, shade: i }));
+}
+
 /** @param {import('../types.js').Result} made */
 function costNote(made) {
   const most = [...(made.cost ?? [])].sort((x, y) => y.ns - x.ns)[0];
   return most && most.ns < made.cost_ns ? `mostly ${most.step}` : undefined;
 }
 
-/** @param {number} pfn @param {import('../types.js').Cells} cells @param {any} detail the daemon's answer on this frame, once it is there @returns {Fact[]} */
-export function frameFacts(pfn, cells, detail) {
+/** @param {number} pfn @param {import('../types.js').Cells} cells @param {any} detail the daemon's answer on this frame, once it is there @param {Allocation | null} [owner] @returns {Fact[]} */
+export function frameFacts(pfn, cells, detail, owner = null) {
   const cell = cellAt(cells, Math.floor(pfn / 2 ** cells.shift));
   const facts = [fact('frame', { text: hex(pfn), note: `phys ${hex(BigInt(pfn) * 4096n)}` })];
   if (cells.shift) return [...facts, fact('tile', { text: `${2 ** cells.shift} frames, mostly ${cell.kind.label}` })];
-  facts.push(fact('state', { text: `${cell.kind.letter} ${cell.kind.label}`, note: detail?.block?.owner || undefined }));
+  facts.push(fact('state', { text: `${cell.kind.letter} ${cell.kind.label}` }, ...ownerWords(detail?.block?.owner, cell.kind.name)));
   const head = detail?.block?.pfn ?? headOf(cells, pfn);
   const buddy = headOf(cells, pfn) ^ (2 ** cell.order);
+  if (owner) facts.push(fact('allocation', { text: titleOf(owner), note: owner.op, link: { allocation: { address: owner.address, pid: owner.pid ?? 0 } } }));
   facts.push(
     fact(
       'block',
-      { text: `order ${cell.order}`, note: cell.order ? `from ${hex(headOf(cells, pfn))}` : undefined },
+      { text: `order ${cell.order}`, link: { tab: 'buddy' }, note: cell.order ? `from ${hex(headOf(cells, pfn))}` : undefined },
       ...(buddy < cells.nr ? [{ text: `buddy ${hex(buddy)}`, link: { frame: buddy }, note: cellAt(cells, buddy).kind.label }] : []),
     ),
   );
@@ -96,6 +105,39 @@ export function frameFacts(pfn, cells, detail) {
   if (detail?.block?.migratetype !== undefined && detail.block.migratetype !== '')
     facts.push(fact('migratetype', { text: String(detail.block.migratetype) }));
   if (detail?.born) facts.push(fact('since', { text: `op ${detail.born}`, link: { seq: detail.born } }));
+  return facts;
+}
+
+/** An owner's name leads to what it names. @param {string | undefined} owner @param {string} kind @returns {Words[]} */
+function ownerWords(owner, kind) {
+  if (!owner) return [];
+  const pid = /^pid (\d+)/.exec(owner);
+  if (pid) return [{ text: owner, link: { pid: Number(pid[1]), tab: 'heap' } }];
+  if (kind === 'slab') return [{ text: owner, link: { cache: owner, tab: 'slabs' } }];
+  return [{ text: owner }];
+}
+
+/** @param {import('../types.js').Selection & { kind: 'object' }} object @returns {Fact[]} */
+export function objectFacts(object) {
+  return [
+    fact('free object', { text: object.address, link: { bytes: object.address, tab: 'bytes' } }),
+    fact('cache', { text: object.cache, link: { cache: object.cache, tab: 'slabs' } }),
+    fact('in frame', { text: hex(object.pfn), link: { frame: object.pfn, tab: 'map' } }),
+  ];
+}
+
+/** The operation shown, when nothing is selected. @param {import('../types.js').Result} result @returns {Fact[]} */
+export function operationFacts(result) {
+  const facts = [fact('call', { text: result.op, note: result.request?.text, link: { op: result.op } })];
+  if (result.address) facts.push(fact('address', { text: result.address, link: { bytes: result.address, pid: result.request?.pid ?? 0, tab: 'bytes' } }));
+  if (result.frames?.length)
+    facts.push(
+      fact(
+        'frames',
+        ...result.frames.slice(0, 4).map((run) => ({ text: run.count > 1 ? `${hex(run.pfn)}+${run.count}` : hex(run.pfn), link: { frame: run.pfn } })),
+      ),
+    );
+  if (result.nr_reclaimed) facts.push(fact('reclaimed', { text: plural(result.nr_reclaimed, 'page') }));
   return facts;
 }
 

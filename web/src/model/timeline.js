@@ -1,13 +1,47 @@
-/* timeline.js - frames in use over the lab's history, as polygons, and where a moment stands. */
+/* timeline.js - a lab's history as it is drawn: frames in use stacked by kind, free memory of each zone against its watermarks,
+ * and lanes of what happened; and where a moment stands. */
 import { STACK } from '../kinds.js';
 
 /** @typedef {import('../types.js').Point} Point */
+/** @typedef {import('../types.js').OpRow} OpRow */
+/** @typedef {[number, number][]} Line */
 
 /** Room at either end for the playhead's thumb, pixels. */
 export const MARGIN = 8;
+/** Samples of a history. */
+export const POINTS = 512;
+export const SPEEDS = [1, 2, 4, 8, 16, 32];
+const PART = 64; /* samples asked for at once from a long history */
+const SHORT = 4096; /* operations that are replayed in no time */
 
 /** @param {number} seq @param {number} head @param {number} width */
 export const xOf = (seq, head, width) => MARGIN + (head ? seq / head : 1) * (width - 2 * MARGIN);
+
+/** Which parts of a history are asked for, one after the other: first, last and number of samples. A short one is one part.
+ * @param {number} from @param {number} head @returns {[number, number, number][]} */
+export function seriesParts(from, head) {
+  const nr = Math.min(POINTS, head - from + 1);
+  if (head - from < SHORT || nr <= PART) return [[from, head, nr]];
+  const parts = /** @type {[number, number, number][]} */ ([]);
+  const step = (head - from) / (nr - 1);
+  for (let i = 0; i < nr; i += PART) {
+    const last = Math.min(nr - 1, i + PART - 1);
+    parts.push([from + Math.floor(i * step), last === nr - 1 ? head : from + Math.floor(last * step), last - i + 1]);
+  }
+  return parts;
+}
+
+/** Stretches of the history after `seq` in which the counters of failures rise. @param {Point[]} points @param {number} seq @param {number} head @returns {[number, number][]} */
+export function failureIntervals(points, seq, head) {
+  const failed = (/** @type {Point} */ p) => (p.outcomes?.null ?? 0) + (p.outcomes?.bug ?? 0);
+  const found = /** @type {[number, number][]} */ ([]);
+  for (let i = 0; i < points.length; i++) {
+    const end = points[i + 1]?.seq ?? head;
+    if (end <= seq) continue;
+    if (!points[i + 1] || failed(points[i + 1]) > failed(points[i])) found.push([Math.max(seq + 1, points[i].seq + 1), end]);
+  }
+  return found.filter(([from, to]) => from <= to);
+}
 
 /** A round number of frames above what is used, so that small labs fill the picture too. @param {number} used @param {number} total */
 export function scaleFor(used, total) {
@@ -21,20 +55,24 @@ export function scaleFor(used, total) {
 /** @param {Point} point */
 export const usedOf = (point) => STACK.reduce((sum, kind) => sum + (point.frames[kind] ?? 0), 0);
 
+/** The end of the stretch for which a point holds. @param {Point[]} points @param {number} i @param {number} head @param {number} width */
+const endOf = (points, i, head, width) =>
+  i + 1 < points.length ? xOf(points[i + 1].seq, head, width) : xOf(head, head, width) + (points.length === 1 ? MARGIN : 0);
+
 /**
  * Stacked steps: the state after operation s holds until operation s + 1.
  * @param {Point[]} points @param {number} head @param {number} scale frames at the top @param {number} width @param {number} height
- * @returns {{ kind: string, points: [number, number][] }[]}
+ * @returns {{ kind: string, points: Line }[]}
  */
 export function stack(points, head, scale, width, height) {
   const base = new Float64Array(points.length);
   return STACK.map((kind) => {
-    const upper = /** @type {[number, number][]} */ ([]),
-      lower = /** @type {[number, number][]} */ ([]);
+    const upper = /** @type {Line} */ ([]),
+      lower = /** @type {Line} */ ([]);
     const y = (/** @type {number} */ frames) => height - (Math.min(frames, scale) / scale) * height;
     points.forEach((point, i) => {
       const x0 = xOf(point.seq, head, width);
-      const x1 = i + 1 < points.length ? xOf(points[i + 1].seq, head, width) : xOf(head, head, width) + (points.length === 1 ? MARGIN : 0);
+      const x1 = endOf(points, i, head, width);
       const top = base[i] + (point.frames[kind] ?? 0);
       lower.push([x0, y(base[i])], [x1, y(base[i])]);
       upper.push([x0, y(top)], [x1, y(top)]);
@@ -43,6 +81,88 @@ export function stack(points, head, scale, width, height) {
     return { kind, points: [...upper, ...lower.reverse()] };
   });
 }
+
+/** Free frames of each zone as steps, on a scale of doublings: watermarks are a hundredth of the memory they guard, and a linear
+ * ruler would lay them on its lowest pixel. @param {Point[]} points @param {number} head @param {number} width @param {number} height @param {string} [zone] whose marks are drawn; default: the one that comes closest to its marks */
+export function freeLines(points, head, width, height, zone) {
+  const names = points[0]?.zones?.map((z) => z.name) ?? [];
+  const most = points.reduce((top, p) => (p.zones ?? []).reduce((t, z) => Math.max(t, z.free, z.high), top), 16);
+  const least = points.reduce((low, p) => (p.zones ?? []).reduce((t, z) => Math.min(t, z.free, z.min || Infinity), low), most);
+  const end = Math.log2(1 + most) + 0.5,
+    start = Math.max(0, Math.floor(Math.log2(1 + least) - 1.5));
+  const y = (/** @type {number} */ n) => height - (Math.max(0, Math.log2(1 + n) - start) / (end - start)) * height;
+  const level = (/** @type {Point} */ p, /** @type {string} */ name) => p.zones?.find((z) => z.name === name);
+  const lines = names.map((name) => ({
+    name,
+    points: /** @type {Line} */ (
+      points.flatMap((p, i) => {
+        const at = y(level(p, name)?.free ?? 0);
+        return [
+          [xOf(p.seq, head, width), at],
+          [endOf(points, i, head, width), at],
+        ];
+      })
+    ),
+  }));
+  const marked = zone && names.includes(zone) ? zone : tightest(points, names);
+  const last = points[points.length - 1];
+  const there = last && level(last, marked);
+  const marks = /** @type {const} */ (['min', 'low', 'high'])
+    .filter((name) => (there?.[name] ?? 0) > 0)
+    .map((name) => ({
+      name,
+      n: there?.[name] ?? 0,
+      points: /** @type {Line} */ (
+        points.flatMap((p, i) => {
+          const at = y(level(p, marked)?.[name] ?? 0);
+          return [
+            [xOf(p.seq, head, width), at],
+            [endOf(points, i, head, width), at],
+          ];
+        })
+      ),
+    }));
+  return { lines, marks, marked };
+}
+
+/** The zone that came closest to its low mark; among equals the largest. @param {Point[]} points @param {string[]} names */
+function tightest(points, names) {
+  let best = '',
+    least = Infinity;
+  for (const name of names) {
+    for (const p of points) {
+      const z = p.zones?.find((one) => one.name === name);
+      if (z?.low && z.free / z.low <= least) [best, least] = [name, z.free / z.low];
+    }
+  }
+  return best || (names[names.length - 1] ?? '');
+}
+
+/** @type {[string, string, (p: Point) => number][]} */
+const LANES = [
+  ['faults', 'page faults', (p) => (p.minor_faults ?? 0) + (p.major_faults ?? 0)],
+  ['reclaim', 'reclaim', (p) => p.nr_reclaimed ?? 0],
+  ['swap', 'swap', (p) => p.swap_used_pages ?? 0],
+  ['oom', 'out of memory', (p) => p.nr_oom_kills ?? 0],
+  ['failures', 'failures', (p) => (p.outcomes?.null ?? 0) + (p.outcomes?.bug ?? 0)],
+];
+
+/** Where counters moved, from sample to sample; lanes in which nothing ever happened are left out.
+ * @param {Point[]} points @returns {{ id: string, label: string, spans: { from: number, to: number, n: number }[], most: number }[]} */
+export function lanes(points) {
+  return LANES.map(([id, label, value]) => {
+    const spans = [];
+    for (let i = 1; i < points.length; i++) {
+      const n = value(points[i]) - value(points[i - 1]);
+      const counts = id === 'swap' ? n !== 0 : n > 0;
+      if (counts) spans.push({ from: points[i - 1].seq, to: points[i].seq, n });
+    }
+    return { id, label, spans, most: spans.reduce((top, s) => Math.max(top, Math.abs(s.n)), 0) };
+  }).filter((lane) => lane.spans.length);
+}
+
+/** Remarks of the log, with their words. @param {OpRow[]} ops */
+export const marksOf = (ops) => ops.filter((op) => op.op === 'mark').map((op) => ({ seq: op.seq, text: op.text ?? '' }));
 
 /** The point that holds at a moment. @param {Point[]} points @param {number} seq @returns {Point | null} */
 export function pointAt(points, seq) {

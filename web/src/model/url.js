@@ -1,6 +1,5 @@
-/* url.js - what a link carries: moment, selection, tab, layout, process. A link restores what its sender saw. */
-
-const TABS = ['map', 'bytes', 'slabs', 'buddy', 'pagetables', 'heap'];
+/* url.js - what a link carries: moment, selection, tab, layout, colours, process. A link restores what its sender saw. */
+import { isColour, isTab } from '../tabs.js';
 
 /** @param {string} search @returns {Partial<import('../lab-state.js').LabState>} */
 export function stateFromUrl(search) {
@@ -10,8 +9,14 @@ export function stateFromUrl(search) {
   const at = query.get('seq');
   if (at && /^\d+$/.test(at)) from.at = Number(at);
   const tab = query.get('tab');
-  if (tab && TABS.includes(tab)) from.tab = /** @type {import('../lab-state.js').Tab} */ (tab);
+  if (tab && isTab(tab)) from.tab = tab;
   if (query.get('layout') === 'linear') from.layout = 'linear';
+  const colour = query.get('colour');
+  if (colour && isColour(colour)) from.colour = colour;
+  const cache = query.get('cache');
+  if (cache && cache.length < 64) from.cache = cache;
+  const bytes = /^(0x[0-9a-f]+)(?:-(\d+))?$/i.exec(query.get('bytes') ?? '');
+  if (bytes) from.bytesAt = { address: bytes[1], pid: Number(bytes[2] ?? 0) };
   const pid = Number(query.get('pid'));
   if (Number.isInteger(pid) && pid > 0) from.pid = pid;
   const address = /^(0x[0-9a-f]+)(?:-(\d+))?$/i.exec(query.get('sel') ?? '');
@@ -30,6 +35,9 @@ export function urlFromState(state) {
   if (state.selection?.kind === 'frame') query.set('sel', `frame-${state.selection.pfn}`);
   if (state.tab !== 'map') query.set('tab', state.tab);
   if (state.layout !== 'buddy') query.set('layout', state.layout);
+  if (state.colour !== 'state') query.set('colour', state.colour);
+  if (state.cache && state.tab === 'slabs') query.set('cache', state.cache);
+  if (state.bytesAt && state.tab === 'bytes') query.set('bytes', state.bytesAt.address + (state.bytesAt.pid ? `-${state.bytesAt.pid}` : ''));
   if (state.pid) query.set('pid', String(state.pid));
   const text = query.toString();
   return text ? '?' + text : '';

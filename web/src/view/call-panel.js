@@ -1,7 +1,7 @@
 /* call-panel.js - the form for one operation, made from the table that the daemon publishes. */
 import { html } from 'htm/preact';
 import { fieldOf } from '../api.js';
-import { parseSize } from '../format.js';
+import { duration, hex, parseSize } from '../format.js';
 import { isPast } from '../lab-state.js';
 import { callLine, fieldsOf, FIRST_OPS, makesMemory, opInfo, remark, suggestedName } from '../model/form.js';
 import { Field } from './fields.js';
@@ -44,6 +44,7 @@ export function CallPanel({ session }) {
       ${hasGfp ? html`<${GfpComposer} table=${table.gfp} form=${form} context=${form.values.context ?? 'process'} change=${change} error=${errors.get('gfp')} />` : html`<${Manners} op=${info.op} />`}
       ${rest.length ? html`<details class="rest"><summary>more arguments</summary>${rest.map(field)}</details>` : null}
       <${CallCode} session=${session} />
+      <${DryRun} session=${session} />
       <button class="p wide" disabled=${isPast(state) || state.sending} data-test="submit">${isPast(state) ? 'Read-only: the past' : verb(info.op)}</button>
     </form></section>`;
 }
@@ -88,6 +89,21 @@ function Manners({ op }) {
   if (op === 'malloc' || op === 'calloc' || op === 'mmap')
     return html`<p class="flags"><span>user space</span><span>frames come when touched</span></p>`;
   return null;
+}
+
+const RUNS_SHOWN = 3;
+
+/** Where the call would land, from a rehearsal on a copy of the machine; the map outlines the same frames.
+ * @param {{ session: import('../lab-session.js').Session }} props */
+function DryRun({ session }) {
+  const { preview } = session.store.value;
+  if (!preview || preview.outcome !== 'ok') return null;
+  const runs = preview.frames.slice(0, RUNS_SHOWN);
+  const toFrame = (/** @type {number} */ pfn) => {
+    session.store.send({ type: 'select', selection: { kind: 'frame', pfn } });
+    session.store.send({ type: 'tab', tab: 'map' });
+  };
+  return html`<p class="remark dry" data-test="dry-run">dry run: ${runs.length ? html`frame${preview.nr_frame_runs > 1 || preview.frames[0].count > 1 ? 's' : ''} ${runs.map((run, i) => html`${i ? ', ' : ''}<button type="button" class="link" onClick=${() => toFrame(run.pfn)}>${hex(run.pfn)}${run.count > 1 ? `+${run.count}` : ''}</button>`)}${preview.nr_frame_runs > RUNS_SHOWN ? ` and ${preview.nr_frame_runs - RUNS_SHOWN} more runs` : ''}` : 'no frame'} · ${duration(preview.cost_ns)}${preview.slept_ns ? `, asleep ${duration(preview.slept_ns)}` : ''}</p>`;
 }
 
 /** @param {{ session: import('../lab-session.js').Session }} props */

@@ -4,16 +4,16 @@ import { html } from 'htm/preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { drawFrames } from '../draw/frames-canvas.js';
 import { createPlaces, paintImage } from '../draw/frames-image.js';
-import { readPalette } from '../draw/palette.js';
+import { fillsOf, readPalette } from '../draw/palette.js';
 import { count, hex } from '../format.js';
-import { KIND_BY_NAME } from '../kinds.js';
 import { cellAt, ranges } from '../model/cells.js';
 import { indexAt, placeOf } from '../model/geometry.js';
+import { selectedAllocation } from '../lab-state.js';
 import { frameSentence, ownerOfFrame } from '../model/inspector.js';
 import { themeVersion } from '../theme.js';
 
 /** @typedef {import('../types.js').Run} Run */
-/** @typedef {{ session: import('../lab-session.js').Session, left: number, top: number, width: number, height: number, layout: import('../model/geometry.js').Layout, camera: import('../draw/frames-canvas.js').Camera, zoom: import('./camera.js').Zoom, setZoom: (zoom: any) => void, runs: Run[], changed: Run[], preview: Run[] }} Props */
+/** @typedef {{ session: import('../lab-session.js').Session, left: number, top: number, width: number, height: number, layout: import('../model/geometry.js').Layout, camera: import('../draw/frames-canvas.js').Camera, zoom: import('./camera.js').Zoom, setZoom: (zoom: any) => void, target: (() => import('./camera.js').Zoom) | null, colours: import('../model/colours.js').Colouring, runs: Run[], changed: Run[], preview: Run[] }} Props */
 
 /** @param {Props} props */
 export function FramesMap(props) {
@@ -45,7 +45,7 @@ export function FramesMap(props) {
     props.setZoom((/** @type {any} */ old) => ({ ...old, scale: Math.max(1, Math.min(64, old.scale * (e.deltaY < 0 ? 1.25 : 0.8))) }));
   };
   return html`<div class="frames" style=${{ left: `${props.left}px`, top: `${props.top}px`, width: `${width}px`, height: `${height}px` }}>
-    <div class="surface" tabindex="0" role="application" aria-roledescription="memory map" aria-label=${`Physical memory, ${count(cells.nr * 2 ** cells.shift)} frames, ${count(used)} in use. Arrow keys move, Enter selects.`}
+    <div class="surface" tabindex="0" role="application" aria-roledescription="memory map" aria-label=${`Physical memory, ${count(cells.nr * 2 ** cells.shift)} frames, ${count(used)} in use. Arrow keys move, Enter selects, B goes to the buddy.`}
       onKeyDown=${onKeyDown} onPointerMove=${(/** @type {PointerEvent} */ e) => (session.hover.value = ((i) => (i < 0 ? null : i))(indexUnder(e)))} onPointerLeave=${() => (session.hover.value = null)}
       onClick=${(/** @type {MouseEvent} */ e) => pick(indexUnder(e))} onWheel=${wheel}>
       <canvas ref=${canvas} aria-hidden="true" data-test="frames" data-seq=${views.seq} data-selected=${runs.map((r) => `${r.pfn}+${r.count}`).join(' ')} data-changed=${props.changed.length} data-px=${camera.px}></canvas>
@@ -57,7 +57,7 @@ export function FramesMap(props) {
 }
 
 /** Paints the cells' image when cells or looks change, and the scene in the next animation frame. @param {Props} props */
-function usePainted({ session, layout, camera, runs, changed, preview }) {
+function usePainted({ session, layout, camera, runs, changed, preview, colours }) {
   const state = session.store.value;
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   const tools = useRef({ places: createPlaces(), image: document.createElement('canvas'), painted: '' });
@@ -69,13 +69,14 @@ function usePainted({ session, layout, camera, runs, changed, preview }) {
       if (!element) return;
       const palette = readPalette(document.documentElement);
       const { places, image } = tools.current;
-      const focusKind = state.focusKind ? KIND_BY_NAME[state.focusKind].id : null;
-      const fade = runs.length > 0 && focusKind === null;
-      const key = JSON.stringify([views.seq, layout.kind, layout.cols, layout.rows, version, focusKind, runs, state.id]);
-      if (key !== tools.current.painted || views.cells !== lastCells.get(image)) {
-        paintImage(image, layout, places(layout), views.cells, { palette, strong: runs, fade, focusKind });
+      const place = state.focus ? colours.entries.findIndex((entry) => entry.key === state.focus) : -1;
+      const focus = place < 0 ? null : place;
+      const fade = runs.length > 0 && focus === null;
+      const key = JSON.stringify([views.seq, layout.kind, layout.cols, layout.rows, version, focus, runs, state.id]);
+      if (key !== tools.current.painted || colours !== lastColours.get(image)) {
+        paintImage(image, layout, places(layout), views.cells, { palette, colours, strong: runs, fade, focus });
         tools.current.painted = key;
-        lastCells.set(image, views.cells);
+        lastColours.set(image, colours);
       }
       const ratio = devicePixelRatio || 1;
       element.width = Math.round(camera.width * ratio);
@@ -91,8 +92,10 @@ function usePainted({ session, layout, camera, runs, changed, preview }) {
         selected: runs,
         changed,
         preview,
-        faded: fade || focusKind !== null,
-        focusKind,
+        faded: fade || focus !== null,
+        focus,
+        colours,
+        fills: fillsOf(palette, colours.entries).css,
       });
       element.dataset.drawn = String(views.seq);
     });
@@ -101,8 +104,8 @@ function usePainted({ session, layout, camera, runs, changed, preview }) {
   return canvas;
 }
 
-/** Which cells an image shows. @type {WeakMap<HTMLCanvasElement, import('../types.js').Cells>} */
-const lastCells = new WeakMap();
+/** What an image shows. @type {WeakMap<HTMLCanvasElement, import('../model/colours.js').Colouring>} */
+const lastColours = new WeakMap();
 
 /** @param {{ session: import('../lab-session.js').Session, layout: import('../model/geometry.js').Layout, camera: import('../draw/frames-canvas.js').Camera }} props */
 function Cursor({ session, layout, camera }) {
@@ -119,35 +122,68 @@ const STEPS = /** @type {Record<string, [number, number]>} */ ({
   ArrowUp: [0, -1],
   ArrowDown: [0, 1],
 });
-const PANS = /** @type {Record<string, [number, number]>} */ ({ a: [-0.15, 0], d: [0.15, 0] });
+/** Keys that move the picture: share of it to the right, down. @type {Record<string, [number, number]>} */
+const PANS = { a: [-0.15, 0], d: [0.15, 0], A: [0, -0.15], D: [0, 0.15] };
 
 /** @param {Props & { cells: import('../types.js').Cells, pick: (index: number) => void, point: (index: number) => void }} map */
-function mapKeys({ session, layout, setZoom, cells, pick, point }) {
+function mapKeys({ session, layout, zoom, setZoom, target, cells, pick, point }) {
+  const clamp = (/** @type {number} */ n) => Math.max(-0.5, Math.min(0.5, n));
   return (/** @type {KeyboardEvent} */ event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const here = session.hover.peek() ?? 0;
+    const here = session.hover.peek() ?? selectedIndex(session, cells.shift);
     const key = event.key;
+    const small = key.length === 1 && !PANS[key] ? key.toLowerCase() : key;
     if (STEPS[key]) {
       const [x, y] = placeOf(layout, here);
       const reach = event.shiftKey ? 8 : 1;
-      const next = session.hover.peek() === null ? 0 : indexAt(layout, x + STEPS[key][0] * reach, y + STEPS[key][1] * reach);
+      const next = indexAt(layout, x + STEPS[key][0] * reach, y + STEPS[key][1] * reach);
       if (next >= 0) point(next);
     } else if (key === 'Home') point(0);
     else if (key === 'End') point(cells.nr - 1);
     else if (key === 'Enter') pick(here);
-    else if (key === 'b') {
-      const { order } = cellAt(cells, here);
-      const buddy = (here - (here % 2 ** order)) ^ (2 ** order);
-      if (buddy < cells.nr) point(buddy);
-    } else if (key === 'w' || key === 's')
-      setZoom((/** @type {any} */ old) => ({ ...old, scale: Math.max(1, Math.min(64, old.scale * (key === 'w' ? 1.5 : 1 / 1.5))) }));
+    else if (small === 'b') goBuddy(cells, here, point);
+    else if (small === 'o') goOwner(session, here * 2 ** cells.shift);
+    else if (small === 'v') goMapping(session, here * 2 ** cells.shift);
+    else if (small === 'w' || small === 's')
+      setZoom((/** @type {any} */ old) => ({ ...old, scale: Math.max(1, Math.min(64, old.scale * (small === 'w' ? 1.5 : 1 / 1.5))) }));
     else if (PANS[key])
-      setZoom((/** @type {any} */ old) => ({ ...old, x: Math.max(-0.5, Math.min(0.5, old.x + PANS[key][0] / old.scale)) }));
-    else if (key === 'f') setZoom({ scale: 1, x: 0, y: 0 });
+      setZoom((/** @type {any} */ old) => ({ ...old, x: clamp(old.x + PANS[key][0] / old.scale), y: clamp(old.y + PANS[key][1] / old.scale) }));
+    else if (small === 'f') setZoom(zoom.scale === 1 && target ? target() : { scale: 1, x: 0, y: 0 });
     else return;
     event.preventDefault();
     event.stopPropagation();
   };
+}
+
+/** Where the cursor starts: at the selection. @param {import('../lab-session.js').Session} session @param {number} shift */
+function selectedIndex(session, shift) {
+  const state = session.store.peek();
+  const pfn = state.selection?.kind === 'frame' ? state.selection.pfn : (selectedAllocation(state)?.frames[0]?.pfn ?? 0);
+  return Math.floor(pfn / 2 ** shift);
+}
+
+/** @param {import('../types.js').Cells} cells @param {number} here @param {(index: number) => void} point */
+function goBuddy(cells, here, point) {
+  const { order } = cellAt(cells, here);
+  const head = here - (here % 2 ** order);
+  const buddy = Math.floor(head / 2 ** order) % 2 ? head - 2 ** order : head + 2 ** order;
+  if (buddy < cells.nr) point(buddy);
+}
+
+/** @param {import('../lab-session.js').Session} session @param {number} pfn */
+function goOwner(session, pfn) {
+  const owner = ownerOfFrame(pfn, session.store.peek().views?.allocations ?? []);
+  if (owner) session.select(owner.address, owner.pid ?? 0);
+  else session.store.send({ type: 'notice', text: 'No live allocation owns this frame' });
+}
+
+/** The virtual side of a frame: the allocation that it backs is selected, else its direct mapping is read. @param {import('../lab-session.js').Session} session @param {number} pfn */
+function goMapping(session, pfn) {
+  const state = session.store.peek();
+  const owner = ownerOfFrame(pfn, state.views?.allocations ?? []);
+  if (!owner) return session.store.send({ type: 'select', selection: { kind: 'frame', pfn } });
+  session.select(owner.address, owner.pid ?? 0);
+  session.store.send({ type: 'tab', tab: 'pagetables' });
 }
 
 const PAGE_ROWS = 200;

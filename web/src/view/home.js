@@ -21,7 +21,7 @@ export function HomePage() {
     );
   useEffect(() => void load(), []);
   return html`<div class="home">
-    <header class="top"><a class="brand" href="/"><${Mark} /><b>Pagoda</b></a><span class="grow"></span><a class="button" href="/docs">API</a><${ThemeButton} /></header>
+    <header class="top"><a class="brand" href="/"><${Mark} /><b>Pagoda</b></a><span class="grow"></span><a class="button" href="/compare">Compare</a><a class="button" href="/docs">API</a><${ThemeButton} /></header>
     <main>
       <section class="hero"><div><h1>See where Linux puts your memory, and why.</h1>
         <p>Pagoda runs a Linux machine’s memory in slow motion. Call <code>kmalloc</code>, <code>vmalloc</code> or <code>malloc</code>; watch every page frame, every mapping and every decision; go back to any moment.</p></div>

@@ -1,10 +1,10 @@
 /* inspector.js - all about the selection, each fact a link; then why it is where it is; then the frame under the pointer. */
 import { html } from 'htm/preact';
 import { useEffect, useState } from 'preact/hooks';
-import { TOUCH_MAX } from '../lab-session.js';
+import { TOUCH_MAX } from '../session/calls.js';
 import { duration, plural } from '../format.js';
 import { isPast, selectedAllocation, shownSeq } from '../lab-state.js';
-import { allocationFacts, frameFacts, ownerOfFrame } from '../model/inspector.js';
+import { allocationFacts, costParts, frameFacts, objectFacts, operationFacts, ownerOfFrame } from '../model/inspector.js';
 import { titleOf } from '../model/title.js';
 import { outcomeText, story } from '../model/story.js';
 import { Empty } from './parts.js';
@@ -29,9 +29,10 @@ export function Inspector({ session }) {
         : null
     }
     ${selection?.kind === 'allocation' && !a ? html`<section><h2>Selected</h2><${Empty}>${selection.address} is not allocated at op ${shownSeq(state)}.<//></section>` : null}
+    ${selection?.kind === 'object' ? html`<section data-test="object"><h2>Selected object</h2><${Facts} facts=${objectFacts(selection)} follow=${follow} /></section>` : null}
     ${selection?.kind === 'frame' ? html`<${Frame} session=${session} pfn=${selection.pfn} title="Selected frame" follow=${follow} />` : null}
     ${made ? html`<${Why} result=${made} title="Why here" zoned=${zoned} />` : null}
-    ${!a && views.op ? html`<${LastOperation} result=${views.op} zoned=${zoned} />` : null}
+    ${!a && views.op ? html`<${LastOperation} result=${views.op} zoned=${zoned} follow=${follow} />` : null}
     ${!views.op && !a ? html`<section><h2>Selected</h2><${Empty}>Nothing yet. This machine has just booted: its kernel image and page tables are there, the rest is free.<//></section>` : null}
     <${Hovered} session=${session} follow=${follow} />`;
 }
@@ -40,12 +41,11 @@ export function Inspector({ session }) {
 function follows(session, link) {
   const { store } = session;
   if (link.pid !== undefined) store.send({ type: 'pid', pid: link.pid });
-  if (link.frame !== undefined) {
-    const owner = ownerOfFrame(link.frame, store.peek().views?.allocations ?? []);
-    const current = selectedAllocation(store.peek());
-    if (owner && owner !== current) session.select(owner.address, owner.pid ?? 0);
-    else store.send({ type: 'select', selection: { kind: 'frame', pfn: link.frame } });
-  }
+  if (link.frame !== undefined) store.send({ type: 'select', selection: { kind: 'frame', pfn: link.frame } });
+  if (link.allocation) session.select(link.allocation.address, link.allocation.pid);
+  if (link.cache) store.send({ type: 'cache', cache: link.cache });
+  if (link.bytes) store.send({ type: 'bytesAt', address: link.bytes, pid: link.pid ?? 0 });
+  if (link.op) store.send({ type: 'form', form: { ...store.peek().form, op: link.op } });
   if (link.seq !== undefined) store.send({ type: 'seek', seq: link.seq });
   if (link.tab) store.send({ type: 'tab', tab: link.tab });
 }
@@ -83,8 +83,17 @@ function Why({ result, title, zoned }) {
     <${Path} path=${result.path} />
     ${result.message ? html`<p class="message">${result.message}</p>` : null}
     ${lines.length ? html`<ol class="story">${lines.slice(0, LINES_SHOWN).map((line, i) => html`<li key=${i} class=${!line.name ? 'folded' : line.ok === false ? 'no' : line.ok ? 'yes' : ''}><b>${line.name}</b>${line.times > 1 ? html` <b>×${line.times}</b>` : null} <span>${line.text}</span></li>`)}${lines.length > LINES_SHOWN ? html`<li class="folded">and ${lines.length - LINES_SHOWN} more</li>` : null}</ol>` : null}
-    ${result.cost?.length ? html`<details class="rest"><summary>${duration(result.cost_ns)} of estimated time</summary><table class="cost"><tbody>${result.cost.map((c) => html`<tr key=${c.step}><th scope="row">${c.step}</th><td class="n">${c.count}×</td><td class="n">${duration(c.ns)}</td></tr>`)}</tbody></table></details>` : null}
+    <${Cost} result=${result} />
   </section>`;
+}
+
+/** Where the estimated time went: one bar, its parts named. @param {{ result: import('../types.js').Result }} props */
+function Cost({ result }) {
+  const parts = costParts(result.cost ?? [], result.slept_ns);
+  if (!parts.length) return null;
+  return html`<div class="costs" data-test="cost"><h3>${duration(result.cost_ns)} of estimated time${result.slept_ns ? `, and ${duration(result.slept_ns)} asleep` : ''}</h3>
+    <div class="costbar" aria-hidden="true">${parts.map((c) => html`<i key=${c.step} class=${`shade-${Math.min(c.shade, 5)}`} style=${{ flexGrow: String(c.share) }} title=${`${c.step}: ${duration(c.ns)}`}></i>`)}</div>
+    <table class="cost"><tbody>${parts.map((c) => html`<tr key=${c.step}><th scope="row"><i class=${`shade-${Math.min(c.shade, 5)}`} aria-hidden="true"></i>${c.step}</th><td class="n">${c.count > 1 ? `${c.count}×` : ''}</td><td class="n">${duration(c.ns)}</td></tr>`)}</tbody></table></div>`;
 }
 
 /** @param {{ path: string[] }} props */
@@ -93,10 +102,10 @@ const Path = ({ path }) =>
     ? html`<p class="path" aria-label="Call path">${path.map((step, i) => html`${i ? html`<i aria-hidden="true"> → </i>` : null}<code>${step}</code>`)}</p>`
     : null;
 
-/** @param {{ result: import('../types.js').Result, zoned: boolean }} props */
-function LastOperation({ result, zoned }) {
+/** @param {{ result: import('../types.js').Result, zoned: boolean, follow: (link: any) => void }} props */
+function LastOperation({ result, zoned, follow }) {
   return html`<section data-test="last-op" data-outcome=${result.outcome}><h2>Op ${result.seq} <span class=${result.outcome === 'ok' ? '' : 'bad'}>${outcomeText(result)}</span></h2>
-    <dl><dt>call</dt><dd>${result.op}</dd>${result.address ? html`<dt>address</dt><dd>${result.address}</dd>` : null}</dl></section><${Why} result=${result} title="What happened" zoned=${zoned} />`;
+    <${Facts} facts=${operationFacts(result)} follow=${follow} /></section><${Why} result=${result} title="What happened" zoned=${zoned} />`;
 }
 
 /** @param {{ session: Session, pfn: number, title: string, follow: (link: any) => void }} props */
@@ -105,7 +114,7 @@ function Frame({ session, pfn, title, follow }) {
   const views = /** @type {import('../lab-state.js').Views} */ (state.views);
   const { data } = useView(`${session.base}/frames/${pfn}?at=${views.seq}`);
   if (pfn >= views.cells.nr * 2 ** views.cells.shift) return null;
-  return html`<section data-test="frame"><h2>${title}</h2><${Facts} facts=${frameFacts(pfn, views.cells, data)} follow=${follow} /></section>`;
+  return html`<section data-test="frame"><h2>${title}</h2><${Facts} facts=${frameFacts(pfn, views.cells, data, ownerOfFrame(pfn, views.allocations))} follow=${follow} /></section>`;
 }
 
 const SETTLE_MS = 90;

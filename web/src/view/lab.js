@@ -4,19 +4,24 @@ import { useEffect, useState } from 'preact/hooks';
 import '@preact/signals';
 import { openLab } from '../lab-session.js';
 import { shownSeq } from '../lab-state.js';
+import { TABS } from '../tabs.js';
 import { Allocations } from './allocations.js';
 import { BuddyTab } from './buddy.js';
 import { BytesTab } from './bytes.js';
 import { CallPanel } from './call-panel.js';
+import { Finder } from './finder.js';
 import { HeapTab } from './heap.js';
 import { HelpSheet } from './help.js';
+import { ImportSheet } from './import.js';
 import { Inspector } from './inspector.js';
 import { bindKeys } from './keys.js';
-import { Legend } from './legend.js';
 import { MapTab } from './map.js';
 import { PageTablesTab } from './page-tables.js';
 import { Mark, ProblemBox } from './parts.js';
+import { ProcessesTab } from './processes.js';
 import { SlabsTab } from './slabs.js';
+import { VirtualTab } from './space.js';
+import { SwapTab } from './swap.js';
 import { Timeline } from './timeline.js';
 import { TopBar } from './topbar.js';
 
@@ -24,14 +29,18 @@ export { openLab };
 
 /** @typedef {import('../lab-session.js').Session} Session */
 
-const TABS = /** @type {[import('../lab-state.js').Tab, string, any][]} */ ([
-  ['map', 'Map', MapTab],
-  ['buddy', 'Buddy', BuddyTab],
-  ['slabs', 'Slabs', SlabsTab],
-  ['pagetables', 'Page tables', PageTablesTab],
-  ['heap', 'Heap', HeapTab],
-  ['bytes', 'Bytes', BytesTab],
-]);
+/** What stands on each tab of tabs.js. @type {Record<string, any>} */
+const PANES = {
+  map: MapTab,
+  buddy: BuddyTab,
+  slabs: SlabsTab,
+  pagetables: PageTablesTab,
+  heap: HeapTab,
+  bytes: BytesTab,
+  virtual: VirtualTab,
+  processes: ProcessesTab,
+  swap: SwapTab,
+};
 
 /** @param {{ session: Session }} props */
 export function LabPage({ session }) {
@@ -60,6 +69,9 @@ export function LabPage({ session }) {
     </main>
     <aside class="right" aria-label="Inspector"><${Inspector} session=${session} /></aside>
     <${Timeline} session=${session} />
+    ${state.palette ? html`<${Finder} session=${session} mode=${state.palette} />` : null}
+    ${session.importer.open.value ? html`<${ImportSheet} session=${session} />` : null}
+    <p class="sr" role="status" data-test="notice">${state.notice}</p>
     ${state.help ? html`<${HelpSheet} onClose=${() => session.store.send({ type: 'help', open: false })} />` : null}
   </div>`;
 }
@@ -67,9 +79,8 @@ export function LabPage({ session }) {
 /** @param {{ session: Session }} props */
 function Current({ session }) {
   const { tab } = session.store.value;
-  const Tab = (TABS.find(([id]) => id === tab) ?? TABS[0])[2];
-  return html`<div class="tabpanel" id="tabpanel" role="tabpanel" aria-labelledby=${`tab-${tab}`}><${Tab} session=${session} /></div>
-    ${tab === 'map' ? html`<${Legend} session=${session} />` : null}`;
+  const Tab = PANES[tab] ?? MapTab;
+  return html`<div class="tabpanel" id="tabpanel" role="tabpanel" aria-labelledby=${`tab-${tab}`}><${Tab} session=${session} /></div>`;
 }
 
 /** @param {{ session: Session }} props */
@@ -91,14 +102,6 @@ function Tabs({ session }) {
       <button type="button" role="tab" id=${`tab-${id}`} key=${id} aria-selected=${state.tab === id} aria-controls="tabpanel" tabindex=${state.tab === id ? 0 : -1}
         onClick=${() => session.store.send({ type: 'tab', tab: id })}>${label}</button>`,
     )}</div>
-    ${
-      state.tab === 'map'
-        ? html`<div class="layout" role="group" aria-label="Layout of the physical map">
-      <button type="button" aria-pressed=${state.layout === 'linear'} onClick=${() => session.store.send({ type: 'layout', layout: 'linear' })} title="Rows of 64 frames">linear</button>
-      <button type="button" aria-pressed=${state.layout === 'buddy'} onClick=${() => session.store.send({ type: 'layout', layout: 'buddy' })} title="Z-order: every block is a square or a 2:1 rectangle beside its buddy">buddy (Z-order)</button>
-    </div>`
-        : null
-    }
   </div>`;
 }
 

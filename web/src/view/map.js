@@ -10,6 +10,8 @@ import { virtualBands } from '../model/virtual.js';
 import { kindOfOp } from '../kinds.js';
 import { clampCamera, fitCamera, zoomTo } from './camera.js';
 import { FramesMap } from './frames-map.js';
+import { Legend } from './legend.js';
+import { useColours } from './use-colours.js';
 import { VIRTUAL_WIDTH, VirtualMap } from './virtual-map.js';
 
 const GAP = 84;
@@ -22,6 +24,7 @@ export function MapTab({ session }) {
   const views = /** @type {import('../lab-state.js').Views} */ (state.views);
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [size, setSize] = useState({ width: 0, height: 0 });
+  const colours = useColours(session);
   const [zoom, setZoom] = useState({ scale: 1, x: 0, y: 0 });
   useLayoutEffect(() => {
     const element = /** @type {HTMLDivElement} */ (box.current);
@@ -44,7 +47,7 @@ export function MapTab({ session }) {
   const mapHeight = Math.min(height, Math.max(layout.rows * layout.px, Math.min(height, 340)));
   const selected = selectedAllocation(state);
   const bands = ready ? virtualBands(views, state.profile, mapHeight, selected) : [];
-  const runs = state.selection?.kind === 'frame' ? [{ pfn: state.selection.pfn, count: 1 }] : (selected?.frames ?? []);
+  const runs = state.selection?.kind === 'frame' || state.selection?.kind === 'object' ? [{ pfn: state.selection.pfn, count: 1 }] : (selected?.frames ?? []);
   const part =
     selected &&
     bands
@@ -61,23 +64,24 @@ export function MapTab({ session }) {
     right: left + gap + width,
     bottom: CAPTION + height,
   };
+  const target = runs.length ? () => zoomTo(layout, runs, views.cells.shift, width, height) : null;
   const threads = ready && part && runs.length ? ribbons({ x: left - 8, y: CAPTION + part.y, h: part.h }, runs, layout, to) : [];
 
-  return html`<div class="map" ref=${box} data-test="map" data-seq=${views.seq}>
+  return html`<div class="mapbox"><div class="map" ref=${box} data-test="map" data-seq=${views.seq}>
     <div class="cap" style=${{ left: '0px' }}><b>Virtual</b> ${views.pid ? `kernel and pid ${views.pid}` : 'kernel'}</div>
     <div class="cap" style=${{ left: `${left + gap}px`, width: `${width}px` }}><b>Physical</b> ${count(views.cells.nr * 2 ** views.cells.shift)} frames of 4 KiB${views.cells.shift ? `, one cell = ${2 ** views.cells.shift} frames` : ''}
-      <span class="grow"></span><${Zoom} zoom=${zoom} setZoom=${setZoom} target=${runs.length ? () => zoomTo(layout, runs, views.cells.shift, width, height) : null} /></div>
+      <span class="grow"></span><${Zoom} zoom=${zoom} setZoom=${setZoom} target=${target} /></div>
     ${
       ready
         ? html`
       <${VirtualMap} bands=${bands} width=${left} height=${mapHeight} top=${CAPTION} selected=${selected} onSelect=${(/** @type {any} */ a) => session.select(a.address, a.pid ?? 0)} />
-      <${FramesMap} session=${session} left=${left + gap} top=${CAPTION} width=${width} height=${height} layout=${layout} camera=${camera} zoom=${zoom} setZoom=${setZoom}
+      <${FramesMap} session=${session} left=${left + gap} top=${CAPTION} width=${width} height=${height} layout=${layout} camera=${camera} zoom=${zoom} setZoom=${setZoom} target=${target} colours=${colours}
         runs=${runs} changed=${changedRuns(views.op)} preview=${state.preview && !isPast(state) ? state.preview.frames : []} />
       <svg class=${`ribbons r-${selected ? kindOfOp(selected.op, selected) : 'none'}`} width=${size.width} height=${size.height} aria-hidden="true" data-test="ribbons" data-count=${threads.length}>
         ${threads.map((d, i) => html`<path key=${i} d=${d} />`)}</svg>`
         : null
     }
-  </div>`;
+  </div><${Legend} session=${session} colours=${colours} /></div>`;
 }
 
 /** @param {{ zoom: import('./camera.js').Zoom, setZoom: (zoom: any) => void, target: (() => import('./camera.js').Zoom) | null }} props */

@@ -1,4 +1,4 @@
-/* timeline.js - frames in use over the lab's history, with a slider that shows any moment of it. */
+/* timeline.js - the lab's history, with a slider that shows any moment of it, and what stands at that moment in words. */
 import { html } from 'htm/preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { drawTimeline } from '../draw/timeline-canvas.js';
@@ -6,28 +6,22 @@ import { readPalette } from '../draw/palette.js';
 import { count } from '../format.js';
 import { shownSeq } from '../lab-state.js';
 import { callLine } from '../model/form.js';
-import { scaleFor, usedOf } from '../model/timeline.js';
+import { marksOf, pointAt, scaleFor, SPEEDS, usedOf } from '../model/timeline.js';
 import { themeVersion } from '../theme.js';
-
-const HEIGHT = 112;
-const SPEEDS = [1, 2, 4, 8, 16, 32];
 
 /** @param {{ session: import('../lab-session.js').Session }} props */
 export function Timeline({ session }) {
   const state = session.store.value;
   const { store } = session;
   const seq = shownSeq(state);
+  const [zone, setZone] = useState('');
   const go = (/** @type {number} */ to) => store.send({ type: 'seek', seq: to });
   const play = () => store.send({ type: 'play', playing: !state.playing });
-  const row = state.ops.find((op) => op.seq === seq);
+  const op = state.views?.op?.seq === seq ? state.views.op : null;
+  const row = state.ops.find((one) => one.seq === seq) ?? (op?.request ? /** @type {any} */ ({ ...op.request, outcome: op.outcome }) : null);
   const keys = (/** @type {KeyboardEvent} */ event) => {
-    const speed = SPEEDS.indexOf(state.speed);
-    if (event.key === ' ') play();
-    else if (event.key === ']' || event.key === '[')
-      store.send({ type: 'speed', speed: SPEEDS[Math.max(0, Math.min(SPEEDS.length - 1, speed + (event.key === ']' ? 1 : -1)))] });
-    else if (event.shiftKey && (event.key === 'ArrowLeft' || event.key === 'ArrowRight')) go(seq + (event.key === 'ArrowRight' ? 10 : -10));
-    else return;
-    if (event.target instanceof HTMLButtonElement && event.key === ' ') return;
+    if (!event.shiftKey || (event.key !== 'ArrowLeft' && event.key !== 'ArrowRight')) return;
+    go(seq + (event.key === 'ArrowRight' ? 10 : -10));
     event.preventDefault();
   };
   return html`<footer class="timeline" aria-label="History">
@@ -38,16 +32,18 @@ export function Timeline({ session }) {
         <button type="button" class="icon" aria-label=${state.playing ? 'Pause' : 'Play'} title="Space" onClick=${play} disabled=${!state.head}>${state.playing ? '❚❚' : '▶'}</button>
         <button type="button" class="icon" aria-label="One operation forward" title="→" onClick=${() => go(seq + 1)} disabled=${seq >= state.head}>→</button>
         <button type="button" class="icon" aria-label="To the present" title="End" onClick=${() => store.send({ type: 'live' })} disabled=${state.at === null}>⇥</button>
+        <button type="button" class="icon" aria-label="To the next failure" title="Next failure (Shift+N)" onClick=${() => session.nextFailure()} disabled=${seq >= state.head}>!→</button>
       </div>
       <b>op ${count(seq)} of ${count(state.head)}</b>
       ${row ? html`<code class="opline">${callText(row)}${row.outcome === 'ok' ? '' : html` <em>${row.outcome === 'null' ? 'NULL' : row.outcome}</em>`}</code>` : null}
       <label class="speed">speed <select value=${String(state.speed)} onChange=${(/** @type {any} */ e) => store.send({ type: 'speed', speed: Number(e.target.value) })}>
         ${SPEEDS.map((s) => html`<option key=${s} value=${String(s)} selected=${s === state.speed}>${s}/s</option>`)}</select></label>
-      <span class="grow"></span><span class="cap">${freeText(state)}</span>
+      ${state.progress ? html`<span class="reading" role="status"><progress aria-label="Reading the history" max=${state.progress.total} value=${state.progress.done}></progress> reading the history</span>` : null}
+      <span class="grow"></span><${Levels} state=${state} zone=${zone} setZone=${setZone} />
     </div>
-    <div class="chart"><${Chart} state=${state} />
+    <div class="chart"><${Chart} state=${state} zone=${zone} />
       <input type="range" min="0" max=${Math.max(state.head, 1)} step="1" value=${state.head ? seq : 1} disabled=${!state.head} aria-label="Moment shown, as the number of the last operation"
-        aria-valuetext=${`operation ${seq} of ${state.head}${row ? `, ${row.op}` : ''}`} data-test="slider" onInput=${(/** @type {any} */ e) => go(Number(e.target.value))} onKeyDown=${keys} />
+        aria-valuetext=${spoken(state, seq, row)} data-test="slider" onInput=${(/** @type {any} */ e) => go(Number(e.target.value))} onKeyDown=${keys} />
     </div>
   </footer>`;
 }
@@ -58,61 +54,54 @@ function callText(row) {
   return `${target}${call}(${args})`;
 }
 
-/** @param {import('../lab-state.js').LabState} state */
-function freeText(state) {
-  const zones = state.views?.zones ?? [];
-  if (!zones.length) return '';
-  return (
-    zones
-      .filter((z) => z.managed)
-      .map(
-        (z) =>
-          `${zones.length > 1 ? z.name + ': ' : ''}free ${count(z.free + z.pcp)}${z.low ? ` · low ${count(z.low)}` : ''}${z.min ? ` · min ${count(z.min)}` : ''}`,
-      )
-      .join('  |  ') + (zones.length === 1 ? ' frames' : '')
-  );
+/** What the chart tells of a moment, for those who do not see it. @param {import('../lab-state.js').LabState} state @param {number} seq @param {import('../types.js').OpRow | null} row */
+function spoken(state, seq, row) {
+  const point = pointAt(state.points, seq);
+  const free = (point?.zones ?? []).map((z) => `${z.name} ${z.free} free`).join(', ');
+  return `operation ${seq} of ${state.head}${row ? `, ${row.op}${row.outcome === 'ok' ? '' : ` ${row.outcome}`}` : ''}${point ? `, ${usedOf(point)} frames in use` : ''}${free ? `, ${free}` : ''}`;
 }
 
-/** @param {{ state: import('../lab-state.js').LabState }} props */
-function Chart({ state }) {
+/** Each zone's free frames and marks; pressing one draws its marks. @param {{ state: import('../lab-state.js').LabState, zone: string, setZone: (zone: string) => void }} props */
+function Levels({ state, zone, setZone }) {
+  const zones = (state.views?.zones ?? []).filter((z) => z.managed);
+  return html`<span class="cap levels">${zones.map((z) => {
+    const text = `${zones.length > 1 ? z.name + ' ' : ''}free ${count(z.free + z.pcp)}${z.low ? ` · low ${count(z.low)}` : ''}${z.min ? ` · min ${count(z.min)}` : ''}`;
+    if (zones.length === 1) return html`<span key=${z.name}>${text} frames</span>`;
+    return html`<button type="button" class="quiet" key=${z.name} aria-pressed=${zone === z.name} title="draw this zone’s marks" onClick=${() => setZone(zone === z.name ? '' : z.name)}>${text}</button>`;
+  })}</span>`;
+}
+
+/** @param {{ state: import('../lab-state.js').LabState, zone: string }} props */
+function Chart({ state, zone }) {
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
-  const [width, setWidth] = useState(0);
+  const [size, setSize] = useState({ width: 0, height: 0 });
   const all = state.views ? state.views.cells.nr * 2 ** state.views.cells.shift : (state.lab?.memory ?? 4096) / 4096;
   const total = Math.max(1, all - (state.points[0]?.frames.reserved ?? 0));
   const most = state.points.reduce((top, point) => Math.max(top, usedOf(point)), 0);
   const scale = scaleFor(most, total);
   useLayoutEffect(() => {
     const parent = /** @type {HTMLElement} */ (canvas.current?.parentElement);
-    const observer = new ResizeObserver(() => setWidth(parent.clientWidth));
+    const measure = () => setSize({ width: parent.clientWidth, height: parent.clientHeight });
+    const observer = new ResizeObserver(measure);
     observer.observe(parent);
-    setWidth(parent.clientWidth);
+    measure();
     return () => observer.disconnect();
   }, []);
   const version = themeVersion.value;
   useLayoutEffect(() => {
     const element = canvas.current;
-    if (!element || !width) return;
+    if (!element || !size.width) return;
     const frame = requestAnimationFrame(() => {
       const ratio = devicePixelRatio || 1;
-      element.width = Math.round(width * ratio);
-      element.height = HEIGHT * ratio;
+      element.width = Math.round(size.width * ratio);
+      element.height = Math.round(size.height * ratio);
       const ctx = /** @type {CanvasRenderingContext2D} */ (element.getContext('2d'));
       ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-      const low = (state.views?.zones ?? []).reduce((sum, z) => sum + z.low, 0);
-      drawTimeline(ctx, {
-        points: state.points,
-        ops: state.ops,
-        head: state.head,
-        seq: shownSeq(state),
-        scale,
-        total,
-        marks: low ? [{ name: 'low watermark', frames: low }] : [],
-        width,
-        height: HEIGHT,
-        palette: readPalette(document.documentElement),
-      });
+      drawTimeline(ctx, { points: state.points, ops: state.ops, head: state.head, seq: shownSeq(state), scale, zone, ...size, palette: readPalette(document.documentElement) });
+      element.dataset.marks = String(marksOf(state.ops).length);
+      element.dataset.points = String(state.points.length);
     });
     return () => cancelAnimationFrame(frame);
-  }, [width, state.points, state.ops, state.head, state.at, scale, version, state.views?.zones]);
-  return html`<canvas ref=${canvas} aria-hidden="true"></canvas><span class="scale" aria-hidden="true">frames in use, up to ${count(scale)}${scale < total ? ` of ${count(total)}` : ''}</span>`;
+  }, [size, state.points, state.ops, state.head, state.at, scale, version, zone]);
+  return html`<canvas ref=${canvas} aria-hidden="true" data-test="timeline"></canvas><span class="scale" aria-hidden="true">frames in use, up to ${count(scale)}${scale < total ? ` of ${count(total)}` : ''}</span>`;
 }

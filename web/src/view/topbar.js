@@ -3,6 +3,7 @@ import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 import { bytes, duration, plural } from '../format.js';
 import { isPast, shownSeq } from '../lab-state.js';
+import { ImportLine } from './import.js';
 import { Mark, ThemeButton } from './parts.js';
 
 /** @param {{ session: import('../lab-session.js').Session }} props */
@@ -10,9 +11,7 @@ export function TopBar({ session }) {
   const state = session.store.value;
   const [copied, setCopied] = useState(false);
   const share = async () => {
-    const url = new URL(location.href);
-    url.searchParams.set('seq', String(shownSeq(state)));
-    await navigator.clipboard?.writeText(url.href).catch(() => {});
+    await session.share();
     setCopied(true);
     setTimeout(() => setCopied(false), 1600);
   };
@@ -22,9 +21,12 @@ export function TopBar({ session }) {
     <div class="which"><b>${lab?.name || lab?.id || state.id}</b><span>${lab ? [lab.profile, profile ? `${profile.word_bits}-bit` : '', bytes(lab.memory), plural(lab.cpus, 'CPU')].filter(Boolean).join(' · ') : 'opening…'}</span></div>
     <${Moment} state=${state} />
     ${isPast(state) ? html`<button type="button" onClick=${() => session.store.send({ type: 'live' })}>Back to live</button>` : null}
+    <${ImportLine} session=${session} />
     <span class="grow"></span>
+    <button type="button" class="find" onClick=${() => session.store.send({ type: 'palette', palette: 'search' })} title="Find an address, frame, cache, name (/)">Find <kbd>/</kbd></button>
     <button type="button" onClick=${share} title="Copy a link to exactly this picture">${copied ? 'Link copied' : 'Share'}</button>
     <button type="button" onClick=${session.forkHere} title="A new lab with the history up to this moment">Fork here</button>
+    <button type="button" onClick=${session.importer.show} title="A recorded trace into this lab; its history out, in four formats">Import</button>
     <a class="button" href=${`/api/v1${session.base}/export?format=ndjson`} download=${`${lab?.name || state.id}.ndjson`} title="All operations, one JSON line each">Export</a>
     <${ThemeButton} />
     <button type="button" class="icon" aria-label="Keyboard shortcuts" title="Keys (?)" onClick=${() => session.store.send({ type: 'help', open: true })}>?</button>

@@ -1,0 +1,134 @@
+/* calls.js - sending operations: the form's, a release, a touch; and the rehearsal of what the form's call would do. */
+import { effect } from '@preact/signals';
+import { post } from '../api.js';
+import { hex } from '../format.js';
+import { isPast } from '../lab-state.js';
+import { makesMemory, opInfo, requestOf, suggestedName } from '../model/form.js';
+
+/** @typedef {import('../lab-session.js').Context} Context */
+
+const PREVIEW_DELAY_MS = 250;
+export const TOUCH_MAX = 1 << 20;
+const WRITE_MAX = 1 << 16;
+
+/** @param {Context} context */
+export function createCalls({ store, base, complain, select }) {
+  /** The request that the form makes now. @returns {Record<string, any> | null} */
+  function currentRequest() {
+    const state = store.peek();
+    const info = state.table && opInfo(state.table.ops, state.form.op);
+    if (!info || !state.table) return null;
+    return requestOf(state.form, info, state.table.params, {
+      pid: state.views?.pid ?? state.pid,
+      name: suggestedName(state.form, state.views?.allocations ?? []),
+      address: state.selection?.kind === 'allocation' ? state.selection.address : undefined,
+    });
+  }
+
+  /** @param {Record<string, any>} request @returns {Promise<import('../types.js').Result | null>} */
+  async function send(request) {
+    store.send({ type: 'sending' });
+    try {
+      const result = await post(`${base}/ops?explain=true`, request);
+      store.send({ type: 'sent' });
+      store.send({ type: 'head', seq: result.seq, now_ns: result.now_ns });
+      store.send({ type: 'live' });
+      return result;
+    } catch (error) {
+      complain(error);
+      return null;
+    }
+  }
+
+  /** Sends the form's call; a user-space call without a process spawns one first. */
+  async function submit() {
+    let request = currentRequest();
+    const state = store.peek();
+    const info = state.table && opInfo(state.table.ops, state.form.op);
+    if (!request || !info) return;
+    if (info.needed.includes('pid') && !request.pid) {
+      const spawned = await send({ op: 'spawn', name: 'demo' });
+      if (!spawned?.pid) return;
+      store.send({ type: 'pid', pid: spawned.pid });
+      request = { ...request, pid: spawned.pid };
+    }
+    const result = await send(request);
+    if (!result) return;
+    const { form } = store.peek();
+    store.send({
+      type: 'form',
+      form: {
+        ...form,
+        nextName: request.name && makesMemory(request.op) ? form.nextName + 1 : form.nextName,
+        values: { ...form.values, name: '' },
+      },
+    });
+    if (result.outcome === 'ok' && result.address && makesMemory(request.op)) select(result.address, request.pid ?? 0);
+    if (result.pid && request.op === 'spawn') store.send({ type: 'pid', pid: result.pid });
+  }
+
+  /** Gives an allocation back by its own function. @param {import('../types.js').Allocation} a */
+  function release(a) {
+    /** @type {Record<string, any>} */
+    const request = { op: a.release, address: a.address };
+    if (a.pid) request.pid = a.pid;
+    if (a.release === 'free_pages') request.order = a.order;
+    if (a.release === 'munmap') request.length = a.allocated || a.requested;
+    return send(request);
+  }
+
+  /** Writes 0xaa over an allocation, which touches each of its pages; at most 64 KiB an operation, 1 MiB in all.
+   * @param {import('../types.js').Allocation} a */
+  async function touch(a) {
+    const end = Math.min(a.requested, TOUCH_MAX);
+    for (let done = 0; done < end; done += WRITE_MAX) {
+      const address = hex(BigInt(a.address) + BigInt(done));
+      const result = await send({
+        op: 'write',
+        address,
+        fill: 0xaa,
+        length: Math.min(WRITE_MAX, end - done),
+        ...(a.pid ? { pid: a.pid } : {}),
+      });
+      if (!result || result.outcome !== 'ok') return;
+    }
+  }
+
+  /** Not worth asking: the daemon would answer with a problem. @param {Record<string, any>} request */
+  function canAsk(request) {
+    const info = opInfo(store.peek().table?.ops ?? [], request.op);
+    return Boolean(
+      info?.needed.every(
+        (name) => name in request && !Number.isNaN(request[name]) && (name !== 'size' || typeof request[name] === 'number'),
+      ),
+    );
+  }
+
+  /** What the form's call would do, asked a moment after the last keystroke. */
+  function watchPreview() {
+    let asked = '',
+      timer = 0;
+    let abort = new AbortController();
+    return effect(() => {
+      const state = store.value;
+      const request = state.table && state.views && !isPast(state) ? currentRequest() : null;
+      const wish = request && makesMemory(request.op) && canAsk(request) ? `${state.head} ${JSON.stringify(request)}` : '';
+      if (wish === asked) return;
+      asked = wish;
+      clearTimeout(timer);
+      abort.abort();
+      abort = new AbortController();
+      const { signal } = abort;
+      if (state.preview) queueMicrotask(() => store.send({ type: 'preview', result: null }));
+      if (!wish) return;
+      timer = window.setTimeout(() => {
+        post(`${base}/ops?dry_run=true&explain=true`, request, signal).then(
+          (result) => wish === asked && store.send({ type: 'preview', result }),
+          () => {} /* a request that is refused is explained when it is sent */,
+        );
+      }, PREVIEW_DELAY_MS);
+    });
+  }
+
+  return { currentRequest, send, submit, release, touch, watchPreview };
+}

@@ -1,0 +1,93 @@
+/* moves.js - moving in time: playing, the next failure, the next event of what is selected; and the story of the selection. */
+import { effect } from '@preact/signals';
+import { get } from '../api.js';
+import { selectedAllocation, shownSeq } from '../lab-state.js';
+import { eventsOf } from '../model/touched.js';
+import { buddyEvents, buddyOperation } from '../model/buddy.js';
+import { findNextFailure } from './history.js';
+
+/** @typedef {import('../lab-session.js').Context} Context */
+
+/** @param {Context} context */
+export function watchPlay({ store }) {
+  let timer = 0;
+  const stop = effect(() => {
+    const { playing, speed } = store.value;
+    clearInterval(timer);
+    if (!playing) return;
+    timer = window.setInterval(() => {
+      const state = store.peek();
+      if (state.views && state.views.seq !== shownSeq(state)) return; /* the picture has not caught up */
+      if (shownSeq(state) >= state.head) store.send({ type: 'live' });
+      else store.send({ type: 'seek', seq: shownSeq(state) + 1, playing: true });
+    }, 1000 / speed);
+  });
+  return () => (clearInterval(timer), stop());
+}
+
+/** The operation that made the selected allocation, for cost and decisions. @param {Context} context */
+export function watchSelection({ store, base }) {
+  let asked = 0;
+  return effect(() => {
+    const a = selectedAllocation(store.value);
+    if ((a?.seq ?? 0) === asked) return;
+    asked = a?.seq ?? 0;
+    if (!asked) return;
+    const seq = asked;
+    get(`${base}/ops/${seq}?explain=true`).then(
+      (result) => seq === asked && store.send({ type: 'explained', result }),
+      () => {},
+    );
+  });
+}
+
+/** @param {Context} context */
+export function createMoves(context) {
+  const { store, complain } = context;
+  const say = (/** @type {string} */ text) => store.send({ type: 'notice', text });
+
+  async function nextFailure() {
+    const seq = shownSeq(store.peek());
+    try {
+      const found = await findNextFailure(context, seq);
+      if (found === null) say(`No failure after operation ${seq}`);
+      else {
+        store.send({ type: 'seek', seq: found });
+        say(`Operation ${found} failed`);
+      }
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  /** On the Buddy tab one split or merge of the operation shown; elsewhere the next operation that touched the selection.
+   * @param {1 | -1} by */
+  function nextEvent(by) {
+    const state = store.peek();
+    if (state.tab === 'buddy') stepEvent(by);
+    else stepObject(by);
+  }
+
+  /** @param {1 | -1} by */
+  function stepEvent(by) {
+    const { step } = store.peek();
+    const nr = buddyEvents(buddyOperation(store.peek())).length;
+    if (!nr) return say('The operation split and merged nothing');
+    const next = step === null ? (by > 0 ? 0 : nr - 1) : step + by;
+    store.send({ type: 'step', step: next < 0 || next >= nr ? null : next });
+  }
+
+  /** @param {1 | -1} by */
+  function stepObject(by) {
+    const state = store.peek();
+    if (!state.selection) return say('Nothing is selected');
+    const seqs = eventsOf(state.selection, state.ops, state.profile?.page_offset ?? null, selectedAllocation(state));
+    const here = shownSeq(state);
+    const next = by > 0 ? seqs.find((seq) => seq > here) : seqs.filter((seq) => seq < here).pop();
+    if (next === undefined) return say(`No ${by > 0 ? 'later' : 'earlier'} operation names the selection`);
+    store.send({ type: 'seek', seq: next });
+    say(`Operation ${next}, which names the selection`);
+  }
+
+  return { nextFailure, nextEvent };
+}
