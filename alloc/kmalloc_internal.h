@@ -291,14 +291,16 @@ static inline bool slab_is_empty(const struct slab *slab)
     return !slab->inuse && !slab->nr_live;
 }
 
+/* slub_new.c */
+void slub_link(struct kmalloc *k, uint32_t slab, uint16_t *freelist, const uint16_t *objects, uint32_t count);
+void slub_link_new(struct kmalloc *k, uint32_t slab); /* all of its objects, in order or shuffled */
+uint32_t slub_take_pages(struct kmalloc *k, uint32_t cache, uint32_t gfp, uint32_t *order); /* for a slab; 0: none */
+
 /* slub.c */
 uint64_t slub_alloc(struct kmalloc *k, uint32_t cache, uint32_t gfp, uint32_t requested, uint32_t label);
 void slub_free(struct kmalloc *k, uint32_t slab, uint32_t object);
 bool slub_is_dry(const struct kmalloc *k, uint32_t cache); /* the next slub_alloc() needs a new slab */
 uint32_t slub_add_slab(struct kmalloc *k, uint32_t cache, uint32_t pfn, uint32_t order); /* becomes the CPU's current one */
-void slub_link(struct kmalloc *k, uint32_t slab, uint16_t *freelist, const uint16_t *objects, uint32_t count);
-void slub_link_new(struct kmalloc *k, uint32_t slab); /* all of its objects, in order or shuffled */
-uint32_t slub_take_pages(struct kmalloc *k, uint32_t cache, uint32_t gfp, uint32_t *order); /* for a slab; 0: none */
 /* Every CPU gives its slabs back to the node's list; not before slub_may_flush(): a list that was overwritten may not be
  * walked, and the kernel that tried would not come back. */
 void slub_flush(struct kmalloc *k, uint32_t cache);

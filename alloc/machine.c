@@ -96,8 +96,8 @@ enum pagoda_error machine_reserve(const struct machine_state *state, const struc
 /* Pools that are tables, used whole from the start. */
 static enum pagoda_error open_tables(struct machine *m)
 {
-    struct pool *tables[] = { &m->state.frames.pool, &m->state.pages.pageblocks, &m->state.pages.pcps,
-                              &m->state.labels.buckets, &m->state.tlb.entries, &m->state.tlb.cpus };
+    struct pool *tables[] = { &m->state.frames.pool,    &m->state.pages.pageblocks, &m->state.pages.pcps,
+                              &m->state.labels.buckets, &m->state.tlb.entries,      &m->state.tlb.cpus };
     for (unsigned i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         enum pagoda_error err = pool_reserve(tables[i], &m->host, tables[i]->capacity);
         if (err)

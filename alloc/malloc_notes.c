@@ -141,7 +141,8 @@ enum pagoda_error heaps_grow_buckets(struct heaps *heaps, const struct pagoda_ho
 
 enum pagoda_error heaps_reserve(struct heaps *heaps, const struct pagoda_host *host, uint32_t nr_operations)
 {
-    enum pagoda_error err = pool_reserve(&heaps->notes, host, (uint64_t)2 * nr_operations); /* a block, a new thread's cost */
+    enum pagoda_error err =
+        pool_reserve(&heaps->notes, host, (uint64_t)2 * nr_operations); /* a block, a new thread's cost */
     return err ? err : heaps_reserve_each(heaps, host);
 }
 

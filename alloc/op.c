@@ -49,7 +49,7 @@ static const char *const RESOURCES[] = { RESOURCE_MAP(X) };
 static const char *const MALLOPTS[] = { MALLOPT_MAP(X) };
 #undef X
 static const char *const *const CHOICES[NR_OP_PARAMS] = {
-    [PARAM_CONTEXT] = CONTEXTS, [PARAM_TOUCH] = TOUCHES,       [PARAM_PROT] = PROTS,
+    [PARAM_CONTEXT] = CONTEXTS, [PARAM_TOUCH] = TOUCHES,      [PARAM_PROT] = PROTS,
     [PARAM_ADVICE] = ADVICES,   [PARAM_RESOURCE] = RESOURCES, [PARAM_OPTION] = MALLOPTS,
 };
 
@@ -121,6 +121,7 @@ static bool is_there(uint32_t given, enum op_param_id id)
 }
 
 _Static_assert(offsetof(struct op, option) == offsetof(struct op, order) + 7, "the numbers that are bytes lie in a row");
+
 /* Are the small numbers, which lie in a row, all in range? Each byte is raised by what its range leaves of 127, so that its
  * top bit tells. Where a byte is too large the answer may be wrong for its neighbour: then each is looked at. */
 static bool are_bytes_in_range(const struct op *op)
@@ -135,7 +136,7 @@ static bool are_bytes_in_range(const struct op *op)
                                       127 - (NR_MALLOPT_OPTIONS - 1) };
     static const uint8_t TOP[8] = { 128, 128, 0, 128, 128, 128, 128, 128 }; /* any byte may fill */
     uint64_t bytes, raise, top;
-    memcpy(&bytes, &op->order, sizeof bytes);
+    memcpy(&bytes, (const uint8_t *)op + offsetof(struct op, order), sizeof bytes);
     memcpy(&raise, RAISE, sizeof raise);
     memcpy(&top, TOP, sizeof top);
     bytes &= top | (top - (top >> 7));

@@ -1,7 +1,7 @@
 /* What the GET handlers that show a machine at one moment share.
  *
- * All go through view_reply(): it finds the machine of the moment asked for (?at=, else the head), answers 304 when the caller
- * has that moment already, and hands the machine to a function that writes JSON. */
+ * All go through view_reply(): it finds the machine of the moment asked for (?at=, else the head), answers 304 when the
+ * caller has that moment already, and hands the machine to a function that writes JSON. */
 #include "server/api_view.h"
 #include "server/op_json.h"
 

@@ -161,7 +161,7 @@ static enum pagoda_error succeeds(enum profile_id profile, enum op_kind kind, ui
 {
     struct compare_request request = { .profile = profile, .size = size, .gfp = GFP_KERNEL };
     struct machine *machine;
-    struct op_result result;
+    struct op_result result = { 0 };
     struct problem why;
     struct op op;
     enum pagoda_error error = fresh_machine(profile, &machine);

@@ -1,5 +1,5 @@
-/* server/config_json.c - see config_json.h. Three fields are no plain numbers: profile is a name, lowmem_reserve_ratio a list
- * of three, cost_ns an object of cost steps and nanoseconds. */
+/* server/config_json.c - see config_json.h. Three fields are no plain numbers: profile is a name, lowmem_reserve_ratio a
+ * list of three, cost_ns an object of cost steps and nanoseconds. */
 #include "server/config_json.h"
 #include "server/op_json.h"
 #include "server/problem.h"
@@ -39,7 +39,7 @@ static bool ratios_decode(const json_t *value, struct machine_config *config, st
 static bool cost_find(const char *name, unsigned *step)
 {
     for (*step = 0; *step < NR_COST_STEPS; ++*step)
-        if (strcmp(cost_info((enum cost_step)*step)->name, name) == 0)
+        if (strcmp(cost_info((enum cost_step) * step)->name, name) == 0)
             return true;
     return false;
 }

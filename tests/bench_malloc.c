@@ -1,5 +1,6 @@
-/* Speed of the user heap: pairs that the tcache serves; replays of recorded programs, beside the real malloc that this program is
- * linked with, which gets the same calls in the same run; and reading of scripts. TRUTH names the directory with recordings. */
+/* Speed of the user heap: pairs that the tcache serves; replays of recorded programs, beside the real malloc that this
+ * program is linked with, which gets the same calls in the same run; and reading of scripts. TRUTH names the directory with
+ * recordings. */
 #include "server/input.h"
 #include "server/ops_line.h"
 #include "tests/bench.h"

@@ -1,5 +1,5 @@
-/* A store that remembers nothing, for the benchmarks: the daemon linked with it answers from memory, so that what the real one
- * costs can be seen. Snapshots, earlier moments and restarts have nothing to read here. */
+/* A store that remembers nothing, for the benchmarks: the daemon linked with it answers from memory, so that what the real
+ * one costs can be seen. Snapshots, earlier moments and restarts have nothing to read here. */
 #include "server/store.h"
 
 #include <stdlib.h>
@@ -85,8 +85,8 @@ enum pagoda_error store_delete_lab(struct store *store, int64_t lab)
     (void)lab;
     return PAGODA_OK;
 }
-enum pagoda_error store_list_labs(struct store *store, void (*each)(void *context, const struct lab_row *row), void *context,
-                                  struct problem *why)
+enum pagoda_error store_list_labs(struct store *store, void (*each)(void *context, const struct lab_row *row),
+                                  void *context, struct problem *why)
 {
     (void)store;
     (void)each;
@@ -149,7 +149,8 @@ enum pagoda_error store_load_snapshot(struct store *store, int64_t lab, uint64_t
     (void)image;
     return PAGODA_ERR_NOT_FOUND;
 }
-enum pagoda_error store_next_hash(struct store *store, int64_t lab, uint64_t from, uint64_t engine, struct snapshot_row *row)
+enum pagoda_error store_next_hash(struct store *store, int64_t lab, uint64_t from, uint64_t engine,
+                                  struct snapshot_row *row)
 {
     (void)store;
     (void)lab;

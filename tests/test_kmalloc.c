@@ -731,6 +731,26 @@ static void test_shuffle_rotates(void **state)
     machine_destroy(m);
 }
 
+/* Another seed, another order; another cache, too. The same seed again: the same. */
+static void test_shuffle_follows_its_seed(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t seed, size;
+    } RUNS[] = { { 1, 64 }, { 1, 64 }, { 2, 64 }, { 1, 56 } };
+    uint32_t orders[COUNT(RUNS)][64];
+    for (size_t run = 0; run < COUNT(RUNS); run++) {
+        struct machine *m = machine_with("linux-6.1", 0, 1, RUNS[run].seed);
+        uint32_t gfp = RUNS[run].size == 56 ? GFP_KERNEL_ACCOUNT : GFP_KERNEL;
+        for (unsigned i = 0; i < 64; i++)
+            orders[run][i] = (uint32_t)(take(m, RUNS[run].size, gfp) & 4095) / 64;
+        machine_destroy(m);
+    }
+    assert_memory_equal(orders[0], orders[1], sizeof orders[0]);
+    assert_memory_not_equal(orders[0], orders[2], sizeof orders[0]);
+    assert_memory_not_equal(orders[0], orders[3], sizeof orders[0]);
+}
+
 static void test_listing(void **state)
 {
     (void)state;
@@ -920,6 +940,7 @@ int main(void)
         cmocka_unit_test(test_cache_refusals),
         cmocka_unit_test(test_other_cpus_free),
         cmocka_unit_test(test_shuffle_rotates),
+        cmocka_unit_test(test_shuffle_follows_its_seed),
         cmocka_unit_test(test_listing),
         cmocka_unit_test(test_slab_order),
         cmocka_unit_test(test_views),

@@ -304,6 +304,34 @@ static void atomic_high_orders_reserve_pageblocks(void **state)
     page_floor_close(floor);
 }
 
+/* A reserved pageblock serves order-0 requests again once reclaim has given it back; the last one goes only by force. */
+static void reserved_pageblocks_are_given_back(void **state)
+{
+    (void)state;
+    struct page_floor *floor = boot(PROFILE_LINUX_6_1, 192 * MIB, 1);
+    struct page_alloc *pa = &floor->pages;
+    const struct zone *zone = &pa->zones[1];
+    while (page_alloc_fast(pa, GFP_KERNEL, 3))
+        ;
+    uint32_t pfn = page_alloc_slow(pa, GFP_ATOMIC, 3);
+    assert_int_equal(zone->nr_reserved_highatomic, PAGEBLOCK_PAGES);
+    assert_int_equal(pageblock_type(pa, pfn), MT_HIGHATOMIC);
+    page_free(pa, pfn, 3);
+    page_alloc_drain_all(pa);
+    check(floor);
+    uint32_t head = frame_head(&floor->frames, pfn);
+    assert_int_equal(frame_at(&floor->frames, head)->migratetype, MT_HIGHATOMIC);
+    assert_false(page_alloc_unreserve_highatomic(pa, GFP_KERNEL, false)); /* it is the last one */
+    assert_int_equal(zone->nr_reserved_highatomic, PAGEBLOCK_PAGES);
+    assert_true(page_alloc_unreserve_highatomic(pa, GFP_KERNEL, true));
+    assert_int_equal(zone->nr_reserved_highatomic, 0);
+    assert_int_equal(pageblock_type(pa, pfn), MT_UNMOVABLE);
+    assert_int_equal(frame_at(&floor->frames, head)->migratetype, MT_UNMOVABLE);
+    assert_false(page_alloc_unreserve_highatomic(pa, GFP_KERNEL, true)); /* nothing is left to give */
+    check(floor);
+    page_floor_close(floor);
+}
+
 static void zones_limit_where_pages_come_from(void **state)
 {
     (void)state;
@@ -652,6 +680,7 @@ int main(void)
         cmocka_unit_test(half_a_pageblock_decides),
         cmocka_unit_test(watermarks_keep_reserves),
         cmocka_unit_test(atomic_high_orders_reserve_pageblocks),
+        cmocka_unit_test(reserved_pageblocks_are_given_back),
         cmocka_unit_test(zones_limit_where_pages_come_from),
         cmocka_unit_test(bulk_takes_from_one_list),
         cmocka_unit_test(each_cpu_has_its_lists),

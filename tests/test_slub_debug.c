@@ -116,6 +116,7 @@ static void test_bytes(void **state)
     expect_bytes(m, a + 63, 0xa5, 1);
     expect_bytes(m, a + 64, 0xcc, 8);
     expect_bytes(m, a + 256 - 64, 0xbb, 64); /* the next object is free */
+    expect_bytes(m, a + 144, 50, 1);         /* behind the tracks: the size asked for */
     expect_bytes(m, a + 148, 0x5a, 44);      /* padding behind the tracks */
     fill(m, a, 0x11, 64);
     expect_clean(give(m, a));
@@ -270,7 +271,9 @@ static void test_broken_lists(void **state)
     expect_words(result, "Wrong object count. Counter is 1 but counted were ");
     expect_words(result, "FIX kmalloc-96: Object count adjusted");
     assert_int_equal(result->outcome, OUTCOME_BUG);
-    expect_words(give(m, c), "Object already free"); /* it had been freed all the same */
+    const struct slab *slab = slab_at(&m->state.kmalloc, kmalloc_look(&m->state.kmalloc, c).slab);
+    assert_int_equal(slab->inuse, slab->objects - 2); /* b and c; what lay behind b is lost */
+    expect_words(give(m, c), "Object already free");  /* it had been freed all the same */
     machine_destroy(m);
 
     m = machine_with(F | POISON, 1);
@@ -336,6 +339,30 @@ static void test_without_checks(void **state)
     const struct op_result *result = fixture_apply(m, op);
     assert_int_equal(result->outcome, OUTCOME_BUG);
     expect_words(result, "general protection fault, probably for non-canonical address 0x4141414141414189");
+    machine_destroy(m);
+}
+
+/* Every slab with a free object stands on the node's list: at its end when it was full, and fewer empty ones than
+ * min_partial. */
+static void test_node_list(void **state)
+{
+    (void)state;
+    struct machine *m = machine_with(F, 1);
+    struct kmalloc *k = &m->state.kmalloc;
+    const struct cache *cache = cache_at(k, kmem_cache_find(k, fixture_text("kmalloc-4k")));
+    uint64_t blocks[80];
+    for (size_t i = 0; i < COUNT(blocks); i++)
+        blocks[i] = take(m, 4096, "x");
+    assert_int_equal(cache->nr_slabs, COUNT(blocks) / cache->objects);
+    uint32_t second = kmalloc_look(k, blocks[cache->objects]).slab;
+    expect_clean(give(m, blocks[0]));
+    expect_clean(give(m, blocks[cache->objects]));
+    assert_int_equal(cache->partial.last, second);
+    assert_int_equal(take(m, 4096, "x"), blocks[0]);
+    assert_int_equal(take(m, 4096, "x"), blocks[cache->objects]);
+    for (size_t i = 0; i < COUNT(blocks); i++)
+        expect_clean(give(m, blocks[i]));
+    assert_int_equal(cache->nr_slabs, cache->min_partial - 1); /* the one that becomes empty is counted, too */
     machine_destroy(m);
 }
 
@@ -522,6 +549,7 @@ int main(void)
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_random_stray),
         cmocka_unit_test(test_padding),
+        cmocka_unit_test(test_node_list),
         cmocka_unit_test(test_init_on_free_elsewhere),
         cmocka_unit_test(test_init_on_alloc),
         cmocka_unit_test(test_init_on_free),

@@ -127,6 +127,72 @@ static void zones_add_up(void **state)
     }
 }
 
+/* The counters that operations keep are those of the list that is walked. */
+static void check_counters(const struct machine *machine, bool has_areas)
+{
+    struct stats_view stats;
+    struct allocation_view a;
+    uint64_t cursor = 0, nr = 0, requested = 0, allocated = 0;
+    for (; view_next_allocation(machine, &cursor, &a); nr++) {
+        requested += a.requested;
+        allocated += a.allocated;
+    }
+    view_stats(machine, &stats);
+    assert_true(stats.nr_allocations == nr);
+    if (has_areas)
+        return; /* an area's array of pages counts as bytes of kmalloc, but is nobody's allocation */
+    assert_true(stats.requested_bytes == requested);
+    assert_true(stats.allocated_bytes == allocated);
+}
+
+static struct op random_alloc(struct fixture_random *random, uint32_t pid, bool has_areas)
+{
+    static const enum op_kind KINDS[] = { OP_ALLOC_PAGES, OP_KMALLOC, OP_MALLOC, OP_MMAP, OP_VMALLOC };
+    enum op_kind kind = KINDS[fixture_random_below(random, has_areas ? 5 : 4)];
+    uint64_t size = 1 + fixture_random_below(random, 20000);
+    struct op op = kind == OP_MALLOC || kind == OP_MMAP ? fixture_user(kind, pid, size) : fixture_alloc(kind, size, 0);
+    op.length = size;
+    op.order = (uint8_t)fixture_random_below(random, 5);
+    op.given = kind == OP_ALLOC_PAGES ? P(ORDER) : kind == OP_MMAP ? P(PID) | P(LENGTH) : op.given;
+    return op;
+}
+
+static struct op release_of(const struct allocation_view *a)
+{
+    enum op_kind kind = 0;
+    while (strcmp(op_info(kind)->name, a->release) != 0)
+        kind++;
+    struct op op = fixture_op(kind);
+    op.address = a->address;
+    op.order = (uint8_t)a->order;
+    op.pid = a->pid;
+    op.length = a->requested;
+    op.given = P(ADDRESS) | (a->pid ? P(PID) : 0);
+    op.given |= op.kind == OP_FREE_PAGES ? P(ORDER) : op.kind == OP_MUNMAP ? P(LENGTH) : 0;
+    return op;
+}
+
+static void counters_agree_with_the_list(void **state)
+{
+    (void)state;
+    struct fixture_random random = { fixture_seed() };
+    for (unsigned run = 0; run < 4; run++) {
+        bool has_areas = run >= 2;
+        struct machine *machine = fixture_machine(PROFILES[run % 2], 0);
+        uint32_t pid = fixture_apply(machine, fixture_op(OP_SPAWN))->pid;
+        for (unsigned i = 0; i < 150; i++) {
+            struct allocation_view a;
+            uint64_t cursor = 0, skip = fixture_random_below(&random, 40);
+            bool found = view_next_allocation(machine, &cursor, &a);
+            while (found && skip--)
+                found = view_next_allocation(machine, &cursor, &a);
+            (void)fixture_apply(machine, found ? release_of(&a) : random_alloc(&random, pid, has_areas));
+            check_counters(machine, has_areas);
+        }
+        machine_destroy(machine);
+    }
+}
+
 static void every_kind_has_a_name_and_a_letter(void **state)
 {
     (void)state;
@@ -146,7 +212,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(views_agree_after_every_operation),      cmocka_unit_test(owners_have_names),
         cmocka_unit_test(cells_of_a_part_are_those_of_the_whole), cmocka_unit_test(zones_add_up),
-        cmocka_unit_test(every_kind_has_a_name_and_a_letter),
+        cmocka_unit_test(every_kind_has_a_name_and_a_letter),     cmocka_unit_test(counters_agree_with_the_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

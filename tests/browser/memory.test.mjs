@@ -49,6 +49,15 @@ for (const colorScheme of ['light', 'dark'])
       }
     });
 
+test('nothing is wider than a small screen', async () => {
+  for (const [tab, ready] of Object.entries(READY)) {
+    const { page } = await openTab(tab, { viewport: { width: 420, height: 820 } });
+    await page.waitForSelector(ready);
+    assert.ok(await page.$eval('main', (main) => main.scrollWidth <= main.clientWidth), tab);
+    await page.context().close();
+  }
+});
+
 test('heap: a chunk of a list is the same chunk in the strip, with the words of its header', async () => {
   const { page, complaints } = await openTab('heap');
   const { lists, chunks } = await api(`/labs/${lab.id}/processes/${pid}/heap`);

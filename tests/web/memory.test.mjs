@@ -81,6 +81,7 @@ test('areas end with their guard page; what is freed lazily is still there', () 
   assert.deepEqual(childrenOf(nodes[2], w).map((c) => c.what), ['run', 'guard']);
   assert.deepEqual(childrenOf(nodes[1], w).map((c) => c.what), ['area', 'gap', 'lazy', 'gap']);
   assert.equal(nodes[4].pfn, 9);
+  assert.deepEqual(childrenOf(nodes[3], w).map((c) => c.pfn), [9, 10]);
 });
 
 test('a path leads as far as it can, pages keep their frames and slots, and sizes beyond 2^53 are told', () => {
