@@ -7,6 +7,7 @@
 #include "pagoda/view.h"
 #include "server/api.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -189,8 +190,8 @@ static void put_only(struct buffer *out, const char *key, const struct side *sid
             put_allocation(out, side, x);
     }
     put_close(out, ']');
-    char count[32] = "nr_";
-    strcat(count, key);
+    char count[32];
+    snprintf(count, sizeof count, "nr_%s", key);
     put_field_u64(out, count, nr);
 }
 
@@ -213,8 +214,8 @@ static void put_counters(struct buffer *out, const struct side *a, const struct 
     put_field_array(out, "counters");
     put_counter(out, "now_ns", a->now_ns, b->now_ns);
     for (unsigned kind = 0; kind < NR_FRAME_KINDS; kind++) {
-        char name[32] = "frames.";
-        strcat(name, frame_kind_name((enum frame_kind)kind));
+        char name[32];
+        snprintf(name, sizeof name, "frames.%s", frame_kind_name((enum frame_kind)kind));
         put_counter(out, name, x->frames[kind], y->frames[kind]);
     }
     put_counter(out, "nr_allocations", x->nr_allocations, y->nr_allocations);
@@ -224,8 +225,8 @@ static void put_counters(struct buffer *out, const struct side *a, const struct 
     put_counter(out, "nr_reclaimed", x->nr_reclaimed, y->nr_reclaimed);
     put_counter(out, "nr_oom_kills", x->nr_oom_kills, y->nr_oom_kills);
     for (unsigned i = 0; i < 3; i++) {
-        char name[32] = "outcomes.";
-        strcat(name, outcome_name((enum outcome)i));
+        char name[32];
+        snprintf(name, sizeof name, "outcomes.%s", outcome_name((enum outcome)i));
         put_counter(out, name, x->nr_outcomes[i], y->nr_outcomes[i]);
     }
     put_close(out, ']');

@@ -2,6 +2,7 @@
 #include "server/api.h"
 #include "server/import_lab.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -48,7 +49,7 @@ static struct reply import(struct import_run *run, bool is_atomic, struct import
     if (error)
         return reply_error(error, NULL);
     if (upload_is_cancelled(run->upload))
-        strcpy(summary->problem, "stopped on request");
+        snprintf(summary->problem, sizeof summary->problem, "stopped on request");
     if (applied && summary->nr_applied)
         return summarise(run, summary);
     return refuse_all(summary);

@@ -81,34 +81,34 @@ static void release(struct script *s, uint64_t *slot)
 
 /* --- ops --- */
 
-/* letter, kind, the parameters that its numbers are; a leading id is not counted. */
+/* letter, whether an id leads, kind, the parameters that its numbers are; a leading id is not counted. */
 static const struct script_call {
     char letter;
-    enum op_kind kind;
     bool has_id;
+    enum op_kind kind;
     uint32_t first, second; /* 0: none */
 } CALLS[] = {
-    { 'a', OP_MALLOC, true, P(SIZE), 0 },
-    { 'c', OP_CALLOC, true, P(N), P(SIZE) },
-    { 'r', OP_REALLOC, true, P(SIZE), 0 },
-    { 'm', OP_MEMALIGN, true, P(ALIGN), P(SIZE) },
-    { 'g', OP_POSIX_MEMALIGN, true, P(ALIGN), P(SIZE) },
-    { 'v', OP_VALLOC, true, P(SIZE), 0 },
-    { 'p', OP_PVALLOC, true, P(SIZE), 0 },
-    { 'f', OP_FREE, true, 0, 0 },
-    { 't', OP_MALLOC_TRIM, false, P(PAD), 0 },
-    { 'o', OP_MALLOPT, false, P(OPTION), P(VALUE) },
-    { 'k', OP_SBRK, false, P(INCREMENT), 0 },
-    { 'X', OP_THREAD_EXIT, false, P(TID), 0 },
+    { 'a', true, OP_MALLOC, P(SIZE), 0 },
+    { 'c', true, OP_CALLOC, P(N), P(SIZE) },
+    { 'r', true, OP_REALLOC, P(SIZE), 0 },
+    { 'm', true, OP_MEMALIGN, P(ALIGN), P(SIZE) },
+    { 'g', true, OP_POSIX_MEMALIGN, P(ALIGN), P(SIZE) },
+    { 'v', true, OP_VALLOC, P(SIZE), 0 },
+    { 'p', true, OP_PVALLOC, P(SIZE), 0 },
+    { 'f', true, OP_FREE, 0, 0 },
+    { 't', false, OP_MALLOC_TRIM, P(PAD), 0 },
+    { 'o', false, OP_MALLOPT, P(OPTION), P(VALUE) },
+    { 'k', false, OP_SBRK, P(INCREMENT), 0 },
+    { 'X', false, OP_THREAD_EXIT, P(TID), 0 },
 };
 
 /* glibc's numbers of mallopt's options. */
 static bool option_of(int64_t number, uint8_t *option)
 {
     static const int64_t NUMBERS[NR_MALLOPT_OPTIONS] = { 1, -1, -2, -3, -4, -6, -7, -8 };
-    for (uint8_t i = 0; i < NR_MALLOPT_OPTIONS; i++)
+    for (unsigned i = 0; i < NR_MALLOPT_OPTIONS; i++)
         if (NUMBERS[i] == number) {
-            *option = i;
+            *option = (uint8_t)i;
             return true;
         }
     return false;

@@ -103,6 +103,22 @@ static void cells_of_a_part_are_those_of_the_whole(void **state)
     machine_destroy(machine);
 }
 
+/* From the lists themselves: the share of free memory below each order, and whether a block of it is there. */
+static void check_indices(const struct zone_view *zone)
+{
+    uint64_t below = 0;
+    for (uint32_t order = 0; order < zone->nr_orders; order++) {
+        bool is_there = false;
+        for (uint32_t at = order; at < zone->nr_orders; at++)
+            for (uint32_t type = 0; type < VIEW_MIGRATETYPES; type++)
+                is_there = is_there || zone->nr_free[at][type];
+        assert_int_equal(zone->unusable_index[order], below * 1000 / zone->free);
+        assert_true((zone->fragmentation_index[order] == -1000) == is_there);
+        for (uint32_t type = 0; type < VIEW_MIGRATETYPES; type++)
+            below += (uint64_t)zone->nr_free[order][type] << order;
+    }
+}
+
 static void zones_add_up(void **state)
 {
     (void)state;
@@ -117,6 +133,7 @@ static void zones_add_up(void **state)
                 for (uint32_t type = 0; type < VIEW_MIGRATETYPES; type++)
                     listed += (uint64_t)zone.nr_free[order][type] << order;
             assert_true(listed == zone.free);
+            check_indices(&zone);
             assert_true(zone.min < zone.low && zone.low < zone.high && zone.high < zone.managed);
             free += zone.free;
             pcp += zone.pcp;

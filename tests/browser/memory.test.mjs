@@ -174,7 +174,8 @@ test('import: a file in, what was skipped and why; stopped half-way; refused as 
     await put('long.ndjson', '{"op":"ksize","address":"0x0"}\n'.repeat(600000));
     await page.click('.import button[type=submit]');
     await page.waitForFunction(() => /[1-9].* operations? applied/.test(document.querySelector('[data-test=import-progress]')?.textContent ?? ''));
-    await page.click('[data-test=import-progress] button');
+    await page.focus('[data-test=import-progress] button');
+    await page.keyboard.press('Enter');
     await page.waitForSelector('[data-test=import-result]:has-text("Stopped")');
     const { seq } = await api(`/labs/${here.id}`);
     assert.ok(seq > 2 && seq < 600000, `stopped at ${seq}`);
