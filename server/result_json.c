@@ -36,8 +36,8 @@ static void events_encode(struct buffer *out, const struct op_result *result, co
     put_field_array(out, key);
     for (uint32_t i = 0; i < result->nr_events; i++) {
         const struct event *event = &result->events[i];
-        bool is_decision = (event_info((enum event_kind)event->kind)->fields & F_DECISION) != 0;
-        if (is_decision == decisions)
+        uint32_t fields = event_info((enum event_kind)event->kind)->fields;
+        if (decisions ? fields & (F_DECISION | F_STEP) : !(fields & F_DECISION))
             event_encode(out, event);
     }
     put_close(out, ']');

@@ -16,27 +16,28 @@ enum event_field {
     F_B = 256,
     F_OK = 512, /* decisions: did the test hold */
     F_DECISION = 1024, /* shown by explain=true, not among events */
+    F_STEP = 2048, /* an event that explain=true shows among the decisions, too: what a decision led to */
 };
 
 /* id, name (the kernel's tracepoint or function), fields, name of A, name of B. Append only. */
 #define EVENT_MAP(X)                                                                                                   \
     X(EV_PAGE_ALLOC, "mm_page_alloc", F_PFN | F_ORDER | F_MT, "", "")                                                  \
     X(EV_PAGE_FREE, "mm_page_free", F_PFN | F_ORDER, "", "")                                                           \
-    X(EV_SPLIT, "split", F_PFN | F_ORDER | F_MT, "", "") /* order: of the two halves */                                \
+    X(EV_SPLIT, "split", F_STEP | F_PFN | F_ORDER | F_MT, "", "") /* order: of the two halves */                                \
     X(EV_MERGE, "merge", F_PFN | F_ORDER | F_A, "buddy", "") /* order: of the merged block */                          \
-    X(EV_PCP_REFILL, "pcp_refill", F_ORDER | F_MT | F_ZONE | F_COUNT, "", "")                                          \
+    X(EV_PCP_REFILL, "pcp_refill", F_STEP | F_ORDER | F_MT | F_ZONE | F_COUNT, "", "")                                          \
     X(EV_PCP_DRAIN, "mm_page_pcpu_drain", F_PFN | F_ORDER | F_MT, "", "")                                              \
-    X(EV_EXTFRAG, "mm_page_alloc_extfrag", F_PFN | F_ORDER | F_MT | F_A | F_B, "fallback_order", "fallback_migratetype") \
-    X(EV_STEAL, "steal", F_PFN | F_MT | F_COUNT, "", "") /* count: pages moved; a whole pageblock changed type */      \
-    X(EV_HIGHATOMIC, "reserve_highatomic", F_PFN | F_ZONE, "", "")                                                     \
-    X(EV_WAKE_KSWAPD, "wakeup_kswapd", F_ZONE | F_ORDER, "", "")                                                       \
-    X(EV_DIRECT_RECLAIM, "direct_reclaim", F_ORDER | F_COUNT, "", "") /* count: pages reclaimed */                     \
+    X(EV_EXTFRAG, "mm_page_alloc_extfrag", F_STEP | F_PFN | F_ORDER | F_MT | F_A | F_B, "fallback_order", "fallback_migratetype") \
+    X(EV_STEAL, "steal", F_STEP | F_PFN | F_MT | F_COUNT, "", "") /* count: pages moved; a whole pageblock changed type */      \
+    X(EV_HIGHATOMIC, "reserve_highatomic", F_STEP | F_PFN | F_ZONE, "", "")                                                     \
+    X(EV_WAKE_KSWAPD, "wakeup_kswapd", F_STEP | F_ZONE | F_ORDER, "", "")                                                       \
+    X(EV_DIRECT_RECLAIM, "direct_reclaim", F_STEP | F_ORDER | F_COUNT, "", "") /* count: pages reclaimed */                     \
     X(EV_KSWAPD, "kswapd", F_COUNT, "", "") /* one run; count: pages reclaimed */                                      \
     X(EV_SWAP_OUT, "swap_out", F_PFN | F_ADDRESS | F_PID | F_A, "slot", "")                                            \
     X(EV_SWAP_IN, "swap_in", F_PFN | F_ADDRESS | F_PID | F_A, "slot", "")                                              \
-    X(EV_OOM_KILL, "oom_kill", F_PID | F_COUNT, "", "") /* count: pages freed */                                       \
-    X(EV_NEW_SLAB, "new_slab", F_PFN | F_ORDER | F_COUNT, "", "") /* count: objects */                                 \
-    X(EV_SLAB_CPU, "slab_cpu", F_PFN | F_A, "source", "") /* a slab becomes the CPU's; source 0 own list, 1 cpu partial, 2 node, 3 new */ \
+    X(EV_OOM_KILL, "oom_kill", F_STEP | F_PID | F_COUNT, "", "") /* count: pages freed */                                       \
+    X(EV_NEW_SLAB, "new_slab", F_STEP | F_PFN | F_ORDER | F_COUNT, "", "") /* count: objects */                                 \
+    X(EV_SLAB_CPU, "slab_cpu", F_STEP | F_PFN | F_A, "source", "") /* a slab becomes the CPU's; source 0 own list, 1 cpu partial, 2 node, 3 new */ \
     X(EV_SLAB_DISCARD, "discard_slab", F_PFN | F_ORDER, "", "")                                                        \
     X(EV_KMALLOC, "kmalloc", F_ADDRESS | F_A | F_B, "bytes_req", "bytes_alloc")                                        \
     X(EV_KFREE, "kfree", F_ADDRESS, "", "")                                                                            \

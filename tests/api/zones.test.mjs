@@ -187,3 +187,14 @@ test('explain: every step of one allocation, and why one failed', async () => {
   const why = names(last.decisions);
   for (const step of ['watermark', 'slowpath', 'nopage_no_direct_reclaim']) assert.ok(why.includes(step), `${step} in ${why}`);
 });
+
+test('an explanation tells what its decisions led to, in the order in which it happened', async () => {
+  const lab = await daemon.lab();
+  const { decisions, events } = await daemon.op(lab, { op: 'alloc_pages', order: 0 }, '?explain=true');
+  const steps = decisions.map(step => step.event);
+  assert.ok(steps.indexOf('watermark') < steps.indexOf('try_pcp'));
+  assert.ok(steps.indexOf('try_pcp') < steps.indexOf('split'), steps.join());
+  assert.ok(steps.includes('pcp_refill'), steps.join());
+  assert.ok(events.every(event => event.event !== 'watermark'));
+  assert.deepEqual(decisions.filter(step => step.event === 'split'), events.filter(event => event.event === 'split'));
+});

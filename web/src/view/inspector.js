@@ -78,7 +78,9 @@ const ZONES = ['DMA', 'DMA32', 'Normal'];
 
 /** @param {{ result: import('../types.js').Result, title: string, zoned: boolean }} props */
 function Why({ result, title, zoned }) {
-  const lines = story([...(result.decisions ?? []), ...(result.events ?? [])], zoned ? ZONES : []);
+  const decided = result.decisions ?? [];
+  const told = new Set(decided.map((step) => step.event)); /* what decisions led to stands among them, in its order */
+  const lines = story([...decided, ...(result.events ?? []).filter((event) => !told.has(event.event))], zoned ? ZONES : []);
   return html`<section data-test="why"><h2>${title} <span>${plural((result.events ?? []).length, 'event')}</span></h2>
     <${Path} path=${result.path} />
     ${result.message ? html`<p class="message">${result.message}</p>` : null}
