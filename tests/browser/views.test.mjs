@@ -243,6 +243,7 @@ test('finding: / for things, Ctrl+K for commands, all by keyboard', async () => 
   await page.waitForSelector('.finder');
   await page.keyboard.type('call vmalloc');
   await page.keyboard.press('Enter');
+  await page.waitForSelector('.finder', { state: 'detached' });
   assert.match(await text(page, '[data-test=call]'), /vmalloc\(/);
   await page.keyboard.press('2');
   await page.waitForSelector('#tab-buddy[aria-selected=true]');
