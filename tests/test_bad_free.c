@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -24,21 +25,30 @@ static uint64_t pages(struct machine *m, uint8_t order)
     return fixture_apply(m, op)->address;
 }
 
-static uint64_t frames_free(const struct machine *m)
+static uint8_t *cells_of(const struct machine *m)
 {
-    uint64_t counts[NR_FRAME_KINDS];
-    view_kind_counts(m, counts);
-    return counts[FRAME_FREE] + counts[FRAME_PCP];
+    uint8_t *cells = malloc((size_t)view_nr_frames(m) * 4);
+    assert_non_null(cells);
+    view_frame_cells(m, 0, view_nr_frames(m), cells);
+    return cells;
 }
 
 static void refused(struct machine *m, uint64_t address, uint8_t order, const char *words)
 {
-    uint64_t before = frames_free(m);
+    uint8_t *cells = cells_of(m);
+    struct stats_view before, after;
+    view_stats(m, &before);
     const struct op_result *r = fixture_apply(m, free_op(address, order));
     assert_int_equal(r->outcome, OUTCOME_BUG);
     if (!strstr(r->message, words))
         fail_msg("wanted: %s\nsaid: %s", words, r->message);
-    assert_int_equal(frames_free(m), before);
+    uint8_t *now = cells_of(m);
+    assert_memory_equal(now, cells, (size_t)view_nr_frames(m) * 4);
+    view_stats(m, &after);
+    after.nr_outcomes[OUTCOME_BUG]--;
+    assert_memory_equal(&after, &before, sizeof before);
+    free(cells);
+    free(now);
 }
 
 /* The direct-map address of the first frame of a kind. */
@@ -88,6 +98,28 @@ static void linux_reports_what_it_finds(void **state)
     machine_destroy(m);
 }
 
+/* Its order is right, and yet: every page but the first is no block, and the block is still there whole. */
+static void a_tail_with_its_blocks_order_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *profile, *words;
+    } CASES[] = {
+        { "linux-6.1", "nonzero _refcount\n(the page is the tail of a block)" },
+        { "classic", "free_pages: trying to free the tail of a block" },
+    };
+    for (unsigned i = 0; i < 2; i++)
+        for (uint8_t order = 1; order <= 4; order++) {
+            struct machine *m = fixture_machine(CASES[i].profile, 0);
+            uint64_t block = pages(m, order), next = pages(m, order);
+            for (uint32_t at = 1; at < 1u << order; at++)
+                refused(m, block + at * PAGE_SIZE, order, CASES[i].words);
+            assert_int_equal(fixture_apply(m, free_op(block, order))->outcome, OUTCOME_OK);
+            assert_int_equal(fixture_apply(m, free_op(next, order))->outcome, OUTCOME_OK);
+            machine_destroy(m);
+        }
+}
+
 static void classic_says_less(void **state)
 {
     (void)state;
@@ -123,6 +155,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(linux_reports_what_it_finds),
+        cmocka_unit_test(a_tail_with_its_blocks_order_is_refused),
         cmocka_unit_test(classic_says_less),
         cmocka_unit_test(too_large_an_order_is_warned_of),
     };

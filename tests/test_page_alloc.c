@@ -289,6 +289,50 @@ static void watermarks_keep_reserves(void **state)
     page_floor_close(floor);
 }
 
+static uint64_t nr_listed(const struct zone *zone)
+{
+    uint64_t nr = 0;
+    for (uint32_t order = 0; order < VIEW_ORDERS; order++)
+        nr += (uint64_t)zone->nr_free[order] << order;
+    return nr;
+}
+
+/* One zone stands above that mark, its boost and what it keeps back from requests that begin higher up. */
+static bool has_zone_above(const struct page_alloc *pa, bool high)
+{
+    for (uint32_t i = 0; i < pa->nr_zones; i++) {
+        const struct zone *zone = &pa->zones[i];
+        uint32_t reserve = pa->profile->has_migratetypes ? zone->lowmem_reserve[ZONE_NORMAL] : 0;
+        if (nr_listed(zone) > (uint64_t)(high ? zone->high : zone->low) + zone->boost + reserve)
+            return true;
+    }
+    return false;
+}
+
+/* What kswapd works towards; the low mark only wakes it. */
+static void balanced_means_above_the_high_mark(void **state)
+{
+    (void)state;
+    static const struct {
+        enum profile_id profile;
+        uint64_t memory;
+    } CASES[] = { { PROFILE_LINUX_6_1, 192 * MIB }, { PROFILE_CLASSIC, 16 * MIB } };
+    for (unsigned i = 0; i < 2; i++) {
+        struct page_floor *floor = boot(CASES[i].profile, CASES[i].memory, 1);
+        const struct page_alloc *pa = &floor->pages;
+        uint32_t nr_between = 0;
+        assert_true(page_alloc_is_balanced(pa, 0, ZONE_NORMAL));
+        while (take(floor, GFP_ATOMIC | __GFP_MOVABLE, 0)) { /* of the type that all memory has: nothing is boosted */
+            bool is_balanced = page_alloc_is_balanced(pa, 0, ZONE_NORMAL);
+            assert_int_equal(is_balanced, has_zone_above(pa, true));
+            nr_between += !is_balanced && has_zone_above(pa, false);
+        }
+        assert_false(page_alloc_is_balanced(pa, 0, ZONE_NORMAL));
+        assert_true(nr_between > 0); /* where the two marks differ */
+        page_floor_close(floor);
+    }
+}
+
 static void atomic_high_orders_reserve_pageblocks(void **state)
 {
     (void)state;
@@ -679,6 +723,7 @@ int main(void)
         cmocka_unit_test(a_block_that_will_merge_rests_at_the_tail),
         cmocka_unit_test(half_a_pageblock_decides),
         cmocka_unit_test(watermarks_keep_reserves),
+        cmocka_unit_test(balanced_means_above_the_high_mark),
         cmocka_unit_test(atomic_high_orders_reserve_pageblocks),
         cmocka_unit_test(reserved_pageblocks_are_given_back),
         cmocka_unit_test(zones_limit_where_pages_come_from),

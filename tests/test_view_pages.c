@@ -103,19 +103,63 @@ static void cells_of_a_part_are_those_of_the_whole(void **state)
     machine_destroy(machine);
 }
 
-/* From the lists themselves: the share of free memory below each order, and whether a block of it is there. */
-static void check_indices(const struct zone_view *zone)
+/* From the lists themselves, as the kernel's debugfs has them in thousandths: the share of free memory below each order;
+ * and where no block of it is there, how far the want of one comes from pieces (1000) rather than from want of memory (0).
+ * Returns how many orders have no block. */
+static uint32_t check_indices(const struct zone_view *zone)
 {
-    uint64_t below = 0;
+    uint64_t nr_blocks[VIEW_ORDERS] = { 0 }, all = 0, below = 0, nr_below = 0;
+    for (uint32_t order = 0; order < zone->nr_orders; order++)
+        for (uint32_t type = 0; type < VIEW_MIGRATETYPES; type++) {
+            nr_blocks[order] += zone->nr_free[order][type];
+            all += zone->nr_free[order][type];
+        }
+    uint32_t nr_missing = 0;
     for (uint32_t order = 0; order < zone->nr_orders; order++) {
-        bool is_there = false;
-        for (uint32_t at = order; at < zone->nr_orders; at++)
-            for (uint32_t type = 0; type < VIEW_MIGRATETYPES; type++)
-                is_there = is_there || zone->nr_free[at][type];
-        assert_int_equal(zone->unusable_index[order], below * 1000 / zone->free);
-        assert_true((zone->fragmentation_index[order] == -1000) == is_there);
-        for (uint32_t type = 0; type < VIEW_MIGRATETYPES; type++)
-            below += (uint64_t)zone->nr_free[order][type] << order;
+        int64_t index = -1000;
+        if (nr_below == all) { /* none is left at this order or above */
+            index = all ? 1000 - (int64_t)((1000 + (zone->free * 1000 >> order)) / all) : 0;
+            nr_missing++;
+        }
+        assert_int_equal(zone->unusable_index[order], zone->free ? below * 1000 / zone->free : 1000);
+        assert_int_equal(zone->fragmentation_index[order], index);
+        below += nr_blocks[order] << order;
+        nr_below += nr_blocks[order];
+    }
+    return nr_missing;
+}
+
+/* Every page is taken, then every other one is given back: much is free, and hardly any of it in one piece. */
+static void indices_tell_pieces_from_want(void **state)
+{
+    (void)state;
+    static uint64_t pages[16384];
+    for (unsigned i = 0; i < 2; i++) {
+        struct machine *machine = fixture_machine(PROFILES[i], UINT64_C(32) << 20);
+        struct op op = fixture_op(OP_ALLOC_PAGES);
+        op.gfp = GFP_ATOMIC | __GFP_MEMALLOC | __GFP_NOWARN;
+        op.given = P(GFP) | P(ORDER);
+        struct op_result result;
+        struct problem why;
+        uint32_t nr = 0, nr_missing = 0;
+        while (machine_apply(machine, &op, &result, &why) == PAGODA_OK && result.outcome == OUTCOME_OK)
+            pages[nr++] = result.address;
+        struct zone_view zone;
+        for (uint64_t cursor = 0; view_next_zone(machine, &cursor, &zone);)
+            assert_int_equal(check_indices(&zone), zone.nr_orders); /* nothing at all is free */
+        for (uint32_t at = 0; at < nr; at += 2) {
+            op = fixture_free(OP_FREE_PAGES, pages[at]);
+            op.given |= P(ORDER);
+            assert_int_equal(machine_apply(machine, &op, &result, &why), PAGODA_OK);
+        }
+        (void)fixture_apply(machine, fixture_op(OP_DRAIN_PAGES));
+        for (uint64_t cursor = 0; view_next_zone(machine, &cursor, &zone);) {
+            nr_missing += check_indices(&zone);
+            assert_in_range(zone.unusable_index[2], 990, 1000);
+            assert_in_range(zone.fragmentation_index[4], 930, 940); /* 16 pages of some thousand: 1 - 1/16 */
+        }
+        assert_true(nr_missing > 4);
+        machine_destroy(machine);
     }
 }
 
@@ -133,7 +177,7 @@ static void zones_add_up(void **state)
                 for (uint32_t type = 0; type < VIEW_MIGRATETYPES; type++)
                     listed += (uint64_t)zone.nr_free[order][type] << order;
             assert_true(listed == zone.free);
-            check_indices(&zone);
+            (void)check_indices(&zone);
             assert_true(zone.min < zone.low && zone.low < zone.high && zone.high < zone.managed);
             free += zone.free;
             pcp += zone.pcp;
@@ -230,6 +274,7 @@ int main(void)
         cmocka_unit_test(views_agree_after_every_operation),      cmocka_unit_test(owners_have_names),
         cmocka_unit_test(cells_of_a_part_are_those_of_the_whole), cmocka_unit_test(zones_add_up),
         cmocka_unit_test(every_kind_has_a_name_and_a_letter),     cmocka_unit_test(counters_agree_with_the_list),
+        cmocka_unit_test(indices_tell_pieces_from_want),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
