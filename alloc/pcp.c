@@ -85,6 +85,8 @@ static void free_bulk(struct page_alloc *pa, struct zone *zone, struct pcp *pcp,
             frame_list_remove(pa->frames, list, pfn);
             left -= 1 << order;
             pcp->count -= 1u << order;
+            if (list->last)
+                __builtin_prefetch(frame_at(pa->frames, list->last ^ 1u << order));
             buddy_free(pa, zone, pfn, order, migratetype);
             TRACE_EVENT(pa->trace, .kind = EV_PCP_DRAIN, .pfn = pfn, .order = (uint8_t)order,
                         .migratetype = (uint8_t)migratetype);
@@ -137,6 +139,7 @@ void pcp_free(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t o
     frame_set_kind(pa->frames, pfn, FRAME_PCP, order);
     frame_at(pa->frames, pfn)->migratetype = (uint8_t)migratetype;
     frame_list_push_head(pa->frames, &pcp->lists[index], pfn);
+    __builtin_prefetch(frame_at(pa->frames, pfn ^ 1u << order)); /* the bulk free will ask whether it is free, too */
     pcp->count += 1u << order;
     uint32_t high = high_limit(zone, pcp, order);
     if (pcp->count >= high)
