@@ -374,8 +374,6 @@ enum pagoda_error machine_apply(struct machine *machine, const struct op *op, st
     struct call call = { .m = machine, .s = s, .op = op, .result = result };
     clear_result(result);
     enum pagoda_error err = op_check(op, why);
-    if (!err && !HANDLERS[op->kind])
-        return problem_refuse(why, "op", "is not there yet");
     if (!err)
         err = find_names(&call, why);
     if (!err)

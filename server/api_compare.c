@@ -3,6 +3,7 @@
 #include "pagoda/gfp.h"
 #include "server/api.h"
 #include "server/compare.h"
+#include "server/result_json.h"
 #include "server/op_json.h"
 
 #include <stdio.h>
@@ -94,20 +95,6 @@ static void put_cost(struct buffer *out, const struct compare_step *step)
     put_close(out, ']');
 }
 
-static void put_frames(struct buffer *out, const struct op_result *result)
-{
-    put_field_array(out, "frames");
-    for (uint32_t i = 0; i < result->nr_frame_runs && i < RESULT_FRAMES_MAX; i++) {
-        put_open(out, '{');
-        put_field_u64(out, "pfn", result->frames[i].pfn);
-        put_field_u64(out, "count", result->frames[i].count);
-        put_close(out, '}');
-    }
-    put_close(out, ']');
-    put_field_u64(out, "nr_frame_runs", result->nr_frame_runs);
-    put_field_bool(out, "physically_contiguous", result->physically_contiguous);
-}
-
 static uint64_t waste_of(const struct compare_answer *answer)
 {
     return answer->slack + answer->page_array + answer->page_tables;
@@ -162,7 +149,7 @@ static void put_answer(struct buffer *out, const struct compare_answer *answer)
     put_field_u64(out, "requested", result->requested);
     put_field_u64(out, "allocated", result->allocated);
     put_text_or_null(out, "cache", answer->call.cache);
-    put_frames(out, result);
+    result_frames_encode(out, result);
     put_waste(out, answer);
     put_field_text(out, "context", context_name((enum context)answer->op.context));
     put_field_bool(out, "may_sleep", answer->may_sleep);

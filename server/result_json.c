@@ -43,7 +43,7 @@ static void events_encode(struct buffer *out, const struct op_result *result, co
     put_close(out, ']');
 }
 
-static void frames_encode(struct buffer *out, const struct op_result *result)
+void result_frames_encode(struct buffer *out, const struct op_result *result)
 {
     put_field_array(out, "frames");
     for (uint32_t i = 0; i < result->nr_frame_runs && i < RESULT_FRAMES_MAX; i++) {
@@ -126,7 +126,7 @@ void result_encode(struct buffer *out, const struct op_result *result, bool with
     put_field_text(out, "cache", result->cache);
     if (result->pid)
         put_field_u64(out, "pid", result->pid);
-    frames_encode(out, result);
+    result_frames_encode(out, result);
     cost_encode(out, result);
     tlb_encode(out, result);
     put_field_u64(out, "nr_reclaimed", result->nr_reclaimed);
