@@ -43,6 +43,12 @@ struct address_entry *address_map_find(const struct address_map *map, uint64_t k
     return slot && slot->key ? slot : NULL;
 }
 
+void address_map_fetch(const struct address_map *map, uint64_t key)
+{
+    if (map->nr_slots)
+        __builtin_prefetch(&map->entries[home(map, key)]);
+}
+
 bool address_map_put(struct address_map *map, struct address_entry entry)
 {
     if (map->nr_used * 2 >= map->nr_slots && !grow(map))

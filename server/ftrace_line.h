@@ -1,4 +1,5 @@
-/* server/ftrace_line.h - one line of ftrace text (also trace-cmd report, perf script) taken apart. */
+/* server/ftrace_line.h - one line of a kernel trace taken apart, whichever tool has printed it: /sys/kernel/tracing/trace
+ * and trace_pipe, trace-cmd report, perf script. ftrace_line.c lists the layouts. */
 #pragma once
 #include "pagoda/op.h"
 #include <stdbool.h>
@@ -29,25 +30,43 @@ enum ftrace_kind {
         NR_FTRACE_KINDS
 };
 
-enum ftrace_line_kind { LINE_EVENT, LINE_COMMENT, LINE_LOST, LINE_GARBAGE };
+enum ftrace_line_kind {
+    LINE_EVENT,
+    LINE_COMMENT, /* blank, a comment, a header of the tool */
+    LINE_STACK,   /* a caller of the event before it */
+    LINE_LOST,    /* events are missing here: nr_lost of them, 0 when the line does not say */
+    LINE_BROKEN,  /* an event whose fields cannot be read */
+    LINE_GARBAGE
+};
+
+#define FTRACE_TEXT_MAX 63
 
 struct ftrace_event {
+    uint64_t line; /* the reader's to set */
+    uint64_t time; /* ns, or ticks of whatever clock the recorder had; 0: not printed */
+    uint64_t ptr, bytes_req, bytes_alloc, pfn, nr_lost;
     enum ftrace_kind kind;
-    uint32_t cpu, pid;
-    uint8_t context; /* enum context */
-    uint8_t order;
-    uint32_t gfp;
-    uint64_t ptr, bytes_req, bytes_alloc, pfn;
-    struct text call_site, name; /* name: of a cache; of a marker its text; of another event its own */
+    uint32_t cpu, pid, gfp;
+    uint8_t context, order; /* enum context */
+    bool is_pointer_hidden; /* "(____ptrval____)" stood there */
+    bool has_unknown_gfp;   /* a flag that Linux 6.1 does not have; it is left out */
+    uint8_t nr_call_site, nr_name;
+    struct text mark;                /* of a marker, borrowed from the line */
+    char call_site[FTRACE_TEXT_MAX]; /* "func+0x10 [module]": the function's size is left out, as some tools do */
+    char name[FTRACE_TEXT_MAX];      /* of a cache */
 };
 
 /* The same few flag expressions come again and again: texts that were decoded lately. Zero-initialise. */
+#define GFP_ROWS 64
 struct gfp_memory {
     struct {
-        char text[120];
-        uint32_t length, gfp;
-    } rows[32];
+        char text[118];
+        uint8_t length;
+        bool has_unknown;
+        uint32_t gfp;
+    } rows[GFP_ROWS];
 };
 
+/* Fills *event for LINE_EVENT; line is the caller's. */
 enum ftrace_line_kind ftrace_line_parse(const char *line, size_t length, struct gfp_memory *gfps,
                                         struct ftrace_event *event);

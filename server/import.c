@@ -201,6 +201,7 @@ void import_summary_encode(struct buffer *out, const struct import_summary *summ
     put_field_u64(out, "applied", summary->nr_applied);
     put_field_u64(out, "skipped", summary->nr_skipped);
     put_field_u64(out, "failed", summary->nr_failed);
+    put_field_u64(out, "lost", summary->nr_lost);
     put_field_u64(out, "operations", summary->nr_ops);
     put_field_object(out, "outcomes");
     for (unsigned i = 0; i < 3; i++)

@@ -49,6 +49,7 @@ struct import_summary {
     uint64_t nr_lines, nr_events, nr_ops;
     uint64_t nr_applied, nr_skipped;                       /* events */
     uint64_t nr_failed;                                    /* lines that could not be read */
+    uint64_t nr_lost;                                      /* events that the recorder lost, where it says how many */
     uint64_t nr_outcomes[3];                               /* of operations */
     uint64_t nr_compared, nr_agree, first_difference_line; /* kmalloc: bytes_alloc */
     char first_difference[96];

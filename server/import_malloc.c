@@ -172,9 +172,10 @@ static uint32_t thread_number(struct malloc_log *log, uint64_t tid)
     for (uint32_t i = 0; i < log->nr_tids; i++)
         if (log->tids[i] == tid)
             return i;
-    if (log->nr_tids < THREADS_MAX)
-        log->tids[log->nr_tids++] = tid;
-    return log->nr_tids < THREADS_MAX ? log->nr_tids - 1 : THREADS_MAX;
+    if (log->nr_tids == THREADS_MAX)
+        return THREADS_MAX;
+    log->tids[log->nr_tids] = tid;
+    return log->nr_tids++;
 }
 
 static bool read_log_line(struct malloc_log *log, struct text line)

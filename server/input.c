@@ -1,6 +1,6 @@
 /* server/input.c - see input.h. The first bytes tell the packing: 1f 8b is gzip, 28 b5 2f fd is zstd, anything else is
- * plain. Text is unpacked into one buffer; lines are handed out where they lie, and the last, unfinished one moves to the
- * buffer's start before more is unpacked behind it. */
+ * plain. Text is unpacked into one buffer, a step at a time, so that it is still in the cache when it is read; lines are
+ * handed out where they lie, and the last, unfinished one moves to the buffer's start before more is unpacked behind it. */
 #include "server/input.h"
 
 #include <stdlib.h>
@@ -10,8 +10,10 @@
 #include <zstd.h>
 
 #define PACKED_SIZE (64u << 10)
-#define TEXT_SIZE (1u << 20)
+#define STEP_SIZE (128u << 10) /* of text, unpacked at once */
+#define MAGIC_BYTES 4u
 #define LINE_MAX_BYTES (256u << 10) /* a write of OP_DATA_MAX bytes in hex, twice over */
+#define TEXT_SIZE (LINE_MAX_BYTES + STEP_SIZE)
 
 enum packing { PACKING_UNKNOWN, PACKING_NONE, PACKING_GZIP, PACKING_ZSTD };
 
@@ -84,8 +86,22 @@ static bool fill_packed(struct input *input)
     return nr_bytes > 0;
 }
 
+/* A source may give its first bytes one by one. */
+static void fill_magic(struct input *input)
+{
+    long nr_bytes = 1;
+    while (input->packed_end < MAGIC_BYTES && nr_bytes > 0) {
+        nr_bytes = input->source.read(input->source.context, input->packed + input->packed_end, MAGIC_BYTES);
+        input->packed_end += nr_bytes > 0 ? (size_t)nr_bytes : 0;
+    }
+    input->source_ended = nr_bytes <= 0;
+    if (nr_bytes < 0)
+        input->problem = "the input cannot be read";
+}
+
 static void detect(struct input *input)
 {
+    fill_magic(input);
     const unsigned char *start = input->packed;
     size_t length = input->packed_end;
     input->packing = PACKING_NONE;
@@ -104,28 +120,40 @@ static void detect(struct input *input)
 
 static void unpack_plain(struct input *input)
 {
-    size_t left = input->packed_end - input->packed_at, room = TEXT_SIZE - input->text_end;
-    size_t step = left < room ? left : room;
+    size_t left = input->packed_end - input->packed_at, step = left < STEP_SIZE ? left : STEP_SIZE;
     memcpy(input->text + input->text_end, input->packed + input->packed_at, step);
     input->packed_at += step;
     input->text_end += step;
 }
 
+/* gzip files may be concatenated, and padded with zeroes as on tapes. False: nothing is left to unpack for now. */
+static bool begin_member(struct input *input)
+{
+    while (input->packed_at < input->packed_end && !input->packed[input->packed_at])
+        input->packed_at++;
+    if (input->packed_at == input->packed_end)
+        return false;
+    input->between_members = false;
+    if (inflateReset(&input->gzip) == Z_OK)
+        return true;
+    end_with(input, "damaged gzip input");
+    return false;
+}
+
 static void unpack_gzip(struct input *input)
 {
     z_stream *gzip = &input->gzip;
-    if (input->between_members && inflateReset(gzip) != Z_OK)
-        return end_with(input, "damaged gzip input");
-    input->between_members = false;
+    if (input->between_members && !begin_member(input))
+        return;
     gzip->next_in = input->packed + input->packed_at;
     gzip->avail_in = (uInt)(input->packed_end - input->packed_at);
     gzip->next_out = (Bytef *)input->text + input->text_end;
-    gzip->avail_out = (uInt)(TEXT_SIZE - input->text_end);
+    gzip->avail_out = STEP_SIZE;
     int rc = inflate(gzip, Z_NO_FLUSH);
     input->packed_at = input->packed_end - gzip->avail_in;
-    input->text_end = TEXT_SIZE - gzip->avail_out;
+    input->text_end += STEP_SIZE - gzip->avail_out;
     if (rc == Z_STREAM_END)
-        input->between_members = true; /* gzip files may be concatenated */
+        input->between_members = true;
     else if (rc != Z_OK && rc != Z_BUF_ERROR)
         end_with(input, "damaged gzip input");
 }
@@ -133,7 +161,7 @@ static void unpack_gzip(struct input *input)
 static void unpack_zstd(struct input *input)
 {
     ZSTD_inBuffer in = { input->packed, input->packed_end, input->packed_at };
-    ZSTD_outBuffer out = { input->text, TEXT_SIZE, input->text_end };
+    ZSTD_outBuffer out = { input->text, input->text_end + STEP_SIZE, input->text_end };
     input->zstd_hint = ZSTD_decompressStream(input->zstd, &out, &in);
     input->packed_at = in.pos;
     input->text_end = out.pos;
@@ -148,9 +176,21 @@ static void source_is_empty(struct input *input)
     end_with(input, in_gzip ? "truncated gzip input" : in_zstd ? "truncated zstd input" : NULL);
 }
 
-/* Adds text behind text_end, or ends. There is room. */
+/* Plain text needs no copy on the way: the source writes where it is read. */
+static void read_plain(struct input *input)
+{
+    long nr_bytes = input->source.read(input->source.context, input->text + input->text_end, STEP_SIZE);
+    if (nr_bytes > 0)
+        input->text_end += (size_t)nr_bytes;
+    else
+        end_with(input, nr_bytes < 0 ? "the input cannot be read" : NULL);
+}
+
+/* Adds text behind text_end, or ends. There is room for a step. */
 static void unpack_more(struct input *input)
 {
+    if (input->packing == PACKING_NONE && input->packed_at == input->packed_end && !input->source_ended)
+        return read_plain(input);
     if (!fill_packed(input)) {
         source_is_empty(input);
         return;
@@ -169,6 +209,8 @@ static void unpack_more(struct input *input)
 
 static void make_room(struct input *input)
 {
+    if (input->text_at == 0)
+        return;
     memmove(input->text, input->text + input->text_at, input->text_end - input->text_at);
     input->text_end -= input->text_at;
     input->text_at = 0;
@@ -191,8 +233,7 @@ bool input_next_line(struct input *input, const char **line, size_t *length)
         if (input->ended)
             return false;
         searched = left;
-        if (TEXT_SIZE - input->text_end < LINE_MAX_BYTES)
-            make_room(input);
+        make_room(input);
         unpack_more(input);
     }
 }

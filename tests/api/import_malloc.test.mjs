@@ -79,6 +79,39 @@ test('a log with gaps and nonsense is read to its end, and each oddity has its l
   for (const event of summary.by_event) assert.equal(event.read, event.applied + event.skipped, event.event);
 });
 
+test('between the two lines of a realloc the old block is gone, and may be another thread\'s', async () => {
+  const lab = await daemon.lab();
+  const log = ['# malloc-log 1 program two heap_start 1000 threads 2 events 8', '71 malloc 100 = +2a0', '72 malloc 30 = @7f0000000b20',
+    '71 realloc< +2a0 5000', '72 malloc 100 = +2a0', '72 realloc< @7f0000000b20 60', '71 realloc> +2a0 5000 = +400', '72 realloc> @7f0000000b20 60 = @7f0000000b90',
+    '71 free +400', '72 free +2a0', '72 free @7f0000000b90', ''].join('\r\n');
+  const { body } = await import_into(lab, log);
+  assert.deepEqual([body.failed, body.skipped, body.outcomes.bug], [0, 0, 0], JSON.stringify(body.by_event));
+  assert.deepEqual([counts(body, 'realloc'), counts(body, 'free')], [[2, 2, 0], [3, 3, 0]]);
+  const { ops } = (await daemon.get(`labs/${lab.id}/ops`)).body;
+  assert.deepEqual(ops.slice(1).map(op => op.tid ?? 0), [0, 1, 1, 0, 1, 0, 1, 1]); // a realloc happens when it ends
+  const { allocations } = (await daemon.get(`labs/${lab.id}/allocations`)).body;
+  assert.deepEqual(allocations.filter(({ seq }) => seq !== 3), []); // what is left came with the second thread
+});
+
+test('realloc to nothing frees, in every format', async () => {
+  for (const [format, text] of Object.entries({
+    'malloc-log': '# malloc-log 1 program r heap_start 1000 threads 1 events 4\n5 malloc 100 = +2a0\n5 realloc< +2a0 0\n5 realloc> +2a0 0 = 0\n5 malloc 100 = +2a0\n',
+    rep: '1\n2\n3\n1\na 0 100\nr 0 0\na 1 100\n', ops: 'a 1 100\nr 1 0\na 2 100\n', mtrace: '= Start\n+ 0x10 0x64\n- 0x10\n+ 0x10 0x64\n',
+  })) {
+    const lab = await daemon.lab(), { body } = await import_into(lab, text, `?format=${format}`);
+    assert.deepEqual([body.failed, body.skipped, body.outcomes.bug], [0, 0, 0], `${format}: ${JSON.stringify(body.by_event)}`);
+    const { allocations } = (await daemon.get(`labs/${lab.id}/allocations`)).body;
+    assert.deepEqual(allocations.map(({ requested, address }) => [requested, address.slice(-3)]), [[100, '2a0']], format); // the same block again
+  }
+});
+
+test('more threads than a process has here: counted, the others go on', () => {
+  const lines = ['# malloc-log 1 program many heap_start 1000 threads 300 events 300', ...Array.from({ length: 300 }, (_, i) => `${1000 + i} malloc 24 = @7f00${(i * 64 + 0x1000).toString(16)}`)];
+  const summary = replay(lines.join('\n'));
+  assert.deepEqual(counts(summary, 'malloc'), [256, 256, 0]);
+  assert.deepEqual(reasons(summary, '(thread)'), [['more threads than a process has here', 44, 258]]);
+});
+
 test('mtrace: who called is kept; what it frees unknown is counted', async () => {
   const lab = await daemon.lab();
   const { body } = await import_into(lab, sample('mtrace/jq-start.mtrace.gz'));
