@@ -37,7 +37,16 @@ for (const [path, info] of Object.entries(result.metafile.outputs)) {
 }
 const template = await readFile(join(here, 'src/page.html'), 'utf8');
 const html = template.replace(/\{\{([\w.-]+)\}\}/g, (_, name) => '/assets/' + files.get(name));
-for (const page of ['index', 'lab', 'docs', 'compare']) await writeFile(join(out, `${page}.html`), html);
+/** What a page needs is asked for at once, not script after script: its own part, and whatever that imports. */
+const preloads = (part) => {
+  const outputs = result.metafile.outputs;
+  const first = Object.keys(outputs).find((path) => outputs[path].entryPoint === part);
+  const found = new Set(first ? [first] : []);
+  for (const path of found) for (const { path: next, kind } of outputs[path].imports) if (kind === 'import-statement') found.add(next);
+  return [...found].map((path) => `<link rel="modulepreload" href="/assets/${basename(path)}">`).join('');
+};
+const PARTS = { index: 'src/view/home.js', lab: 'src/view/lab.js', docs: 'src/view/docs.js', compare: 'src/view/compare.js' };
+for (const [page, part] of Object.entries(PARTS)) await writeFile(join(out, `${page}.html`), html.replace('</head>', preloads(part) + '</head>'));
 
 let firstLoad = 0;
 for (const path of Object.keys(result.metafile.outputs)) {

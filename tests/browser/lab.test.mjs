@@ -173,10 +173,12 @@ for (const colorScheme of ['light', 'dark']) {
     await api(`/labs/${lab.id}/ops`, { op: 'spawn', name: 'demo' });
     await api(`/labs/${lab.id}/ops`, { op: 'kmalloc', size: 1000, gfp: 'GFP_KERNEL', name: 'skb' });
     await api(`/labs/${lab.id}/ops`, { op: 'vmalloc', size: 40000, name: 'v' });
-    await shown(page, 3);
+    for (let i = 0; i < 40; i++) await api(`/labs/${lab.id}/ops`, { op: 'kmalloc', size: 30 + i, gfp: 'GFP_KERNEL', name: `n${i}` });
+    await api(`/labs/${lab.id}/ops`, { op: 'mark', text: 'forty more' });
+    await shown(page, 44);
     await page.click('.pick:has-text("skb")');
     await page.waitForSelector('[data-test=selected]');
-    for (const tab of ['map', 'buddy', 'slabs', 'pagetables', 'heap', 'bytes']) {
+    for (const tab of ['map', 'buddy', 'slabs', 'pagetables', 'heap', 'bytes', 'virtual', 'processes', 'swap', 'changes']) {
       await page.click(`#tab-${tab}`);
       await page.waitForTimeout(250);
       assert.deepEqual(await axe(page), [], tab);
@@ -227,12 +229,40 @@ test('a daemon that dies is missed, and the page goes on when it is back', async
   await second.stop();
 });
 
+/** What reaches beyond the window, other than the screen readers' words and what scrolls in a box of its own. */
+const beyond = (page) =>
+  page.evaluate(() => {
+    const wide = document.documentElement.clientWidth;
+    return [...document.querySelectorAll('body *')]
+      .filter((e) => !e.closest('svg, .scroll, .sr') && e.getBoundingClientRect().right > wide + 1)
+      .map((e) => `${e.tagName}.${e.className}`);
+  });
+
+for (const width of [420, 1024])
+  test(`${width} pixels wide: nothing is wider than the window, on any tab`, async () => {
+    const { page, complaints } = await openPage(browser, { viewport: { width, height: 820 } });
+    const lab = await openLab(page, { name: 'a lab with quite a name', profile: 'linux-6.1', memory: '64M', cpus: 2 });
+    await api(`/labs/${lab.id}/ops`, { op: 'mark', text: 'a remark of some length, at the very start' });
+    await api(`/labs/${lab.id}/ops`, { op: 'spawn', name: 'server' });
+    await api(`/labs/${lab.id}/ops`, { op: 'malloc', pid: 100, size: 400000, name: 'buffer' });
+    await shown(page, 3);
+    await page.waitForSelector('[data-test=timeline][data-marks="1"]');
+    for (const tab of await page.$$eval('[role=tab]', (tabs) => tabs.map((one) => one.id))) {
+      await page.click(`#${tab}`);
+      await page.waitForTimeout(150);
+      assert.deepEqual(await beyond(page), [], tab);
+    }
+    assert.deepEqual(complaints, []);
+  });
+
 test('narrow: one part at a time, nothing wider than the screen', async () => {
   const { page, complaints } = await openPage(browser, { viewport: { width: 420, height: 820 } });
   await openLab(page);
   for (const part of ['Call', 'Inspector', 'Memory']) {
     await page.click(`.columns button:has-text("${part}")`);
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), part);
+    assert.deepEqual(await beyond(page), [], part);
+    assert.deepEqual(await axe(page), [], part);
   }
   assert.deepEqual(await axe(page), []);
   assert.deepEqual(complaints, []);

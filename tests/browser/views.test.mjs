@@ -245,6 +245,8 @@ test('finding: / for things, Ctrl+K for commands, all by keyboard', async () => 
   await page.keyboard.press('Enter');
   await page.waitForSelector('.finder', { state: 'detached' });
   assert.match(await text(page, '[data-test=call]'), /vmalloc\(/);
+  await page.waitForFunction(() => document.activeElement?.id === 'f-size', null, { timeout: 5000 }); /* ready to be typed into */
+  await page.focus('#tab-slabs');
   await page.keyboard.press('2');
   await page.waitForSelector('#tab-buddy[aria-selected=true]');
   await page.keyboard.press('Shift+?');

@@ -77,6 +77,10 @@ test('the level against the marks, in words and to scale', () => {
   assert.match(levelText(zone({ free: 3 })), /below min/);
   const scale = levelScale(zone({ free: 25 }));
   assert.equal(scale.free, scale.marks[1].share);
+  const raised = zone({ free: 700, min: 175, low: 218, high: 261, boost: 512 });
+  assert.match(levelText(raised), /between|below low/, 'a boost raises the marks that are compared with');
+  assert.deepEqual(levelScale(raised).marks.map((m) => m.n), [687, 730, 773]);
+  assert.equal(levelScale(raised).apart, false, 'too close for words under each');
   assert.equal(levelScale(zone({})).beyond, true);
 });
 

@@ -32,7 +32,7 @@ test('every way to colour puts each frame into one entry', () => {
 });
 
 test('state, order, migratetype, zone, age', () => {
-  assert.deepEqual(counts(colouring('state', views)), { free: 2, 'kmalloc bucket': 1, vmalloc: 1, 'user page': 1, reserved: 1 });
+  assert.deepEqual(counts(colouring('state', views)), { free: 2, 'slab or bucket': 1, vmalloc: 1, 'user page': 1, reserved: 1 });
   assert.deepEqual(counts(colouring('order', views)), { 'order 0': 4, 'order 1': 2 });
   assert.deepEqual(counts(colouring('migratetype', views)), { Unmovable: 3, Movable: 3 });
   assert.deepEqual(counts(colouring('zone', views)), { 'no zone': 1, 'zone DMA': 3, 'zone Normal': 2 });

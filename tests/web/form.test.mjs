@@ -148,3 +148,31 @@ test('sizes and numbers', () => {
     ['192 KiB', '1000 B', '1 GiB', '4\u202f096', '31.4 µs', '12 ns'],
   );
 });
+
+test('words to choose from: the first stands for a needed one, the default stays out', () => {
+  const params = /** @type {any[]} */ ([
+    { name: 'pid', type: 'number', default: 0 },
+    { name: 'advice', type: 'choice', default: 'MADV_DONTNEED', choices: ['MADV_DONTNEED', 'MADV_FREE'] },
+    { name: 'prot', type: 'choice', default: 'rw-', choices: ['r--', 'rw-'] },
+  ]);
+  const info = { op: 'madvise', group: 'user', doc: '', needed: ['pid', 'advice'], further: ['prot'] };
+  const request = (/** @type {any} */ values) => requestOf(form({ op: 'madvise', values }), info, params, { pid: 7, name: 'a' });
+  assert.deepEqual(request({}), { op: 'madvise', pid: 7, advice: 'MADV_DONTNEED' });
+  assert.deepEqual(request({ advice: 'MADV_FREE', prot: 'rw-' }), { op: 'madvise', pid: 7, advice: 'MADV_FREE' });
+  assert.equal(request({ prot: 'r--' }).prot, 'r--');
+});
+
+test('every operation of the engine is a line of C with its own arguments', async () => {
+  const { readFile } = await import('node:fs/promises');
+  const map = await readFile(new URL('../../include/pagoda/op.h', import.meta.url), 'utf8');
+  const ops = [...map.matchAll(/X\(OP_\w+, "(\w+)"/g)].map((match) => match[1]);
+  assert.ok(ops.length > 45, `${ops.length} operations`);
+  const request = { name: 'p', address: '0x10', size: 100, n: 2, order: 1, length: 4096, new_length: 8192, align: 64, cache: 'c', text: 't', fill: 1, pid: 7, tid: 1, value: 5, increment: 16 };
+  for (const op of ops) {
+    const { args, call } = callLine({ op, ...request });
+    assert.doesNotMatch(`${call}(${args})`, /undefined|NaN|\?/, op);
+  }
+  assert.equal(callLine({ op: 'kmem_cache_create', cache: 'c', size: 64, flags: 'SLAB_POISON|SLAB_ACCOUNT' }).args, '"c", 64, 0, SLAB_POISON | SLAB_ACCOUNT, NULL');
+  assert.equal(callLine({ op: 'mprotect', address: '0x10', length: 4096, prot: 'r-x' }).args, '0x10, 4096, PROT_READ | PROT_EXEC');
+  assert.equal(callLine({ op: 'setrlimit', resource: 'RLIMIT_AS', size: 9, pid: 7 }).args, 'RLIMIT_AS, 9');
+});

@@ -1,7 +1,7 @@
 /* The heap: chunks in rows of addresses, what rounding costs, lists, and the words of a header. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chunkAt, chunkPlaces, fieldMeaning, heapRegions, heapSums, kindOfChunk, listArrows, listGroups, lostOf, regionRows, rowBytesFor } from '../../web/src/model/heap.js';
+import { chunkAt, chunkPlaces, fieldMeaning, heapRegions, heapSums, kindOfChunk, listArrows, listGroups, lostOf, regionRows, rowBytesFor, swappedNote } from '../../web/src/model/heap.js';
 
 const chunk = (/** @type {number} */ at, /** @type {number} */ size, /** @type {any} */ more = {}) => ({ address: '0x' + at.toString(16), size, state: 'used', requested: 0, name: '', seq: 1, arena: '0xa', flags: ['PREV_INUSE'], ...more });
 const MAIN = [{ address: '0xa', main: true }, { address: '0xb', main: false }];
@@ -76,4 +76,10 @@ test('a header’s words say what they are', () => {
 test('an address leads to its chunk, at its ends too', () => {
   const chunks = [chunk(0x1000, 32), chunk(0x1020, 32)];
   assert.deepEqual(['0xfff', '0x1000', '0x101f', '0x1020', '0x1040'].map((a) => chunkAt(chunks, a)), [-1, 0, 0, 1, -1]);
+});
+
+test('a heap in swap is not empty: it is said what is not read', () => {
+  const maps = /** @type {any} */ ([{ name: '[heap]', swap_pages: 3 }, { name: '', swap_pages: 9 }]);
+  assert.match(swappedNote(maps, MAIN), /^3 pages of this heap are in swap/);
+  assert.deepEqual([swappedNote([], MAIN), swappedNote(maps, [])], ['', '']);
 });

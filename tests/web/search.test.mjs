@@ -9,6 +9,7 @@ const state = /** @type {any} */ ({
   head: 50,
   ops: [{ seq: 12, op: 'kfree', outcome: 'ok' }],
   profile: { page_offset: '0xc0000000' },
+  marks: [{ seq: 9, text: 'Pressure begins' }],
   views: { pid: 7, cells: { nr: 4096, shift: 0 }, allocations: [a, { ...a, address: '0xc0009000', name: 'skb2' }], processes: [{ pid: 7, name: 'demo', rss_pages: 3 }] },
 });
 const caches = [{ name: 'kmalloc-128', nr_in_use: 2 }];

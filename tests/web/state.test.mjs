@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { initialState, isPast, reduce, shownSeq } from '../../web/src/lab-state.js';
 import { layoutFor } from '../../web/src/model/geometry.js';
 import { ribbons } from '../../web/src/model/ribbons.js';
-import { story } from '../../web/src/model/story.js';
+import { isTold, story } from '../../web/src/model/story.js';
 import { stateFromUrl, urlFromState } from '../../web/src/model/url.js';
 import { virtualBands } from '../../web/src/model/virtual.js';
 
@@ -35,6 +35,49 @@ test('selecting the same thing again keeps its story; another loses it, and wher
   assert.equal(reduce(on, { type: 'select', selection: { ...selection } }).explained, on.explained);
   const other = reduce({ ...on, bytesAt: { address: '0x99', pid: 0 } }, { type: 'select', selection: { kind: 'frame', pfn: 3 } });
   assert.deepEqual([other.explained, other.bytesAt], [null, null]);
+});
+
+test('a link restores where a tab looks: chunk, walked address, place in the address space, event, cache, what is compared, a free object', () => {
+  const trip = (/** @type {any} */ part) => stateFromUrl(urlFromState({ ...opened(), ...part }));
+  assert.equal(trip({ tab: 'heap', chunk: '0x555555561010' }).chunk, '0x555555561010');
+  assert.equal(trip({ tab: 'pagetables', walk: '0xffffc90000001000' }).walk, '0xffffc90000001000');
+  const path = ['region 0x0-0x800000000000', 'map 0x7ffff7d33000-0x7ffff7d73000', 'page 0x7ffff7d33000-0x7ffff7d34000'];
+  assert.deepEqual(trip({ tab: 'virtual', path }).path, path);
+  assert.equal(trip({ tab: 'buddy', step: 3 }).step, 3);
+  assert.equal(trip({ tab: 'map', focus: 'slab' }).focus, 'slab');
+  const { since, against } = trip({ tab: 'changes', since: 4, against: 'j63yvf0t' });
+  assert.deepEqual([since, against], [4, 'j63yvf0t']);
+  const object = { kind: 'object', address: '0xffff888001442008', pfn: 5186, cache: 'kmalloc-rcl-8' };
+  assert.deepEqual(trip({ selection: object }).selection, object);
+  assert.equal(urlFromState({ ...opened(), tab: 'map', chunk: '0x10', walk: '0x20', since: 3 }), '', 'what another tab looks at stays out');
+  assert.deepEqual(stateFromUrl('?chunk=x&walk=-1&path=a,b&step=-2&since=1e9&with=../x&only=%3Cb%3E'), {});
+});
+
+test('looking elsewhere: another selection or process lets go of the chunk and the walk; the same process does not', () => {
+  const on = { ...opened(), pid: 7, chunk: '0x10', walk: '0x20' };
+  assert.deepEqual([reduce(on, { type: 'pid', pid: 8 }).chunk, reduce(on, { type: 'pid', pid: 8 }).walk], [null, null]);
+  assert.equal(reduce(on, { type: 'pid', pid: 7 }), on);
+  assert.deepEqual([reduce(on, { type: 'select', selection: null }).chunk, reduce(on, { type: 'select', selection: null }).walk], [null, null]);
+});
+
+test('views that were asked for before a process was chosen do not undo the choice', () => {
+  const chosen = reduce(opened(), { type: 'pid', pid: 8 });
+  assert.equal(reduce(chosen, { type: 'views', views: { pid: 7 }, asked: 0 }).pid, 8);
+  assert.equal(reduce(opened(), { type: 'views', views: { pid: 7 }, asked: 0 }).pid, 7);
+});
+
+test('an event of a link is kept by the first views, and let go by the next', () => {
+  const linked = { ...opened(), step: 2 };
+  const first = reduce(linked, { type: 'views', views: { pid: 0 } });
+  assert.deepEqual([first.step, reduce(first, { type: 'views', views: { pid: 0 } }).step], [2, null]);
+});
+
+test('every event and decision of the engine is told in words of its own', async () => {
+  const { readFile } = await import('node:fs/promises');
+  const map = await readFile(new URL('../../include/pagoda/event.h', import.meta.url), 'utf8');
+  const names = [...map.matchAll(/X\(EV_\w+, "(\w+)"/g)].map((match) => match[1]);
+  assert.ok(names.length > 60);
+  assert.deepEqual(names.filter((name) => !isTold(name)), []);
 });
 
 test('a link restores what its sender saw', () => {

@@ -1,7 +1,7 @@
 /* The timeline: use as stacked steps, free memory against the marks, lanes of what happened, and reading a long history in parts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { failureIntervals, freeLines, lanes, marksOf, pointAt, POINTS, scaleFor, seriesParts, stack, xOf } from '../../web/src/model/timeline.js';
+import { added, failureIntervals, freeLines, lanes, markBeside, marksOf, placeFlags, pointAt, POINTS, scaleFor, seriesParts, stack, thinned, xOf } from '../../web/src/model/timeline.js';
 
 test('use: steps from point to point, stacked', () => {
   const points = /** @type {any} */ ([
@@ -91,4 +91,32 @@ test('the next failure is looked for where the counters rise, after the moment s
     [301, 320],
   ]);
   assert.deepEqual(failureIntervals(points, 250, 300), [[251, 300]]);
+});
+
+test('a history that goes on: each of a few operations, of many as large a share of the samples as theirs of the history', () => {
+  const known = /** @type {any} */ ([{ seq: 0 }, { seq: 100 }]);
+  assert.deepEqual(added(known, 110), [[101, 110, 10]]);
+  assert.deepEqual(added(known, 100), []);
+  const [[from, to, nr]] = added(known, 100100);
+  assert.ok(from > 100 && to === 100100 && nr <= 64 && nr >= 4, `${from} ${to} ${nr}`);
+  const many = /** @type {any} */ (Array.from({ length: 2 * POINTS + 2 }, (_, seq) => ({ seq })));
+  const less = thinned(many);
+  assert.ok(less.length <= POINTS + 2);
+  assert.deepEqual([less[0].seq, less[less.length - 1].seq], [0, 2 * POINTS + 1]);
+  assert.equal(thinned(known), known);
+});
+
+test('remarks: the one beside a moment, and words that do not run into one another', () => {
+  const marks = [
+    { seq: 2, text: 'first of all' },
+    { seq: 3, text: 'second' },
+    { seq: 9, text: 'a very long remark that could not be said in full' },
+  ];
+  assert.deepEqual([markBeside(marks, 2, 1)?.seq, markBeside(marks, 2, -1), markBeside(marks, 9, -1)?.seq, markBeside(marks, 9, 1)], [3, null, 3, null]);
+  const textWidth = (/** @type {string} */ text) => text.length * 5;
+  const placed = placeFlags(marks, [50, 60, 300], { start: 100, end: 400, textWidth });
+  assert.deepEqual(placed.map((one) => [one.seq, one.row]), [[2, 1], [9, 0]], 'the second has no room: the title and the first are in its way');
+  assert.equal(placed[0].text, 'first of all');
+  assert.match(placed[1].text, /^a very long.*…$/);
+  for (const one of placed) assert.ok(one.x >= 0 && one.x + textWidth(one.text) <= 400);
 });

@@ -74,15 +74,32 @@ export function fieldOf(error) {
 }
 
 const REOPEN_MS = 2000;
+const SAMPLE_MS = 250; /* what a person can follow */
+const QUIET_SAMPLES = 3;
+const FLOOD = 400; /* operations in half a second */
+
+/** Tells a flood of events from a stream of them. @param {number} [most] @param {number} [window] ms @returns {(now: number) => boolean} */
+export function floodGauge(most = FLOOD, window = 500) {
+  let since = -Infinity,
+    nr = 0;
+  return (now) => {
+    if (now - since > window) [since, nr] = [now, 0];
+    return ++nr > most;
+  };
+}
 
 /** Follows a lab's operations. The browser reconnects by itself with Last-Event-ID after a broken connection, but gives up
- * on a refused one; then a new stream is opened, and onState(true) is the moment to ask what was missed.
- * @param {string} lab @param {{ onOp: (result: import('./types.js').Result) => void, onState: (open: boolean) => void, onImport?: (news: import('./session/importer.js').News) => void }} to */
+ * on a refused one; then a new stream is opened, and onState(true) is the moment to ask what was missed. When operations come by
+ * the thousand (an import), the stream is closed and the lab's counters are asked for instead, a few times a second, until they
+ * stand still.
+ * @param {string} lab @param {{ onOp: (result: { seq: number, now_ns: number }) => void, onState: (open: boolean) => void, onImport?: (news: import('./session/importer.js').News) => void }} to */
 export function follow(lab, to) {
-  let timer = 0;
+  let timer = 0,
+    isOver = false;
   /** @type {EventSource} */
   let source;
   const open = () => {
+    const isFlood = floodGauge();
     source = new EventSource(`${BASE}/labs/${lab}/events`);
     source.addEventListener('open', () => to.onState(true));
     source.addEventListener('error', () => {
@@ -90,10 +107,31 @@ export function follow(lab, to) {
       if (source.readyState === EventSource.CLOSED) timer = window.setTimeout(open, REOPEN_MS);
     });
     source.addEventListener('import', (event) => to.onImport?.(JSON.parse(/** @type {MessageEvent} */ (event).data)));
-    source.addEventListener('op', (event) => to.onOp(JSON.parse(/** @type {MessageEvent} */ (event).data)));
+    source.addEventListener('op', (event) => {
+      if (isFlood(performance.now())) sample(0, 0);
+      else to.onOp(JSON.parse(/** @type {MessageEvent} */ (event).data));
+    });
+  };
+  /** @param {number} quiet samples that told nothing new @param {number} last seq */
+  const sample = async (quiet, last) => {
+    source.close();
+    if (isOver) return;
+    try {
+      const [stats, news] = await Promise.all([get(`/labs/${lab}/stats`), get(`/labs/${lab}/import`)]);
+      to.onImport?.(news);
+      to.onOp(stats);
+      quiet = news.running || stats.seq !== last ? 0 : quiet + 1;
+      last = stats.seq;
+    } catch {
+      quiet = QUIET_SAMPLES; /* the stream will tell that the connection is lost */
+    }
+    if (isOver) return;
+    if (quiet < QUIET_SAMPLES) timer = window.setTimeout(sample, SAMPLE_MS, quiet, last);
+    else open();
   };
   open();
   return () => {
+    isOver = true;
     clearTimeout(timer);
     source.close();
   };

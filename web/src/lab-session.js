@@ -14,6 +14,8 @@ import { createStore } from './store.js';
 /** @typedef {ReturnType<typeof openLab>} Session */
 /** @typedef {{ store: ReturnType<typeof createStore<import('./lab-state.js').LabState, import('./lab-state.js').Action>>, base: string, complain: (error: unknown) => void, select: (address: string, pid: number) => void }} Context what the parts of a session share */
 
+const ADDRESS_MS = 200;
+
 /** @param {string} id */
 export function openLab(id) {
   const store = createStore(reduce, initialState(id, stateFromUrl(location.search)));
@@ -64,20 +66,34 @@ export function openLab(id) {
   function connected(open) {
     const was = store.peek().connection;
     store.send({ type: 'connection', connection: open ? 'live' : 'lost' });
-    if (open && was === 'lost') get(base).then(moved, complain);
+    if (open && was !== 'connecting') get(`${base}/stats`).then(moved, complain);
   }
 
+  /** Browsers refuse more than some hundred changes of the address in half a minute. */
   function watchUrl() {
-    return effect(() => {
-      const search = urlFromState(store.value);
-      if (search !== location.search) history.replaceState(null, '', location.pathname + search);
+    let timer = 0,
+      wrote = -Infinity;
+    const write = () => {
+      timer = 0;
+      const search = urlFromState(store.peek());
+      if (search === location.search) return;
+      wrote = performance.now();
+      history.replaceState(null, '', location.pathname + search);
+    };
+    const stop = effect(() => {
+      if (urlFromState(store.value) === location.search || timer) return;
+      const rest = wrote + ADDRESS_MS - performance.now();
+      if (rest <= 0) write();
+      else timer = window.setTimeout(write, rest);
     });
+    return () => (clearTimeout(timer), stop());
   }
 
   async function forkHere() {
     try {
-      const lab = await post(`${base}/fork`, { at: shownSeq(store.peek()) });
-      location.assign(`/lab/${lab.id}`);
+      const state = store.peek();
+      const lab = await post(`${base}/fork`, { at: shownSeq(state) });
+      location.assign(`/lab/${lab.id}${urlFromState({ ...state, at: null, since: null, against: '' })}`);
     } catch (error) {
       complain(error);
     }
@@ -85,7 +101,7 @@ export function openLab(id) {
 
   /** A link to exactly this picture. */
   async function share() {
-    const url = new URL(location.href);
+    const url = new URL(location.pathname + urlFromState(store.peek()), location.href);
     url.searchParams.set('seq', String(shownSeq(store.peek())));
     await navigator.clipboard?.writeText(url.href).catch(() => {});
     store.send({ type: 'notice', text: 'Link copied' });

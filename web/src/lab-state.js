@@ -23,6 +23,7 @@ import { emptyForm } from './model/form.js';
  * @property {boolean} playing
  * @property {number} speed operations a second
  * @property {Tab} tab
+ * @property {'call' | 'map' | 'facts'} column what a narrow window shows
  * @property {Layout} layout
  * @property {number} pid the process shown; 0: none
  * @property {Selection | null} selection
@@ -31,6 +32,12 @@ import { emptyForm } from './model/form.js';
  * @property {string | null} focus legend entry that is not faded
  * @property {string | null} cache the cache that the Slabs tab shows; null: the selection's
  * @property {{ address: string, pid: number } | null} bytesAt where the Bytes tab was told to look; null: at the selection
+ * @property {string | null} chunk the chunk that the Heap tab shows; null: the selection's
+ * @property {string | null} walk the address that the Page tables tab was told to walk to; null: the selection's
+ * @property {string[]} path where the Virtual tab stands, from the whole space down: ids of space.js
+ * @property {number | null} since the moment that the Changes tab compares with; null: the one before
+ * @property {string} against the lab of that moment; '': this one
+ * @property {{ seq: number, text: string }[]} marks remarks of the log
  * @property {number | null} step event of the operation shown at which the Buddy tab stands; null: after all of them
  * @property {'search' | 'commands' | null} palette
  * @property {{ done: number, total: number } | null} progress how much of a long history is read
@@ -64,6 +71,7 @@ export function initialState(id, from = {}) {
     playing: false,
     speed: 4,
     tab: 'map',
+    column: 'map',
     layout: 'buddy',
     pid: 0,
     selection: null,
@@ -72,6 +80,12 @@ export function initialState(id, from = {}) {
     focus: null,
     cache: null,
     bytesAt: null,
+    chunk: null,
+    walk: null,
+    path: [],
+    since: null,
+    against: '',
+    marks: [],
     step: null,
     palette: null,
     progress: null,
@@ -138,19 +152,21 @@ export function reduce(state, action) {
     case 'speed':
       return { ...state, speed: action.speed };
     case 'views':
-      return { ...state, views: action.views, loading: false, pid: action.views.pid, step: null };
+      return { ...state, views: action.views, loading: false, pid: state.pid === (action.asked ?? state.pid) ? action.views.pid : state.pid, step: state.views ? null : state.step };
     case 'loading':
       return { ...state, loading: true };
     case 'series':
       return { ...state, points: action.points, ops: action.ops ?? state.ops, progress: action.progress ?? null };
     case 'tab':
-      return { ...state, tab: action.tab };
+      return { ...state, tab: action.tab, column: 'map' };
+    case 'column':
+      return { ...state, column: action.column };
     case 'layout':
       return { ...state, layout: action.layout };
     case 'pid':
-      return { ...state, pid: action.pid };
+      return action.pid === state.pid ? state : { ...state, pid: action.pid, chunk: null, walk: null };
     case 'select':
-      return { ...state, selection: action.selection, explained: isSame(state.selection, action.selection) ? state.explained : null, bytesAt: null, cache: action.cache ?? null };
+      return { ...state, selection: action.selection, explained: isSame(state.selection, action.selection) ? state.explained : null, bytesAt: null, chunk: action.chunk ?? null, walk: null, cache: action.cache ?? null };
     case 'explained':
       return { ...state, explained: action.result };
     case 'colour':
@@ -161,6 +177,16 @@ export function reduce(state, action) {
       return { ...state, cache: action.cache };
     case 'bytesAt':
       return { ...state, bytesAt: action.address ? { address: action.address, pid: action.pid ?? 0 } : null };
+    case 'chunk':
+      return { ...state, chunk: action.address };
+    case 'walk':
+      return { ...state, walk: action.address };
+    case 'path':
+      return { ...state, path: action.path };
+    case 'since':
+      return { ...state, since: action.seq, against: action.against ?? state.against };
+    case 'marks':
+      return { ...state, marks: action.marks };
     case 'step':
       return { ...state, step: action.step };
     case 'palette':

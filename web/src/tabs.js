@@ -11,6 +11,7 @@ export const TABS = [
   ['virtual', 'Virtual'],
   ['processes', 'Processes'],
   ['swap', 'Swap'],
+  ['changes', 'Changes'],
 ];
 
 /** What the physical map's colours can tell. `frames`: needs single frames, so not for a machine shown in tiles. @type {{ id: string, label: string, frames: boolean, zoned: boolean }[]} */

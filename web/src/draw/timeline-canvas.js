@@ -1,11 +1,11 @@
 /* timeline-canvas.js - draws the history it is given, from the top: frames in use, free memory of the zones with their marks, lanes
  * of what happened, one tick per operation; and the remarks as flags. */
 import { KIND_BY_NAME, kindOfOp } from '../kinds.js';
-import { freeLines, lanes, MARGIN, marksOf, stack, xOf } from '../model/timeline.js';
+import { freeLines, lanes, MARGIN, placeFlags, stack, xOf } from '../model/timeline.js';
 
 /** @typedef {import('../types.js').Point} Point */
 /** @typedef {import('./palette.js').Palette} Palette */
-/** @typedef {{ points: Point[], ops: import('../types.js').OpRow[], head: number, seq: number, scale: number, zone: string, width: number, height: number, palette: Palette }} Scene */
+/** @typedef {{ points: Point[], ops: import('../types.js').OpRow[], marks: { seq: number, text: string }[], head: number, seq: number, scale: number, title: string, zone: string, width: number, height: number, palette: Palette }} Scene */
 
 const TICKS = 15;
 const LANE = 10;
@@ -139,25 +139,21 @@ function drawTicks(ctx, { ops, head, seq, width, palette }, y) {
   ctx.globalAlpha = 1;
 }
 
-const FLAG_MAX = 22;
-
-/** Remarks: a pole each, the words where they do not run into the next one's. @param {CanvasRenderingContext2D} ctx @param {Scene} scene */
-function drawFlags(ctx, { ops, head, width, height, palette }) {
-  let free = -Infinity;
-  for (const mark of marksOf(ops)) {
-    const x = Math.round(xOf(mark.seq, head, width)) - 0.5;
-    ctx.strokeStyle = palette.mute;
-    ctx.lineWidth = 1;
+/** Remarks: a pole each, the words in the first of two rows that has room, as far as the next pole or a few words further.
+ * @param {CanvasRenderingContext2D} ctx @param {Scene} scene */
+function drawFlags(ctx, { marks, head, width, height, palette, title }) {
+  ctx.font = `${NAME}px ${palette.sans}`;
+  const textWidth = (/** @type {string} */ text) => ctx.measureText(text).width;
+  ctx.strokeStyle = palette.mute;
+  ctx.lineWidth = 1;
+  const xs = marks.map((mark) => Math.round(xOf(mark.seq, head, width)) - 0.5);
+  for (const x of xs) {
     ctx.beginPath();
     ctx.moveTo(x, 2);
     ctx.lineTo(x, height - TICKS);
     ctx.stroke();
-    const text = mark.text.length > FLAG_MAX ? mark.text.slice(0, FLAG_MAX - 1) + '…' : mark.text;
-    ctx.font = `${NAME}px ${palette.sans}`;
-    const w = ctx.measureText(text).width;
-    const at = x + 4 + w > width - MARGIN ? x - w - 4 : x + 4;
-    if (at < free || !text) continue;
-    note(ctx, palette, text, at, NAME + 1, palette.ink);
-    free = at + w + 6;
   }
+  note(ctx, palette, title, MARGIN, NAME + 1, palette.mute);
+  const places = placeFlags(marks, xs, { start: MARGIN + textWidth(title) + 8, end: width - MARGIN, textWidth });
+  for (const { text, x, row } of places) note(ctx, palette, text, x, NAME + 1 + row * (NAME + 3), palette.ink);
 }

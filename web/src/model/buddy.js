@@ -85,9 +85,12 @@ export function xorExample(pfn, order) {
   return { pfn, order, buddy, mask, width, cut: all > width, marked: width - 1 - order, rows: [digits(pfn), digits(mask), digits(buddy)] };
 }
 
+/** The marks as they are compared with: a fallback into another type's block raises them for a while. @param {import('../types.js').Zone} zone */
+const boosted = (zone) => (zone.boost && zone.high ? { ...zone, min: zone.min + zone.boost, low: zone.low + zone.boost, high: zone.high + zone.boost } : zone);
+
 /** Free memory against the watermarks, in words that say what follows. @param {import('../types.js').Zone} zone */
 export function levelText(zone) {
-  const { free, min, low, high } = zone;
+  const { free, min, low, high } = boosted(zone);
   if (!min && !low) return 'this kernel keeps no watermarks here';
   if (free >= high) return `${count(free)} free, above high: kswapd sleeps`;
   if (free >= low) return `${count(free)} free, between low and high: kswapd sleeps until low is crossed, and works up to high once it runs`;
@@ -95,8 +98,9 @@ export function levelText(zone) {
   return `${count(free)} free, below min: callers reclaim for themselves; only GFP_ATOMIC and its like go further`;
 }
 
-/** One bar of the level: its end, and where the marks stand, as shares of it. @param {import('../types.js').Zone} zone */
-export function levelScale(zone) {
+/** One bar of the level: its end, and where the marks stand, as shares of it. @param {import('../types.js').Zone} given */
+export function levelScale(given) {
+  const zone = boosted(given);
   const end = Math.max(1, Math.min(Math.max(zone.high * 1.7, zone.min * 2), Math.max(zone.managed, 1)) || zone.managed);
   const share = (/** @type {number} */ n) => Math.min(1, n / end);
   const marks = /** @type {[string, number][]} */ ([
@@ -106,7 +110,8 @@ export function levelScale(zone) {
   ])
     .filter(([, n]) => n > 0)
     .map(([name, n]) => ({ name, n, share: share(n) }));
-  return { end, free: share(zone.free), beyond: zone.free > end, boost: zone.boost ? share(zone.boost) : 0, marks };
+  const apart = marks.every((mark, i) => !i || mark.share - marks[i - 1].share > 0.09);
+  return { end, apart, free: share(zone.free), beyond: zone.free > end, boost: zone.boost ? share(zone.boost) : 0, marks };
 }
 
 /** Free areas as a table of cells: blocks and the share of the zone's free pages that they are.

@@ -1,5 +1,6 @@
 /* form.js - the call panel without its looks: which fields an operation has, the request they make, the line of C that
  * it is, and what can be said about its size. */
+import { fieldOf } from '../api.js';
 import { bytes, count, parseSize, plural } from '../format.js';
 import { gfpExpression } from './gfp.js';
 
@@ -17,10 +18,15 @@ const MAKERS = new Set([
   'kmem_cache_alloc',
   'vmalloc',
   'vzalloc',
+  'vmalloc_huge',
   'kvmalloc',
   'malloc',
   'calloc',
   'aligned_alloc',
+  'memalign',
+  'posix_memalign',
+  'valloc',
+  'pvalloc',
   'mmap',
 ]);
 
@@ -67,10 +73,24 @@ export function candidates(op, live) {
     krealloc: ['kfree'],
     ksize: ['kfree'],
     realloc: ['free'],
+    malloc_usable_size: ['free'],
     mlock: ['munmap', 'free'],
+    munlock: ['munmap', 'free'],
+    mprotect: ['munmap', 'free'],
+    madvise: ['munmap', 'free'],
+    mremap: ['munmap'],
   })[op] ?? [op];
   const own = live.filter((a) => release.includes(a.release));
-  return op === 'write' || op === 'read' ? live : own;
+  return op === 'write' || op === 'read' || !own.length ? live : own;
+}
+
+/** What is wrong, by field. An allocation that was given by its name was given in the field of its address.
+ * @param {import('../types.js').Problem | null} problem @param {string[]} names */
+export function fieldErrors(problem, names) {
+  const errors = new Map((problem?.errors ?? []).map((e) => [fieldOf(e), e.detail ?? 'not accepted']));
+  const byName = errors.get('name');
+  if (byName && !names.includes('name') && names.includes('address')) errors.set('address', byName);
+  return errors;
 }
 
 /** @param {Form} form @param {OpInfo} info @param {ParamInfo[]} params @param {{ pid: number, name: string, address?: string }} defaults address: of the selection */
@@ -89,6 +109,8 @@ export function requestOf(form, info, params, defaults) {
     } else if (param.name === 'address') {
       const meant = value || defaults.address;
       if (meant) request[meant.startsWith('0x') ? 'address' : 'name'] = meant;
+    } else if (value === '' && needed && param.choices) {
+      request[param.name] = param.default ?? param.choices[0]; /* what the list shows */
     } else if (value !== '' && !isDefault(param, value, needed)) {
       request[param.name] = isNumber(param) ? numberOf(value) : value;
     }
@@ -102,6 +124,7 @@ const isNumber = (/** @type {ParamInfo} */ param) => param.type === 'number' || 
 function isDefault(param, value, needed) {
   if (needed) return false;
   if (param.type === 'context') return value === 'process';
+  if (param.choices) return value === param.default;
   return isNumber(param) && numberOf(value) === Number(param.default);
 }
 
@@ -127,18 +150,36 @@ export function callLine(request) {
     krealloc: `${who}, ${size}, ${gfp}`,
     alloc_pages: `${gfp}, ${num(request.order)}`,
     free_pages: `${who}, ${num(request.order)}`,
-    kmem_cache_create: `"${request.cache ?? '?'}", ${size}, ${request.align ?? 0}, 0, NULL`,
+    kmem_cache_create: `"${request.cache ?? '?'}", ${size}, ${request.align ?? 0}, ${String(request.flags || 0).replace(/\|/g, ' | ')}, NULL`,
     kmem_cache_alloc: `${request.cache ?? '?'}, ${gfp}`,
     kmem_cache_free: `${request.cache ? request.cache + ', ' : ''}${who}`,
     kmem_cache_destroy: `${request.cache ?? '?'}`,
     vmalloc: size,
     vzalloc: size,
+    vmalloc_huge: `${size}, GFP_KERNEL`,
+    vm_unmap_aliases: '',
+    kmem_cache_shrink: `${request.cache ?? '?'}`,
+    drain_pages: '',
+    compact_memory: '',
     kvmalloc: `${size}, ${gfp}`,
     malloc: size,
     calloc: `${num(request.n)}, ${size}`,
     realloc: `${who}, ${size}`,
     aligned_alloc: `${num(request.align)}, ${size}`,
-    mmap: `NULL, ${num(request.length)}, PROT_READ | PROT_WRITE, …`,
+    memalign: `${num(request.align)}, ${size}`,
+    posix_memalign: `&${request.name ?? 'p'}, ${num(request.align)}, ${size}`,
+    valloc: size,
+    pvalloc: size,
+    malloc_trim: num(request.pad ?? 0),
+    mallopt: `${request.option ?? 'M_MXFAST'}, ${num(request.value)}`,
+    thread_exit: `thread ${num(request.tid)}`,
+    sbrk: num(request.increment),
+    mprotect: `${who}, ${num(request.length)}, ${protOf(request.prot)}`,
+    madvise: `${who}, ${num(request.length)}, ${request.advice ?? 'MADV_DONTNEED'}`,
+    mremap: `${who}, ${num(request.length)}, ${num(request.new_length)}, MREMAP_MAYMOVE`,
+    munlock: `${who}, ${num(request.length)}`,
+    setrlimit: `${request.resource ?? 'RLIMIT_AS'}, ${size}`,
+    mmap: `NULL, ${num(request.length)}, ${protOf(request.prot)}, …`,
     munmap: `${who}, ${num(request.length)}`,
     mlock: `${who}, ${num(request.length)}`,
     write: request.hex ? `${who}, "${request.hex}", ${request.hex.length / 2}` : `${who}, ${num(request.fill)}, ${num(request.length)}`,
@@ -150,12 +191,18 @@ export function callLine(request) {
     mark: `"${request.text ?? ''}"`,
   };
   const call = op === 'write' ? (request.hex ? 'memcpy' : 'memset') : op === 'read' ? 'memcpy' : op;
-  const target = makesMemory(op) && request.name ? `${request.name} = ` : op === 'krealloc' || op === 'realloc' ? `${who} = ` : '';
+  const target = makesMemory(op) && request.name && op !== 'posix_memalign' ? `${request.name} = ` : op === 'krealloc' || op === 'realloc' ? `${who} = ` : '';
   const notes = [];
   if (request.pid) notes.push(`pid ${request.pid}`);
   if (request.context && request.context !== 'process') notes.push(request.context);
   if (request.cpu) notes.push(`CPU ${request.cpu}`);
   return { target, call, args: args[op] ?? who, note: notes.join(', ') };
+}
+
+/** @param {string} [prot] as in /proc/PID/maps */
+function protOf(prot = 'rw-') {
+  const words = ['PROT_READ', 'PROT_WRITE', 'PROT_EXEC'].filter((_, i) => prot[i] && prot[i] !== '-');
+  return words.length ? words.join(' | ') : 'PROT_NONE';
 }
 
 /** What a call of this size will get. The daemon's dry run is the authority; before it answers, the profile's limits speak.

@@ -1,6 +1,6 @@
 /* heap.js - a process's heap as it is looked at: chunks in rows of addresses, true to scale, with what was asked for painted in
  * each; and malloc's lists of free chunks, linked to the same chunks. */
-import { bytes, count, hex } from '../format.js';
+import { bytes, count, hex, plural } from '../format.js';
 
 /** @typedef {{ address: string, size: number, state: string, requested: number, name: string | null, seq: number, arena: string | null, flags: string[] }} Chunk */
 /** @typedef {{ address: string, size: number, link: string, next: string | null }} Listed */
@@ -59,6 +59,14 @@ export function heapSums(chunks, { word, min_chunk }) {
     lost += lostOf(chunk, word);
   }
   return { kinds: sums.filter((sum) => sum.nr), asked, lost, total };
+}
+
+/** A heap whose pages are in swap cannot be read without bringing them in: what is missing from the picture, in words.
+ * @param {import('../types.js').UserMap[]} maps @param {{ main: boolean }[]} arenas */
+export function swappedNote(maps, arenas) {
+  const out = maps.filter((map) => map.name === '[heap]').reduce((sum, map) => sum + map.swap_pages, 0);
+  if (!out || !arenas.length) return '';
+  return `${plural(out, 'page')} of this heap ${out === 1 ? 'is' : 'are'} in swap: the chunks there are not read, so that looking changes nothing. A read or write by the process brings them back.`;
 }
 
 /** Chunks that touch form a region: the main heap, each part of a thread's arena, each mapping of its own.

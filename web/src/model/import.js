@@ -16,6 +16,7 @@ export const EXPORT_FORMATS = [
   { format: 'csv', ending: 'csv', label: 'Table', doc: 'CSV: operations and results, for a spreadsheet' },
   { format: 'ftrace', ending: 'ftrace.txt', label: 'ftrace', doc: 'kmem events as text: KernelShark, trace-cmd, Perfetto' },
   { format: 'perfetto', ending: 'perfetto.json', label: 'Perfetto', doc: 'Chrome JSON trace: counters and slices, for ui.perfetto.dev' },
+  { format: 'sqlite', ending: 'db', label: 'SQLite', doc: 'a store of its own: pagodad serve --store opens it, sqlite3 queries its view trace' },
 ];
 
 /** How far it is. Packed input is told as it was read, so that its share is right. @param {{ bytes: number, operations: number }} news @param {number} size of the file, 0: not known @param {number} seconds since it began */

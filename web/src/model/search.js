@@ -16,6 +16,7 @@ export function searchHits(query, state, caches) {
     ...addressHits(text, state),
     ...frameHits(text, state),
     ...nameHits(text, views.allocations),
+    ...markHits(text, state.marks),
     ...cacheHits(text, caches),
     ...processHits(text, views.processes),
   ].slice(0, 12);
@@ -76,6 +77,13 @@ function nameHits(text, live) {
     .slice(0, 6)
     .map(({ a, title }) => ({ id: `name-${a.address}-${a.pid}`, title, note: `${a.op} ${count(a.requested)} bytes at ${a.address}${a.pid ? `, pid ${a.pid}` : ''}`, actions: [allocation(a)] }));
 }
+
+/** @param {string} text @param {{ seq: number, text: string }[]} marks @returns {Hit[]} */
+const markHits = (text, marks) =>
+  marks
+    .filter((mark) => mark.text.toLowerCase().includes(text.toLowerCase()))
+    .slice(0, 4)
+    .map((mark) => ({ id: `mark-${mark.seq}`, title: mark.text, note: `mark, operation ${count(mark.seq)}`, actions: [{ type: 'seek', seq: mark.seq }] }));
 
 /** @param {string} text @param {{ name: string, nr_in_use: number }[]} caches @returns {Hit[]} */
 function cacheHits(text, caches) {

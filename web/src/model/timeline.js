@@ -31,6 +31,20 @@ export function seriesParts(from, head) {
   return parts;
 }
 
+/** What of a history that went on is asked for: every operation of a short stretch, of a long one as many samples as its share of
+ * the whole. @param {Point[]} known @param {number} head @returns {[number, number, number][]} */
+export function added(known, head) {
+  const last = known[known.length - 1].seq;
+  const nr = head - last;
+  if (nr <= 0) return [];
+  const samples = nr <= PART ? nr : Math.max(4, Math.min(PART, Math.round((POINTS * nr) / head)));
+  const step = (nr - 1) / Math.max(1, samples - 1);
+  return [[last + Math.max(1, Math.floor(step)), head, samples]];
+}
+
+/** A series that grew long loses every other sample of its own; what happened between two stays in their counters. @param {Point[]} points */
+export const thinned = (points) => (points.length <= 2 * POINTS ? points : points.filter((_, i) => i % 2 === 0 || i === points.length - 1));
+
 /** Stretches of the history after `seq` in which the counters of failures rise. @param {Point[]} points @param {number} seq @param {number} head @returns {[number, number][]} */
 export function failureIntervals(points, seq, head) {
   const failed = (/** @type {Point} */ p) => (p.outcomes?.null ?? 0) + (p.outcomes?.bug ?? 0);
@@ -163,6 +177,38 @@ export function lanes(points) {
 
 /** Remarks of the log, with their words. @param {OpRow[]} ops */
 export const marksOf = (ops) => ops.filter((op) => op.op === 'mark').map((op) => ({ seq: op.seq, text: op.text ?? '' }));
+
+const FLAG_ROWS = 2;
+const FLAG_WIDTH = 120; /* pixels that a remark may take beyond the next pole */
+
+/** Where the words of remarks stand: in the first row that has room, cut to the next pole or a little further; a remark without room
+ * keeps its pole only. @param {{ seq: number, text: string }[]} marks @param {number[]} xs of their poles @param {{ start: number, end: number, textWidth: (text: string) => number }} room start: free from there on in the first row
+ * @returns {{ seq: number, text: string, x: number, row: number }[]} */
+export function placeFlags(marks, xs, { start, end, textWidth }) {
+  const free = [start, ...Array(FLAG_ROWS - 1).fill(0)];
+  const placed = [];
+  for (let i = 0; i < marks.length; i++) {
+    const text = cut(marks[i].text, Math.max(FLAG_WIDTH, (xs[i + 1] ?? end) - xs[i] - 10), textWidth);
+    const width = textWidth(text);
+    const x = xs[i] + 4 + width > end ? xs[i] - width - 4 : xs[i] + 4;
+    const row = free.findIndex((from) => x >= from);
+    if (!text || row < 0) continue;
+    placed.push({ seq: marks[i].seq, text, x, row });
+    free[row] = x + width + 6;
+  }
+  return placed;
+}
+
+/** @param {string} text @param {number} width @param {(text: string) => number} textWidth */
+function cut(text, width, textWidth) {
+  if (textWidth(text) <= width) return text;
+  let n = Math.max(1, Math.floor((text.length * width) / textWidth(text)) - 1);
+  while (n > 1 && textWidth(text.slice(0, n) + '…') > width) n--;
+  return text.slice(0, n) + '…';
+}
+
+/** The remark next to a moment. @param {{ seq: number, text: string }[]} marks @param {number} seq @param {1 | -1} by */
+export const markBeside = (marks, seq, by) => (by > 0 ? marks.find((mark) => mark.seq > seq) : marks.filter((mark) => mark.seq < seq).pop()) ?? null;
 
 /** The point that holds at a moment. @param {Point[]} points @param {number} seq @returns {Point | null} */
 export function pointAt(points, seq) {

@@ -111,7 +111,8 @@ export function createCalls({ store, base, complain, select }) {
     let abort = new AbortController();
     return effect(() => {
       const state = store.value;
-      const request = state.table && state.views && !isPast(state) ? currentRequest() : null;
+      const isThere = state.views?.seq === state.head; /* the names in use are known */
+      const request = state.table && isThere && !isPast(state) ? currentRequest() : null;
       const wish = request && makesMemory(request.op) && canAsk(request) ? `${state.head} ${JSON.stringify(request)}` : '';
       if (wish === asked) return;
       asked = wish;
@@ -130,5 +131,13 @@ export function createCalls({ store, base, complain, select }) {
     });
   }
 
-  return { currentRequest, send, submit, release, touch, watchPreview };
+  /** Brings the form of an operation up, with the caret in its first field. @param {string} op */
+  function showCall(op) {
+    store.send({ type: 'form', form: { ...store.peek().form, op } });
+    store.send({ type: 'column', column: 'call' });
+    requestAnimationFrame(() => /** @type {HTMLElement | null} */ (document.querySelector('.call .in'))?.focus());
+  }
+  const writeMark = () => showCall('mark');
+
+  return { currentRequest, send, submit, release, touch, watchPreview, showCall, writeMark };
 }

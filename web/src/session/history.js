@@ -1,27 +1,24 @@
 /* history.js - the timeline's series: sampled over the whole history, read in parts so that a long one shows how far it is,
- * and continued as the head moves. */
+ * and continued as the head moves, by a few samples of what was added; and the remarks of the log, wherever they stand. */
 import { effect } from '@preact/signals';
 import { get } from '../api.js';
-import { failureIntervals, POINTS, seriesParts } from '../model/timeline.js';
+import { added, failureIntervals, marksOf, seriesParts, thinned } from '../model/timeline.js';
+import { createPace } from './pace.js';
 
 /** @typedef {import('../lab-session.js').Context} Context */
 
 const OPS_SHOWN = 1000;
 const SETTLE_MS = 60;
 
-/** A long history is sampled once; after that, only what was added is asked for. @param {import('../types.js').Point[]} known @param {number} head */
-const continues = (known, head) =>
-  known.length > 0 && known.length < 2 * POINTS && head > known[known.length - 1].seq && head - known[known.length - 1].seq <= POINTS;
-
 /** @param {Context} context */
 export function watchHistory({ store, base, complain }) {
   let seen = -1,
     timer = 0;
+  const pace = createPace();
   let abort = new AbortController();
-  /** @param {number} from @param {number} head @param {import('../types.js').Point[]} known */
-  const readPoints = async (from, head, known) => {
+  /** @param {[number, number, number][]} parts @param {import('../types.js').Point[]} known */
+  const readPoints = async (parts, known) => {
     let points = known;
-    const parts = seriesParts(from, head);
     for (let i = 0; i < parts.length; i++) {
       const [first, last, nr] = parts[i];
       if (parts.length > 1) store.send({ type: 'series', points, progress: { done: i, total: parts.length } });
@@ -30,22 +27,49 @@ export function watchHistory({ store, base, complain }) {
     }
     return points;
   };
+  /** What is known of the last operations, and those that came since. @param {number} head */
+  const readOps = async (head) => {
+    const known = store.peek().ops;
+    const last = known.length ? known[known.length - 1].seq : 0;
+    const from = Math.max(1, head - OPS_SHOWN + 1, last + 1);
+    if (from > head) return known;
+    const { ops } = await get(`${base}/ops?from=${from}&limit=${OPS_SHOWN}`, abort.signal);
+    return [...(from === last + 1 ? known : []), ...ops].slice(-OPS_SHOWN);
+  };
+  /** Remarks are few, and each is to be seen: those of the known part stay, the rest is searched for. @param {number} head */
+  const readMarks = async (head) => {
+    const { marks } = store.peek();
+    const found = [...marks];
+    for (let from = marksUpTo + 1; from <= head;) {
+      const page = await get(`${base}/ops?op=mark&from=${from}&limit=${OPS_SHOWN}`, abort.signal);
+      found.push(...marksOf(page.ops));
+      marksUpTo = page.next ? Number(page.next) - 1 : head;
+      from = marksUpTo + 1;
+      if (found.length > store.peek().marks.length) store.send({ type: 'marks', marks: [...found] });
+    }
+  };
+  let marksUpTo = 0;
   const load = async () => {
     const head = (seen = store.peek().head);
+    const known = store.peek().points;
+    const isFirst = !known.length;
+    pace.begin();
     try {
-      const all = store.peek().points;
-      const from = continues(all, head) ? all[all.length - 1].seq + 1 : 0;
-      const ops = head ? (await get(`${base}/ops?from=${Math.max(1, head - OPS_SHOWN + 1)}&limit=${OPS_SHOWN}`, abort.signal)).ops : [];
-      const points = await readPoints(from, head, from ? all : []);
+      const parts = isFirst ? seriesParts(0, head) : added(known, head);
+      const ops = head ? await readOps(head) : [];
+      const points = await readPoints(parts, thinned(known));
       store.send({ type: 'series', points, ops });
+      await readMarks(head);
     } catch (error) {
       complain(error);
     }
+    pace.end();
     timer = 0;
-    if (store.peek().head !== seen) timer = window.setTimeout(load, SETTLE_MS);
+    if (store.peek().head !== seen) plan();
   };
+  const plan = () => (timer = window.setTimeout(load, Math.max(SETTLE_MS, pace.rest(true))));
   const stop = effect(() => {
-    if (store.value.head !== seen && !timer) timer = window.setTimeout(load, seen < 0 ? 0 : SETTLE_MS);
+    if (store.value.lab && store.value.head !== seen && !timer) plan();
   });
   return () => (clearTimeout(timer), abort.abort(), stop());
 }

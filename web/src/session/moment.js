@@ -1,41 +1,73 @@
 /* moment.js - the views of the moment shown: loaded whenever the moment or the process changes, one load at a time, the newest
- * wish wins. */
+ * wish wins. While the lab runs ahead of the page, it is looked at now and then only, and without the story of each operation. */
 import { effect } from '@preact/signals';
 import { get, getBytes } from '../api.js';
 import { shownSeq } from '../lab-state.js';
 import { cellsFromBytes, cellsFromRuns, cellsFromTiles, countKinds, shiftFor } from '../model/cells.js';
+import { createPace } from './pace.js';
 
 /** @typedef {import('../lab-session.js').Context} Context */
+
+const RUSH = 100; /* operations between two looks: more than anybody can read */
 
 /** @param {Context} context */
 export function watchMoment({ store, base, complain }) {
   let wanted = '',
     loaded = '',
-    busy = false;
+    busy = false,
+    last = 0;
+  let wake = () => {};
+  const pace = createPace();
+  const keyOf = (/** @type {import('../lab-state.js').LabState} */ state, pid = state.pid) => `${shownSeq(state)} ${pid} ${state.reconnects}`;
+
+  /** What follows the lab waits for its turn; who goes to the past is served at once. @param {boolean} isRush */
+  const turn = async (isRush) => {
+    const ms = store.peek().at === null ? pace.rest(isRush) : 0;
+    if (!ms) return;
+    await new Promise((done) => {
+      const timer = window.setTimeout(done, ms);
+      wake = () => (clearTimeout(timer), done(null));
+    });
+    wake = () => {};
+  };
+  const isRush = () => {
+    const { at, head } = store.peek();
+    return at === null && last > 0 && head - last > RUSH;
+  };
   const run = async () => {
     busy = true;
-    while (wanted !== loaded) {
-      const doing = wanted;
+    let untold = false;
+    while (wanted !== loaded || untold) {
+      await turn(isRush());
+      const state = store.peek();
+      untold = isRush();
+      pace.begin();
+      loaded = keyOf(state);
+      last = shownSeq(state);
       try {
-        const views = await loadViews(base, store.peek());
-        store.send({ type: 'views', views });
+        const views = await loadViews(base, state, !untold);
+        loaded = keyOf(state, views.pid);
+        if (wanted === keyOf(state)) wanted = loaded;
+        store.send({ type: 'views', views, asked: state.pid });
       } catch (error) {
         complain(error);
       }
-      loaded = doing;
+      pace.end();
     }
     busy = false;
   };
-  return effect(() => {
+  const stop = effect(() => {
     const state = store.value;
     if (!state.lab) return;
-    wanted = `${shownSeq(state)} ${state.pid} ${state.reconnects}`;
+    wanted = keyOf(state);
+    if (state.at !== null) wake();
     if (!busy && wanted !== loaded) queueMicrotask(() => !busy && run());
   });
+  return () => (wake(), stop());
 }
 
-/** @param {string} base @param {import('../lab-state.js').LabState} state @returns {Promise<import('../lab-state.js').Views>} */
-async function loadViews(base, state) {
+/** @param {string} base @param {import('../lab-state.js').LabState} state @param {boolean} withStory what the operation did, too @returns {Promise<import('../lab-state.js').Views>} */
+async function loadViews(base, state, withStory) {
   const seq = shownSeq(state);
   const at = `at=${seq}`;
   const pages = (state.lab?.memory ?? 0) / 4096;
@@ -45,7 +77,7 @@ async function loadViews(base, state) {
     get(`${base}/vmalloc?${at}`),
     get(`${base}/zones?${at}`),
     get(`${base}/processes?${at}`),
-    seq > 0 ? get(`${base}/ops/${seq}?explain=true`).catch(() => null) : null,
+    seq > 0 && withStory ? get(`${base}/ops/${seq}?explain=true`).catch(() => null) : null,
   ]);
   const list = /** @type {import('../types.js').Process[]} */ (processes.processes);
   const pid = list.some((p) => p.pid === state.pid) ? state.pid : (list[list.length - 1]?.pid ?? 0);

@@ -4,6 +4,7 @@ import { get } from '../api.js';
 import { selectedAllocation, shownSeq } from '../lab-state.js';
 import { eventsOf } from '../model/touched.js';
 import { buddyEvents, buddyOperation } from '../model/buddy.js';
+import { markBeside } from '../model/timeline.js';
 import { findNextFailure } from './history.js';
 
 /** @typedef {import('../lab-session.js').Context} Context */
@@ -60,6 +61,14 @@ export function createMoves(context) {
     }
   }
 
+  /** @param {1 | -1} by */
+  function nextMark(by) {
+    const mark = markBeside(store.peek().marks, shownSeq(store.peek()), by);
+    if (!mark) return say(`No ${by > 0 ? 'later' : 'earlier'} mark`);
+    store.send({ type: 'seek', seq: mark.seq });
+    say(`Operation ${mark.seq}: ${mark.text}`);
+  }
+
   /** On the Buddy tab one split or merge of the operation shown; elsewhere the next operation that touched the selection.
    * @param {1 | -1} by */
   function nextEvent(by) {
@@ -89,5 +98,5 @@ export function createMoves(context) {
     say(`Operation ${next}, which names the selection`);
   }
 
-  return { nextFailure, nextEvent };
+  return { nextFailure, nextMark, nextEvent };
 }

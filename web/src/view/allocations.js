@@ -26,23 +26,23 @@ export function Allocations({ session }) {
 
 /** @param {{ a: Allocation, session: import('../lab-session.js').Session, past: boolean }} props */
 function Row({ a, session, past }) {
-  const { selection } = session.store.value;
+  const { selection, views } = session.store.value;
   const selected = selection?.kind === 'allocation' && selection.address === a.address && selection.pid === (a.pid ?? 0);
   return html`<li class=${selected ? 'sel' : ''}>
     <button type="button" class="pick" aria-pressed=${selected} onClick=${() => session.select(a.address, a.pid ?? 0)}>
-      <${Chip} kind=${kindOfOp(a.op, a)} /><b>${titleOf(a)}</b><small>${sizes(a)}</small></button>
+      <${Chip} kind=${kindOfOp(a.op, a)} /><b>${titleOf(a)}</b><small>${sizes(a, (views?.processes.length ?? 0) > 1)}</small></button>
     <button type="button" class=${`release${a.release.length > 10 ? ' long' : ''}`} disabled=${past} onClick=${() => session.release(a)} aria-label=${`${a.release}(${titleOf(a)})`} title=${`${a.release}(${titleOf(a)})`}>${a.release}</button>
   </li>`;
 }
 
-/** @param {Allocation} a */
-function sizes(a) {
+/** @param {Allocation} a @param {boolean} many processes there are, so that it must be said whose it is */
+function sizes(a, many) {
   const size = (/** @type {number} */ n) => (n >= 65536 && n % 1024 === 0 ? bytes(n) : count(n));
   const granted = a.cache && a.op !== 'kmem_cache_alloc' && a.allocated !== a.requested ? ` → ${size(a.allocated)}` : '';
   const frames = a.pid
-    ? `${a.nr_frames} of ${plural(Math.max(1, Math.ceil(a.allocated / 4096)), 'page')} touched`
+    ? `${count(a.nr_frames)} of ${plural(Math.max(1, Math.ceil(a.allocated / 4096)), 'page')}`
     : a.nr_frames > 1
       ? plural(a.nr_frames, 'frame')
       : '';
-  return [`${a.op === 'kmem_cache_alloc' && a.cache ? a.cache : a.op} ${size(a.requested)}${granted}`, frames].filter(Boolean).join(' · ');
+  return [`${a.op === 'kmem_cache_alloc' && a.cache ? a.cache : a.op} ${size(a.requested)}${granted}`, frames, a.pid && many ? `pid ${a.pid}` : ''].filter(Boolean).join(' · ');
 }

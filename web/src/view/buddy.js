@@ -46,7 +46,7 @@ function Level({ zone }) {
   return html`<div class="level"><div class="marks" role="img" aria-label=${`${zone.name}: ${levelText(zone)}; ${level.marks.map((m) => `${m.name} ${m.n}`).join(', ')}`}>
       <i class=${`free${level.beyond ? ' beyond' : ''}`} style=${{ width: `${100 * level.free}%` }}></i>${level.boost ? html`<i class="boost" style=${{ width: `${100 * level.boost}%` }}></i>` : null}
       ${level.marks.map((m) => html`<i key=${m.name} class=${`tick ${m.name}`} style=${{ left: `${100 * m.share}%` }}></i>`)}</div>
-    <div class="ticks" aria-hidden="true">${level.marks.map((m) => html`<span key=${m.name} class=${m.name} style=${{ left: `${100 * m.share}%` }}>${m.name} ${count(m.n)}</span>`)}</div>
+    <div class=${`ticks${level.apart ? '' : ' close'}`} aria-hidden="true">${level.marks.map((m) => html`<span key=${m.name} class=${m.name} style=${{ left: `${100 * m.share}%` }}>${m.name} ${count(m.n)}</span>`)}</div>
     <p class="cap">${levelText(zone)}${zone.boost ? ` · boosted by ${count(zone.boost)}` : ''}${zone.highatomic ? ` · ${count(zone.highatomic)} kept for high-order atomic calls` : ''}</p></div>`;
 }
 

@@ -13,7 +13,7 @@ import { useView } from './use-view.js';
 /** @typedef {import('../lab-state.js').LabState} LabState */
 /** @typedef {{ address: string, pid: number, size: number, title: string, allocation: import('../types.js').Allocation | null }} Subject */
 
-/** What the tab shows: an address that was asked for, else the selection. @param {LabState} state @returns {Subject | null} */
+/** What the tab shows: an address that was asked for, else the selection, else what the operation shown made. @param {LabState} state @returns {Subject | null} */
 function subjectOf(state) {
   const { bytesAt, selection, profile, views } = state;
   if (bytesAt) {
@@ -30,7 +30,13 @@ function subjectOf(state) {
     const address = hex(BigInt(profile.page_offset) + BigInt(selection.pfn) * 4096n);
     return { address, pid: 0, size: 4096, title: `frame ${hex(selection.pfn)}`, allocation: null };
   }
-  return null;
+  const op = views?.op;
+  const address = op?.address ?? op?.request?.address;
+  if (!op || !address || BigInt(address) === 0n) return null;
+  const pid = op.request?.pid ?? 0;
+  const made = views?.allocations.find((b) => b.address === address && (b.pid ?? 0) === pid);
+  if (made) return { address, pid, size: Math.max(made.requested, 1), title: `${titleOf(made)}, of op ${op.seq}`, allocation: made };
+  return { address, pid, size: PAGE_BYTES, title: `where op ${op.seq}, ${op.op}, was`, allocation: null };
 }
 
 /** @param {{ session: Session }} props */

@@ -1,9 +1,8 @@
 /* call-panel.js - the form for one operation, made from the table that the daemon publishes. */
 import { html } from 'htm/preact';
-import { fieldOf } from '../api.js';
 import { duration, hex, parseSize } from '../format.js';
 import { isPast } from '../lab-state.js';
-import { callLine, fieldsOf, FIRST_OPS, makesMemory, opInfo, remark, suggestedName } from '../model/form.js';
+import { callLine, fieldErrors, fieldsOf, FIRST_OPS, makesMemory, opInfo, remark, suggestedName } from '../model/form.js';
 import { Field } from './fields.js';
 import { GfpComposer } from './gfp-composer.js';
 import { Empty } from './parts.js';
@@ -32,7 +31,7 @@ export function CallPanel({ session }) {
   const rest = fields.filter(
     (field) => !main.includes(field) && field.param.type !== 'gfp' && !(field.param.name === 'cpu' && (state.lab?.cpus ?? 1) < 2),
   );
-  const errors = new Map((state.problem?.errors ?? []).map((e) => [fieldOf(e), e.detail ?? 'not accepted']));
+  const errors = fieldErrors(state.problem, fields.map((one) => one.param.name));
   const field = (/** @type {any} */ { param, needed }) =>
     html`<${Field} key=${param.name} param=${param} needed=${needed} session=${session} error=${errors.get(param.name)} onSet=${set} />`;
   const hasGfp = fields.some(({ param }) => param.type === 'gfp');
@@ -42,7 +41,7 @@ export function CallPanel({ session }) {
       ${FIRST_OPS.includes(info.op) ? null : html`<p class="doc">${info.doc}</p>`}
       ${main.map((f) => html`${field(f)}${f.param.type === 'size' && f.param.name === 'size' ? html`<${SizeRemark} state=${state} />` : null}`)}
       ${hasGfp ? html`<${GfpComposer} table=${table.gfp} form=${form} context=${form.values.context ?? 'process'} change=${change} error=${errors.get('gfp')} />` : html`<${Manners} op=${info.op} />`}
-      ${rest.length ? html`<details class="rest"><summary>more arguments</summary>${rest.map(field)}</details>` : null}
+      ${rest.length ? html`<details class="rest" open=${rest.some((one) => errors.has(one.param.name)) || undefined}><summary>more arguments</summary>${rest.map(field)}</details>` : null}
       <${CallCode} session=${session} />
       <${DryRun} session=${session} />
       <button class="p wide" disabled=${isPast(state) || state.sending} data-test="submit">${isPast(state) ? 'Read-only: the past' : verb(info.op)}</button>

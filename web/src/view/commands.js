@@ -17,6 +17,8 @@ export function commandsOf(session) {
   return [
     ...TABS.map(([id, label]) => sends(`Show ${label}`, 'view', { type: 'tab', tab: id })),
     command('Next failure', 'Shift+N', () => session.nextFailure()),
+    command('Next mark', 'M', () => session.nextMark(1)),
+    command('Previous mark', 'Shift+M', () => session.nextMark(-1)),
     command('Next event of the selection', '.', () => session.nextEvent(1)),
     command('Previous event of the selection', ',', () => session.nextEvent(-1)),
     sends(state.playing ? 'Pause' : 'Play', 'Space', { type: 'play', playing: !state.playing }),
@@ -31,20 +33,12 @@ export function commandsOf(session) {
     ...(isPast(state) ? [] : (state.table?.ops ?? []).map((op) => callCommand(session, op))),
     command('Copy a link to this picture', 'share', () => session.share()),
     command('Fork here', 'a new lab with the history up to this moment', () => session.forkHere()),
+    command('Import a trace', 'ftrace, malloc logs, operations', session.importer.show),
+    command('Export the history', 'ndjson, csv, ftrace, Perfetto', session.importer.show),
     command('Light or dark', 'theme', toggleTheme),
     sends('Keys', '?', { type: 'help', open: true }),
   ];
 }
 
 /** @param {import('../lab-session.js').Session} session @param {import('../types.js').OpInfo} op @returns {Command} */
-function callCommand({ store }, op) {
-  return {
-    id: `call-${op.op}`,
-    title: `Call ${op.op}`,
-    note: op.doc,
-    run: () => {
-      store.send({ type: 'form', form: { ...store.peek().form, op: op.op } });
-      requestAnimationFrame(() => document.querySelector('.call .in')?.scrollIntoView({ block: 'nearest' }));
-    },
-  };
-}
+const callCommand = (session, op) => ({ id: `call-${op.op}`, title: `Call ${op.op}`, note: op.doc, run: () => session.showCall(op.op) });

@@ -6,6 +6,7 @@ import { fieldOf, get, problemOf } from '../api.js';
 import { bytes, count, duration, parseSize, plural } from '../format.js';
 import * as model from '../model/compare.js';
 import { callLine } from '../model/form.js';
+import { openTour } from '../tour.js';
 import { Curves } from './curves.js';
 import { Mark, ProblemBox, ThemeButton } from './parts.js';
 
@@ -36,14 +37,26 @@ export function ComparePage() {
   }, [question]);
   const { answer, problem } = useAnswer(`/compare${model.urlFromQuestion(question)}`);
   const wrong = new Set((problem?.errors ?? []).map(fieldOf));
-  return html`<div class="home"><header class="top"><a class="brand" href="/"><${Mark} /><b>Pagoda</b></a><span class="grow"></span><a class="button" href="/docs">API</a><${ThemeButton} /></header>
+  return html`<div class="home"><header class="top"><a class="brand" href="/"><${Mark} /><b>Pagoda</b></a><span class="grow"></span><a class="button" href="/#labs">Labs</a><a class="button" href="/docs">API</a><${ThemeButton} /></header>
     <main class="versus"><div><h1>One request, four allocators</h1>
-      <p class="cap">Each runs on a fresh machine of the chosen profile. What you see is where the engine put it, what it cost, and what it wasted.</p></div>
+      <p class="cap">Each runs on a fresh machine of the chosen profile. What you see is where the engine put it, what it cost, and what it wasted.</p><${InLab} question=${question} /></div>
       <${Ask} question=${question} change=${change} wrong=${wrong} />
       ${problem ? html`<${ProblemBox} problem=${problem} />` : null}
       ${answer ? html`<${Answers} answers=${answer.allocators} question=${question} />` : html`<p class="empty" role="status">Running…</p>`}
-      <${AllSizes} profile=${question.profile} size=${parseSize(question.size)} choose=${(/** @type {number} */ size) => change({ size: String(size) })} />
+      ${answer || problem ? html`<${AllSizes} profile=${question.profile} size=${parseSize(question.size)} choose=${(/** @type {number} */ size) => change({ size: String(size) })} />` : null}
     </main></div>`;
+}
+
+/** The same four calls, one after the other in one machine, to be walked through. @param {{ question: model.Question }} props */
+function InLab({ question }) {
+  const [problem, setProblem] = useState(/** @type {Problem | null} */ (null));
+  const [busy, setBusy] = useState(false);
+  const size = parseSize(question.size);
+  const open = () => {
+    setBusy(true);
+    openTour({ ...question, size }, `${question.size} four ways`).catch((error) => (setProblem(problemOf(error)), setBusy(false)));
+  };
+  return html`<p class="ways"><button type="button" disabled=${busy || Number.isNaN(size)} onClick=${open}>${busy ? 'Calling all four…' : 'Watch these calls in a lab'}</button></p>${problem ? html`<${ProblemBox} problem=${problem} />` : null}`;
 }
 
 /** @param {{ question: model.Question, change: (patch: Partial<model.Question>) => void, wrong: Set<string> }} props */

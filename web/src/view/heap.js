@@ -3,7 +3,7 @@
 import { html } from 'htm/preact';
 import { useMemo, useState } from 'preact/hooks';
 import { bytes, count, plural } from '../format.js';
-import { chunkAt, heapRegions, heapSums, kindOfChunk, listOfChunk, regionRows, ROW_BYTES, rowBytesFor, thresholds, userAddress } from '../model/heap.js';
+import { chunkAt, heapRegions, heapSums, kindOfChunk, listOfChunk, regionRows, ROW_BYTES, rowBytesFor, swappedNote, thresholds, userAddress } from '../model/heap.js';
 import { ChunkFields } from './heap-chunk.js';
 import { HeapLists } from './heap-lists.js';
 import { HeapStrip } from './heap-strip.js';
@@ -33,11 +33,10 @@ export function HeapTab({ session }) {
 
 /** @param {{ session: Session, data: any, limit: number, onMore: (() => void) | null }} props */
 function Heap({ session, data, limit, onMore }) {
-  const { views, selection } = session.store.value;
+  const { views, selection, chunk: picked } = session.store.value;
   const pid = views?.pid ?? 0;
   const { state, arenas, lists } = data;
   const chunks = /** @type {import('../model/heap.js').Chunk[]} */ (data.chunks);
-  const [picked, setPicked] = useState(/** @type {string | null} */ (null));
   const [hover, setHover] = useState(-1);
   const [scale, setScale] = useState(0);
   const drawn = useMemo(() => {
@@ -50,14 +49,16 @@ function Heap({ session, data, limit, onMore }) {
   const chosen = wished ? chunkAt(chunks, wished) : -1;
   const pick = (/** @type {number} */ nr) => {
     const chunk = chunks[nr];
-    setPicked(chunk.address);
     if (kinds[nr].key === 'used' || kinds[nr].key === 'mmap') session.select(userAddress(chunk, state.header), pid);
+    session.store.send({ type: 'chunk', address: chunk.address });
   };
   const shared = { chunks, kinds, chosen, hover, onHover: setHover, onPick: pick, numbers: drawn.numbers, lists, listOf: drawn.listOf, word: state.word };
   const { sums } = drawn;
+  const outOfMemory = swappedNote(views?.maps ?? [], data.arenas);
   return html`<h2 class="sr">Heap of process ${pid}</h2><div class="cap"><b>Heap of pid ${pid}</b> ${plural(chunks.length, 'chunk')}${data.next ? ' of more' : ''}, ${bytes(sums.total)} · asked for ${bytes(sums.asked)} · rounding ${bytes(sums.lost)}${arenas.length > 1 ? ` · ${plural(arenas.length, 'arena')}, ${plural(data.threads.length, 'thread')}` : ''}
       <label class="to-end">one row is <select value=${String(scale)} onChange=${(/** @type {any} */ e) => setScale(Number(e.target.value))}><option value="0">${bytes(drawn.rowBytes)}${scale ? '' : ' (fits)'}</option>${ROW_BYTES.map((size) => html`<option key=${size} value=${String(size)}>${bytes(size)}</option>`)}</select></label>
       <${ProcessChoice} session=${session} /></div>
+    ${outOfMemory ? html`<p class="cap" data-test="heap-swapped">${outOfMemory}</p>` : null}
     <p class="cap heapkey" data-test="heap-legend">${sums.kinds.map((kind) => html`<span key=${kind.key} title=${kind.doc}><i class=${`ck c-${kind.key}`} aria-hidden="true">${kind.letter}</i> ${kind.label} <b>${count(kind.nr)}</b> ${bytes(kind.bytes)}</span>`)}<span><i class="ck c-lost" aria-hidden="true"></i> rounding, headers</span></p>
     <div class="heapbody"><div class="scroll" role="region" tabindex="0" aria-label="Chunks in address order" data-test="heap-strip">
       ${drawn.regions.map((region) => html`<${HeapStrip} key=${region.key} region=${region} rowBytes=${drawn.rowBytes} ...${shared} />`)}

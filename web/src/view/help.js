@@ -14,6 +14,7 @@ const KEYS = [
       ['Space', 'play, pause'],
       ['[ ]', 'slower, faster'],
       ['Shift N', 'next failure'],
+      ['M', 'next mark; with Shift the one before'],
       ['. ,', 'next, previous operation that names the selection; on Buddy: split or merge'],
     ],
   ],
@@ -35,7 +36,7 @@ const KEYS = [
     [
       ['/', 'find: address, frame, cache, name, #operation'],
       ['Ctrl K', 'commands'],
-      ['1 – 9', 'the views above the map'],
+      ['1 – 9 0', 'the views above the map'],
       ['Esc', 'one step up: sheet, event, filter, selection'],
       ['?', 'this sheet'],
     ],

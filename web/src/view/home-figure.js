@@ -17,9 +17,9 @@ const OTHERS = {
   pgtable: [10, 56],
 };
 
-/** @type {{ op: string, kind: string, line: string, note: string, runs: [number, number][], touched: number }[]} */
+/** @type {{ op: string, title?: string, kind: string, line: string, note: string, runs: [number, number][], touched: number }[]} */
 const CASES = [
-  { op: 'kmalloc', kind: 'kernel', line: 'p = kmalloc(32000, GFP_KERNEL);', note: 'one solid run of frames', runs: [[32, 8]], touched: 1 },
+  { op: 'kmalloc', title: 'kmalloc, kzalloc', kind: 'kernel', line: 'p = kmalloc(32000, GFP_KERNEL);', note: 'one solid run of frames', runs: [[32, 8]], touched: 1 },
   {
     op: 'vmalloc',
     kind: 'vmalloc',
@@ -75,7 +75,7 @@ function Case({ item }) {
       return `M${x0} ${top}C${x0 + 40} ${top} ${x1 - 40 + r.x * PX} ${r.y * PX} ${x1 + r.x * PX} ${r.y * PX}L${x1 + r.x * PX} ${(r.y + r.h) * PX}C${x1 - 40 + r.x * PX} ${(r.y + r.h) * PX} ${x0 + 40} ${bottom} ${x0} ${bottom}Z`;
     }),
   );
-  return html`<div class="case"><h2 class="plain">${item.op}</h2><svg viewBox=${`0 0 ${x1 + HEIGHT + 1} ${HEIGHT + 1}`} role="img" aria-label=${`${item.op}: ${item.note}`}>
+  return html`<div class="case"><h2 class="plain">${item.title ?? item.op}</h2><svg viewBox=${`0 0 ${x1 + HEIGHT + 1} ${HEIGHT + 1}`} role="img" aria-label=${`${item.op}: ${item.note}`}>
     ${cells.map(({ pfn, kind, own: mine }) => {
       const [r] = rectsOf(layout, pfn, 1);
       return html`<rect key=${pfn} class=${`cell k-${kind}${mine ? ' mine' : ''}`} x=${x1 + r.x * PX + 0.5} y=${r.y * PX + 0.5} width=${PX} height=${PX} />`;

@@ -33,7 +33,7 @@ export function Inspector({ session }) {
     ${selection?.kind === 'frame' ? html`<${Frame} session=${session} pfn=${selection.pfn} title="Selected frame" follow=${follow} />` : null}
     ${made ? html`<${Why} result=${made} title="Why here" zoned=${zoned} />` : null}
     ${!a && views.op ? html`<${LastOperation} result=${views.op} zoned=${zoned} follow=${follow} />` : null}
-    ${!views.op && !a ? html`<section><h2>Selected</h2><${Empty}>Nothing yet. This machine has just booted: its kernel image and page tables are there, the rest is free.<//></section>` : null}
+    ${!views.op && !a ? html`<section><h2>${views.seq ? `Op ${views.seq}` : 'Selected'}</h2><${Empty}>${views.seq ? 'Operations come faster than they can be told one by one. The last of them will be.' : 'Nothing yet. This machine has just booted: its kernel image and page tables are there, the rest is free.'}<//></section>` : null}
     <${Hovered} session=${session} follow=${follow} />`;
 }
 

@@ -41,12 +41,14 @@ export function bindKeys(session) {
     '.': anywhere(() => session.nextEvent(1)),
     ',': anywhere(() => session.nextEvent(-1)),
     'Shift+N': anywhere(() => session.nextFailure()),
+    m: anywhere(() => session.nextMark(1)),
+    'Shift+M': anywhere(() => session.nextMark(-1)),
     '/': anywhere(() => store.send({ type: 'palette', palette: 'search' })),
     '$mod+k': (event) => {
       event.preventDefault();
       if (!store.peek().help) store.send({ type: 'palette', palette: store.peek().palette ? null : 'commands' });
     },
-    ...Object.fromEntries(TABS.map(([id], i) => [String(i + 1), anywhere(() => store.send({ type: 'tab', tab: id }))])),
+    ...Object.fromEntries(TABS.map(([id], i) => [String((i + 1) % 10), anywhere(() => store.send({ type: 'tab', tab: id }))])),
     'Shift+?': help,
     '?': help,
     Escape: (event) => !inside(event, 'dialog') && goUp(store),

@@ -1,14 +1,17 @@
 /* lab.js - the lab page: five regions round one state. */
 import { html } from 'htm/preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import '@preact/signals';
+import { fieldOf } from '../api.js';
 import { openLab } from '../lab-session.js';
 import { shownSeq } from '../lab-state.js';
+import { fieldErrors, fieldsOf, opInfo } from '../model/form.js';
 import { TABS } from '../tabs.js';
 import { Allocations } from './allocations.js';
 import { BuddyTab } from './buddy.js';
 import { BytesTab } from './bytes.js';
 import { CallPanel } from './call-panel.js';
+import { ChangesTab } from './changes.js';
 import { Finder } from './finder.js';
 import { HeapTab } from './heap.js';
 import { HelpSheet } from './help.js';
@@ -40,15 +43,15 @@ const PANES = {
   virtual: VirtualTab,
   processes: ProcessesTab,
   swap: SwapTab,
+  changes: ChangesTab,
 };
 
 /** @param {{ session: Session }} props */
 export function LabPage({ session }) {
   const state = session.store.value;
-  const [column, setColumn] = useState('map');
   useEffect(() => bindKeys(session), [session]);
   if (state.failure) return html`<${Failure} problem=${state.failure} />`;
-  return html`<div class="lab" data-seq=${state.views?.seq ?? ''} data-head=${state.head} data-column=${column} data-ready=${state.views ? 'yes' : 'no'}>
+  return html`<div class="lab" data-seq=${state.views?.seq ?? ''} data-head=${state.head} data-column=${state.column} data-ready=${state.views ? 'yes' : 'no'}>
     <${TopBar} session=${session} />
     <nav class="columns" aria-label="Part of the page">${[
       ['call', 'Call'],
@@ -56,7 +59,7 @@ export function LabPage({ session }) {
       ['facts', 'Inspector'],
     ].map(
       ([id, label]) => html`
-      <button type="button" aria-pressed=${column === id} onClick=${() => setColumn(id)}>${label}</button>`,
+      <button type="button" aria-pressed=${state.column === id} onClick=${() => session.store.send({ type: 'column', column: id })}>${label}</button>`,
     )}</nav>
     <aside class="left" aria-label="Call and live allocations">
       <${CallPanel} session=${session} />
@@ -64,8 +67,8 @@ export function LabPage({ session }) {
     </aside>
     <main><h1 class="sr">${state.lab?.name ?? 'Lab'}: memory at operation ${shownSeq(state)}</h1>
       <${Tabs} session=${session} />
-      ${state.problem ? html`<${ProblemBox} problem=${state.problem} onDismiss=${() => session.store.send({ type: 'dismiss' })} />` : null}
-      ${state.views ? html`<${Current} session=${session} />` : html`<div class="wait" role="status"><span class="spinner" aria-hidden="true"></span>Reading the machine’s memory…</div>`}
+      ${state.problem && !isToldAtFields(state) ? html`<${ProblemBox} problem=${state.problem} onDismiss=${() => session.store.send({ type: 'dismiss' })} />` : null}
+      <${Current} session=${session} />
     </main>
     <aside class="right" aria-label="Inspector"><${Inspector} session=${session} /></aside>
     <${Timeline} session=${session} />
@@ -76,11 +79,20 @@ export function LabPage({ session }) {
   </div>`;
 }
 
+/** Whether all that was wrong stands at fields of the form. @param {import('../lab-state.js').LabState} state */
+function isToldAtFields({ problem, table, form }) {
+  const info = table && opInfo(table.ops, form.op);
+  if (!problem?.errors.length || !info) return false;
+  const names = fieldsOf(info, table.params).map((one) => one.param.name);
+  const told = fieldErrors(problem, names);
+  return problem.errors.every((error) => names.includes(fieldOf(error)) || (fieldOf(error) === 'name' && told.has('address')));
+}
+
 /** @param {{ session: Session }} props */
 function Current({ session }) {
-  const { tab } = session.store.value;
+  const { tab, views } = session.store.value;
   const Tab = PANES[tab] ?? MapTab;
-  return html`<div class="tabpanel" id="tabpanel" role="tabpanel" aria-labelledby=${`tab-${tab}`}><${Tab} session=${session} /></div>`;
+  return html`<div class="tabpanel" id="tabpanel" role="tabpanel" aria-labelledby=${`tab-${tab}`}>${views ? html`<${Tab} session=${session} />` : html`<div class="wait" role="status"><span class="spinner" aria-hidden="true"></span>Reading the machine’s memory…</div>`}</div>`;
 }
 
 /** @param {{ session: Session }} props */

@@ -68,8 +68,8 @@ export function MapTab({ session }) {
   const threads = ready && part && runs.length ? ribbons({ x: left - 8, y: CAPTION + part.y, h: part.h }, runs, layout, to) : [];
 
   return html`<div class="mapbox"><div class="map" ref=${box} data-test="map" data-seq=${views.seq}>
-    <div class="cap" style=${{ left: '0px' }}><b>Virtual</b> ${views.pid ? `kernel and pid ${views.pid}` : 'kernel'}</div>
-    <div class="cap" style=${{ left: `${left + gap}px`, width: `${width}px` }}><b>Physical</b> ${count(views.cells.nr * 2 ** views.cells.shift)} frames of 4 KiB${views.cells.shift ? `, one cell = ${2 ** views.cells.shift} frames` : ''}
+    <div class="cap" style=${{ left: '0px' }}><b>Virtual</b> ${narrow ? '' : views.pid ? `kernel and pid ${views.pid}` : 'kernel'}</div>
+    <div class="cap" style=${{ left: `${left + gap}px`, width: `${width}px` }}><b>Physical</b> ${count(views.cells.nr * 2 ** views.cells.shift)} frames${narrow ? '' : ' of 4 KiB'}${views.cells.shift ? `, one cell = ${2 ** views.cells.shift} frames` : ''}
       <span class="grow"></span><${Zoom} zoom=${zoom} setZoom=${setZoom} target=${target} /></div>
     ${
       ready

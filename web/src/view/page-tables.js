@@ -1,7 +1,7 @@
 /* page-tables.js - the walk from a virtual address to its frame: every table on the way as a grid of its entries, the walked
  * ones joined by a line; each step's bits by name; and what the TLBs know of it. */
 import { html } from 'htm/preact';
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { bytes, count, hex, plural } from '../format.js';
 import { selectedAllocation } from '../lab-state.js';
 import { ENTRY_KINDS, entryText, FLAG_DOCS, hitShare, tableGrids, tlbHits, walkRows, withIndex } from '../model/pagetables.js';
@@ -10,6 +10,7 @@ import { Empty, ProblemBox } from './parts.js';
 import { useView } from './use-view.js';
 
 /** @typedef {import('../lab-session.js').Session} Session */
+const CAPTION_WIDTH = 116; /* pixels for “512 of 512 × 512 GiB” */
 const ADDRESS = /^(0x)?[0-9a-f]{1,16}$/i;
 
 /** Where the tab looks: an address that was typed or stepped to, else the selection. @param {Session} session */
@@ -20,8 +21,8 @@ function useAddress(session) {
   const frame = state.selection?.kind === 'frame' && pageOffset ? hex(BigInt(pageOffset) + BigInt(state.selection.pfn) * 4096n) : null;
   const heap = state.views?.processes.find((p) => p.pid === state.views?.pid)?.heap_start;
   const natural = a?.address ?? frame ?? state.bytesAt?.address ?? heap ?? state.views?.vmalloc.start ?? '';
-  const [own, setOwn] = useState(/** @type {string | null} */ (null));
-  useEffect(() => setOwn(null), [natural, state.views?.pid]);
+  const own = state.walk;
+  const setOwn = (/** @type {string | null} */ address) => session.store.send({ type: 'walk', address });
   const pid = a && !own ? (a.pid ?? 0) || state.views?.pid || 0 : (state.views?.pid ?? 0);
   return { address: own ?? natural, pid, setOwn, title: own ? '' : a ? titleOf(a) : frame ? 'the frame in the direct map' : heap ? 'the heap’s start' : '', isOwn: own !== null };
 }
@@ -106,7 +107,7 @@ function TableGrid({ grid, address, bits, onGo }) {
     if (x >= 0 && x < columns && y >= 0 && y < grid.rows) onGo(withIndex(address, table, y * columns + x, bits));
   };
   return html`<g transform=${`translate(${grid.x} 0)`} class="pttable" role="slider" tabindex="0" aria-label=${`${table.name} in frame ${hex(table.pfn)}, ${plural(table.nr_used, 'entry', 'entries')} of ${table.nr_entries} present`} aria-valuemin="0" aria-valuemax=${table.nr_entries - 1} aria-valuenow=${table.index} aria-valuetext=${entryText(table, table.index, bits)} onKeyDown=${onKey} onClick=${onClick} data-test=${`table-${table.name}`} data-index=${table.index}>
-    <text class="ptname" x="0" y="12">${table.name} <tspan class="ptsub">${hex(table.pfn)}</tspan></text><text class="ptsub" x="0" y="27">${count(table.nr_used)} of ${count(table.nr_entries)} × ${bytes(table.entry_bytes)}</text>
+    <text class="ptname" x="0" y="12">${table.name} <tspan class="ptsub">${hex(table.pfn)}</tspan></text><text class="ptsub" x="0" y="27">${count(table.nr_used)} of ${count(table.nr_entries)}${grid.width >= CAPTION_WIDTH ? ` × ${bytes(table.entry_bytes)}` : ''}<title>${count(table.nr_used)} of ${count(table.nr_entries)} entries of ${bytes(table.entry_bytes)} each</title></text>
     <rect class="ptback" x="0" y=${grid.y} width=${grid.width} height=${grid.height} /><rect x="0" y=${grid.y} width=${grid.width} height=${grid.height} fill="url(#pt-cells)" />
     ${grid.cells.map((c) => html`<rect key=${c.index} class=${`e-${c.kind}`} x=${c.x + 1} y=${c.y + 1} width=${cell - 1} height=${cell - 1}><title>${c.title}</title></rect>`)}
     <rect class="ptwalked" x=${grid.walked.x} y=${grid.walked.y} width=${cell + 1} height=${cell + 1} /></g>`;

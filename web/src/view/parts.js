@@ -13,9 +13,10 @@ export const Chip = ({ kind }) => html`<i class=${`chip k-${kind}`} aria-hidden=
 export const ThemeButton = () =>
   html`<button type="button" class="icon" onClick=${toggleTheme} aria-label="Switch between light and dark" title="Light or dark">◐</button>`;
 
-/** @param {{ problem: import('../types.js').Problem, onDismiss?: () => void }} props */
+/** What was wrong with a request is said in the daemon’s own sentence; other failures have a name, too.
+ * @param {{ problem: import('../types.js').Problem, onDismiss?: () => void }} props */
 export const ProblemBox = ({ problem, onDismiss }) => html`<div class="problem" role="alert">
-  <b>${problem.title}</b>${problem.detail && problem.detail !== problem.title ? html`<span> ${problem.detail}</span>` : null}
+  ${problem.detail && problem.status >= 400 && problem.status < 500 ? html`<span>${problem.detail}</span>` : html`<b>${problem.title}</b>${problem.detail && problem.detail !== problem.title ? html`<span> ${problem.detail}</span>` : null}`}
   ${onDismiss ? html`<button type="button" class="icon quiet" onClick=${onDismiss} aria-label="Dismiss this message">×</button>` : null}</div>`;
 
 /** @param {{ children?: any }} props */

@@ -98,21 +98,29 @@ function Objects({ session, cache, slab }) {
   const grid = objectGrid(objects, Math.max(width, 60));
   const { selection } = session.store.value;
   const chosen = selection?.kind === 'allocation' || selection?.kind === 'object' ? selection.address : '';
-  return html`<div class="objects" ref=${box} style=${{ height: `${grid.height + 2}px` }} data-test="objects" data-chain=${chain.join(' ')}>
-      ${width ? objects.map((o, i) => html`<${ObjectBox} key=${o.address} object=${o} grid=${grid} place=${grid.place(i)} selected=${o.address === chosen} session=${session} cache=${cache} slab=${slab} />`) : null}
+  const here = Math.max(0, objects.findIndex((o) => o.address === chosen));
+  const keys = (/** @type {KeyboardEvent} */ event) => {
+    const from = Number(/** @type {HTMLElement} */ (event.target).dataset.nr);
+    const to = { ArrowRight: from + 1, ArrowLeft: from - 1, ArrowDown: from + grid.across, ArrowUp: from - grid.across, Home: 0, End: objects.length - 1 }[event.key];
+    if (to === undefined || !objects[to]) return;
+    event.preventDefault();
+    /** @type {HTMLElement | null | undefined} */ (box.current?.querySelector(`[data-nr="${to}"]`))?.focus();
+  };
+  return html`<div class="objects" ref=${box} role="listbox" aria-label=${`Objects of the slab in frame ${hex(slab.pfn)}`} onKeyDown=${keys} style=${{ height: `${grid.height + 2}px` }} data-test="objects" data-chain=${chain.join(' ')}>
+      ${width ? objects.map((o, i) => html`<${ObjectBox} key=${o.address} nr=${i} isStop=${i === here} object=${o} grid=${grid} place=${grid.place(i)} selected=${o.address === chosen} session=${session} cache=${cache} slab=${slab} />`) : null}
       <svg class="chain" width=${grid.width} height=${grid.height + 12} aria-hidden="true"><defs><marker id="tip" viewBox="0 0 6 6" refX="5" refY="3" markerWidth="5" markerHeight="5" orient="auto"><path d="M0 0L6 3L0 6Z" /></marker></defs>
         ${grid.w >= 30 && width ? grid.arrows.map((d, i) => html`<path key=${i} d=${d} marker-end="url(#tip)" />`) : null}</svg></div>
     ${broken ? html`<p class="message" role="note">${broken}</p>` : null}`;
 }
 
-/** @param {{ object: import('../model/slabs.js').Drawn, grid: ReturnType<typeof objectGrid>, place: { x: number, y: number }, selected: boolean, session: Session, cache: Cache, slab: Slab }} props */
-function ObjectBox({ object: o, grid, place, selected, session, cache, slab }) {
+/** @param {{ nr: number, isStop: boolean, object: import('../model/slabs.js').Drawn, grid: ReturnType<typeof objectGrid>, place: { x: number, y: number }, selected: boolean, session: Session, cache: Cache, slab: Slab }} props */
+function ObjectBox({ nr, isStop, object: o, grid, place, selected, session, cache, slab }) {
   const style = { left: `${place.x}px`, top: `${place.y}px`, width: `${grid.w}px`, height: `${grid.h}px` };
   const pick = () =>
     o.in_use
       ? session.store.send({ type: 'select', selection: { kind: 'allocation', address: o.address, pid: 0 }, cache: cache.name })
       : session.store.send({ type: 'select', selection: { kind: 'object', address: o.address, pfn: slab.pfn, cache: cache.name }, cache: cache.name });
-  return html`<button type="button" class=${`object${o.in_use ? ' on' : ''}${selected ? ' sel' : ''}`} style=${style} title=${o.title} aria-label=${o.title + (o.nth ? `, ${o.nth}. to be handed out` : '')} onClick=${pick}>
+  return html`<button type="button" role="option" data-nr=${nr} tabindex=${isStop ? 0 : -1} aria-selected=${selected} class=${`object${o.in_use ? ' on' : ''}${selected ? ' sel' : ''}`} style=${style} title=${o.title} aria-label=${o.title + (o.nth ? `, ${o.nth}. to be handed out` : '')} onClick=${pick}>
     ${o.in_use ? html`<i class="fill" style=${{ width: `${100 * o.share}%` }}></i>` : null}
     ${o.in_use && grid.w >= 60 ? html`<span>${o.label || hex(BigInt(o.address) & 0xfffn)}</span>` : null}${!o.in_use && o.nth && grid.w >= 26 ? html`<span class="nth">${o.nth}</span>` : null}</button>`;
 }

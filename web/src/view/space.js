@@ -21,7 +21,8 @@ const LISTED = 300;
 export function VirtualTab({ session }) {
   const state = session.store.value;
   const views = /** @type {import('../lab-state.js').Views} */ (state.views);
-  const [path, setPath] = useState(/** @type {string[]} */ ([]));
+  const { path } = state;
+  const setPath = (/** @type {string[]} */ to) => session.store.send({ type: 'path', path: to });
   const map = path.map((id) => /^map (0x[0-9a-f]+)-(0x[0-9a-f]+)$/.exec(id)).find(Boolean);
   const length = map ? BigInt(map[2]) - BigInt(map[1]) : 0n;
   const pages = useView(map && views.pid ? `${session.base}/processes/${views.pid}/pages?address=${map[1]}&length=${length}&at=${views.seq}` : null);

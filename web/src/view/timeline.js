@@ -4,9 +4,9 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { drawTimeline } from '../draw/timeline-canvas.js';
 import { readPalette } from '../draw/palette.js';
 import { count } from '../format.js';
-import { shownSeq } from '../lab-state.js';
+import { isPast, shownSeq } from '../lab-state.js';
 import { callLine } from '../model/form.js';
-import { marksOf, pointAt, scaleFor, SPEEDS, usedOf } from '../model/timeline.js';
+import { markBeside, pointAt, scaleFor, SPEEDS, usedOf } from '../model/timeline.js';
 import { themeVersion } from '../theme.js';
 
 /** @param {{ session: import('../lab-session.js').Session }} props */
@@ -33,6 +33,8 @@ export function Timeline({ session }) {
         <button type="button" class="icon" aria-label="One operation forward" title="→" onClick=${() => go(seq + 1)} disabled=${seq >= state.head}>→</button>
         <button type="button" class="icon" aria-label="To the present" title="End" onClick=${() => store.send({ type: 'live' })} disabled=${state.at === null}>⇥</button>
         <button type="button" class="icon" aria-label="To the next failure" title="Next failure (Shift+N)" onClick=${() => session.nextFailure()} disabled=${seq >= state.head}>!→</button>
+        ${state.marks.length ? html`<button type="button" class="icon" aria-label="To the next mark" title="Next mark (M; Shift+M: the one before)" onClick=${() => session.nextMark(1)} disabled=${!markBeside(state.marks, seq, 1)}>⚑→</button>` : null}
+        <button type="button" class="mark-here" title="Put words on the timeline at the newest operation" onClick=${session.writeMark} disabled=${isPast(state)}>Mark</button>
       </div>
       <b>op ${count(seq)} of ${count(state.head)}</b>
       ${row ? html`<code class="opline">${callText(row)}${row.outcome === 'ok' ? '' : html` <em>${row.outcome === 'null' ? 'NULL' : row.outcome}</em>`}</code>` : null}
@@ -65,7 +67,7 @@ function spoken(state, seq, row) {
 function Levels({ state, zone, setZone }) {
   const zones = (state.views?.zones ?? []).filter((z) => z.managed);
   return html`<span class="cap levels">${zones.map((z) => {
-    const text = `${zones.length > 1 ? z.name + ' ' : ''}free ${count(z.free + z.pcp)}${z.low ? ` · low ${count(z.low)}` : ''}${z.min ? ` · min ${count(z.min)}` : ''}`;
+    const text = html`${zones.length > 1 ? z.name + ' ' : ''}free ${count(z.free + z.pcp)}<span class="marks-of">${z.low ? ` · low ${count(z.low)}` : ''}${z.min ? ` · min ${count(z.min)}` : ''}</span>`;
     if (zones.length === 1) return html`<span key=${z.name}>${text} frames</span>`;
     return html`<button type="button" class="quiet" key=${z.name} aria-pressed=${zone === z.name} title="draw this zone’s marks" onClick=${() => setZone(zone === z.name ? '' : z.name)}>${text}</button>`;
   })}</span>`;
@@ -97,11 +99,11 @@ function Chart({ state, zone }) {
       element.height = Math.round(size.height * ratio);
       const ctx = /** @type {CanvasRenderingContext2D} */ (element.getContext('2d'));
       ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-      drawTimeline(ctx, { points: state.points, ops: state.ops, head: state.head, seq: shownSeq(state), scale, zone, ...size, palette: readPalette(document.documentElement) });
-      element.dataset.marks = String(marksOf(state.ops).length);
+      drawTimeline(ctx, { points: state.points, ops: state.ops, marks: state.marks, head: state.head, seq: shownSeq(state), scale, title: `frames in use, up to ${count(scale)}${scale < total ? ` of ${count(total)}` : ''}`, zone, ...size, palette: readPalette(document.documentElement) });
+      element.dataset.marks = String(state.marks.length);
       element.dataset.points = String(state.points.length);
     });
     return () => cancelAnimationFrame(frame);
-  }, [size, state.points, state.ops, state.head, state.at, scale, version, zone]);
-  return html`<canvas ref=${canvas} aria-hidden="true" data-test="timeline"></canvas><span class="scale" aria-hidden="true">frames in use, up to ${count(scale)}${scale < total ? ` of ${count(total)}` : ''}</span>`;
+  }, [size, state.points, state.ops, state.marks, state.head, state.at, scale, version, zone]);
+  return html`<canvas ref=${canvas} aria-hidden="true" data-test="timeline"></canvas>`;
 }

@@ -23,14 +23,20 @@ export function TopBar({ session }) {
     ${isPast(state) ? html`<button type="button" onClick=${() => session.store.send({ type: 'live' })}>Back to live</button>` : null}
     <${ImportLine} session=${session} />
     <span class="grow"></span>
+    <a class="button compare-link" href=${compareLink(state)} title="This call, asked of all four allocators on fresh machines">Compare</a>
     <button type="button" class="find" onClick=${() => session.store.send({ type: 'palette', palette: 'search' })} title="Find an address, frame, cache, name (/)">Find <kbd>/</kbd></button>
     <button type="button" onClick=${share} title="Copy a link to exactly this picture">${copied ? 'Link copied' : 'Share'}</button>
     <button type="button" onClick=${session.forkHere} title="A new lab with the history up to this moment">Fork here</button>
-    <button type="button" onClick=${session.importer.show} title="A recorded trace into this lab; its history out, in four formats">Import</button>
-    <a class="button" href=${`/api/v1${session.base}/export?format=ndjson`} download=${`${lab?.name || state.id}.ndjson`} title="All operations, one JSON line each">Export</a>
+    <button type="button" onClick=${session.importer.show} title="A recorded trace into this lab; its history out, as operations, table, trace or store">Import, export</button>
     <${ThemeButton} />
     <button type="button" class="icon" aria-label="Keyboard shortcuts" title="Keys (?)" onClick=${() => session.store.send({ type: 'help', open: true })}>?</button>
   </header>`;
+}
+
+/** The form's request as a question to all allocators. @param {import('../lab-state.js').LabState} state */
+function compareLink({ lab, form }) {
+  const query = new URLSearchParams({ profile: lab?.profile ?? 'classic', size: form.values.size || '1000', gfp: form.preset, context: form.values.context || 'process' });
+  return `/compare?${query}`;
 }
 
 /** @param {{ state: import('../lab-state.js').LabState }} props */

@@ -3,6 +3,11 @@ import { html } from 'htm/preact';
 
 export const VIRTUAL_WIDTH = 196;
 const INSET = 8;
+const TITLE_CHAR = 6.7, /* pixels a character */
+  LONG_CHAR = 5.8; /* of an address that is set smaller */
+
+/** @param {string} text @param {number} width */
+const clip = (text, width) => (text.length * TITLE_CHAR > width ? text.slice(0, Math.max(1, Math.floor(width / TITLE_CHAR) - 1)) + '…' : text);
 
 /** @typedef {import('../types.js').Allocation} Allocation */
 
@@ -22,7 +27,7 @@ export function VirtualMap({ bands, width, height, top, selected, onSelect }) {
     ${bands.map(
       (band) => html`<g key=${band.id}>
       <rect class="band" x="0.5" y=${band.y + 0.5} width=${width - 1} height=${band.h - 1} />
-      <text class="band-title" x=${INSET} y=${band.y + 16}>${band.title}</text>
+      <text class="band-title" x=${INSET} y=${band.y + 16}>${clip(band.title, width - 2 * INSET - (width > 170 ? (band.address.length > 12 ? LONG_CHAR : TITLE_CHAR) * (band.address.length + 1) : 0))}</text>
       <text class=${`band-address${band.address.length > 12 ? ' long' : ''}`} x=${width - INSET} y=${band.y + 16} text-anchor="end">${width > 170 ? band.address : ''}</text>
       ${band.bars.length ? null : html`<text class="band-empty" x=${INSET} y=${band.y + 38}>${band.empty}</text>`}
       ${band.bars.map((bar) => html`<${Bar} key=${bar.id} bar=${bar} width=${width - 2 * INSET} selected=${selected} onSelect=${onSelect} />`)}
