@@ -180,9 +180,10 @@ static uint32_t find_accessible(struct processes *ps, struct process *p, uint64_
     uint64_t page = address & ~(uint64_t)(PAGE_SIZE - 1);
     uint32_t vma = vma_find_end(ps, p, address);
     bool is_allowed = vma && allows(vma_at(ps, vma), write);
-    ps->refusal = REFUSAL_SIGNAL;
-    if (!is_allowed || vma_at(ps, vma)->start <= address)
-        return is_allowed ? vma : 0;
+    if (!is_allowed)
+        return (uint32_t)refuse(ps, REFUSAL_SIGNAL);
+    if (vma_at(ps, vma)->start <= address)
+        return vma;
     if (!may_grow(ps, p, vma_at(ps, vma), page))
         return 0;
     trace_step(ps->trace, PATH_expand_stack);
@@ -235,10 +236,11 @@ static bool find_entry(struct fault *f)
     return true;
 }
 
-static uint32_t resolve(struct processes *ps, struct process *process, uint64_t address, bool write)
+uint32_t process_resolve(struct processes *ps, uint32_t process, uint64_t address, bool write)
 {
-    uint32_t vma = find_accessible(ps, process, address, write);
-    struct fault f = fault_at(ps, process, vma, address, write);
+    struct process *p = process_at(ps, process);
+    uint32_t vma = find_accessible(ps, p, address, write);
+    struct fault f = fault_at(ps, p, vma, address, write);
     if (!vma || !find_entry(&f))
         return 0;
     if (!(f.entry & PTE_PRESENT) || (write && !(f.entry & PTE_WRITE)))
@@ -256,7 +258,7 @@ uint32_t process_fault(struct processes *ps, uint32_t process, uint64_t address,
     uint32_t at = (uint32_t)(vpn % SOFT_TLB_SIZE), generation = space_of(ps, p)->generation;
     if (p->tlb[at].generation == generation && p->tlb[at].vpn >> 1 == vpn + 1 && (!write || (p->tlb[at].vpn & 1)))
         return p->tlb[at].pfn;
-    uint32_t pfn = resolve(ps, p, address, write);
+    uint32_t pfn = process_resolve(ps, process, address, write);
     if (!pfn)
         return 0;
     p->tlb[at].vpn = (vpn + 1) << 1 | write; /* + 1: so that an empty entry matches nothing */
@@ -267,7 +269,7 @@ uint32_t process_fault(struct processes *ps, uint32_t process, uint64_t address,
 
 uint8_t *process_touch(struct processes *ps, uint32_t process, uint64_t address, bool write)
 {
-    uint32_t pfn = process_fault(ps, process, address, write);
+    uint32_t pfn = process_resolve(ps, process, address, write);
     return pfn ? frame_bytes(ps->frames, pfn) + (address & (PAGE_SIZE - 1)) : NULL;
 }
 

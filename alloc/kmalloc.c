@@ -31,6 +31,7 @@ void kmalloc_shape(struct kmalloc *k, const struct machine_config *config, const
                      (config->slub_debug & SLUB_DEBUG_Z ? (uint32_t)SLAB_RED_ZONE : 0) |
                      (config->slub_debug & SLUB_DEBUG_P ? (uint32_t)SLAB_POISON : 0) |
                      (config->slub_debug & SLUB_DEBUG_U ? (uint32_t)SLAB_STORE_USER : 0);
+    k->debug_seen = k->debug_flags;
     k->options = (config->init_on_alloc ? KMALLOC_INIT_ON_ALLOC : 0u) | (config->init_on_free ? KMALLOC_INIT_ON_FREE : 0u);
     (void)profile;
 }
@@ -69,7 +70,7 @@ enum pagoda_error kmalloc_reserve(struct kmalloc *k, const struct pagoda_host *h
 
 uint64_t kmalloc_contents_needed(const struct kmalloc *k, uint32_t cache, uint64_t address)
 {
-    if (!(k->debug_flags & (SLAB_RED_ZONE | SLAB_POISON)))
+    if (!(k->debug_seen & (SLAB_RED_ZONE | SLAB_POISON)))
         return 0;
     struct found found = kmalloc_look(k, address);
     if (found.slab)
@@ -99,7 +100,11 @@ static uint32_t large_order(uint64_t size)
 static uint64_t refuse_large(struct kmalloc *k, uint64_t size, uint32_t gfp)
 {
     if (!(gfp & __GFP_NOWARN)) {
-        trace_say(k->trace, "WARNING: mm/page_alloc.c: __alloc_pages: kmalloc of ");
+        trace_say(k->trace, "WARNING: CPU: ");
+        trace_say_number(k->trace, k->trace->cpu);
+        trace_say(k->trace, " PID: ");
+        trace_say_number(k->trace, k->trace->pid);
+        trace_say(k->trace, " at mm/page_alloc.c __alloc_pages: kmalloc of ");
         trace_say_number(k->trace, size);
         trace_say(k->trace, " bytes needs an order of MAX_ORDER or more");
     }
@@ -113,9 +118,8 @@ static uint64_t large_alloc(struct kmalloc *k, uint64_t size, uint32_t gfp, uint
         return refuse_large(k, size, gfp);
     uint32_t order = large_order(size);
     gfp = kmalloc_fix_gfp(k, gfp);
-    uint32_t zero = k->options & KMALLOC_INIT_ON_ALLOC ? __GFP_ZERO : 0;
     trace_step(k->trace, PATH___get_free_pages);
-    uint32_t pfn = k->pages->take(k->reclaim, gfp | __GFP_COMP | zero, order);
+    uint32_t pfn = k->pages->take(k->reclaim, gfp | __GFP_COMP, order);
     if (!pfn)
         return 0;
     frame_set_kind(k->frames, pfn, FRAME_KERNEL, order);
@@ -141,8 +145,6 @@ static void large_free(struct kmalloc *k, uint32_t pfn)
     k->nr_large_pages -= UINT64_C(1) << order;
     head->index = 0;
     head->owner = 0;
-    if (k->options & KMALLOC_INIT_ON_FREE)
-        object_zero(k, (uint64_t)pfn << PAGE_SHIFT, PAGE_SIZE << order);
     k->pages->give(k->reclaim, pfn, order);
 }
 
@@ -204,18 +206,52 @@ static void free_found(struct kmalloc *k, const struct found *found, uint64_t ad
         slub_free(k, found->slab, found->object);
 }
 
+/* What is wrong is told; SLUB does what it is asked for all the same. */
+static void free_wrong(struct kmalloc *k, const struct found *found, uint64_t address)
+{
+    kmalloc_complain(k, "kfree", address);
+    if (found->slab && is_slub(k))
+        slub_free_stray(k, found, address);
+    else if (found_is_inside_large(k, found))
+        large_free(k, found->pfn);
+}
+
 void kmalloc_free(struct kmalloc *k, uint64_t address)
 {
     trace_step(k->trace, PATH_kfree);
     if (is_nothing(k, address))
         return;
     struct found found = kmalloc_look(k, address);
-    if (found.slab && k->debug_flags && !slub_debug_may_free(k, found.slab, address))
+    if (found.slab && k->debug_seen && !slub_debug_may_free(k, found.slab, address))
         return;
-    if (found_is_live(k, &found))
+    if (found_is_live(&found))
         free_found(k, &found, address);
     else
-        kmalloc_complain(k, "kfree", address);
+        free_wrong(k, &found, address);
+}
+
+/* near: the frame is there. It leads to the slab's record, the object's track, and its bytes, where the free pointer will
+ * be. Bytes of objects that cross a page are not looked for in the next one. */
+static void prefetch_near(const struct kmalloc *k, const struct frame *frame, uint64_t address)
+{
+    struct found found = { 0 };
+    fetch(slab_at(k, frame->owner));
+    look_in_slab(k, address, frame, &found);
+    fetch(found.track);
+    uint64_t place = address % PAGE_SIZE + cache_at(k, slab_frame_unpack(frame->index).cache)->offset;
+    fetch(k->frames->contents.items + (size_t)frame->contents * PAGE_SIZE + place);
+}
+
+void kmalloc_prefetch(const struct kmalloc *k, uint64_t address, enum machine_prefetch step)
+{
+    uint32_t pfn = frame_of_address(k->frames, address);
+    if (pfn == UINT32_MAX)
+        return;
+    const struct frame *frame = frame_at(k->frames, pfn);
+    if (step == PREFETCH_FAR)
+        fetch(frame);
+    else if (frame_is_of_slab(frame))
+        prefetch_near(k, frame, address);
 }
 
 uint64_t kmalloc_usable(struct kmalloc *k, uint64_t address)
@@ -224,10 +260,10 @@ uint64_t kmalloc_usable(struct kmalloc *k, uint64_t address)
     if (is_nothing(k, address))
         return 0;
     struct found found = kmalloc_look(k, address);
-    if (found_is_live(k, &found))
+    if (found_is_live(&found))
         return usable_of(k, &found);
     kmalloc_complain(k, "ksize", address);
-    return 0;
+    return found.slab && is_slub(k) ? usable_of(k, &found) : 0; /* it asks the slab only */
 }
 
 /* The block keeps its place; what the caller asked for changes. */
@@ -279,7 +315,7 @@ uint64_t kmalloc_realloc(struct kmalloc *k, uint64_t address, uint64_t size, uin
     if (is_nothing(k, address))
         return kmalloc_alloc(k, size, gfp, label);
     struct found found = kmalloc_look(k, address);
-    if (!found_is_live(k, &found)) {
+    if (!found_is_live(&found)) {
         kmalloc_complain(k, "krealloc", address);
         return 0;
     }
@@ -339,7 +375,7 @@ static void describe_object(const struct kmalloc *k, const struct slab *slab, ui
 bool kmalloc_find(const struct kmalloc *k, uint64_t address, struct kmalloc_block *block)
 {
     struct found found = kmalloc_look(k, address);
-    if (!found_is_live(k, &found))
+    if (!found_is_live(&found))
         return false;
     if (found.kind == FOUND_LARGE)
         describe_large(k, found.pfn, block);

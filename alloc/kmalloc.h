@@ -37,7 +37,8 @@ struct kmalloc {
     uint32_t nr_cpus, min_block;
     uint32_t options; /* init_on_alloc, init_on_free */
     uint32_t debug_flags; /* slub_debug, as flags that every cache gets */
-    uint32_t caller; /* label of who calls, for the tracks of frees: set for the call, else 0 */
+    uint32_t debug_seen; /* debugging flags that any cache ever had */
+    uint32_t caller; /* label of who calls, for slub_debug's tracks: set for the call, else 0 */
     uint32_t taints; /* enum kmalloc_taint: what reports say of the kernel from then on */
     uint32_t shuffle_seed;
     uint32_t kmalloc_caches[4][14]; /* slub: [enum cache_kind][class]; classic: [0: any, 1: DMA][bucket] */
@@ -59,6 +60,8 @@ void kmalloc_free(struct kmalloc *k, uint64_t address);
 uint64_t kmalloc_realloc(struct kmalloc *k, uint64_t address, uint64_t size, uint32_t gfp, uint32_t label);
 /* What ksize() says; 0 for NULL and ZERO_SIZE_PTR; misuse is a bug as in the kernel. */
 uint64_t kmalloc_usable(struct kmalloc *k, uint64_t address);
+/* A hint: the block at address is going to be freed or resized (machine_prefetch). */
+void kmalloc_prefetch(const struct kmalloc *k, uint64_t address, enum machine_prefetch step);
 /* Looking only: is address the start of a live block of this floor; *usable, *cache as far as known. */
 struct kmalloc_block {
     uint64_t address, usable, requested;

@@ -30,7 +30,8 @@ static const char *check_counts(const struct kmalloc *k, const struct slab *slab
 {
     const struct cache *cache = cache_at(k, slab->cache);
     uint32_t cpu_first = slab->state == SLAB_CPU ? cache->cpus[slab->cpu].freelist : 0;
-    if (slab->freelist > slab->objects || (cpu_first > slab->objects && cpu_first != FREELIST_STRAY))
+    bool has_stray = slab->freelist & SLAB_STRAY; /* somebody freed what is no object */
+    if ((slab->freelist > slab->objects && !has_stray) || (cpu_first > slab->objects && cpu_first != FREELIST_STRAY))
         return "kmalloc: a free list begins outside its slab";
     if (k->profile->kmalloc_style == KMALLOC_BUCKETS)
         return (slab->state == SLAB_FULL) == (slab->nr_live == slab->objects) ? NULL
@@ -43,11 +44,23 @@ static const char *check_counts(const struct kmalloc *k, const struct slab *slab
     return NULL;
 }
 
+static bool check_frames(const struct kmalloc *k, uint32_t index)
+{
+    const struct slab *slab = slab_at(k, index);
+    struct slab_frame f = { .tracks = slab->tracks, .cache = slab->cache, .track_run = slab->track_run };
+    for (; f.page < 1u << slab->order; f.page++) {
+        const struct frame *frame = frame_at(k->frames, slab->pfn + f.page);
+        if (frame->owner != index || frame->index != slab_frame_pack(f))
+            return false;
+    }
+    return true;
+}
+
 static const char *check_slab(const struct kmalloc *k, uint32_t index, struct sums *sums)
 {
     const struct slab *slab = slab_at(k, index);
     const struct frame *head = frame_at(k->frames, slab->pfn);
-    if (head->kind != FRAME_SLAB || head->owner != index || head->order != slab->order)
+    if (head->kind != FRAME_SLAB || head->order != slab->order || !check_frames(k, index))
         return "kmalloc: a slab's frames do not name it";
     if (!cache_at(k, slab->cache)->name[0])
         return "kmalloc: a slab of a cache that is gone";
@@ -178,6 +191,8 @@ static uint32_t chain_length(const struct kmalloc *k, const struct slab *slab, u
     const struct cache *cache = cache_at(k, slab->cache);
     uint32_t length = 0;
     for (uint32_t next; first; first = next) {
+        if (first > slab->objects)
+            return UINT32_MAX;
         uint64_t word = k->profile->kmalloc_style == KMALLOC_SLUB ? slub_read_pointer(k, cache, slab, first - 1)
                                                                   : bucket_read_pointer(k, cache, slab, first - 1);
         if (!free_pointer_is_sound(k, cache, slab, first - 1, word, &next) || ++length > slab->objects)

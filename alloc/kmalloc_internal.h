@@ -17,23 +17,12 @@
 #define MAX_OBJECTS 512u /* of a slab: objects of 8 bytes in one page; larger slabs have larger objects */
 
 enum kmalloc_options { KMALLOC_INIT_ON_ALLOC = 1, KMALLOC_INIT_ON_FREE = 2 };
-/* Of struct cache: the numbers of Linux v6.1 (include/linux/slab.h, mm/slab.h). The debugging four follow slub_debug. */
+/* Of struct cache, besides those that callers may give (SLAB_FLAG_MAP): the numbers of Linux v6.1 (mm/slab.h). The debugging
+ * four follow slub_debug=FZPU: checks, red zones, poison, users. */
 enum slab_flag {
-    SLAB_CONSISTENCY_CHECKS = 0x100, /* F */
-    SLAB_RED_ZONE = 0x400, /* Z */
-    SLAB_POISON = 0x800, /* P */
     SLAB_KMALLOC = 0x1000,
-    SLAB_HWCACHE_ALIGN = 0x2000,
-    SLAB_CACHE_DMA = 0x4000,
-    SLAB_CACHE_DMA32 = 0x8000,
-    SLAB_STORE_USER = 0x10000, /* U */
-    SLAB_RECLAIM_ACCOUNT = 0x20000,
-    SLAB_TYPESAFE_BY_RCU = 0x80000,
-    SLAB_ACCOUNT = 0x4000000,
     SLAB_CMPXCHG_DOUBLE = 0x40000000, /* no checks that need a lock around a free list and its counters */
     SLAB_DEBUG_FLAGS = SLAB_CONSISTENCY_CHECKS | SLAB_RED_ZONE | SLAB_POISON | SLAB_STORE_USER,
-    SLAB_CREATE_FLAGS = SLAB_DEBUG_FLAGS | SLAB_HWCACHE_ALIGN | SLAB_CACHE_DMA | SLAB_CACHE_DMA32 |
-                        SLAB_RECLAIM_ACCOUNT | SLAB_TYPESAFE_BY_RCU | SLAB_ACCOUNT, /* what a caller may ask for */
 };
 enum kmalloc_taint { TAINT_BAD_PAGE = 1, TAINT_WARN = 2 };
 enum cache_kind { CACHE_PLAIN, CACHE_ACCOUNTED, CACHE_RECLAIMABLE, CACHE_DMA, NR_CACHE_KINDS }; /* as Linux makes them */
@@ -50,7 +39,7 @@ struct slab {
     uint32_t cache;
     uint32_t prev;
     uint32_t tracks; /* a run in kmalloc.tracks[track_run] */
-    uint16_t freelist; /* first free object, + 1 */
+    uint16_t freelist; /* first free object, + 1; or slab_free_word() */
     uint16_t inuse; /* as the kernel counts: objects on the CPU's own free list are in use */
     uint16_t objects, nr_live;
     uint8_t order, state, track_run, cpu; /* cpu: where it is SLAB_CPU or SLAB_CPU_PARTIAL */
@@ -61,6 +50,8 @@ struct slab_list {
 };
 
 #define FREELIST_STRAY UINT16_MAX
+/* A slab's free list begins at an address that is no object, because somebody freed it: bytes from the slab's start. */
+#define SLAB_STRAY 0x8000u
 struct cpu_slab {
     uint32_t slab; /* the CPU's current one; 0: none */
     uint32_t partial; /* first of a chain of slabs, linked by next alone */
@@ -95,6 +86,14 @@ struct cache {
     struct cpu_slab cpus[]; /* one a CPU */
 };
 
+/* Begins to fetch a line of the host's memory that will be written to. The empty asm is there because compilers take a
+ * function that does nothing but this for one that does nothing, and drop its calls. */
+static inline void fetch(const void *line)
+{
+    __builtin_prefetch(line, 1);
+    __asm__ volatile("");
+}
+
 static inline struct cache *cache_at(const struct kmalloc *k, uint32_t cache)
 {
     return pool_at(&k->caches, cache);
@@ -103,10 +102,30 @@ static inline struct slab *slab_at(const struct kmalloc *k, uint32_t slab)
 {
     return (struct slab *)(void *)k->slabs.items + slab; /* typed: the compiler knows the size */
 }
+static inline struct track *run_at(const struct kmalloc *k, uint32_t track_run, uint32_t run)
+{
+    return (struct track *)(void *)k->tracks[track_run].items + ((size_t)run * 4 << track_run);
+}
 static inline struct track *track_at(const struct kmalloc *k, const struct slab *slab, uint32_t object)
 {
-    struct track *tracks = (struct track *)(void *)k->tracks[slab->track_run].items;
-    return tracks + ((size_t)slab->tracks * 4 << slab->track_run) + object;
+    return run_at(k, slab->track_run, slab->tracks) + object;
+}
+
+/* Every frame of a slab, not only its head, names the slab (frame.owner), and tells in frame.index what leads from an address
+ * to its track without a look at the slab's record: where the tracks are, which cache it is, and which of the slab's frames
+ * this one is. Other frames of kind FRAME_NONE have index 0. */
+struct slab_frame {
+    uint32_t tracks, cache;
+    uint16_t page; /* from the slab's head */
+    uint8_t track_run;
+};
+static inline uint64_t slab_frame_pack(struct slab_frame f)
+{
+    return (uint64_t)f.tracks << 32 | f.cache << 16 | (uint32_t)f.page << 4 | f.track_run;
+}
+static inline struct slab_frame slab_frame_unpack(uint64_t index)
+{
+    return (struct slab_frame){ (uint32_t)(index >> 32), index >> 16 & 0xffff, index >> 4 & 0xfff, index & 0xf };
 }
 /* Where an object begins, counted from the first byte of memory. */
 static inline uint64_t object_physical(const struct cache *cache, const struct slab *slab, uint32_t object)
@@ -128,6 +147,13 @@ static inline bool object_number(const struct kmalloc *k, const struct cache *ca
         return false;
     *object = (uint32_t)(distance * cache->reciprocal >> 32);
     return *object * cache->size == (uint32_t)distance;
+}
+/* Where the slab's own free list begins; 0: it is empty. */
+static inline uint64_t slab_free_word(const struct kmalloc *k, const struct cache *cache, const struct slab *slab)
+{
+    if (slab->freelist & SLAB_STRAY)
+        return frame_address(k->frames, slab->pfn) + (slab->freelist & ~SLAB_STRAY);
+    return slab->freelist ? object_address(k, cache, slab, slab->freelist - 1u) : 0;
 }
 static inline uint32_t reciprocal_of(uint32_t size)
 {
@@ -169,30 +195,54 @@ struct found {
     enum found_kind kind;
     uint32_t pfn; /* head of its block; UINT32_MAX: outside the machine's memory */
     uint32_t slab, object;
+    const struct track *track; /* of an object */
 };
-static inline struct found kmalloc_look(const struct kmalloc *k, uint64_t address)
+static inline bool frame_is_of_slab(const struct frame *frame)
 {
-    struct found found = { FOUND_NOTHING, frame_of_address(k->frames, address), 0, 0 };
+    return frame->kind == FRAME_SLAB || (frame->kind == FRAME_NONE && frame->index);
+}
+/* The object at address in a slab, of which frame is the one with that address. */
+static inline void look_in_slab(const struct kmalloc *k, uint64_t address, const struct frame *frame, struct found *found)
+{
+    struct slab_frame f = slab_frame_unpack(frame->index);
+    const struct cache *cache = cache_at(k, f.cache);
+    uint64_t distance = (uint64_t)f.page * PAGE_SIZE + address % PAGE_SIZE - cache->head;
+    uint32_t object = (uint32_t)(distance * cache->reciprocal >> 32);
+    found->pfn -= f.page;
+    found->slab = frame->owner;
+    found->track = run_at(k, f.track_run, f.tracks) + object;
+    if (object * (uint64_t)cache->size != distance || object >= slab_at(k, frame->owner)->objects)
+        return;
+    found->kind = FOUND_OBJECT;
+    found->object = object;
+}
+static inline __attribute__((always_inline)) struct found kmalloc_look(const struct kmalloc *k, uint64_t address)
+{
+    struct found found = { FOUND_NOTHING, frame_of_address(k->frames, address), 0, 0, NULL };
     if (found.pfn == UINT32_MAX)
         return found;
-    if (frame_at(k->frames, found.pfn)->kind == FRAME_NONE)
-        found.pfn = frame_head(k->frames, found.pfn);
-    const struct frame *head = frame_at(k->frames, found.pfn);
-    if (head->kind == FRAME_SLAB) {
-        const struct slab *slab = slab_at(k, head->owner);
-        found.slab = head->owner;
-        if (object_number(k, cache_at(k, slab->cache), slab, address, &found.object))
-            found.kind = FOUND_OBJECT;
-    } else if (head->kind == FRAME_KERNEL && head->index & LARGE_KMALLOC &&
-               address == frame_address(k->frames, found.pfn)) {
-        found.kind = FOUND_LARGE;
+    const struct frame *frame = frame_at(k->frames, found.pfn);
+    if (frame_is_of_slab(frame)) {
+        look_in_slab(k, address, frame, &found);
+        return found;
     }
+    found.pfn = frame_head(k->frames, found.pfn);
+    frame = frame_at(k->frames, found.pfn);
+    if (frame->kind == FRAME_KERNEL && frame->index & LARGE_KMALLOC && address == frame_address(k->frames, found.pfn))
+        found.kind = FOUND_LARGE;
     return found;
 }
-static inline bool found_is_live(const struct kmalloc *k, const struct found *found)
+/* Not its start; kfree() goes from any of its pages to the first, and frees it. */
+static inline bool found_is_inside_large(const struct kmalloc *k, const struct found *found)
 {
-    return found->kind == FOUND_LARGE ||
-           (found->kind == FOUND_OBJECT && track_at(k, slab_at(k, found->slab), found->object)->live);
+    if (found->kind != FOUND_NOTHING || found->pfn == UINT32_MAX)
+        return false;
+    const struct frame *head = frame_at(k->frames, found->pfn);
+    return head->kind == FRAME_KERNEL && head->index & LARGE_KMALLOC;
+}
+static inline bool found_is_live(const struct found *found)
+{
+    return found->kind == FOUND_LARGE || (found->kind == FOUND_OBJECT && found->track->live);
 }
 
 /* An object goes to a caller, and comes back: its track and every count. */
@@ -306,7 +356,15 @@ uint32_t slub_add_slab(struct kmalloc *k, uint32_t cache, uint32_t pfn, uint32_t
 void slub_flush(struct kmalloc *k, uint32_t cache);
 bool slub_may_flush(struct kmalloc *k, uint32_t cache);
 
-/* slub_stray.c: allocations that an overwritten free pointer sends elsewhere; contents of objects that come and go. */
+/* The object, or whatever else was freed, is the first of its slab's list now; head: as slab.freelist. The slab moves to where
+ * one with so many free objects belongs. */
+void slub_freed_into(struct kmalloc *k, uint32_t slab, uint16_t head);
+
+/* slub_stray.c: allocations that an overwritten free pointer sends elsewhere; frees of what is no live object; contents of
+ * objects that come and go. */
+/* Is the address the first of the free list that it would be put on? Then the kernel itself notices. */
+bool slub_is_first_free(const struct kmalloc *k, const struct found *found, uint64_t address);
+void slub_free_stray(struct kmalloc *k, const struct found *found, uint64_t address);
 uint64_t slub_alloc_stray(struct kmalloc *k, uint32_t cache, uint32_t gfp, uint32_t requested, uint32_t label);
 void slub_prepare_slow(struct kmalloc *k, const struct cache *cache, uint64_t physical, uint32_t gfp);
 void slub_wipe(struct kmalloc *k, const struct cache *cache, uint64_t physical); /* init_on_free */

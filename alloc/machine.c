@@ -34,7 +34,7 @@ static void wire(struct machine *m)
     kmalloc_wire(&s->kmalloc, &s->reclaim, &s->frames, &m->trace, m->profile, &s->labels);
     vmalloc_wire(&s->vmalloc, &s->kmalloc, &s->pgtable, &s->reclaim, &s->frames, &m->trace, m->profile);
     processes_wire(&s->processes, &s->pgtable, &s->reclaim, &s->frames, &m->trace, m->profile);
-    heaps_wire(&s->heaps, &s->processes, &m->trace, m->profile, &s->labels);
+    heaps_wire(&s->heaps, &s->processes, &m->trace, m->profile, &s->labels, &m->libc);
 }
 
 uint32_t machine_list_pools(struct machine_state *s, struct pool **pools)
@@ -96,8 +96,8 @@ enum pagoda_error machine_reserve(const struct machine_state *state, const struc
 /* Pools that are tables, used whole from the start. */
 static enum pagoda_error open_tables(struct machine *m)
 {
-    struct pool *tables[] = { &m->state.frames.pool,    &m->state.pages.pageblocks, &m->state.pages.pcps,
-                              &m->state.labels.buckets, &m->state.tlb.entries,      &m->state.tlb.cpus };
+    struct pool *tables[] = { &m->state.frames.pool, &m->state.pages.pageblocks, &m->state.pages.pcps,
+                              &m->state.tlb.entries, &m->state.tlb.cpus };
     for (unsigned i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         enum pagoda_error err = pool_reserve(tables[i], &m->host, tables[i]->capacity);
         if (err)
@@ -122,6 +122,7 @@ static enum pagoda_error boot(struct machine *m)
     trace_start(&m->trace, 0, 0);
     page_alloc_start(&s->pages, &s->config);
     pgtable_start(&s->pgtable);
+    pgtable_map_memory(&s->pgtable, &s->pages);
     kmalloc_start(&s->kmalloc, &s->config);
     vmalloc_start(&s->vmalloc, &s->config);
     processes_start(&s->processes);
@@ -164,6 +165,15 @@ void machine_record_events(struct machine *machine, bool on)
 {
     machine->trace.recording = on;
 }
+
+void machine_prefetch(const struct machine *machine, const struct op *op, enum machine_prefetch step)
+{
+    if (!(op->given & P(ADDRESS)))
+        return;
+    kmalloc_prefetch(&machine->state.kmalloc, op->address, step);
+    vmalloc_prefetch(&machine->state.vmalloc, op->address, step);
+}
+
 uint64_t machine_seq(const struct machine *machine)
 {
     return machine->state.seq;
@@ -205,7 +215,7 @@ void machine_unwire(struct machine_state *s)
     kmalloc_wire(&s->kmalloc, NULL, NULL, NULL, NULL, NULL);
     vmalloc_wire(&s->vmalloc, NULL, NULL, NULL, NULL, NULL, NULL);
     processes_wire(&s->processes, NULL, NULL, NULL, NULL, NULL);
-    heaps_wire(&s->heaps, NULL, NULL, NULL, NULL);
+    heaps_wire(&s->heaps, NULL, NULL, NULL, NULL, NULL);
 }
 
 bool machine_check(const struct machine *machine, char *text, size_t capacity)

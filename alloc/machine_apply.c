@@ -89,7 +89,7 @@ static enum pagoda_error reserve_common(struct machine *m, uint64_t contents, ui
     struct machine_state *s = &m->state;
     enum pagoda_error err = pool_reserve(&s->frames.contents, &m->host, contents);
     if (!err)
-        err = pool_reserve(&s->labels.pool, &m->host, 2 * nr_operations);
+        err = labels_reserve(&s->labels, &m->host, 2 * nr_operations);
     if (!err)
         err = kmalloc_reserve(&s->kmalloc, &m->host, nr_operations);
     return err ? err : vmalloc_reserve(&s->vmalloc, &m->host, nr_operations);
@@ -191,6 +191,7 @@ void call_took(struct call *call, uint64_t address, uint64_t requested, uint64_t
         return;
     struct label *label = label_at(&call->s->labels, call->handle);
     label->address = address;
+    label->site = call->site;
     label->pid = call->process ? process_at(&call->s->processes, call->process)->pid : 0;
 }
 
@@ -355,12 +356,22 @@ static void clear_result(struct op_result *r)
 }
 
 /* Nearly always it is the process that ran last, and nothing was taken from it. */
-static void load_space(struct call *call)
+void machine_load_space(struct machine *m, uint32_t process)
 {
-    const struct machine_state *s = call->s;
-    const struct reclaim_space *space = reclaim_space_at(&s->reclaim, process_at(&s->processes, call->process)->space);
+    struct machine_state *s = &m->state;
+    const struct reclaim_space *space = reclaim_space_at(&s->reclaim, process_at(&s->processes, process)->space);
     if (!tlb_has(&s->tlb, space->root, space->generation))
-        call_load_space(call);
+        tlb_load(&s->tlb, space->root, space->generation);
+}
+
+void machine_settle(struct machine *m, uint64_t nr_oom_kills)
+{
+    if (m->state.pages.kswapd.awake)
+        reclaim_run_kswapd(&m->state.reclaim);
+    if (m->state.reclaim.nr_oom_kills == nr_oom_kills)
+        return;
+    end_oom_victims(m);
+    m->state.now_ns = trace_time(&m->trace); /* it has waited for their end */
 }
 
 static bool makes_allocation(const struct op *op)
@@ -368,14 +379,23 @@ static bool makes_allocation(const struct op *op)
     return !(op_info(op->kind)->needed & P(ADDRESS));
 }
 
+/* The engine keeps it as a label. */
+static bool brings_text(const struct op *op)
+{
+    return (op->given & P(CALL_SITE)) || (makes_allocation(op) && (op->given & P(NAME)));
+}
+
 enum pagoda_error machine_apply(struct machine *machine, const struct op *op, struct op_result *result, struct problem *why)
 {
     struct machine_state *s = &machine->state;
     struct call call = { .m = machine, .s = s, .op = op, .result = result };
+    machine_prefetch(machine, op, PREFETCH_FAR);
     clear_result(result);
     enum pagoda_error err = op_check(op, why);
     if (!err)
         err = find_names(&call, why);
+    if (!err && brings_text(op) && !labels_have_room(&s->labels, 2))
+        err = problem_refuse(why, "name", "the lab has had as many names as it can keep");
     if (!err)
         err = reserve(&call);
     if (err)
@@ -384,21 +404,19 @@ enum pagoda_error machine_apply(struct machine *machine, const struct op *op, st
         bool named = (op->given & P(NAME)) != 0;
         call.label = label_intern(&s->labels, named ? op->name : op->call_site);
         call.handle = named && op->kind != OP_SPAWN ? call.label : 0;
+        call.site = named && (op->given & P(CALL_SITE)) ? label_intern(&s->labels, op->call_site) : 0;
     }
     trace_start(&machine->trace, (uint32_t)++s->seq, op->cpu);
     machine->trace.now_ns = s->now_ns;
     machine->trace.pid = call.process ? process_at(&s->processes, call.process)->pid : 0;
     uint64_t kills = s->reclaim.nr_oom_kills;
     if (call.process)
-        load_space(&call);
+        machine_load_space(machine, call.process);
     HANDLERS[op->kind](&call);
     s->nr_outcomes[machine->trace.outcome]++;
     s->now_ns = trace_time(&machine->trace);
     list_frames(&call);
-    if (s->pages.kswapd.awake)
-        reclaim_run_kswapd(&s->reclaim);
-    if (s->reclaim.nr_oom_kills != kills)
-        end_oom_victims(machine);
+    machine_settle(machine, kills);
     describe(&call);
     return PAGODA_OK;
 }

@@ -118,8 +118,7 @@ static uint32_t reach(struct call *call, uint64_t address, bool write)
     uint32_t pfn = reach_kernel(call, address, write, &where);
     if (pfn) {
         uint32_t first = pfn & ~((1u << (where.page_shift - PAGE_SHIFT)) - 1);
-        uint32_t nr_levels = profile->pgtable_levels - (where.page_shift > PAGE_SHIFT);
-        tlb_access(&call->s->tlb, address, false, where.page_shift, first, nr_levels);
+        tlb_access(&call->s->tlb, address, false, where.page_shift, first, where.nr_levels);
     }
     return pfn;
 }

@@ -10,7 +10,7 @@
 #ifndef PAGODA_ENGINE_ID
 #define PAGODA_ENGINE_ID 0u
 #endif
-#define IMAGE_MAGIC UINT64_C(0x32304d41474f4150) /* "PAGOAM02" */
+#define IMAGE_MAGIC UINT64_C(0x33304d41474f4150) /* "PAGOAM03" */
 #define CHUNK 512u
 
 uint64_t machine_engine(void)

@@ -20,9 +20,16 @@ struct call {
     uint32_t label; /* what the new allocation is called, or who asks */
     uint32_t cache;
     uint32_t handle; /* label of a new handle; 0: none */
+    uint32_t site; /* label of the call site beside a handle; 0: none */
 };
 
 /* machine_apply.c: what handlers have in common. */
+/* n * size, for results: what a size_t cannot hold is shown as the largest number that every JSON client holds. */
+static inline uint64_t call_product(uint64_t n, uint64_t size)
+{
+    const uint64_t max = (UINT64_C(1) << 53) - 1;
+    return size && n > max / size ? max : n * size;
+}
 static inline bool call_is_bug(const struct call *call)
 {
     return call->m->trace.outcome == OUTCOME_BUG;
@@ -36,6 +43,13 @@ void call_forget_handle(struct call *call, uint32_t label, uint64_t address);
 /* The CPU goes over to the call's process, or finds out that its pages have changed meanwhile. */
 void call_load_space(struct call *call);
 void machine_end_process(struct machine *m, uint32_t process); /* with its heap and handles */
+/* Parts of an operation, for runs (machine_heap_run.c): the CPU goes over to the process, unless it is there; what follows when
+ * the call is over: background work, the end of those that the OOM killer chose. nr_oom_kills: before the operation. */
+void machine_load_space(struct machine *m, uint32_t process);
+void machine_settle(struct machine *m, uint64_t nr_oom_kills);
+/* machine_user.c: as the heap's, and the handle follows the block. */
+uint64_t machine_heap_realloc(struct machine *m, uint32_t process, uint64_t address, uint64_t size, uint32_t label);
+void machine_heap_free(struct machine *m, uint32_t process, uint64_t address);
 
 /* machine_vmalloc.c, for kvmalloc and kvfree: op->size bytes (enum vmalloc_flags), and the area at call->address. */
 void call_vmalloc(struct call *call, uint32_t flags);

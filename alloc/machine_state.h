@@ -49,5 +49,6 @@ struct machine {
     uint32_t nr_reserved_ops; /* small operations for which host memory is already reserved */
     uint32_t nr_reserved_user; /* those of them that may also be a process's */
     struct trace trace;
+    struct libc libc;
     uint8_t bytes[OP_DATA_MAX]; /* what read returns */
 };

@@ -18,11 +18,6 @@ static const struct reclaim_space *space_of(const struct machine_state *s, uint3
 static bool maps_now(const struct machine *m, uint32_t root, const struct tlb_translation *entry, uint32_t *pfn)
 {
     const struct machine_state *s = &m->state;
-    uint32_t direct = root ? UINT32_MAX : frame_of_address(&s->frames, entry->address);
-    if (direct != UINT32_MAX) {
-        *pfn = direct;
-        return true;
-    }
     return pte_translate(&s->frames, m->profile, root ? root : s->pgtable.kernel_root, entry->address, pfn);
 }
 
@@ -30,7 +25,7 @@ static bool maps_now(const struct machine *m, uint32_t root, const struct tlb_tr
 static bool may_be_stale(const struct machine_state *s, const struct tlb_translation *entry)
 {
     if (!entry->root)
-        return vmap_area_find(&s->vmalloc.space, s->vmalloc.space.lazy_root, entry->address) != 0;
+        return vmap_extent_find(&s->vmalloc.space, s->vmalloc.space.lazy_root, entry->address) != 0;
     const struct reclaim_space *space = space_of(s, entry->root);
     return space && space->generation != entry->generation;
 }

@@ -15,7 +15,10 @@ static bool refuse_thread(struct call *call)
 /* The thread that calls begins, if it is new. False: the call is over. */
 static inline bool enter_heap(struct call *call)
 {
-    return heap_switch_thread(&call->s->heaps, call->process, call->op->tid) || refuse_thread(call);
+    struct heaps *heaps = &call->s->heaps;
+    uint32_t tid = call->op->tid;
+    bool is_in = tid ? heap_start_thread(heaps, call->process, tid) : heap_switch_thread(heaps, call->process, tid);
+    return is_in || refuse_thread(call);
 }
 
 /* A call that found the heap broken, or went astray in it, has killed its process. */
@@ -60,7 +63,8 @@ static void allocate(struct call *call, enum path_step step, uint64_t requested,
 
 static uint64_t get_malloc(struct call *call)
 {
-    return heap_malloc(&call->s->heaps, call->process, call->op->size, call->label);
+    uint64_t mem = heap_malloc_at_once(&call->s->heaps, call->process, call->op->size, call->label);
+    return mem ? mem : heap_malloc(&call->s->heaps, call->process, call->op->size, call->label);
 }
 
 void run_malloc(struct call *call)
@@ -75,8 +79,7 @@ static uint64_t get_calloc(struct call *call)
 
 void run_calloc(struct call *call)
 {
-    uint64_t n = call->op->n, size = call->op->size;
-    allocate(call, PATH_calloc, size && n > UINT64_MAX / size ? UINT64_MAX : n * size, get_calloc);
+    allocate(call, PATH_calloc, call_product(call->op->n, call->op->size), get_calloc);
 }
 
 static uint64_t get_aligned(struct call *call)
@@ -124,17 +127,22 @@ void run_pvalloc(struct call *call)
     allocate(call, PATH_pvalloc, call->op->size, get_pvalloc);
 }
 
-/* The handle follows the block. */
-static uint64_t get_realloc(struct call *call)
+uint64_t machine_heap_realloc(struct machine *m, uint32_t process, uint64_t address, uint64_t size, uint32_t label)
 {
     struct heap_block block = { 0 };
-    struct labels *labels = &call->s->labels;
-    uint32_t label = heap_find(&call->s->heaps, call->process, call->address, &block) ? block.label : call->label;
-    bool is_handle = block.label && label_at(labels, block.label)->address == call->address;
-    uint64_t address = heap_realloc(&call->s->heaps, call->process, call->address, call->op->size, label);
-    if (is_handle && !call_is_bug(call) && (address || !call->op->size))
-        label_at(labels, block.label)->address = address;
-    return address;
+    struct heaps *heaps = &m->state.heaps;
+    struct labels *labels = &m->state.labels;
+    label = heap_find(heaps, process, address, &block) ? block.label : label;
+    bool is_handle = block.label && label_at(labels, block.label)->address == address;
+    uint64_t moved = heap_realloc(heaps, process, address, size, label);
+    if (is_handle && m->trace.outcome != OUTCOME_BUG && (moved || !size))
+        label_at(labels, block.label)->address = moved;
+    return moved;
+}
+
+static uint64_t get_realloc(struct call *call)
+{
+    return machine_heap_realloc(call->m, call->process, call->address, call->op->size, call->label);
 }
 
 void run_realloc(struct call *call)
@@ -144,6 +152,13 @@ void run_realloc(struct call *call)
 
 /* --- freeing, asking, tuning --- */
 
+void machine_heap_free(struct machine *m, uint32_t process, uint64_t address)
+{
+    uint32_t label = heap_free(&m->state.heaps, process, address);
+    if (label && m->trace.outcome != OUTCOME_BUG && label_at(&m->state.labels, label)->address == address)
+        label_at(&m->state.labels, label)->address = 0;
+}
+
 static void free_block(struct call *call)
 {
     if (call->address >= call->m->profile->user_end) {
@@ -151,8 +166,8 @@ static void free_block(struct call *call)
                                    "vmalloc's by vfree): SIGSEGV");
         return;
     }
-    uint32_t label = heap_free(&call->s->heaps, call->process, call->address);
-    call_forget_handle(call, label, call->address);
+    if (!heap_free_at_once(&call->s->heaps, call->process, call->address))
+        machine_heap_free(call->m, call->process, call->address);
 }
 
 void run_free(struct call *call)

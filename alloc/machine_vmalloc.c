@@ -54,10 +54,8 @@ void run_vmalloc_huge(struct call *call)
 
 void call_vfree(struct call *call)
 {
-    struct vmalloc_block block = { 0 };
-    vmalloc_find(&call->s->vmalloc, call->address, &block);
-    vmalloc_free(&call->s->vmalloc, call->address);
-    call_forget_handle(call, block.label, call->address);
+    uint32_t label = vmalloc_free(&call->s->vmalloc, call->address);
+    call_forget_handle(call, label, call->address);
     call->result->address = call->address;
 }
 

@@ -8,21 +8,22 @@
 
 void heaps_shape(struct heaps *heaps, const struct machine_config *config, const struct profile *profile)
 {
-    (void)config;
     (void)profile;
     memset(heaps, 0, sizeof *heaps);
+    heaps->nr_cpus = config ? config->cpus : 1;
     pool_shape(&heaps->heaps, sizeof(struct heap), NR_HEAPS);
     pool_shape(&heaps->notes, sizeof(struct note), NR_NOTES);
     pool_shape(&heaps->note_buckets, sizeof(uint32_t), NR_NOTE_BUCKETS);
 }
 
 void heaps_wire(struct heaps *heaps, struct processes *processes, struct trace *trace, const struct profile *profile,
-                struct labels *labels)
+                struct labels *labels, struct libc *libc)
 {
     heaps->processes = processes;
     heaps->trace = trace;
     heaps->profile = profile;
     heaps->labels = labels;
+    heaps->libc = libc;
 }
 
 uint32_t heaps_pools(struct heaps *heaps, struct pool **pools)
@@ -66,7 +67,7 @@ static uint64_t malloc_in_arena(struct libc *c, uint64_t request)
     uint64_t mem = int_malloc(c, request);
     if (mem || c->dead || is_main_arena(c))
         return mem;
-    c->arena = c->heap->main_arena;
+    libc_use_arena(c, c->heap->main_arena);
     return int_malloc(c, request);
 }
 
@@ -77,12 +78,8 @@ static uint64_t libc_malloc(struct libc *c, uint64_t request)
         return 0;
     tcache_init(c);
     uint32_t index = tcache_index(c->sizes, size);
-    if (!tcache_serves(c, size))
-        return malloc_in_arena(c, request);
-    uint64_t mem = tcache_get_at_hand(c, index);
-    if (!mem)
-        mem = get16(c, tcache_count_at(c, index)) ? tcache_get(c, index) : malloc_in_arena(c, request);
-    return mem;
+    bool is_cached = tcache_serves(c, size) && get16(c, tcache_count_at(c, index));
+    return is_cached ? tcache_get(c, index) : malloc_in_arena(c, request);
 }
 
 /* The first free of a mapping of some size raises the threshold: what a program frees early it will ask for again. */
@@ -104,10 +101,8 @@ static void libc_free(struct libc *c, uint64_t mem)
         munmap_chunk(c, chunk);
         return;
     }
-    if (tcache_put_at_hand(c, mem, field))
-        return;
     tcache_init(c);
-    c->arena = arena_of_chunk(c, chunk);
+    libc_use_arena(c, arena_of_chunk(c, chunk));
     if (!c->dead)
         int_free(c, chunk, false);
 }
@@ -169,7 +164,7 @@ static uint64_t libc_realloc(struct libc *c, uint64_t mem, uint64_t request)
         return 0;
     if (is_mapped)
         return realloc_mapped(c, chunk, request, size);
-    c->arena = arena_of_chunk(c, chunk);
+    libc_use_arena(c, arena_of_chunk(c, chunk));
     return c->dead ? 0 : int_realloc(c, chunk, old_size, size);
 }
 
@@ -186,29 +181,44 @@ static uint64_t round_align(const struct malloc_sizes *s, uint64_t align)
 
 /* --- public functions --- */
 
+uint64_t heap_malloc_at_once(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label)
+{
+    uint64_t mem = heap_is_ready(heaps, process) ? heap_malloc_cached(heaps, size, label, heaps->trace->seq) : 0;
+    trace_cost(heaps->trace, COST_HEAP, mem != 0);
+    return mem;
+}
+
+bool heap_free_at_once(struct heaps *heaps, uint32_t process, uint64_t address)
+{
+    if (!heap_is_ready(heaps, process) || !heap_free_cached(heaps, address))
+        return false;
+    trace_step(heaps->trace, PATH__int_free);
+    trace_cost(heaps->trace, COST_HEAP, 1);
+    return true;
+}
+
 uint64_t heap_malloc(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label)
 {
-    struct libc c;
     trace_step(heaps->trace, PATH_malloc);
-    if (!notes_have_room(heaps) || !libc_enter(&c, heaps, process))
+    struct libc *c = notes_have_room(heaps) ? libc_enter(heaps, process) : NULL;
+    if (!c)
         return 0;
-    return leave(&c, libc_malloc(&c, size), size, label);
+    return leave(c, libc_malloc(c, size), size, label);
 }
 
 uint64_t heap_calloc(struct heaps *heaps, uint32_t process, uint64_t n, uint64_t size, uint32_t label)
 {
-    struct libc c;
     trace_step(heaps->trace, PATH_calloc);
-    if (!notes_have_room(heaps) || !libc_enter(&c, heaps, process))
+    struct libc *c = notes_have_room(heaps) ? libc_enter(heaps, process) : NULL;
+    if (!c)
         return 0;
-    if (size && n > c.sizes->address_mask / size)
+    if (size && n > c->sizes->address_mask / size)
         return 0;
-    return leave(&c, libc_calloc(&c, n * size), n * size, label);
+    return leave(c, libc_calloc(c, n * size), n * size, label);
 }
 
 uint64_t heap_realloc(struct heaps *heaps, uint32_t process, uint64_t address, uint64_t size, uint32_t label)
 {
-    struct libc c;
     if (!address)
         return heap_malloc(heaps, process, size, label);
     if (!size) {
@@ -216,33 +226,34 @@ uint64_t heap_realloc(struct heaps *heaps, uint32_t process, uint64_t address, u
         return 0;
     }
     trace_step(heaps->trace, PATH_realloc);
-    if (!libc_enter(&c, heaps, process))
+    struct libc *c = libc_enter(heaps, process);
+    if (!c)
         return 0;
-    uint64_t mem = libc_realloc(&c, address, size);
-    if (!mem || c.dead)
+    uint64_t mem = libc_realloc(c, address, size);
+    if (!mem || c->dead)
         return 0;
     const struct note *old = note_find(heaps, process, address);
     if (old && !label)
         label = old->label;
-    (void)note_remove(heaps, c.heap, address);
-    return leave(&c, mem, size, label);
+    (void)note_remove(heaps, c->heap, address);
+    return leave(c, mem, size, label);
 }
 
 uint64_t heap_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, uint32_t label)
 {
-    struct libc c;
     if (align <= CHUNK_ALIGN)
         return heap_malloc(heaps, process, size, label);
     trace_step(heaps->trace, PATH_aligned_alloc);
-    if (!notes_have_room(heaps) || !libc_enter(&c, heaps, process))
+    struct libc *c = notes_have_room(heaps) ? libc_enter(heaps, process) : NULL;
+    if (!c)
         return 0;
-    uint64_t power = round_align(c.sizes, align);
+    uint64_t power = round_align(c->sizes, align);
     if (!power) {
         trace_say(heaps->trace, "EINVAL: there is no such power of two");
         return 0;
     }
-    arena_choose(&c, size + power + c.sizes->min_chunk);
-    return leave(&c, int_memalign(&c, power, size), size, label);
+    arena_choose(c, size + power + c->sizes->min_chunk);
+    return leave(c, int_memalign(c, power, size), size, label);
 }
 
 uint64_t heap_posix_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, uint32_t label)
@@ -268,21 +279,20 @@ uint64_t heap_pvalloc(struct heaps *heaps, uint32_t process, uint64_t size, uint
 
 uint32_t heap_free(struct heaps *heaps, uint32_t process, uint64_t address)
 {
-    struct libc c;
     trace_step(heaps->trace, PATH_free);
-    if (!address || !libc_enter(&c, heaps, process))
+    struct libc *c = address ? libc_enter(heaps, process) : NULL;
+    if (!c)
         return 0;
-    libc_free(&c, address);
-    return c.dead ? 0 : note_remove(heaps, c.heap, address);
+    libc_free(c, address);
+    return c->dead ? 0 : note_remove(heaps, c->heap, address);
 }
 
 uint64_t heap_usable(struct heaps *heaps, uint32_t process, uint64_t address)
 {
-    struct libc c;
     if (!address || !heap_of_process(heaps, process))
         return 0;
-    libc_start(&c, heaps, process_at(heaps->processes, process)->heap);
-    uint64_t chunk = chunk_of(&c, address), field = chunk_field(&c, chunk);
-    bool in_use = field & IS_MMAPPED || is_prev_inuse(&c, chunk + (field & ~(uint64_t)SIZE_BITS));
-    return in_use && !c.dead ? usable_size(&c, address) : 0;
+    struct libc *c = libc_start(heaps, process);
+    uint64_t chunk = chunk_of(c, address), field = chunk_field(c, chunk);
+    bool in_use = field & IS_MMAPPED || is_prev_inuse(c, chunk + (field & ~(uint64_t)SIZE_BITS));
+    return in_use && !c->dead ? usable_size(c, address) : 0;
 }

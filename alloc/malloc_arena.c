@@ -46,7 +46,7 @@ static void unmap(struct libc *c, uint64_t start, uint64_t length)
 {
     if (length)
         (void)process_munmap(c->heaps->processes, c->process, start, length);
-    libc_forget_pages(c);
+    libc_look_again(c);
 }
 
 /* Address space that nobody can access yet: it counts for nothing. */
@@ -59,16 +59,19 @@ static uint64_t reserve(struct libc *c, uint64_t length)
 static bool make_usable(struct libc *c, uint64_t start, uint64_t end)
 {
     bool done = start >= end || process_mprotect(c->heaps->processes, c->process, start, end - start, VMA_READ | VMA_WRITE);
-    libc_forget_pages(c);
+    libc_look_again(c);
     return done;
 }
 
 /* An aligned stretch of address space: the one that was left over last time, else the middle of one twice as large. */
 static uint64_t map_heap(struct libc *c)
 {
-    uint64_t max = c->sizes->heap_max, left_over = c->heap->aligned_heap_area, start = left_over ? reserve(c, max) : 0;
+    uint64_t max = c->sizes->heap_max, left_over = c->heap->aligned_heap_area, start = 0;
     c->heap->aligned_heap_area = 0;
-    if (start && start == left_over)
+    if (left_over)
+        start = process_mmap_near(c->heaps->processes, c->process, left_over, max, VMA_CHUNK | VMA_NORESERVE);
+    libc_forget_pages(c);
+    if (start && heap_of(c, start) == start)
         return start;
     if (start)
         unmap(c, start, max);
@@ -220,16 +223,16 @@ static uint64_t new_arena(struct libc *c, uint64_t request)
     if (!heap)
         return 0;
     uint64_t size = heap_get(c, heap, HEAP_SIZE), main_next = c->heap->main_arena + s->at_next;
-    c->arena = heap + s->heap_info_bytes;
+    libc_use_arena(c, heap + s->heap_info_bytes);
     heap_put(c, heap, HEAP_ARENA, c->arena);
     arena_init(c);
     arena_add_system_mem(c, size);
-    put(c, c->arena + s->at_max_system_mem, size);
+    arena_put(c, s->at_max_system_mem, size);
     uint64_t first = c->arena + s->arena_bytes;
     first += -mem_of(c, first) % CHUNK_ALIGN;
     arena_set_top(c, first);
     set_head(c, first, (heap + size - first) | PREV_INUSE);
-    put(c, c->arena + s->at_next, get(c, main_next)); /* newest first, behind the main arena */
+    arena_put(c, s->at_next, get(c, main_next)); /* newest first, behind the main arena */
     put(c, main_next, c->arena);
     return c->arena;
 }
@@ -270,7 +273,7 @@ void arena_choose(struct libc *c, uint64_t request)
 {
     if (!c->thread->arena)
         c->thread->arena = find_arena(c, request);
-    c->arena = c->thread->arena;
+    libc_use_arena(c, c->thread->arena);
 }
 
 /* --- threads --- */
@@ -316,19 +319,21 @@ bool heap_end_thread(struct heaps *heaps, uint32_t process, uint32_t thread)
         return false;
     struct heap_thread *ending = &heap->threads[thread];
     uint32_t acting = heap->thread == thread ? 0 : heap->thread;
-    struct libc c;
     heap->thread = thread;
-    libc_start(&c, heaps, index);
-    tcache_shutdown(&c);
-    uint64_t arena = ending->arena, dtv = ending->dtv;
+    struct libc *c = libc_start(heaps, process);
+    tcache_shutdown(c);
+    uint64_t arena = ending->arena;
+    struct kept_stack stack = { ending->stack, ending->dtv };
     if (arena && !is_shared(heap, thread, arena)) {
-        put(&c, arena + c.sizes->at_next_free, heap->arena_free_list);
+        put(c, arena + c->sizes->at_next_free, heap->arena_free_list);
         heap->arena_free_list = arena;
     }
     *ending = (struct heap_thread){ 0 };
     heap->thread = 0;
-    if (!c.dead)
-        (void)heap_free(heaps, process, dtv);
+    if (!c->dead && stack.start)
+        stack_keep(heaps, heap, stack);
+    else if (!c->dead)
+        (void)heap_free(heaps, process, stack.dtv);
     heap->thread = acting;
     return true;
 }
@@ -337,6 +342,7 @@ bool heap_end_thread(struct heaps *heaps, uint32_t process, uint32_t thread)
 void arenas_after_fork(struct libc *c)
 {
     uint64_t mine = c->thread->arena, left = c->heap->nr_arenas;
+    stacks_after_fork(c->heap);
     for (uint32_t i = 0; i < HEAP_THREADS_MAX; i++)
         if (i != c->heap->thread)
             c->heap->threads[i] = (struct heap_thread){ 0 };

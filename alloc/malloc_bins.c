@@ -69,7 +69,7 @@ void unlink_chunk(struct libc *c, uint64_t chunk)
 
 void unsorted_push(struct libc *c, uint64_t chunk, uint64_t size, const char *complaint)
 {
-    uint64_t head = unsorted_bin(c), first = chunk_get(c, head, CHUNK_FD);
+    uint64_t head = unsorted_bin(c), first = bin_get(c, head, CHUNK_FD);
     if (complaint && chunk_get(c, first, CHUNK_BK) != head) {
         libc_die(c, complaint);
         return;
@@ -80,7 +80,7 @@ void unsorted_push(struct libc *c, uint64_t chunk, uint64_t size, const char *co
         chunk_put(c, chunk, CHUNK_FD_NEXTSIZE, 0);
         chunk_put(c, chunk, CHUNK_BK_NEXTSIZE, 0);
     }
-    chunk_put(c, head, CHUNK_FD, chunk);
+    bin_put(c, head, CHUNK_FD, chunk);
     chunk_put(c, first, CHUNK_BK, chunk);
 }
 
@@ -98,7 +98,7 @@ static void mark_inuse(struct libc *c, uint64_t chunk, uint64_t size)
 static void take_last(struct libc *c, uint64_t bin, uint64_t chunk, uint64_t before, uint64_t size)
 {
     mark_inuse(c, chunk, size);
-    chunk_put(c, bin, CHUNK_BK, before);
+    bin_put(c, bin, CHUNK_BK, before);
     chunk_put(c, before, CHUNK_FD, bin);
 }
 
@@ -106,7 +106,7 @@ static void take_last(struct libc *c, uint64_t bin, uint64_t chunk, uint64_t bef
 static void stash_small(struct libc *c, uint64_t bin, uint64_t size)
 {
     while (!c->dead && tcache_has_room(c, size)) {
-        uint64_t chunk = chunk_get(c, bin, CHUNK_BK);
+        uint64_t chunk = bin_get(c, bin, CHUNK_BK);
         if (chunk == bin)
             return;
         take_last(c, bin, chunk, chunk_get(c, chunk, CHUNK_BK), size);
@@ -116,7 +116,7 @@ static void stash_small(struct libc *c, uint64_t bin, uint64_t size)
 
 uint64_t take_small(struct libc *c, uint64_t size)
 {
-    uint64_t bin = bin_at(c, bin_index(c->sizes, size)), chunk = chunk_get(c, bin, CHUNK_BK);
+    uint64_t bin = bin_at(c, bin_index(c->sizes, size)), chunk = bin_get(c, bin, CHUNK_BK);
     if (chunk == bin)
         return 0;
     uint64_t before = chunk_get(c, chunk, CHUNK_BK);
@@ -171,15 +171,15 @@ static const char *unsorted_complaint(struct libc *c, uint64_t chunk, uint64_t s
 static bool is_last_remainder(struct libc *c, uint64_t chunk, uint64_t chunk_bytes, uint64_t before, uint64_t size)
 {
     return is_small(c->sizes, size) && before == unsorted_bin(c) && chunk_bytes > size + c->sizes->min_chunk &&
-           chunk == get(c, c->arena + c->sizes->at_last_remainder);
+           chunk == arena_get(c, c->sizes->at_last_remainder);
 }
 
 static uint64_t cut_last_remainder(struct libc *c, uint64_t chunk, uint64_t chunk_bytes, uint64_t size)
 {
     uint64_t head = unsorted_bin(c), rest = chunk + size;
-    chunk_put(c, head, CHUNK_FD, rest);
-    chunk_put(c, head, CHUNK_BK, rest);
-    put(c, c->arena + c->sizes->at_last_remainder, rest);
+    bin_put(c, head, CHUNK_FD, rest);
+    bin_put(c, head, CHUNK_BK, rest);
+    arena_put(c, c->sizes->at_last_remainder, rest);
     chunk_put(c, rest, CHUNK_FD, head);
     chunk_put(c, rest, CHUNK_BK, head);
     if (!is_small(c->sizes, chunk_bytes - size)) {
@@ -192,7 +192,7 @@ static uint64_t cut_last_remainder(struct libc *c, uint64_t chunk, uint64_t chun
 /* Smaller than all: the end of the bin, and of the list over sizes. Returns the chunk that stays in front. */
 static uint64_t append_smallest(struct libc *c, uint64_t bin, uint64_t chunk)
 {
-    uint64_t largest = chunk_get(c, bin, CHUNK_FD), last = chunk_get(c, largest, CHUNK_BK_NEXTSIZE);
+    uint64_t largest = bin_get(c, bin, CHUNK_FD), last = chunk_get(c, largest, CHUNK_BK_NEXTSIZE);
     chunk_put(c, chunk, CHUNK_FD_NEXTSIZE, largest);
     chunk_put(c, chunk, CHUNK_BK_NEXTSIZE, last);
     chunk_put(c, last, CHUNK_FD_NEXTSIZE, chunk);
@@ -225,13 +225,13 @@ static uint64_t place_by_size(struct libc *c, uint64_t chunk, uint64_t field, ui
 /* The chunk in a large bin that the new one goes in front of. */
 static uint64_t place_large(struct libc *c, uint64_t bin, uint64_t chunk, uint64_t size)
 {
-    uint64_t first = chunk_get(c, bin, CHUNK_FD), field = size | PREV_INUSE;
+    uint64_t first = bin_get(c, bin, CHUNK_FD), field = size | PREV_INUSE;
     if (first == bin) {
         chunk_put(c, chunk, CHUNK_FD_NEXTSIZE, chunk);
         chunk_put(c, chunk, CHUNK_BK_NEXTSIZE, chunk);
         return bin;
     }
-    if (field < chunk_field(c, chunk_get(c, bin, CHUNK_BK)))
+    if (field < chunk_field(c, bin_get(c, bin, CHUNK_BK)))
         return append_smallest(c, bin, chunk);
     uint64_t after = place_by_size(c, chunk, field, first);
     if (chunk_get(c, chunk_get(c, after, CHUNK_BK), CHUNK_FD) != after)
@@ -242,10 +242,11 @@ static uint64_t place_large(struct libc *c, uint64_t bin, uint64_t chunk, uint64
 static void file_chunk(struct libc *c, uint64_t chunk, uint64_t size)
 {
     uint32_t index = bin_index(c->sizes, size);
-    uint64_t bin = bin_at(c, index), map = c->arena + c->sizes->at_binmap + index / 32 * 4;
-    uint64_t after = is_small(c->sizes, size) ? chunk_get(c, bin, CHUNK_FD) : place_large(c, bin, chunk, size);
+    uint64_t bin = bin_at(c, index);
+    uint32_t map = c->sizes->at_binmap + index / 32 * 4;
+    uint64_t after = is_small(c->sizes, size) ? bin_get(c, bin, CHUNK_FD) : place_large(c, bin, chunk, size);
     uint64_t before = chunk_get(c, after, CHUNK_BK);
-    put32(c, map, get32(c, map) | 1u << index % 32);
+    arena_put32(c, map, arena_get32(c, map) | 1u << index % 32);
     chunk_put(c, chunk, CHUNK_BK, before);
     chunk_put(c, chunk, CHUNK_FD, after);
     chunk_put(c, after, CHUNK_BK, chunk);
@@ -285,7 +286,7 @@ static bool sort_one(struct libc *c, struct unsorted_walk *walk, uint64_t chunk)
         walk->found = cut_last_remainder(c, chunk, size, walk->size);
         return false;
     }
-    chunk_put(c, head, CHUNK_BK, before);
+    bin_put(c, head, CHUNK_BK, before);
     chunk_put(c, before, CHUNK_FD, head);
     if (size == walk->size) {
         take_exact(c, walk, chunk);
@@ -301,7 +302,7 @@ static void walk_unsorted(struct libc *c, struct unsorted_walk *walk)
     uint64_t head = unsorted_bin(c), limit = c->heap->par.tcache_unsorted_limit;
     uint32_t index = tcache_index(c->sizes, walk->size);
     for (uint64_t last = walk->nr_filed + UNSORTED_BATCH; walk->nr_filed < last && !c->dead;) {
-        uint64_t chunk = chunk_get(c, head, CHUNK_BK), filed = walk->nr_filed;
+        uint64_t chunk = bin_get(c, head, CHUNK_BK), filed = walk->nr_filed;
         if (chunk == head || !sort_one(c, walk, chunk))
             break;
         if (walk->is_cached && limit && filed != walk->nr_filed && walk->nr_filed > limit)
@@ -319,7 +320,7 @@ static void walk_unsorted(struct libc *c, struct unsorted_walk *walk)
  * over sizes to be mended. */
 static uint64_t take_large(struct libc *c, uint64_t size, uint64_t bin)
 {
-    uint64_t chunk = chunk_get(c, bin, CHUNK_FD), left = longest_list(c);
+    uint64_t chunk = bin_get(c, bin, CHUNK_FD), left = longest_list(c);
     if (chunk == bin || chunk_field(c, chunk) < size)
         return 0;
     uint64_t found_size;
@@ -330,7 +331,7 @@ static uint64_t take_large(struct libc *c, uint64_t size, uint64_t bin)
             libc_die(c, "malloc(): largebin without end");
     } while (found_size < size && !c->dead);
     uint64_t next = chunk_get(c, chunk, CHUNK_FD);
-    if (chunk != chunk_get(c, bin, CHUNK_BK) && chunk_field(c, chunk) == chunk_field(c, next))
+    if (chunk != bin_get(c, bin, CHUNK_BK) && chunk_field(c, chunk) == chunk_field(c, next))
         chunk = next;
     unlink_chunk(c, chunk);
     return c->dead ? 0 : take_part(c, chunk, found_size, size, "malloc(): corrupted unsorted chunks");
@@ -340,14 +341,13 @@ static uint64_t take_large(struct libc *c, uint64_t size, uint64_t bin)
 static uint32_t next_filled_bin(struct libc *c, uint32_t index)
 {
     for (uint32_t block = index / 32; block < BINMAP_WORDS; block++, index = block * 32) {
-        uint64_t at = c->arena + c->sizes->at_binmap + block * 4;
-        uint32_t map = get32(c, at);
+        uint32_t at = c->sizes->at_binmap + block * 4, map = arena_get32(c, at);
         for (uint32_t ahead = map & ~0u << index % 32; ahead; ahead &= ahead - 1) {
             uint32_t i = block * 32 + (uint32_t)__builtin_ctz(ahead);
-            if (chunk_get(c, bin_at(c, i), CHUNK_BK) != bin_at(c, i))
+            if (bin_get(c, bin_at(c, i), CHUNK_BK) != bin_at(c, i))
                 return i;
             map &= ~(1u << i % 32);
-            put32(c, at, map);
+            arena_put32(c, at, map);
         }
     }
     return 0;
@@ -358,12 +358,12 @@ static uint64_t take_larger(struct libc *c, uint64_t size, uint32_t index)
     uint32_t filled = next_filled_bin(c, index);
     if (!filled || c->dead)
         return 0;
-    uint64_t chunk = chunk_get(c, bin_at(c, filled), CHUNK_BK), found_size = chunk_size(c, chunk);
+    uint64_t chunk = bin_get(c, bin_at(c, filled), CHUNK_BK), found_size = chunk_size(c, chunk);
     unlink_chunk(c, chunk);
     if (c->dead)
         return 0;
     if (found_size - size >= c->sizes->min_chunk && is_small(c->sizes, size))
-        put(c, c->arena + c->sizes->at_last_remainder, chunk + size);
+        arena_put(c, c->sizes->at_last_remainder, chunk + size);
     return take_part(c, chunk, found_size, size, "malloc(): corrupted unsorted chunks 2");
 }
 

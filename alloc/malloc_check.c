@@ -7,6 +7,8 @@ void heap_written(struct heaps *heaps, uint32_t process, uint64_t address, uint6
     const struct note *note = note_find(heaps, process, address);
     if (heap && (!note || length > note->usable))
         heap_at(heaps, heap)->is_written = true;
+    if (heaps->libc->process == process)
+        libc_forget_pages(heaps->libc); /* a page that was filled with zeroes has lost its place */
 }
 
 static bool complain(char *text, size_t capacity, const char *what)

@@ -6,23 +6,23 @@
 /* --- fastbins --- */
 
 /* Takes the first chunk off a fastbin; 0: it is empty. */
-static uint64_t pop_fast(struct libc *c, uint64_t bin, const char *complaint)
+static uint64_t pop_fast(struct libc *c, uint32_t index, const char *complaint)
 {
-    uint64_t chunk = get(c, bin);
+    uint64_t chunk = fast_get(c, index);
     if (!chunk)
         return 0;
     if (is_misaligned(c, chunk)) {
         libc_die(c, complaint);
         return 0;
     }
-    put(c, bin, reveal(c, mem_of(c, chunk)));
+    fast_put(c, index, reveal(c, mem_of(c, chunk)));
     return chunk;
 }
 
 static uint64_t take_fast(struct libc *c, uint64_t size)
 {
     uint32_t index = fast_index(c->sizes, size);
-    uint64_t bin = fast_bin(c, index), chunk = pop_fast(c, bin, "malloc(): unaligned fastbin chunk detected 2");
+    uint64_t chunk = pop_fast(c, index, "malloc(): unaligned fastbin chunk detected 2");
     if (!chunk)
         return 0;
     if (fast_index(c->sizes, chunk_size(c, chunk)) != index) {
@@ -30,7 +30,7 @@ static uint64_t take_fast(struct libc *c, uint64_t size)
         return 0;
     }
     while (!c->dead && tcache_has_room(c, size)) {
-        uint64_t more = pop_fast(c, bin, "malloc(): unaligned fastbin chunk detected 3");
+        uint64_t more = pop_fast(c, index, "malloc(): unaligned fastbin chunk detected 3");
         if (!more)
             break;
         tcache_put(c, more, tcache_index(c->sizes, size));
@@ -52,7 +52,7 @@ static void push_fast(struct libc *c, uint64_t chunk, uint64_t size, bool have_l
         return;
     }
     uint32_t index = fast_index(c->sizes, size);
-    uint64_t bin = fast_bin(c, index), first = get(c, bin), mem = mem_of(c, chunk);
+    uint64_t first = fast_get(c, index), mem = mem_of(c, chunk);
     if (first == chunk) {
         libc_die(c, "double free or corruption (fasttop)");
         return;
@@ -64,7 +64,7 @@ static void push_fast(struct libc *c, uint64_t chunk, uint64_t size, bool have_l
     perturb_freed(c, chunk, size);
     arena_set_has_fast(c, true);
     put(c, mem, protect(mem, first));
-    put(c, bin, chunk);
+    fast_put(c, index, chunk);
 }
 
 /* --- merging --- */
@@ -118,8 +118,9 @@ void malloc_consolidate(struct libc *c)
     arena_set_has_fast(c, false);
     uint64_t left = longest_list(c);
     for (uint32_t i = 0; i < c->sizes->nr_fast && !c->dead; i++) {
-        uint64_t next, chunk = get(c, fast_bin(c, i));
-        put(c, fast_bin(c, i), 0);
+        uint64_t next, chunk = fast_get(c, i);
+        if (chunk)
+            fast_put(c, i, 0);
         for (; chunk && !c->dead; chunk = next) {
             if (is_misaligned(c, chunk))
                 libc_die(c, "malloc_consolidate(): unaligned fastbin chunk detected");

@@ -1,10 +1,9 @@
 /* alloc/malloc_internal.h - what the malloc_*.c files share: sizes that follow from the word, glibc's static state, and
  * access to the simulated bytes in which everything else lives.
  *
- * Words of the process are read and written by address, through get() and put(), which keep the host's places of the pages
- * used last. main_arena is glibc's own static data: it
- * gets an address just above the mappings, where a C library would be, and its bytes are kept in struct heap, so that bin
- * heads are linked like chunks. Thread arenas live in mappings of the process.
+ * Words of the process are read and written by address, through get() and put(), which know the host's places of the pages
+ * used last (struct libc). main_arena is glibc's own static data: it gets an address just above the mappings, where a C library
+ * would be, and its bytes are kept in struct heap, so that bin heads are linked like chunks. Thread arenas live in mappings of the process.
  * When a check fails or an address is not mapped, the call is dead: reads give 0, writes do nothing, and the loops end; the
  * machine floor then ends the process.
  *
@@ -19,7 +18,8 @@
 
 enum { PREV_INUSE = 1, IS_MMAPPED = 2, NON_MAIN_ARENA = 4, SIZE_BITS = 7 };
 enum { CHUNK_ALIGN = 16, NR_BINS = 128, BINMAP_WORDS = 4, TCACHE_BINS_MAX = 64 };
-enum { HEAP_THREADS_MAX = 256, UNSORTED_BATCH = 10000, CONSOLIDATE_FROM = 65536, HEAP_PAGES = 1024 };
+enum { MALLOC_MIN_64 = 32 }; /* MINSIZE */
+enum { HEAP_THREADS_MAX = 256, UNSORTED_BATCH = 10000, CONSOLIDATE_FROM = 65536 };
 /* Words of a chunk, as offsets in words: prev_size and the size field head it; a free chunk has links in its payload. */
 enum chunk_word { CHUNK_PREV_SIZE, CHUNK_SIZE, CHUNK_FD, CHUNK_BK, CHUNK_FD_NEXTSIZE, CHUNK_BK_NEXTSIZE };
 
@@ -58,16 +58,13 @@ struct malloc_par {
 struct heap_thread {
     uint64_t tcache, arena; /* addresses; 0: none yet */
     uint64_t dtv; /* block that pthread_create took for it; 0: no such thread */
+    uint64_t stack; /* start of its mapping; 0: it brought one of its own */
     bool shutting_down;
 };
-/* Where the host keeps a page of the process. Relative to the pool of heaps, so that it stays true in a copy of the machine.
- * The epoch of its heap, in bits that addresses of pages and words leave free, tells whether it is still known: so that all are
- * forgotten at once. */
-#define EPOCH_SHIFT 3u
-#define LAST_EPOCH (PAGE_SIZE - 8)
-struct heap_page {
-    uint64_t read, write; /* the page's address with the epoch if it may be read, written; else something else */
-    uintptr_t host; /* host address minus simulated address */
+#define THREAD_STACK_BYTES (UINT64_C(8) << 20)
+#define THREAD_STACK_SPAN (THREAD_STACK_BYTES + PAGE_SIZE) /* with the guard below it */
+struct kept_stack { /* of a thread that has ended */
+    uint64_t start, dtv;
 };
 struct heap {
     uint32_t link; /* pool */
@@ -77,13 +74,12 @@ struct heap {
     uint64_t nr_live; /* notes of this process */
     bool is_written; /* the program wrote outside its blocks: the bytes may say anything */
     struct malloc_par par;
-    uint32_t seen_generation, seen_seq; /* of the address space and the operation when pages was last good */
-    uint64_t epoch; /* shifted */
-    struct heap_page pages[HEAP_PAGES];
     uint64_t main_arena; /* its address */
     uint64_t tcache_key;
     uint64_t arena_free_list, next_to_use, nr_arenas, nr_arenas_max, aligned_heap_area;
     struct heap_thread threads[HEAP_THREADS_MAX];
+    struct kept_stack kept_stacks[HEAP_THREADS_MAX + 8]; /* the newest last */
+    uint32_t nr_kept_stacks;
     uint8_t libc[PAGE_SIZE]; /* the page that holds main_arena */
 };
 struct note {
@@ -91,21 +87,6 @@ struct note {
     uint32_t process;
     uint64_t address, requested, usable;
     uint32_t label, seq;
-};
-
-/* One call into the library. */
-struct libc {
-    struct heap_page *pages;
-    uintptr_t host; /* what their places are relative to */
-    struct heaps *heaps;
-    struct heap *heap;
-    struct heap_thread *thread;
-    const struct malloc_sizes *sizes;
-    uint64_t arena; /* that the core functions work on */
-    uint64_t epoch; /* of the heap */
-    uint32_t process, word_shift;
-    bool dead;
-    bool is_from_cache; /* the chunk found last has been in the thread's cache */
 };
 
 /* A check failed: says text (glibc's words) and ends the call; the process is to end by SIGABRT. */
@@ -116,76 +97,111 @@ uint64_t libc_get_slow(struct libc *c, uint64_t address, uint32_t bytes);
 void libc_put_slow(struct libc *c, uint64_t address, uint32_t bytes, uint64_t value);
 void libc_fill(struct libc *c, uint64_t address, uint8_t byte, uint64_t length);
 void libc_copy(struct libc *c, uint64_t to, uint64_t from, uint64_t length);
-
-/* The host's view of an aligned word, if its page is known. One comparison: a word that is not aligned equals no page. */
-static inline uint8_t *at_hand(const struct libc *c, uint64_t address, uint32_t bytes, bool write)
+/* A system call came between: pages that the process has lost are not known any more. */
+static inline void libc_look_again(struct libc *c)
 {
-    const struct heap_page *page = &c->pages[(address >> PAGE_SHIFT) % HEAP_PAGES];
-    uint64_t known = (address & (~(uint64_t)(PAGE_SIZE - 1) | (bytes - 1))) + c->epoch;
-    return known == (write ? page->write : page->read) ? (uint8_t *)(c->host + page->host + (uintptr_t)address) : NULL;
+    if (c->space->generation != c->generation)
+        libc_forget_pages(c);
 }
-static inline uint64_t get64(struct libc *c, uint64_t address)
+
+/* The host's view of an aligned word, if its page is known. One comparison: a word that is not aligned equals no page. Pages
+ * that were only read are never known: nearly all that malloc reads it has written. */
+#define EPOCH_SHIFT 3u
+#define LAST_EPOCH (PAGE_SIZE - 8)
+static inline uint8_t *at_hand(const struct libc *c, uint64_t address, uint32_t bytes)
 {
-    const uint8_t *bytes = at_hand(c, address, 8, false);
+    const struct libc_page *page = &c->pages[(address >> PAGE_SHIFT) % LIBC_PAGES];
+    uint64_t known = (address & (~(uint64_t)(PAGE_SIZE - 1) | (bytes - 1))) + c->epoch;
+    return known == page->known ? (uint8_t *)(page->host + (uintptr_t)address) : NULL;
+}
+static inline uint64_t load64(const uint8_t *at)
+{
     uint64_t value;
-    if (!bytes)
-        return libc_get_slow(c, address, 8);
-    memcpy(&value, bytes, 8);
+    memcpy(&value, at, sizeof value);
     return value;
 }
-static inline void put64(struct libc *c, uint64_t address, uint64_t value)
+static inline uint32_t load32(const uint8_t *at)
 {
-    uint8_t *bytes = at_hand(c, address, 8, true);
-    if (bytes)
-        memcpy(bytes, &value, 8);
-    else
-        libc_put_slow(c, address, 8, value);
+    uint32_t value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+static inline uint16_t load16(const uint8_t *at)
+{
+    uint16_t value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+static inline void store64(uint8_t *at, uint64_t value)
+{
+    memcpy(at, &value, sizeof value);
+}
+static inline void store32(uint8_t *at, uint32_t value)
+{
+    memcpy(at, &value, sizeof value);
+}
+static inline void store16(uint8_t *at, uint16_t value)
+{
+    memcpy(at, &value, sizeof value);
 }
 static inline uint32_t get32(struct libc *c, uint64_t address)
 {
-    const uint8_t *bytes = at_hand(c, address, 4, false);
-    uint32_t value;
-    if (!bytes)
-        return (uint32_t)libc_get_slow(c, address, 4);
-    memcpy(&value, bytes, 4);
-    return value;
+    const uint8_t *at = at_hand(c, address, 4);
+    return at ? load32(at) : (uint32_t)libc_get_slow(c, address, 4);
 }
 static inline void put32(struct libc *c, uint64_t address, uint32_t value)
 {
-    uint8_t *bytes = at_hand(c, address, 4, true);
-    if (bytes)
-        memcpy(bytes, &value, 4);
+    uint8_t *at = at_hand(c, address, 4);
+    if (at)
+        store32(at, value);
     else
         libc_put_slow(c, address, 4, value);
 }
 static inline uint16_t get16(struct libc *c, uint64_t address)
 {
-    const uint8_t *bytes = at_hand(c, address, 2, false);
-    uint16_t value;
-    if (!bytes)
-        return (uint16_t)libc_get_slow(c, address, 2);
-    memcpy(&value, bytes, 2);
-    return value;
+    const uint8_t *at = at_hand(c, address, 2);
+    return at ? load16(at) : (uint16_t)libc_get_slow(c, address, 2);
 }
 static inline void put16(struct libc *c, uint64_t address, uint16_t value)
 {
-    uint8_t *bytes = at_hand(c, address, 2, true);
-    if (bytes)
-        memcpy(bytes, &value, 2);
+    uint8_t *at = at_hand(c, address, 2);
+    if (at)
+        store16(at, value);
     else
         libc_put_slow(c, address, 2, value);
 }
 /* A word of the process: 4 or 8 bytes. */
+static inline uint64_t load_word(const struct libc *c, const uint8_t *at)
+{
+    return c->word_shift == 3 ? load64(at) : load32(at);
+}
+static inline void store_word(const struct libc *c, uint8_t *at, uint64_t value)
+{
+    if (c->word_shift == 3)
+        store64(at, value);
+    else
+        store32(at, (uint32_t)value);
+}
 static inline uint64_t get(struct libc *c, uint64_t address)
 {
-    return c->word_shift == 3 ? get64(c, address) : get32(c, address);
+    const uint8_t *at;
+    if (c->word_shift != 3)
+        return get32(c, address);
+    at = at_hand(c, address, 8);
+    return at ? load64(at) : libc_get_slow(c, address, 8);
 }
 static inline void put(struct libc *c, uint64_t address, uint64_t value)
 {
-    if (c->word_shift == 3)
-        put64(c, address, value);
-    else
+    uint8_t *at;
+    if (c->word_shift != 3) {
         put32(c, address, (uint32_t)value);
+        return;
+    }
+    at = at_hand(c, address, 8);
+    if (at)
+        store64(at, value);
+    else
+        libc_put_slow(c, address, 8, value);
 }
 
 /* Chunks. */
@@ -256,10 +272,37 @@ static inline uint64_t page_up(uint64_t bytes)
     return (bytes + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
 }
 
-/* Arenas: the fields of struct malloc_state. */
+/* Arenas: the fields of struct malloc_state, by their offsets. It lies in one page, so its place is looked for once. */
 static inline bool is_main_arena(const struct libc *c)
 {
     return c->arena == c->heap->main_arena;
+}
+static inline void libc_use_arena(struct libc *c, uint64_t arena)
+{
+    c->arena = arena;
+    c->arena_at = is_main_arena(c) && !c->dead ? c->heap->libc + arena % PAGE_SIZE : at_hand(c, arena, 8);
+}
+static inline uint64_t arena_get(struct libc *c, uint32_t offset)
+{
+    return c->arena_at ? load_word(c, c->arena_at + offset) : get(c, c->arena + offset);
+}
+static inline void arena_put(struct libc *c, uint32_t offset, uint64_t value)
+{
+    if (c->arena_at)
+        store_word(c, c->arena_at + offset, value);
+    else
+        put(c, c->arena + offset, value);
+}
+static inline uint32_t arena_get32(struct libc *c, uint32_t offset)
+{
+    return c->arena_at ? load32(c->arena_at + offset) : get32(c, c->arena + offset);
+}
+static inline void arena_put32(struct libc *c, uint32_t offset, uint32_t value)
+{
+    if (c->arena_at)
+        store32(c->arena_at + offset, value);
+    else
+        put32(c, c->arena + offset, value);
 }
 static inline uint64_t arena_flag(const struct libc *c) /* for the size field of chunks handed out */
 {
@@ -268,48 +311,66 @@ static inline uint64_t arena_flag(const struct libc *c) /* for the size field of
 enum { ARENA_FLAGS = 4, ARENA_HAVE_FAST = 8, ARENA_NONCONTIGUOUS = 2 };
 static inline uint64_t arena_top(struct libc *c)
 {
-    return get(c, c->arena + c->sizes->at_top);
+    return arena_get(c, c->sizes->at_top);
 }
 static inline void arena_set_top(struct libc *c, uint64_t chunk)
 {
-    put(c, c->arena + c->sizes->at_top, chunk);
+    arena_put(c, c->sizes->at_top, chunk);
 }
 static inline uint64_t arena_system_mem(struct libc *c)
 {
-    return get(c, c->arena + c->sizes->at_system_mem);
+    return arena_get(c, c->sizes->at_system_mem);
 }
 static inline void arena_add_system_mem(struct libc *c, uint64_t bytes)
 {
-    put(c, c->arena + c->sizes->at_system_mem, arena_system_mem(c) + bytes);
+    arena_put(c, c->sizes->at_system_mem, arena_system_mem(c) + bytes);
 }
 static inline bool arena_is_contiguous(struct libc *c)
 {
-    return !(get32(c, c->arena + ARENA_FLAGS) & ARENA_NONCONTIGUOUS);
+    return !(arena_get32(c, ARENA_FLAGS) & ARENA_NONCONTIGUOUS);
 }
 static inline bool arena_has_fast(struct libc *c)
 {
-    return get32(c, c->arena + ARENA_HAVE_FAST) != 0;
+    return arena_get32(c, ARENA_HAVE_FAST) != 0;
 }
 static inline void arena_set_has_fast(struct libc *c, bool has)
 {
-    put32(c, c->arena + ARENA_HAVE_FAST, has);
+    arena_put32(c, ARENA_HAVE_FAST, has);
 }
 /* The head of a bin, seen as the chunk whose fd and bk it is. Bin 1 is the unsorted list. */
+static inline uint32_t bin_offset(const struct libc *c, uint32_t index)
+{
+    return c->sizes->at_bins + ((2 * index - 4) << c->word_shift);
+}
 static inline uint64_t bin_at(const struct libc *c, uint32_t index)
 {
-    return c->arena + c->sizes->at_bins + ((uint64_t)2 * index << c->word_shift) - (4ULL << c->word_shift);
+    return c->arena + bin_offset(c, index);
 }
 static inline uint64_t unsorted_bin(const struct libc *c)
 {
     return bin_at(c, 1);
 }
+/* Its own links: word is CHUNK_FD or CHUNK_BK. */
+static inline uint64_t bin_get(struct libc *c, uint64_t bin, enum chunk_word word)
+{
+    return arena_get(c, (uint32_t)(bin - c->arena) + ((uint32_t)word << c->word_shift));
+}
+static inline void bin_put(struct libc *c, uint64_t bin, enum chunk_word word, uint64_t value)
+{
+    arena_put(c, (uint32_t)(bin - c->arena) + ((uint32_t)word << c->word_shift), value);
+}
 static inline uint32_t fast_index(const struct malloc_sizes *s, uint64_t size)
 {
     return (uint32_t)(size >> s->fast_shift) - 2;
 }
-static inline uint64_t fast_bin(const struct libc *c, uint32_t index)
+/* The first chunk of a fastbin. */
+static inline uint64_t fast_get(struct libc *c, uint32_t index)
 {
-    return c->arena + c->sizes->at_fast + ((uint64_t)index << c->word_shift);
+    return arena_get(c, c->sizes->at_fast + (index << c->word_shift));
+}
+static inline void fast_put(struct libc *c, uint32_t index, uint64_t chunk)
+{
+    arena_put(c, c->sizes->at_fast + (index << c->word_shift), chunk);
 }
 /* No list of an arena can be longer: where a corrupted one would be walked for ever. */
 static inline uint64_t longest_list(struct libc *c)
@@ -367,12 +428,16 @@ static inline bool tcache_has_room(struct libc *c, uint64_t size)
 {
     return tcache_serves(c, size) && get16(c, tcache_count_at(c, tcache_index(c->sizes, size))) < c->heap->par.tcache_count;
 }
+/* The host's place of the cache; NULL: there is none, or it is not at hand. */
+static inline uint8_t *tcache_at_hand(struct libc *c)
+{
+    uint64_t at = c->thread->tcache;
+    if (!c->cache && at && at % PAGE_SIZE + c->sizes->tcache_bytes <= PAGE_SIZE)
+        c->cache = at_hand(c, at, CHUNK_ALIGN);
+    return c->cache;
+}
 void tcache_put(struct libc *c, uint64_t chunk, uint32_t index);
 uint64_t tcache_get(struct libc *c, uint32_t index); /* user pointer */
-/* The usual case of malloc and free: the pages of the cache and of the block are at hand and nothing is amiss, so that no
- * word has to be looked for twice. 0, false: the long way; nothing has changed. field: the block's size with its flags. */
-uint64_t tcache_get_at_hand(struct libc *c, uint32_t index);
-bool tcache_put_at_hand(struct libc *c, uint64_t mem, uint64_t field);
 
 /* malloc_top.c */
 uint64_t split_top(struct libc *c, uint64_t size); /* chunk, 0: top is too small */
@@ -390,6 +455,9 @@ void arena_choose(struct libc *c, uint64_t request); /* the calling thread's are
 bool arena_grow(struct libc *c, uint64_t size); /* makes top larger, or a new heap with a new top */
 void arena_heap_trim(struct libc *c, uint64_t pad); /* heap_trim() of the heap that holds top */
 void arenas_after_fork(struct libc *c); /* in the child */
+/* malloc_stack.c: the stack of a thread that has been joined; those of the threads that fork leaves behind. */
+void stack_keep(struct heaps *heaps, struct heap *heap, struct kept_stack stack);
+void stacks_after_fork(struct heap *heap);
 
 /* malloc_state.c */
 static inline struct heap *heap_at(const struct heaps *heaps, uint32_t heap)
@@ -403,43 +471,39 @@ static inline struct heap *heap_of_process(struct heaps *heaps, uint32_t process
     return heap ? heap_at(heaps, heap) : heap_create(heaps, process);
 }
 
-static inline uint32_t libc_generation(const struct libc *c)
+void libc_turn_to(struct libc *c, struct heaps *heaps, uint32_t process); /* another process, which has a heap, is served */
+/* A call begins. What was known of the process stays known, unless its address space lost a page meanwhile, or somebody else
+ * has written to one (heap_written). */
+static inline struct libc *libc_start(struct heaps *heaps, uint32_t process)
 {
-    const struct processes *ps = c->heaps->processes;
-    return reclaim_space_at(ps->reclaim, process_at(ps, c->process)->space)->generation;
-}
-/* Pages stay at hand from call to call, until the address space loses one, or another operation came between, which may
- * have written to them. */
-static inline void libc_start(struct libc *c, struct heaps *heaps, uint32_t heap)
-{
-    c->heaps = heaps;
-    c->heap = heap_at(heaps, heap);
-    c->pages = c->heap->pages;
-    c->host = (uintptr_t)heaps->heaps.items;
-    c->thread = &c->heap->threads[c->heap->thread];
-    c->sizes = malloc_sizes_get(heaps->profile->word_bits);
-    c->arena = c->heap->main_arena;
-    c->process = c->heap->process;
-    c->epoch = c->heap->epoch;
-    c->word_shift = c->sizes->word_shift;
+    struct libc *c = heaps->libc;
+    if (c->process != process)
+        libc_turn_to(c, heaps, process);
+    libc_look_again(c);
+    struct heap_thread *thread = &c->heap->threads[c->heap->thread];
+    if (c->thread != thread)
+        c->cache = NULL;
+    c->thread = thread;
     c->dead = c->is_from_cache = false;
-    if (libc_generation(c) != c->heap->seen_generation || heaps->trace->seq - c->heap->seen_seq > 1)
-        libc_forget_pages(c);
-    c->heap->seen_seq = heaps->trace->seq;
+    libc_use_arena(c, c->heap->main_arena);
+    return c;
 }
-/* The same for a public function, which costs its time. False: a limit of the simulated machine, which looks like ENOMEM. */
-static inline bool libc_enter(struct libc *c, struct heaps *heaps, uint32_t process)
+/* The same for a public function, which costs its time. NULL: a limit of the simulated machine, which looks like ENOMEM. */
+static inline struct libc *libc_enter(struct heaps *heaps, uint32_t process)
 {
     trace_cost(heaps->trace, COST_HEAP, 1);
-    if (!heap_of_process(heaps, process))
-        return false;
-    libc_start(c, heaps, process_at(heaps->processes, process)->heap);
-    return true;
+    if (heaps->libc->process != process && !heap_of_process(heaps, process))
+        return NULL;
+    return libc_start(heaps, process);
 }
 
 /* malloc_notes.c */
-bool notes_have_room(const struct heaps *heaps);
+static inline bool notes_have_room(const struct heaps *heaps)
+{
+    return heaps->notes.nr_free || heaps->notes.nr_used < heaps->notes.committed;
+}
 struct note *note_find(const struct heaps *heaps, uint32_t process, uint64_t address); /* NULL: no live block starts there */
+/* A broken heap may hand out a block that lies where another one is still live: the new one takes the place. */
 void note_add(struct heaps *heaps, struct heap *heap, const struct note *note);
 uint32_t note_remove(struct heaps *heaps, struct heap *heap, uint64_t address); /* its label; 0: it had none, or is not there */
 static inline struct note *note_at(const struct heaps *heaps, uint32_t note)

@@ -163,7 +163,12 @@ bool heap_next_thread(const struct heaps *heaps, uint32_t process, uint64_t *cur
         const struct heap_thread *thread = &heap_at(heaps, heap)->threads[*cursor];
         if (*cursor && !thread->dtv)
             continue;
-        *view = (struct heap_thread_view){ (uint32_t)*cursor, thread->arena, thread->tcache, thread->dtv };
+        *view = (struct heap_thread_view){ .tid = (uint32_t)*cursor,
+                                           .arena = thread->arena,
+                                           .tcache = thread->tcache,
+                                           .dtv = thread->dtv,
+                                           .stack = thread->stack,
+                                           .stack_end = thread->stack ? thread->stack + THREAD_STACK_SPAN : 0 };
         ++*cursor;
         return true;
     }

@@ -1,105 +1,33 @@
 /* Notes: what the engine remembers of each live block beside the bytes of the process: the size that was asked for, who
  * asked, and when. A hash table over addresses, whose buckets double between operations when the chains grow. */
-#include "alloc/malloc_internal.h"
+#include "alloc/malloc_notes.h"
 
 #define FIRST_BUCKETS 1024u
 #define MAX_BUCKETS (1u << 20)
-
-/* Neighbouring blocks lie in neighbouring buckets: programs free what they allocated together. */
-static uint32_t bucket_index(const struct heaps *heaps, uint32_t process, uint64_t address)
-{
-    return ((uint32_t)(address / CHUNK_ALIGN) ^ process * 0x9e3779b1u) & (heaps->nr_buckets - 1);
-}
-
-static uint32_t *bucket_at(const struct heaps *heaps, uint32_t index)
-{
-    return pool_at(&heaps->note_buckets, index + 1);
-}
-
-/* The link that leads to a note, or the end of the chain. */
-static uint32_t *link_to(const struct heaps *heaps, uint32_t process, uint64_t address)
-{
-    uint32_t *link = bucket_at(heaps, bucket_index(heaps, process, address));
-    for (; *link; link = &note_at(heaps, *link)->link) {
-        const struct note *note = note_at(heaps, *link);
-        if (note->address == address && note->process == process)
-            break;
-    }
-    return link;
-}
-
-bool notes_have_room(const struct heaps *heaps)
-{
-    return heaps->notes.nr_free || heaps->notes.nr_used < heaps->notes.committed;
-}
 
 struct note *note_find(const struct heaps *heaps, uint32_t process, uint64_t address)
 {
     if (!heaps->nr_buckets)
         return NULL;
-    uint32_t note = *link_to(heaps, process, address);
+    uint32_t note = *note_link(heaps, process, address);
     return note ? note_at(heaps, note) : NULL;
 }
 
-/* by: 1, or minus one */
-static void count(struct heaps *heaps, struct heap *heap, const struct note *note, uint64_t by)
-{
-    heap->nr_live += by;
-    heaps->nr_live += by;
-    heaps->requested_bytes += by * note->requested;
-    heaps->allocated_bytes += by * note->usable;
-}
-
-/* Notes come and go with every call: they are handed out like any pool's items, only that no item is cleared to be written
- * over at once. */
-static uint32_t take_note(struct pool *pool, const struct note *note)
-{
-    uint32_t index = pool->first_free;
-    struct note *mine = (struct note *)(void *)pool->items + index;
-    if (index) {
-        pool->first_free = mine->link;
-        pool->nr_free--;
-    } else {
-        index = pool_take(pool);
-        mine = (struct note *)(void *)pool->items + index;
-    }
-    if (index)
-        *mine = *note;
-    return index;
-}
-
-static void give_note(struct pool *pool, uint32_t index, struct note *note)
-{
-    *note = (struct note){ .link = pool->first_free };
-    pool->first_free = index;
-    pool->nr_free++;
-}
-
-/* A broken heap may hand out a block that lies where another one is still live: the new one takes the place. */
 void note_add(struct heaps *heaps, struct heap *heap, const struct note *note)
 {
     if (heap->is_written)
         (void)note_remove(heaps, heap, note->address);
-    uint32_t *bucket = bucket_at(heaps, bucket_index(heaps, note->process, note->address));
-    uint32_t index = take_note(&heaps->notes, note);
-    if (!index)
-        return;
-    note_at(heaps, index)->link = *bucket;
-    *bucket = index;
-    count(heaps, heap, note, 1);
+    if (notes_have_room(heaps))
+        note_write(heaps, heap, note->address, note->requested, note->usable, note->label, note->seq);
 }
 
 uint32_t note_remove(struct heaps *heaps, struct heap *heap, uint64_t address)
 {
-    uint32_t *link = link_to(heaps, heap->process, address), index = *link;
-    if (!index)
-        return 0;
-    struct note *note = note_at(heaps, index);
-    uint32_t label = note->label;
-    *link = note->link;
-    count(heaps, heap, note, UINT64_MAX);
-    give_note(&heaps->notes, index, note);
-    return label;
+    uint32_t *link = note_link(heaps, heap->process, address);
+    if (*link)
+        return note_erase(heaps, heap, link);
+    heap->is_written = true; /* glibc took back what was nobody's: a free chunk may be on two lists now */
+    return 0;
 }
 
 /* Each chain is split in two: bucket i keeps what still belongs there, the rest goes to i + nr. */
@@ -109,10 +37,10 @@ static void split_buckets(struct heaps *heaps)
     heaps->nr_buckets = 2 * nr;
     heaps->note_buckets.nr_used = 2 * nr + 1;
     for (uint32_t i = 0; i < nr; i++) {
-        uint32_t *stay = bucket_at(heaps, i), *move = bucket_at(heaps, i + nr);
+        uint32_t *stay = note_bucket_at(heaps, i), *move = note_bucket_at(heaps, i + nr);
         for (uint32_t at = *stay; at; at = note_at(heaps, at)->link) {
             const struct note *note = note_at(heaps, at);
-            uint32_t **end = bucket_index(heaps, note->process, note->address) == i ? &stay : &move;
+            uint32_t **end = note_bucket(heaps, note->process, note->address) == i ? &stay : &move;
             **end = at;
             *end = &note_at(heaps, at)->link;
         }
@@ -173,10 +101,7 @@ void heap_fork(struct heaps *heaps, uint32_t parent, uint32_t child)
         note.process = child;
         note_add(heaps, heap, &note);
     }
-    struct libc c;
-    libc_start(&c, heaps, to);
-    libc_forget_pages(&c); /* they were the parent's */
-    arenas_after_fork(&c);
+    arenas_after_fork(libc_start(heaps, child));
 }
 
 void heap_exit(struct heaps *heaps, uint32_t process)
@@ -184,6 +109,8 @@ void heap_exit(struct heaps *heaps, uint32_t process)
     uint32_t index = process_at(heaps->processes, process)->heap;
     if (!index)
         return;
+    if (heaps->libc->process == process)
+        heaps->libc->process = 0;
     for (uint32_t i = 1; heap_at(heaps, index)->nr_live && i < heaps->notes.nr_used; i++) {
         const struct note *note = note_at(heaps, i);
         if (note->address && note->process == process)

@@ -1,6 +1,7 @@
 /* What a call into malloc works with: glibc's static state of a process, made at the first call, and the way to the bytes
- * of the process. Host pointers are kept for the few pages that a call touches; a fault may reclaim others, so they are
- * dropped when the address space lost a page. */
+ * of the process. Host pointers are kept for the pages that were written to last; any fault may reclaim others, so they are
+ * dropped when the address space lost a page. While a page is known, its entry is present, writable, accessed and dirty, so
+ * that looking it up again would change nothing: what is known here can be forgotten at any time. */
 #include "alloc/malloc_internal.h"
 
 #define KIB UINT64_C(1024)
@@ -31,7 +32,7 @@ const struct malloc_sizes MALLOC_SIZES_32 = { LAYOUT(4),
                                               .arenas_per_cpu = 2 };
 const struct malloc_sizes MALLOC_SIZES_64 = { LAYOUT(8),
                                               .word_shift = 3,
-                                              .min_chunk = 32,
+                                              .min_chunk = MALLOC_MIN_64,
                                               .min_large = 1024,
                                               .fast_shift = 4,
                                               .heap_info_bytes = 48,
@@ -74,28 +75,43 @@ struct heap *heap_create(struct heaps *heaps, uint32_t process)
     heap->process = process;
     heap->main_arena = heaps->profile->user_mmap_top + MAIN_ARENA_OFFSET;
     heap->tcache_key = make_key(process, s);
-    heap->nr_arenas = heap->nr_cpus = 1;
+    heap->nr_arenas = 1;
+    heap->nr_cpus = heaps->nr_cpus;
     heap->threads[0].arena = heap->main_arena;
     par_init(&heap->par, s);
     process_at(heaps->processes, process)->heap = index;
-    struct libc c;
-    libc_start(&c, heaps, index);
-    libc_forget_pages(&c);
-    arena_init(&c);
-    put(&c, c.arena + s->at_next, c.arena);
+    struct libc *c = libc_start(heaps, process);
+    arena_init(c);
+    arena_put(c, s->at_next, c->arena);
     return heap;
 }
 
 /* --- calls --- */
 
+void libc_turn_to(struct libc *c, struct heaps *heaps, uint32_t process)
+{
+    const struct process *p = process_at(heaps->processes, process);
+    c->process = process;
+    c->heaps = heaps;
+    c->heap = heap_at(heaps, p->heap);
+    c->space = reclaim_space_at(heaps->processes->reclaim, p->space);
+    c->sizes = malloc_sizes_get(heaps->profile->word_bits);
+    c->word_shift = c->sizes->word_shift;
+    c->thread = NULL;
+    libc_forget_pages(c);
+}
+
 void libc_forget_pages(struct libc *c)
 {
-    if (c->heap->epoch >= LAST_EPOCH) { /* the numbers begin again */
-        memset(c->heap->pages, 0, sizeof c->heap->pages);
-        c->heap->epoch = 0;
+    if (c->epoch >= LAST_EPOCH) { /* the numbers begin again */
+        memset(c->pages, 0, sizeof c->pages);
+        c->epoch = 0;
     }
-    c->epoch = c->heap->epoch += UINT64_C(1) << EPOCH_SHIFT;
-    c->heap->seen_generation = libc_generation(c);
+    c->epoch += UINT64_C(1) << EPOCH_SHIFT;
+    c->generation = c->space->generation;
+    c->cache = NULL;
+    if (!is_main_arena(c) || c->dead)
+        c->arena_at = NULL;
 }
 
 void libc_die(struct libc *c, const char *text)
@@ -127,30 +143,26 @@ static void no_page(struct libc *c, uint64_t address)
 
 uint8_t *libc_fault(struct libc *c, uint64_t address, bool write)
 {
-    uint64_t vpn = address >> PAGE_SHIFT;
-    bool is_static = vpn == c->heap->main_arena >> PAGE_SHIFT;
+    uint64_t page = address & ~(uint64_t)(PAGE_SIZE - 1);
+    bool is_static = page == (c->heap->main_arena & ~(uint64_t)(PAGE_SIZE - 1));
     if (c->dead)
         return NULL;
-    uint8_t *bytes = c->heap->libc;
-    if (!is_static)
-        bytes = process_touch(c->heaps->processes, c->process, vpn << PAGE_SHIFT, write);
-    if (libc_generation(c) != c->heap->seen_generation)
-        libc_forget_pages(c); /* the fault reclaimed some page, or made a copy of this one */
+    uint8_t *bytes = is_static ? c->heap->libc : process_touch(c->heaps->processes, c->process, page, write);
+    libc_look_again(c); /* the fault may have reclaimed some page, or made a copy of this one */
     if (!bytes) {
         no_page(c, address);
         return NULL;
     }
-    uint64_t page = vpn << PAGE_SHIFT;
-    c->pages[vpn % HEAP_PAGES] = (struct heap_page){ .read = page + c->epoch,
-                                                     .write = write || is_static ? page + c->epoch : 0,
-                                                     .host = (uintptr_t)bytes - c->host - (uintptr_t)page };
+    if (write || is_static)
+        c->pages[(page >> PAGE_SHIFT) % LIBC_PAGES] =
+            (struct libc_page){ .known = page + c->epoch, .host = (uintptr_t)bytes - (uintptr_t)page };
     return bytes + address % PAGE_SIZE;
 }
 
 /* The bytes of address at hand, faulted in if need be. */
 static uint8_t *bytes_at(struct libc *c, uint64_t address, bool write)
 {
-    uint8_t *bytes = at_hand(c, address, 1, write);
+    uint8_t *bytes = at_hand(c, address, 1);
     return bytes ? bytes : libc_fault(c, address, write);
 }
 
@@ -202,12 +214,17 @@ static uint64_t in_page(uint64_t address, uint64_t length)
 static void clear_page(struct libc *c, uint64_t address)
 {
     struct processes *ps = c->heaps->processes;
-    uint32_t pfn = process_fault(ps, c->process, address, true);
-    if (pfn)
-        frame_zero(ps->frames, pfn, 1);
-    else
+    uint32_t pfn = process_resolve(ps, c->process, address, true);
+    libc_look_again(c);
+    if (!pfn) {
         no_page(c, address);
-    libc_forget_pages(c);
+        return;
+    }
+    frame_zero(ps->frames, pfn, 1);
+    c->pages[(address >> PAGE_SHIFT) % LIBC_PAGES].known = 0;
+    c->cache = NULL; /* in a broken heap it may have been there, or the arena */
+    if (!is_main_arena(c))
+        c->arena_at = NULL;
 }
 
 void libc_fill(struct libc *c, uint64_t address, uint8_t byte, uint64_t length)
@@ -224,27 +241,29 @@ void libc_fill(struct libc *c, uint64_t address, uint8_t byte, uint64_t length)
     }
 }
 
-/* One piece, inside one page on either side. */
+/* One piece, inside one page on either side. The fault at its target may reclaim its source. */
 static void copy_piece(struct libc *c, uint64_t to, uint64_t from, uint64_t length)
 {
-    struct processes *ps = c->heaps->processes;
-    uint8_t piece[PAGE_SIZE];
-    uint32_t pfn = process_fault(ps, c->process, from, false);
-    if (libc_generation(c) != c->heap->seen_generation)
-        libc_forget_pages(c);
+    uint8_t piece[PAGE_SIZE], *source = at_hand(c, from, 1), *target = source ? at_hand(c, to, 1) : NULL;
+    if (target) {
+        memmove(target, source, length);
+        return;
+    }
+    uint32_t pfn = process_resolve(c->heaps->processes, c->process, from, false);
+    libc_look_again(c);
     if (!pfn) {
         no_page(c, from);
         return;
     }
-    const uint8_t *source = frame_peek(ps->frames, pfn);
-    if (!source) {
+    const uint8_t *bytes = frame_peek(c->heaps->processes->frames, pfn);
+    if (!bytes) {
         libc_fill(c, to, 0, length);
         return;
     }
-    memcpy(piece, source + from % PAGE_SIZE, length); /* the fault below may reclaim the source */
-    uint8_t *bytes = bytes_at(c, to, true);
-    if (bytes)
-        memcpy(bytes, piece, length);
+    memcpy(piece, bytes + from % PAGE_SIZE, length);
+    target = bytes_at(c, to, true);
+    if (target)
+        memcpy(target, piece, length);
 }
 
 void libc_copy(struct libc *c, uint64_t to, uint64_t from, uint64_t length)

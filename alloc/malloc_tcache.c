@@ -1,7 +1,7 @@
 /* The thread cache: per chunk size a short stack of freed blocks, kept in a block of the heap itself (counts, then the
  * first entry of each stack) and linked through the first word of the payload. The second word holds a key as long as the
  * block is in the cache, by which a second free() is noticed. Cached chunks count as in use and are never merged. */
-#include "alloc/malloc_internal.h"
+#include "alloc/malloc_notes.h"
 
 void tcache_put(struct libc *c, uint64_t chunk, uint32_t index)
 {
@@ -25,78 +25,74 @@ uint64_t tcache_get(struct libc *c, uint32_t index)
     return mem;
 }
 
-/* --- the usual case --- */
+/* --- whole calls --- */
 
-static uint8_t *cache_at_hand(const struct libc *c)
+/* Does the host know all that a call needs to know? With 64 bits; nobody is in a hurry with 32. */
+bool heap_is_ready(const struct heaps *heaps, uint32_t process)
 {
-    uint64_t at = c->thread->tcache;
-    bool is_in_page = at % PAGE_SIZE <= PAGE_SIZE - MALLOC_SIZES_64.tcache_bytes;
-    return c->word_shift == 3 && at && is_in_page ? at_hand(c, at, 8, true) : NULL;
+    struct libc *c = heaps->libc;
+    return c->process == process && c->word_shift == 3 && c->space->generation == c->generation &&
+           c->thread == &c->heap->threads[c->heap->thread] && !c->heap->is_written && tcache_at_hand(c);
 }
 
-static uint64_t load(const uint8_t *at)
+static inline uint8_t *count_of(const struct libc *c, uint64_t index)
 {
-    uint64_t word;
-    memcpy(&word, at, sizeof word);
-    return word;
+    return c->cache + 2 * index;
 }
 
-static void store(uint8_t *at, uint64_t word)
+static inline uint8_t *entry_of(const struct libc *c, uint64_t index)
 {
-    memcpy(at, &word, sizeof word);
+    return c->cache + 2 * TCACHE_BINS_MAX + 8 * index;
 }
 
-static uint16_t load_count(const uint8_t *cache, uint32_t index)
+/* A block that begins a page has its header in the one before: that is left to the usual way. */
+static inline uint8_t *block_at_hand(const struct libc *c, uint64_t mem)
 {
-    uint16_t count;
-    memcpy(&count, cache + 2 * (size_t)index, sizeof count);
-    return count;
+    return mem % PAGE_SIZE ? at_hand(c, mem, CHUNK_ALIGN) : NULL;
 }
 
-static void store_count(uint8_t *cache, uint32_t index, uint32_t count)
+uint64_t heap_malloc_cached(struct heaps *heaps, uint64_t request, uint32_t label, uint32_t seq)
 {
-    uint16_t half = (uint16_t)count;
-    memcpy(cache + 2 * (size_t)index, &half, sizeof half);
-}
-
-static uint8_t *entry_of(uint8_t *cache, uint32_t index)
-{
-    return cache + 2 * TCACHE_BINS_MAX + 8 * (size_t)index;
-}
-
-uint64_t tcache_get_at_hand(struct libc *c, uint32_t index)
-{
-    uint8_t *cache = cache_at_hand(c);
-    uint32_t count = cache ? load_count(cache, index) : 0;
-    if (!count)
+    struct libc *c = heaps->libc;
+    const uint64_t least = MALLOC_MIN_64 - 8 - (CHUNK_ALIGN - 1); /* with less the chunk is no smaller */
+    uint64_t index = (request > least ? request - least : 0) / CHUNK_ALIGN;
+    if (index >= c->heap->par.tcache_bins || !load16(count_of(c, index)) || !notes_have_room(heaps))
         return 0;
-    uint64_t mem = load(entry_of(cache, index));
-    uint8_t *block = mem % CHUNK_ALIGN ? NULL : at_hand(c, mem, 8, true);
-    if (!block)
+    uint64_t mem = load64(entry_of(c, index));
+    uint8_t *block = block_at_hand(c, mem);
+    uint64_t field = block ? load64(block - 8) : IS_MMAPPED;
+    if (field & IS_MMAPPED)
         return 0;
-    store(entry_of(cache, index), protect(mem, load(block)));
-    store_count(cache, index, count - 1);
-    store(block + 8, 0);
+    store64(entry_of(c, index), protect(mem, load64(block)));
+    store16(count_of(c, index), (uint16_t)(load16(count_of(c, index)) - 1));
+    store64(block + 8, 0);
+    heaps->last_usable = (field & ~(uint64_t)SIZE_BITS) - 8;
+    note_write(heaps, c->heap, mem, request, heaps->last_usable, label, seq);
     return mem;
 }
 
-bool tcache_put_at_hand(struct libc *c, uint64_t mem, uint64_t field)
+/* Which arena a block is from, free() reads at the start of its heap, though the cache takes it from any. */
+static inline bool is_arena_at_hand(const struct libc *c, uint64_t mem, uint64_t field)
 {
-    uint64_t size = field & ~(uint64_t)SIZE_BITS;
-    uint32_t index = tcache_index(&MALLOC_SIZES_64, size);
-    if ((size | mem) % CHUNK_ALIGN || (field & NON_MAIN_ARENA) || index >= c->heap->par.tcache_bins)
+    return !(field & NON_MAIN_ARENA) || at_hand(c, mem & ~(MALLOC_SIZES_64.heap_max - 1), 8);
+}
+
+bool heap_free_cached(struct heaps *heaps, uint64_t mem)
+{
+    struct libc *c = heaps->libc;
+    uint8_t *block = block_at_hand(c, mem);
+    uint64_t field = block ? load64(block - 8) : 0, index = (field - MALLOC_MIN_64) / CHUNK_ALIGN;
+    if ((field & (CHUNK_ALIGN - 1 - NON_MAIN_ARENA)) > PREV_INUSE || index >= c->heap->par.tcache_bins ||
+        load64(block + 8) == c->heap->tcache_key || !is_arena_at_hand(c, mem, field))
         return false;
-    uint8_t *cache = cache_at_hand(c), *block = at_hand(c, mem, 8, true);
-    if (!cache || !block || load(block + 8) == c->heap->tcache_key)
+    uint32_t count = load16(count_of(c, index)), *link = note_link(heaps, c->process, mem);
+    if (count >= c->heap->par.tcache_count || !*link || note_at(heaps, *link)->label)
         return false;
-    uint32_t count = load_count(cache, index);
-    if (count >= c->heap->par.tcache_count)
-        return false;
-    trace_step(c->heaps->trace, PATH__int_free);
-    store(block + 8, c->heap->tcache_key);
-    store(block, protect(mem, load(entry_of(cache, index))));
-    store(entry_of(cache, index), mem);
-    store_count(cache, index, count + 1);
+    store64(block + 8, c->heap->tcache_key);
+    store64(block, protect(mem, load64(entry_of(c, index))));
+    store64(entry_of(c, index), mem);
+    store16(count_of(c, index), (uint16_t)(count + 1));
+    (void)note_erase(heaps, c->heap, link);
     return true;
 }
 
@@ -127,18 +123,20 @@ void tcache_create(struct libc *c)
         return;
     libc_fill(c, mem, 0, c->sizes->tcache_bytes);
     c->thread->tcache = mem;
+    c->cache = NULL;
 }
 
 static void free_block(struct libc *c, uint64_t mem)
 {
     uint64_t chunk = chunk_of(c, mem);
-    c->arena = arena_of_chunk(c, chunk);
+    libc_use_arena(c, arena_of_chunk(c, chunk));
     int_free(c, chunk, false);
 }
 
 void tcache_shutdown(struct libc *c)
 {
     uint64_t tcache = c->thread->tcache;
+    c->cache = NULL;
     c->thread->shutting_down = true;
     if (!tcache)
         return;

@@ -25,14 +25,14 @@ uint64_t malloc_pages(struct libc *c, uint64_t length, uint32_t flags)
 {
     bool fits = length <= c->sizes->ptrdiff_max;
     uint64_t start = fits ? process_mmap(c->heaps->processes, c->process, length, flags, 0) : 0;
-    libc_forget_pages(c);
+    libc_look_again(c);
     return start;
 }
 
 void libc_give_pages(struct libc *c, uint64_t start, uint64_t length)
 {
     (void)process_advise(c->heaps->processes, c->process, start, length, ADVICE_DONTNEED);
-    libc_forget_pages(c);
+    libc_look_again(c);
 }
 
 static void count_mapped(struct malloc_par *par, uint64_t length)
@@ -76,8 +76,8 @@ void munmap_chunk(struct libc *c, uint64_t chunk)
         return;
     c->heap->par.n_mmaps--;
     c->heap->par.mmapped_mem -= length;
-    libc_forget_pages(c);
     (void)process_munmap(c->heaps->processes, c->process, start, length); /* glibc goes on when it fails, too */
+    libc_look_again(c);
 }
 
 uint64_t mremap_chunk(struct libc *c, uint64_t chunk, uint64_t size)
@@ -91,7 +91,7 @@ uint64_t mremap_chunk(struct libc *c, uint64_t chunk, uint64_t size)
     if (new_length == length)
         return chunk;
     start = process_mremap(c->heaps->processes, c->process, start, length, new_length);
-    libc_forget_pages(c);
+    libc_look_again(c);
     if (!start)
         return 0;
     set_head(c, start + lead, (new_length - lead) | IS_MMAPPED);
@@ -105,7 +105,7 @@ uint64_t mremap_chunk(struct libc *c, uint64_t chunk, uint64_t size)
 static uint64_t move_break(struct libc *c, uint64_t increment)
 {
     uint64_t old = process_sbrk(c->heaps->processes, c->process, (int64_t)increment);
-    libc_forget_pages(c);
+    libc_look_again(c);
     return old;
 }
 
@@ -127,7 +127,7 @@ static bool map_as_morecore(struct libc *c, struct morecore *more, uint64_t size
     if (!more->start)
         return false;
     more->end = more->start + more->size;
-    put32(c, c->arena + ARENA_FLAGS, get32(c, c->arena + ARENA_FLAGS) | ARENA_NONCONTIGUOUS);
+    arena_put32(c, ARENA_FLAGS, arena_get32(c, ARENA_FLAGS) | ARENA_NONCONTIGUOUS);
     return true;
 }
 
@@ -233,9 +233,9 @@ uint64_t sysmalloc(struct libc *c, uint64_t size)
         return mapped;
     if (c->dead)
         return 0;
-    uint64_t at_max = c->arena + c->sizes->at_max_system_mem, system_mem = arena_system_mem(c);
-    if (system_mem > get(c, at_max))
-        put(c, at_max, system_mem);
+    uint64_t system_mem = arena_system_mem(c);
+    if (system_mem > arena_get(c, c->sizes->at_max_system_mem))
+        arena_put(c, c->sizes->at_max_system_mem, system_mem);
     return split_top(c, size);
 }
 

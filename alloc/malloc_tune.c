@@ -34,18 +34,18 @@ static bool give_free_pages(struct libc *c)
 
 bool heap_trim(struct heaps *heaps, uint32_t process, uint64_t pad)
 {
-    struct libc c;
+    struct libc *c = libc_enter(heaps, process);
     bool given = false;
-    if (!libc_enter(&c, heaps, process))
+    if (!c)
         return false;
     do {
-        malloc_consolidate(&c);
-        given = give_free_pages(&c) || given;
-        if (is_main_arena(&c))
-            given = systrim(&c, pad) || given;
-        c.arena = get(&c, c.arena + c.sizes->at_next);
-    } while (c.arena != c.heap->main_arena && !c.dead);
-    return given && !c.dead;
+        malloc_consolidate(c);
+        given = give_free_pages(c) || given;
+        if (is_main_arena(c))
+            given = systrim(c, pad) || given;
+        libc_use_arena(c, arena_get(c, c->sizes->at_next));
+    } while (!is_main_arena(c) && !c->dead);
+    return given && !c->dead;
 }
 
 /* --- options --- */
@@ -126,14 +126,14 @@ static bool set_option(struct heap *heap, const struct malloc_sizes *s, enum opt
 
 bool heap_mallopt(struct heaps *heaps, uint32_t process, enum mallopt_option option, int32_t value)
 {
-    struct libc c;
-    if (!libc_enter(&c, heaps, process))
+    struct libc *c = libc_enter(heaps, process);
+    if (!c)
         return false;
-    malloc_consolidate(&c);
+    malloc_consolidate(c);
     bool is_arena = option == MALLOPT_ARENA_TEST || option == MALLOPT_ARENA_MAX;
-    if (c.dead || (is_arena && value <= 0))
-        return !c.dead; /* mallopt answers 1 to these */
-    return set_option(c.heap, c.sizes, (enum option)option, (uint64_t)(int64_t)value & c.sizes->address_mask);
+    if (c->dead || (is_arena && value <= 0))
+        return !c->dead; /* mallopt answers 1 to these */
+    return set_option(c->heap, c->sizes, (enum option)option, (uint64_t)(int64_t)value & c->sizes->address_mask);
 }
 
 /* --- GLIBC_TUNABLES --- */

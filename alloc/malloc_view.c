@@ -80,6 +80,9 @@ static const char *own_block(const struct look *look, uint64_t mem)
         if (thread->dtv == mem)
             return "(thread's storage)";
     }
+    for (uint32_t i = 0; i < look->heap->nr_kept_stacks; i++)
+        if (look->heap->kept_stacks[i].dtv == mem)
+            return "(thread's storage)";
     return "";
 }
 

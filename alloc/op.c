@@ -39,6 +39,7 @@ static const struct op_info OPS[NR_OPS] = {
 #define AT_PARAM_PAD pad
 #define AT_PARAM_NEW_LENGTH new_length
 #define AT_PARAM_TUNABLES tunables
+#define AT_PARAM_FLAGS flags
 
 static const char *const CONTEXTS[] = { "process", "softirq", "tasklet", "hardirq" };
 static const char *const TOUCHES[] = { "headers", "all", "none" };
@@ -98,6 +99,22 @@ const char *outcome_name(enum outcome outcome)
 const char *op_choice_name(enum op_param_id id, uint64_t number)
 {
     return CHOICES[id] && number <= PARAMS[id].max ? CHOICES[id][number] : NULL;
+}
+
+const char *op_flag_name(enum op_param_id id, uint32_t i, uint64_t *bit)
+{
+    static const struct {
+        const char *name;
+        uint32_t bit;
+    } FLAGS[] = {
+#define X(flag, number) { #flag, number },
+        SLAB_FLAG_MAP(X)
+#undef X
+    };
+    if (PARAMS[id].type != TYPE_FLAGS || i >= sizeof FLAGS / sizeof FLAGS[0])
+        return NULL;
+    *bit = FLAGS[i].bit;
+    return FLAGS[i].name;
 }
 
 const char *context_name(enum context context)
@@ -171,6 +188,8 @@ static enum pagoda_error check_ranges(const struct op *op, struct problem *why)
         return problem_refuse(why, "gfp", "has bits that are no GFP flag");
     if ((op->given & P(PID)) && (op->pid < 1 || op->pid > PARAMS[PARAM_PID].max))
         return problem_refuse(why, "pid", "out of range");
+    if (op->flags & ~(uint32_t)SLAB_FLAGS_ALL)
+        return problem_refuse(why, "flags", "has bits that are no flag of a new cache");
     if (op->cpu > PARAMS[PARAM_CPU].max)
         return problem_refuse(why, "cpu", "out of range");
     if (op->tid > PARAMS[PARAM_TID].max)

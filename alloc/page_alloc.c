@@ -299,6 +299,10 @@ void page_free(struct page_alloc *pa, uint32_t pfn, uint32_t order)
     frame->flags = 0;
     frame->owner = 0;
     frame->index = 0;
+    if (pa->init_on_free) {
+        frame_zero(pa->frames, pfn, 1u << order);
+        trace_cost(pa->trace, COST_ZERO_PAGE, 1u << order);
+    }
     if (!pa->profile->has_migratetypes) {
         classic_free(pa, pfn, order);
         return;
@@ -394,6 +398,7 @@ void page_alloc_shape(struct page_alloc *pa, const struct machine_config *config
     pa->nr_cpus = config->cpus ? config->cpus : 1;
     pa->min_free_kbytes = config->min_free_kbytes;
     pa->always_gfp = config->init_on_alloc ? __GFP_ZERO : 0;
+    pa->init_on_free = config->init_on_free;
     pa->watermark_scale_factor = config->watermark_scale_factor ? config->watermark_scale_factor : DEFAULT_SCALE;
     pa->percpu_pagelist_high_fraction = config->percpu_pagelist_high_fraction;
     for (unsigned i = 0; i < 3; i++)

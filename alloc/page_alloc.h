@@ -54,6 +54,7 @@ struct page_alloc {
     const struct profile *profile; /* wired */
     uint32_t nr_zones, nr_cpus;
     uint32_t always_gfp; /* __GFP_ZERO with init_on_alloc */
+    uint32_t init_on_free; /* every page is zeroed as it is freed */
     struct zone zones[ZONES_MAX]; /* those with managed pages, lowest first */
     /* Both are used whole from the start: the machine commits their capacity before page_alloc_start(). */
     struct pool pageblocks; /* uint32_t migratetype of each 512-page block, item = block number + 1 */

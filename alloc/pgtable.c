@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-/* What x86 Linux puts into entries that lead to tables (_PAGE_TABLE): the leaf decides what may be done. */
-#define TABLE_BITS (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED | PTE_DIRTY)
 #define GFP_PGTABLE_KERNEL (GFP_KERNEL | __GFP_ZERO)
 #define GFP_PGTABLE_USER (GFP_KERNEL_ACCOUNT | __GFP_ZERO)
 
@@ -101,7 +99,7 @@ static uint64_t make_entry(struct pgtable *pgtable, uint32_t root, uint64_t addr
         table = make_table(pgtable, i + 1, slot, address, gfp);
         if (!table)
             return 0;
-        store(pgtable, slot, pte_make(table, TABLE_BITS));
+        store(pgtable, slot, pte_make(table, PTE_TABLE));
     }
     return slot_of(pgtable, table, pte_index(pgtable->profile, level, address));
 }
@@ -246,6 +244,21 @@ void pgtable_unmap(struct pgtable *pgtable, uint32_t root, uint64_t address, uin
     }
 }
 
+void pgtable_prefetch(const struct pgtable *pgtable, uint32_t root, uint64_t address)
+{
+    uint32_t table = root;
+    for (uint32_t i = 0; i < last_level(pgtable); i++) {
+        uint64_t entry = load(pgtable, slot_of(pgtable, table, pte_index(pgtable->profile, i, address)));
+        if (!is_table(pgtable, i, entry))
+            return;
+        table = pte_pfn(entry);
+    }
+    const uint8_t *bytes = frame_peek(pgtable->frames, table);
+    uint64_t place = slot_of(pgtable, 0, pte_index(pgtable->profile, last_level(pgtable), address));
+    if (bytes)
+        __builtin_prefetch(bytes + place, 1);
+}
+
 /* Frees the empty tables that the entries of one table lead to, as far as [start, end) goes; base: what entry 0 maps. */
 static void free_below(struct pgtable *pgtable, uint32_t table, uint32_t level, uint64_t base, uint64_t start, uint64_t end)
 {
@@ -290,9 +303,10 @@ static bool check_table(const struct pgtable *pgtable, uint32_t table, uint32_t 
     if (table == 0 || table >= frames->nr)
         return fail(text, capacity, "pgtable: an entry leads outside memory");
     const struct frame *frame = frame_at(frames, table);
-    if (frame->kind != FRAME_PGTABLE || frame->order != 0 || frame->owner != level)
+    bool is_boot = frame_at(frames, frame_head(frames, table))->kind == FRAME_RESERVED; /* of the direct map */
+    if (!is_boot && (frame->kind != FRAME_PGTABLE || frame->order != 0 || frame->owner != level))
         return fail(text, capacity, "pgtable: an entry leads to a frame that is no table of the next level");
-    if (frame->index != parent)
+    if (!is_boot && frame->index != parent)
         return fail(text, capacity, "pgtable: a table does not know the entry that leads to it");
     if (!frame_peek(frames, table))
         return true;

@@ -143,6 +143,8 @@ uint64_t process_sbrk(struct processes *ps, uint32_t process, int64_t increment)
 bool process_brk(struct processes *ps, uint32_t process, uint64_t brk);
 /* Private anonymous mapping of length bytes (whole pages), placed top-down; flags: enum vma_flags. 0: refused. */
 uint64_t process_mmap(struct processes *ps, uint32_t process, uint64_t length, uint32_t flags, uint32_t label);
+/* The same at an address of the caller's choice, if that is free; else wherever there is room. */
+uint64_t process_mmap_near(struct processes *ps, uint32_t process, uint64_t address, uint64_t length, uint32_t flags);
 bool process_munmap(struct processes *ps, uint32_t process, uint64_t start, uint64_t length);
 uint64_t process_mremap(struct processes *ps, uint32_t process, uint64_t start, uint64_t old_length, uint64_t new_length); /* may move; 0: failed */
 /* access: bits of VMA_ACCESS. As in Linux, the part before a hole is changed when the range has one. */
@@ -155,6 +157,8 @@ bool process_munlock(struct processes *ps, uint32_t process, uint64_t start, uin
  * the end of its page. NULL: no mapping there (SIGSEGV) or no memory. Valid until the next call that may unmap or reclaim. */
 uint8_t *process_touch(struct processes *ps, uint32_t process, uint64_t address, bool write);
 /* The same without the host's view: the frame; it needs no contents then. 0: no mapping, or no memory. */
+uint32_t process_resolve(struct processes *ps, uint32_t process, uint64_t address, bool write);
+/* The same for callers that keep no translations themselves: through those that the process keeps. */
 uint32_t process_fault(struct processes *ps, uint32_t process, uint64_t address, bool write);
 /* Address of the first page in [address, end) that has a page-table entry, or end; holes are skipped table by table. */
 uint64_t process_next_page(const struct processes *ps, uint32_t process, uint64_t address, uint64_t end);

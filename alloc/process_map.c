@@ -23,9 +23,21 @@ static uint64_t find_room(struct processes *ps, const struct process *p, uint64_
     return start;
 }
 
-static uint64_t map_anonymous(struct processes *ps, struct process *p, uint64_t length, uint32_t flags, uint32_t label)
+static bool is_free(const struct processes *ps, const struct process *p, uint64_t start, uint64_t length)
 {
-    uint64_t start = may_have_one_more(ps, p) ? find_room(ps, p, length) : 0;
+    uint32_t above = vma_find_end(ps, p, start);
+    const struct vma *vma = above ? vma_at(ps, above) : NULL;
+    uint64_t limit = vma ? vma->start - (vma->flags & VMA_STACK ? STACK_GUARD_GAP : 0) : ps->profile->user_end;
+    return start <= limit && length <= limit - start;
+}
+
+/* near: where the caller would have it (get_unmapped_area()); 0: anywhere. */
+static uint64_t map_anonymous(struct processes *ps, struct process *p, uint64_t near, uint64_t length, uint32_t flags,
+                              uint32_t label)
+{
+    uint64_t start = 0;
+    if (may_have_one_more(ps, p))
+        start = near && is_free(ps, p, near, length) ? near : find_room(ps, p, length);
     flags |= limits_account_flag(flags);
     if (!start || !may_map(ps, p, flags, length))
         return 0;
@@ -51,7 +63,13 @@ uint64_t process_mmap(struct processes *ps, uint32_t process, uint64_t length, u
         refuse(ps, length ? REFUSAL_NO_ROOM : REFUSAL_EMPTY);
         return 0;
     }
-    return map_anonymous(ps, process_at(ps, process), page_align(length), flags, label);
+    return map_anonymous(ps, process_at(ps, process), 0, page_align(length), flags, label);
+}
+
+uint64_t process_mmap_near(struct processes *ps, uint32_t process, uint64_t address, uint64_t length, uint32_t flags)
+{
+    enter_call(ps, PATH_mmap);
+    return map_anonymous(ps, process_at(ps, process), address, length, flags, 0);
 }
 
 /* --- munmap --- */

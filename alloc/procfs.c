@@ -116,15 +116,15 @@ static void put_area(struct writer *w, const struct machine *m, const struct vma
 /* Busy areas by address, then those that wait for the purge. */
 static void put_vmallocinfo(struct writer *w, const struct machine *m)
 {
-    const struct vmap_space *space = &m->state.vmalloc.space;
-    uint32_t area = vmap_area_find_from(space, space->busy_root, space->start);
-    for (; area; area = vmap_area_find_from(space, space->busy_root, vmap_area_at(space, area)->end))
+    const struct vmalloc *v = &m->state.vmalloc;
+    const struct vmap_space *space = &v->space;
+    uint32_t area = vmalloc_area_from(v, space->start);
+    uint32_t lazy = area ? rb_first(&space->extents, space->lazy_root) : 0; /* as Linux: after the last busy one */
+    for (; area; area = vmalloc_area_from(v, vmap_area_at(space, area)->end))
         put_area(w, m, vmap_area_at(space, area));
-    area = space->busy_root ? vmap_area_find_from(space, space->lazy_root, space->start)
-                            : 0; /* as Linux: after the last busy one */
-    for (; area; area = vmap_area_find_from(space, space->lazy_root, vmap_area_at(space, area)->end))
-        procfs_put_vmallocinfo(w, &(struct vmallocinfo){ .start = vmap_area_at(space, area)->start,
-                                                         .end = vmap_area_at(space, area)->end,
+    for (; lazy; lazy = rb_next(&space->extents, lazy))
+        procfs_put_vmallocinfo(w, &(struct vmallocinfo){ .start = vmap_extent_at(space, lazy)->start,
+                                                         .end = vmap_extent_end(space, lazy),
                                                          .is_unpurged = true });
 }
 

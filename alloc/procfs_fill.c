@@ -220,7 +220,7 @@ void procfs_dirty_limits(struct page_reserves reserves, uint64_t free, uint64_t 
 
 /* --- meminfo --- */
 
-/* The direct map has entries of 2 MiB but for the odd end of each part of memory. */
+/* The direct map has entries of 2 MiB but for the first 2 MiB and the odd end of each part of memory (pgtable_boot.c). */
 static void fill_direct_map(const struct zoneinfo *zones, struct meminfo *m)
 {
     const uint64_t parts[] = { zones[ZONE_DMA32].start_pfn + zones[ZONE_DMA32].present, zones[ZONE_NORMAL].present };
@@ -228,6 +228,8 @@ static void fill_direct_map(const struct zoneinfo *zones, struct meminfo *m)
         m->direct_map_4k += parts[i] % PAGEBLOCK_PAGES * PAGE_KB;
         m->direct_map_2m += parts[i] / PAGEBLOCK_PAGES * PAGEBLOCK_PAGES * PAGE_KB;
     }
+    m->direct_map_4k += PAGEBLOCK_PAGES * PAGE_KB;
+    m->direct_map_2m -= PAGEBLOCK_PAGES * PAGE_KB;
 }
 
 void procfs_fill_meminfo(const struct machine_state *s, const struct zoneinfo zones[PROCFS_ZONES], struct meminfo *meminfo)

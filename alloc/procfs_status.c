@@ -1,7 +1,8 @@
-/* status: who a process is, and the lines Vm* and Rss*. What Pagoda's processes do not have (users, files, threads of their
- * own) is said as of a process of root with one thread. */
+/* status: who a process is, and the lines Vm* and Rss*. What Pagoda's processes do not have (users, files) is said as of a
+ * process of root. */
 #include "alloc/procfs_process.h"
 #include "alloc/procfs_tables.h"
+#include "pagoda/heap_view.h"
 
 #include <string.h>
 
@@ -14,6 +15,16 @@ static void sum_code(const struct machine *m, const struct process *process, uin
         if ((vma->flags & (VMA_EXEC | VMA_WRITE)) == VMA_EXEC)
             *(vma->file == VMA_FILE_PROGRAM ? program : libraries) += vma->end - vma->start;
     }
+}
+
+/* The main one, and those that have called malloc and not ended. */
+static uint64_t count_threads(const struct machine *m, const struct process *process)
+{
+    struct heap_thread_view thread;
+    uint64_t nr = 0;
+    for (uint64_t cursor = 0; view_next_heap_thread(m, process->pid, &cursor, &thread);)
+        nr++;
+    return nr ? nr : 1;
 }
 
 static void put_line(struct writer *w, const char *name, uint64_t number)
@@ -70,7 +81,8 @@ void procfs_put_status(struct writer *writer, const struct machine *m, const str
     put_kb(writer, "VmPTE:\t", procfs_process_tables(&m->state, process) << PAGE_SHIFT);
     put_kb(writer, "VmSwap:\t", space->swap_pages << PAGE_SHIFT);
     put_kb(writer, "HugetlbPages:\t", 0);
-    write_text(writer, "CoreDumping:\t0\nTHP_enabled:\t0\nThreads:\t1\n");
+    write_text(writer, "CoreDumping:\t0\nTHP_enabled:\t0\n");
+    put_line(writer, "Threads:\t", count_threads(m, process));
 }
 
 void procfs_put_status_classic(struct writer *writer, const struct machine *m, const struct process *process)

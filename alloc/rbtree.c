@@ -211,6 +211,16 @@ void rb_resize(const struct pool *pool, uint32_t node, uint64_t size)
     carry_up(pool, node);
 }
 
+uint32_t rb_unhook_first(const struct pool *pool, uint32_t node)
+{
+    uint32_t right = rb_at(pool, node)->right, parent = rb_at(pool, node)->parent;
+    if (right)
+        rb_at(pool, right)->parent = parent;
+    if (parent)
+        rb_at(pool, parent)->left = right;
+    return right ? rb_first(pool, right) : parent;
+}
+
 uint32_t rb_first(const struct pool *pool, uint32_t root)
 {
     while (root && rb_at(pool, root)->left)

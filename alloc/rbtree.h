@@ -29,6 +29,10 @@ void rb_erase(const struct pool *pool, uint32_t *root, uint32_t node);
 /* Gives a node of the tree another size and carries the change up. */
 void rb_resize(const struct pool *pool, uint32_t node, uint64_t size);
 
+/* For taking a whole tree apart: unhooks its first node and returns the one that is first then. What is left keeps its order,
+ * but neither its balance nor its maxima. */
+uint32_t rb_unhook_first(const struct pool *pool, uint32_t node);
+
 uint32_t rb_first(const struct pool *pool, uint32_t root);
 uint32_t rb_next(const struct pool *pool, uint32_t node);
 /* Parents, colours, black heights and maxima; *nr_nodes: how many there are. */

@@ -78,9 +78,14 @@ static void stop_kswapd(struct worker *worker, bool is_balanced)
     compact_in_background(worker, was_boosted ? PAGEBLOCK_ORDER : kswapd->order, kswapd->highest_zone);
 }
 
-/* balance_pgdat(), one round of it: done when a zone stands above its high mark, or when nothing can be freed at all. */
+/* balance_pgdat(), one round of it: done when a zone stands above its high mark, or when nothing can be freed at all. What
+ * it frees goes through lists that charge the running call, which is not on kswapd's CPU: it gets that back. */
 static void step_kswapd(struct reclaim *reclaim)
 {
+    struct trace *t = reclaim->trace;
+    uint64_t bill_ns = t->cost_ns;
+    uint32_t bill[sizeof t->cost_count / sizeof t->cost_count[0]];
+    memcpy(bill, t->cost_count, sizeof bill);
     struct kswapd *kswapd = &reclaim->pages->kswapd;
     struct worker worker = { .reclaim = reclaim, .is_background = true };
     bool is_balanced = page_alloc_is_balanced(reclaim->pages, kswapd->order, kswapd->highest_zone);
@@ -94,6 +99,8 @@ static void step_kswapd(struct reclaim *reclaim)
             kswapd->priority--;
     }
     kswapd->busy_until_ns += worker.ns;
+    t->cost_ns = bill_ns;
+    memcpy(t->cost_count, bill, sizeof bill);
 }
 
 void reclaim_run_kswapd(struct reclaim *reclaim)

@@ -15,6 +15,23 @@ static uint8_t run_for(uint32_t nr_objects)
     return run;
 }
 
+static void sign_frames(struct kmalloc *k, uint32_t index)
+{
+    const struct slab *slab = slab_at(k, index);
+    struct slab_frame f = { .tracks = slab->tracks, .cache = slab->cache, .track_run = slab->track_run };
+    for (; f.page < 1u << slab->order; f.page++) {
+        struct frame *frame = frame_at(k->frames, slab->pfn + f.page);
+        frame->owner = index;
+        frame->index = slab_frame_pack(f);
+    }
+}
+
+static void clear_frames(struct kmalloc *k, const struct slab *slab)
+{
+    for (uint32_t i = 0; i < 1u << slab->order; i++)
+        frame_at(k->frames, slab->pfn + i)->index = frame_at(k->frames, slab->pfn + i)->owner = 0;
+}
+
 uint32_t slab_make(struct kmalloc *k, uint32_t cache_index, uint32_t pfn, uint32_t order)
 {
     struct cache *cache = cache_at(k, cache_index);
@@ -28,8 +45,7 @@ uint32_t slab_make(struct kmalloc *k, uint32_t cache_index, uint32_t pfn, uint32
     slab->tracks = pool_take(&k->tracks[slab->track_run]);
     assert(index && slab->tracks); /* kmalloc_reserve() has seen to it */
     frame_set_kind(k->frames, pfn, FRAME_SLAB, order);
-    frame_at(k->frames, pfn)->owner = index;
-    frame_at(k->frames, pfn)->index = 0;
+    sign_frames(k, index);
     cache->nr_objects += slab->objects;
     cache->nr_slabs++;
     cache->nr_slabs_made++;
@@ -43,7 +59,7 @@ void slab_unmake(struct kmalloc *k, uint32_t index)
     cache_at(k, slab.cache)->nr_objects -= slab.objects;
     pool_give(&k->tracks[slab.track_run], slab.tracks);
     pool_give(&k->slabs, index);
-    frame_at(k->frames, slab.pfn)->owner = 0;
+    clear_frames(k, &slab);
     TRACE_EVENT(k->trace, .kind = EV_SLAB_DISCARD, .pfn = slab.pfn, .order = slab.order);
     trace_step(k->trace, PATH_discard_slab);
     k->pages->give(k->reclaim, slab.pfn, slab.order);

@@ -52,7 +52,7 @@ uint32_t kmem_cache_create(struct kmalloc *k, struct text name, uint64_t size, u
         return refuse_create(trace, name, "-22: a name of 1 to 63 bytes, and objects of 1 byte to KMALLOC_MAX_SIZE");
     if (align & (align - 1) || align > k->profile->kmalloc_max)
         return refuse_create(trace, name, "-22: the alignment is not a power of two, or too large");
-    if (flags & ~(uint32_t)SLAB_CREATE_FLAGS)
+    if (flags & ~(uint32_t)SLAB_FLAGS_ALL)
         return refuse_create(trace, name, "-22: a flag that callers may not give");
     uint32_t index = cache_make(k, name);
     if (!index)
@@ -61,6 +61,7 @@ uint32_t kmem_cache_create(struct kmalloc *k, struct text name, uint64_t size, u
         cache_unmake(k, index);
         return refuse_create(trace, name, "-22: no order holds such an object");
     }
+    k->debug_seen |= cache_at(k, index)->flags & SLAB_DEBUG_FLAGS;
     trace->outcome = OUTCOME_OK;
     return index;
 }
@@ -88,6 +89,20 @@ static void complain_wrong_cache(struct kmalloc *k, const struct cache *given, c
     slub_say_tracks(k, real, address);
 }
 
+/* The object goes back to the cache that it is from, whichever was given. */
+static void free_object(struct kmalloc *k, const struct found *found, uint64_t address)
+{
+    if (!slub_debug_may_free(k, found->slab, address))
+        return;
+    if (!found_is_live(found)) {
+        kmalloc_complain(k, "kmem_cache_free", address);
+        slub_free_stray(k, found, address);
+        return;
+    }
+    TRACE_EVENT(k->trace, .kind = EV_CACHE_FREE, .address = address);
+    slub_free(k, found->slab, found->object);
+}
+
 void kmem_cache_free(struct kmalloc *k, uint32_t index, uint64_t address)
 {
     if (!has_caches(k, "kmem_cache_free"))
@@ -98,17 +113,12 @@ void kmem_cache_free(struct kmalloc *k, uint32_t index, uint64_t address)
     if (!found.slab && found.pfn != UINT32_MAX) {
         trace_bug(k->trace, "WARNING: virt_to_cache: Object is not a Slab page!\n");
         kmalloc_complain(k, "kmem_cache_free", address);
-    } else if (index && real && index != real) {
-        complain_wrong_cache(k, cache_at(k, index), cache_at(k, real), address);
     } else if (!real) {
         kmalloc_complain(k, "kmem_cache_free", address);
-    } else if (slub_debug_may_free(k, found.slab, address)) {
-        if (!found_is_live(k, &found)) {
-            kmalloc_complain(k, "kmem_cache_free", address);
-            return;
-        }
-        TRACE_EVENT(k->trace, .kind = EV_CACHE_FREE, .address = address);
-        slub_free(k, found.slab, found.object);
+    } else {
+        if (index && index != real)
+            complain_wrong_cache(k, cache_at(k, index), cache_at(k, real), address);
+        free_object(k, &found, address);
     }
 }
 

@@ -8,6 +8,8 @@
  * descriptor, and prints them. */
 #include "alloc/kmalloc_internal.h"
 
+#include <string.h>
+
 #define PAGE_OFFSET UINT64_C(0xffff888000000000)
 #define KERNEL_MAP UINT64_C(0xffffffff80000000) /* of the kernel's image: physical 0 */
 #define VMEMMAP UINT64_C(0xffffea0000000000)
@@ -111,7 +113,7 @@ static void explain_slab(struct kmalloc *k, const struct slab *slab, uint64_t ad
 static const char *explain_frame(const struct frame *head)
 {
     if (head->kind == FRAME_KERNEL && head->index & LARGE_KMALLOC)
-        return "it is inside a large block, not its start";
+        return "it is inside a large block, not its start; the kernel notices nothing";
     switch ((enum frame_kind)head->kind) {
     case FRAME_FREE:
     case FRAME_PCP:
@@ -130,21 +132,18 @@ static const char *explain_frame(const struct frame *head)
     }
 }
 
-/* Is the object at address the first of the free list that kfree() would put it on? */
-static bool is_first_free(const struct kmalloc *k, const struct found *found)
+/* A kernel's own words about an address in a slab. 6.1 has none but for the simplest double free. False: it says nothing.
+ */
+static bool say_slab_reaction(struct kmalloc *k, const struct found *found, const char *function, uint64_t address)
 {
-    const struct slab *slab = slab_at(k, found->slab);
-    const struct cpu_slab *cpu = &cache_at(k, slab->cache)->cpus[k->trace->cpu];
-    return found->kind == FOUND_OBJECT && found->object + 1 == (cpu->slab == found->slab ? cpu->freelist : slab->freelist);
-}
-
-/* A kernel's own words about an address in a slab. 6.1 has none but for the simplest double free. */
-static void say_slab_reaction(struct kmalloc *k, const struct found *found, uint64_t address)
-{
-    if (!is_slub(k))
+    if (!is_slub(k)) {
         kmalloc_say_reaction(k, address);
-    else if (is_first_free(k, found))
-        trace_say(k->trace, "kernel BUG at mm/slub.c!\ninvalid opcode: 0000 [#1] PREEMPT SMP\n");
+        return true;
+    }
+    if (!strcmp(function, "ksize") || !strcmp(function, "krealloc") || !slub_is_first_free(k, found, address))
+        return false;
+    trace_say(k->trace, "kernel BUG at mm/slub.c!\ninvalid opcode: 0000 [#1] PREEMPT SMP\n");
+    return true;
 }
 
 void kmalloc_complain(struct kmalloc *k, const char *function, uint64_t address)
@@ -152,9 +151,10 @@ void kmalloc_complain(struct kmalloc *k, const char *function, uint64_t address)
     struct trace *trace = k->trace;
     struct found found = kmalloc_look(k, address);
     trace->outcome = OUTCOME_BUG;
+    bool notices = true;
     if (found.slab)
-        say_slab_reaction(k, &found, address);
-    else
+        notices = say_slab_reaction(k, &found, function, address);
+    else if (!found_is_inside_large(k, &found))
         kmalloc_say_reaction(k, address);
     trace_say(trace, function);
     trace_say(trace, ": ");
@@ -166,6 +166,6 @@ void kmalloc_complain(struct kmalloc *k, const char *function, uint64_t address)
         explain_slab(k, slab_at(k, found.slab), address);
     else
         trace_say(trace, explain_frame(frame_at(k->frames, found.pfn)));
-    if (found.slab && is_slub(k) && !is_first_free(k, &found))
+    if (!notices)
         trace_say(trace, "; a kernel without slub_debug=F notices nothing");
 }

@@ -25,6 +25,8 @@ static void take_over(struct kmalloc *k, struct cache *cache, uint32_t index, en
     struct slab *slab = slab_at(k, index);
     cpu->slab = index;
     cpu->freelist = slab->freelist;
+    if (slab->freelist & SLAB_STRAY)
+        slub_follow(k, cache, cpu, slab, slab_free_word(k, cache, slab));
     slab->freelist = 0;
     slab->inuse = slab->objects;
     slab->state = SLAB_CPU;
@@ -157,7 +159,26 @@ static bool refill(struct kmalloc *k, uint32_t cache_index, uint32_t gfp)
         slab->next = 0;
     }
     take_over(k, cache, index, source);
+    fetch(slab_at(k, next_slab(k, cache, &source)));
     return true;
+}
+
+/* The next caller will not have to wait for the host's memory: prefetch_freepointer(). first: of a free list. */
+static inline void fetch_object(const struct kmalloc *k, const struct cache *cache, const struct slab *slab, uint32_t first)
+{
+    if (first > slab->objects)
+        return;
+    fetch(track_at(k, slab, first - 1));
+    fetch(peek_at(k->frames, object_physical(cache, slab, first - 1) + cache->offset));
+}
+
+/* Nor will the one who has to go on to another slab, whose record was fetched when this one was taken over. */
+static void fetch_next_slab(const struct kmalloc *k, const struct cache *cache)
+{
+    enum source source;
+    const struct slab *slab = slab_at(k, next_slab(k, cache, &source));
+    if (slab->freelist)
+        fetch_object(k, cache, slab, slab->freelist);
 }
 
 uint64_t slub_alloc(struct kmalloc *k, uint32_t cache_index, uint32_t gfp, uint32_t requested, uint32_t label)
@@ -173,11 +194,10 @@ uint64_t slub_alloc(struct kmalloc *k, uint32_t cache_index, uint32_t gfp, uint3
     if (object >= slab->objects || track_at(k, slab, object)->live) /* an overwritten free pointer led here */
         return slub_alloc_stray(k, cache_index, gfp, requested, label);
     slub_follow(k, cache, cpu, slab, slub_read_pointer(k, cache, slab, object));
-    if (cpu->freelist &&
-        cpu->freelist != FREELIST_STRAY) { /* the next caller will not have to wait: prefetch_freepointer() */
-        __builtin_prefetch(track_at(k, slab, cpu->freelist - 1u));
-        __builtin_prefetch(peek_at(k->frames, object_physical(cache, slab, cpu->freelist - 1u) + cache->offset));
-    }
+    if (cpu->freelist)
+        fetch_object(k, cache, slab, cpu->freelist);
+    else
+        fetch_next_slab(k, cache);
     track_take(k, cache, slab, object, requested, label);
     trace_cost(k->trace, COST_SLAB_FAST, 1);
     slub_prepare(k, cache, object_physical(cache, slab, object), gfp);
@@ -185,12 +205,12 @@ uint64_t slub_alloc(struct kmalloc *k, uint32_t cache_index, uint32_t gfp, uint3
 }
 
 /* __slab_free(): into a slab that is not this CPU's current one. */
-static void free_elsewhere(struct kmalloc *k, struct cache *cache, uint32_t index, uint32_t object)
+void slub_freed_into(struct kmalloc *k, uint32_t index, uint16_t head)
 {
-    struct cpu_slab *cpu = this_cpu(k, cache);
     struct slab *slab = slab_at(k, index);
-    slub_write_pointer(k, cache, slab, object, slab->freelist);
-    slab->freelist = (uint16_t)(object + 1);
+    struct cache *cache = cache_at(k, slab->cache);
+    struct cpu_slab *cpu = this_cpu(k, cache);
+    slab->freelist = head;
     if (slab->inuse)
         slab->inuse--;
     trace_step(k->trace, PATH___slab_free);
@@ -219,7 +239,8 @@ void slub_free(struct kmalloc *k, uint32_t index, uint32_t object)
         slub_wipe(k, cache, object_physical(cache, slab, object));
     trace_cost(k->trace, COST_SLAB_FAST, 1);
     if (cpu->slab != index) {
-        free_elsewhere(k, cache, index, object);
+        slub_write_word(k, cache, slab, object, slab_free_word(k, cache, slab));
+        slub_freed_into(k, index, (uint16_t)(object + 1));
         return;
     }
     if (cpu->freelist == FREELIST_STRAY)
@@ -288,7 +309,7 @@ static void deactivate(struct kmalloc *k, struct cache *cache, struct cpu_slab *
     uint32_t nr = walk_list(k, cache, cpu, &last, &end);
     bool freed_into = slab->freelist;
     if (last) {
-        slub_write_pointer(k, cache, slab, last - 1, slab->freelist);
+        slub_write_word(k, cache, slab, last - 1, slab_free_word(k, cache, slab));
         slab->freelist = cpu->freelist;
         slab->inuse = (uint16_t)(slab->inuse > nr ? slab->inuse - nr : 0);
     }

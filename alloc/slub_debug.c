@@ -311,7 +311,7 @@ uint64_t slub_debug_alloc(struct kmalloc *k, uint32_t cache_index, uint32_t gfp,
             continue;
         uint64_t physical = object_physical(cache, slab, object);
         if (cache->flags & SLAB_STORE_USER)
-            slub_write_track(k, cache, physical, TRACK_ALLOC, label);
+            slub_write_track(k, cache, physical, TRACK_ALLOC, k->caller ? k->caller : label);
         if (track_at(k, slab, object)->live) /* an overwritten pointer led to it, and without F nobody minds */
             track_give(k, cache, slab, object);
         track_take(k, cache, slab, object, requested, label);

@@ -89,7 +89,7 @@ void slub_say_slab(struct kmalloc *k, const struct slab *slab)
     trace_say(trace, " used=");
     trace_say_number(trace, slab->inuse);
     trace_say(trace, " fp=");
-    kmalloc_say_pointer(trace, slab->freelist ? object_address(k, cache, slab, slab->freelist - 1u) : 0);
+    kmalloc_say_pointer(trace, slab_free_word(k, cache, slab));
     trace_say(trace, " flags=");
     say_page_flags(trace, slab);
     trace_say(trace, "\n");

@@ -1,11 +1,16 @@
-/* Allocations that an overwritten free pointer sends elsewhere, and what happens to an object's bytes when it comes and
- * goes.
+/* Allocations that an overwritten free pointer sends elsewhere, frees of what is no live object, and what happens to an
+ * object's bytes when it comes and goes.
  *
  * A CPU's free list goes on where the free pointer's bytes say. When somebody wrote over them, the list may lead to an
  * object that is in use, into the middle of one, to another slab, or to pages that are no slab at all: wherever memory is,
  * the kernel hands it out without a word, and two owners share it. Where there is none, the allocation that reads the next
  * free pointer from there faults, and so does every later one on this CPU. Of memory that is an object of some slab, the
- * last owner is on record; of other memory nobody is, as in Linux, and kfree() will not take it back. */
+ * last owner is on record; of other memory nobody is, as in Linux.
+ *
+ * kfree() of any address in a slab puts that address on a free list (do_slab_free()), be it the middle of an object or an
+ * object that is on the list already: it is handed out again, over the bytes of its owner, or twice. The kernel itself
+ * notices just one thing, an address that is the first of the list already (CONFIG_SLAB_FREELIST_HARDENED). Slabs above
+ * 32 KiB that are no CPU's current one have no room for such an address in their record: there it is reported only. */
 #include "alloc/kmalloc_internal.h"
 
 #include <string.h>
@@ -73,6 +78,43 @@ uint64_t slub_alloc_stray(struct kmalloc *k, uint32_t cache_index, uint32_t gfp,
     if (zero)
         object_zero(k, physical, cache->object_size);
     return address;
+}
+
+/* Where the free list begins that an object of the slab would be put on. */
+static uint64_t first_free(const struct kmalloc *k, uint32_t index)
+{
+    const struct slab *slab = slab_at(k, index);
+    const struct cache *cache = cache_at(k, slab->cache);
+    const struct cpu_slab *cpu = &cache->cpus[k->trace->cpu];
+    if (cpu->slab != index)
+        return slab_free_word(k, cache, slab);
+    if (cpu->freelist == FREELIST_STRAY)
+        return cpu->stray;
+    return cpu->freelist ? object_address(k, cache, slab, cpu->freelist - 1u) : 0;
+}
+
+bool slub_is_first_free(const struct kmalloc *k, const struct found *found, uint64_t address)
+{
+    return address == first_free(k, found->slab);
+}
+
+void slub_free_stray(struct kmalloc *k, const struct found *found, uint64_t address)
+{
+    struct slab *slab = slab_at(k, found->slab);
+    struct cache *cache = cache_at(k, slab->cache);
+    struct cpu_slab *cpu = &cache->cpus[k->trace->cpu];
+    uint64_t word = first_free(k, found->slab), physical = address - k->frames->page_offset;
+    uint64_t inside = address - frame_address(k->frames, slab->pfn);
+    bool has_room = cpu->slab == found->slab || found->kind == FOUND_OBJECT || inside < SLAB_STRAY;
+    if (word == address || cache->flags & SLAB_DEBUG_FLAGS || !has_room || !may_zero(k, address, cache->size))
+        return;
+    if (k->options & KMALLOC_INIT_ON_FREE)
+        slub_wipe(k, cache, physical);
+    frame_write(k->frames, physical + cache->offset, &word, sizeof word);
+    if (cpu->slab == found->slab)
+        slub_follow(k, cache, cpu, slab, address);
+    else
+        slub_freed_into(k, found->slab, (uint16_t)(found->kind == FOUND_OBJECT ? found->object + 1 : SLAB_STRAY | inside));
 }
 
 /* slab_want_init_on_alloc(): poisoned objects are only zeroed for those who ask. */

@@ -56,6 +56,17 @@ static inline void trace_cost(struct trace *trace, enum cost_step step, uint32_t
     trace->cost_ns += (uint64_t)count * trace->cost_each_ns[step];
 }
 
+/* The next operation of a run on the same CPU starts: without a result, so that counts of steps may go on. */
+static inline void trace_restart(struct trace *trace, uint32_t seq, uint64_t now_ns)
+{
+    trace->outcome = OUTCOME_OK;
+    trace->seq = seq;
+    trace->cost_ns = trace->slept_ns = 0;
+    trace->now_ns = now_ns;
+    trace->message_length = 0;
+    trace_cost(trace, COST_CALL, 1);
+}
+
 /* Simulated time inside the operation. */
 static inline uint64_t trace_time(const struct trace *trace)
 {

@@ -53,6 +53,7 @@ static void set_label(const struct machine *m, uint32_t label, uint64_t address,
 {
     a->label = label_text(&m->state.labels, label);
     a->is_handle = label && label_at(&m->state.labels, label)->address == address;
+    a->call_site = label_site(&m->state.labels, label, address);
 }
 
 static bool next_kmalloc(const struct machine *m, uint64_t *cursor, struct allocation_view *a)

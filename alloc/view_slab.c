@@ -266,7 +266,8 @@ void view_slab_chains(const struct machine *machine, uint32_t slab_pfn, struct c
         view->nr_cpu = walk_chain(k, slab, cpu->freelist, view);
     }
     if (slab->freelist) {
-        view->first = object_address(k, cache, slab, slab->freelist - 1u);
+        view->first = slab_free_word(k, cache, slab);
+        view->stray = slab->freelist & SLAB_STRAY ? view->first : view->stray;
         view->nr = walk_chain(k, slab, slab->freelist, view);
     }
 }
@@ -288,6 +289,7 @@ bool view_next_object(const struct machine *machine, uint32_t slab_pfn, uint64_t
         .seq = track->seq,
         .label = label_text(k->labels, track->label),
         .free_next = track->live ? 0 : free_next(k, cache, slab, object),
+        .call_site = track->live ? label_site(k->labels, track->label, address) : "",
         .is_handle = track->live && track->label && label_at(k->labels, track->label)->address == address,
         .lost = track->live && track->requested < cache->usable ? cache->usable - track->requested : 0,
     };

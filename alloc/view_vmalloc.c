@@ -26,23 +26,23 @@ static void describe_busy(const struct machine *machine, const struct vmap_area 
     view->seq = area->seq;
 }
 
-/* Areas of the three trees in address order. The cursor is the address up to which they have been told. */
+/* Areas and extents in address order. The cursor is the address up to which they have been told. */
 bool view_next_vmalloc(const struct machine *machine, uint64_t *cursor, struct vmalloc_view *view)
 {
-    const struct vmap_space *space = &machine->state.vmalloc.space;
+    const struct vmalloc *v = &machine->state.vmalloc;
+    const struct vmap_space *space = &v->space;
     uint64_t from = *cursor > space->start ? *cursor : space->start;
     if (from >= space->end)
         return false;
     *view = (struct vmalloc_view){ .start = from, .label = "", .caller = "" };
-    uint32_t area = vmap_area_find(space, space->busy_root, from);
-    if (area) {
+    uint32_t area = vmalloc_area_at(v, from);
+    uint32_t lazy = area ? 0 : vmap_extent_find(space, space->lazy_root, from);
+    if (area)
         describe_busy(machine, vmap_area_at(space, area), view);
-    } else {
-        area = vmap_area_find(space, space->lazy_root, from);
-        view->state = area ? "lazy" : "free";
-        area = area ? area : vmap_area_find(space, space->free_root, from);
-    }
-    uint64_t end = vmap_area_at(space, area)->end; /* is there: the trees leave no gap */
+    else
+        view->state = lazy ? "lazy" : "free";
+    uint32_t extent = area || lazy ? lazy : vmap_extent_find(space, space->free_root, from);
+    uint64_t end = area ? vmap_area_at(space, area)->end : vmap_extent_end(space, extent); /* one of the three has it */
     view->end = end < space->end ? end : range_end(space);
     *cursor = view->end;
     return true;
@@ -59,7 +59,7 @@ void view_vmalloc_range(const struct machine *machine, uint64_t *start, uint64_t
 bool view_next_vmalloc_run(const struct machine *machine, uint64_t start, uint64_t *cursor, struct frame_range *run)
 {
     const struct vmalloc *v = &machine->state.vmalloc;
-    uint32_t index = vmap_area_find(&v->space, v->space.busy_root, start);
+    uint32_t index = vmalloc_area_at(v, start);
     if (!index || vmap_area_at(&v->space, index)->start != start)
         return false;
     uint32_t pfn;
@@ -104,12 +104,9 @@ bool view_translate(const struct machine *machine, uint64_t address, uint32_t pi
     uint32_t process = pid ? process_find(&s->processes, pid) : 0;
     if (pid && !process)
         return false;
-    uint32_t pfn = frame_of_address(&s->frames, address);
-    if (pfn != UINT32_MAX) {
+    if (frame_of_address(&s->frames, address) != UINT32_MAX) {
         out->region = "direct map";
-        out->page_shift = machine->profile->direct_map_shift;
-        out->present = true;
-        out->pfn = pfn;
+        describe_walk(machine, s->pgtable.kernel_root, address, out);
     } else if (vmalloc_contains(&s->vmalloc, address)) {
         out->region = "vmalloc";
         describe_walk(machine, s->pgtable.kernel_root, address, out);

@@ -25,10 +25,9 @@ void vmalloc_shape(struct vmalloc *v, const struct machine_config *config, const
     uint32_t cpu_bits = 0;
     for (uint32_t cpus = config->cpus; cpus; cpus >>= 1)
         cpu_bits++;
-    v->space.lazy_max_pages = profile->id == PROFILE_CLASSIC ? 0 : (uint64_t)cpu_bits * LAZY_PAGES;
-    /* Every busy area holds a page at least; holes and lazy areas lie between others. */
-    uint64_t capacity = 2 * (config->memory >> PAGE_SHIFT) + 2 * v->space.lazy_max_pages + 64;
-    pool_shape(&v->space.areas, sizeof(struct vmap_area), (uint32_t)capacity);
+    uint32_t lazy_max_pages = profile->id == PROFILE_CLASSIC ? 0 : cpu_bits * LAZY_PAGES;
+    vmap_space_shape(&v->space, (uint32_t)(config->memory >> PAGE_SHIFT) + AREAS_PER_CALL,
+                     lazy_max_pages); /* a page each */
 }
 
 void vmalloc_wire(struct vmalloc *v, struct kmalloc *kmalloc, struct pgtable *pgtable, struct reclaim *reclaim,
@@ -46,12 +45,14 @@ void vmalloc_wire(struct vmalloc *v, struct kmalloc *kmalloc, struct pgtable *pg
 uint32_t vmalloc_pools(struct vmalloc *v, struct pool **pools)
 {
     pools[0] = &v->space.areas;
-    return 1;
+    pools[1] = &v->space.extents;
+    return 2;
 }
 
 enum pagoda_error vmalloc_reserve(struct vmalloc *v, const struct pagoda_host *host, uint32_t nr_operations)
 {
-    return pool_reserve(&v->space.areas, host, AREAS_PER_CALL * nr_operations);
+    enum pagoda_error err = pool_reserve(&v->space.areas, host, AREAS_PER_CALL * nr_operations);
+    return err ? err : pool_reserve(&v->space.extents, host, AREAS_PER_CALL * nr_operations);
 }
 
 void vmalloc_start(struct vmalloc *v, const struct machine_config *config)
@@ -98,25 +99,39 @@ static uint32_t find_start(const struct vmalloc *v, uint64_t address)
     return index;
 }
 
-void vmalloc_free(struct vmalloc *v, uint64_t address)
+uint32_t vmalloc_free(struct vmalloc *v, uint64_t address)
 {
     if (address == 0)
-        return;
+        return 0;
     if (address & (PAGE_SIZE - 1)) {
         bug_address(v, "Trying to vfree() bad address (0x", address);
-        return;
+        return 0;
     }
     uint32_t index = find_start(v, address);
     if (!index) {
         bug_address(v, "Trying to vfree() nonexistent vm area (0x", address);
-        return;
+        return 0;
     }
     const struct vmap_area *area = area_at(v, index);
+    uint32_t label = area->label;
     v->nr_busy--;
     v->requested_bytes -= area->requested;
     v->allocated_bytes -= (uint64_t)area->nr_pages << PAGE_SHIFT;
     vmalloc_release(v, index);
     purge_if_many(v);
+    return label;
+}
+
+/* Far: its page-table entry. Near: the frame that this leads to, and which knows the area. */
+void vmalloc_prefetch(const struct vmalloc *v, uint64_t address, enum machine_prefetch step)
+{
+    uint32_t pfn;
+    if (!vmalloc_contains(v, address))
+        return;
+    if (step == PREFETCH_FAR)
+        pgtable_prefetch(v->pgtable, v->pgtable->kernel_root, address);
+    else if (pte_translate(v->frames, v->profile, v->pgtable->kernel_root, address, &pfn))
+        __builtin_prefetch(frame_at(v->frames, pfn), 1);
 }
 
 void vmalloc_purge(struct vmalloc *v)
@@ -145,9 +160,9 @@ bool vmalloc_find(const struct vmalloc *v, uint64_t address, struct vmalloc_bloc
 
 bool vmalloc_next(const struct vmalloc *v, uint64_t *cursor, struct vmalloc_block *block)
 {
-    uint32_t index = vmap_area_find_from(&v->space, v->space.busy_root, v->space.start + *cursor);
+    uint32_t index = vmalloc_area_from(v, v->space.start + *cursor);
     while (index && area_at(v, index)->array_of)
-        index = rb_next(&v->space.areas, index);
+        index = vmalloc_area_from(v, area_at(v, index)->end);
     if (!index)
         return false;
     describe(area_at(v, index), block);
@@ -158,4 +173,27 @@ bool vmalloc_next(const struct vmalloc *v, uint64_t *cursor, struct vmalloc_bloc
 bool vmalloc_contains(const struct vmalloc *v, uint64_t address)
 {
     return address >= v->space.start && address < v->space.end;
+}
+
+uint32_t vmalloc_area_at(const struct vmalloc *v, uint64_t address)
+{
+    if (!vmalloc_contains(v, address))
+        return 0;
+    uint32_t index = area_of_page(v, address);
+    return index ? index : area_of_page(v, address - PAGE_SIZE); /* a guard page belongs to the page before it */
+}
+
+/* Where neither tree has an address, an area is. */
+uint32_t vmalloc_area_from(const struct vmalloc *v, uint64_t address)
+{
+    const struct vmap_space *space = &v->space;
+    for (uint64_t at = address > space->start ? address : space->start; at < space->end;) {
+        uint32_t extent = vmap_extent_find(space, space->free_root, at);
+        if (!extent)
+            extent = vmap_extent_find(space, space->lazy_root, at);
+        if (!extent)
+            return vmalloc_area_at(v, at);
+        at = vmap_extent_end(space, extent);
+    }
+    return 0;
 }

@@ -36,7 +36,10 @@ void vmalloc_start(struct vmalloc *v, const struct machine_config *config);
 /* Neither nothing nor more than there is at all. */
 bool vmalloc_size_is_possible(const struct vmalloc *v, uint64_t size);
 uint64_t vmalloc_alloc(struct vmalloc *v, uint64_t size, uint32_t flags, uint32_t label); /* 0: NULL; the trace has the message */
-void vmalloc_free(struct vmalloc *v, uint64_t address);
+/* Returns the label of the area that it freed; 0: it had none, or it is a bug and nothing was freed. */
+uint32_t vmalloc_free(struct vmalloc *v, uint64_t address);
+/* A hint: the area at address is going to be freed (machine_prefetch). */
+void vmalloc_prefetch(const struct vmalloc *v, uint64_t address, enum machine_prefetch step);
 void vmalloc_purge(struct vmalloc *v);
 struct vmalloc_block {
     uint64_t address, requested;
@@ -45,6 +48,10 @@ struct vmalloc_block {
 bool vmalloc_find(const struct vmalloc *v, uint64_t address, struct vmalloc_block *block); /* address: the start of a busy area */
 bool vmalloc_next(const struct vmalloc *v, uint64_t *cursor, struct vmalloc_block *block); /* what callers got, not page arrays */
 bool vmalloc_contains(const struct vmalloc *v, uint64_t address); /* inside the vmalloc range */
+/* Busy areas, page arrays too, by way of the page tables: the one that holds the address, guard page included, and the first
+ * that ends behind it; 0: none. */
+uint32_t vmalloc_area_at(const struct vmalloc *v, uint64_t address);
+uint32_t vmalloc_area_from(const struct vmalloc *v, uint64_t address);
 /* Does a kmalloc block hold the page pointers of an area: then no caller of kmalloc has it. Told by the first pointer in the
  * block, so not known any more once somebody has overwritten that. */
 bool vmalloc_owns_kmalloc(const struct vmalloc *v, uint64_t address);

@@ -72,6 +72,8 @@ void vmalloc_release(struct vmalloc *v, uint32_t index)
 {
     trace_step(v->trace, PATH_remove_vm_area);
     struct vmap_area area = *area_at(v, index);
+    if (area.page_array)
+        kmalloc_prefetch(v->kmalloc, area.page_array, PREFETCH_NEAR);
     pgtable_unmap(v->pgtable, v->pgtable->kernel_root, area.start, nr_wanted(&area));
     if (is_classic(v)) {
         tlb_flush_kernel(v->pgtable->tlb, area.start, nr_wanted(&area));
@@ -238,28 +240,16 @@ static bool fill_area(struct builder *b)
     return true;
 }
 
-/* A busy area for size bytes of addresses; the one before it is mostly found by its last page, below its guard. */
-static uint32_t take_area(struct vmalloc *v, uint64_t size, uint64_t align)
-{
-    uint32_t index = vmap_area_take(&v->space, size, align);
-    if (!index)
-        return 0;
-    uint64_t start = area_at(v, index)->start;
-    uint32_t before = start > v->space.start ? area_of_page(v, start - 2 * (uint64_t)PAGE_SIZE) : 0;
-    vmap_area_insert(&v->space, index, before && area_at(v, before)->end == start ? before : 0);
-    return index;
-}
-
 /* __get_vm_area_node() and __vmalloc_area_node(). 0: no addresses or no memory, said in the trace. */
 static uint32_t build_area(struct vmalloc *v, uint64_t size, uint32_t page_order, uint32_t gfp)
 {
     trace_step(v->trace, PATH___get_vm_area_node);
     uint64_t unit = (uint64_t)PAGE_SIZE << page_order;
     uint64_t area_size = ((size + unit - 1) & ~(unit - 1)) + PAGE_SIZE;
-    uint32_t index = take_area(v, area_size, unit);
+    uint32_t index = vmap_area_alloc(&v->space, area_size, unit);
     if (!index && v->space.lazy_root) {
         vmalloc_purge(v);
-        index = take_area(v, area_size, unit);
+        index = vmap_area_alloc(&v->space, area_size, unit);
     }
     if (!index) {
         say_no_room(v->trace, area_size, size, gfp);
@@ -318,7 +308,7 @@ static uint32_t build_classic(struct vmalloc *v, uint64_t size, uint32_t flags)
     if (!vmalloc_size_is_possible(v, size))
         return 0;
     uint64_t area_size = ((size + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1)) + PAGE_SIZE;
-    uint32_t index = take_area(v, area_size, PAGE_SIZE);
+    uint32_t index = vmap_area_alloc(&v->space, area_size, PAGE_SIZE);
     if (!index)
         return 0;
     struct builder b = { .v = v, .index = index };

@@ -25,7 +25,7 @@ static const char *check_array(const struct vmalloc *v, uint32_t index)
     const struct vmap_area *area = area_at(v, index);
     if (is_classic(v))
         return area->page_array ? "vmalloc: a page array that the classic kernel does not have" : NULL;
-    uint32_t array = vmap_area_find(&v->space, v->space.busy_root, area->page_array);
+    uint32_t array = vmalloc_area_at(v, area->page_array);
     bool is_nested = (uint64_t)area->nr_pages * POINTER_SIZE > PAGE_SIZE;
     if (is_nested != (array != 0) || (array && area_at(v, array)->array_of != index))
         return "vmalloc: the page array is not where its size says";
@@ -53,21 +53,24 @@ static const char *check_area(const struct vmalloc *v, uint32_t index)
 
 static const char *check_lazy(const struct vmalloc *v)
 {
+    const struct vmap_space *space = &v->space;
     uint32_t pfn;
-    for (uint32_t i = rb_first(&v->space.areas, v->space.lazy_root); i; i = rb_next(&v->space.areas, i))
-        if (maps(v, area_at(v, i)->start, &pfn) || maps(v, area_at(v, i)->end - PAGE_SIZE, &pfn))
+    for (uint32_t i = rb_first(&space->extents, space->lazy_root); i; i = rb_next(&space->extents, i))
+        if (maps(v, vmap_extent_at(space, i)->start, &pfn) || maps(v, vmap_extent_end(space, i) - PAGE_SIZE, &pfn))
             return "vmalloc: a lazy area is still mapped";
     return NULL;
 }
 
+/* In address order, as views walk: every area must be met there. */
 static const char *check_busy(const struct vmalloc *v)
 {
-    uint64_t nr_busy = 0, requested = 0, allocated = 0, nr_pages = 0;
-    for (uint32_t i = rb_first(&v->space.areas, v->space.busy_root); i; i = rb_next(&v->space.areas, i)) {
-        const char *what = check_area(v, i);
+    uint64_t nr_busy = 0, requested = 0, allocated = 0, nr_pages = 0, nr_met = 0, at = v->space.start;
+    for (uint32_t i; (i = vmalloc_area_from(v, at)); nr_met++) {
+        const struct vmap_area *area = area_at(v, i);
+        const char *what = area->start < at ? "vmalloc: areas overlap" : check_area(v, i);
         if (what)
             return what;
-        const struct vmap_area *area = area_at(v, i);
+        at = area->end;
         nr_pages += area->nr_pages;
         if (area->array_of)
             continue;
@@ -75,6 +78,8 @@ static const char *check_busy(const struct vmalloc *v)
         requested += area->requested;
         allocated += (uint64_t)area->nr_pages << PAGE_SHIFT;
     }
+    if (nr_met != pool_nr_live(&v->space.areas))
+        return "vmalloc: an area cannot be found by its address";
     if (nr_busy != v->nr_busy || requested != v->requested_bytes || allocated != v->allocated_bytes)
         return "vmalloc: the counts of busy areas are wrong";
     return nr_pages == v->frames->kind_count[FRAME_VMALLOC] ? NULL : "vmalloc: a vmalloc frame belongs to no area";

@@ -9,9 +9,9 @@
 
 static void put_label(struct buffer *out, const struct allocation_view *allocation)
 {
-    bool has_label = allocation->label && allocation->label[0];
-    put_field_text(out, "name", has_label && allocation->is_handle ? allocation->label : NULL);
-    put_field_text(out, "call_site", has_label && !allocation->is_handle ? allocation->label : NULL);
+    bool has_site = allocation->call_site && allocation->call_site[0];
+    put_field_text(out, "name", allocation->is_handle ? allocation->label : NULL);
+    put_field_text(out, "call_site", has_site ? allocation->call_site : NULL);
 }
 
 static void put_allocation(struct view *view, const struct allocation_view *allocation)

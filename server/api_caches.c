@@ -91,6 +91,7 @@ static void put_object(struct buffer *out, const struct object_view *object, uin
     put_field_u64(out, "seq", object->seq);
     put_field_text(out, "label", object->label);
     put_field_bool(out, "is_handle", object->is_handle);
+    put_field_text(out, "call_site", object->call_site[0] ? object->call_site : NULL);
     put_field_u64(out, "lost", object->lost);
     put_field_u64(out, "nth", nth);
     if (!object->in_use)

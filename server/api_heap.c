@@ -94,6 +94,8 @@ static void put_arenas(struct view *view, uint32_t pid)
         put_field_u64(out, "tid", thread.tid);
         put_address_or_null(out, "arena", thread.arena);
         put_address_or_null(out, "tcache", thread.tcache);
+        put_address_or_null(out, "stack", thread.stack);
+        put_address_or_null(out, "stack_end", thread.stack_end);
         put_close(out, '}');
     }
     put_close(out, ']');

@@ -2,7 +2,10 @@
  * alone; commit makes part of it usable, and the kernel gives frames (zeroed) on the first touch. */
 #include "server/host_memory.h"
 
+#include <stdint.h>
 #include <sys/mman.h>
+
+#define HUGE_PAGE (2u * 1024u * 1024u) /* large pools grow by these: alloc/pool.c */
 
 static void *reserve(void *context, size_t nr_bytes)
 {
@@ -14,7 +17,11 @@ static void *reserve(void *context, size_t nr_bytes)
 static bool commit(void *context, void *start, size_t nr_bytes)
 {
     (void)context;
-    return mprotect(start, nr_bytes, PROT_READ | PROT_WRITE) == 0;
+    if (mprotect(start, nr_bytes, PROT_READ | PROT_WRITE))
+        return false;
+    if ((uintptr_t)start % HUGE_PAGE == 0 && nr_bytes >= HUGE_PAGE)
+        (void)madvise(start, nr_bytes, MADV_HUGEPAGE); /* a wish */
+    return true;
 }
 
 static void release(void *context, void *start, size_t nr_bytes)

@@ -4,6 +4,7 @@
  * the engine has learnt better since (or the file is damaged; `pagodad check` tells): that is said once, and the machine of
  * today is shown. Where a hash of this engine was logged it is compared. A past machine walks forward cheaply, which is
  * what a timeline being played does; walking back starts again at a snapshot. */
+#include "server/ahead.h"
 #include "server/host_memory.h"
 #include "server/lab.h"
 
@@ -18,6 +19,7 @@ struct replay {
     struct snapshot_row next_hash; /* seq UINT64_MAX: there is none */
     bool differs;
     enum pagoda_error error;
+    struct ahead ahead; /* read, not yet applied */
 };
 
 static void find_next_hash(struct replay *replay, uint64_t from)
@@ -67,9 +69,8 @@ static void say_difference(struct replay *replay, uint64_t seq)
             replay->lab->row.key, (unsigned long long)seq);
 }
 
-static bool replay_one(void *context, const struct log_entry *entry)
+static bool replay_entry(struct replay *replay, const struct log_entry *entry)
 {
-    struct replay *replay = context;
     struct op_result result;
     replay->error = apply_logged(replay->past->machine, entry, &result);
     if (!replay->error && !agrees(entry, &result))
@@ -81,6 +82,27 @@ static bool replay_one(void *context, const struct log_entry *entry)
         compare_hash(replay);
     if (replay->each_step)
         replay->each_step(replay->lab, replay->past);
+    return true;
+}
+
+/* All that was read and is still waiting. */
+static bool replay_rest(struct replay *replay)
+{
+    const struct log_entry *entry;
+    while ((entry = ahead_take(&replay->ahead)))
+        if (!replay_entry(replay, entry))
+            return false;
+    return true;
+}
+
+static bool replay_one(void *context, const struct log_entry *entry)
+{
+    struct replay *replay = context;
+    if (!ahead_can_hold(entry))
+        return replay_rest(replay) && replay_entry(replay, entry);
+    if (ahead_is_full(&replay->ahead) && !replay_entry(replay, ahead_take(&replay->ahead)))
+        return false;
+    ahead_put(&replay->ahead, replay->past->machine, entry);
     return true;
 }
 
@@ -97,6 +119,8 @@ enum pagoda_error lab_replay(struct lab *lab, struct past *past, uint64_t seq,
     else
         find_next_hash(&replay, from);
     enum pagoda_error error = store_read_ops(lab->labs->store, lab->row.id, from, seq, replay_one, &replay);
+    if (!error && !replay.error)
+        (void)replay_rest(&replay);
     if (!error)
         error = replay.error;
     return !error && machine_seq(past->machine) != seq ? PAGODA_ERR_CORRUPT : error;

@@ -3,6 +3,7 @@
 #include "pagoda/event.h"
 #include "pagoda/gfp.h"
 #include "pagoda/view.h"
+#include "server/op_plain.h"
 #include "server/problem.h"
 
 #include <stdlib.h>
@@ -137,6 +138,38 @@ static bool gfp_decode(const json_t *value, const char *field, uint64_t *number,
     return true;
 }
 
+static bool find_flag(enum op_param_id id, const char *word, size_t length, uint64_t *bit)
+{
+    const char *name;
+    for (uint32_t i = 0; (name = op_flag_name(id, i, bit)); i++)
+        if (strlen(name) == length && memcmp(name, word, length) == 0)
+            return true;
+    return false;
+}
+
+static bool flags_decode(const json_t *value, enum op_param_id id, uint64_t *number, struct problem *why)
+{
+    const char *field = op_param_info(id)->name;
+    if (!text_is_given(value, field, why))
+        return false;
+    const char *at = json_string_value(value);
+    *number = 0;
+    while (*at) {
+        uint64_t bit;
+        at += strspn(at, " ");
+        size_t length = strcspn(at, " |"), blanks = strspn(at + length, " ");
+        const char *behind = at + length + blanks;
+        bool is_last = *behind == '\0', goes_on = *behind == '|' && behind[1];
+        if (!find_flag(id, at, length, &bit) || !(is_last || goes_on)) {
+            problem_say(why, field, "\"%.40s\" is not a flag of a cache", at);
+            return false;
+        }
+        *number |= bit;
+        at = behind + goes_on;
+    }
+    return true;
+}
+
 static bool hex_decode(const json_t *value, struct op_request *request, struct problem *why)
 {
     if (!text_is_given(value, "hex", why))
@@ -193,6 +226,8 @@ static bool scalar_decode(const json_t *value, enum op_param_id id, uint64_t *nu
         return choice_decode(value, id, number, why);
     case TYPE_SIGNED:
         return signed_decode(value, info, number, why);
+    case TYPE_FLAGS:
+        return flags_decode(value, id, number, why);
     case TYPE_ADDRESS:
         if (json_is_string(value) && address_parse(json_string_value(value), json_string_length(value), number))
             return true;
@@ -295,6 +330,8 @@ unsigned json_decode(const char *text, size_t length, json_t **root, struct prob
 unsigned op_decode(const char *text, size_t length, struct op_request *out, struct problem *why)
 {
     *out = (struct op_request){ 0 };
+    if (op_read_plain(text, length, &out->op))
+        return 0;
     unsigned status = json_decode(text, length, &out->root, why);
     if (status)
         return status;
@@ -318,6 +355,20 @@ static uint64_t field_number(const struct op *op, const struct op_param_info *in
     uint64_t number = 0;
     memcpy(&number, (const char *)op + info->offset, info->width);
     return number;
+}
+
+/* "SLAB_POISON|SLAB_RED_ZONE"; none: "" */
+static void put_flags(struct buffer *out, enum op_param_id id, uint64_t flags)
+{
+    char words[256] = "";
+    const char *name;
+    uint64_t bit;
+    for (uint32_t i = 0; (name = op_flag_name(id, i, &bit)); i++)
+        if (flags & bit) {
+            strcat(words, *words ? "|" : "");
+            strcat(words, name);
+        }
+    put_text(out, words);
 }
 
 void op_encode_param(struct buffer *out, const struct op *op, enum op_param_id id)
@@ -344,6 +395,9 @@ void op_encode_param(struct buffer *out, const struct op *op, enum op_param_id i
         break;
     case TYPE_SIGNED:
         put_i64(out, (int64_t)field_number(op, info));
+        break;
+    case TYPE_FLAGS:
+        put_flags(out, id, field_number(op, info));
         break;
     case TYPE_HEX:
         put_bytes(out, op->data, op->nr_data);
@@ -394,8 +448,8 @@ static void ops_encode(struct buffer *out)
 
 static void params_encode(struct buffer *out)
 {
-    static const char *const TYPES[] = { "number",  "size", "address", "text",   "gfp",
-                                         "context", "hex",  "touch",   "choice", "signed" };
+    static const char *const TYPES[] = { "number", "size",  "address", "text",   "gfp",  "context",
+                                         "hex",    "touch", "choice",  "signed", "flags" };
     put_field_array(out, "params");
     for (unsigned id = 0; id < NR_OP_PARAMS; id++) {
         const struct op_param_info *info = op_param_info((enum op_param_id)id);
@@ -411,6 +465,14 @@ static void params_encode(struct buffer *out)
         if (has_default) {
             put_key(out, "default");
             op_encode_param(out, &defaults, (enum op_param_id)id);
+        }
+        uint64_t bit;
+        if (op_flag_name((enum op_param_id)id, 0, &bit)) {
+            const char *word;
+            put_field_array(out, "choices");
+            for (uint32_t i = 0; (word = op_flag_name((enum op_param_id)id, i, &bit)); i++)
+                put_text(out, word);
+            put_close(out, ']');
         }
         if (op_choice_name((enum op_param_id)id, 0)) {
             const char *word;

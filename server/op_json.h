@@ -4,7 +4,7 @@
 #include "server/buffer.h"
 #include <jansson.h>
 
-/* A decoded operation and what its texts borrow from. */
+/* A decoded operation and what its texts borrow from: this, or the text that was decoded. */
 struct op_request {
     struct op op;
     json_t *root;

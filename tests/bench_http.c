@@ -4,73 +4,15 @@
  *
  * One thread, epoll, keep-alive connections that each have one request under way. It makes a lab, then takes turns between
  * GET /healthz (the same HTTP set-up with nothing to do) and POST of a kmalloc that is answered when it is on disk. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include "tests/http_client.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #define CONNECTIONS_MAX 256
-#define ANSWER_MAX 16384
 #define ROUNDS 3
-
-struct connection {
-    int fd;
-    size_t nr_bytes; /* of the answer so far */
-    char answer[ANSWER_MAX + 1];
-};
-
-static double now_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static void fail(const char *what)
-{
-    perror(what);
-    exit(1);
-}
-
-static int connect_to(uint16_t port)
-{
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(INADDR_LOOPBACK) } };
-    int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
-        fail("connect");
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    return fd;
-}
-
-static void send_all(int fd, const char *text)
-{
-    size_t length = strlen(text);
-    if (write(fd, text, length) != (ssize_t)length)
-        fail("write");
-}
-
-/* True when the whole answer is there: headers, and as many bytes as Content-Length says. */
-static int is_complete(struct connection *c)
-{
-    c->answer[c->nr_bytes] = '\0';
-    const char *end = strstr(c->answer, "\r\n\r\n");
-    const char *length = end ? strcasestr(c->answer, "\r\nContent-Length:") : NULL;
-    return length && c->nr_bytes >= (size_t)(end + 4 - c->answer) + strtoul(length + 17, NULL, 10);
-}
-
-static void read_some(struct connection *c)
-{
-    ssize_t nr_bytes = read(c->fd, c->answer + c->nr_bytes, ANSWER_MAX - c->nr_bytes);
-    if (nr_bytes <= 0)
-        fail("read");
-    c->nr_bytes += (size_t)nr_bytes;
-}
 
 /* Answers a second of one request on all connections. */
 static double measure(int epoll, struct connection *connections, int count, const char *request, const char *status,
@@ -81,7 +23,7 @@ static double measure(int epoll, struct connection *connections, int count, cons
     double start = now_s(), end = start + seconds;
     int under_way = count;
     for (int i = 0; i < count; i++)
-        send_all(connections[i].fd, request);
+        send_all(&connections[i], request, strlen(request));
     while (under_way > 0) {
         int ready = epoll_wait(epoll, events, CONNECTIONS_MAX, 5000);
         if (ready <= 0)
@@ -99,29 +41,12 @@ static double measure(int epoll, struct connection *connections, int count, cons
             c->nr_bytes = 0;
             nr_answers++;
             if (goes_on)
-                send_all(c->fd, request);
+                send_all(c, request, strlen(request));
             else
                 under_way--;
         }
     }
     return (double)nr_answers / (now_s() - start);
-}
-
-static void make_lab(struct connection *c, char key[16])
-{
-    static const char BODY[] = "{\"name\":\"bench\",\"profile\":\"linux-6.1\",\"memory\":\"256M\"}";
-    char request[512];
-    snprintf(
-        request, sizeof request,
-        "POST /api/v1/labs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-        sizeof BODY - 1, BODY);
-    send_all(c->fd, request);
-    while (!is_complete(c))
-        read_some(c);
-    const char *id = strstr(c->answer, "\"id\":\"");
-    if (!id || sscanf(id, "\"id\":\"%15[^\"]\"", key) != 1)
-        fail("no lab");
-    c->nr_bytes = 0;
 }
 
 static void fill_ops_request(char *request, size_t capacity, const char *key)
@@ -145,12 +70,12 @@ int main(int argc, char **argv)
     if (!connections || count < 1 || count > CONNECTIONS_MAX)
         return 2;
     for (int i = 0; i < count; i++) {
-        connections[i].fd = connect_to((uint16_t)atoi(argv[1]));
+        connect_to(&connections[i], argv[1]);
         struct epoll_event event = { .events = EPOLLIN, .data = { .ptr = &connections[i] } };
         epoll_ctl(epoll, EPOLL_CTL_ADD, connections[i].fd, &event);
     }
     char key[16], ops_request[512];
-    make_lab(&connections[0], key);
+    make_lab(&connections[0], "256M", key);
     fill_ops_request(ops_request, sizeof ops_request, key);
     for (int round = 0; round < ROUNDS; round++) {
         empty +=

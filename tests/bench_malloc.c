@@ -14,13 +14,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define OPS_MAX 2000000u
-#define REPLAYS 5
+#define CALLS_MAX 2000000u
+#define REPLAYS 9
 
+/* Calls by what a machine takes; the real malloc gets the same ones. */
 struct script {
-    struct ops_line *ops;
-    void **slots;
-    size_t nr_ops, nr_slots;
+    struct heap_call *calls;
+    uint64_t *blocks;
+    size_t nr_calls, nr_blocks;
 };
 
 static void tcache_pairs(void)
@@ -48,9 +49,24 @@ static void tcache_pairs(void)
 
 /* --- scripts --- */
 
-static size_t slots_needed(const struct ops_line *op)
+static enum op_kind kind_of(char letter)
 {
-    return op->nr_numbers && op->numbers[0] < OPS_MAX ? (size_t)op->numbers[0] + 1 : 1;
+    return letter == 'a'   ? OP_MALLOC
+           : letter == 'c' ? OP_CALLOC
+           : letter == 'r' ? OP_REALLOC
+           : letter == 'm' ? OP_MEMALIGN
+                           : OP_FREE;
+}
+
+/* False: it is no call, or beyond what is set up for. */
+static bool set_call(struct heap_call *call, const struct ops_line *op)
+{
+    if (!op->letter || !strchr("acrmf", op->letter) || !op->nr_numbers || op->numbers[0] >= CALLS_MAX)
+        return false;
+    *call = (struct heap_call){ .kind = (uint16_t)kind_of(op->letter), .block = (uint32_t)op->numbers[0] };
+    call->size = op->letter == 'f' ? 0 : op->numbers[op->nr_numbers - 1];
+    call->n = op->nr_numbers > 1 ? op->numbers[1] : 0;
+    return true;
 }
 
 /* Reads a script as the importer does; *seconds: how long that took. False: it is not there. */
@@ -61,43 +77,39 @@ static bool read_script(const char *path, struct script *script, uint64_t *nr_li
     const char *line;
     size_t length;
     double start = bench_seconds();
-    script->nr_ops = 0;
-    while (input && script->nr_ops < OPS_MAX && input_next_line(input, &line, &length)) {
-        struct ops_line *op = &script->ops[script->nr_ops];
-        if (!ops_line_read(line, length, op) || !op->letter || !strchr("acrmf", op->letter))
+    script->nr_calls = script->nr_blocks = 0;
+    while (input && script->nr_calls < CALLS_MAX && input_next_line(input, &line, &length)) {
+        struct heap_call *call = &script->calls[script->nr_calls];
+        struct ops_line op;
+        if (!ops_line_read(line, length, &op) || !set_call(call, &op))
             continue;
-        script->nr_ops++;
-        script->nr_slots = slots_needed(op) > script->nr_slots ? slots_needed(op) : script->nr_slots;
+        script->nr_calls++;
+        script->nr_blocks = call->block >= script->nr_blocks ? call->block + 1 : script->nr_blocks;
     }
     *seconds = bench_seconds() - start;
     *nr_lines = input ? input_line_number(input) : 0;
     input_close(input);
     if (fd >= 0)
         close(fd);
-    return script->nr_ops != 0;
+    return script->nr_calls != 0;
 }
 
 /* --- the real one --- */
 
-static void call_real(struct script *s, const struct ops_line *op)
+static void *call_real(void *block, const struct heap_call *call)
 {
-    void **slot = &s->slots[op->numbers[0]];
-    switch (op->letter) {
-    case 'a':
-        *slot = malloc(op->numbers[1]);
-        break;
-    case 'c':
-        *slot = calloc(op->numbers[1], op->numbers[2]);
-        break;
-    case 'r':
-        *slot = realloc(*slot, op->numbers[1]);
-        break;
-    case 'm':
-        *slot = memalign(op->numbers[1], op->numbers[2]);
-        break;
+    switch (call->kind) {
+    case OP_MALLOC:
+        return malloc(call->size);
+    case OP_CALLOC:
+        return calloc(call->n, call->size);
+    case OP_REALLOC:
+        return realloc(block, call->size);
+    case OP_MEMALIGN:
+        return memalign(call->n, call->size);
     default:
-        free(*slot);
-        *slot = NULL;
+        free(block);
+        return NULL;
     }
 }
 
@@ -110,9 +122,10 @@ static double time_real(struct script *s)
         abort();
     pid_t child = fork();
     if (child == 0) {
+        void **blocks = (void **)(void *)s->blocks;
         double start = bench_seconds();
-        for (size_t i = 0; i < s->nr_ops; i++)
-            call_real(s, &s->ops[i]);
+        for (size_t i = 0; i < s->nr_calls; i++)
+            blocks[s->calls[i].block] = call_real(blocks[s->calls[i].block], &s->calls[i]);
         took = bench_seconds() - start;
         _exit(write(ends[1], &took, sizeof took) != sizeof took);
     }
@@ -126,54 +139,18 @@ static double time_real(struct script *s)
 
 /* --- the simulated one --- */
 
-static void set_call(struct op *op, const struct ops_line *line)
-{
-    switch (line->letter) {
-    case 'a':
-        op->kind = OP_MALLOC;
-        op->given = P(PID) | P(SIZE);
-        break;
-    case 'c':
-        op->kind = OP_CALLOC;
-        op->given = P(PID) | P(N) | P(SIZE);
-        break;
-    case 'r':
-        op->kind = OP_REALLOC;
-        op->given = P(PID) | P(ADDRESS) | P(SIZE);
-        break;
-    case 'm':
-        op->kind = OP_MEMALIGN;
-        op->given = P(PID) | P(ALIGN) | P(SIZE);
-        break;
-    default:
-        op->kind = OP_FREE;
-        op->given = P(PID) | P(ADDRESS);
-    }
-}
-
-/* op: of the call before; it keeps its pid. */
-static void call_simulated(struct machine *m, struct script *s, const struct ops_line *line, struct op *op)
-{
-    void **slot = &s->slots[line->numbers[0]];
-    set_call(op, line);
-    op->address = (uint64_t)(uintptr_t)*slot;
-    op->size = line->numbers[line->nr_numbers - 1];
-    op->n = op->align = line->numbers[1];
-    uint64_t address = bench_apply(m, op);
-    *slot = op->kind == OP_FREE ? NULL : (void *)(uintptr_t)address;
-}
-
 static double time_simulated(struct script *s)
 {
     struct machine *m = fixture_machine("linux-6.1", UINT64_C(1) << 30);
-    struct op op = { .pid = fixture_apply(m, fixture_op(OP_SPAWN))->pid };
-    machine_record_events(m, false);
-    memset(s->slots, 0, s->nr_slots * sizeof *s->slots);
+    uint32_t pid = fixture_apply(m, fixture_op(OP_SPAWN))->pid;
+    struct heap_run done;
+    struct problem why;
+    memset(s->blocks, 0, s->nr_blocks * sizeof *s->blocks);
     double start = bench_seconds();
-    for (size_t i = 0; i < s->nr_ops; i++)
-        call_simulated(m, s, &s->ops[i], &op);
+    if (machine_heap_run(m, pid, s->calls, s->nr_calls, s->blocks, &done, &why))
+        abort();
     double took = bench_seconds() - start;
-    memset(s->slots, 0, s->nr_slots * sizeof *s->slots);
+    memset(s->blocks, 0, s->nr_blocks * sizeof *s->blocks);
     machine_destroy(m);
     return took;
 }
@@ -192,8 +169,8 @@ static void replay(const char *truth, const char *name, struct script *s)
         simulated = other < simulated ? other : simulated;
     }
     snprintf(row, sizeof row, "replay %s", strrchr(name, '/') + 1);
-    bench_report(row, simulated, s->nr_ops, "ops");
-    printf("%-32s %8.2f of the real malloc (%.1f M ops/s)\n", "", real / simulated, (double)s->nr_ops / real / 1e6);
+    bench_report(row, simulated, s->nr_calls, "ops");
+    printf("%-32s %8.2f of the real malloc (%.1f M ops/s)\n", "", real / simulated, (double)s->nr_calls / real / 1e6);
 }
 
 /* From a plain file: unpacking is zlib's. */
@@ -230,13 +207,14 @@ static void *map(size_t nr_bytes)
 void bench_malloc(void)
 {
     const char *truth = getenv("TRUTH");
-    struct script script = { .ops = map(OPS_MAX * sizeof(struct ops_line)), .slots = map(OPS_MAX * sizeof(void *)) };
+    struct script script = { .calls = map(CALLS_MAX * sizeof(struct heap_call)),
+                             .blocks = map(CALLS_MAX * sizeof(uint64_t)) };
     tcache_pairs();
     replay(truth ? truth : "tests/sample", "traces/sqlite.ops.gz", &script);
     replay(truth ? truth : "tests/sample", "traces/jq.ops.gz", &script);
     replay(truth ? truth : "tests/sample", "traces/gitlog.ops.gz", &script);
     replay(truth ? truth : "tests/sample", "random/mixed-100000-s5.ops.gz", &script);
     reading(&script);
-    munmap(script.ops, OPS_MAX * sizeof(struct ops_line));
-    munmap(script.slots, OPS_MAX * sizeof(void *));
+    munmap(script.calls, CALLS_MAX * sizeof(struct heap_call));
+    munmap(script.blocks, CALLS_MAX * sizeof(uint64_t));
 }

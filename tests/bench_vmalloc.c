@@ -15,32 +15,53 @@ static struct machine *quiet_machine(uint64_t memory)
     return m;
 }
 
-/* Each step frees an area at random and makes another, among a million that live. */
-static void churn_areas(void)
+/* As a replay does that has read some operations ahead: server/ahead.h. */
+static void look_ahead(const struct machine *m, const uint64_t *live, const uint32_t *at)
+{
+    struct op far = fixture_free(OP_VFREE, live[at[4]]), near = fixture_free(OP_VFREE, live[at[2]]);
+    __builtin_prefetch(&live[at[6]]);
+    machine_prefetch(m, &far, PREFETCH_FAR);
+    machine_prefetch(m, &near, PREFETCH_NEAR);
+}
+
+/* Each step frees an area at random and makes another. */
+static void churn_areas(const char *name, struct machine *m, uint64_t *live, bool is_known_ahead)
 {
     struct fixture_random random = { 42 };
-    struct machine *m = quiet_machine(8 * GIB);
-    uint64_t *live = malloc(NR_LIVE * sizeof *live);
-    if (!live)
-        abort();
     struct op make = fixture_alloc(OP_VMALLOC, PAGE_SIZE, 0), end = fixture_free(OP_VFREE, 0);
-    double start = bench_seconds();
-    for (unsigned i = 0; i < NR_LIVE; i++)
-        live[i] = bench_apply(m, &make);
-    bench_report("vmalloc to 1 M live areas", bench_seconds() - start, NR_LIVE, "ops");
+    uint32_t *at = malloc((NR_CHURN + 6) * sizeof *at);
     double best = 1e9;
-    for (int run = 0; run < BENCH_RUNS; run++) {
-        start = bench_seconds();
+    for (int run = 0; at && run < BENCH_RUNS; run++) {
+        for (unsigned i = 0; i < NR_CHURN + 6; i++)
+            at[i] = (uint32_t)fixture_random_below(&random, NR_LIVE);
+        double start = bench_seconds();
         for (unsigned i = 0; i < NR_CHURN; i++) {
-            uint64_t *at = &live[fixture_random_below(&random, NR_LIVE)];
-            end.address = *at;
+            if (is_known_ahead)
+                look_ahead(m, live, at + i);
+            end.address = live[at[i]];
             bench_apply(m, &end);
-            *at = bench_apply(m, &make);
+            live[at[i]] = bench_apply(m, &make);
         }
         double took = bench_seconds() - start;
         best = took < best ? took : best;
     }
-    bench_report("vmalloc churn, 1 M live areas", best, 2 * NR_CHURN, "ops");
+    bench_report(name, best, 2 * NR_CHURN, "ops");
+    free(at);
+}
+
+static void many_areas(void)
+{
+    struct machine *m = quiet_machine(8 * GIB);
+    uint64_t *live = malloc(NR_LIVE * sizeof *live);
+    if (!live)
+        abort();
+    struct op make = fixture_alloc(OP_VMALLOC, PAGE_SIZE, 0);
+    double start = bench_seconds();
+    for (unsigned i = 0; i < NR_LIVE; i++)
+        live[i] = bench_apply(m, &make);
+    bench_report("vmalloc to 1 M live areas", bench_seconds() - start, NR_LIVE, "ops");
+    churn_areas("vmalloc churn, 1 M live areas", m, live, true);
+    churn_areas("vmalloc churn, each by itself", m, live, false);
     free(live);
     machine_destroy(m);
 }
@@ -102,5 +123,5 @@ void bench_vmalloc(void)
 {
     bench_pairs("vmalloc+vfree 16 KiB", "linux-6.1", fixture_alloc(OP_VMALLOC, 16384, 0), fixture_free(OP_VFREE, 0));
     map_a_gibibyte();
-    churn_areas();
+    many_areas();
 }

@@ -9,7 +9,7 @@ floor_of() {
     page_alloc* | zone | buddy | pcp | fallback | state_dump) echo 3 ;;
     pte | tlb) echo 3 ;;
     reclaim* | lru | swap | compaction | oom | show_mem) echo 4 ;;
-    pgtable) echo 5 ;;
+    pgtable*) echo 5 ;;
     kmalloc* | slab* | slub* | bucket) echo 6 ;;
     vmalloc* | vmap_area) echo 7 ;;
     process* | vma | vma_tree | fault) echo 7 ;;

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#define HUGE_PAGE (2u * 1024u * 1024u)
+
 static struct fixture_host shared_host;
 
 static void *host_reserve(void *context, size_t nr_bytes)
@@ -21,7 +23,11 @@ static bool host_commit(void *context, void *start, size_t nr_bytes)
     if (host->fail_after >= 0 && host->nr_commits >= (uint64_t)host->fail_after)
         return false;
     host->nr_commits++;
-    return mprotect(start, nr_bytes, PROT_READ | PROT_WRITE) == 0;
+    if (mprotect(start, nr_bytes, PROT_READ | PROT_WRITE))
+        return false;
+    if ((uintptr_t)start % HUGE_PAGE == 0 && nr_bytes >= HUGE_PAGE) /* as server/host_memory.c */
+        (void)madvise(start, nr_bytes, MADV_HUGEPAGE);
+    return true;
 }
 
 static void host_release(void *context, void *start, size_t nr_bytes)

@@ -280,10 +280,13 @@ static double area_edits(void)
 {
     enum { LIVE = 1000 };
     static struct trace trace;
-    struct vmap_space space = { .trace = &trace, .start = 4096, .end = UINT64_C(1) << 40 };
+    struct vmap_space space;
     uint32_t live[LIVE], seed = 1;
-    pool_shape(&space.areas, sizeof(struct vmap_area), 4 * LIVE);
-    if (!floor_map_pool(&space.areas))
+    vmap_space_shape(&space, LIVE, 0);
+    space.trace = &trace;
+    space.start = 4096;
+    space.end = UINT64_C(1) << 40;
+    if (!floor_map_pool(&space.areas) || !floor_map_pool(&space.extents))
         abort();
     vmap_space_start(&space, 4096, UINT64_C(1) << 40);
     for (int i = 0; i < LIVE; i++)
@@ -297,6 +300,7 @@ static double area_edits(void)
     }
     double ns = (now_ns() - start) / 200000 / 2;
     floor_unmap_pool(&space.areas);
+    floor_unmap_pool(&space.extents);
     return ns;
 }
 

@@ -7,7 +7,11 @@
  *     w0-8 17   writes the word 17              w0 @1+8   writes the address of slot 1, plus 8
  *     p0 @1     writes it protected, as a link of the thread's cache or of a fastbin
  *     y0+8 @1+8 copies a word                   t24, T    malloc(24) seven times; free them: the cache is full
- *     d24       malloc(24) seven times: the cache is empty */
+ *     d24       malloc(24) seven times: the cache is empty
+ *     k99       sbrk(-99): the program itself moves the break
+ *     n, x      from here on a second thread calls; it ends
+ *     u2000     10001 times malloc(2000) and malloc(24), then all the large ones are freed, one after the other: more than
+ *               one search of malloc looks at. Slot 9 is the last of them */
 #pragma once
 
 static const struct misuse {
@@ -74,6 +78,13 @@ static const struct misuse {
     { "realloc, size beyond the heap", "m0 24 w0-8 1048577 r0 100", "realloc(): invalid old size" },
     { "realloc, next size", "m0 24 m1 24 w0+24 0 r0 100", "realloc(): invalid next size" },
     { "realloc into a broken neighbour", "m0 2000 m1 2000 m2 24 f1 w1+2000 16 r0 3000", "corrupted size vs. prev_size" },
+    /* the break, the end of a thread, a search that stops on its way */
+    { "the break was moved back", "m0 100000 k4096 m1 100000", "break adjusted to free malloc space" },
+    { "a link in the cache of a thread that ends", "n m0 24 m1 24 f0 f1 p1 @0+8 x",
+      "tcache_thread_shutdown(): unaligned tcache chunk detected" },
+    { "bk of what was not looked at, rest of a large chunk", "u2000 w9+8 @9 m0 1970", "malloc(): corrupted unsorted chunks" },
+    { "bk of what was not looked at, rest of a larger bin's", "u2000 w9+8 @9 m0 1500",
+      "malloc(): corrupted unsorted chunks 2" },
     { "realloc of a mapping, distance", "m0 200000 w0-16 16 r0 300000", "mremap_chunk(): invalid pointer" },
 };
 enum { NR_MISUSE = sizeof MISUSE / sizeof MISUSE[0] };

@@ -128,6 +128,16 @@ uint64_t process_mmap(struct processes *ps, uint32_t process, uint64_t length, u
     return start;
 }
 
+uint64_t process_mmap_near(struct processes *ps, uint32_t process, uint64_t address, uint64_t length, uint32_t flags)
+{
+    uint32_t at = map_below(address + length - 1);
+    bool is_taken = at < nr_maps && maps[at].end > address;
+    if (is_taken || address + length > process_at(ps, process)->mmap_top)
+        return process_mmap(ps, process, length, flags, 0);
+    insert_map(address, address + length);
+    return address;
+}
+
 bool process_munmap(struct processes *ps, uint32_t process, uint64_t start, uint64_t length)
 {
     (void)ps;
@@ -191,7 +201,7 @@ uint8_t *process_touch(struct processes *ps, uint32_t process, uint64_t address,
     return process_is_mapped(ps, process, address) ? host + (address - base) : NULL;
 }
 
-uint32_t process_fault(struct processes *ps, uint32_t process, uint64_t address, bool write)
+uint32_t process_resolve(struct processes *ps, uint32_t process, uint64_t address, bool write)
 {
     (void)write;
     return process_is_mapped(ps, process, address) ? (uint32_t)((address - base) >> PAGE_SHIFT) + 1 : 0;

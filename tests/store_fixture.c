@@ -59,7 +59,7 @@ struct lab *store_fixture_lab(struct store_fixture *f, const char *profile)
     config.cpus = config.profile == PROFILE_CLASSIC ? 1 : 2;
     struct lab *lab;
     struct problem why = { 0 };
-    if (lab_create(&f->labs, profile, &config, &lab, &why))
+    if (lab_create(&f->labs, profile, &config, NULL, &lab, &why))
         fail_msg("%s %s", why.field, why.text);
     return lab;
 }

@@ -67,8 +67,9 @@ uint64_t store_nr_commits(struct store *store)
     (void)store;
     return 0;
 }
-enum pagoda_error store_create_lab(struct store *store, struct lab_row *row)
+enum pagoda_error store_create_lab(struct store *store, struct lab_row *row, const struct answer *answer)
 {
+    (void)answer;
     row->id = atomic_fetch_add(&store->nr_labs, 1) + 1;
     return PAGODA_OK;
 }
@@ -79,10 +80,11 @@ enum pagoda_error store_rename_lab(struct store *store, int64_t lab, const char 
     (void)name;
     return PAGODA_OK;
 }
-enum pagoda_error store_delete_lab(struct store *store, int64_t lab)
+enum pagoda_error store_delete_lab(struct store *store, int64_t lab, const struct answer *answer)
 {
     (void)store;
     (void)lab;
+    (void)answer;
     return PAGODA_OK;
 }
 enum pagoda_error store_list_labs(struct store *store, void (*each)(void *context, const struct lab_row *row),
@@ -126,6 +128,61 @@ enum pagoda_error store_find_answered(struct store *store, int64_t lab, const ch
     (void)body_hash;
     (void)seq;
     return PAGODA_ERR_NOT_FOUND;
+}
+enum pagoda_error store_begin_import(struct store *store, int64_t lab, uint64_t seq)
+{
+    (void)store;
+    (void)lab;
+    (void)seq;
+    return PAGODA_OK;
+}
+enum pagoda_error store_finish_import(struct store *store, int64_t lab, uint64_t seq, const struct answer *answer)
+{
+    (void)answer;
+    return store_begin_import(store, lab, seq);
+}
+enum pagoda_error store_undo_import(struct store *store, int64_t lab, uint64_t seq)
+{
+    return store_begin_import(store, lab, seq);
+}
+enum pagoda_error store_begin_answer(struct store *store, const struct answer *answer, uint64_t seq)
+{
+    return store_begin_import(store, answer->lab, seq);
+}
+enum pagoda_error store_end_answer(struct store *store, const struct answer *answer, uint64_t seq)
+{
+    return store_begin_import(store, answer->lab, seq);
+}
+enum pagoda_error store_find_answer(struct store *store, const struct answer *asked, uint64_t *body_hash, uint64_t *seq,
+                                    struct buffer *text)
+{
+    (void)text;
+    return store_find_answered(store, asked->lab, asked->key, body_hash, seq);
+}
+enum pagoda_error store_copy_begin(struct store *store, int64_t lab, uint64_t last_seq, bool with_images,
+                                   struct store_copy **out)
+{
+    (void)with_images;
+    *out = NULL;
+    enum pagoda_error error = store_begin_import(store, lab, last_seq);
+    return error ? error : PAGODA_ERR_NOT_FOUND;
+}
+enum pagoda_error store_copy_step(struct store_copy *copy, bool *is_done)
+{
+    (void)copy;
+    *is_done = true;
+    return PAGODA_ERR_NOT_FOUND;
+}
+long store_copy_read(struct store_copy *copy, void *out, size_t capacity)
+{
+    (void)copy;
+    (void)out;
+    (void)capacity;
+    return -1;
+}
+void store_copy_end(struct store_copy *copy)
+{
+    (void)copy;
 }
 enum pagoda_error store_save_snapshot(struct store *store, const struct lab_log *log, uint32_t nr_losses,
                                       const struct snapshot_row *row, const void *image, size_t nr_bytes)

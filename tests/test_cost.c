@@ -69,6 +69,80 @@ static void test_steps_sum_up(void **state)
     }
 }
 
+/* --- every kind of operation --- */
+
+struct caller {
+    struct machine *m;
+    struct fixture_random random;
+    uint32_t pid;
+    uint64_t seen[16]; /* addresses that calls have returned */
+    bool has_run[NR_OPS];
+};
+
+static struct op call_of(struct caller *c, enum op_kind kind)
+{
+    struct op op = fixture_op(kind);
+    op.given = kind == OP_WRITE ? P(ADDRESS) | P(FILL) | P(LENGTH) : op_info(kind)->needed;
+    op.size = fixture_random_below(&c->random, 8) ? 1 + fixture_random_below(&c->random, 50000) : 8 * MIB;
+    op.length = op.new_length = 1 + fixture_random_below(&c->random, 20000);
+    op.n = 3;
+    op.align = 64;
+    op.order = (uint8_t)fixture_random_below(&c->random, 4);
+    op.address = c->seen[fixture_random_below(&c->random, 16)];
+    op.cache = op.text = fixture_text("c");
+    op.tid = 1;
+    op.context = (uint8_t)(fixture_random_below(&c->random, 9) ? CONTEXT_PROCESS : CONTEXT_HARDIRQ);
+    op.given |= op_info(kind)->further & P(CONTEXT);
+    bool is_access = kind == OP_READ || kind == OP_WRITE;
+    if ((op.given & P(PID)) || (is_access && op.address < machine_profile(c->m)->user_end)) {
+        op.pid = c->pid;
+        op.given |= P(PID);
+    }
+    return op;
+}
+
+/* Whatever its outcome, unless the machine does not take such a call at all. Many calls end the process. */
+static void call_once(struct caller *c, enum op_kind kind)
+{
+    struct process_view process;
+    bool is_there = false;
+    for (uint64_t cursor = 0; !is_there && view_next_process(c->m, &cursor, &process);)
+        is_there = process.pid == c->pid;
+    if (!is_there)
+        c->pid = fixture_apply(c->m, fixture_op(OP_SPAWN))->pid;
+    struct op op = call_of(c, kind);
+    struct op_result r;
+    struct problem why;
+    uint64_t now = machine_now_ns(c->m);
+    if (machine_apply(c->m, &op, &r, &why) != PAGODA_OK)
+        return;
+    assert_int_equal(r.cost_ns, sum_of(&r));
+    assert_int_equal(r.now_ns, now + r.cost_ns + r.slept_ns + (kind == OP_TICK ? op.duration_ns : 0));
+    c->has_run[kind] = true;
+    if (r.address && r.outcome == OUTCOME_OK)
+        c->seen[fixture_random_below(&c->random, 16)] = r.address;
+}
+
+static void test_every_kind_sums_up(void **state)
+{
+    (void)state;
+    for (uint32_t profile = 0; profile < NR_PROFILES; profile++) {
+        struct machine_config config = { .profile = profile, .memory = 32 * MIB, .swap = 8 * MIB };
+        for (unsigned i = 0; i < NR_COST_STEPS; i++)
+            config.cost_ns[i] = 1009 + 2 * i; /* no step can stand in for another */
+        struct caller c = { .m = fixture_machine_of(&config), .random = { fixture_seed() } };
+        c.pid = fixture_apply(c.m, fixture_op(OP_SPAWN))->pid;
+        for (int round = 0; round < 60; round++)
+            for (unsigned kind = 0; kind < NR_OPS; kind++)
+                call_once(&c, (enum op_kind)kind);
+        for (unsigned kind = 0; profile != PROFILE_CLASSIC && kind < NR_OPS; kind++) /* classic has not all of them */
+            if (!c.has_run[kind])
+                fail_msg("%s never ran", op_info((enum op_kind)kind)->name);
+        fixture_check(c.m);
+        machine_destroy(c.m);
+    }
+}
+
 static void test_a_lab_may_have_its_own_numbers(void **state)
 {
     (void)state;
@@ -117,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_step_has_a_name_and_a_source),
         cmocka_unit_test(test_steps_sum_up),
+        cmocka_unit_test(test_every_kind_sums_up),
         cmocka_unit_test(test_a_lab_may_have_its_own_numbers),
         cmocka_unit_test(test_what_is_zeroed_flushed_and_walked_is_charged),
     };

@@ -157,6 +157,7 @@ static void test_chunks_tell_their_state(void **state)
 struct program {
     struct machine *machine;
     uint32_t pid;
+    uint16_t tid;
     uint64_t slots[20];
     const char *at;
     const struct op_result *last;
@@ -203,8 +204,68 @@ static void take_into(struct program *p, uint64_t *slot, enum op_kind kind, uint
 {
     struct op op = fixture_user(kind, p->pid, size);
     op.given |= kind == OP_CALLOC ? P(N) : 0;
+    op.tid = p->tid;
+    op.given |= P(TID);
     p->last = fixture_apply(p->machine, op);
     *slot = p->last->address;
+}
+
+static void free_at(struct program *p, uint64_t address)
+{
+    struct op op = fixture_free(OP_FREE, address);
+    op.pid = p->pid;
+    op.tid = p->tid;
+    op.given |= P(PID) | P(TID);
+    p->last = fixture_apply(p->machine, op);
+}
+
+static void move_break(struct program *p, uint64_t back)
+{
+    struct op op = fixture_op(OP_SBRK);
+    op.pid = p->pid;
+    op.increment = -(int64_t)back;
+    op.given = P(PID) | P(INCREMENT);
+    p->last = fixture_apply(p->machine, op);
+}
+
+static void thread_step(struct program *p, char what)
+{
+    p->tid = what == 'n';
+    if (p->tid)
+        return;
+    struct op op = fixture_op(OP_THREAD_EXIT);
+    op.pid = p->pid;
+    op.tid = 1;
+    op.given = P(PID) | P(TID);
+    p->last = fixture_apply(p->machine, op);
+}
+
+/* Without a look at every invariant after each of so many calls. */
+static void apply_fast(struct program *p, struct op op, uint64_t *address)
+{
+    static struct op_result result;
+    struct problem why;
+    assert_int_equal(machine_apply(p->machine, &op, &result, &why), PAGODA_OK);
+    p->last = &result;
+    *address = result.address;
+}
+
+#define NR_UNSORTED 10001 /* one more than a search looks at */
+static void fill_unsorted(struct program *p, uint64_t size)
+{
+    static uint64_t blocks[NR_UNSORTED];
+    uint64_t between;
+    for (int i = 0; i < NR_UNSORTED; i++) {
+        apply_fast(p, fixture_user(OP_MALLOC, p->pid, size), &blocks[i]);
+        apply_fast(p, fixture_user(OP_MALLOC, p->pid, 24), &between);
+    }
+    for (int i = 0; i < NR_UNSORTED; i++) {
+        struct op op = fixture_free(OP_FREE, blocks[i]);
+        op.pid = p->pid;
+        op.given |= P(PID);
+        apply_fast(p, op, &between);
+    }
+    p->slots[9] = blocks[NR_UNSORTED - 1];
 }
 
 static void seven_steps(struct program *p, char what)
@@ -229,10 +290,18 @@ static void misuse_step(struct program *p)
         seven_steps(p, what);
         return;
     }
+    if (strchr("nx", what)) {
+        thread_step(p, what);
+        return;
+    }
+    if (strchr("ku", what)) {
+        (what == 'k' ? move_break : fill_unsorted)(p, read_number(p));
+        return;
+    }
     place = read_place(p);
     switch (what) {
     case 'f':
-        p->last = give(p->machine, p->pid, place);
+        free_at(p, place);
         break;
     case 'r':
         p->last = move(p->machine, p->pid, place, read_value(p));
@@ -277,7 +346,8 @@ static void test_misuse(void **state)
         bool by_signal_alone = MISUSE[i].want[0] == '1';
         const char *want = by_signal_alone ? "Segmentation fault" : MISUSE[i].want,
                    *signal = by_signal_alone ? ": SIGSEGV ends process" : ": SIGABRT ends process";
-        if (p.last->outcome != OUTCOME_BUG || strncmp(p.last->message, want, strlen(want)) != 0)
+        if (p.last->outcome != OUTCOME_BUG || strncmp(p.last->message, want, strlen(want)) != 0 ||
+            (!by_signal_alone && strncmp(p.last->message + strlen(want), ": SIG", 5) != 0))
             fail_msg("%s: got %s", MISUSE[i].name, p.last->message ? p.last->message : "nothing");
         assert_non_null(strstr(p.last->message, signal));
         assert_false(has_process(m, p.pid));

@@ -485,6 +485,18 @@ static void test_init_on_free_elsewhere(void **state)
     expect_clean(give(m, a));
     expect_bytes(m, a, 0, 128);
     expect_bytes(m, a + 136, 0, 120);
+    for (uint8_t order = 0; order < 5; order += 4) { /* pages without any cache; vmalloc's are such, too */
+        struct op op = fixture_op(OP_ALLOC_PAGES);
+        op.order = order;
+        op.given = GIVEN(ORDER);
+        op.address = fixture_apply(m, op)->address;
+        fill(m, op.address, 0x33, PAGE_SIZE << order);
+        op.kind = OP_FREE_PAGES;
+        op.given |= GIVEN(ADDRESS);
+        expect_clean(fixture_apply(m, op));
+        expect_bytes(m, op.address, 0, PAGE_SIZE);
+        expect_bytes(m, op.address + (PAGE_SIZE << order) - PAGE_SIZE, 0, PAGE_SIZE);
+    }
     machine_destroy(m);
 }
 

@@ -66,7 +66,108 @@ static void test_operations(void **state)
     store_fixture_remove(&f);
 }
 
-/* What befalls a snapshot or a new lab is nobody else's trouble. */
+/* ---- imports that are all or nothing ---- */
+
+#define IMPORT_OPS 40u
+
+/* Begins and ends with the lab locked, as api_import.c's does; the disk fails at write number at. */
+static enum pagoda_error import_once(struct lab *lab, struct fixture_random *random, uint64_t *nr_applied)
+{
+    uint64_t ticket = 0;
+    enum pagoda_error error = lab_lock(lab);
+    if (error)
+        return error;
+    uint64_t seq = lab_seq(lab);
+    error = lab_begin_import(lab);
+    for (unsigned i = 0; !error && i < IMPORT_OPS; i++) {
+        struct op_result result;
+        struct problem why = { 0 };
+        struct op op = store_fixture_op(random, atomic_load(&lab->machine));
+        error = lab_apply(lab, &op, NULL, 0, &result, &ticket, &why);
+        error = error == PAGODA_ERR_INVALID ? PAGODA_OK : error;
+        if (!error && i % 8 == 7 && ticket) /* several commits */
+            error = store_wait(lab->labs->store, ticket);
+    }
+    *nr_applied = lab_seq(lab) - seq;
+    enum pagoda_error ending = lab->is_importing ? lab_end_import(lab, !error, NULL) : PAGODA_OK;
+    lab_unlock(lab);
+    return error ? error : ending;
+}
+
+/* True: the disk has failed. */
+static bool import_faulty(struct store_fixture *f, struct lab *lab, struct fixture_random *random, int at, unsigned fault)
+{
+    uint64_t seq = lab_seq(lab), hash = store_fixture_hash(lab), nr_applied = 0;
+    faulty_disk_arm(at, FAULTS[fault].code, FAULTS[fault].forever);
+    enum pagoda_error error = import_once(lab, random, &nr_applied);
+    bool failed = faulty_disk_disarm();
+    assert_true(!error || error == PAGODA_ERR_FULL || error == PAGODA_ERR_IO);
+    if (error && !failed)
+        fail_msg("%s, though the disk did not fail (fault %u at %d)", pagoda_error_text(error), fault, at);
+    if (error && at % 3 == 0) { /* the store is opened again by another daemon, as it lies there */
+        char key[LAB_KEY_LENGTH + 1];
+        memcpy(key, lab->row.key, sizeof key);
+        lab_put(lab);
+        store_fixture_close(f);
+        store_fixture_must_open(f);
+        assert_int_equal(lab_seq(f->labs.first), seq);
+        lab = lab_get(&f->labs, key);
+    }
+    assert_int_equal(store_fixture_hash(lab), store_fixture_replayed_hash(lab));
+    if (error)
+        assert_int_equal(store_fixture_hash(lab), hash);
+    assert_int_equal(lab_seq(lab), error ? seq : seq + nr_applied);
+    enum pagoda_error next;
+    store_fixture_run(lab, random, 3, &next);
+    assert_int_equal(next, PAGODA_OK); /* room again: no restart needed, and nothing is in the way */
+    assert_int_equal(store_fixture_hash(lab), store_fixture_replayed_hash(lab));
+    return failed;
+}
+
+static void test_imports(void **state)
+{
+    (void)state;
+    struct fixture_random random = { fixture_seed() };
+    struct store_fixture f;
+    enum pagoda_error error;
+    store_fixture_make(&f);
+    store_fixture_must_open(&f);
+    struct lab *lab = store_fixture_lab(&f, "linux-6.1");
+    store_fixture_run(lab, &random, 20, &error);
+    for (unsigned fault = 0; fault < NR_FAULTS; fault++) {
+        int at = 0;
+        while (at < 60 && import_faulty(&f, f.labs.first, &random, at, fault))
+            at += 1 + at / 6;
+        assert_true(at > 10);
+    }
+    lab_put(f.labs.first);
+    store_fixture_close(&f);
+    store_fixture_remove(&f);
+}
+
+/* What befalls a snapshot or a new lab is nobody else's trouble. True: the disk has failed. */
+static bool task_faulty(struct store_fixture *f, struct lab *lab, int at, unsigned fault)
+{
+    static char image[600000]; /* three parts */
+    const struct snapshot_row row = { .seq = 20, .engine = machine_engine(), .hash = 1 };
+    faulty_disk_arm(at, FAULTS[fault].code, FAULTS[fault].forever);
+    enum pagoda_error error = store_save_snapshot(f->store, &lab->log, 0, &row, image, sizeof image);
+    struct lab *none;
+    struct problem why = { 0 };
+    struct machine_config config = { .profile = PROFILE_CLASSIC };
+    enum pagoda_error creating = lab_create(&f->labs, "x", &config, NULL, &none, &why);
+    bool failed = faulty_disk_disarm();
+    assert_true(!error || error == PAGODA_ERR_FULL || error == PAGODA_ERR_IO);
+    assert_true(!creating || creating == PAGODA_ERR_FULL || creating == PAGODA_ERR_IO);
+    assert_true(!failed || !FAULTS[fault].forever || creating || at > 0);
+    if (!creating) {
+        assert_int_equal(lab_delete(none, NULL), PAGODA_OK);
+        lab_put(none);
+    }
+    assert_false(atomic_load(&lab->log.lost));
+    return failed;
+}
+
 static void test_tasks(void **state)
 {
     (void)state;
@@ -77,25 +178,9 @@ static void test_tasks(void **state)
     store_fixture_must_open(&f);
     struct lab *lab = store_fixture_lab(&f, "classic");
     store_fixture_run(lab, &random, 50, &error);
-    static char image[600000]; /* three parts */
-    const struct snapshot_row row = { .seq = 20, .engine = machine_engine(), .hash = 1 };
-    bool failed = true;
-    for (int at = 0; failed; at++) {
-        faulty_disk_arm(at, SQLITE_FULL, true);
-        error = store_save_snapshot(f.store, &lab->log, 0, &row, image, sizeof image);
-        struct lab *none;
-        struct problem why = { 0 };
-        struct machine_config config = { .profile = PROFILE_CLASSIC };
-        enum pagoda_error creating = lab_create(&f.labs, "x", &config, &none, &why);
-        failed = faulty_disk_disarm();
-        assert_true(error == PAGODA_OK || error == PAGODA_ERR_FULL);
-        assert_true(!failed || creating == PAGODA_ERR_FULL || at > 0);
-        if (!creating) {
-            assert_int_equal(lab_delete(none), PAGODA_OK);
-            lab_put(none);
-        }
-        assert_false(atomic_load(&lab->log.lost));
-    }
+    for (unsigned fault = 0; fault < NR_FAULTS; fault++)
+        for (int at = 0; task_faulty(&f, lab, at, fault);)
+            at += 1 + at / 10;
     uint64_t hash = store_fixture_hash(lab);
     lab_put(lab);
     f.labs.idle_ns = 1;
@@ -107,10 +192,15 @@ static void test_tasks(void **state)
     store_fixture_remove(&f);
 }
 
-static void load_version_1(const char *path)
+static const struct {
+    const char *sample;
+    uint64_t nr_ops;
+} OLD_STORES[] = { { "tests/sample/store-1.sql", 40 + 45 + 25 }, { "tests/sample/store-2.sql", 40 + 44 + 21 } };
+
+static void load_old_store(const char *path, const char *sample)
 {
     static char sql[1 << 16];
-    FILE *file = fopen("tests/sample/store-1.sql", "r");
+    FILE *file = fopen(sample, "r");
     assert_non_null(file);
     sql[fread(sql, 1, sizeof sql - 1, file)] = '\0';
     fclose(file);
@@ -120,35 +210,45 @@ static void load_version_1(const char *path)
     sqlite3_close(db);
 }
 
-/* Interrupted wherever it may be, a migration has either not happened or is complete. */
+/* Interrupted at write number at, a migration has either not happened or is complete. True: it was. */
+static bool migrate_faulty(unsigned old, int at, unsigned fault, bool *refused)
+{
+    struct store_fixture f;
+    struct problem why = { 0 };
+    store_fixture_make(&f);
+    load_old_store(f.path, OLD_STORES[old].sample);
+    faulty_disk_arm(at, FAULTS[fault].code, true);
+    enum pagoda_error error = store_open(f.path, &f.store, &why);
+    if (!error)
+        store_close(f.store);
+    bool failed = faulty_disk_disarm();
+    *refused = failed && error;
+    assert_true(!error || why.text[0]);
+    store_fixture_must_open(&f);
+    unsigned nr_labs = 0;
+    uint64_t nr_ops = 0;
+    for (struct lab *lab = f.labs.first; lab; lab = lab->next, nr_labs++)
+        nr_ops += lab_seq(lab);
+    assert_int_equal(nr_labs, 3);
+    assert_int_equal(nr_ops, OLD_STORES[old].nr_ops);
+    store_fixture_close(&f);
+    store_fixture_remove(&f);
+    return failed;
+}
+
 static void test_migration(void **state)
 {
     (void)state;
-    bool failed = true;
-    unsigned nr_failed = 0;
-    for (int at = 0; failed; at += 1 + at / 8) {
-        struct store_fixture f;
-        struct problem why = { 0 };
-        store_fixture_make(&f);
-        load_version_1(f.path);
-        faulty_disk_arm(at, at % 2 ? SQLITE_FULL : SQLITE_IOERR_WRITE, true);
-        enum pagoda_error error = store_open(f.path, &f.store, &why);
-        if (!error)
-            store_close(f.store);
-        failed = faulty_disk_disarm();
-        nr_failed += failed && error;
-        assert_true(!error || why.text[0]);
-        store_fixture_must_open(&f);
-        unsigned nr_labs = 0;
-        uint64_t nr_ops = 0;
-        for (struct lab *lab = f.labs.first; lab; lab = lab->next, nr_labs++)
-            nr_ops += lab_seq(lab);
-        assert_int_equal(nr_labs, 3);
-        assert_int_equal(nr_ops, 40 + 45 + 25);
-        store_fixture_close(&f);
-        store_fixture_remove(&f);
-    }
-    assert_true(nr_failed > 5);
+    for (unsigned old = 0; old < sizeof OLD_STORES / sizeof OLD_STORES[0]; old++)
+        for (unsigned fault = 0; fault < NR_FAULTS; fault++) {
+            unsigned nr_refused = 0;
+            bool failed = true, refused;
+            for (int at = 0; failed; at += 1 + at / 8) {
+                failed = migrate_faulty(old, at, fault, &refused);
+                nr_refused += refused;
+            }
+            assert_true(nr_refused > 3);
+        }
 }
 
 int main(void)
@@ -156,6 +256,7 @@ int main(void)
     faulty_disk_register();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_operations),
+        cmocka_unit_test(test_imports),
         cmocka_unit_test(test_tasks),
         cmocka_unit_test(test_migration),
     };

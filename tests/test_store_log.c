@@ -1,6 +1,6 @@
 /* A lab is its log: whatever is done to it, the state rebuilt (from snapshots, from 0, in a fork, after a restart) is the
- * state lived, bit by bit; damaged snapshots are passed over; stores of version 1 are taken over. Seeds are printed; SEED=
- * repeats. */
+ * state lived, bit by bit; damaged snapshots are passed over; stores of versions 1 and 2 are taken over. Seeds are printed;
+ * SEED= repeats. */
 #include "tests/store_fixture.h"
 
 #include <setjmp.h>
@@ -74,7 +74,7 @@ static void check_history(const char *profile)
     look_back(lab, &random, moments);
     const struct moment *last = &moments[NR_MOMENTS - 1], *middle = &moments[NR_MOMENTS / 2];
     assert_int_equal(store_fixture_replayed_hash(lab), last->hash);
-    assert_int_equal(lab_fork(lab, "fork", middle->seq, &fork, &why), PAGODA_OK);
+    assert_int_equal(lab_fork(lab, "fork", middle->seq, NULL, &fork, &why), PAGODA_OK);
     assert_int_equal(store_fixture_hash(fork), middle->hash);
     enum pagoda_error error;
     store_fixture_run(fork, &random, 500, &error);
@@ -153,9 +153,9 @@ static void test_sleep(void **state)
 
 /* ---- versions ---- */
 
-static void make_version_1(struct store_fixture *f)
+static void make_old(struct store_fixture *f, const char *sample)
 {
-    FILE *file = fopen("tests/sample/store-1.sql", "r");
+    FILE *file = fopen(sample, "r");
     assert_non_null(file);
     static char sql[1 << 16];
     size_t length = fread(sql, 1, sizeof sql - 1, file);
@@ -163,32 +163,64 @@ static void make_version_1(struct store_fixture *f)
     fclose(file);
     store_fixture_make(f);
     execute(f->path, sql);
-    execute(f->path,
-            "UPDATE lab SET min_block = 32 WHERE profile = 'linux-6.1'; UPDATE lab SET watermark_scale_factor = 10");
+}
+
+static void check_labs_hash(struct store_fixture *f, unsigned count)
+{
+    unsigned nr_labs = 0;
+    for (struct lab *lab = f->labs.first; lab; lab = lab->next, nr_labs++)
+        assert_int_equal(store_fixture_hash(lab), store_fixture_replayed_hash(lab));
+    assert_int_equal(nr_labs, count);
+}
+
+static uint64_t answered_seq(struct store_fixture *f, const char *key, const char *idempotency_key)
+{
+    struct lab *lab = lab_get(&f->labs, key);
+    uint64_t body_hash, seq;
+    assert_int_equal(store_find_answered(f->store, lab->row.id, idempotency_key, &body_hash, &seq), PAGODA_OK);
+    lab_put(lab);
+    return seq;
 }
 
 static void test_version_1(void **state)
 {
     (void)state;
     struct store_fixture f;
-    make_version_1(&f);
+    make_old(&f, "tests/sample/store-1.sql");
+    execute(f.path,
+            "UPDATE lab SET min_block = 32 WHERE profile = 'linux-6.1'; UPDATE lab SET watermark_scale_factor = 10");
     int64_t nr_ops = count(f.path, "SELECT count(*) FROM op"), sum = count(f.path, "SELECT sum(result_address) FROM op");
     int64_t nr_named = count(f.path, "SELECT count(*) FROM trace WHERE name LIKE 'k%' OR call_site = 'test+0x1'");
     store_fixture_must_open(&f);
-    unsigned nr_labs = 0;
-    for (struct lab *lab = f.labs.first; lab; lab = lab->next, nr_labs++)
-        assert_int_equal(store_fixture_hash(lab), store_fixture_replayed_hash(lab));
-    assert_int_equal(nr_labs, 3);
-    struct lab *lab = lab_get(&f.labs, "tajandkn");
-    uint64_t body_hash, seq;
-    assert_int_equal(store_find_answered(f.store, lab->row.id, "from-version-1", &body_hash, &seq), PAGODA_OK);
-    assert_int_equal(seq, 41);
-    lab_put(lab);
+    check_labs_hash(&f, 3);
+    assert_int_equal(answered_seq(&f, "tajandkn", "from-version-1"), 41);
     store_fixture_close(&f);
-    assert_int_equal(count(f.path, "PRAGMA user_version"), 2);
+    assert_int_equal(count(f.path, "PRAGMA user_version"), 3);
     assert_int_equal(count(f.path, "SELECT count(*) FROM op"), nr_ops);
     assert_int_equal(count(f.path, "SELECT sum(coalesce(result, address)) FROM op"), sum);
     assert_int_equal(count(f.path, "SELECT count(*) FROM trace WHERE name LIKE 'k%' OR call_site = 'test+0x1'"), nr_named);
+    store_fixture_remove(&f);
+}
+
+static void test_version_2(void **state)
+{
+    (void)state;
+    struct store_fixture f;
+    static const char SHOWN[] = "SELECT count(*) FROM trace WHERE seq <= 44 AND result IS NOT NULL AND cost_ns > 0";
+    make_old(&f, "tests/sample/store-2.sql");
+    int64_t nr_shown = count(f.path, SHOWN);
+    store_fixture_must_open(&f);
+    check_labs_hash(&f, 3);
+    assert_int_equal(answered_seq(&f, "zpp0c65x", "from-version-2"), 44);
+    struct fixture_random random = { fixture_seed() };
+    enum pagoda_error error;
+    struct lab *lab = lab_get(&f.labs, "zpp0c65x");
+    assert_int_not_equal(store_fixture_run(lab, &random, 200, &error), 0); /* every column is there to be written */
+    assert_int_equal(error, PAGODA_OK);
+    lab_put(lab);
+    store_fixture_close(&f);
+    assert_int_equal(count(f.path, "PRAGMA user_version"), 3);
+    assert_int_equal(count(f.path, SHOWN), nr_shown);
     store_fixture_remove(&f);
 }
 
@@ -207,8 +239,12 @@ static void test_newer_version(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_history_of_linux), cmocka_unit_test(test_history_of_classic), cmocka_unit_test(test_sleep),
-        cmocka_unit_test(test_version_1),        cmocka_unit_test(test_newer_version),
+        cmocka_unit_test(test_history_of_linux),
+        cmocka_unit_test(test_history_of_classic),
+        cmocka_unit_test(test_sleep),
+        cmocka_unit_test(test_version_1),
+        cmocka_unit_test(test_version_2),
+        cmocka_unit_test(test_newer_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,18 +86,18 @@ struct area_floor {
     struct vmap_space space;
     struct trace trace;
     uint8_t pages[PAGES];
+    uint32_t areas[PAGES]; /* the busy area that has the page */
 };
 
 static struct area_floor *area_floor_open(void)
 {
     struct area_floor *floor = calloc(1, sizeof *floor);
     assert_non_null(floor);
+    vmap_space_shape(&floor->space, PAGES, 64);
     floor->space.trace = &floor->trace;
     floor->space.start = START;
     floor->space.end = START + PAGES * PAGE_SIZE;
-    floor->space.lazy_max_pages = 64;
-    pool_shape(&floor->space.areas, sizeof(struct vmap_area), 4 * PAGES);
-    assert_true(floor_map_pool(&floor->space.areas));
+    assert_true(floor_map_pool(&floor->space.areas) && floor_map_pool(&floor->space.extents));
     vmap_space_start(&floor->space, 1, UINT64_MAX);
     return floor;
 }
@@ -105,6 +105,7 @@ static struct area_floor *area_floor_open(void)
 static void area_floor_close(struct area_floor *floor)
 {
     floor_unmap_pool(&floor->space.areas);
+    floor_unmap_pool(&floor->space.extents);
     free(floor);
 }
 
@@ -113,12 +114,13 @@ static void area_floor_check(struct area_floor *floor)
     const char *what = "";
     if (!vmap_space_check(&floor->space, &what))
         fail_msg("%s", what);
-    uint32_t roots[] = { floor->space.free_root, floor->space.busy_root, floor->space.lazy_root };
-    for (uint32_t page = 0; page < PAGES; page++)
-        for (int s = PAGE_FREE; s <= PAGE_LAZY; s++) {
-            bool is_there = vmap_area_find(&floor->space, roots[s], START + (uint64_t)page * PAGE_SIZE + 5) != 0;
-            assert_int_equal(is_there, floor->pages[page] == s);
-        }
+    for (uint32_t page = 0; page < PAGES; page++) {
+        uint64_t address = START + (uint64_t)page * PAGE_SIZE + 5;
+        assert_int_equal(vmap_extent_find(&floor->space, floor->space.free_root, address) != 0,
+                         floor->pages[page] == PAGE_FREE);
+        assert_int_equal(vmap_extent_find(&floor->space, floor->space.lazy_root, address) != 0,
+                         floor->pages[page] == PAGE_LAZY);
+    }
 }
 
 /* Lowest place of nr pages at a multiple of align pages; PAGES: there is none. */
@@ -134,9 +136,13 @@ static uint32_t naive_first_fit(const struct area_floor *floor, uint32_t nr, uin
     return PAGES;
 }
 
-static void set_pages(struct area_floor *floor, const struct vmap_area *area, enum model_state to)
+static void set_pages(struct area_floor *floor, uint32_t index, enum model_state to)
 {
-    memset(floor->pages + ((area->start - START) >> PAGE_SHIFT), (int)to, area->node.size >> PAGE_SHIFT);
+    const struct vmap_area *area = vmap_area_at(&floor->space, index);
+    for (uint64_t page = (area->start - START) >> PAGE_SHIFT; page < (area->end - START) >> PAGE_SHIFT; page++) {
+        floor->pages[page] = (uint8_t)to;
+        floor->areas[page] = to == PAGE_BUSY ? index : 0;
+    }
 }
 
 static void test_areas_are_first_fit(void **state)
@@ -155,15 +161,15 @@ static void test_areas_are_first_fit(void **state)
             assert_int_equal(area != 0, expected < PAGES);
             if (area) {
                 assert_int_equal(vmap_area_at(&floor->space, area)->start, START + (uint64_t)expected * PAGE_SIZE);
-                set_pages(floor, vmap_area_at(&floor->space, area), PAGE_BUSY);
+                set_pages(floor, area, PAGE_BUSY);
             }
         } else if (what < 19) {
-            area = vmap_area_find(&floor->space, floor->space.busy_root, START + (uint64_t)page * PAGE_SIZE);
+            area = floor->areas[page];
             if (area && what % 2) {
-                set_pages(floor, vmap_area_at(&floor->space, area), PAGE_FREE);
+                set_pages(floor, area, PAGE_FREE);
                 vmap_area_free_now(&floor->space, area);
             } else if (area) {
-                set_pages(floor, vmap_area_at(&floor->space, area), PAGE_LAZY);
+                set_pages(floor, area, PAGE_LAZY);
                 vmap_area_free_lazy(&floor->space, area);
             }
         } else if (vmap_space_purge(&floor->space, &start, &end)) {
@@ -193,12 +199,12 @@ static void test_aligned_areas_pass_holes_over(void **state)
             assert_int_equal(page % align, 0);
             assert_true(page == lowest || (page > lowest && align > 1));
             nr_passed_over += page > lowest;
-            set_pages(floor, vmap_area_at(&floor->space, area), PAGE_BUSY);
+            set_pages(floor, area, PAGE_BUSY);
         }
         uint64_t page = fixture_random_below(&random, PAGES);
-        area = vmap_area_find(&floor->space, floor->space.busy_root, START + page * PAGE_SIZE);
+        area = floor->areas[page];
         if (area) {
-            set_pages(floor, vmap_area_at(&floor->space, area), PAGE_FREE);
+            set_pages(floor, area, PAGE_FREE);
             vmap_area_free_now(&floor->space, area);
         }
         area_floor_check(floor);

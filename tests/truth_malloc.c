@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define HEAPS_MAX 4096
-#define STACK_BYTES (256u << 10) /* of the recorder's threads */
+#define RECORDER_STACK (256u << 10) /* of the recorder's threads */
 
 struct slot {
     uint64_t mem;
@@ -30,6 +30,7 @@ struct line {
 struct replay {
     struct truth_world world;
     struct heaps heaps;
+    struct libc libc;
     struct pagoda_host host;
     const struct malloc_sizes *sizes;
     struct slot *slots;
@@ -57,7 +58,7 @@ static bool start_heaps(struct replay *r)
 {
     struct pool *pools[8];
     heaps_shape(&r->heaps, NULL, r->world.profile);
-    heaps_wire(&r->heaps, r->world.processes, r->world.trace, r->world.profile, r->world.labels);
+    heaps_wire(&r->heaps, r->world.processes, r->world.trace, r->world.profile, r->world.labels, &r->libc);
     uint32_t nr = heaps_pools(&r->heaps, pools);
     for (uint32_t i = 0; i < nr; i++) {
         void *at = mmap(NULL, pool_span(pools[i]), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -309,10 +310,12 @@ static uint64_t run(struct replay *r, const struct script_op *op, const struct s
 {
     struct heaps *h = &r->heaps;
     uint32_t p = r->world.process;
+    uint64_t at_once;
     *error = ENOMEM;
     switch (op->kind) {
     case 'a':
-        return heap_malloc(h, p, op->a, 0);
+        at_once = heap_malloc_at_once(h, p, op->a, 0);
+        return at_once ? at_once : heap_malloc(h, p, op->a, 0);
     case 'c':
         return heap_calloc(h, p, op->a, op->b, 0);
     case 'r':
@@ -329,7 +332,8 @@ static uint64_t run(struct replay *r, const struct script_op *op, const struct s
     case 'p':
         return heap_pvalloc(h, p, op->a, 0);
     case 'f':
-        (void)heap_free(h, p, slot->mem);
+        if (!heap_free_at_once(h, p, slot->mem))
+            (void)heap_free(h, p, slot->mem);
         return 0;
     default:
         return 0;
@@ -415,7 +419,7 @@ static void switch_thread(struct replay *r, uint32_t thread)
 {
     if (thread && thread < HEAP_THREADS_MAX && !r->has_stack[thread]) {
         r->has_stack[thread] = true;
-        (void)process_mmap(r->world.processes, r->world.process, STACK_BYTES, 0, 0);
+        (void)process_mmap(r->world.processes, r->world.process, RECORDER_STACK, 0, 0);
     }
     heap_switch_thread(&r->heaps, r->world.process, thread);
 }

@@ -18,7 +18,7 @@
 #define HUGE_SIZE (UINT64_C(2) << 20)
 #define POINTER_SIZE 8u
 
-enum { FREE, BUSY, LAZY, NR_TREES };
+enum { FREE, LAZY, NR_TREES };
 
 /* The calls that the recorder makes, and the flags of the areas that they leave (include/linux/vmalloc.h). */
 static const struct function {
@@ -48,9 +48,11 @@ struct replay {
     struct extent *holes; /* VFREE lines, until the tree that follows says where each goes */
     size_t nr_holes, capacity_holes;
     uint32_t way[DEPTH_MAX];               /* while a VTREE is read: the last node at each depth */
-    uint32_t next[NR_TREES], next_in_tree; /* while the end is compared: the area whose line comes next */
-    bool is_end;                           /* behind "VMAP end" */
-    bool is_over;                          /* ENDRUN was there */
+    uint32_t next[NR_TREES], next_in_tree; /* while the end is compared: the extent whose line comes next */
+    uint32_t *busy;                        /* areas by address, 0 behind the last: compared in that order */
+    size_t next_busy;
+    bool is_end;  /* behind "VMAP end" */
+    bool is_over; /* ENDRUN was there */
 };
 
 /* --- comparing --- */
@@ -86,7 +88,7 @@ static uint64_t number(char **rest)
 
 static uint32_t *root_of(struct replay *r, int tree)
 {
-    uint32_t *roots[NR_TREES] = { &r->space.free_root, &r->space.busy_root, &r->space.lazy_root };
+    uint32_t *roots[NR_TREES] = { &r->space.free_root, &r->space.lazy_root };
     return roots[tree];
 }
 
@@ -100,12 +102,18 @@ static void set_details(struct vmap_area *area, uint64_t flags, uint64_t vm_size
 
 /* --- loading the start --- */
 
-static void load_area(struct replay *r, int tree, char *rest)
+static void load_busy(struct replay *r, char *rest)
 {
     uint64_t start = number(&rest), end = number(&rest);
-    uint32_t index = vmap_area_add(&r->space, root_of(r, tree), start, end);
+    uint32_t index = vmap_area_add(&r->space, start, end);
     if (index && rest)
         set_details(vmap_area_at(&r->space, index), key(rest, "flags"), key(rest, "vm_size"), key(rest, "nr_pages"));
+}
+
+static void load_lazy(struct replay *r, char *rest)
+{
+    uint64_t start = number(&rest), end = number(&rest);
+    (void)vmap_extent_add(&r->space, &r->space.lazy_root, start, end);
 }
 
 static void keep_hole(struct replay *r, char *rest)
@@ -132,20 +140,20 @@ static bool load_node(struct replay *r, char *rest)
     uint64_t depth = number(&rest), colour = number(&rest), start = number(&rest), max = number(&rest);
     struct extent wanted = { .start = start };
     const struct extent *hole = bsearch(&wanted, r->holes, r->nr_holes, sizeof *r->holes, compare_holes);
-    uint32_t index = hole && depth < DEPTH_MAX ? pool_take(&r->space.areas) : 0;
+    uint32_t index = hole && depth < DEPTH_MAX ? pool_take(&r->space.extents) : 0;
     if (!index)
         return false;
     uint32_t parent = depth ? r->way[depth - 1] : 0;
-    struct vmap_area *area = vmap_area_at(&r->space, index);
-    *area = (struct vmap_area){ .start = start, .end = hole->end };
-    area->node = (struct rb_node){ .parent = parent, .is_red = colour == 0, .size = hole->end - start, .max = max };
+    struct vmap_extent *extent = vmap_extent_at(&r->space, index);
+    extent->start = start;
+    extent->node = (struct rb_node){ .parent = parent, .is_red = colour == 0, .size = hole->end - start, .max = max };
     r->way[depth] = index;
     if (!parent)
         r->space.free_root = index;
-    else if (start < vmap_area_at(&r->space, parent)->start)
-        rb_at(&r->space.areas, parent)->left = index;
+    else if (start < vmap_extent_at(&r->space, parent)->start)
+        rb_at(&r->space.extents, parent)->left = index;
     else
-        rb_at(&r->space.areas, parent)->right = index;
+        rb_at(&r->space.extents, parent)->right = index;
     return true;
 }
 
@@ -156,9 +164,9 @@ static bool load_line(struct replay *r, const char *kind, char *rest)
     else if (strcmp(kind, "VTREE") == 0)
         return load_node(r, rest);
     else if (strcmp(kind, "VBUSY") == 0)
-        load_area(r, BUSY, rest);
+        load_busy(r, rest);
     else if (strcmp(kind, "VLAZY") == 0)
-        load_area(r, LAZY, rest);
+        load_lazy(r, rest);
     return true;
 }
 
@@ -208,7 +216,8 @@ static void take_down(struct replay *r, struct handle handle, uint64_t lazy_afte
         vmap_area_free_lazy(&r->space, handle.area);
     if (!handle.array)
         return;
-    uint64_t nr_array_pages = vmap_area_at(&r->space, handle.array)->node.size >> PAGE_SHIFT;
+    const struct vmap_area *array = vmap_area_at(&r->space, handle.array);
+    uint64_t nr_array_pages = (array->end - array->start) >> PAGE_SHIFT;
     if (r->space.nr_lazy_pages > r->space.lazy_max_pages && lazy_after == nr_array_pages)
         purge(r);
     vmap_area_free_lazy(&r->space, handle.array);
@@ -317,29 +326,57 @@ static uint32_t next_in_preorder(const struct pool *pool, uint32_t node)
     return 0;
 }
 
+static void sort_busy(struct replay *r)
+{
+    uint32_t nr = 0;
+    r->busy = calloc(r->space.areas.nr_used, sizeof *r->busy);
+    struct extent *areas = calloc(r->space.areas.nr_used, sizeof *areas);
+    if (!r->busy || !areas)
+        abort();
+    for (uint32_t i = 1; i < r->space.areas.nr_used; i++)
+        if (vmap_area_at(&r->space, i)->start)
+            areas[nr++] = (struct extent){ .start = vmap_area_at(&r->space, i)->start, .end = i };
+    qsort(areas, nr, sizeof *areas, compare_holes);
+    for (uint32_t i = 0; i < nr; i++)
+        r->busy[i] = (uint32_t)areas[i].end;
+    free(areas);
+}
+
 static void begin_end(struct replay *r, const char *rest)
 {
     r->is_end = true;
     for (int tree = 0; tree < NR_TREES; tree++)
-        r->next[tree] = rb_first(&r->space.areas, *root_of(r, tree));
+        r->next[tree] = rb_first(&r->space.extents, *root_of(r, tree));
+    sort_busy(r);
     r->next_in_tree = r->space.free_root;
     r->report->end_state_identical = same_number(r, "lazy_nr", key(rest, "lazy_nr"), r->space.nr_lazy_pages);
 }
 
-static void compare_area(struct replay *r, int tree, char *rest)
+static void compare_extent(struct replay *r, int tree, char *rest)
+{
+    char expected[128], got[128] = "no extent";
+    uint64_t start = number(&rest), end = number(&rest);
+    snprintf(expected, sizeof expected, "[%#" PRIx64 ", %#" PRIx64 ")", start, end);
+    uint32_t next = r->next[tree];
+    if (next) {
+        snprintf(got, sizeof got, "[%#" PRIx64 ", %#" PRIx64 ")", vmap_extent_at(&r->space, next)->start,
+                 vmap_extent_end(&r->space, next));
+        r->next[tree] = rb_next(&r->space.extents, next);
+    }
+    r->report->end_state_identical &= same_text(r, expected, got);
+}
+
+static void compare_busy(struct replay *r, char *rest)
 {
     char expected[128], got[128] = "no area";
     uint64_t start = number(&rest), end = number(&rest);
     snprintf(expected, sizeof expected,
              "[%#" PRIx64 ", %#" PRIx64 ") flags %#" PRIx64 " vm_size %" PRIu64 " nr_pages %" PRIu64, start, end,
              key(rest, "flags"), key(rest, "vm_size"), key(rest, "nr_pages"));
-    if (r->next[tree]) {
-        const struct vmap_area *area = vmap_area_at(&r->space, r->next[tree]);
-        bool is_busy = tree == BUSY;
+    if (r->busy[r->next_busy]) {
+        const struct vmap_area *area = vmap_area_at(&r->space, r->busy[r->next_busy++]);
         snprintf(got, sizeof got, "[%#" PRIx64 ", %#" PRIx64 ") flags %#" PRIx32 " vm_size %" PRIu64 " nr_pages %" PRIu32,
-                 area->start, area->end, is_busy ? area->label : 0, is_busy ? area->requested : 0,
-                 is_busy ? area->nr_pages : 0);
-        r->next[tree] = rb_next(&r->space.areas, r->next[tree]);
+                 area->start, area->end, area->label, area->requested, area->nr_pages);
     }
     r->report->end_state_identical &= same_text(r, expected, got);
 }
@@ -348,13 +385,13 @@ static void compare_node(struct replay *r, const char *rest)
 {
     char got[128] = "no node";
     uint32_t depth = 0, node = r->next_in_tree;
-    for (uint32_t up = node; up && rb_at(&r->space.areas, up)->parent; up = rb_at(&r->space.areas, up)->parent)
+    for (uint32_t up = node; up && rb_at(&r->space.extents, up)->parent; up = rb_at(&r->space.extents, up)->parent)
         depth++;
     if (node) {
-        const struct vmap_area *area = vmap_area_at(&r->space, node);
-        snprintf(got, sizeof got, "%" PRIu32 "\t%d\t%#" PRIx64 "\t%" PRIu64, depth, !area->node.is_red, area->start,
-                 area->node.max);
-        r->next_in_tree = next_in_preorder(&r->space.areas, node);
+        const struct vmap_extent *extent = vmap_extent_at(&r->space, node);
+        snprintf(got, sizeof got, "%" PRIu32 "\t%d\t%#" PRIx64 "\t%" PRIu64, depth, !extent->node.is_red, extent->start,
+                 extent->node.max);
+        r->next_in_tree = next_in_preorder(&r->space.extents, node);
     }
     r->report->end_state_identical &= same_text(r, rest, got);
 }
@@ -362,11 +399,11 @@ static void compare_node(struct replay *r, const char *rest)
 static bool end_line(struct replay *r, const char *kind, char *rest)
 {
     if (strcmp(kind, "VFREE") == 0)
-        compare_area(r, FREE, rest);
+        compare_extent(r, FREE, rest);
     else if (strcmp(kind, "VBUSY") == 0)
-        compare_area(r, BUSY, rest);
+        compare_busy(r, rest);
     else if (strcmp(kind, "VLAZY") == 0)
-        compare_area(r, LAZY, rest);
+        compare_extent(r, LAZY, rest);
     else if (strcmp(kind, "VTREE") == 0)
         compare_node(r, rest);
     return true;
@@ -374,7 +411,7 @@ static bool end_line(struct replay *r, const char *kind, char *rest)
 
 static void finish_end(struct replay *r)
 {
-    bool all = !r->next[FREE] && !r->next[BUSY] && !r->next[LAZY] && !r->next_in_tree;
+    bool all = !r->next[FREE] && !r->busy[r->next_busy] && !r->next[LAZY] && !r->next_in_tree;
     r->report->end_state_identical &= same_text(r, "no more areas", all ? "no more areas" : "more areas");
 }
 
@@ -384,12 +421,11 @@ static void start_run(struct replay *r, const char *rest)
 {
     r->nr_handles = key(rest, "nops");
     r->handles = calloc(r->nr_handles + 1, sizeof *r->handles);
-    r->space.lazy_max_pages = key(rest, "lazy_max_pages");
+    vmap_space_shape(&r->space, AREAS_MAX, key(rest, "lazy_max_pages"));
     r->space.start = profile_get(PROFILE_LINUX_6_1)->vmalloc_start;
     r->space.end = profile_get(PROFILE_LINUX_6_1)->vmalloc_end;
     r->space.trace = &r->trace;
-    pool_shape(&r->space.areas, sizeof(struct vmap_area), AREAS_MAX);
-    if (!r->handles || !floor_map_pool(&r->space.areas))
+    if (!r->handles || !floor_map_pool(&r->space.areas) || !floor_map_pool(&r->space.extents))
         abort();
 }
 
@@ -455,6 +491,8 @@ int truth_vmalloc_run(const char *path, struct truth_report *report)
                  truth_line_number(r.file));
     truth_close(r.file);
     floor_unmap_pool(&r.space.areas);
+    floor_unmap_pool(&r.space.extents);
+    free(r.busy);
     free(r.handles);
     free(r.holes);
     return ok ? 0 : -1;

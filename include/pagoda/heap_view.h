@@ -38,6 +38,7 @@ bool view_next_heap_region(const struct machine *machine, uint32_t pid, uint64_t
 struct heap_thread_view {
     uint32_t tid;
     uint64_t arena, tcache, dtv; /* addresses: of malloc_state; of the cache's block; of what pthread_create took; 0: none */
+    uint64_t stack, stack_end; /* [stack, stack_end): its mapping, a guard page first; 0: the main thread's is in the process */
 };
 bool view_next_heap_thread(const struct machine *machine, uint32_t pid, uint64_t *cursor, struct heap_thread_view *thread);
 

@@ -60,6 +60,30 @@ void machine_destroy(struct machine *machine); /* NULL is allowed */
  * INVALID (*why: a wrong parameter, a handle or process that does not exist, a handle already in use), NOMEM. */
 enum pagoda_error machine_apply(struct machine *machine, const struct op *op, struct op_result *result,
                                 struct problem *why) PAGODA_MUST_CHECK;
+/* Hints, for callers that know some operations ahead, as a replay does: op will be applied soon. Nothing changes but what is in
+ * the host's caches. What a call looks at is found in steps, and the host's memory takes its time for each: say FAR some four
+ * operations ahead, and NEAR some two ahead, when what FAR began to fetch has come. */
+enum machine_prefetch { PREFETCH_FAR, PREFETCH_NEAR };
+void machine_prefetch(const struct machine *machine, const struct op *op, enum machine_prefetch step);
+
+/* One call into malloc, in a run of them. */
+struct heap_call {
+    uint32_t block; /* which of the caller's blocks: free() and realloc() take their address there, what is handed out goes there */
+    uint16_t kind; /* enum op_kind */
+    uint16_t tid;
+    uint64_t size, n; /* n: of calloc(); of those that align: the alignment */
+};
+struct heap_run {
+    size_t nr_done; /* calls made */
+    uint64_t nr_outcomes[3];
+};
+/* Makes calls of one process, one after the other: malloc, calloc, realloc, free, the aligned ones, malloc_usable_size. The machine
+ * is then as if each had gone through machine_apply() with these parameters, but it takes a fraction of the time, because only
+ * addresses come back: no events are recorded meanwhile. A block is 0 after free() and when nothing was handed out; a realloc()
+ * that fails leaves it as it is. On an error the call at nr_done has changed nothing, those before it are done: INVALID as
+ * machine_apply() (the process has ended, be it by an earlier call), NOMEM. */
+enum pagoda_error machine_heap_run(struct machine *machine, uint32_t pid, const struct heap_call *calls, size_t nr_calls,
+                                   uint64_t *blocks, struct heap_run *done, struct problem *why) PAGODA_MUST_CHECK;
 void machine_record_events(struct machine *machine, bool on); /* on at first; not part of the state */
 
 uint64_t machine_seq(const struct machine *machine);

@@ -27,7 +27,7 @@ enum context { CONTEXT_PROCESS, CONTEXT_SOFTIRQ, CONTEXT_TASKLET, CONTEXT_HARDIR
     X(PARAM_HEX, "hex", TYPE_HEX, "", 0, 131072, 0, "bytes to write, two hex digits each")                                  \
     X(PARAM_FILL, "fill", TYPE_NUMBER, "", 0, 255, 0, "byte to write length times")                                         \
     X(PARAM_DURATION, "duration_ns", TYPE_NUMBER, "ns", 0, 9007199254740991, 1000000, "simulated time that passes")         \
-    X(PARAM_TOUCH, "touch", TYPE_TOUCH, "", 0, 2, 0, "how far malloc'ed blocks are touched: headers, all or none")          \
+    X(PARAM_TOUCH, "touch", TYPE_TOUCH, "", 0, 2, 0, "all: each block is written to its end; headers or none: only what malloc itself writes") \
     X(PARAM_TEXT, "text", TYPE_TEXT, "", 1, 200, 0, "words for the timeline")                                               \
     X(PARAM_TID, "tid", TYPE_NUMBER, "", 0, 255, 0, "thread of the process; 0 is the main one, others begin at their first call") \
     X(PARAM_PROT, "prot", TYPE_CHOICE, "", 0, 4, 2, "what a mapping allows")                                                \
@@ -38,7 +38,8 @@ enum context { CONTEXT_PROCESS, CONTEXT_SOFTIRQ, CONTEXT_TASKLET, CONTEXT_HARDIR
     X(PARAM_INCREMENT, "increment", TYPE_SIGNED, "bytes", 0, 9007199254740991, 0, "how far the break moves; negative: back")\
     X(PARAM_PAD, "pad", TYPE_SIZE, "bytes", 0, 9007199254740991, 0, "malloc_trim: bytes to keep at the top")                \
     X(PARAM_NEW_LENGTH, "new_length", TYPE_SIZE, "bytes", 0, 9007199254740991, 0, "mremap: bytes it shall have")            \
-    X(PARAM_TUNABLES, "tunables", TYPE_TEXT, "", 1, 200, 0, "GLIBC_TUNABLES of a new process")
+    X(PARAM_TUNABLES, "tunables", TYPE_TEXT, "", 1, 200, 0, "GLIBC_TUNABLES of a new process")                              \
+    X(PARAM_FLAGS, "flags", TYPE_FLAGS, "", 0, SLAB_FLAGS_ALL, 0, "SLAB_ flags of a new cache, '|' between them")
 
 /* Words that a TYPE_CHOICE parameter takes, in the order of their numbers. */
 #define PROT_MAP(X) X(PROT_NONE_, "---") X(PROT_R, "r--") X(PROT_RW, "rw-") X(PROT_RX, "r-x") X(PROT_RWX, "rwx")
@@ -50,6 +51,19 @@ enum context { CONTEXT_PROCESS, CONTEXT_SOFTIRQ, CONTEXT_TASKLET, CONTEXT_HARDIR
     X(MALLOPT_MXFAST, "M_MXFAST") X(MALLOPT_TRIM_THRESHOLD, "M_TRIM_THRESHOLD") X(MALLOPT_TOP_PAD, "M_TOP_PAD")        \
     X(MALLOPT_MMAP_THRESHOLD, "M_MMAP_THRESHOLD") X(MALLOPT_MMAP_MAX, "M_MMAP_MAX") X(MALLOPT_PERTURB, "M_PERTURB")    \
     X(MALLOPT_ARENA_TEST, "M_ARENA_TEST") X(MALLOPT_ARENA_MAX, "M_ARENA_MAX")
+/* What TYPE_FLAGS takes: the kernel's numbers (v6.1 include/linux/slab.h), those that callers of kmem_cache_create() may give. */
+#define SLAB_FLAG_MAP(X)                                                                                               \
+    X(SLAB_CONSISTENCY_CHECKS, 0x100) X(SLAB_RED_ZONE, 0x400) X(SLAB_POISON, 0x800) X(SLAB_HWCACHE_ALIGN, 0x2000)      \
+    X(SLAB_CACHE_DMA, 0x4000) X(SLAB_CACHE_DMA32, 0x8000) X(SLAB_STORE_USER, 0x10000)                                  \
+    X(SLAB_RECLAIM_ACCOUNT, 0x20000) X(SLAB_TYPESAFE_BY_RCU, 0x80000) X(SLAB_ACCOUNT, 0x4000000)
+enum slab_create_flag {
+#define X(flag, bit) flag = bit,
+    SLAB_FLAG_MAP(X)
+#undef X
+#define X(flag, bit) | bit
+    SLAB_FLAGS_ALL = 0 SLAB_FLAG_MAP(X)
+#undef X
+};
 #define X(id, word) id,
 enum prot { PROT_MAP(X) NR_PROTS };
 enum advice { ADVICE_MAP(X) NR_ADVICES };
@@ -64,7 +78,7 @@ enum op_param_id {
         NR_OP_PARAMS
 };
 enum op_param_type { TYPE_NUMBER, TYPE_SIZE, TYPE_ADDRESS, TYPE_TEXT, TYPE_GFP, TYPE_CONTEXT, TYPE_HEX, TYPE_TOUCH,
-                     TYPE_CHOICE, TYPE_SIGNED /* max bounds the magnitude */ };
+                     TYPE_CHOICE, TYPE_SIGNED /* max bounds the magnitude */, TYPE_FLAGS };
 enum touch { TOUCH_HEADERS, TOUCH_ALL, TOUCH_NONE, NR_TOUCHES };
 
 #define P(x) (1u << PARAM_##x)
@@ -83,7 +97,7 @@ enum touch { TOUCH_HEADERS, TOUCH_ALL, TOUCH_NONE, NR_TOUCHES };
     X(OP_KSIZE, "ksize", P(ADDRESS), WHO, "kernel", "usable size of a kmalloc block")                                       \
     X(OP_ALLOC_PAGES, "alloc_pages", P(ORDER), P(GFP) | MADE, "pages", "2^order contiguous page frames")                    \
     X(OP_FREE_PAGES, "free_pages", P(ADDRESS) | P(ORDER), WHO, "pages", "give page frames back")                            \
-    X(OP_KMEM_CACHE_CREATE, "kmem_cache_create", P(CACHE) | P(SIZE), P(ALIGN) | WHO, "cache", "a slab cache of one's own")  \
+    X(OP_KMEM_CACHE_CREATE, "kmem_cache_create", P(CACHE) | P(SIZE), P(ALIGN) | P(FLAGS) | WHO, "cache", "a slab cache of one's own")  \
     X(OP_KMEM_CACHE_ALLOC, "kmem_cache_alloc", P(CACHE), P(GFP) | MADE, "cache", "one object of a cache")                   \
     X(OP_KMEM_CACHE_FREE, "kmem_cache_free", P(ADDRESS), P(CACHE) | WHO, "cache", "give an object back to its cache")       \
     X(OP_KMEM_CACHE_DESTROY, "kmem_cache_destroy", P(CACHE), WHO, "cache", "end a cache")                                   \
@@ -149,7 +163,7 @@ struct op {
     uint32_t given;
     uint64_t size, n, align, length, new_length, address, duration_ns, pad;
     int64_t value, increment;
-    uint32_t gfp, pid;
+    uint32_t gfp, pid, flags;
     uint16_t cpu, tid;
     uint8_t order, context, fill, touch, prot, advice, resource, option;
     struct text name, cache, call_site, text, tunables;
@@ -179,5 +193,7 @@ const char *context_name(enum context context);
 const char *touch_name(enum touch touch);
 /* The word for a number of a parameter that takes words (contexts, touches, choices); NULL: there is none. */
 const char *op_choice_name(enum op_param_id id, uint64_t number);
+/* The flags of a parameter that takes some: i from 0; NULL past the last, and for other parameters. */
+const char *op_flag_name(enum op_param_id id, uint32_t i, uint64_t *bit);
 /* Checks what the table can: needed parameters given, nothing given that the operation does not take, ranges. */
 enum pagoda_error op_check(const struct op *op, struct problem *why) PAGODA_MUST_CHECK;

@@ -124,6 +124,7 @@ struct object_view {
     uint32_t requested;
     uint64_t seq; /* operation that allocated it */
     const char *label; /* name or call site */
+    const char *call_site; /* "": not said */
     uint64_t free_next; /* free objects: where the free pointer in the bytes leads; 0: end */
     bool is_handle; /* label can be given as "name" */
     uint32_t lost; /* bytes that a live object's owner may use but did not ask for */
@@ -221,7 +222,7 @@ struct translation {
     uint32_t pfn, offset;
     const char *region; /* "direct map", "vmalloc", "user", "unmapped" */
     uint32_t page_shift; /* log2 of the size of the page that maps it: 12, or 21 for 2 MiB */
-    uint32_t nr_levels; /* 0 in the direct map: its tables were made at boot and are not modelled */
+    uint32_t nr_levels; /* tables on the way; 0: the address is in no region */
     struct translate_level levels[MAX_LEVELS];
 };
 bool view_translate(const struct machine *machine, uint64_t address, uint32_t pid, struct translation *out);
@@ -270,6 +271,7 @@ struct allocation_view {
     enum op_kind op;
     const char *release; /* "kfree", "vfree", "free", "free_pages", "kmem_cache_free", "munmap" */
     const char *label; /* the handle, else the call site */
+    const char *call_site; /* "": not said */
     bool is_handle; /* label can be given as "name" */
     const char *cache;
     uint32_t pid; /* 0: kernel */
