@@ -24,6 +24,8 @@ SUPPORT := tests/fixture.c $(wildcard tests/floor_fixture.c)
 # The replay of malloc recordings has a process of its own (tests/process_stub.c), so it is linked apart from the engine's.
 HEAP_TRUTH := tests/truth_malloc.c tests/process_stub.c $(wildcard alloc/malloc*.c)
 TRUTHS  := $(filter-out $(HEAP_TRUTH),$(wildcard tests/truth*.c))
+# Programs that bench.mjs runs.
+BENCH_CLIENTS := bench_http bench_import bench_sqlite
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' 2>/dev/null)
 
 # One set of objects per flavour: plain, sanitized (san), thread-sanitized (tsan), clang.
@@ -45,7 +47,7 @@ $(BUILD)/clang/%.o: %.c
 	clang $(OURS) -O1 -c $< -o $@
 
 # Texts that are built in with .incbin, which -MMD does not see.
-$(foreach flavour,plain san tsan clang,$(BUILD)/$(flavour)/server/store.o): data/schema.sql data/migrate-2.sql
+$(foreach flavour,plain san tsan clang,$(BUILD)/$(flavour)/server/store.o): data/schema.sql data/migrate-2.sql data/migrate-3.sql
 $(foreach flavour,plain san tsan clang,$(BUILD)/$(flavour)/server/api_labs.o): data/openapi.json
 # Images of machines carry the identity of the engine that made them: its whole source.
 ENGINE_SOURCES := $(sort $(wildcard alloc/*.[ch] include/pagoda/*.h))
@@ -98,15 +100,18 @@ truth: $(BUILD)/truth ## compare the engine with recordings of the real ones (TR
 	$(BUILD)/truth $(TRUTH)
 
 test-api: $(BUILD)/pagodad-san $(BUILD)/pagodad ## the HTTP API, against the real daemon
-	PAGODAD=$(CURDIR)/$(BUILD)/pagodad-san node --test tests/api/*.test.mjs
+	PAGODAD=$(abspath $(BUILD))/pagodad-san node --test tests/api/*.test.mjs
+test-crash: $(BUILD)/pagodad ## kill -9 200 times under load, 60 times in imports (KILLS=)
+	PAGODAD=$(abspath $(BUILD))/pagodad KILLS=$(or $(KILLS),200) node --test tests/api/crash.test.mjs
+	PAGODAD=$(abspath $(BUILD))/pagodad KILLS=$(or $(KILLS),60) node --test --test-name-pattern=kill tests/api/import_atomic.test.mjs
 test-tsan: $(BUILD)/pagodad-tsan ## the daemon's threads, under TSan
-	PAGODAD=$(CURDIR)/$(BUILD)/pagodad-tsan TSAN_OPTIONS=halt_on_error=1 \
+	PAGODAD=$(abspath $(BUILD))/pagodad-tsan TSAN_OPTIONS=halt_on_error=1 \
 	  node --test tests/api/labs.test.mjs tests/api/durability.test.mjs
 test-web: web/node_modules/.package-lock.json ## the pages' view-models, types
 	cd web && npx tsc --noEmit -p .
 	node --test tests/web/*.test.mjs
 test-browser: all test-web ## the pages, in headless Chromium
-	PAGODAD=$(CURDIR)/$(BUILD)/pagodad WEB=$(CURDIR)/$(BUILD)/web node --test tests/browser/*.test.mjs
+	PAGODAD=$(abspath $(BUILD))/pagodad WEB=$(abspath $(BUILD))/web node --test tests/browser/*.test.mjs
 
 compile-clang: $(call objects,clang,$(ENGINE) $(SERVER)) ## build everything with clang, too
 
@@ -120,11 +125,13 @@ check-pure: $(call objects,plain,$(ENGINE)) ## the engine imports mem*, str* and
 check-tower: ## a floor includes only floors below it
 	@sh tests/check-tower.sh
 
-bench: $(BUILD)/bench $(BUILD)/pagodad $(BUILD)/pagodad-memory $(BUILD)/bench_http ## speed, one line each to compare
+bench: $(BUILD)/bench $(BUILD)/pagodad $(BUILD)/pagodad-memory $(addprefix $(BUILD)/,$(BENCH_CLIENTS)) ## speed, one line each to compare
 	@TRUTH=$(TRUTH) $(BUILD)/bench
-	@node tests/bench.mjs $(BUILD)/pagodad $(BUILD)/bench_http $(TRUTH)
-$(BUILD)/bench: $(call objects,plain,$(ENGINE) server/input.c server/ops_line.c tests/fixture.c $(filter-out tests/bench_http.c,$(wildcard tests/bench*.c)))
+	@node tests/bench.mjs $(BUILD) $(TRUTH)
+$(BUILD)/bench: $(call objects,plain,$(ENGINE) server/input.c server/ops_line.c tests/fixture.c $(filter-out $(BENCH_CLIENTS:%=tests/%.c),$(wildcard tests/bench*.c)))
 	$(CC) $(CFLAGS) $^ $(LINK) -o $@
+bench-history: $(BUILD)/pagodad ## time travel in a lab of 10 million operations (OPS=)
+	@node tests/bench_history.mjs $(BUILD)/pagodad $(OPS)
 bench-cost: $(BUILD)/host_cost ## what the steps of the cost model take on this host
 	@$(BUILD)/host_cost
 $(BUILD)/host_cost: $(call objects,plain,$(ENGINE) tests/host_cost.c)
@@ -132,7 +139,7 @@ $(BUILD)/host_cost: $(call objects,plain,$(ENGINE) tests/host_cost.c)
 # The daemon with a store that remembers nothing: the rival of the real one.
 $(BUILD)/pagodad-memory: $(call objects,plain,$(ENGINE) $(filter-out server/store%,$(SERVER)) tests/store_memory.c)
 	$(CC) $(CFLAGS) $^ $(LINK) -o $@
-$(BUILD)/bench_http: $(call objects,plain,tests/bench_http.c)
+$(addprefix $(BUILD)/,$(BENCH_CLIENTS)): $(BUILD)/bench_%: $(BUILD)/plain/tests/bench_%.o $(BUILD)/plain/tests/http_client.o
 	$(CC) $^ $(LINK) -o $@
 
 lint: web/node_modules/.package-lock.json ## clang-format, clang-tidy, cppcheck, tsc

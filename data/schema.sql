@@ -1,4 +1,4 @@
--- Schema of a Pagoda store, version 2 (PRAGMA user_version). A lab is its configuration and its operations, nothing else;
+-- Schema of a Pagoda store, version 3 (PRAGMA user_version). A lab is its configuration and its operations, nothing else;
 -- everything but the log can be thrown away and is made again.
 --
 -- Look around with the sqlite3 shell:  SELECT * FROM trace WHERE lab = 'ab12cd34' AND outcome <> 'ok';
@@ -35,7 +35,7 @@ CREATE TABLE call (
     n INTEGER, gfp INTEGER, "order" INTEGER, cache INTEGER, call_site INTEGER, context INTEGER, cpu INTEGER, pid INTEGER,
     align INTEGER, length INTEGER, hex BLOB, fill INTEGER, duration_ns INTEGER, touch INTEGER, text INTEGER,
     tid INTEGER, prot INTEGER, advice INTEGER, resource INTEGER, "option" INTEGER, value INTEGER, increment INTEGER,
-    pad INTEGER, new_length INTEGER, tunables INTEGER
+    pad INTEGER, new_length INTEGER, tunables INTEGER, flags INTEGER
 );
 
 -- The log. id is lab << 40 | seq, so that the rows of a lab lie in order. Addresses are signed 64-bit.
@@ -64,15 +64,23 @@ CREATE TABLE image (
     PRIMARY KEY (id, part)
 );
 
--- Idempotency-Key: which request on a lab (0: on none) has been answered already, and by which operation or which new lab.
+-- Idempotency-Key: which request on a lab (0: on none) has been answered already, and how.
 CREATE TABLE answered (
     lab INTEGER NOT NULL,
     key TEXT NOT NULL,
-    body_hash INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
+    body_hash INTEGER NOT NULL,         -- of the request
+    seq INTEGER NOT NULL,               -- the lab's last operation then: of a single one it is the answer
     made INTEGER NOT NULL DEFAULT 0,    -- lab
+    answer TEXT,                        -- what no operation can give again; NULL in an import: it was cut short
     PRIMARY KEY (lab, key)
 ) WITHOUT ROWID;
+
+-- Imports that are all or nothing and not yet all. While a lab stands here its log ends at seq: what lies behind it goes when
+-- the lab is next opened.
+CREATE TABLE importing (
+    lab INTEGER PRIMARY KEY REFERENCES lab (id),
+    seq INTEGER NOT NULL
+);
 
 -- For people.
 CREATE VIEW trace AS
@@ -83,7 +91,7 @@ SELECT lab.key AS lab, op.id & 1099511627775 AS seq, op_kind.name AS op, op.size
        call.pid AS pid, call.tid AS tid, call.align AS align, call.length AS length, call.new_length AS new_length,
        CASE WHEN call.hex IS NOT NULL THEN lower(hex(call.hex)) END AS hex, call.fill AS fill, call.duration_ns AS duration_ns, touch.word AS touch, prot.word AS prot,
        advice.word AS advice, resource.word AS resource, option.word AS "option", call.value AS value,
-       call.increment AS increment, call.pad AS pad, tunables.text AS tunables, remark.text AS text,
+       call.increment AS increment, call.pad AS pad, tunables.text AS tunables, (SELECT group_concat(word, '|') FROM choice WHERE param = 'flags' AND number & call.flags) AS flags, remark.text AS text,
        outcome.name AS outcome,
        CASE WHEN coalesce(op.result, op.address, 0) <> 0 THEN printf('0x%x', coalesce(op.result, op.address)) END AS result,
        call.allocated AS allocated, op.cost_ns AS cost_ns, op.slept_ns AS slept_ns

@@ -128,8 +128,14 @@ struct reply export_get(struct app *app, struct request *request)
     (void)app;
     static const struct export_format *const FORMATS[] = { &EXPORT_NDJSON, &EXPORT_CSV, &EXPORT_FTRACE, &EXPORT_PERFETTO };
     const char *name = query_text(request, "format");
+    bool with_snapshots = false;
+    struct reply refusal;
+    if (!query_bool(request, "snapshots", &with_snapshots, &refusal))
+        return refusal;
+    if (name && strcmp(name, "sqlite") == 0)
+        return export_sqlite_reply(request, with_snapshots);
     for (size_t i = 0; i < sizeof FORMATS / sizeof FORMATS[0]; i++)
         if (strcmp(name ? name : "ndjson", FORMATS[i]->name) == 0)
             return export_reply(request, FORMATS[i]);
-    return reply_say(422, "format", "format must be ndjson, csv, ftrace or perfetto");
+    return reply_say(422, "format", "format must be ndjson, csv, ftrace, perfetto or sqlite");
 }

@@ -1,5 +1,6 @@
 /* POST /labs/{lab}/import: a recorded trace into a lab; GET: how far it is; DELETE: stop it. */
 #include "server/api.h"
+#include "server/idempotency.h"
 #include "server/import_lab.h"
 
 #include <stdio.h>
@@ -31,12 +32,11 @@ static struct reply refuse_all(const struct import_summary *summary)
     return reply_say(422, "", "nothing was applied: line %llu: %s", (unsigned long long)line, reason);
 }
 
-static struct reply summarise(const struct import_run *run, const struct import_summary *summary)
+static struct reply summarise(struct import_run *run)
 {
-    struct buffer out = { 0 };
-    import_summary_encode(&out, summary, lab_seq(run->lab), now_s() - run->started_s);
-    struct reply reply = reply_json(200, out);
+    struct reply reply = reply_json(200, run->text);
     reply.ticket = run->ticket;
+    run->text = (struct buffer){ 0 };
     return reply;
 }
 
@@ -48,11 +48,7 @@ static struct reply import(struct import_run *run, bool is_atomic, struct import
         return reply_say(409, "", "the import was stopped, or the lab was changed meanwhile; nothing was applied");
     if (error)
         return reply_error(error, NULL);
-    if (upload_is_cancelled(run->upload))
-        snprintf(summary->problem, sizeof summary->problem, "stopped on request");
-    if (applied && summary->nr_applied)
-        return summarise(run, summary);
-    return refuse_all(summary);
+    return applied && summary->nr_applied ? summarise(run) : refuse_all(summary);
 }
 
 struct reply import_post(struct app *app, struct request *request)
@@ -63,7 +59,8 @@ struct reply import_post(struct app *app, struct request *request)
     struct reply reply;
     if (name && !trace_format_find(name, &run.format))
         return reply_say(422, "format", "format must be " TRACE_FORMATS_TEXT);
-    if (!query_bool(request, "atomic", &is_atomic, &reply))
+    if (!query_bool(request, "atomic", &is_atomic, &reply) ||
+        !idempotency_read(request, request->lab->row.id, &run.answer, &reply))
         return reply;
     struct import_summary *summary = calloc(1, sizeof *summary);
     if (!summary)
@@ -72,6 +69,12 @@ struct reply import_post(struct app *app, struct request *request)
     reply = import(&run, is_atomic, summary);
     import_run_end(&run);
     sse_tell(app, run.lab, "event: import\ndata: {\"running\":false}\n\n");
+    if (run.was_answered) {
+        buffer_clear(&reply.body);
+        if (!idempotency_answered(request, &run.answer, 200, &reply))
+            reply = reply_error(PAGODA_ERR_IO, NULL);
+    }
+    buffer_clear(&run.text);
     free(summary);
     return reply;
 }

@@ -1,6 +1,7 @@
 /* server/api_labs.c - labs, profiles, and the service's own state. */
 #include "server/api.h"
 #include "server/config_json.h"
+#include "server/idempotency.h"
 #include "server/op_json.h"
 
 #include <stdio.h>
@@ -205,11 +206,16 @@ static unsigned wish_decode(const struct request *request, enum wish_kind kind, 
     return ok ? 0 : 422;
 }
 
-static struct reply new_lab_reply(enum pagoda_error error, struct lab *lab, const struct problem *why)
+/* Two requests with one key at once: who came second gets the answer of the first. */
+static struct reply new_lab_reply(const struct request *request, const struct lab_request *made, enum pagoda_error error,
+                                  struct lab *lab, const struct problem *why)
 {
+    struct reply reply;
+    if (error == PAGODA_ERR_CONFLICT && idempotency_answered(request, &made->answer, 201, &reply))
+        return reply;
     if (error)
         return reply_error(error, why);
-    struct reply reply = lab_reply(lab, 201);
+    reply = lab_reply(lab, 201);
     lab_put(lab);
     return reply;
 }
@@ -218,12 +224,16 @@ struct reply labs_post(struct app *app, struct request *request)
 {
     struct lab_wish wish;
     struct problem why = { 0 };
+    struct lab_request made = { .encode = lab_encode };
+    struct reply reply;
     unsigned status = wish_decode(request, WISH_CREATE, &wish, &why);
     if (status)
         return reply_problem(status, &why);
+    if (!idempotency_read(request, 0, &made.answer, &reply) || idempotency_answered(request, &made.answer, 201, &reply))
+        return reply;
     struct lab *lab;
-    enum pagoda_error error = lab_create(&app->labs, wish.has_name ? wish.name : "lab", &wish.config, &lab, &why);
-    return new_lab_reply(error, lab, &why);
+    enum pagoda_error error = lab_create(&app->labs, wish.has_name ? wish.name : "lab", &wish.config, &made, &lab, &why);
+    return new_lab_reply(request, &made, error, lab, &why);
 }
 
 struct reply fork_post(struct app *app, struct request *request)
@@ -231,15 +241,20 @@ struct reply fork_post(struct app *app, struct request *request)
     (void)app;
     struct lab_wish wish;
     struct problem why = { 0 };
+    struct lab_request made = { .encode = lab_encode };
+    struct reply reply;
+    struct lab *parent = request->lab, *lab;
     unsigned status = wish_decode(request, WISH_FORK, &wish, &why);
     if (status)
         return reply_problem(status, &why);
+    if (!idempotency_read(request, parent->row.id, &made.answer, &reply) ||
+        idempotency_answered(request, &made.answer, 201, &reply))
+        return reply;
     char name[LAB_NAME_MAX + 1];
-    snprintf(name, sizeof name, "%.100s (fork)", request->lab->row.name);
-    struct lab *lab;
+    snprintf(name, sizeof name, "%.100s (fork)", parent->row.name);
     enum pagoda_error error =
-        lab_fork(request->lab, wish.has_name ? wish.name : name, wish.has_at ? wish.at : lab_seq(request->lab), &lab, &why);
-    return new_lab_reply(error, lab, &why);
+        lab_fork(parent, wish.has_name ? wish.name : name, wish.has_at ? wish.at : lab_seq(parent), &made, &lab, &why);
+    return new_lab_reply(request, &made, error, lab, &why);
 }
 
 struct reply lab_patch(struct app *app, struct request *request)
@@ -254,11 +269,27 @@ struct reply lab_patch(struct app *app, struct request *request)
     return error ? reply_error(error, NULL) : lab_reply(request->lab, 200);
 }
 
+/* Its key is one of no lab: those of the lab go with it. */
 struct reply lab_remove(struct app *app, struct request *request)
 {
     (void)app;
-    enum pagoda_error error = lab_delete(request->lab);
+    struct answer answer;
+    struct reply reply;
+    if (!idempotency_read(request, 0, &answer, &reply) || idempotency_answered(request, &answer, 204, &reply))
+        return reply;
+    answer.text = "deleted";
+    enum pagoda_error error = lab_delete(request->lab, &answer);
     return error ? reply_error(error, NULL) : reply_empty(204);
+}
+
+struct reply lab_missing(struct request *request, const struct route *route)
+{
+    struct answer answer;
+    struct reply reply;
+    if (route->handle == lab_remove && idempotency_read(request, 0, &answer, &reply) &&
+        idempotency_answered(request, &answer, 204, &reply))
+        return reply;
+    return reply_say(404, "", "there is no lab %.40s", request->path_values[0]);
 }
 
 /* ---- the service ---- */

@@ -1,6 +1,7 @@
 /* server/api_ops.c - operations: one, many as NDJSON, a rehearsal on a copy, and what the log holds. */
 #include "server/api.h"
 #include "server/export.h"
+#include "server/idempotency.h"
 #include "server/op_json.h"
 #include "server/result_json.h"
 
@@ -19,23 +20,13 @@ struct post_options {
     uint64_t body_hash;
 };
 
-static uint64_t hash_bytes(const char *bytes, size_t length)
-{
-    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001b3u;
-    return hash;
-}
-
 static bool read_post_options(const struct request *request, struct post_options *options, struct reply *refusal)
 {
-    *options = (struct post_options){ .key = request_header(request, "Idempotency-Key") };
-    if (options->key && (options->key[0] == '\0' || strlen(options->key) > 64)) {
-        *refusal = reply_say(422, "", "Idempotency-Key must have 1 to 64 characters");
+    *options = (struct post_options){ 0 };
+    if (!idempotency_key(request, &options->key, refusal))
         return false;
-    }
     if (options->key)
-        options->body_hash = hash_bytes(request->body.data, request->body.length);
+        options->body_hash = hash_more(HASH_START, request->body.data, request->body.length);
     return query_bool(request, "explain", &options->explain, refusal) &&
            query_bool(request, "dry_run", &options->dry_run, refusal);
 }
@@ -340,18 +331,32 @@ struct reply ops_post(struct app *app, struct request *request)
 
 /* ---- the log ---- */
 
+#define SCAN_MAX 100000u /* operations that one page of ?op= looks at */
+
 struct listing {
     struct buffer out;
     uint64_t last_seq;
-    uint32_t left;
+    uint32_t left, scan;
+    const char *only; /* name of the one operation that is listed; NULL: all */
 };
 
 static bool list_entry(void *context, const struct log_entry *entry)
 {
     struct listing *listing = context;
-    entry_encode(&listing->out, entry);
     listing->last_seq = entry->seq;
-    return --listing->left > 0;
+    if (!listing->only || strcmp(op_info(entry->op.kind)->name, listing->only) == 0) {
+        entry_encode(&listing->out, entry);
+        listing->left--;
+    }
+    return listing->left > 0 && --listing->scan > 0;
+}
+
+static bool is_op_name(const char *name)
+{
+    for (unsigned kind = 0; kind < NR_OPS; kind++)
+        if (strcmp(op_info((enum op_kind)kind)->name, name) == 0)
+            return true;
+    return false;
 }
 
 struct reply ops_get(struct app *app, struct request *request)
@@ -363,7 +368,9 @@ struct reply ops_get(struct app *app, struct request *request)
     if (!query_u64(request, "from", 0, INT64_MAX, &from, &reply) ||
         !query_u64(request, "limit", 1, LIST_LIMIT, &limit, &reply))
         return reply;
-    struct listing listing = { .left = (uint32_t)limit };
+    struct listing listing = { .left = (uint32_t)limit, .scan = SCAN_MAX, .only = query_text(request, "op") };
+    if (listing.only && !is_op_name(listing.only))
+        return reply_say(422, "op", "there is no operation of that name");
     put_open(&listing.out, '{');
     put_field_array(&listing.out, "ops");
     enum pagoda_error error = store_read_ops(app->store, request->lab->row.id, from, UINT64_MAX, list_entry, &listing);
@@ -371,7 +378,8 @@ struct reply ops_get(struct app *app, struct request *request)
         buffer_clear(&listing.out);
         return reply_error(error, NULL);
     }
-    bool has_more = listing.left == 0 && listing.last_seq < atomic_load(&request->lab->log.durable_seq);
+    bool has_more =
+        (listing.left == 0 || listing.scan == 0) && listing.last_seq < atomic_load(&request->lab->log.durable_seq);
     put_close(&listing.out, ']');
     put_key(&listing.out, "next");
     char next[24];
@@ -380,8 +388,9 @@ struct reply ops_get(struct app *app, struct request *request)
     put_close(&listing.out, '}');
     reply = reply_json(200, listing.out);
     if (has_more)
-        snprintf(reply.link, sizeof reply.link, "</api/v1/labs/%s/ops?from=%s&limit=%llu>; rel=\"next\"",
-                 request->lab->row.key, next, (unsigned long long)limit);
+        snprintf(reply.link, sizeof reply.link, "</api/v1/labs/%s/ops?from=%s&limit=%llu%s%s>; rel=\"next\"",
+                 request->lab->row.key, next, (unsigned long long)limit, listing.only ? "&op=" : "",
+                 listing.only ? listing.only : "");
     return reply;
 }
 

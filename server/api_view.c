@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ENGINE_VERSION "2"
+#define ENGINE_VERSION "3"
 
 void view_open(struct view *view)
 {

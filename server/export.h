@@ -22,3 +22,5 @@ extern const struct export_format EXPORT_LOG;    /* operations with their result
 
 /* The whole history of the request's lab up to now, streamed. api_export.c */
 struct reply export_reply(struct request *request, const struct export_format *format);
+/* The same as a store that `pagodad serve` opens. export_sqlite.c */
+struct reply export_sqlite_reply(struct request *request, bool with_snapshots);

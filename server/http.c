@@ -58,6 +58,7 @@ static struct job *take_job(struct app *app)
 
 static void *worker(void *context)
 {
+    pthread_setname_np(pthread_self(), "http-worker");
     for (struct job *job; (job = take_job(context));)
         job->run(job);
     return NULL;
@@ -70,23 +71,17 @@ static void suspend(struct request *request)
     if (request->suspended)
         return;
     request->suspended = true;
-    pthread_mutex_lock(&request->app->mutex);
-    request->app->nr_busy++;
-    pthread_mutex_unlock(&request->app->mutex);
+    atomic_fetch_add(&request->app->nr_busy, 1);
     MHD_suspend_connection(request->connection);
 }
 
 static void resume(struct request *request)
 {
     struct app *app = request->app;
-    struct MHD_Connection *connection = request->connection;
-    pthread_mutex_lock(&app->mutex);
-    app->nr_busy--;
     request->suspended = false;
     request->has_reply = true;
-    MHD_resume_connection(
-        connection); /* under the mutex: http_stop() must not find us gone and the connection still asleep */
-    pthread_mutex_unlock(&app->mutex);
+    MHD_resume_connection(request->connection);
+    atomic_fetch_sub(&app->nr_busy, 1); /* last: http_stop() must not find us gone and the connection still asleep */
 }
 
 static void log_is_durable(struct store_waiter *waiter, enum pagoda_error error)
@@ -397,14 +392,8 @@ void http_stop(struct app *app)
     if (fd >= 0)
         close(fd);
     sse_stop(app);
-    for (;;) {
-        pthread_mutex_lock(&app->mutex);
-        uint32_t nr_busy = app->nr_busy;
-        pthread_mutex_unlock(&app->mutex);
-        if (nr_busy == 0)
-            break;
+    while (atomic_load(&app->nr_busy))
         nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
-    }
     nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL); /* the last replies leave */
     MHD_stop_daemon(app->daemon);
     pthread_mutex_lock(&app->mutex);

@@ -37,7 +37,6 @@ struct app {
     pthread_cond_t work;
     struct job *first_job, **last_job;
     struct sse_stream *streams;
-    uint32_t nr_busy; /* requests whose connection is suspended */
     uint32_t nr_uploads;
     bool stopping;
     pthread_t workers[2];
@@ -45,6 +44,7 @@ struct app {
     pthread_mutex_t imports_mutex; /* before an upload's, before mutex */
     struct import_run *imports;    /* those that run now */
 
+    _Atomic uint32_t nr_busy; /* requests whose connection is suspended, and who resumes them: counted down last */
     _Atomic uint64_t nr_requests, nr_problems;
 };
 

@@ -32,6 +32,8 @@ static struct lab *make_lab(struct labs *labs, const struct lab_row *row)
     lab->log.lab = row->id;
     atomic_store(&lab->log.durable_seq, row->seq);
     atomic_store(&lab->seq, row->seq);
+    lab->is_importing = row->is_importing;
+    lab->import_seq = row->seq;
     pthread_mutex_init(&lab->mutex, NULL);
     pthread_mutex_init(&lab->past_mutex, NULL);
     return lab;
@@ -251,16 +253,36 @@ static void fill_row(struct lab_row *row, const char *name)
     strftime(row->created, sizeof row->created, "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
-static enum pagoda_error add_lab(struct labs *labs, struct lab_row *row, struct machine *machine, uint64_t cost_ns,
-                                 struct lab **out)
+static enum pagoda_error store_lab(struct lab *lab, const struct lab_request *request)
 {
-    enum pagoda_error error = store_create_lab(labs->store, row);
-    struct lab *lab = error ? NULL : make_lab(labs, row);
+    struct buffer text = { 0 };
+    struct answer answer = { 0 };
+    if (request && request->answer.key) {
+        request->encode(&text, lab, atomic_load(&lab->machine));
+        answer = request->answer;
+        answer.text = buffer_terminate(&text);
+    }
+    enum pagoda_error error =
+        text.failed ? PAGODA_ERR_NOMEM : store_create_lab(lab->labs->store, &lab->row, answer.key ? &answer : NULL);
+    lab->log.lab = lab->row.id;
+    buffer_clear(&text);
+    return error;
+}
+
+static enum pagoda_error add_lab(struct labs *labs, struct lab_row *row, struct machine *machine, uint64_t cost_ns,
+                                 const struct lab_request *request, struct lab **out)
+{
+    struct lab *lab = make_lab(labs, row);
     if (!lab) {
         machine_destroy(machine);
-        return error ? error : PAGODA_ERR_NOMEM;
+        return PAGODA_ERR_NOMEM;
     }
     atomic_store(&lab->machine, machine);
+    enum pagoda_error error = store_lab(lab, request);
+    if (error) {
+        free_lab(lab);
+        return error;
+    }
     lab->cost_ns = lab->snapshot_cost_ns = cost_ns;
     lab->nr_users = 1;
     pthread_mutex_lock(&labs->mutex);
@@ -272,8 +294,8 @@ static enum pagoda_error add_lab(struct labs *labs, struct lab_row *row, struct 
     return PAGODA_OK;
 }
 
-enum pagoda_error lab_create(struct labs *labs, const char *name, const struct machine_config *config, struct lab **out,
-                             struct problem *why)
+enum pagoda_error lab_create(struct labs *labs, const char *name, const struct machine_config *config,
+                             const struct lab_request *request, struct lab **out, struct problem *why)
 {
     *out = NULL;
     struct lab_row row = { .config = *config };
@@ -285,10 +307,11 @@ enum pagoda_error lab_create(struct labs *labs, const char *name, const struct m
     if (error)
         return error;
     fill_row(&row, name);
-    return add_lab(labs, &row, machine, 0, out);
+    return add_lab(labs, &row, machine, 0, request, out);
 }
 
-enum pagoda_error lab_fork(struct lab *parent, const char *name, uint64_t at, struct lab **out, struct problem *why)
+enum pagoda_error lab_fork(struct lab *parent, const char *name, uint64_t at, const struct lab_request *request,
+                           struct lab **out, struct problem *why)
 {
     *out = NULL;
     if (at > lab_seq(parent)) {
@@ -307,7 +330,7 @@ enum pagoda_error lab_fork(struct lab *parent, const char *name, uint64_t at, st
         return error;
     struct lab_row row = { .config = parent->row.config, .parent = parent->row.id, .parent_seq = at, .seq = at };
     fill_row(&row, name);
-    return add_lab(parent->labs, &row, machine, cost_ns, out);
+    return add_lab(parent->labs, &row, machine, cost_ns, request, out);
 }
 
 enum pagoda_error lab_rename(struct lab *lab, const char *name)
@@ -321,10 +344,10 @@ enum pagoda_error lab_rename(struct lab *lab, const char *name)
     return PAGODA_OK;
 }
 
-enum pagoda_error lab_delete(struct lab *lab)
+enum pagoda_error lab_delete(struct lab *lab, const struct answer *answer)
 {
     pthread_mutex_lock(&lab->mutex); /* no operation may be queued behind the deletion */
-    enum pagoda_error error = store_delete_lab(lab->labs->store, lab->row.id);
+    enum pagoda_error error = store_delete_lab(lab->labs->store, lab->row.id, answer);
     pthread_mutex_lock(&lab->labs->mutex);
     lab->deleted = !error;
     pthread_mutex_unlock(&lab->labs->mutex);
@@ -359,11 +382,27 @@ static void wake_step(struct lab *lab, const struct past *past)
     leave_snapshot(lab, past->machine);
 }
 
+/* Away with what an import has left that was to be all or nothing. Snapshots of it that are still under way know by the
+ * losses that they came too late. */
+static enum pagoda_error undo_import(struct lab *lab)
+{
+    atomic_fetch_add(&lab->log.nr_losses, 1);
+    atomic_store(&lab->log.durable_seq, lab->import_seq);
+    atomic_store(&lab->seq, lab->import_seq);
+    enum pagoda_error error = store_undo_import(lab->labs->store, lab->row.id, lab->import_seq);
+    lab->is_importing = error != PAGODA_OK;
+    return error;
+}
+
 static enum pagoda_error wake(struct lab *lab)
 {
     machine_destroy(atomic_exchange(&lab->machine, NULL));
     enum pagoda_error error = lab->last_ticket ? store_wait(lab->labs->store, lab->last_ticket) : PAGODA_OK;
     (void)error; /* whatever became of the last batch, durable_seq tells it */
+    lab->last_ticket = 0;
+    error = lab->is_importing ? undo_import(lab) : PAGODA_OK;
+    if (error)
+        return error;
     uint64_t seq = atomic_load(&lab->log.durable_seq);
     atomic_store(&lab->log.lost, false);
     atomic_store(&lab->seq, seq);
@@ -423,4 +462,38 @@ enum pagoda_error lab_apply(struct lab *lab, const struct op *op, const char *ke
     lab->cost_ns += snapshot_replay_ns(result->cost_ns);
     leave_snapshot(lab, machine);
     return PAGODA_OK;
+}
+
+/* ---- imports that are all or nothing ---- */
+
+/* Waits until the log has got as far as the lab. A ticket may be one that failed long ago and has been got over. */
+static enum pagoda_error settle(struct lab *lab)
+{
+    enum pagoda_error error = lab->last_ticket ? store_wait(lab->labs->store, lab->last_ticket) : PAGODA_OK;
+    if (atomic_load(&lab->log.durable_seq) == lab_seq(lab) && !atomic_load(&lab->log.lost))
+        return PAGODA_OK;
+    return error ? error : PAGODA_ERR_IO;
+}
+
+enum pagoda_error lab_begin_import(struct lab *lab)
+{
+    enum pagoda_error error = settle(lab);
+    lab->import_seq = lab_seq(lab);
+    if (!error)
+        error = store_begin_import(lab->labs->store, lab->row.id, lab->import_seq);
+    lab->is_importing = !error;
+    return error;
+}
+
+enum pagoda_error lab_end_import(struct lab *lab, bool is_whole, const struct answer *answer)
+{
+    enum pagoda_error error = settle(lab);
+    if (is_whole && !error)
+        error = store_finish_import(lab->labs->store, lab->row.id, lab_seq(lab), answer);
+    lab->is_importing = !is_whole || error;
+    if (!lab->is_importing)
+        return PAGODA_OK;
+    enum pagoda_error undoing = wake(lab);
+    (void)undoing; /* while the disk has no room: whoever wants the lab next tries again */
+    return error;
 }

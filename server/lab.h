@@ -33,6 +33,8 @@ struct lab {
     _Atomic uint64_t seq;               /* head */
     uint64_t last_ticket;               /* of the newest operation */
     uint64_t cost_ns, snapshot_cost_ns; /* of replaying from 0 to the head, to the newest snapshot */
+    bool is_importing;                  /* all or nothing, from import_seq on; undone when the lab is next woken */
+    uint64_t import_seq;
 
     pthread_mutex_t past_mutex;
     struct past pasts[NR_PASTS];
@@ -65,13 +67,20 @@ void lab_put(struct lab *lab);
 /* Calls each for every lab, oldest first, with the registry locked. */
 void labs_each(struct labs *labs, void (*each)(void *context, struct lab *lab), void *context);
 
-/* The new lab is the caller's to lab_put(). config is completed. INVALID: *why names the field. */
-enum pagoda_error lab_create(struct labs *labs, const char *name, const struct machine_config *config, struct lab **out,
-                             struct problem *why) PAGODA_MUST_CHECK;
-enum pagoda_error lab_fork(struct lab *parent, const char *name, uint64_t at, struct lab **out,
-                           struct problem *why) PAGODA_MUST_CHECK;
+/* What keeps a new lab's request from making a second one: its answer, in the same commit. */
+struct lab_request {
+    struct answer answer;
+    void (*encode)(struct buffer *out, struct lab *lab, const struct machine *machine); /* the answer's text */
+};
+
+/* The new lab is the caller's to lab_put(). config is completed. request: NULL, or its key is taken: CONFLICT when it was.
+ * INVALID: *why names the field. */
+enum pagoda_error lab_create(struct labs *labs, const char *name, const struct machine_config *config,
+                             const struct lab_request *request, struct lab **out, struct problem *why) PAGODA_MUST_CHECK;
+enum pagoda_error lab_fork(struct lab *parent, const char *name, uint64_t at, const struct lab_request *request,
+                           struct lab **out, struct problem *why) PAGODA_MUST_CHECK;
 enum pagoda_error lab_rename(struct lab *lab, const char *name) PAGODA_MUST_CHECK;
-enum pagoda_error lab_delete(struct lab *lab) PAGODA_MUST_CHECK;
+enum pagoda_error lab_delete(struct lab *lab, const struct answer *answer) PAGODA_MUST_CHECK; /* answer: may be NULL */
 
 bool lab_is_awake(const struct lab *lab); /* lab_lock() will not have to replay */
 uint64_t lab_seq(const struct lab *lab);
@@ -83,6 +92,11 @@ void lab_unlock(struct lab *lab);
  * *ticket: what to wait for before telling anybody. */
 enum pagoda_error lab_apply(struct lab *lab, const struct op *op, const char *key, uint64_t body_hash,
                             struct op_result *result, uint64_t *ticket, struct problem *why) PAGODA_MUST_CHECK;
+
+/* Within one lock, around the operations of an import that is to be all or nothing. end: answer (NULL: none) is kept with it;
+ * after an error, or with is_whole false, the lab is as it was at begin. */
+enum pagoda_error lab_begin_import(struct lab *lab) PAGODA_MUST_CHECK;
+enum pagoda_error lab_end_import(struct lab *lab, bool is_whole, const struct answer *answer) PAGODA_MUST_CHECK;
 
 /* ---- the past (lab_past.c) ---- */
 

@@ -19,6 +19,7 @@ struct options {
 
     const char *profile, *memory, *cpus, *format, *file; /* replay; file: of check and backup too, the store */
     bool check, json;
+    const char *state, *save_state; /* replay: where it starts, where its end is written; or NULL */
     const char *salvage; /* check: the new store, or NULL */
     const char *target;  /* backup */
 };

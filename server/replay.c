@@ -5,6 +5,7 @@
 #include "server/import.h"
 #include "server/op_json.h"
 #include "server/problem.h"
+#include "server/replay_state.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,7 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SAMPLE_EVERY 4096u /* operations between two looks at the frames in use */
+#define SAMPLE_EVERY 4096u                    /* operations between two looks at the frames in use */
+#define STATE_MEMORY_STEP (UINT64_C(1) << 20) /* of a machine that a state is to fit into */
 #define FTRACE_MEMORY (UINT64_C(512) << 20)
 
 struct run {
@@ -55,7 +57,8 @@ static double now_s(void)
 static bool read_config(const struct options *options, enum trace_format format, struct machine_config *config,
                         struct problem *why)
 {
-    const char *name = options->profile ? options->profile : format == FORMAT_NDJSON ? "classic" : "linux-6.1";
+    bool is_modern = format != FORMAT_NDJSON || options->state;
+    const char *name = options->profile ? options->profile : is_modern ? "linux-6.1" : "classic";
     const struct profile *profile = profile_find(name, strlen(name));
     uint64_t cpus = 1;
     *config = (struct machine_config){ 0 };
@@ -146,6 +149,34 @@ static const struct machine *look(void *context)
     return ((struct run *)context)->machine;
 }
 
+/* From the recorded state, in a machine as large as it, unless the options say otherwise. */
+static enum pagoda_error start_from_state(const struct options *options, struct machine_config *config,
+                                          struct machine **machine, struct problem *why)
+{
+    size_t length;
+    uint64_t memory;
+    uint32_t cpus;
+    char *text = state_read(options->state, &length, &memory, &cpus, why);
+    if (!text)
+        return PAGODA_ERR_INVALID;
+    if (!options->memory)
+        config->memory = (memory + STATE_MEMORY_STEP - 1) / STATE_MEMORY_STEP * STATE_MEMORY_STEP;
+    if (!options->cpus && cpus)
+        config->cpus = cpus;
+    enum pagoda_error error = machine_create_from_state(config, text, length, &HOST_MEMORY, machine, why);
+    if (error && why->offset)
+        fprintf(stderr, "pagodad replay: %s, line %zu of its first state:\n", options->state, why->offset);
+    free(text);
+    return error;
+}
+
+static enum pagoda_error start(const struct options *options, struct machine_config *config, struct machine **machine,
+                               struct problem *why)
+{
+    return options->state ? start_from_state(options, config, machine, why)
+                          : machine_create(config, &HOST_MEMORY, machine, why);
+}
+
 static int run_trace(const struct options *options, struct input *input, enum trace_format format)
 {
     struct machine_config config;
@@ -153,20 +184,22 @@ static int run_trace(const struct options *options, struct input *input, enum tr
     struct run run = { 0 };
     if (!read_config(options, format, &config, &why))
         return complain(why.text);
-    enum pagoda_error error = machine_create(&config, &HOST_MEMORY, &run.machine, &why);
+    enum pagoda_error error = start(options, &config, &run.machine, &why);
     if (error)
         return complain(why.text[0] ? why.text : pagoda_error_text(error));
     machine_record_events(run.machine, false);
     struct import_summary *summary = calloc(1, sizeof *summary);
     const struct import_sink sink = { apply, look, &run, machine_config(run.machine)->cpus };
-    double start = now_s();
+    double begun = now_s();
     error = summary ? import_run(input, format, &sink, summary) : PAGODA_ERR_NOMEM;
-    double seconds = now_s() - start;
+    double seconds = now_s() - begun;
     int status = error ? complain(pagoda_error_text(error)) : 0;
     if (!error) {
         sample(&run);
         (options->json ? print_json : print_summary)(&run, summary, seconds);
         status = options->check && is_different(summary) ? 1 : 0;
+        if (options->save_state && !state_write(run.machine, options->save_state, &why))
+            status = complain(why.text);
     }
     free(summary);
     machine_destroy(run.machine);

@@ -19,13 +19,13 @@ const struct route ROUTES[] = {
     { "DELETE", LAB, lab_remove, 16 * KIB, ROUTE_SLOW, "" },
     { "POST", LAB "/fork", fork_post, 16 * KIB, ROUTE_SLOW, "" },
     { "POST", LAB "/ops", ops_post, 256 * KIB, ROUTE_LINES, "explain dry_run on_error results" },
-    { "GET", LAB "/ops", ops_get, 0, ROUTE_SLOW, "from limit" },
+    { "GET", LAB "/ops", ops_get, 0, ROUTE_SLOW, "from limit op" },
     { "GET", LAB "/ops/{seq}", op_get, 0, ROUTE_SLOW, "explain" },
     { "GET", LAB "/events", events_get, 0, 0, "" },
     { "POST", LAB "/import", import_post, 0, ROUTE_UPLOAD, "format atomic" },
     { "GET", LAB "/import", import_get, 0, 0, "" },
     { "DELETE", LAB "/import", import_cancel, 0, 0, "" },
-    { "GET", LAB "/export", export_get, 0, ROUTE_SLOW, "format" },
+    { "GET", LAB "/export", export_get, 0, ROUTE_SLOW, "format snapshots" },
     { "GET", LAB "/frames", frames_get, 0, ROUTE_VIEW, "at from count lod" },
     { "GET", LAB "/frames/{pfn}", frame_get, 0, ROUTE_VIEW, "at" },
     { "GET", LAB "/zones", zones_get, 0, ROUTE_VIEW, "at" },
@@ -141,7 +141,7 @@ static const struct route *accept_route(struct request *request, const struct ro
     request->lab = lab_get(&request->app->labs, request->path_values[0]);
     if (request->lab)
         return route;
-    *refusal = reply_say(404, "", "there is no lab %.40s", request->path_values[0]);
+    *refusal = lab_missing(request, route);
     return NULL;
 }
 

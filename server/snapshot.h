@@ -4,7 +4,7 @@
 #include "server/store.h"
 #include <pthread.h>
 
-#define SNAPSHOT_NEAR_NS UINT64_C(3000000) /* of replay between the newest snapshots; see also SNAPSHOT_FAR_NS */
+#define SNAPSHOT_NEAR_NS UINT64_C(3000000) /* of replay between the newest snapshots; see also SNAPSHOT_FAR_MIN_NS */
 #define SNAPSHOTS_QUEUED_MAX 4
 
 struct lab;

@@ -25,6 +25,7 @@
     extern const char symbol[]
 BUILT_IN(schema_sql, "data/schema.sql");
 BUILT_IN(migrate_2_sql, "data/migrate-2.sql");
+BUILT_IN(migrate_3_sql, "data/migrate-3.sql");
 
 enum pagoda_error store_error(int sqlite_code)
 {
@@ -119,9 +120,10 @@ static int fill_choices(sqlite3 *db, enum op_param_id id)
     sqlite3_stmt *statement = NULL;
     int rc = sqlite3_prepare_v2(db, "INSERT OR IGNORE INTO choice VALUES (?, ?, ?)", -1, &statement, NULL);
     const char *word;
-    for (unsigned i = 0; rc == SQLITE_OK && (word = op_choice_name(id, i)); i++) {
+    uint64_t number = 0; /* of flags: the bit */
+    for (unsigned i = 0; rc == SQLITE_OK && ((word = op_flag_name(id, i, &number)) || (word = op_choice_name(id, i))); i++) {
         sqlite3_bind_text(statement, 1, op_param_info(id)->name, -1, SQLITE_STATIC);
-        sqlite3_bind_int64(statement, 2, i);
+        sqlite3_bind_int64(statement, 2, (sqlite3_int64)(number ? number : i));
         sqlite3_bind_text(statement, 3, word, -1, SQLITE_STATIC);
         rc = sqlite3_step(statement);
         rc = rc == SQLITE_DONE ? sqlite3_reset(statement) : rc;
@@ -158,13 +160,21 @@ static int migrate_2(sqlite3 *db)
     return rc;
 }
 
+/* migrate-3.sql, then the end of the schema: its view. */
+static int migrate_3(sqlite3 *db)
+{
+    const char *view = strstr(schema_sql, "CREATE VIEW trace");
+    int rc = view ? store_execute(db, migrate_3_sql) : SQLITE_ERROR;
+    return rc == SQLITE_OK ? store_execute(db, view) : rc;
+}
+
 static int make_schema(sqlite3 *db)
 {
     return store_execute(db, schema_sql);
 }
 
-/* From each version to the newest one that a step leads to. */
-static int (*const STEPS[SCHEMA_VERSION])(sqlite3 *db) = { make_schema, migrate_2 };
+/* From each version to the newest. */
+static int (*const STEPS[SCHEMA_VERSION])(sqlite3 *db) = { make_schema, migrate_2, migrate_3 };
 
 /* All or nothing: an interrupted migration leaves the file as it was. */
 static int migrate(sqlite3 *db, int version)

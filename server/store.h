@@ -24,6 +24,7 @@ struct lab_row {
     int64_t parent; /* 0: none */
     uint64_t parent_seq;
     uint64_t seq; /* the last operation in the log, the parent's share included */
+    bool is_importing; /* behind seq lies what an import left that was to be all or nothing: store_undo_import() */
     struct machine_config config;
 };
 
@@ -70,10 +71,19 @@ enum pagoda_error store_wait(struct store *store, uint64_t ticket) PAGODA_MUST_C
 void store_on_commit(struct store *store, void (*call)(void *context), void *context);
 uint64_t store_nr_commits(struct store *store);
 
-/* These wait for their own commit. create fills in row->id. */
-enum pagoda_error store_create_lab(struct store *store, struct lab_row *row) PAGODA_MUST_CHECK;
+/* A request under an Idempotency-Key that is more than one operation, and what it was answered. */
+struct answer {
+    int64_t lab; /* whose keys; 0: of no lab */
+    const char *key;
+    uint64_t body_hash;
+    const char *text; /* NULL: none yet */
+};
+
+/* These wait for their own commit. create fills in row->id. answer: kept in the same commit; NULL: none. CONFLICT: its key is
+ * taken, and nothing was done. */
+enum pagoda_error store_create_lab(struct store *store, struct lab_row *row, const struct answer *answer) PAGODA_MUST_CHECK;
 enum pagoda_error store_rename_lab(struct store *store, int64_t lab, const char *name) PAGODA_MUST_CHECK;
-enum pagoda_error store_delete_lab(struct store *store, int64_t lab) PAGODA_MUST_CHECK;
+enum pagoda_error store_delete_lab(struct store *store, int64_t lab, const struct answer *answer) PAGODA_MUST_CHECK;
 
 /* INVALID with *why: a lab whose configuration this pagodad does not understand. */
 enum pagoda_error store_list_labs(struct store *store, void (*each)(void *context, const struct lab_row *row),
@@ -92,13 +102,43 @@ enum pagoda_error store_read_ops(struct store *store, int64_t lab, uint64_t from
 enum pagoda_error store_find_answered(struct store *store, int64_t lab, const char *key, uint64_t *body_hash,
                                       uint64_t *seq) PAGODA_MUST_CHECK;
 
+/* ---- imports, answers (store_import.c, store_answer.c) ---- */
+
+/* Around the operations of an import that is to be all or nothing; nothing else may be appended to the log meanwhile. undo,
+ * when all that was appended is durable or lost, takes away what lies behind seq; after an error, call it again. */
+enum pagoda_error store_begin_import(struct store *store, int64_t lab, uint64_t seq) PAGODA_MUST_CHECK;
+enum pagoda_error store_finish_import(struct store *store, int64_t lab, uint64_t seq,
+                                      const struct answer *answer) PAGODA_MUST_CHECK;
+enum pagoda_error store_undo_import(struct store *store, int64_t lab, uint64_t seq) PAGODA_MUST_CHECK;
+
+/* Around a request that is not one commit: the key is taken (CONFLICT: it was), then given its text, or, without one, back. */
+enum pagoda_error store_begin_answer(struct store *store, const struct answer *answer, uint64_t seq) PAGODA_MUST_CHECK;
+enum pagoda_error store_end_answer(struct store *store, const struct answer *answer, uint64_t seq) PAGODA_MUST_CHECK;
+/* NOT_FOUND: this key has not been used on that lab. An empty text: a single operation's, or cut short. */
+enum pagoda_error store_find_answer(struct store *store, const struct answer *asked, uint64_t *body_hash, uint64_t *seq,
+                                    struct buffer *text) PAGODA_MUST_CHECK;
+
+/* ---- a lab as a store of its own (store_copy.c) ---- */
+
+struct store_copy;
+/* Operations 1 to last_seq. step until it is done, then read from the file's start on: how many bytes, 0 at the end, -1. */
+enum pagoda_error store_copy_begin(struct store *store, int64_t lab, uint64_t last_seq, bool with_images,
+                                   struct store_copy **out) PAGODA_MUST_CHECK;
+enum pagoda_error store_copy_step(struct store_copy *copy, bool *is_done) PAGODA_MUST_CHECK;
+long store_copy_read(struct store_copy *copy, void *out, size_t capacity);
+void store_copy_end(struct store_copy *copy); /* at any time; NULL is allowed */
+
 /* ---- snapshots (store_snapshot.c) ---- */
 
 struct snapshot_row {
     uint64_t seq, engine, hash, cost_ns;
 };
-#define SNAPSHOTS_NEAR 8                   /* images kept at full density behind the newest one */
-#define SNAPSHOT_FAR_NS UINT64_C(24000000) /* of replay between the older images that are kept */
+#define SNAPSHOTS_NEAR 8 /* images kept at full density behind the newest one */
+/* Of replay between the older images that are kept: the larger they are, the fewer, so that they stay small beside the log;
+ * but never so few that a seek becomes long. */
+#define SNAPSHOT_FAR_NS_A_BYTE 80u
+#define SNAPSHOT_FAR_MIN_NS UINT64_C(8000000)
+#define SNAPSHOT_FAR_MAX_NS UINT64_C(24000000)
 
 /* Writes an image in parts, each a commit of its own, and drops older ones that stand too close. nr_losses: of the log when
  * the machine was seen; CONFLICT when it has lost something since, NOT_FOUND when the lab is gone. */

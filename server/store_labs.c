@@ -25,9 +25,15 @@ static int bind_and_run(sqlite3 *db, const char *sql, int64_t number, const char
 
 /* ---- making ---- */
 
+struct creation {
+    struct lab_row *row;
+    const struct answer *answer;
+};
+
 static int run_create(struct store *store, void *context)
 {
-    struct lab_row *row = context;
+    const struct creation *creation = context;
+    struct lab_row *row = creation->row;
     struct buffer config = { 0 };
     put_open(&config, '{');
     config_encode_fields(&config, &row->config);
@@ -51,12 +57,13 @@ static int run_create(struct store *store, void *context)
     row->id = sqlite3_last_insert_rowid(store->db);
     sqlite3_finalize(insert);
     buffer_clear(&config);
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+    return rc == SQLITE_DONE ? store_insert_answer(store, creation->answer, row->parent_seq, row->id) : rc;
 }
 
-enum pagoda_error store_create_lab(struct store *store, struct lab_row *row)
+enum pagoda_error store_create_lab(struct store *store, struct lab_row *row, const struct answer *answer)
 {
-    return store_run_task(store, run_create, row);
+    struct creation creation = { row, answer };
+    return store_run_task(store, run_create, &creation);
 }
 
 struct lab_change {
@@ -78,14 +85,22 @@ enum pagoda_error store_rename_lab(struct store *store, int64_t lab, const char 
 
 /* ---- ending ---- */
 
+struct deletion {
+    int64_t lab;
+    const struct answer *answer;
+};
+
 static int run_delete(struct store *store, void *context)
 {
-    return bind_and_run(store->db, "UPDATE lab SET deleted = 1 WHERE id = ?1", *(int64_t *)context, NULL);
+    const struct deletion *deletion = context;
+    int rc = bind_and_run(store->db, "UPDATE lab SET deleted = 1 WHERE id = ?1", deletion->lab, NULL);
+    return rc == SQLITE_OK ? store_insert_answer(store, deletion->answer, 0, 0) : rc;
 }
 
-enum pagoda_error store_delete_lab(struct store *store, int64_t lab)
+enum pagoda_error store_delete_lab(struct store *store, int64_t lab, const struct answer *answer)
 {
-    enum pagoda_error error = store_run_task(store, run_delete, &lab);
+    struct deletion deletion = { lab, answer };
+    enum pagoda_error error = store_run_task(store, run_delete, &deletion);
     pthread_mutex_lock(&store->mutex);
     store->has_garbage |= !error;
     pthread_cond_signal(&store->keeping);
@@ -116,6 +131,7 @@ static int run_sweep(struct store *store, void *context)
         "DELETE FROM image WHERE rowid IN (SELECT rowid FROM image WHERE id > ?1 << 40 AND id < (?1 + 1) << 40 LIMIT 4)",
         "DELETE FROM snapshot WHERE id IN (SELECT id FROM snapshot WHERE id > ?1 << 40 AND id < (?1 + 1) << 40 LIMIT 4000)",
         "DELETE FROM answered WHERE lab = ?1 AND key IN (SELECT key FROM answered WHERE lab = ?1 LIMIT 4000)",
+        "DELETE FROM importing WHERE lab = ?1",
         "DELETE FROM lab WHERE id = ?1",
     };
     bool *more = context;
@@ -170,6 +186,9 @@ static bool read_lab(sqlite3_stmt *select, struct lab_row *row, struct problem *
     row->parent_seq = (uint64_t)sqlite3_column_int64(select, 5);
     uint64_t last = op_id_seq(sqlite3_column_int64(select, 7));
     row->seq = last > row->parent_seq ? last : row->parent_seq;
+    row->is_importing = sqlite3_column_type(select, 8) != SQLITE_NULL;
+    if (row->is_importing)
+        row->seq = (uint64_t)sqlite3_column_int64(select, 8);
     struct problem cause = { 0 };
     bool ok = read_config((const char *)sqlite3_column_text(select, 6), &row->config, &cause);
     if (!ok)
@@ -178,7 +197,9 @@ static bool read_lab(sqlite3_stmt *select, struct lab_row *row, struct problem *
 }
 
 #define LAB_COLUMNS "SELECT id, key, name, created, parent, parent_seq, config,"
-#define LAB_ROWS " FROM lab WHERE NOT deleted AND id BETWEEN ?1 AND ?2 ORDER BY id"
+#define LAB_ROWS                                                                                                           \
+    ", (SELECT importing.seq FROM importing WHERE importing.lab = lab.id)"                                                 \
+    " FROM lab WHERE NOT deleted AND id BETWEEN ?1 AND ?2 ORDER BY id"
 
 static int prepare_labs(struct reader *reader, bool with_last, sqlite3_stmt **select)
 {

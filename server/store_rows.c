@@ -240,41 +240,26 @@ static int insert_answered(struct store *store, const struct queued_row *row)
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static void bind_given(sqlite3_stmt *insert, int column, bool is_given, uint64_t value)
+/* What rows refer to comes before them. */
+static int insert_calls(struct store *store)
 {
-    if (is_given)
-        sqlite3_bind_int64(insert, column, (sqlite3_int64)value);
-    else
-        sqlite3_bind_null(insert, column);
+    size_t offset = 0;
+    int rc = SQLITE_OK;
+    for (struct queued_row *row; rc == SQLITE_OK && (row = store_next_row(&store->committing.rows, &offset));) {
+        rc = call_to_id(store, &row->entry, &row->call);
+        if (rc == SQLITE_OK && row->key[0])
+            rc = insert_answered(store, row);
+    }
+    return rc;
 }
 
-int store_insert_row(struct store *store, const struct queued_row *row)
+int store_insert_rows(struct store *store)
 {
-    sqlite3_stmt *insert = store->insert_op;
-    const struct log_entry *entry = &row->entry;
-    const struct op *op = &entry->op;
-    int64_t call = 0;
-    int rc = call_to_id(store, entry, &call);
+    int rc = insert_calls(store);
     if (rc != SQLITE_OK)
         return rc;
-    bool same_address = (op->given & P(ADDRESS)) && entry->address == op->address;
-    sqlite3_bind_int64(insert, 1, op_id(row->log->lab, entry->seq));
-    sqlite3_bind_int64(insert, 2, call);
-    bind_given(insert, 3, !same_address, entry->address);
-    sqlite3_bind_int64(insert, 4, (sqlite3_int64)entry->cost_ns);
-    sqlite3_bind_int64(insert, 5, (sqlite3_int64)entry->slept_ns);
-    bind_given(insert, 6, op->given & P(SIZE), op->size);
-    bind_given(insert, 7, op->given & P(ADDRESS), op->address);
-    if (op->given & P(NAME))
-        rc = sqlite3_bind_text(insert, 8, op->name.start, (int)op->name.length, SQLITE_STATIC);
-    else
-        rc = sqlite3_bind_null(insert, 8);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(insert);
-    sqlite3_reset(insert);
-    if (rc == SQLITE_DONE)
-        rc = row->key[0] ? insert_answered(store, row) : SQLITE_OK;
-    return rc;
+    sqlite3_step(store->insert_ops);
+    return sqlite3_reset(store->insert_ops);
 }
 
 /* ---- statements ---- */
@@ -298,13 +283,19 @@ bool store_prepare_writer(struct store *store)
     while (--nr_columns)
         buffer_text(&sql, ",?");
     buffer_text(&sql, ")");
-    int rc = prepare(store, buffer_terminate(&sql), &store->insert_call);
+    int rc = store_add_queue(store);
+    if (rc == SQLITE_OK)
+        rc = prepare(store, buffer_terminate(&sql), &store->insert_call);
     buffer_clear(&sql);
     const struct {
         sqlite3_stmt **statement;
         const char *sql;
     } others[] = {
-        { &store->insert_op, "INSERT INTO op VALUES (?, ?, ?, ?, ?, ?, ?, ?)" },
+        { &store->begin, "BEGIN IMMEDIATE" },
+        { &store->commit, "COMMIT" },
+        /* A rowid that is there already would be a broken store: all of the transaction goes back, so that the statement
+         * need not note what it alone has changed. */
+        { &store->insert_ops, "INSERT OR ROLLBACK INTO op SELECT * FROM queued" },
         { &store->find_text, "SELECT id FROM text WHERE text = ?" },
         { &store->insert_text, "INSERT INTO text (text) VALUES (?)" },
         { &store->insert_gfp, "INSERT OR IGNORE INTO gfp VALUES (?, ?)" },
@@ -317,7 +308,9 @@ bool store_prepare_writer(struct store *store)
 
 void store_finish_writer(struct store *store)
 {
-    sqlite3_finalize(store->insert_op);
+    sqlite3_finalize(store->begin);
+    sqlite3_finalize(store->commit);
+    sqlite3_finalize(store->insert_ops);
     sqlite3_finalize(store->insert_call);
     sqlite3_finalize(store->insert_text);
     sqlite3_finalize(store->find_text);

@@ -1,7 +1,7 @@
 /* server/store_snapshot.c - images of machines beside the log.
  *
  * The log is the truth and a snapshot a shortcut through it: whoever reads one verifies it and can do without. Behind the
- * newest SNAPSHOTS_NEAR images only those stay that are SNAPSHOT_FAR_NS of replay apart; of the others the hash remains, to
+ * newest SNAPSHOTS_NEAR images only those stay that are far_ns() of replay apart; of the others the hash remains, to
  * be compared whenever a replay comes by. */
 #include "server/store_state.h"
 
@@ -77,13 +77,30 @@ static int find_near(sqlite3 *db, int64_t lab, sqlite3_int64 *ids, uint64_t *cos
     return found;
 }
 
+static uint64_t image_bytes(sqlite3 *db, sqlite3_int64 id)
+{
+    sqlite3_stmt *select = NULL;
+    int rc = sqlite3_prepare_v2(db, "SELECT sum(length(bytes)) FROM image WHERE id = ?", -1, &select, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_int64(select, 1, id);
+    uint64_t bytes = rc == SQLITE_OK && sqlite3_step(select) == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(select, 0) : 0;
+    sqlite3_finalize(select);
+    return bytes;
+}
+
+static uint64_t far_ns(uint64_t bytes)
+{
+    uint64_t ns = bytes * SNAPSHOT_FAR_NS_A_BYTE;
+    return ns < SNAPSHOT_FAR_MIN_NS ? SNAPSHOT_FAR_MIN_NS : ns < SNAPSHOT_FAR_MAX_NS ? ns : SNAPSHOT_FAR_MAX_NS;
+}
+
 /* The image that has just left the near ones goes, unless the one before it is far from the one behind it. */
 static int thin(sqlite3 *db, int64_t lab)
 {
     sqlite3_int64 ids[SNAPSHOTS_NEAR + 2];
     uint64_t costs[SNAPSHOTS_NEAR + 2];
     if (find_near(db, lab, ids, costs) < SNAPSHOTS_NEAR + 2 ||
-        costs[SNAPSHOTS_NEAR - 1] - costs[SNAPSHOTS_NEAR + 1] > SNAPSHOT_FAR_NS)
+        costs[SNAPSHOTS_NEAR - 1] - costs[SNAPSHOTS_NEAR + 1] > far_ns(image_bytes(db, ids[SNAPSHOTS_NEAR])))
         return SQLITE_OK;
     int rc = run_statement(db, "UPDATE snapshot SET nr_parts = 0 WHERE id = ?", &ids[SNAPSHOTS_NEAR], 1, NULL);
     return rc == SQLITE_OK ? run_statement(db, "DELETE FROM image WHERE id = ?", &ids[SNAPSHOTS_NEAR], 1, NULL) : rc;

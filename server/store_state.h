@@ -1,12 +1,12 @@
 /* server/store_state.h - what the store's files share: opening (store.c), batches and the writer thread (store_write.c),
- * rows of operations (store_rows.c), labs (store_labs.c), snapshots (store_snapshot.c), reading (store_read.c). Nobody else
- * includes it. */
+ * the keeper (store_keeper.c), rows of operations (store_rows.c), labs (store_labs.c), answers (store_answer.c), imports
+ * (store_import.c), snapshots (store_snapshot.c), reading (store_read.c). Nobody else includes it. */
 #pragma once
 #include "server/store.h"
 #include <pthread.h>
 #include <sqlite3.h>
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 #define NR_FAILURES 16 /* failed batches that are remembered for late waiters */
 #define NR_READERS 3
 #define KEY_MAX 64u
@@ -44,6 +44,7 @@ struct queued_row {
     struct lab_log *log;
     struct log_entry entry;
     uint64_t body_hash;
+    int64_t call;      /* its row in table call; the writer finds out */
     uint32_t nr_bytes; /* that follow, padded to 8 */
     char key[KEY_MAX + 1];
 };
@@ -84,7 +85,7 @@ struct store {
 
     pthread_t writer, keeper;
     sqlite3 *db, *keeper_db; /* the writer's, the keeper's */
-    sqlite3_stmt *insert_op, *insert_call, *insert_text, *find_text, *insert_gfp, *insert_answered;
+    sqlite3_stmt *begin, *commit, *insert_ops, *insert_call, *insert_text, *find_text, *insert_gfp, *insert_answered;
     struct words texts, calls;
     struct buffer words;   /* of the call at hand, for its hash */
     uint32_t gfp_seen[64]; /* values that table gfp has already, plus 1 */
@@ -94,7 +95,6 @@ struct store {
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t work, done, keeping;
     struct batch pending, committing;
-    uint64_t durable_ticket; /* batches up to here have ended */
     uint64_t nr_commits;
     uint32_t nr_wal_pages, nr_folded_pages; /* folded: back in the file */
     struct {
@@ -105,27 +105,42 @@ struct store {
     bool stopping, keeper_stops;
     bool has_garbage; /* deleted labs whose rows are still there, perhaps */
 
+    _Atomic uint64_t durable_ticket; /* batches up to here have ended; written with the mutex held */
+
     struct reader readers[NR_READERS];
     _Atomic uint32_t next_reader;
 };
 
+extern const char schema_sql[]; /* data/schema.sql */
 enum pagoda_error store_error(int sqlite_code);
 int store_execute(sqlite3 *db, const char *sql);
 
+/* store_keeper.c */
+void *store_keeper(void *store);
+void store_watch_wal(struct store *store); /* calls the keeper when there is something to fold */
+
+/* store_queue.c: makes the batch that is being committed a table for the writer's connection. */
+int store_add_queue(struct store *store);
+
 /* store_write.c */
 void *store_writer(void *store);
-void *store_keeper(void *store);
+/* Rows one behind another, *offset from 0. NULL: that was the last. */
+struct queued_row *store_next_row(struct buffer *rows, size_t *offset);
 /* Runs it on the writer's thread and waits for its commit. */
 enum pagoda_error store_run_task(struct store *store, int (*run)(struct store *store, void *context), void *context);
 
 /* store_rows.c, for the writer's thread. */
 bool store_prepare_writer(struct store *store);
 void store_finish_writer(struct store *store);
-int store_insert_row(struct store *store, const struct queued_row *row);
+int store_insert_rows(struct store *store); /* those of the batch that is being committed */
 void store_forget_words(struct store *store); /* after a rollback */
 
 /* store_labs.c: throws away a slice of what a deleted lab left; *more: call again. */
 enum pagoda_error store_sweep(struct store *store, bool *more);
+
+/* store_answer.c, within a task. NULL, or no key: nothing is written. CONSTRAINT: the key is taken. */
+int store_insert_answer(struct store *store, const struct answer *answer, uint64_t seq, int64_t made);
+int store_remove_answer(struct store *store, const struct answer *answer);
 
 /* store_read.c */
 bool store_prepare_reader(struct reader *reader);

@@ -1,23 +1,16 @@
-/* server/store_write.c - the writer thread: batches in, commits out; and the keeper, which tidies up beside it.
+/* server/store_write.c - the writer thread: batches in, commits out.
  *
  * Appending copies an operation and its words behind the others of the pending batch. The writer takes the whole batch, so
  * that the next one fills while this one is written and synced: the slower the disk, the more share a sync. A ticket is a
  * batch's number. If a commit fails, that batch and the pending one are lost together, since the operations in the pending
  * one were computed upon what was lost. Tasks (labs made and deleted, parts of snapshots) follow the operations of their
  * batch in transactions of their own: what befalls a task is nobody else's trouble.
- *
- * The WAL is folded back into the file by the keeper, on a connection of its own, because that means syncing a much larger
- * file while clients wait. Only when the WAL grows past WAL_MAX does the writer do it itself. */
+ */
 #include "server/store_state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define WAL_ENOUGH 1000u    /* pages: the keeper folds */
-#define WAL_LONG 4000       /* pages: time to start again from the beginning */
-#define WAL_SHORT_REST 200u /* pages: the writer folds in passing */
-#define WAL_MAX 16000       /* pages: the writer folds whatever there is */
 
 static const enum op_param_id TEXTS[] = { PARAM_NAME, PARAM_CACHE, PARAM_CALL_SITE, PARAM_TEXT, PARAM_TUNABLES };
 #define NR_TEXTS (sizeof TEXTS / sizeof TEXTS[0])
@@ -28,7 +21,7 @@ static struct text *op_text(struct op *op, enum op_param_id id)
 }
 
 /* Points the texts of a copied row at the copied bytes behind it. */
-static struct queued_row *next_row(struct buffer *rows, size_t *offset)
+struct queued_row *store_next_row(struct buffer *rows, size_t *offset)
 {
     if (*offset >= rows->length)
         return NULL;
@@ -46,10 +39,16 @@ static struct queued_row *next_row(struct buffer *rows, size_t *offset)
 
 /* ---- commits ---- */
 
+static int step(sqlite3_stmt *statement)
+{
+    sqlite3_step(statement);
+    return sqlite3_reset(statement);
+}
+
 static int end_transaction(struct store *store, int rc)
 {
     if (rc == SQLITE_OK)
-        rc = store_execute(store->db, "COMMIT");
+        rc = step(store->commit);
     if (rc == SQLITE_OK)
         return SQLITE_OK;
     store_execute(store->db, "ROLLBACK");
@@ -57,22 +56,19 @@ static int end_transaction(struct store *store, int rc)
     return rc;
 }
 
-static int write_rows(struct store *store, struct batch *batch)
+static int write_rows(struct store *store)
 {
-    if (!batch->rows.length)
+    if (!store->committing.rows.length)
         return SQLITE_OK;
-    int rc = store_execute(store->db, "BEGIN IMMEDIATE");
+    int rc = step(store->begin);
     if (rc != SQLITE_OK)
         return rc;
-    size_t offset = 0;
-    for (struct queued_row *row; rc == SQLITE_OK && (row = next_row(&batch->rows, &offset));)
-        rc = store_insert_row(store, row);
-    return end_transaction(store, rc);
+    return end_transaction(store, store_insert_rows(store));
 }
 
 static void run_task(struct store *store, struct task *task)
 {
-    int rc = store_execute(store->db, "BEGIN IMMEDIATE");
+    int rc = step(store->begin);
     if (rc == SQLITE_OK)
         rc = end_transaction(store, task->run(store, task->context));
     pthread_mutex_lock(&store->mutex);
@@ -88,7 +84,7 @@ static void run_task(struct store *store, struct task *task)
 static void settle_rows(struct batch *batch, bool durable)
 {
     size_t offset = 0;
-    for (struct queued_row *row; (row = next_row(&batch->rows, &offset));) {
+    for (struct queued_row *row; (row = store_next_row(&batch->rows, &offset));) {
         if (durable)
             atomic_store(&row->log->durable_seq, row->entry.seq);
         else if (!atomic_exchange(&row->log->lost, true))
@@ -118,17 +114,19 @@ static struct store_waiter *join_waiters(struct store_waiter *first, struct stor
  * the mutex. */
 static struct store_waiter *settle(struct store *store, enum pagoda_error error)
 {
+    if (!error)
+        settle_rows(&store->committing, true);
     pthread_mutex_lock(&store->mutex);
-    settle_rows(&store->committing, !error);
-    store->durable_ticket = store->committing.ticket;
+    atomic_store(&store->durable_ticket, store->committing.ticket);
     struct store_waiter *wake = store->committing.waiters;
     store->committing.waiters = NULL;
     if (error) {
         struct batch *pending = &store->pending;
         remember_failure(store, store->committing.ticket, error);
         remember_failure(store, pending->ticket, error);
+        settle_rows(&store->committing, false);
         settle_rows(pending, false);
-        store->durable_ticket = pending->ticket;
+        atomic_store(&store->durable_ticket, pending->ticket);
         wake = join_waiters(wake, pending->waiters);
         pending->rows.length = 0;
         pending->waiters = NULL;
@@ -163,31 +161,13 @@ static bool take_batch(struct store *store)
     return more;
 }
 
-/* After each commit of the writer's connection. A WAL can only start again from its beginning when all of it has been
- * folded, which the keeper, always a few commits behind under load, does not achieve alone: the writer folds the short
- * rest. */
-static int watch_wal(void *context, sqlite3 *db, const char *name, int nr_pages)
-{
-    struct store *store = context;
-    pthread_mutex_lock(&store->mutex);
-    store->nr_wal_pages = (uint32_t)nr_pages;
-    if (store->nr_folded_pages > store->nr_wal_pages)
-        store->nr_folded_pages = 0;
-    uint32_t left = store->nr_wal_pages - store->nr_folded_pages;
-    if (left >= WAL_ENOUGH)
-        pthread_cond_signal(&store->keeping);
-    pthread_mutex_unlock(&store->mutex);
-    if (nr_pages >= WAL_MAX || (nr_pages >= WAL_LONG && left <= WAL_SHORT_REST))
-        sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    return SQLITE_OK;
-}
-
 void *store_writer(void *context)
 {
     struct store *store = context;
-    sqlite3_wal_hook(store->db, watch_wal, store);
+    pthread_setname_np(pthread_self(), "store-writer"); /* as top -H shows it */
+    store_watch_wal(store);
     while (take_batch(store)) {
-        enum pagoda_error error = store_error(write_rows(store, &store->committing));
+        enum pagoda_error error = store_error(write_rows(store));
         bool has_written = !error && store->committing.rows.length;
         for (struct store_waiter *waiter = settle(store, error); waiter;) {
             struct store_waiter *next = waiter->next; /* the waiter may be gone after wake */
@@ -202,49 +182,6 @@ void *store_writer(void *context)
             task = next;
         }
     }
-    return NULL;
-}
-
-/* ---- the keeper ---- */
-
-enum chore { CHORE_STOP, CHORE_FOLD, CHORE_SWEEP };
-
-static enum chore wait_for_chore(struct store *store)
-{
-    enum chore chore = CHORE_STOP;
-    pthread_mutex_lock(&store->mutex);
-    while (!store->keeper_stops && !store->has_garbage && store->nr_wal_pages < store->nr_folded_pages + WAL_ENOUGH)
-        pthread_cond_wait(&store->keeping, &store->mutex);
-    if (!store->keeper_stops)
-        chore = store->nr_wal_pages >= store->nr_folded_pages + WAL_ENOUGH ? CHORE_FOLD : CHORE_SWEEP;
-    pthread_mutex_unlock(&store->mutex);
-    return chore;
-}
-
-static void fold(struct store *store)
-{
-    int nr_pages = 0, nr_folded = 0;
-    int rc = sqlite3_wal_checkpoint_v2(store->keeper_db, NULL, SQLITE_CHECKPOINT_PASSIVE, &nr_pages, &nr_folded);
-    pthread_mutex_lock(&store->mutex);
-    /* After a failure (the disk is full, say) the next try waits for as much again. */
-    store->nr_folded_pages = rc == SQLITE_OK && nr_folded >= 0 ? (uint32_t)nr_folded : store->nr_wal_pages;
-    pthread_mutex_unlock(&store->mutex);
-}
-
-static void sweep(struct store *store)
-{
-    bool more = false;
-    enum pagoda_error error = store_sweep(store, &more);
-    pthread_mutex_lock(&store->mutex);
-    store->has_garbage = !error && more; /* after a failure: at the next deletion, or the next start */
-    pthread_mutex_unlock(&store->mutex);
-}
-
-void *store_keeper(void *context)
-{
-    struct store *store = context;
-    for (enum chore chore; (chore = wait_for_chore(store)) != CHORE_STOP;)
-        (chore == CHORE_FOLD ? fold : sweep)(store);
     return NULL;
 }
 
@@ -288,7 +225,7 @@ static bool has_ended(const struct store *store, uint64_t ticket, enum pagoda_er
     for (uint32_t i = 0; i < NR_FAILURES; i++)
         if (store->failures[i].ticket == ticket)
             *error = store->failures[i].error;
-    return ticket <= store->durable_ticket;
+    return ticket <= atomic_load(&store->durable_ticket);
 }
 
 void store_when_durable(struct store *store, uint64_t ticket, struct store_waiter *waiter)
@@ -309,6 +246,8 @@ void store_when_durable(struct store *store, uint64_t ticket, struct store_waite
 bool store_is_durable(struct store *store, uint64_t ticket)
 {
     enum pagoda_error error;
+    if (ticket > atomic_load(&store->durable_ticket))
+        return false;
     pthread_mutex_lock(&store->mutex);
     bool ended = has_ended(store, ticket, &error);
     pthread_mutex_unlock(&store->mutex);

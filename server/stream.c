@@ -25,18 +25,14 @@ static void make_slice(struct job *job)
     stream->error = stream->source.next(stream->source.context, &stream->slice, &stream->is_last);
     if (stream->slice.failed)
         stream->error = PAGODA_ERR_NOMEM;
-    pthread_mutex_lock(&app->mutex);
-    app->nr_busy--;
-    MHD_resume_connection(stream->connection); /* under the mutex, as in http.c */
-    pthread_mutex_unlock(&app->mutex);
+    MHD_resume_connection(stream->connection);
+    atomic_fetch_sub(&app->nr_busy, 1); /* last, as in http.c */
 }
 
 static void ask_for_slice(struct stream *stream)
 {
     stream->slice.length = stream->sent = 0;
-    pthread_mutex_lock(&stream->app->mutex);
-    stream->app->nr_busy++;
-    pthread_mutex_unlock(&stream->app->mutex);
+    atomic_fetch_add(&stream->app->nr_busy, 1);
     MHD_suspend_connection(stream->connection);
     stream->job.run = make_slice;
     http_submit(stream->app, &stream->job);
