@@ -123,17 +123,25 @@ uint64_t machine_hash(const struct machine *machine)
 
 /* ---- copies ---- */
 
-/* Host memory for everything that the pools hold. */
+/* Host memory for what the pool holds. One that has grown to this gets its memory as a growing one does (pool.c): in the
+ * host's huge pages, where it is large. A table is used whole, but sparsely. */
+static enum pagoda_error commit_pool(struct pool *pool, const struct pagoda_host *host)
+{
+    uint32_t used = pool->nr_used, nr_free = pool->nr_free;
+    pool->nr_used = 0;
+    pool->nr_free = 0;
+    enum pagoda_error err = used < pool->capacity ? pool_reserve(pool, host, 1) : PAGODA_OK;
+    if (!err)
+        err = pool_reserve(pool, host, used);
+    pool->nr_used = used;
+    pool->nr_free = nr_free;
+    return err;
+}
+
 static enum pagoda_error commit_used(struct machine *m)
 {
     for (uint32_t i = 0; i < m->nr_pools; i++) {
-        struct pool *pool = m->pools[i];
-        uint32_t used = pool->nr_used, nr_free = pool->nr_free;
-        pool->nr_used = 0;
-        pool->nr_free = 0;
-        enum pagoda_error err = pool_reserve(pool, &m->host, used);
-        pool->nr_used = used;
-        pool->nr_free = nr_free;
+        enum pagoda_error err = commit_pool(m->pools[i], &m->host);
         if (err)
             return err;
     }

@@ -37,7 +37,7 @@ test('another size and machine by the form; the link restores them', async () =>
   await page.selectOption('form.ask select', 'linux-6.1');
   await page.fill('[data-test=size]', '100');
   await page.waitForFunction(() => /kmalloc-128/.test(document.querySelector('section.answer[aria-label=kmalloc]')?.textContent ?? ''));
-  assert.match(page.url(), /profile=linux-6.1&size=100/);
+  await page.waitForURL(/profile=linux-6.1&size=100/);
   await page.reload();
   await page.waitForFunction(() => /kmalloc-128/.test(document.querySelector('section.answer[aria-label=kmalloc]')?.textContent ?? ''));
   await page.fill('[data-test=size]', 'many');

@@ -102,7 +102,7 @@ test('the timeline: drag to the past and back, step by keys, and the same moment
   assert.match(await page.textContent('[data-test=moment]'), /past, read-only · op 2/);
   assert.ok(await page.isDisabled('[data-test=submit]'), 'the past is read-only');
   assert.ok((await legend(page, 'free')) > now);
-  assert.match(page.url(), /seq=2/);
+  await page.waitForURL(/seq=2/);
   await page.mouse.move(box.x, box.y - 200);
   await page.waitForTimeout(150);
   const once = await picture(page);

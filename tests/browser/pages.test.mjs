@@ -104,13 +104,13 @@ test('changes: the operation before, since a mark, and against a fork', async ()
   assert.ok(Number(await page.getAttribute('[data-test=diff]', 'data-frames')) >= 32);
   assert.match(await text(page, '[data-test=diff-counters]'), /free frames.*−3\d/s);
   assert.ok((await page.locator('[data-test=changed-map] .is').count()) > 0);
-  assert.match(page.url(), /since=2/);
+  await page.waitForURL(/since=2/);
   await page.click('[data-test=diff-added] button');
   await page.waitForSelector('[data-test=selected]');
   await page.selectOption('[name=against]', fork.id);
   await page.fill('[name=since]', '4');
   await page.waitForSelector('[data-test=diff-removed]:has-text("only_in_the_fork")');
-  assert.match(page.url(), new RegExp(`with=${fork.id}`));
+  await page.waitForURL(new RegExp(`with=${fork.id}`));
   assert.deepEqual(await axe(page), []);
   assert.deepEqual(complaints, []);
 });
@@ -244,7 +244,7 @@ test('slabs by keyboard: one stop a slab, arrows from object to object; a fork g
   assert.equal(await page.evaluate(() => document.activeElement.dataset.nr), '1');
   await page.keyboard.press('Enter');
   await page.waitForSelector('.object.sel[data-nr="1"]');
-  assert.match(page.url(), /sel=0x/);
+  await page.waitForURL(/sel=0x/);
   assert.deepEqual(await axe(page), []);
   await page.click('button:has-text("Fork here")');
   await page.waitForURL((url) => !url.pathname.endsWith(lab.id) && /tab=slabs/.test(url.search) && /cache=kmalloc-8/.test(url.search));

@@ -41,7 +41,7 @@ test('colour by: each legend adds up to all frames, filters on a press, and the 
   await page.click('[data-test=legend] button:has-text("kernel image")');
   await page.waitForTimeout(60);
   assert.notEqual(await picture(page), before, 'the others fade');
-  assert.match(page.url(), /colour=owner/);
+  await page.waitForURL(/colour=owner/);
   await page.reload();
   await page.waitForSelector('[data-test=legend][data-by=owner]');
   assert.deepEqual(complaints, []);
@@ -142,7 +142,7 @@ test('bytes: what the last operation changed is marked; stale bytes are told; an
   await page.fill('[name=goto]', address.slice(2));
   await page.keyboard.press('Enter');
   await page.waitForSelector('text=back to the selection');
-  assert.match(page.url(), /bytes=0x/);
+  await page.waitForURL(/bytes=0x/);
   await page.click('text=← before');
   await page.waitForFunction(() => /0x400 before it/.test(document.querySelector('.pager').textContent));
   assert.deepEqual(await axe(page), []);
