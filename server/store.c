@@ -121,7 +121,8 @@ static int fill_choices(sqlite3 *db, enum op_param_id id)
     int rc = sqlite3_prepare_v2(db, "INSERT OR IGNORE INTO choice VALUES (?, ?, ?)", -1, &statement, NULL);
     const char *word;
     uint64_t number = 0; /* of flags: the bit */
-    for (unsigned i = 0; rc == SQLITE_OK && ((word = op_flag_name(id, i, &number)) || (word = op_choice_name(id, i))); i++) {
+    for (unsigned i = 0; rc == SQLITE_OK && ((word = op_flag_name(id, i, &number)) || (word = op_choice_name(id, i)));
+         i++) {
         sqlite3_bind_text(statement, 1, op_param_info(id)->name, -1, SQLITE_STATIC);
         sqlite3_bind_int64(statement, 2, (sqlite3_int64)(number ? number : i));
         sqlite3_bind_text(statement, 3, word, -1, SQLITE_STATIC);

@@ -1,5 +1,6 @@
-/* Misuse of kmalloc and of slab caches, a table of it: what each kernel says, that nothing has changed but bytes, and what a
- * write over a free pointer does where nobody watches. What wrong frees of slab objects lead to is in test_slab_free.c. */
+/* Misuse of kmalloc and of slab caches, a table of it: what each kernel says, that nothing has changed but bytes, and what
+ * a write over a free pointer does where nobody watches. What wrong frees of slab objects lead to is in test_slab_free.c.
+ */
 #include "alloc/kmalloc_internal.h"
 #include "alloc/machine_state.h"
 #include "tests/fixture.h"
@@ -300,7 +301,7 @@ static void test_wrong_cache(void **state)
     assert_int_equal(result->outcome, OUTCOME_BUG);
     expect_words(result, "cache_from_obj: Wrong slab cache. dentry but object is from inode");
     assert_int_equal(m->state.kmalloc.nr_live, 0); /* a warning, no more */
-    a = take(m, 16384); /* pages, no slab */
+    a = take(m, 16384);                            /* pages, no slab */
     result = cache_op(m, OP_KMEM_CACHE_FREE, "inode", 0, a);
     assert_int_equal(result->outcome, OUTCOME_BUG);
     expect_words(result, "WARNING: virt_to_cache: Object is not a Slab page!\n");
