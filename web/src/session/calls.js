@@ -104,6 +104,13 @@ export function createCalls({ store, base, complain, select }) {
     );
   }
 
+  /** The call without the handle that it would give: somebody may take that name before the answer is made. @param {Record<string, any>} request */
+  function withoutNewName(request) {
+    const info = opInfo(store.peek().table?.ops ?? [], request.op);
+    const { name, ...rest } = request;
+    return info?.needed.some((param) => param === 'address' || param === 'name') ? request : rest;
+  }
+
   /** What the form's call would do, asked a moment after the last keystroke. */
   function watchPreview() {
     let asked = '',
@@ -121,9 +128,9 @@ export function createCalls({ store, base, complain, select }) {
       abort = new AbortController();
       const { signal } = abort;
       if (state.preview) queueMicrotask(() => store.send({ type: 'preview', result: null }));
-      if (!wish) return;
+      if (!wish || !request) return;
       timer = window.setTimeout(() => {
-        post(`${base}/ops?dry_run=true&explain=true`, request, signal).then(
+        post(`${base}/ops?dry_run=true&explain=true`, withoutNewName(request), signal).then(
           (result) => wish === asked && store.send({ type: 'preview', result }),
           () => {} /* a request that is refused is explained when it is sent */,
         );
