@@ -5,7 +5,7 @@ LISTEN  ?= 127.0.0.1:8080
 STORE   ?= var/pagoda.db
 PREFIX  ?= /usr/local
 DESTDIR ?=
-TRUTH   ?= $(if $(wildcard ../shared/truth),../shared/truth,tests/sample)
+TRUTH   ?= $(if $(wildcard ../shared/truth),../shared/truth,tests/truth/sample)
 BUILD   := build
 
 VERSION := 0.1.0
@@ -17,13 +17,14 @@ LINK     = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 THREADS  := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 
-ENGINE  := $(wildcard alloc/*.c)
-SERVER  := $(wildcard server/*.c)
-TESTS   := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
-SUPPORT := tests/fixture.c $(wildcard tests/floor_fixture.c)
-# The replay of malloc recordings has a process of its own (tests/process_stub.c), so it is linked apart from the engine's.
-HEAP_TRUTH := tests/truth_malloc.c tests/process_stub.c $(wildcard alloc/malloc*.c)
-TRUTHS  := $(filter-out $(HEAP_TRUTH),$(wildcard tests/truth*.c))
+ENGINE  := $(wildcard alloc/*/*.c)
+SERVER  := $(wildcard server/*/*.c server/store/sqlite/*.c)
+TEST_SOURCES := $(wildcard tests/unit/*/test_*.c tests/store/test_*.c)
+TESTS   := $(notdir $(TEST_SOURCES:.c=))
+SUPPORT := tests/lib/fixture.c
+# The replay of malloc recordings has a process of its own (tests/truth/process_stub.c), so it is linked apart from the engine's.
+HEAP_TRUTH := tests/truth/truth_malloc.c tests/truth/process_stub.c $(wildcard alloc/malloc/*.c)
+TRUTHS  := $(filter-out $(HEAP_TRUTH),$(wildcard tests/truth/truth*.c))
 # Programs that bench.mjs runs.
 BENCH_CLIENTS := bench_http bench_import bench_sqlite
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' 2>/dev/null)
@@ -47,11 +48,11 @@ $(BUILD)/clang/%.o: %.c
 	clang $(OURS) -O1 -c $< -o $@
 
 # Texts that are built in with .incbin, which -MMD does not see.
-$(foreach flavour,plain san tsan clang,$(BUILD)/$(flavour)/server/store.o): data/schema.sql data/migrate-2.sql data/migrate-3.sql
-$(foreach flavour,plain san tsan clang,$(BUILD)/$(flavour)/server/api_labs.o): data/openapi.json
+$(foreach flavour,plain san tsan clang,$(BUILD)/$(flavour)/server/store/sqlite/store.o): data/schema.sql data/migrate-2.sql data/migrate-3.sql
+$(foreach flavour,plain san tsan clang,$(BUILD)/$(flavour)/server/api/api_labs.o): data/openapi.json
 # Images of machines carry the identity of the engine that made them: its whole source.
-ENGINE_SOURCES := $(sort $(wildcard alloc/*.[ch] include/pagoda/*.h))
-IMAGE_OBJECTS := $(foreach flavour,plain san tsan clang,$(BUILD)/$(flavour)/alloc/machine_image.o)
+ENGINE_SOURCES := $(sort $(wildcard alloc/*/*.[ch] include/pagoda/*.h))
+IMAGE_OBJECTS := $(foreach flavour,plain san tsan clang,$(BUILD)/$(flavour)/alloc/machine/machine_image.o)
 $(IMAGE_OBJECTS): $(ENGINE_SOURCES)
 $(IMAGE_OBJECTS): OURS += -DPAGODA_ENGINE_ID=$(firstword $(shell cat $(ENGINE_SOURCES) | cksum))u
 
@@ -70,24 +71,25 @@ $(BUILD)/web/.built: $(WEB_SOURCES) web/node_modules/.package-lock.json
 	@touch $@
 
 deps: ## install what is missing (Debian packages as root)
-	@sh tests/install.sh
+	@sh tools/install.sh
 run: deps ## build and serve http://127.0.0.1:8080 (LISTEN=, STORE=)
 	@$(MAKE) --no-print-directory all
 	@mkdir -p $(dir $(STORE))
 	$(BUILD)/pagodad serve --listen $(LISTEN) --store $(STORE) --web $(BUILD)/web
 
 test: ## install what is missing, build, run every test
-	@PAGODA_TEST_DEPS=1 sh tests/install.sh
+	@PAGODA_TEST_DEPS=1 sh tools/install.sh
 	@$(MAKE) --no-print-directory -j2 all compile-clang test-c truth check
 	@$(MAKE) --no-print-directory test-api test-tsan test-browser
 	@echo 'all tests passed'
 
-# --- C tests: each file one program, under ASan and UBSan ---
-$(BUILD)/san/test_%: $(BUILD)/san/tests/test_%.o $(call objects,san,$(ENGINE) $(SUPPORT))
-	$(CC) $(SANITIZE) $^ -lcmocka $(LINK) -o $@
-# Those of the store and of labs stand on the server too.
-$(BUILD)/san/test_store%: $(BUILD)/san/tests/test_store%.o $(call objects,san,$(ENGINE) $(SUPPORT) tests/store_fixture.c tests/faulty_disk.c $(filter-out server/main.c,$(SERVER)))
-	$(CC) $(SANITIZE) $^ -lcmocka $(LINK) -o $@
+# --- C tests: each file one program, under ASan and UBSan; those of the store and of labs stand on the server too ---
+STORE_SUPPORT := tests/store/store_fixture.c tests/store/faulty_disk.c $(filter-out server/cmd/main.c,$(SERVER))
+define test_program
+$(BUILD)/san/$(notdir $(1:.c=)): $(BUILD)/san/$(1:.c=.o) $(call objects,san,$(ENGINE) $(SUPPORT) $(if $(filter tests/store/%,$(1)),$(STORE_SUPPORT)))
+	$$(CC) $$(SANITIZE) $$^ -lcmocka $$(LINK) -o $$@
+endef
+$(foreach test,$(TEST_SOURCES),$(eval $(call test_program,$(test))))
 test-c: $(addprefix $(BUILD)/san/,$(TESTS)) ## unit and property tests (SEED= repeats a run)
 	@set -e; for t in $(TESTS); do echo "== $$t"; $(BUILD)/san/$$t; done
 
@@ -122,28 +124,28 @@ check-pure: $(call objects,plain,$(ENGINE)) ## the engine imports mem*, str* and
 	@nm --defined-only $^ | awk 'NF==3{print $$3}' | sort -u > $(BUILD)/exports
 	@bad=$$(comm -23 $(BUILD)/imports $(BUILD)/exports | grep -vE '^(mem|str)[a-z]+$$|^__assert_fail$$|^__stack_chk_fail$$|^_GLOBAL_OFFSET_TABLE_$$' || true); \
 	 [ -z "$$bad" ] || { echo "alloc/ imports: $$bad"; exit 1; }
-check-tower: ## a floor includes only floors below it
-	@sh tests/check-tower.sh
+check-tower: $(call objects,plain,$(ENGINE) $(SERVER)) ## a floor includes and calls only floors below it
+	@sh tools/check-tower.sh $(BUILD)/plain
 
 bench: $(BUILD)/bench $(BUILD)/pagodad $(BUILD)/pagodad-memory $(addprefix $(BUILD)/,$(BENCH_CLIENTS)) ## speed, one line each to compare
 	@TRUTH=$(TRUTH) $(BUILD)/bench
-	@node tests/bench.mjs $(BUILD) $(TRUTH)
-$(BUILD)/bench: $(call objects,plain,$(ENGINE) server/input.c server/ops_line.c tests/fixture.c $(filter-out $(BENCH_CLIENTS:%=tests/%.c),$(wildcard tests/bench*.c)))
+	@node tests/bench/bench.mjs $(BUILD) $(TRUTH)
+$(BUILD)/bench: $(call objects,plain,$(ENGINE) server/base/input.c server/import/ops_line.c tests/lib/fixture.c $(filter-out $(BENCH_CLIENTS:%=tests/bench/%.c),$(wildcard tests/bench/bench*.c)))
 	$(CC) $(CFLAGS) $^ $(LINK) -o $@
 bench-history: $(BUILD)/pagodad ## time travel in a lab of 10 million operations (OPS=)
-	@node tests/bench_history.mjs $(BUILD)/pagodad $(OPS)
+	@node tests/bench/bench_history.mjs $(BUILD)/pagodad $(OPS)
 bench-cost: $(BUILD)/host_cost ## what the steps of the cost model take on this host
 	@$(BUILD)/host_cost
-$(BUILD)/host_cost: $(call objects,plain,$(ENGINE) tests/host_cost.c)
+$(BUILD)/host_cost: $(call objects,plain,$(ENGINE) tools/host_cost.c)
 	$(CC) $(CFLAGS) $^ $(LINK) -o $@
 # The daemon with a store that remembers nothing: the rival of the real one.
-$(BUILD)/pagodad-memory: $(call objects,plain,$(ENGINE) $(filter-out server/store%,$(SERVER)) tests/store_memory.c)
+$(BUILD)/pagodad-memory: $(call objects,plain,$(ENGINE) $(filter-out server/store/%,$(SERVER)) tests/bench/store_memory.c)
 	$(CC) $(CFLAGS) $^ $(LINK) -o $@
-$(addprefix $(BUILD)/,$(BENCH_CLIENTS)): $(BUILD)/bench_%: $(BUILD)/plain/tests/bench_%.o $(BUILD)/plain/tests/http_client.o
+$(addprefix $(BUILD)/,$(BENCH_CLIENTS)): $(BUILD)/bench_%: $(BUILD)/plain/tests/bench/bench_%.o $(BUILD)/plain/tests/lib/http_client.o
 	$(CC) $^ $(LINK) -o $@
 
 lint: web/node_modules/.package-lock.json ## clang-format, clang-tidy, cppcheck, tsc
-	clang-format --dry-run --Werror $(ENGINE) $(SERVER) $(wildcard tests/*.c)
+	clang-format --dry-run --Werror $(ENGINE) $(SERVER) $(shell find tests tools -name "*.c")
 	printf '%s\n' $(ENGINE) $(SERVER) | xargs -P $$(nproc) -n 4 sh -c \
 	  'clang-tidy --quiet "$$@" -- -std=c17 -D_GNU_SOURCE= -Iinclude -I. -DPAGODA_VERSION=\"$(VERSION)\"' lint
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --suppress=missingIncludeSystem \

@@ -45,7 +45,7 @@ const preloads = (part) => {
   for (const path of found) for (const { path: next, kind } of outputs[path].imports) if (kind === 'import-statement') found.add(next);
   return [...found].map((path) => `<link rel="modulepreload" href="/assets/${basename(path)}">`).join('');
 };
-const PARTS = { index: 'src/view/home.js', lab: 'src/view/lab.js', docs: 'src/view/docs.js', compare: 'src/view/compare.js' };
+const PARTS = { index: 'src/view/pages/home.js', lab: 'src/view/pages/lab.js', docs: 'src/view/pages/docs.js', compare: 'src/view/pages/compare.js' };
 for (const [page, part] of Object.entries(PARTS)) await writeFile(join(out, `${page}.html`), html.replace('</head>', preloads(part) + '</head>'));
 
 let firstLoad = 0;

@@ -34,7 +34,7 @@ struct profile {
     uint32_t pgtable_bits; /* index bits per level: 10 or 9 */
     uint64_t user_end; /* first address above user space */
     uint64_t user_text, user_mmap_top, user_stack_top; /* the layout of a new process */
-    uint64_t mmap_huge_align; /* mappings of whole multiples of it begin at one; 0: they do not. See alloc/vma_tree.c */
+    uint64_t mmap_huge_align; /* mappings of whole multiples of it begin at one; 0: they do not. See alloc/process/vma_tree.c */
     uint32_t direct_map_shift; /* log2 of the pages that map all memory: 2 MiB, or 4 KiB where the CPU has no larger ones */
     uint32_t tlb_entries, tlb_ways; /* unless the lab says otherwise */
     uint32_t tlb_asids; /* address spaces that a CPU's TLB can tell apart; 1: it is emptied when another one is loaded */

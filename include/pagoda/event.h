@@ -139,7 +139,7 @@ enum path_step {
 const char *path_step_name(enum path_step step);
 
 /* What an operation's time is made of; id, name, ns each, where the number comes from. A lab may have numbers of its own
- * (config.h: cost_ns). "host_cost" is tests/host_cost.c (make bench-cost), run on an AMD EPYC (Milan), Linux 6.18, KVM guest of 2 CPUs. */
+ * (config.h: cost_ns). "host_cost" is tools/host_cost.c (make bench-cost), run on an AMD EPYC (Milan), Linux 6.18, KVM guest of 2 CPUs. */
 #define COST_MAP(X) \
     X(COST_SLAB_FAST, "slab fast path", 5, "half of the 43 cycles (10.8 ns) of alloc + free: Linux commit fbd02630c6e3, i7-4790K") \
     X(COST_SLAB_SLOW, "slab slow path", 15, "25.6 ns of alloc + free over 250 objects less the fast path: Linux commit fbd02630c6e3") \

@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { Daemon, run } from './daemon.mjs';
 
-const SAMPLE = new URL('../sample/glibc-2.36/', import.meta.url).pathname;
+const SAMPLE = new URL('../truth/sample/glibc-2.36/', import.meta.url).pathname;
 const TRUTH = process.env.TRUTH && `${process.env.TRUTH}/glibc-2.36/`;
 const sample = name => readFileSync(SAMPLE + name);
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { floodGauge } from '../../web/src/api.js';
 import { createPace, PACE_MS } from '../../web/src/session/pace.js';
-import { timeless } from '../../web/src/view/use-view.js';
+import { timeless } from '../../web/src/view/parts/use-view.js';
 
 test('the first look is at once, the next a quarter of a second later', () => {
   let now = 1000;

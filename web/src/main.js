@@ -7,16 +7,16 @@ const root = /** @type {HTMLElement} */ (document.getElementById('app'));
 async function mount() {
   const lab = /^\/lab\/([^/]+)\/?$/.exec(location.pathname);
   if (lab) {
-    const { LabPage, openLab } = await import('./view/lab.js');
+    const { LabPage, openLab } = await import('./view/pages/lab.js');
     render(html`<${LabPage} session=${openLab(decodeURIComponent(lab[1]))} />`, root);
   } else if (/^\/docs\/?$/.test(location.pathname)) {
-    const { DocsPage } = await import('./view/docs.js');
+    const { DocsPage } = await import('./view/pages/docs.js');
     render(html`<${DocsPage} />`, root);
   } else if (/^\/compare\/?$/.test(location.pathname)) {
-    const { ComparePage } = await import('./view/compare.js');
+    const { ComparePage } = await import('./view/pages/compare.js');
     render(html`<${ComparePage} />`, root);
   } else {
-    const { HomePage } = await import('./view/home.js');
+    const { HomePage } = await import('./view/pages/home.js');
     render(html`<${HomePage} />`, root);
   }
 }

@@ -1,0 +1,99 @@
+/* Pools. Taking prefers the item given back last (warm in the cache), then the next never-used one; both are O(1). */
+#include "alloc/base/pool.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define HOST_PAGE 4096u
+#define COMMIT_STEP (64u * 1024u) /* bytes: commits are rare, and waste little */
+/* A pool that has grown so far grows by whole huge pages of the host (x86-64, arm64: 2 MiB), aligned, which a host may give
+ * as such: random access to many MiB is mostly the wait for address translations. */
+#define HOST_HUGE_PAGE (2u * 1024u * 1024u)
+#define GROWN_BYTES (2u * HOST_HUGE_PAGE)
+
+void pool_shape(struct pool *pool, uint32_t item_size, uint32_t capacity)
+{
+    assert(item_size >= sizeof(uint32_t) && capacity > 0);
+    memset(pool, 0, sizeof *pool);
+    pool->item_size = item_size;
+    pool->capacity = capacity;
+    pool->nr_used = 1;
+}
+
+size_t pool_span(const struct pool *pool)
+{
+    size_t bytes = (size_t)pool->capacity * pool->item_size;
+    return (bytes + COMMIT_STEP) & ~(size_t)(HOST_PAGE - 1);
+}
+
+static size_t committed_bytes(const struct pool *pool)
+{
+    return (size_t)pool->committed * pool->item_size;
+}
+
+/* The end of the huge page in which the pool's byte at lies, counted from the pool's start. */
+static size_t huge_end(const struct pool *pool, size_t at)
+{
+    size_t into = ((uintptr_t)pool->items + at) % HOST_HUGE_PAGE;
+    return into ? at + HOST_HUGE_PAGE - into : at;
+}
+
+/* What a pool gets at its creation may be used sparsely; what it grows by is used from its start. */
+static bool commit(const struct pool *pool, const struct pagoda_host *host, size_t from, size_t to)
+{
+    size_t huge = huge_end(pool, from);
+    if (from && to > GROWN_BYTES && huge > from && huge < to) {
+        if (!host->commit(host->context, pool->items + from, huge - from))
+            return false;
+        from = huge;
+    }
+    return host->commit(host->context, pool->items + from, to - from);
+}
+
+enum pagoda_error pool_extend(struct pool *pool, const struct pagoda_host *host, uint64_t nr_items)
+{
+    if (nr_items <= pool->nr_free)
+        return PAGODA_OK;
+    uint64_t want = pool->nr_used + (nr_items - pool->nr_free);
+    if (want > pool->capacity)
+        want = pool->capacity;
+    if (want <= pool->committed)
+        return PAGODA_OK;
+    size_t from = (committed_bytes(pool) + HOST_PAGE - 1) & ~(size_t)(HOST_PAGE - 1);
+    size_t to = ((size_t)want * pool->item_size + COMMIT_STEP - 1) & ~(size_t)(COMMIT_STEP - 1);
+    size_t span = pool_span(pool);
+    if (from && to > GROWN_BYTES)
+        to = huge_end(pool, to);
+    if (to > span)
+        to = span;
+    if (to > from && !commit(pool, host, from, to))
+        return PAGODA_ERR_NOMEM;
+    uint64_t items = to / pool->item_size;
+    pool->committed = items > pool->capacity ? pool->capacity : (uint32_t)items;
+    return PAGODA_OK;
+}
+
+uint32_t pool_take(struct pool *pool)
+{
+    uint32_t index = pool->first_free;
+    if (index) {
+        uint8_t *item = pool_at(pool, index);
+        memcpy(&pool->first_free, item, sizeof(uint32_t));
+        pool->nr_free--;
+        memset(item, 0, pool->item_size);
+        return index;
+    }
+    if (pool->nr_used >= pool->committed)
+        return 0;
+    return pool->nr_used++;
+}
+
+void pool_give(struct pool *pool, uint32_t index)
+{
+    assert(index > 0 && index < pool->nr_used);
+    uint8_t *item = pool_at(pool, index);
+    memset(item, 0, pool->item_size); /* so that equal histories leave equal bytes */
+    memcpy(item, &pool->first_free, sizeof(uint32_t));
+    pool->first_free = index;
+    pool->nr_free++;
+}

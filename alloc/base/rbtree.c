@@ -1,0 +1,261 @@
+/* Red-black trees. Five rules hold between operations: the root is black, a red node has no red child, every way down meets
+ * equally many black nodes, and max is the largest size of the subtree. Left and right are mirror images; a side is a bool,
+ * so each case stands here once. Every rotation recomputes max of the two nodes that it turns; what lies above them is
+ * right already or is put right by carry_up(). */
+#include "alloc/base/rbtree.h"
+
+static uint32_t child(const struct pool *pool, uint32_t node, bool left)
+{
+    return left ? rb_at(pool, node)->left : rb_at(pool, node)->right;
+}
+static void set_child(const struct pool *pool, uint32_t node, bool left, uint32_t to)
+{
+    if (left)
+        rb_at(pool, node)->left = to;
+    else
+        rb_at(pool, node)->right = to;
+    if (to)
+        rb_at(pool, to)->parent = node;
+}
+static bool is_red(const struct pool *pool, uint32_t node)
+{
+    return node && rb_at(pool, node)->is_red;
+}
+static void set_red(const struct pool *pool, uint32_t node, bool red)
+{
+    rb_at(pool, node)->is_red = red;
+}
+
+static uint64_t max_of(const struct pool *pool, uint32_t node)
+{
+    uint64_t max = rb_at(pool, node)->size;
+    uint64_t left = rb_max(pool, rb_at(pool, node)->left);
+    uint64_t right = rb_max(pool, rb_at(pool, node)->right);
+    max = left > max ? left : max;
+    return right > max ? right : max;
+}
+
+/* Recomputes from node to the root, as far as something changes. */
+static void carry_up(const struct pool *pool, uint32_t node)
+{
+    for (; node; node = rb_at(pool, node)->parent) {
+        uint64_t max = max_of(pool, node);
+        if (rb_at(pool, node)->max == max)
+            return;
+        rb_at(pool, node)->max = max;
+    }
+}
+
+/* Puts "to" (or nothing) where node hangs. */
+static void replace(const struct pool *pool, uint32_t *root, uint32_t node, uint32_t to)
+{
+    uint32_t parent = rb_at(pool, node)->parent;
+    if (parent)
+        set_child(pool, parent, rb_at(pool, parent)->left == node, to);
+    else
+        *root = to;
+    if (to)
+        rb_at(pool, to)->parent = parent;
+}
+
+/* The child on the other side rises into node's place, and node sinks to the given side. */
+static void rotate(const struct pool *pool, uint32_t *root, uint32_t node, bool left)
+{
+    uint32_t riser = child(pool, node, !left);
+    replace(pool, root, node, riser);
+    set_child(pool, node, !left, child(pool, riser, left));
+    set_child(pool, riser, left, node);
+    rb_at(pool, node)->max = max_of(pool, node);
+    rb_at(pool, riser)->max = max_of(pool, riser);
+}
+
+static void balance_after_insert(const struct pool *pool, uint32_t *root, uint32_t node)
+{
+    for (;;) {
+        uint32_t parent = rb_at(pool, node)->parent;
+        if (!is_red(pool, parent))
+            break;
+        uint32_t grandparent = rb_at(pool, parent)->parent; /* is there: a red node is not the root */
+        bool left = rb_at(pool, grandparent)->left == parent;
+        uint32_t uncle = child(pool, grandparent, !left);
+        if (is_red(pool, uncle)) {
+            set_red(pool, uncle, false);
+            set_red(pool, parent, false);
+            set_red(pool, grandparent, true);
+            node = grandparent;
+            continue;
+        }
+        if (child(pool, parent, !left) == node) { /* an inner grandchild: turn it into an outer one */
+            rotate(pool, root, parent, left);
+            parent = node;
+        }
+        set_red(pool, parent, false);
+        set_red(pool, grandparent, true);
+        rotate(pool, root, grandparent, !left);
+        break;
+    }
+    set_red(pool, *root, false);
+}
+
+void rb_insert(const struct pool *pool, uint32_t *root, uint32_t node, uint32_t parent, bool is_left)
+{
+    struct rb_node *item = rb_at(pool, node);
+    item->left = item->right = 0;
+    item->parent = parent;
+    item->is_red = true;
+    item->max = item->size;
+    if (parent)
+        set_child(pool, parent, is_left, node);
+    else
+        *root = node;
+    carry_up(pool, parent);
+    balance_after_insert(pool, root, node);
+}
+
+/* One black node is missing on the way through the given side of parent. */
+static void balance_after_erase(const struct pool *pool, uint32_t *root, uint32_t parent, bool left)
+{
+    for (;;) {
+        uint32_t sibling = child(pool, parent, !left);
+        if (is_red(pool, sibling)) {
+            set_red(pool, sibling, false);
+            set_red(pool, parent, true);
+            rotate(pool, root, parent, left);
+            sibling = child(pool, parent, !left);
+        }
+        uint32_t outer = child(pool, sibling, !left), inner = child(pool, sibling, left);
+        if (!is_red(pool, outer) && !is_red(pool, inner)) {
+            set_red(pool, sibling, true); /* takes one from the sibling's side too: now it misses above */
+            uint32_t above = rb_at(pool, parent)->parent;
+            if (is_red(pool, parent) || !above) {
+                set_red(pool, parent, false);
+                return;
+            }
+            left = rb_at(pool, above)->left == parent;
+            parent = above;
+            continue;
+        }
+        if (!is_red(pool, outer)) {
+            set_red(pool, inner, false);
+            set_red(pool, sibling, true);
+            rotate(pool, root, sibling, !left);
+            outer = sibling;
+            sibling = inner;
+        }
+        set_red(pool, sibling, is_red(pool, parent));
+        set_red(pool, parent, false);
+        set_red(pool, outer, false);
+        rotate(pool, root, parent, left);
+        return;
+    }
+}
+
+/* The next node in order takes the place and the colour of a node with two children. Returns the lowest node whose subtree
+ * changed; *left: on which side of it. */
+static uint32_t replace_by_next(const struct pool *pool, uint32_t *root, uint32_t node, bool *left)
+{
+    uint32_t next = rb_first(pool, rb_at(pool, node)->right);
+    uint32_t changed = rb_at(pool, next)->parent;
+    *left = changed != node;
+    if (changed == node) {
+        changed = next;
+    } else {
+        set_child(pool, changed, true, rb_at(pool, next)->right);
+        set_child(pool, next, false, rb_at(pool, node)->right);
+    }
+    replace(pool, root, node, next);
+    set_child(pool, next, true, rb_at(pool, node)->left);
+    set_red(pool, next, rb_at(pool, node)->is_red);
+    return changed;
+}
+
+/* From the lowest node whose subtree changed. Above the node that moved up the maxima still hold what stood there before,
+ * as it was given that one's; below it they may be right although the ones above are not, so each part ends by itself. */
+static void carry_up_past(const struct pool *pool, uint32_t node, uint32_t moved)
+{
+    for (uint32_t at = node; at && at != moved; at = rb_at(pool, at)->parent) {
+        uint64_t max = max_of(pool, at);
+        if (rb_at(pool, at)->max == max)
+            break;
+        rb_at(pool, at)->max = max;
+    }
+    carry_up(pool, moved);
+}
+
+void rb_erase(const struct pool *pool, uint32_t *root, uint32_t node)
+{
+    const struct rb_node *item = rb_at(pool, node);
+    uint32_t changed = item->parent, only = item->left ? item->left : item->right;
+    bool left = changed && rb_at(pool, changed)->left == node;
+    bool lost_black = !item->is_red;
+    if (item->left && item->right) {
+        uint32_t next = rb_first(pool, item->right);
+        lost_black = !is_red(pool, next);
+        changed = replace_by_next(pool, root, node, &left);
+        rb_at(pool, next)->max = item->max;
+        only = child(pool, changed, left);
+        carry_up_past(pool, changed, next);
+    } else {
+        replace(pool, root, node, only);
+        carry_up(pool, changed);
+    }
+    if (lost_black && only)
+        set_red(pool, only, false); /* an only child is red, and makes up for it */
+    else if (lost_black && changed)
+        balance_after_erase(pool, root, changed, left);
+}
+
+void rb_resize(const struct pool *pool, uint32_t node, uint64_t size)
+{
+    rb_at(pool, node)->size = size;
+    carry_up(pool, node);
+}
+
+uint32_t rb_unhook_first(const struct pool *pool, uint32_t node)
+{
+    uint32_t right = rb_at(pool, node)->right, parent = rb_at(pool, node)->parent;
+    if (right)
+        rb_at(pool, right)->parent = parent;
+    if (parent)
+        rb_at(pool, parent)->left = right;
+    return right ? rb_first(pool, right) : parent;
+}
+
+uint32_t rb_first(const struct pool *pool, uint32_t root)
+{
+    while (root && rb_at(pool, root)->left)
+        root = rb_at(pool, root)->left;
+    return root;
+}
+
+uint32_t rb_next(const struct pool *pool, uint32_t node)
+{
+    if (rb_at(pool, node)->right)
+        return rb_first(pool, rb_at(pool, node)->right);
+    uint32_t parent = rb_at(pool, node)->parent;
+    for (; parent && rb_at(pool, parent)->right == node; parent = rb_at(pool, node)->parent)
+        node = parent;
+    return parent;
+}
+
+/* Black nodes on every way down from node, or -1. */
+static int check_below(const struct pool *pool, uint32_t node, uint32_t parent, uint64_t *nr_nodes)
+{
+    if (!node)
+        return 0;
+    const struct rb_node *item = rb_at(pool, node);
+    ++*nr_nodes;
+    if (item->parent != parent || item->max != max_of(pool, node))
+        return -1;
+    if (item->is_red && (!parent || is_red(pool, parent)))
+        return -1;
+    int left = check_below(pool, item->left, node, nr_nodes);
+    int right = check_below(pool, item->right, node, nr_nodes);
+    return left < 0 || left != right ? -1 : left + !item->is_red;
+}
+
+bool rb_check(const struct pool *pool, uint32_t root, uint64_t *nr_nodes)
+{
+    *nr_nodes = 0;
+    return check_below(pool, root, 0, nr_nodes) >= 0;
+}

@@ -1,0 +1,108 @@
+/* The record of one operation. Fixed buffers: an operation that exceeds them has the rest counted, not kept. */
+#include "alloc/base/trace.h"
+
+#include <string.h>
+
+void trace_wire(struct trace *trace, const uint32_t cost_each_ns[NR_COST_STEPS])
+{
+    memcpy(trace->cost_each_ns, cost_each_ns, sizeof trace->cost_each_ns);
+}
+
+void trace_start(struct trace *trace, uint32_t seq, uint32_t cpu)
+{
+    trace->cpu = (uint8_t)cpu;
+    trace->outcome = OUTCOME_OK;
+    trace->seq = seq;
+    for (uint32_t i = 0; i < NR_COST_STEPS; i += COST_BATCH)
+        memset(trace->cost_count + i, 0, COST_BATCH * sizeof trace->cost_count[0]);
+    trace->cost_ns = 0;
+    trace->slept_ns = 0;
+    trace->pid = 0;
+    trace->nr_reclaimed = trace->nr_victims = 0;
+    trace->nr_tlb_hits = trace->nr_tlb_misses = trace->nr_tlb_flushes = 0;
+    trace->nr_path = trace->nr_events = trace->nr_dropped = 0;
+    trace->message_length = 0;
+    trace->message[0] = '\0';
+    trace_cost(trace, COST_CALL, 1);
+}
+
+void trace_event_slow(struct trace *trace, const struct event *event)
+{
+    if (trace->nr_events < TRACE_EVENTS_MAX)
+        trace->events[trace->nr_events++] = *event;
+    else
+        trace->nr_dropped++;
+}
+
+void trace_step_slow(struct trace *trace, enum path_step step)
+{
+    if (memchr(trace->path, (int)step, trace->nr_path) || trace->nr_path == RESULT_PATH_MAX)
+        return;
+    trace->path[trace->nr_path++] = (uint8_t)step;
+}
+
+void trace_reclaimed(struct trace *trace, uint32_t pid, uint32_t nr)
+{
+    uint32_t i = 0;
+    while (i < trace->nr_victims && trace->victims[i].pid != pid)
+        i++;
+    if (i == RESULT_VICTIMS_MAX)
+        i--;
+    else if (i == trace->nr_victims)
+        trace->victims[trace->nr_victims++] = (struct reclaim_share){ .pid = pid };
+    trace->victims[i].count += nr;
+    trace->nr_reclaimed += nr;
+}
+
+static void say(struct trace *trace, const char *text, size_t length)
+{
+    size_t room = MESSAGE_MAX - 1 - trace->message_length;
+    if (length > room)
+        length = room;
+    memcpy(trace->message + trace->message_length, text, length);
+    trace->message_length += (uint32_t)length;
+    trace->message[trace->message_length] = '\0';
+}
+
+void trace_say(struct trace *trace, const char *text)
+{
+    say(trace, text, strlen(text));
+}
+
+static void say_digits(struct trace *trace, uint64_t number, uint32_t base)
+{
+    char digits[24];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = "0123456789abcdef"[number % base];
+        number /= base;
+    } while (number);
+    say(trace, digits + at, sizeof digits - at);
+}
+
+void trace_say_number(struct trace *trace, uint64_t number)
+{
+    say_digits(trace, number, 10);
+}
+
+void trace_say_hex(struct trace *trace, uint64_t number)
+{
+    say_digits(trace, number, 16);
+}
+
+void trace_say_hex_wide(struct trace *trace, uint64_t number, uint32_t nr_digits)
+{
+    static const char ZEROES[] = "0000000000000000";
+    uint32_t nr_needed = 1;
+    for (uint64_t rest = number >> 4; rest; rest >>= 4)
+        nr_needed++;
+    if (nr_needed < nr_digits)
+        say(trace, ZEROES, nr_digits - nr_needed);
+    trace_say_hex(trace, number);
+}
+
+void trace_bug(struct trace *trace, const char *text)
+{
+    trace->outcome = OUTCOME_BUG;
+    trace_say(trace, text);
+}

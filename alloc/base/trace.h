@@ -1,0 +1,84 @@
+/* alloc/base/trace.h - what the running operation leaves behind: events, decisions, path, costs, the kernel's message.
+ *
+ * Cleared when an operation starts. With recording off, events and path cost one predictable branch each; costs are always
+ * counted, because they advance the clock, which is state. */
+#pragma once
+#include "pagoda/event.h"
+#include "pagoda/machine.h"
+#include <stddef.h>
+
+#define COST_BATCH 4u /* counts are cleared and copied so many at a time: compilers call a function for all of them */
+#define TRACE_EVENTS_MAX 4096u
+#define MESSAGE_MAX 8192u
+
+struct trace {
+    bool recording;
+    uint8_t cpu; /* that runs the operation */
+    enum outcome outcome;
+    uint32_t seq; /* low 32 bits of the operation's number, for frame.born and records */
+    uint32_t cost_each_ns[NR_COST_STEPS]; /* wired: what the lab says a step takes */
+    uint32_t cost_count[(NR_COST_STEPS + COST_BATCH - 1) / COST_BATCH * COST_BATCH];
+    uint64_t cost_ns; /* sum of cost_count * cost_each_ns; slept time is not in it */
+    uint32_t nr_tlb_hits, nr_tlb_misses, nr_tlb_flushes;
+    uint64_t slept_ns;
+    uint64_t now_ns; /* simulated time at which the operation began */
+    uint32_t pid; /* the process that runs it; 0: a kernel task */
+    uint32_t nr_reclaimed, nr_victims;
+    struct reclaim_share victims[RESULT_VICTIMS_MAX];
+    uint32_t nr_path, nr_events, nr_dropped;
+    uint8_t path[RESULT_PATH_MAX];
+    uint32_t message_length;
+    char message[MESSAGE_MAX];
+    struct event events[TRACE_EVENTS_MAX];
+};
+
+void trace_wire(struct trace *trace, const uint32_t cost_each_ns[NR_COST_STEPS]);
+void trace_start(struct trace *trace, uint32_t seq, uint32_t cpu);
+void trace_event_slow(struct trace *trace, const struct event *event);
+void trace_step_slow(struct trace *trace, enum path_step step);
+
+/* TRACE_EVENT(trace, .kind = EV_SPLIT, .pfn = pfn, .order = order): nothing is evaluated when recording is off. */
+#define TRACE_EVENT(trace_, ...)                                              \
+    do {                                                                      \
+        if ((trace_)->recording)                                              \
+            trace_event_slow((trace_), &(const struct event){ __VA_ARGS__ }); \
+    } while (0)
+
+/* Notes that the operation went through a function; the same function twice in a row, or already on the path, is noted once. */
+static inline void trace_step(struct trace *trace, enum path_step step)
+{
+    if (trace->recording)
+        trace_step_slow(trace, step);
+}
+static inline void trace_cost(struct trace *trace, enum cost_step step, uint32_t count)
+{
+    trace->cost_count[step] += count;
+    trace->cost_ns += (uint64_t)count * trace->cost_each_ns[step];
+}
+
+/* The next operation of a run on the same CPU starts: without a result, so that counts of steps may go on. */
+static inline void trace_restart(struct trace *trace, uint32_t seq, uint64_t now_ns)
+{
+    trace->outcome = OUTCOME_OK;
+    trace->seq = seq;
+    trace->cost_ns = trace->slept_ns = 0;
+    trace->now_ns = now_ns;
+    trace->message_length = 0;
+    trace_cost(trace, COST_CALL, 1);
+}
+
+/* Simulated time inside the operation. */
+static inline uint64_t trace_time(const struct trace *trace)
+{
+    return trace->now_ns + trace->cost_ns + trace->slept_ns;
+}
+/* Direct reclaim took nr pages from a process. */
+void trace_reclaimed(struct trace *trace, uint32_t pid, uint32_t nr);
+
+/* The message is put together from parts, because the engine has no printf. It is cut at MESSAGE_MAX. */
+void trace_say(struct trace *trace, const char *text);
+void trace_say_number(struct trace *trace, uint64_t number);
+void trace_say_hex(struct trace *trace, uint64_t number); /* without 0x */
+void trace_say_hex_wide(struct trace *trace, uint64_t number, uint32_t nr_digits); /* with zeroes in front, at most 16 */
+/* Ends the operation as a bug: sets the outcome and says text. Floors call it before they change anything. */
+void trace_bug(struct trace *trace, const char *text);

@@ -1,0 +1,229 @@
+/* A machine's life: its shape, its creation, its end. All of its memory is one range that the host reserves: first struct
+ * machine, then every floor's pools. State is struct machine_state plus the used part of each pool; pointers are wired anew
+ * in every copy, so that a copy is a copy of bytes (machine_image.c). */
+#include "alloc/machine/machine_image.h"
+
+#include <string.h>
+
+#define BOOT_CONTENTS 256u /* pages of bytes that boot may write: tables, descriptors */
+
+void machine_shape(struct machine_state *s, const struct profile *profile)
+{
+    const struct machine_config *config = &s->config;
+    frames_shape(&s->frames, page_alloc_nr_frames(config, profile), (uint32_t)(config->swap >> PAGE_SHIFT),
+                 profile->page_offset);
+    page_alloc_shape(&s->pages, config, profile);
+    reclaim_shape(&s->reclaim, config);
+    tlb_shape(&s->tlb, config);
+    kmalloc_shape(&s->kmalloc, config, profile);
+    vmalloc_shape(&s->vmalloc, config, profile);
+    processes_shape(&s->processes, config, profile);
+    heaps_shape(&s->heaps, config, profile);
+    labels_shape(&s->labels);
+}
+
+static void wire(struct machine *m)
+{
+    struct machine_state *s = &m->state;
+    page_alloc_wire(&s->pages, &s->frames, &m->trace, m->profile);
+    reclaim_wire(&s->reclaim, &s->pages, &s->frames, &m->trace, m->profile);
+    reclaim_wire_tasks(&s->reclaim, s, machine_task_of);
+    trace_wire(&m->trace, s->config.cost_ns);
+    tlb_wire(&s->tlb, &m->trace, m->profile);
+    pgtable_wire(&s->pgtable, &s->reclaim, &s->tlb, &s->frames, &m->trace, m->profile);
+    kmalloc_wire(&s->kmalloc, &s->reclaim, &s->frames, &m->trace, m->profile, &s->labels);
+    vmalloc_wire(&s->vmalloc, &s->kmalloc, &s->pgtable, &s->reclaim, &s->frames, &m->trace, m->profile);
+    processes_wire(&s->processes, &s->pgtable, &s->reclaim, &s->frames, &m->trace, m->profile);
+    heaps_wire(&s->heaps, &s->processes, &m->trace, m->profile, &s->labels, &m->libc);
+}
+
+uint32_t machine_list_pools(struct machine_state *s, struct pool **pools)
+{
+    uint32_t n = frames_pools(&s->frames, pools);
+    n += page_alloc_pools(&s->pages, pools + n);
+    n += reclaim_pools(&s->reclaim, pools + n);
+    n += tlb_pools(&s->tlb, pools + n);
+    n += kmalloc_pools(&s->kmalloc, pools + n);
+    n += vmalloc_pools(&s->vmalloc, pools + n);
+    n += processes_pools(&s->processes, pools + n);
+    n += heaps_pools(&s->heaps, pools + n);
+    pools[n++] = &s->labels.pool;
+    pools[n++] = &s->labels.buckets;
+    assert(n <= POOLS_MAX);
+    return n;
+}
+
+static size_t header_span(void)
+{
+    return (sizeof(struct machine) + PAGE_SIZE - 1) & ~(size_t)(PAGE_SIZE - 1);
+}
+
+/* A machine whose floors have their shape and whose pools have their place, but hold nothing yet. */
+enum pagoda_error machine_reserve(const struct machine_state *state, const struct pagoda_host *host, struct machine **out)
+{
+    struct machine_state shaped = *state;
+    struct pool *pools[POOLS_MAX];
+    uint32_t nr_pools = machine_list_pools(&shaped, pools);
+    size_t bytes = header_span();
+    for (uint32_t i = 0; i < nr_pools; i++)
+        bytes += pool_span(pools[i]);
+    struct machine *m = host->reserve(host->context, bytes);
+    *out = NULL;
+    if (!m)
+        return PAGODA_ERR_NOMEM;
+    if (!host->commit(host->context, m, header_span())) {
+        host->release(host->context, m, bytes);
+        return PAGODA_ERR_NOMEM;
+    }
+    memcpy(&m->state, &shaped, sizeof shaped);
+    m->profile = profile_get((enum profile_id)shaped.config.profile);
+    m->host = *host;
+    m->range = m;
+    m->range_bytes = bytes;
+    m->nr_pools = machine_list_pools(&m->state, m->pools);
+    uint8_t *at = (uint8_t *)m + header_span();
+    for (uint32_t i = 0; i < m->nr_pools; i++) {
+        m->pools[i]->items = at;
+        m->pools[i]->committed = 0;
+        at += pool_span(m->pools[i]);
+    }
+    m->trace.recording = true;
+    wire(m);
+    *out = m;
+    return PAGODA_OK;
+}
+
+/* Pools that are tables, used whole from the start. */
+static enum pagoda_error open_tables(struct machine *m)
+{
+    struct pool *tables[] = { &m->state.frames.pool, &m->state.pages.pageblocks, &m->state.pages.pcps,
+                              &m->state.tlb.entries, &m->state.tlb.cpus };
+    for (unsigned i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        enum pagoda_error err = pool_reserve(tables[i], &m->host, tables[i]->capacity);
+        if (err)
+            return err;
+        tables[i]->nr_used = tables[i]->capacity;
+    }
+    return pool_reserve(&m->state.reclaim.slots, &m->host, m->state.reclaim.slots.capacity);
+}
+
+static enum pagoda_error boot(struct machine *m)
+{
+    struct machine_state *s = &m->state;
+    enum pagoda_error err = open_tables(m);
+    if (!err)
+        err = pool_reserve(&s->frames.contents, &m->host, BOOT_CONTENTS);
+    if (!err)
+        err = kmalloc_reserve(&s->kmalloc, &m->host, 1);
+    if (!err)
+        err = vmalloc_reserve(&s->vmalloc, &m->host, 1);
+    if (err)
+        return err;
+    trace_start(&m->trace, 0, 0);
+    page_alloc_start(&s->pages, &s->config);
+    pgtable_start(&s->pgtable);
+    pgtable_map_memory(&s->pgtable, &s->pages);
+    kmalloc_start(&s->kmalloc, &s->config);
+    vmalloc_start(&s->vmalloc, &s->config);
+    processes_start(&s->processes);
+    trace_start(&m->trace, 0, 0);
+    return PAGODA_OK;
+}
+
+enum pagoda_error machine_create(const struct machine_config *config, const struct pagoda_host *host, struct machine **out,
+                                 struct problem *why)
+{
+    *out = NULL;
+    struct machine_state state;
+    memset(&state, 0, sizeof state);
+    state.config = *config;
+    enum pagoda_error err = machine_config_complete(&state.config, why);
+    if (err)
+        return err;
+    machine_shape(&state, profile_get((enum profile_id)state.config.profile));
+    struct machine *m;
+    err = machine_reserve(&state, host, &m);
+    if (err)
+        return err;
+    err = boot(m);
+    if (err)
+        machine_destroy(m);
+    else
+        *out = m;
+    return err;
+}
+
+void machine_destroy(struct machine *machine)
+{
+    if (!machine)
+        return;
+    struct pagoda_host host = machine->host;
+    host.release(host.context, machine->range, machine->range_bytes);
+}
+
+void machine_record_events(struct machine *machine, bool on)
+{
+    machine->trace.recording = on;
+}
+
+void machine_prefetch(const struct machine *machine, const struct op *op, enum machine_prefetch step)
+{
+    if (!(op->given & P(ADDRESS)))
+        return;
+    kmalloc_prefetch(&machine->state.kmalloc, op->address, step);
+    vmalloc_prefetch(&machine->state.vmalloc, op->address, step);
+}
+
+uint64_t machine_seq(const struct machine *machine)
+{
+    return machine->state.seq;
+}
+uint64_t machine_now_ns(const struct machine *machine)
+{
+    return machine->state.now_ns;
+}
+const struct machine_config *machine_config(const struct machine *machine)
+{
+    return &machine->state.config;
+}
+const struct profile *machine_profile(const struct machine *machine)
+{
+    return machine->profile;
+}
+
+uint64_t machine_host_bytes(const struct machine *machine)
+{
+    uint64_t bytes = header_span();
+    for (uint32_t i = 0; i < machine->nr_pools; i++)
+        bytes += (uint64_t)machine->pools[i]->committed * machine->pools[i]->item_size;
+    return bytes;
+}
+
+/* The state without what differs between copies: pointers, and how much the host has committed. */
+void machine_unwire(struct machine_state *s)
+{
+    struct pool *pools[POOLS_MAX];
+    uint32_t n = machine_list_pools(s, pools);
+    for (uint32_t i = 0; i < n; i++) {
+        pools[i]->items = NULL;
+        pools[i]->committed = 0;
+    }
+    page_alloc_wire(&s->pages, NULL, NULL, NULL);
+    reclaim_wire(&s->reclaim, NULL, NULL, NULL, NULL);
+    tlb_wire(&s->tlb, NULL, NULL);
+    pgtable_wire(&s->pgtable, NULL, NULL, NULL, NULL, NULL);
+    kmalloc_wire(&s->kmalloc, NULL, NULL, NULL, NULL, NULL);
+    vmalloc_wire(&s->vmalloc, NULL, NULL, NULL, NULL, NULL, NULL);
+    processes_wire(&s->processes, NULL, NULL, NULL, NULL, NULL);
+    heaps_wire(&s->heaps, NULL, NULL, NULL, NULL, NULL);
+}
+
+bool machine_check(const struct machine *machine, char *text, size_t capacity)
+{
+    const struct machine_state *s = &machine->state;
+    return page_alloc_check(&s->pages, text, capacity) && reclaim_check(&s->reclaim, text, capacity) &&
+           pgtable_check(&s->pgtable, s->pgtable.kernel_root, text, capacity) &&
+           kmalloc_check(&s->kmalloc, text, capacity) && vmalloc_check(&s->vmalloc, text, capacity) &&
+           processes_check(&s->processes, text, capacity) && heaps_check(&s->heaps, text, capacity) &&
+           machine_check_tlbs(machine, text, capacity);
+}

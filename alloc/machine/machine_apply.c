@@ -1,0 +1,422 @@
+/* One operation in, one result out. Every operation goes the same way: check it against the table; find what it names
+ * (process, handle, cache); reserve host memory for the worst case; run its handler, one row of HANDLERS each; then let the
+ * background work (kswapd, the end of OOM victims) happen, advance the clock, and describe what is there now. Whatever may
+ * refuse the operation comes before the first change. */
+#include "alloc/machine/machine_internal.h"
+
+#include <string.h>
+
+#define RESERVED_OPS 8u
+#define MARGIN_PAGES 64u /* contents that any operation may need beyond its own size: tables, slabs, descriptors */
+
+/* --- finding what the operation names --- */
+
+static enum pagoda_error find_handle(struct call *call, struct problem *why)
+{
+    const struct op *op = call->op;
+    call->address = op->address;
+    if (!(op->given & P(NAME)))
+        return PAGODA_OK;
+    uint32_t label = label_find(&call->s->labels, op->name);
+    const struct label *found = label ? label_at(&call->s->labels, label) : NULL;
+    bool is_live = found && found->address;
+    if (!(op_info(op->kind)->needed & P(ADDRESS)))
+        return is_live ? problem_refuse(why, "name", "already names a live allocation") : PAGODA_OK;
+    if (!is_live)
+        return problem_refuse(why, "name", "names no live allocation");
+    if ((op->given & P(PID)) && found->pid != op->pid)
+        return problem_refuse(why, "name", "names an allocation of another process");
+    call->address = found->address;
+    if (found->pid)
+        call->process = process_find(&call->s->processes, found->pid);
+    return PAGODA_OK;
+}
+
+static enum pagoda_error find_names(struct call *call, struct problem *why)
+{
+    const struct op *op = call->op;
+    if (op->cpu >= call->s->config.cpus)
+        return problem_refuse(why, "cpu", "the machine has no such CPU");
+    if (op->given & P(PID)) {
+        call->process = process_find(&call->s->processes, op->pid);
+        if (!call->process)
+            return problem_refuse(why, "pid", "there is no such process");
+    }
+    if ((op->given & P(CACHE)) && op->kind != OP_KMEM_CACHE_CREATE) {
+        call->cache = kmem_cache_find(&call->s->kmalloc, op->cache);
+        if (!call->cache)
+            return problem_refuse(why, "cache", "there is no such cache");
+    }
+    enum pagoda_error err = find_handle(call, why);
+    if (err)
+        return err;
+    bool is_user_address = call->address < call->m->profile->user_end && !call->process;
+    if ((op->kind == OP_READ || op->kind == OP_WRITE) && is_user_address && call->address >= PAGE_SIZE)
+        return problem_refuse(why, "pid", "a user-space address needs the process it belongs to");
+    return PAGODA_OK;
+}
+
+/* --- host memory for the worst case --- */
+
+static uint64_t pages_of(uint64_t bytes)
+{
+    return (bytes >> PAGE_SHIFT) + 2;
+}
+
+/* Pages of contents that the operation may come to need. */
+static uint64_t contents_needed(const struct call *call)
+{
+    const struct op *op = call->op;
+    uint64_t pages = 0;
+    if (op->given & P(SIZE)) /* page tables and page arrays: 8 bytes a page; krealloc and realloc copy */
+        pages = pages_of(op->size) / (op->kind == OP_KREALLOC || op->kind == OP_REALLOC ? 1 : 128);
+    else if (op->kind == OP_READ || op->kind == OP_WRITE)
+        pages = pages_of(op->length > op->nr_data ? op->length : op->nr_data);
+    else if (op->kind == OP_MLOCK || op->kind == OP_MUNMAP)
+        pages = pages_of(op->length) / 256;
+    pages += kmalloc_contents_needed(&call->s->kmalloc, call->cache, call->address);
+    if (pages <= MARGIN_PAGES && op->kind != OP_FORK)
+        return pages + MARGIN_PAGES;
+    uint64_t nr = call->s->frames.nr + reclaim_nr_slots(&call->s->reclaim); /* bytes live in frames, or in swap */
+    if (op->kind == OP_FORK)
+        pages = pool_nr_live(&call->s->frames.contents);
+    return (pages < nr ? pages : nr) + MARGIN_PAGES;
+}
+
+/* What every operation may need, for so many of them. */
+static enum pagoda_error reserve_common(struct machine *m, uint64_t contents, uint32_t nr_operations)
+{
+    struct machine_state *s = &m->state;
+    enum pagoda_error err = pool_reserve(&s->frames.contents, &m->host, contents);
+    if (!err)
+        err = labels_reserve(&s->labels, &m->host, 2 * nr_operations);
+    if (!err)
+        err = kmalloc_reserve(&s->kmalloc, &m->host, nr_operations);
+    return err ? err : vmalloc_reserve(&s->vmalloc, &m->host, nr_operations);
+}
+
+/* What every operation of a process may need. */
+static enum pagoda_error reserve_user(struct machine *m, uint32_t nr_operations)
+{
+    struct machine_state *s = &m->state;
+    enum pagoda_error err = processes_reserve(&s->processes, &m->host, nr_operations);
+    return err ? err : heaps_reserve(&s->heaps, &m->host, nr_operations);
+}
+
+static enum pagoda_error reserve_fork(const struct call *call)
+{
+    struct machine_state *s = call->s;
+    const struct pagoda_host *host = &call->m->host;
+    enum pagoda_error err = heaps_reserve_fork(&s->heaps, host, call->process);
+    return err ? err : processes_reserve_fork(&s->processes, host, call->process);
+}
+
+static bool is_user(const struct call *call)
+{
+    return call->process || call->op->kind == OP_SPAWN;
+}
+
+/* A large operation draws on what was reserved for small ones, too. */
+static enum pagoda_error reserve_large(const struct call *call, uint64_t contents)
+{
+    call->m->nr_reserved_ops = call->m->nr_reserved_user = 0;
+    enum pagoda_error err = reserve_common(call->m, contents, 1);
+    if (!err && is_user(call))
+        err = reserve_user(call->m, 1);
+    return err || call->op->kind != OP_FORK ? err : reserve_fork(call);
+}
+
+/* So many operations have been reserved for: one less, or RESERVED_OPS again. */
+static enum pagoda_error reserve_small(struct machine *m)
+{
+    if (m->nr_reserved_ops) {
+        m->nr_reserved_ops--;
+        return PAGODA_OK;
+    }
+    enum pagoda_error err = reserve_common(m, RESERVED_OPS * 2 * MARGIN_PAGES, RESERVED_OPS);
+    m->nr_reserved_ops = err ? 0 : RESERVED_OPS - 1;
+    return err;
+}
+
+static enum pagoda_error reserve_small_user(struct machine *m)
+{
+    if (m->nr_reserved_user) {
+        m->nr_reserved_user--;
+        return heaps_reserve_each(&m->state.heaps, &m->host);
+    }
+    enum pagoda_error err = reserve_user(m, RESERVED_OPS);
+    m->nr_reserved_user = err ? 0 : RESERVED_OPS - 1;
+    return err;
+}
+
+/* Small operations share one look at the pools that all of them use: it is made for RESERVED_OPS at once. */
+static enum pagoda_error reserve(const struct call *call)
+{
+    uint64_t contents = contents_needed(call);
+    if (contents > 2 * MARGIN_PAGES || call->op->kind == OP_FORK)
+        return reserve_large(call, contents);
+    enum pagoda_error err = reserve_small(call->m);
+    return err || !is_user(call) ? err : reserve_small_user(call->m);
+}
+
+/* --- what calls have in common --- */
+
+bool call_refuse_sleep(struct call *call, bool may_sleep, const char *function)
+{
+    struct trace *t = &call->m->trace;
+    if (!may_sleep || call->op->context == CONTEXT_PROCESS)
+        return false;
+    if (call->m->profile->kmalloc_style == KMALLOC_BUCKETS) {
+        trace_bug(t, function);
+        trace_say(t, " called nonatomically from interrupt (");
+        trace_say(t, context_name((enum context)call->op->context));
+        trace_say(t, ")");
+    } else {
+        trace_bug(t, "BUG: sleeping function called from invalid context: ");
+        trace_say(t, function);
+        trace_say(t, " in ");
+        trace_say(t, context_name((enum context)call->op->context));
+    }
+    return true;
+}
+
+void call_took(struct call *call, uint64_t address, uint64_t requested, uint64_t allocated)
+{
+    call->result->address = address;
+    call->result->requested = requested;
+    call->result->allocated = allocated;
+    if (!address && !call_is_bug(call))
+        call->m->trace.outcome = OUTCOME_NULL;
+    if (!address || !call->handle)
+        return;
+    struct label *label = label_at(&call->s->labels, call->handle);
+    label->address = address;
+    label->site = call->site;
+    label->pid = call->process ? process_at(&call->s->processes, call->process)->pid : 0;
+}
+
+void call_forget_handle(struct call *call, uint32_t label, uint64_t address)
+{
+    if (label && !call_is_bug(call) && label_at(&call->s->labels, label)->address == address)
+        label_at(&call->s->labels, label)->address = 0;
+}
+
+void call_load_space(struct call *call)
+{
+    struct machine_state *s = call->s;
+    const struct reclaim_space *space = reclaim_space_at(&s->reclaim, process_at(&s->processes, call->process)->space);
+    tlb_load(&s->tlb, space->root, space->generation);
+}
+
+/* --- time --- */
+
+static void run_tick(struct call *call)
+{
+    call->m->trace.now_ns += call->op->duration_ns;
+}
+
+static void run_mark(struct call *call)
+{
+    (void)call; /* its text stands in the log; the machine does not change */
+}
+
+static void (*const HANDLERS[NR_OPS])(struct call *) = {
+    [OP_KMALLOC] = run_kmalloc,
+    [OP_KZALLOC] = run_kzalloc,
+    [OP_KCALLOC] = run_kcalloc,
+    [OP_KREALLOC] = run_krealloc,
+    [OP_KFREE] = run_kfree,
+    [OP_KSIZE] = run_ksize,
+    [OP_ALLOC_PAGES] = run_alloc_pages,
+    [OP_FREE_PAGES] = run_free_pages,
+    [OP_DRAIN_PAGES] = run_drain_pages,
+    [OP_COMPACT_MEMORY] = run_compact_memory,
+    [OP_KMEM_CACHE_CREATE] = run_kmem_cache_create,
+    [OP_KMEM_CACHE_ALLOC] = run_kmem_cache_alloc,
+    [OP_KMEM_CACHE_FREE] = run_kmem_cache_free,
+    [OP_KMEM_CACHE_DESTROY] = run_kmem_cache_destroy,
+    [OP_KMEM_CACHE_SHRINK] = run_kmem_cache_shrink,
+    [OP_VMALLOC] = run_vmalloc,
+    [OP_VZALLOC] = run_vzalloc,
+    [OP_VFREE] = run_vfree,
+    [OP_KVMALLOC] = run_kvmalloc,
+    [OP_KVFREE] = run_kvfree,
+    [OP_SPAWN] = run_spawn,
+    [OP_EXIT] = run_exit,
+    [OP_FORK] = run_fork,
+    [OP_MALLOC] = run_malloc,
+    [OP_CALLOC] = run_calloc,
+    [OP_REALLOC] = run_realloc,
+    [OP_ALIGNED_ALLOC] = run_aligned_alloc,
+    [OP_FREE] = run_free,
+    [OP_MEMALIGN] = run_memalign,
+    [OP_POSIX_MEMALIGN] = run_posix_memalign,
+    [OP_VALLOC] = run_valloc,
+    [OP_PVALLOC] = run_pvalloc,
+    [OP_MALLOC_USABLE_SIZE] = run_malloc_usable_size,
+    [OP_MALLOC_TRIM] = run_malloc_trim,
+    [OP_MALLOPT] = run_mallopt,
+    [OP_THREAD_EXIT] = run_thread_exit,
+    [OP_MMAP] = run_mmap,
+    [OP_MUNMAP] = run_munmap,
+    [OP_MLOCK] = run_mlock,
+    [OP_WRITE] = run_write,
+    [OP_READ] = run_read,
+    [OP_TICK] = run_tick,
+    [OP_MARK] = run_mark,
+    [OP_BRK] = run_brk,
+    [OP_SBRK] = run_sbrk,
+    [OP_MPROTECT] = run_mprotect,
+    [OP_MADVISE] = run_madvise,
+    [OP_MREMAP] = run_mremap,
+    [OP_MUNLOCK] = run_munlock,
+    [OP_SETRLIMIT] = run_setrlimit,
+    [OP_VMALLOC_HUGE] = run_vmalloc_huge,
+    [OP_VM_UNMAP_ALIASES] = run_vm_unmap_aliases,
+};
+
+/* --- afterwards --- */
+
+void machine_end_process(struct machine *m, uint32_t process)
+{
+    struct machine_state *s = &m->state;
+    uint32_t pid = process_at(&s->processes, process)->pid;
+    for (uint32_t i = 1; i < s->labels.pool.nr_used; i++)
+        if (label_at(&s->labels, i)->pid == pid)
+            label_at(&s->labels, i)->address = 0;
+    heap_exit(&s->heaps, process);
+    process_exit(&s->processes, process);
+}
+
+static void end_oom_victims(struct machine *m)
+{
+    struct processes *ps = &m->state.processes;
+    for (uint32_t i = 1; i < ps->pool.nr_used; i++)
+        if (process_at(ps, i)->pid && reclaim_space_at(ps->reclaim, process_at(ps, i)->space)->oom_victim)
+            machine_end_process(m, i);
+}
+
+static void describe(struct call *call)
+{
+    struct op_result *r = call->result;
+    const struct trace *t = &call->m->trace;
+    r->seq = call->s->seq;
+    r->kind = call->op->kind;
+    r->outcome = t->outcome;
+    r->message = t->message_length ? t->message : NULL;
+    r->cost_ns = t->cost_ns;
+    r->slept_ns = t->slept_ns;
+    r->now_ns = call->s->now_ns;
+    r->nr_reclaimed = t->nr_reclaimed;
+    r->nr_victims = t->nr_victims;
+    if (t->nr_victims)
+        memcpy(r->victims, t->victims, t->nr_victims * sizeof r->victims[0]);
+    uint32_t i = 0;
+    for (; i + COST_BATCH <= NR_COST_STEPS; i += COST_BATCH)
+        memcpy(r->cost_count + i, t->cost_count + i, COST_BATCH * sizeof r->cost_count[0]);
+    for (; i < NR_COST_STEPS; i++)
+        r->cost_count[i] = t->cost_count[i];
+    r->cost_each_ns = t->cost_each_ns;
+    r->nr_tlb_hits = t->nr_tlb_hits;
+    r->nr_tlb_misses = t->nr_tlb_misses;
+    r->nr_tlb_flushes = t->nr_tlb_flushes;
+    r->nr_path = t->nr_path;
+    if (t->nr_path)
+        memcpy(r->path, t->path, t->nr_path);
+    r->events = t->events;
+    r->nr_events = t->nr_events;
+    r->nr_events_dropped = t->nr_dropped;
+}
+
+/* The frames behind a new allocation; only when somebody records, for it is a walk. One run that covers it all is
+ * contiguous: a block whose pages have not all been touched is not. */
+static void list_frames(struct call *call)
+{
+    struct op_result *r = call->result;
+    bool allocates = call->m->trace.outcome == OUTCOME_OK && r->address && r->allocated;
+    if (!call->m->trace.recording || !allocates || call->op->kind == OP_KSIZE)
+        return;
+    uint32_t pid = call->process ? process_at(&call->s->processes, call->process)->pid : 0;
+    uint64_t end = r->address + r->allocated, nr_pages = ((end - 1) >> PAGE_SHIFT) - (r->address >> PAGE_SHIFT) + 1;
+    struct frame_range run;
+    for (uint64_t at = r->address; machine_next_run(call->m, pid, &at, end, &run); r->nr_frame_runs++)
+        if (r->nr_frame_runs < RESULT_FRAMES_MAX)
+            r->frames[r->nr_frame_runs] = run;
+    r->physically_contiguous = r->nr_frame_runs == 1 && r->frames[0].count == nr_pages;
+}
+
+/* Just what describe() does not set: a memset of the whole would cost more than the fast path of kmalloc. */
+static void clear_result(struct op_result *r)
+{
+    r->seq = r->address = r->requested = r->allocated = 0;
+    r->cache = NULL;
+    r->bytes = NULL;
+    r->nr_bytes = r->pid = r->nr_frame_runs = 0;
+    r->physically_contiguous = false;
+}
+
+/* Nearly always it is the process that ran last, and nothing was taken from it. */
+void machine_load_space(struct machine *m, uint32_t process)
+{
+    struct machine_state *s = &m->state;
+    const struct reclaim_space *space = reclaim_space_at(&s->reclaim, process_at(&s->processes, process)->space);
+    if (!tlb_has(&s->tlb, space->root, space->generation))
+        tlb_load(&s->tlb, space->root, space->generation);
+}
+
+void machine_settle(struct machine *m, uint64_t nr_oom_kills)
+{
+    if (m->state.pages.kswapd.awake)
+        reclaim_run_kswapd(&m->state.reclaim);
+    if (m->state.reclaim.nr_oom_kills == nr_oom_kills)
+        return;
+    end_oom_victims(m);
+    m->state.now_ns = trace_time(&m->trace); /* it has waited for their end */
+}
+
+static bool makes_allocation(const struct op *op)
+{
+    return !(op_info(op->kind)->needed & P(ADDRESS));
+}
+
+/* The engine keeps it as a label. */
+static bool brings_text(const struct op *op)
+{
+    return (op->given & P(CALL_SITE)) || (makes_allocation(op) && (op->given & P(NAME)));
+}
+
+enum pagoda_error machine_apply(struct machine *machine, const struct op *op, struct op_result *result, struct problem *why)
+{
+    struct machine_state *s = &machine->state;
+    struct call call = { .m = machine, .s = s, .op = op, .result = result };
+    machine_prefetch(machine, op, PREFETCH_FAR);
+    clear_result(result);
+    enum pagoda_error err = op_check(op, why);
+    if (!err)
+        err = find_names(&call, why);
+    if (!err && brings_text(op) && !labels_have_room(&s->labels, 2))
+        err = problem_refuse(why, "name", "the lab has had as many names as it can keep");
+    if (!err)
+        err = reserve(&call);
+    if (err)
+        return err;
+    if (makes_allocation(op) && (op->given & (P(NAME) | P(CALL_SITE)))) {
+        bool named = (op->given & P(NAME)) != 0;
+        call.label = label_intern(&s->labels, named ? op->name : op->call_site);
+        call.handle = named && op->kind != OP_SPAWN ? call.label : 0;
+        call.site = named && (op->given & P(CALL_SITE)) ? label_intern(&s->labels, op->call_site) : 0;
+    }
+    trace_start(&machine->trace, (uint32_t)++s->seq, op->cpu);
+    machine->trace.now_ns = s->now_ns;
+    machine->trace.pid = call.process ? process_at(&s->processes, call.process)->pid : 0;
+    uint64_t kills = s->reclaim.nr_oom_kills;
+    if (call.process)
+        machine_load_space(machine, call.process);
+    HANDLERS[op->kind](&call);
+    s->nr_outcomes[machine->trace.outcome]++;
+    s->now_ns = trace_time(&machine->trace);
+    list_frames(&call);
+    machine_settle(machine, kills);
+    describe(&call);
+    return PAGODA_OK;
+}

@@ -1,0 +1,216 @@
+/* read and write: bytes through the page tables, as a program or the kernel would reach them. Each page touched is looked
+ * up in the CPU's TLB. An access that cannot be served is what the kernel would report, and moves nothing. Linux v6.1
+ * arch/x86/mm/fault.c: show_fault_oops(), show_signal_msg(); classic: Linux v2.0 arch/i386/mm/fault.c. */
+#include "alloc/machine/machine_internal.h"
+
+/* --- what a fault that cannot be served is told --- */
+
+struct access {
+    uint64_t address;
+    bool write;
+};
+
+static bool is_user(const struct call *call, uint64_t address)
+{
+    return address < call->m->profile->user_end;
+}
+
+/* The processor's word for a fault: bit 0 the page is there, bit 1 a write, bit 2 in user mode. */
+static uint32_t error_code(const struct call *call, struct access access, bool in_user_mode)
+{
+    struct translation where;
+    uint32_t pid = in_user_mode ? process_at(&call->s->processes, call->process)->pid : 0;
+    bool present = view_translate(call->m, access.address, pid, &where) && where.present;
+    return (uint32_t)present | (uint32_t)access.write << 1 | (uint32_t)in_user_mode << 2;
+}
+
+/* The entries on the way as Linux prints them: 6.1 with "PGD ... P4D ... PUD ..." (the P4D is folded into the PGD), 2.0
+ * with
+ * "*pde = ..." and "*pte = ...". */
+static void say_walk(struct call *call, uint64_t address, bool classic)
+{
+    static const char *const LINUX[] = { "\nPGD ", " PUD ", " PMD ", " PTE " }, *const CLASSIC[] = { "\n*pde = ",
+                                                                                                     "\n*pte = " };
+    struct trace *t = &call->m->trace;
+    struct translation where;
+    view_translate(call->m, address, 0, &where);
+    for (uint32_t i = 0; i < where.nr_levels; i++) {
+        trace_say(t, classic ? CLASSIC[i] : LINUX[i]);
+        if (classic)
+            trace_say_hex_wide(t, where.levels[i].entry, 8);
+        else
+            trace_say_hex(t, where.levels[i].entry);
+        if (i == 0 && !classic) {
+            trace_say(t, " P4D ");
+            trace_say_hex(t, where.levels[i].entry);
+        }
+    }
+}
+
+static void say_oops_classic(struct call *call, uint64_t address)
+{
+    struct trace *t = &call->m->trace;
+    trace_bug(t, address < PAGE_SIZE ? "Unable to handle kernel NULL pointer dereference"
+                                     : "Unable to handle kernel paging request");
+    trace_say(t, " at virtual address ");
+    trace_say_hex_wide(t, address, 8);
+    say_walk(call, address, true);
+}
+
+static void say_oops_linux(struct call *call, struct access access)
+{
+    struct trace *t = &call->m->trace;
+    uint32_t code = error_code(call, access, false);
+    if (access.address >> 47 && access.address >> 47 != 0x1ffff) {
+        trace_bug(t, "general protection fault, probably for non-canonical address 0x");
+        trace_say_hex(t, access.address);
+        return;
+    }
+    trace_bug(t, access.address < PAGE_SIZE ? "BUG: kernel NULL pointer dereference, address: "
+                                            : "BUG: unable to handle page fault for address: ");
+    trace_say_hex_wide(t, access.address, 16);
+    trace_say(t, access.write ? "\n#PF: supervisor write access in kernel mode"
+                              : "\n#PF: supervisor read access in kernel mode");
+    trace_say(t, "\n#PF: error_code(0x");
+    trace_say_hex_wide(t, code, 4);
+    trace_say(t, code & 1 ? ") - permissions violation" : ") - not-present page");
+    say_walk(call, access.address, false);
+}
+
+static void oops(struct call *call, uint64_t address, bool write)
+{
+    struct access access = { address, write };
+    if (call->m->profile->kmalloc_style == KMALLOC_BUCKETS)
+        say_oops_classic(call, address);
+    else
+        say_oops_linux(call, access);
+}
+
+/* --- from an address to a frame --- */
+
+/* The kernel's text is read-only; page tables are kept so here, that no write breaks the machine itself. */
+static bool is_read_only(const struct call *call, uint32_t pfn)
+{
+    const struct frame *head = frame_at(&call->s->frames, frame_head(&call->s->frames, pfn));
+    return head->kind == FRAME_PGTABLE || head->kind == FRAME_RESERVED;
+}
+
+/* Frame of a kernel address, and the translation that led to it; 0: the access faults. */
+static uint32_t reach_kernel(const struct call *call, uint64_t address, bool write, struct translation *where)
+{
+    bool mapped = view_translate(call->m, address, 0, where) && where->present;
+    return mapped && !(write && is_read_only(call, where->pfn)) ? where->pfn : 0;
+}
+
+/* Frame of an address, for good: a page of the process comes in by demand, the CPU looks into its TLB. 0: it faults. */
+static uint32_t reach(struct call *call, uint64_t address, bool write)
+{
+    const struct profile *profile = call->m->profile;
+    struct translation where;
+    if (is_user(call, address)) {
+        uint32_t pfn = call->process ? process_fault(&call->s->processes, call->process, address, write) : 0;
+        if (pfn) {
+            call_load_space(call);
+            tlb_access(&call->s->tlb, address, true, PAGE_SHIFT, pfn, profile->pgtable_levels);
+        }
+        return pfn;
+    }
+    uint32_t pfn = reach_kernel(call, address, write, &where);
+    if (pfn) {
+        uint32_t first = pfn & ~((1u << (where.page_shift - PAGE_SHIFT)) - 1);
+        tlb_access(&call->s->tlb, address, false, where.page_shift, first, where.nr_levels);
+    }
+    return pfn;
+}
+
+/* Where the part of [address, end) that can be reached ends. Kernel ranges are walked page by page: they are backed. */
+static uint64_t reachable_until(struct call *call, uint64_t address, uint64_t end, bool write)
+{
+    struct translation where;
+    while (address < end && reach_kernel(call, address, write, &where))
+        address = (address | (PAGE_SIZE - 1)) + 1;
+    return address;
+}
+
+/* A range is accessed whole or not at all, unlike on a real machine, where the bytes before the fault would have moved. */
+static bool reach_all(struct call *call, uint64_t length, bool write)
+{
+    uint64_t end = call->address + length;
+    if (call->process && is_user(call, call->address))
+        return call_reach_user(call, length, write);
+    bool wraps = end < call->address;
+    uint64_t reached = wraps ? call->address : reachable_until(call, call->address, end, write);
+    if (wraps || reached < end)
+        oops(call, reached, write);
+    return !call_is_bug(call);
+}
+
+/* The part of a range that lies in one page, and where it is in physical memory. */
+struct piece {
+    uint64_t offset; /* from the start of the range */
+    size_t length;
+    uint64_t physical;
+};
+
+/* Moves on to the next piece; start with a zeroed one. False: the range is done, or a page could not be had (a bug then).
+ */
+static bool next_piece(struct call *call, uint64_t length, bool write, struct piece *piece)
+{
+    piece->offset += piece->length;
+    if (piece->offset >= length)
+        return false;
+    uint64_t at = call->address + piece->offset, room = PAGE_SIZE - (at & (PAGE_SIZE - 1)), left = length - piece->offset;
+    piece->length = (size_t)(room < left ? room : left);
+    uint32_t pfn = reach(call, at, write);
+    if (!pfn)
+        oops(call, at, write);
+    piece->physical = ((uint64_t)pfn << PAGE_SHIFT) + (at & (PAGE_SIZE - 1));
+    return pfn != 0;
+}
+
+/* A heap trusts its own bytes less once somebody else has written them, be it through the kernel's direct map. */
+static void tell_heaps(struct call *call, const struct piece *piece)
+{
+    struct machine_state *s = &call->m->state;
+    const struct frame *frame = frame_at(&s->frames, (uint32_t)(piece->physical >> PAGE_SHIFT));
+    if (frame->kind != FRAME_ANON)
+        return;
+    uint64_t address = ANON_VPN(frame->index) << PAGE_SHIFT | (piece->physical & (PAGE_SIZE - 1));
+    for (uint32_t i = 1; i < s->processes.pool.nr_used; i++) /* fork keeps addresses: any of them may share the frame */
+        if (process_at(&s->processes, i)->pid)
+            heap_written(&s->heaps, i, address, piece->length);
+}
+
+void run_write(struct call *call)
+{
+    const struct op *op = call->op;
+    uint64_t length = op->given & P(HEX) ? op->nr_data : op->length;
+    call->result->address = call->address;
+    if (!reach_all(call, length, true))
+        return;
+    bool in_process = is_user(call, call->address);
+    if (in_process && length)
+        heap_written(&call->s->heaps, call->process, call->address, length);
+    for (struct piece piece = { 0 }; next_piece(call, length, true, &piece);) {
+        if (!in_process)
+            tell_heaps(call, &piece);
+        if (op->given & P(HEX))
+            frame_write(&call->s->frames, piece.physical, op->data + piece.offset, piece.length);
+        else
+            frame_fill(&call->s->frames, piece.physical, op->fill, piece.length);
+    }
+}
+
+void run_read(struct call *call)
+{
+    uint64_t length = call->op->length;
+    call->result->address = call->address;
+    if (!reach_all(call, length, false))
+        return;
+    for (struct piece piece = { 0 }; next_piece(call, length, false, &piece);)
+        frame_read(&call->s->frames, piece.physical, call->m->bytes + piece.offset, piece.length);
+    if (call_is_bug(call))
+        return;
+    call->result->bytes = call->m->bytes;
+    call->result->nr_bytes = (uint32_t)length;
+}

@@ -1,0 +1,324 @@
+/* Copies, images and hashes of machines.
+ *
+ * State is struct machine_state, unwired, and the used part of each pool, seen in chunks. Most chunks of a large
+ * machine are zero (inside a large free block only the head's frame says anything), and zero chunks are neither copied nor
+ * written nor hashed: an image holds, for each pool, one bit per chunk and then the chunks whose bit is set. */
+#include "alloc/machine/machine_image.h"
+
+#include <string.h>
+
+#ifndef PAGODA_ENGINE_ID
+#define PAGODA_ENGINE_ID 0u
+#endif
+#define IMAGE_MAGIC UINT64_C(0x33304d41474f4150) /* "PAGOAM03" */
+#define CHUNK 512u
+
+uint64_t machine_engine(void)
+{
+    return (uint64_t)PAGODA_ENGINE_ID << 32 | sizeof(struct machine_state);
+}
+
+/* ---- chunks ---- */
+
+/* Bytes that hold something: none while only item 0, which is nobody's, is used. */
+static size_t used_bytes(const struct pool *pool)
+{
+    return pool->nr_used > 1 ? (size_t)pool->nr_used * pool->item_size : 0;
+}
+
+static size_t nr_chunks(size_t bytes)
+{
+    return (bytes + CHUNK - 1) / CHUNK;
+}
+
+static size_t chunk_bytes(size_t bytes, size_t chunk)
+{
+    size_t left = bytes - chunk * CHUNK;
+    return left < CHUNK ? left : CHUNK;
+}
+
+static bool is_zero(const uint8_t *at, size_t length)
+{
+    for (; length >= 64; at += 64, length -= 64) {
+        uint64_t words[8];
+        memcpy(words, at, sizeof words);
+        if ((words[0] | words[1] | words[2] | words[3]) | (words[4] | words[5] | words[6] | words[7]))
+            return false;
+    }
+    while (length && *at == 0)
+        at++, length--;
+    return length == 0;
+}
+
+/* ---- hashes ---- */
+
+/* Multiply and shift, eight bytes at a time in four lanes that do not wait for one another: a check of equality, not a
+ * defence. */
+struct hash {
+    uint64_t lanes[4];
+};
+
+static uint64_t mix_word(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 29;
+}
+
+static void mix(struct hash *hash, const void *bytes, size_t length)
+{
+    const uint8_t *at = bytes;
+    uint64_t words[4];
+    for (; length >= 32; at += 32, length -= 32) {
+        memcpy(words, at, 32);
+        for (unsigned i = 0; i < 4; i++)
+            hash->lanes[i] = mix_word(hash->lanes[i], words[i]);
+    }
+    memset(words, 0, sizeof words);
+    memcpy(words, at, length);
+    for (unsigned i = 0; i < 4; i++)
+        hash->lanes[i] = mix_word(hash->lanes[i], words[i] + length);
+}
+
+static struct hash hash_start(const struct machine_state *unwired)
+{
+    struct hash hash = { { 1, 2, 3, 4 } };
+    mix(&hash, unwired, sizeof *unwired);
+    return hash;
+}
+
+static void hash_chunk(struct hash *hash, uint32_t pool, size_t chunk, const uint8_t *bytes, size_t length)
+{
+    hash->lanes[0] = mix_word(hash->lanes[0], (uint64_t)pool << 48 | chunk);
+    mix(hash, bytes, length);
+}
+
+static uint64_t hash_end(const struct hash *hash)
+{
+    uint64_t all = IMAGE_MAGIC;
+    for (unsigned i = 0; i < 4; i++)
+        all = mix_word(all, hash->lanes[i]);
+    return all;
+}
+
+static void copy_state(const struct machine *machine, struct machine_state *state)
+{
+    memcpy(state, &machine->state, sizeof *state);
+    machine_unwire(state);
+}
+
+uint64_t machine_hash(const struct machine *machine)
+{
+    struct machine_state state;
+    copy_state(machine, &state);
+    struct hash hash = hash_start(&state);
+    for (uint32_t i = 0; i < machine->nr_pools; i++) {
+        const struct pool *pool = machine->pools[i];
+        size_t bytes = used_bytes(pool);
+        for (size_t chunk = 0; chunk < nr_chunks(bytes); chunk++)
+            if (!is_zero(pool->items + chunk * CHUNK, chunk_bytes(bytes, chunk)))
+                hash_chunk(&hash, i, chunk, pool->items + chunk * CHUNK, chunk_bytes(bytes, chunk));
+    }
+    return hash_end(&hash);
+}
+
+/* ---- copies ---- */
+
+/* Host memory for what the pool holds. One that has grown to this gets its memory as a growing one does (pool.c): in the
+ * host's huge pages, where it is large. A table is used whole, but sparsely. */
+static enum pagoda_error commit_pool(struct pool *pool, const struct pagoda_host *host)
+{
+    uint32_t used = pool->nr_used, nr_free = pool->nr_free;
+    pool->nr_used = 0;
+    pool->nr_free = 0;
+    enum pagoda_error err = used < pool->capacity ? pool_reserve(pool, host, 1) : PAGODA_OK;
+    if (!err)
+        err = pool_reserve(pool, host, used);
+    pool->nr_used = used;
+    pool->nr_free = nr_free;
+    return err;
+}
+
+static enum pagoda_error commit_used(struct machine *m)
+{
+    for (uint32_t i = 0; i < m->nr_pools; i++) {
+        enum pagoda_error err = commit_pool(m->pools[i], &m->host);
+        if (err)
+            return err;
+    }
+    return pool_reserve(&m->state.reclaim.slots, &m->host, m->state.reclaim.slots.capacity);
+}
+
+/* A machine of that state with room for what the pools hold, all zero as yet. */
+static enum pagoda_error make_empty(const struct machine_state *state, const struct pagoda_host *host, struct machine **out)
+{
+    enum pagoda_error err = machine_reserve(state, host, out);
+    if (err)
+        return err;
+    err = commit_used(*out);
+    if (err) {
+        machine_destroy(*out);
+        *out = NULL;
+    }
+    return err;
+}
+
+enum pagoda_error machine_clone(const struct machine *machine, struct machine **out)
+{
+    enum pagoda_error err = make_empty(&machine->state, &machine->host, out);
+    if (err)
+        return err;
+    struct machine *copy = *out;
+    for (uint32_t i = 0; i < copy->nr_pools; i++) {
+        const uint8_t *from = machine->pools[i]->items;
+        size_t bytes = used_bytes(machine->pools[i]);
+        for (size_t chunk = 0; chunk < nr_chunks(bytes); chunk++)
+            if (!is_zero(from + chunk * CHUNK, chunk_bytes(bytes, chunk)))
+                memcpy(copy->pools[i]->items + chunk * CHUNK, from + chunk * CHUNK, chunk_bytes(bytes, chunk));
+    }
+    copy->trace.recording = machine->trace.recording;
+    return PAGODA_OK;
+}
+
+/* ---- images ---- */
+
+struct image_header {
+    uint64_t magic, engine, state_bytes, image_bytes, hash;
+};
+
+static size_t bitmap_bytes(size_t bytes)
+{
+    return (nr_chunks(bytes) + 7) / 8;
+}
+
+static size_t most_bytes(const struct machine *machine)
+{
+    size_t bytes = sizeof(struct image_header) + sizeof(struct machine_state);
+    for (uint32_t i = 0; i < machine->nr_pools; i++)
+        bytes += bitmap_bytes(used_bytes(machine->pools[i])) + used_bytes(machine->pools[i]);
+    return bytes;
+}
+
+/* Writes one pool; returns the place behind it. */
+static uint8_t *save_pool(const struct pool *pool, uint32_t number, uint8_t *at, struct hash *hash)
+{
+    size_t bytes = used_bytes(pool);
+    uint8_t *bitmap = at;
+    memset(bitmap, 0, bitmap_bytes(bytes));
+    at += bitmap_bytes(bytes);
+    for (size_t chunk = 0; chunk < nr_chunks(bytes); chunk++) {
+        const uint8_t *from = pool->items + chunk * CHUNK;
+        size_t length = chunk_bytes(bytes, chunk);
+        if (is_zero(from, length))
+            continue;
+        bitmap[chunk / 8] = (uint8_t)(bitmap[chunk / 8] | 1u << chunk % 8);
+        memcpy(at, from, length);
+        hash_chunk(hash, number, chunk, from, length);
+        at += length;
+    }
+    return at;
+}
+
+size_t machine_save(const struct machine *machine, void *out, size_t capacity)
+{
+    if (most_bytes(machine) > capacity)
+        return most_bytes(machine);
+    struct machine_state state;
+    copy_state(machine, &state);
+    struct hash hash = hash_start(&state);
+    uint8_t *at = (uint8_t *)out + sizeof(struct image_header);
+    memcpy(at, &state, sizeof state);
+    at += sizeof state;
+    for (uint32_t i = 0; i < machine->nr_pools; i++)
+        at = save_pool(machine->pools[i], i, at, &hash);
+    size_t bytes = (size_t)(at - (uint8_t *)out);
+    struct image_header header = { IMAGE_MAGIC, machine_engine(), sizeof state, bytes, hash_end(&hash) };
+    memcpy(out, &header, sizeof header);
+    return bytes;
+}
+
+uint64_t machine_image_hash(const void *image)
+{
+    struct image_header header;
+    memcpy(&header, image, sizeof header);
+    return header.hash;
+}
+
+/* An image is taken at its word only if its shape is the one that its configuration gives here. */
+static bool shape_agrees(struct machine_state *saved)
+{
+    struct machine_config config = saved->config;
+    struct problem why;
+    if (machine_config_complete(&config, &why) || memcmp(&config, &saved->config, sizeof config) != 0)
+        return false;
+    struct machine_state fresh;
+    memset(&fresh, 0, sizeof fresh);
+    fresh.config = config;
+    machine_shape(&fresh, profile_get((enum profile_id)config.profile));
+    struct pool *expected[POOLS_MAX], *found[POOLS_MAX];
+    uint32_t n = machine_list_pools(&fresh, expected);
+    if (machine_list_pools(saved, found) != n)
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        if (found[i]->item_size != expected[i]->item_size || found[i]->capacity != expected[i]->capacity ||
+            found[i]->nr_used > found[i]->capacity || found[i]->nr_free >= found[i]->nr_used)
+            return false;
+    return true;
+}
+
+/* Reads one pool; returns the place behind it, or NULL when the image ends before. */
+static const uint8_t *load_pool(struct pool *pool, uint32_t number, const uint8_t *at, const uint8_t *end,
+                                struct hash *hash)
+{
+    size_t bytes = used_bytes(pool);
+    const uint8_t *bitmap = at;
+    if ((size_t)(end - at) < bitmap_bytes(bytes))
+        return NULL;
+    at += bitmap_bytes(bytes);
+    for (size_t chunk = 0; chunk < nr_chunks(bytes); chunk++) {
+        size_t length = chunk_bytes(bytes, chunk);
+        if (!(bitmap[chunk / 8] >> chunk % 8 & 1))
+            continue;
+        if ((size_t)(end - at) < length)
+            return NULL;
+        memcpy(pool->items + chunk * CHUNK, at, length);
+        hash_chunk(hash, number, chunk, at, length);
+        at += length;
+    }
+    return at;
+}
+
+static bool load_pools(struct machine *m, const uint8_t *at, const uint8_t *end, struct hash *hash)
+{
+    for (uint32_t i = 0; at && i < m->nr_pools; i++)
+        at = load_pool(m->pools[i], i, at, end, hash);
+    return at == end;
+}
+
+enum pagoda_error machine_load(const void *image, size_t nr_bytes, const struct pagoda_host *host, struct machine **out)
+{
+    struct image_header header;
+    struct machine_state state;
+    *out = NULL;
+    if (nr_bytes < sizeof header)
+        return PAGODA_ERR_CORRUPT;
+    memcpy(&header, image, sizeof header);
+    if (header.magic != IMAGE_MAGIC || header.engine != machine_engine())
+        return PAGODA_ERR_VERSION;
+    if (nr_bytes < sizeof header + sizeof state || header.state_bytes != sizeof state || header.image_bytes != nr_bytes)
+        return PAGODA_ERR_CORRUPT;
+    const uint8_t *at = (const uint8_t *)image + sizeof header;
+    memcpy(&state, at, sizeof state);
+    if (!shape_agrees(&state))
+        return PAGODA_ERR_CORRUPT;
+    struct hash hash = hash_start(&state);
+    struct machine *m;
+    enum pagoda_error err = make_empty(&state, host, &m);
+    if (err)
+        return err;
+    if (!load_pools(m, at + sizeof state, (const uint8_t *)image + nr_bytes, &hash) || hash_end(&hash) != header.hash) {
+        machine_destroy(m);
+        return PAGODA_ERR_CORRUPT;
+    }
+    *out = m;
+    return PAGODA_OK;
+}

@@ -1,0 +1,268 @@
+/* Operations on the page allocator: alloc_pages and free_pages, and the two writes by which an administrator tidies it up.
+ * A bad free is told in the kernel's words where the kernel notices; where it would go on with corrupted lists (Debian's
+ * kernel has no DEBUG_VM), Pagoda stops and says what has been done. */
+#include "alloc/machine/machine_internal.h"
+
+#include <string.h>
+
+#define VMEMMAP_BASE UINT64_C(0xffffea0000000000)
+#define STRUCT_PAGE_BYTES 64u
+#define COMPOUND_HEAD_OFFSET 8u /* the first field of struct page that a free reads */
+
+static void say(struct call *call, const char *words)
+{
+    trace_say(&call->m->trace, words);
+}
+
+static const char *task_name(const struct call *call)
+{
+    const struct machine_state *s = call->s;
+    return call->process ? label_text(&s->labels, process_at(&s->processes, call->process)->label) : "pagoda";
+}
+
+/* WARN_ON_ONCE_GFP(order >= MAX_ORDER); here it is said each time. */
+static void warn_of_order(struct call *call)
+{
+    if (call->op->gfp & __GFP_NOWARN)
+        return;
+    say(call, "WARNING: CPU: ");
+    trace_say_number(&call->m->trace, call->op->cpu);
+    say(call, " PID: ");
+    trace_say_number(&call->m->trace, call->op->pid);
+    say(call, " at mm/page_alloc.c __alloc_pages: order ");
+    trace_say_number(&call->m->trace, call->op->order);
+    say(call, " is beyond the largest block, order ");
+    trace_say_number(&call->m->trace, call->m->profile->nr_orders - 1);
+}
+
+void run_alloc_pages(struct call *call)
+{
+    const struct op *op = call->op;
+    struct machine_state *s = call->s;
+    if (call_refuse_sleep(call, gfp_may_sleep(op->gfp), "alloc_pages"))
+        return;
+    trace_step(&call->m->trace, PATH_alloc_pages);
+    if (op->order >= call->m->profile->nr_orders) {
+        warn_of_order(call);
+        call_took(call, 0, op->order < 52 ? UINT64_C(1) << (op->order + PAGE_SHIFT) : 0, 0);
+        return;
+    }
+    uint32_t pfn = reclaim_alloc_pages(&s->reclaim, op->gfp, op->order);
+    uint64_t bytes = (uint64_t)PAGE_SIZE << op->order;
+    if (pfn) {
+        frame_at(&s->frames, pfn)->owner = call->label;
+        frame_at(&s->frames, pfn)->index = 0;
+        s->nr_page_blocks++;
+        s->page_block_bytes += bytes;
+    }
+    call_took(call, pfn ? frame_address(&s->frames, pfn) : 0, bytes, pfn ? bytes : 0);
+}
+
+/* --- bad frees --- */
+
+/* page_bad_reason() of the page that heads the block: what the kernel finds wrong with it; NULL: nothing. */
+static const char *reason_of(const struct frame *frame)
+{
+    switch ((enum frame_kind)frame->kind) {
+    case FRAME_NONE: /* the tail of a block has no references of its own */
+    case FRAME_FREE:
+    case FRAME_PCP:
+        return "nonzero _refcount"; /* it was 0, and went to -1 */
+    case FRAME_SLAB:
+    case FRAME_RESERVED:
+    case FRAME_ANON: /* PG_lru */
+    case FRAME_SWAPCACHE:
+        return "PAGE_FLAGS_CHECK_AT_FREE flag(s) set";
+    case FRAME_PGTABLE:
+        return "nonzero mapcount"; /* the page's type stands there */
+    default:
+        return NULL;
+    }
+}
+
+/* bad_page() and the heart of dump_page() */
+static void say_bad_page(struct call *call, uint32_t pfn, const char *reason)
+{
+    struct trace *t = &call->m->trace;
+    bool was_free = strcmp(reason, "nonzero _refcount") == 0;
+    trace_bug(t, "BUG: Bad page state in process ");
+    trace_say(t, task_name(call));
+    trace_say(t, "  pfn:");
+    trace_say_hex_wide(t, pfn, 5);
+    trace_say(t, "\npage:");
+    trace_say_hex_wide(t, VMEMMAP_BASE + (uint64_t)pfn * STRUCT_PAGE_BYTES, 16);
+    trace_say(t, was_free ? " refcount:-1 mapcount:0 pfn:0x" : " refcount:0 mapcount:0 pfn:0x");
+    trace_say_hex(t, pfn);
+    trace_say(t, "\npage dumped because: ");
+    trace_say(t, reason);
+}
+
+static void say_outside(struct call *call)
+{
+    struct trace *t = &call->m->trace;
+    uint64_t pfn = (call->address - call->s->frames.page_offset) >> PAGE_SHIFT;
+    trace_bug(t, "BUG: unable to handle page fault for address: ");
+    trace_say_hex_wide(t, VMEMMAP_BASE + pfn * STRUCT_PAGE_BYTES + COMPOUND_HEAD_OFFSET, 16);
+    trace_say(t, "\n(the struct page of an address that no memory stands behind)");
+}
+
+static const char *owner_of(const struct frame *frame)
+{
+    switch ((enum frame_kind)frame->kind) {
+    case FRAME_KERNEL:
+        return "kmalloc, which releases it by kfree";
+    case FRAME_VMALLOC:
+        return "vmalloc, which releases it by vfree";
+    case FRAME_SLAB:
+        return "a slab cache";
+    case FRAME_RESERVED:
+        return "the kernel since boot";
+    case FRAME_ANON:
+    case FRAME_SWAPCACHE:
+        return "a process";
+    case FRAME_PGTABLE:
+        return "page tables";
+    default:
+        return NULL;
+    }
+}
+
+/* A frame that heads no block of alloc_pages: the kernel's report where it has one, and what is true in any case. */
+static void say_foreign(struct call *call, uint32_t pfn, uint32_t head)
+{
+    const struct frame *frame = frame_at(&call->s->frames, head);
+    const char *reason = reason_of(frame), *owner = owner_of(frame);
+    if (reason)
+        say_bad_page(call, pfn, reason);
+    else
+        trace_bug(&call->m->trace, "__free_pages: Linux would not notice");
+    say(call, owner ? "\n(the page belongs to " : "\n(the page is free already");
+    say(call, owner ? owner : "");
+    say(call, ")");
+}
+
+/* The block has another order. Too many pages: the first neighbour in use is found by the check of tail pages. Too few: the
+ * rest of the block would be lost without a word. */
+static void say_wrong_order(struct call *call, uint32_t pfn)
+{
+    struct trace *t = &call->m->trace;
+    const struct frames *frames = &call->s->frames;
+    uint32_t order = frame_at(frames, pfn)->order;
+    uint64_t end = call->op->order < 32 ? (uint64_t)pfn + (UINT64_C(1) << call->op->order) : UINT64_MAX;
+    uint32_t at = pfn + (1u << order);
+    while (at < end && at < frames->nr) {
+        const struct frame *next = frame_at(frames, frame_head(frames, at));
+        if (next->kind != FRAME_FREE && next->kind != FRAME_PCP && next->kind != FRAME_NONE)
+            break;
+        at = next->kind == FRAME_NONE ? at + 1 : frame_head(frames, at) + (1u << next->order);
+    }
+    if (at < end && at < frames->nr)
+        say_bad_page(call, at, "nonzero _refcount");
+    else
+        trace_bug(t, "__free_pages: Linux would not notice");
+    trace_say(t, "\n(the block at this address has order ");
+    trace_say_number(t, order);
+    trace_say(t, ", not ");
+    trace_say_number(t, call->op->order);
+    trace_say(t, ")");
+}
+
+/* Linux 2.0 keeps a count of users a page, and little else. */
+static void say_classic(struct call *call, const char *what)
+{
+    struct trace *t = &call->m->trace;
+    trace_bug(t, "free_pages: trying to free ");
+    trace_say(t, what);
+    trace_say(t, " (");
+    trace_say_hex_wide(t, call->address, 8);
+    trace_say(t, "): memory probably corrupted");
+}
+
+static const char *classic_word(const struct frame *frame)
+{
+    if (!owner_of(frame))
+        return "free memory";
+    return frame->kind == FRAME_RESERVED ? "reserved memory" : "memory of another allocator";
+}
+
+/* True: the block may be freed. */
+static bool check_free(struct call *call, uint32_t pfn)
+{
+    const struct machine_state *s = call->s;
+    bool is_classic = !call->m->profile->has_migratetypes;
+    bool exists = pfn != UINT32_MAX && call->address % PAGE_SIZE == 0;
+    uint32_t head = exists ? frame_head(&s->frames, pfn) : 0;
+    bool is_block = exists && machine_is_page_block(s, head);
+    const struct frame *frame = exists ? frame_at(&s->frames, head) : NULL;
+    if (is_block && head == pfn && frame->order == call->op->order)
+        return true;
+    if (is_classic)
+        say_classic(call, !exists       ? "nonexistent page"
+                          : !is_block   ? classic_word(frame)
+                          : head != pfn ? "the tail of a block"
+                                        : "a block by another order");
+    else if (!exists)
+        say_outside(call);
+    else if (!is_block)
+        say_foreign(call, pfn, head);
+    else if (head != pfn) {
+        say_bad_page(call, pfn, "nonzero _refcount");
+        say(call, "\n(the page is the tail of a block)");
+    } else
+        say_wrong_order(call, pfn);
+    return false;
+}
+
+void run_free_pages(struct call *call)
+{
+    struct machine_state *s = call->s;
+    trace_step(&call->m->trace, PATH___free_pages);
+    call->result->address = call->address;
+    if (!call->address)
+        return; /* free_pages(0) does nothing */
+    uint32_t pfn = frame_of_address(&s->frames, call->address);
+    if (!check_free(call, pfn))
+        return;
+    uint32_t label = frame_at(&s->frames, pfn)->owner;
+    reclaim_free_pages(&s->reclaim, pfn, call->op->order);
+    s->nr_page_blocks--;
+    s->page_block_bytes -= (uint64_t)PAGE_SIZE << call->op->order;
+    call_forget_handle(call, label, call->address);
+}
+
+/* --- tidying up --- */
+
+void run_drain_pages(struct call *call)
+{
+    trace_step(&call->m->trace, PATH_drain_local_pages);
+    page_alloc_drain(&call->s->pages, call->op->cpu);
+}
+
+void run_compact_memory(struct call *call)
+{
+    trace_step(&call->m->trace, PATH_compact_memory);
+    if (call->m->profile->has_migratetypes) {
+        (void)reclaim_compact_memory(&call->s->reclaim);
+        return;
+    }
+    say(call, "compact_memory: ENOENT: Linux 2.0 cannot move pages");
+    call->m->trace.outcome = OUTCOME_NULL;
+}
+
+/* --- for the OOM report --- */
+
+struct reclaim_task machine_task_of(const void *state, uint32_t space)
+{
+    const struct machine_state *s = state;
+    struct reclaim_task task = { .name = "" };
+    for (uint32_t i = 1; i < s->processes.pool.nr_used; i++) {
+        const struct process *p = process_at(&s->processes, i);
+        if (!p->pid || p->space != space)
+            continue;
+        task.name = label_text(&s->labels, p->label);
+        for (uint32_t vma = p->first_vma; vma; vma = vma_at(&s->processes, vma)->next)
+            task.total_vm += (vma_at(&s->processes, vma)->end - vma_at(&s->processes, vma)->start) >> PAGE_SHIFT;
+        break;
+    }
+    return task;
+}

@@ -1,0 +1,261 @@
+/* Operations of processes and their mappings, and what becomes of a process that touches memory it may not. Linux v6.1
+ * arch/x86/mm/fault.c: show_signal_msg(). A refused call answers with the errno, and why. */
+#include "alloc/machine/machine_internal.h"
+#include "alloc/process/process_internal.h"
+
+static void refused(struct call *call, const char *function)
+{
+    struct trace *t = &call->m->trace;
+    enum refusal why = (enum refusal)call->s->processes.refusal;
+    trace_say(t, function);
+    trace_say(t, ": ");
+    trace_say(t, refusal_errno(why));
+    trace_say(t, ": ");
+    trace_say(t, refusal_text(why));
+    t->outcome = OUTCOME_NULL;
+}
+
+static void answer(struct call *call, bool done, const char *function)
+{
+    call->result->address = call->address;
+    if (!done)
+        refused(call, function);
+}
+
+/* --- life --- */
+
+static void made_process(struct call *call, uint32_t process, const char *function)
+{
+    if (process)
+        call->result->pid = process_at(&call->s->processes, process)->pid;
+    else
+        refused(call, function);
+}
+
+void run_spawn(struct call *call)
+{
+    uint32_t process = process_spawn(&call->s->processes, call->label, call->op->touch);
+    if (process && (call->op->given & P(TUNABLES)))
+        heap_tune(&call->s->heaps, process, call->op->tunables);
+    made_process(call, process, "spawn");
+}
+
+void run_fork(struct call *call)
+{
+    uint32_t child = process_fork(&call->s->processes, call->process);
+    if (child)
+        heap_fork(&call->s->heaps, call->process, child);
+    made_process(call, child, "fork");
+}
+
+void run_exit(struct call *call)
+{
+    machine_end_process(call->m, call->process);
+}
+
+void run_setrlimit(struct call *call)
+{
+    trace_step(&call->m->trace, PATH_setrlimit);
+    process_set_limit(&call->s->processes, call->process, (enum resource)call->op->resource, call->op->size);
+}
+
+/* --- mappings --- */
+
+static uint32_t access_of(const struct op *op)
+{
+    static const uint32_t ACCESS[NR_PROTS] = { [PROT_NONE_] = 0,
+                                               [PROT_R] = VMA_READ,
+                                               [PROT_RW] = VMA_READ | VMA_WRITE,
+                                               [PROT_RX] = VMA_READ | VMA_EXEC,
+                                               [PROT_RWX] = VMA_READ | VMA_WRITE | VMA_EXEC };
+    return ACCESS[op->prot];
+}
+
+void run_mmap(struct call *call)
+{
+    uint64_t length = call->op->length;
+    uint64_t address = process_mmap(&call->s->processes, call->process, length, access_of(call->op), call->label);
+    call_took(call, address, length, address ? page_align(length) : 0);
+    if (!address)
+        refused(call, "mmap");
+}
+
+/* Handles of mappings that begin in the range name nothing once it is gone. */
+static void forget_handles(struct call *call, uint64_t start, uint64_t end)
+{
+    struct processes *ps = &call->s->processes;
+    uint32_t vma = vma_find_end(ps, process_at(ps, call->process), start);
+    for (; vma && vma_at(ps, vma)->start < end; vma = vma_at(ps, vma)->next)
+        if (vma_at(ps, vma)->start >= start)
+            call_forget_handle(call, vma_at(ps, vma)->label, vma_at(ps, vma)->start);
+}
+
+void run_munmap(struct call *call)
+{
+    uint64_t start = call->address, length = call->op->length, end = start + page_align(length);
+    bool is_range = start % PAGE_SIZE == 0 && start < end && end <= call->m->profile->user_end;
+    if (is_range)
+        forget_handles(call, start, end);
+    answer(call, process_munmap(&call->s->processes, call->process, start, length), "munmap");
+}
+
+void run_mremap(struct call *call)
+{
+    struct processes *ps = &call->s->processes;
+    const struct op *op = call->op;
+    uint32_t vma = process_find_vma(ps, process_at(ps, call->process), call->address);
+    uint32_t label = vma ? vma_at(ps, vma)->label : 0;
+    bool is_handle = label && label_at(&call->s->labels, label)->address == call->address;
+    uint64_t address = process_mremap(ps, call->process, call->address, op->length, op->new_length);
+    if (address && is_handle)
+        label_at(&call->s->labels, label)->address = address;
+    call_took(call, address, op->new_length, address ? page_align(op->new_length) : 0);
+    if (!address)
+        refused(call, "mremap");
+}
+
+void run_mprotect(struct call *call)
+{
+    bool done = process_mprotect(&call->s->processes, call->process, call->address, call->op->length, access_of(call->op));
+    answer(call, done, "mprotect");
+}
+
+void run_madvise(struct call *call)
+{
+    enum advice advice = (enum advice)call->op->advice;
+    answer(call, process_advise(&call->s->processes, call->process, call->address, call->op->length, advice), "madvise");
+}
+
+void run_mlock(struct call *call)
+{
+    answer(call, process_mlock(&call->s->processes, call->process, call->address, call->op->length), "mlock");
+}
+
+void run_munlock(struct call *call)
+{
+    answer(call, process_munlock(&call->s->processes, call->process, call->address, call->op->length), "munlock");
+}
+
+void run_brk(struct call *call)
+{
+    answer(call, process_brk(&call->s->processes, call->process, call->address), "brk");
+}
+
+/* As the C library's function: the break as it was. */
+void run_sbrk(struct call *call)
+{
+    uint64_t old = process_sbrk(&call->s->processes, call->process, call->op->increment);
+    if (old == UINT64_MAX)
+        refused(call, "sbrk");
+    else
+        call->result->address = old;
+}
+
+/* --- accesses --- */
+
+static const char *name_of(const struct call *call, const struct process *p)
+{
+    return p->label ? label_text(&call->s->labels, p->label) : "program";
+}
+
+static uint64_t program_text(const struct processes *ps, const struct process *p)
+{
+    uint32_t vma = p->first_vma;
+    while (vma && !(vma_at(ps, vma)->flags & VMA_EXEC))
+        vma = vma_at(ps, vma)->next;
+    return vma ? vma_at(ps, vma)->start : 0;
+}
+
+/* There are no instructions here: ip is where the program's code begins, sp is in the first page of its stack. */
+static void say_segfault(struct call *call, uint64_t address, bool write)
+{
+    struct trace *t = &call->m->trace;
+    const struct processes *ps = &call->s->processes;
+    const struct process *p = process_at(ps, call->process);
+    uint64_t text = program_text(ps, p);
+    uint32_t vma = process_find_vma(ps, p, text), digits = call->m->profile->word_bits / 4;
+    trace_bug(t, name_of(call, p));
+    trace_say(t, "[");
+    trace_say_number(t, p->pid);
+    trace_say(t, "]: segfault at ");
+    trace_say_hex(t, address);
+    trace_say(t, " ip ");
+    trace_say_hex_wide(t, text, digits);
+    trace_say(t, " sp ");
+    trace_say_hex_wide(t, p->stack_top - PAGE_SIZE, digits);
+    trace_say(t, " error ");
+    trace_say_hex(t, process_error_code(ps, call->process, address, write));
+    trace_say(t, " in ");
+    trace_say(t, name_of(call, p));
+    trace_say(t, "[");
+    trace_say_hex(t, text);
+    trace_say(t, "+");
+    trace_say_hex(t, vma ? vma_at(ps, vma)->end - vma_at(ps, vma)->start : 0);
+    trace_say(t, "] likely on CPU ");
+    trace_say_number(t, call->op->cpu);
+    trace_say(t, " (core ");
+    trace_say_number(t, call->op->cpu);
+    trace_say(t, ", socket 0)");
+}
+
+/* SIGSEGV that nobody handles: the process is over. */
+void call_segfault(struct call *call, uint64_t address, bool write)
+{
+    trace_step(&call->m->trace, PATH_force_sig_fault);
+    say_segfault(call, address, write);
+    machine_end_process(call->m, call->process);
+}
+
+static bool is_reachable(const struct call *call, uint64_t start, uint64_t end, bool write)
+{
+    const struct processes *ps = &call->s->processes;
+    uint32_t root = reclaim_space_at(ps->reclaim, process_at(ps, call->process)->space)->root;
+    for (uint64_t at = start; at < end; at = (at | (PAGE_SIZE - 1)) + 1) {
+        struct pte_walk walk = pte_walk(ps->frames, ps->profile, root, at);
+        uint64_t entry = walk.complete ? walk.level[walk.nr_levels - 1].entry : 0;
+        if (!(entry & PTE_PRESENT) || (write && !(entry & PTE_WRITE)))
+            return false;
+    }
+    return true;
+}
+
+/* Faults the whole range in. A page may be swapped out again while the next one comes in, but not for ever. */
+static bool fault_range(struct call *call, uint64_t start, uint64_t end, bool write)
+{
+    struct processes *ps = &call->s->processes;
+    for (unsigned tries = 0; tries < 4; tries++) {
+        for (uint64_t at = start; at < end; at = (at | (PAGE_SIZE - 1)) + 1)
+            if (!process_fault(ps, call->process, at, write))
+                return false;
+        if (is_reachable(call, start, end, write))
+            return true;
+    }
+    ps->refusal = REFUSAL_KILLED;
+    return false;
+}
+
+static bool is_dying(const struct call *call)
+{
+    const struct processes *ps = &call->s->processes;
+    return reclaim_space_at(ps->reclaim, process_at(ps, call->process)->space)->oom_victim;
+}
+
+bool call_reach_user(struct call *call, uint64_t length, bool write)
+{
+    struct processes *ps = &call->s->processes;
+    uint64_t start = call->address, end = start + length;
+    uint64_t reached = end < start ? start : process_allowed_until(ps, call->process, start, end, write);
+    if (reached < end || end < start) {
+        call_segfault(call, reached, write);
+        return false;
+    }
+    if (fault_range(call, start, end, write) && !is_dying(call))
+        return true;
+    if (is_dying(call)) /* the OOM killer has said so */
+        call->m->trace.outcome = OUTCOME_NULL;
+    else if (ps->refusal == REFUSAL_KILLED)
+        refused(call, write ? "write" : "read");
+    else /* the stack may grow for the last page, but not for all of them */
+        call_segfault(call, start, write);
+    return false;
+}

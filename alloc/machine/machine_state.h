@@ -1,0 +1,54 @@
+/* alloc/machine/machine_state.h - the whole machine: every floor, and the range its pools live in. For alloc/machine*.c, alloc/view_*.c. */
+#pragma once
+#include "alloc/memory/frame.h"
+#include "alloc/slab/kmalloc.h"
+#include "alloc/base/label.h"
+#include "alloc/malloc/malloc.h"
+#include "alloc/page/page_alloc.h"
+#include "alloc/pgtable/pgtable.h"
+#include "alloc/process/process.h"
+#include "alloc/reclaim/reclaim.h"
+#include "alloc/memory/tlb.h"
+#include "alloc/base/trace.h"
+#include "alloc/vmalloc/vmalloc.h"
+#include "pagoda/machine.h"
+
+#define POOLS_MAX 64
+
+struct machine;
+bool machine_check_tlbs(const struct machine *m, char *text, size_t capacity); /* no entry contradicts the page tables */
+
+/* What is state: copied, saved, hashed. */
+struct machine_state {
+    struct machine_config config;
+    uint64_t seq, now_ns;
+    uint64_t nr_outcomes[3];
+    uint64_t nr_page_blocks, page_block_bytes; /* what alloc_pages() gave and free_pages() has not taken back */
+    struct frames frames;
+    struct page_alloc pages;
+    struct reclaim reclaim;
+    struct tlb tlb;
+    struct pgtable pgtable;
+    struct kmalloc kmalloc;
+    struct vmalloc vmalloc;
+    struct processes processes;
+    struct heaps heaps;
+    struct labels labels;
+};
+/* What the OOM report says of the process with that address space (machine_pages.c). */
+struct reclaim_task machine_task_of(const void *state, uint32_t space);
+
+struct machine {
+    struct machine_state state;
+    const struct profile *profile;
+    struct pagoda_host host;
+    void *range; /* what the host reserved */
+    size_t range_bytes;
+    struct pool *pools[POOLS_MAX]; /* of all floors, in layout order */
+    uint32_t nr_pools;
+    uint32_t nr_reserved_ops; /* small operations for which host memory is already reserved */
+    uint32_t nr_reserved_user; /* those of them that may also be a process's */
+    struct trace trace;
+    struct libc libc;
+    uint8_t bytes[OP_DATA_MAX]; /* what read returns */
+};

@@ -1,0 +1,82 @@
+/* The TLBs seen from above, where everything is known that they mirror: a view of each CPU's entries, and the check that
+ * none of them contradicts the page tables. An entry may outlive its mapping in two cases, both Linux's: an area that vfree
+ * has made lazy keeps its translations until the purge, and a CPU that left a process learns of changes when it comes back.
+ */
+#include "alloc/machine/machine_internal.h"
+
+#include <string.h>
+
+static const struct reclaim_space *space_of(const struct machine_state *s, uint32_t root)
+{
+    for (uint32_t i = 1; i < s->reclaim.spaces.nr_used; i++)
+        if (reclaim_space_at(&s->reclaim, i)->root == root)
+            return reclaim_space_at(&s->reclaim, i);
+    return NULL;
+}
+
+/* The first frame of the page that the tables of a space map at address now; false: none. */
+static bool maps_now(const struct machine *m, uint32_t root, const struct tlb_translation *entry, uint32_t *pfn)
+{
+    const struct machine_state *s = &m->state;
+    return pte_translate(&s->frames, m->profile, root ? root : s->pgtable.kernel_root, entry->address, pfn);
+}
+
+/* Stale, and allowed to be. */
+static bool may_be_stale(const struct machine_state *s, const struct tlb_translation *entry)
+{
+    if (!entry->root)
+        return vmap_extent_find(&s->vmalloc.space, s->vmalloc.space.lazy_root, entry->address) != 0;
+    const struct reclaim_space *space = space_of(s, entry->root);
+    return space && space->generation != entry->generation;
+}
+
+static bool is_stale(const struct machine *m, const struct tlb_translation *entry)
+{
+    uint32_t pfn;
+    return !maps_now(m, entry->root, entry, &pfn) || pfn != entry->pfn;
+}
+
+bool machine_check_tlbs(const struct machine *m, char *text, size_t capacity)
+{
+    static const char WRONG[] = "tlb: a CPU holds a translation that the page tables contradict";
+    struct tlb_translation entry;
+    for (uint32_t cpu = 0; cpu < m->state.tlb.nr_cpus; cpu++) {
+        uint64_t cursor = 0;
+        while (tlb_next(&m->state.tlb, cpu, &cursor, &entry)) {
+            if (!is_stale(m, &entry) || may_be_stale(&m->state, &entry))
+                continue;
+            size_t length = sizeof WRONG - 1 < capacity ? sizeof WRONG - 1 : capacity - 1;
+            memcpy(text, WRONG, length);
+            text[length] = '\0';
+            return false;
+        }
+    }
+    return true;
+}
+
+bool view_next_tlb_entry(const struct machine *machine, uint32_t cpu, uint64_t *cursor, struct tlb_entry_view *out)
+{
+    struct tlb_translation entry;
+    if (cpu >= machine->state.tlb.nr_cpus || !tlb_next(&machine->state.tlb, cpu, cursor, &entry))
+        return false;
+    const struct reclaim_space *space = entry.root ? space_of(&machine->state, entry.root) : NULL;
+    *out = (struct tlb_entry_view){ .address = entry.address,
+                                    .page_shift = entry.page_shift,
+                                    .pfn = entry.pfn,
+                                    .pid = space ? space->pid : 0,
+                                    .set = entry.set,
+                                    .age = entry.age,
+                                    .is_stale = is_stale(machine, &entry) };
+    return true;
+}
+
+void view_tlb(const struct machine *machine, struct tlb_view *out)
+{
+    const struct tlb *tlb = &machine->state.tlb;
+    *out = (struct tlb_view){ .nr_cpus = tlb->nr_cpus,
+                              .nr_entries = tlb->nr_entries,
+                              .nr_ways = tlb->nr_ways,
+                              .nr_hits = tlb->nr_hits,
+                              .nr_misses = tlb->nr_misses,
+                              .nr_flushes = tlb->nr_flushes };
+}

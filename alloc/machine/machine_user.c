@@ -1,0 +1,228 @@
+/* Operations of processes and on user memory. */
+#include "alloc/machine/machine_internal.h"
+
+/* --- the heap: what the calls have in common --- */
+
+static bool refuse_thread(struct call *call)
+{
+    if (!call_is_bug(call)) {
+        trace_say(&call->m->trace, "pthread_create: EAGAIN: there is no memory for another thread");
+        call->m->trace.outcome = OUTCOME_NULL;
+    }
+    return false;
+}
+
+/* The thread that calls begins, if it is new. False: the call is over. */
+static inline bool enter_heap(struct call *call)
+{
+    struct heaps *heaps = &call->s->heaps;
+    uint32_t tid = call->op->tid;
+    bool is_in = tid ? heap_start_thread(heaps, call->process, tid) : heap_switch_thread(heaps, call->process, tid);
+    return is_in || refuse_thread(call);
+}
+
+/* A call that found the heap broken, or went astray in it, has killed its process. */
+static void end_caller(struct call *call)
+{
+    trace_say(&call->m->trace, " ends process ");
+    trace_say_number(&call->m->trace, process_at(&call->s->processes, call->process)->pid);
+    machine_end_process(call->m, call->process);
+}
+
+static inline void leave_heap(struct call *call)
+{
+    if (call_is_bug(call))
+        end_caller(call);
+}
+
+static void touch_all(struct call *call, uint64_t address, uint64_t length)
+{
+    for (uint64_t at = address; at < address + length; at = (at | (PAGE_SIZE - 1)) + 1)
+        if (!process_fault(&call->s->processes, call->process, at, true))
+            return;
+}
+
+static void took_user(struct call *call, uint64_t address, uint64_t requested)
+{
+    uint64_t usable = address ? call->s->heaps.last_usable : 0;
+    call_took(call, address, requested, usable);
+    if (address && process_at(&call->s->processes, call->process)->touch == TOUCH_ALL)
+        touch_all(call, address, usable);
+}
+
+/* One of the functions that hand out a block. */
+static void allocate(struct call *call, enum path_step step, uint64_t requested, uint64_t (*get)(struct call *call))
+{
+    trace_step(&call->m->trace, step);
+    uint64_t address = enter_heap(call) ? get(call) : 0;
+    took_user(call, address, requested);
+    leave_heap(call);
+}
+
+/* --- allocating --- */
+
+static uint64_t get_malloc(struct call *call)
+{
+    uint64_t mem = heap_malloc_at_once(&call->s->heaps, call->process, call->op->size, call->label);
+    return mem ? mem : heap_malloc(&call->s->heaps, call->process, call->op->size, call->label);
+}
+
+void run_malloc(struct call *call)
+{
+    allocate(call, PATH_malloc, call->op->size, get_malloc);
+}
+
+static uint64_t get_calloc(struct call *call)
+{
+    return heap_calloc(&call->s->heaps, call->process, call->op->n, call->op->size, call->label);
+}
+
+void run_calloc(struct call *call)
+{
+    allocate(call, PATH_calloc, call_product(call->op->n, call->op->size), get_calloc);
+}
+
+static uint64_t get_aligned(struct call *call)
+{
+    return heap_memalign(&call->s->heaps, call->process, call->op->align, call->op->size, call->label);
+}
+
+void run_aligned_alloc(struct call *call)
+{
+    allocate(call, PATH_aligned_alloc, call->op->size, get_aligned);
+}
+
+void run_memalign(struct call *call)
+{
+    allocate(call, PATH_memalign, call->op->size, get_aligned);
+}
+
+static uint64_t get_posix_memalign(struct call *call)
+{
+    return heap_posix_memalign(&call->s->heaps, call->process, call->op->align, call->op->size, call->label);
+}
+
+void run_posix_memalign(struct call *call)
+{
+    allocate(call, PATH_posix_memalign, call->op->size, get_posix_memalign);
+}
+
+static uint64_t get_valloc(struct call *call)
+{
+    return heap_valloc(&call->s->heaps, call->process, call->op->size, call->label);
+}
+
+void run_valloc(struct call *call)
+{
+    allocate(call, PATH_valloc, call->op->size, get_valloc);
+}
+
+static uint64_t get_pvalloc(struct call *call)
+{
+    return heap_pvalloc(&call->s->heaps, call->process, call->op->size, call->label);
+}
+
+void run_pvalloc(struct call *call)
+{
+    allocate(call, PATH_pvalloc, call->op->size, get_pvalloc);
+}
+
+uint64_t machine_heap_realloc(struct machine *m, uint32_t process, uint64_t address, uint64_t size, uint32_t label)
+{
+    struct heap_block block = { 0 };
+    struct heaps *heaps = &m->state.heaps;
+    struct labels *labels = &m->state.labels;
+    label = heap_find(heaps, process, address, &block) ? block.label : label;
+    bool is_handle = block.label && label_at(labels, block.label)->address == address;
+    uint64_t moved = heap_realloc(heaps, process, address, size, label);
+    if (is_handle && m->trace.outcome != OUTCOME_BUG && (moved || !size))
+        label_at(labels, block.label)->address = moved;
+    return moved;
+}
+
+static uint64_t get_realloc(struct call *call)
+{
+    return machine_heap_realloc(call->m, call->process, call->address, call->op->size, call->label);
+}
+
+void run_realloc(struct call *call)
+{
+    allocate(call, PATH_realloc, call->op->size, get_realloc);
+}
+
+/* --- freeing, asking, tuning --- */
+
+void machine_heap_free(struct machine *m, uint32_t process, uint64_t address)
+{
+    uint32_t label = heap_free(&m->state.heaps, process, address);
+    if (label && m->trace.outcome != OUTCOME_BUG && label_at(&m->state.labels, label)->address == address)
+        label_at(&m->state.labels, label)->address = 0;
+}
+
+static void free_block(struct call *call)
+{
+    if (call->address >= call->m->profile->user_end) {
+        trace_bug(&call->m->trace, "free(): Segmentation fault (a kernel address; kmalloc memory is released by kfree, "
+                                   "vmalloc's by vfree): SIGSEGV");
+        return;
+    }
+    if (!heap_free_at_once(&call->s->heaps, call->process, call->address))
+        machine_heap_free(call->m, call->process, call->address);
+}
+
+void run_free(struct call *call)
+{
+    trace_step(&call->m->trace, PATH_free);
+    call->result->address = call->address;
+    if (enter_heap(call))
+        free_block(call);
+    leave_heap(call);
+}
+
+void run_malloc_usable_size(struct call *call)
+{
+    trace_step(&call->m->trace, PATH_malloc_usable_size);
+    call->result->address = call->address;
+    if (enter_heap(call))
+        call->result->allocated = heap_usable(&call->s->heaps, call->process, call->address);
+    leave_heap(call);
+}
+
+static void answered(struct call *call, bool yes)
+{
+    if (!call_is_bug(call))
+        trace_say(&call->m->trace, yes ? "returns 1" : "returns 0");
+    leave_heap(call);
+}
+
+void run_malloc_trim(struct call *call)
+{
+    trace_step(&call->m->trace, PATH_malloc_trim);
+    if (enter_heap(call))
+        answered(call, heap_trim(&call->s->heaps, call->process, call->op->pad));
+    else
+        leave_heap(call);
+}
+
+void run_mallopt(struct call *call)
+{
+    int64_t value = call->op->value;
+    trace_step(&call->m->trace, PATH_mallopt);
+    if (enter_heap(call))
+        answered(call, heap_mallopt(&call->s->heaps, call->process, (enum mallopt_option)call->op->option, (int32_t)value));
+    else
+        leave_heap(call);
+}
+
+void run_thread_exit(struct call *call)
+{
+    trace_step(&call->m->trace, PATH___malloc_arena_thread_freeres);
+    if (!call->op->tid) {
+        trace_say(&call->m->trace, "the main thread ends with its process: exit");
+        call->m->trace.outcome = OUTCOME_NULL;
+    } else if (!heap_end_thread(&call->s->heaps, call->process, call->op->tid)) {
+        trace_say(&call->m->trace, "ESRCH: there is no such thread");
+        call->m->trace.outcome = OUTCOME_NULL;
+    }
+    leave_heap(call);
+}

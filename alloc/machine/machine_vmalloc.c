@@ -1,0 +1,97 @@
+/* Operations on vmalloc memory: who may call, which path the call takes, and what a wrong vfree is told.
+ *
+ * In an interrupt: vmalloc is a bug, but Linux 6.1 looks at the size first, so a size of 0 or beyond all memory is NULL
+ * there too. vfree is allowed: 6.1 puts the area on a list and a work item frees it a little later (here: at once), 2.0
+ * just does it. vm_unmap_aliases has nothing to do where nothing is lazy. */
+#include "alloc/machine/machine_internal.h"
+
+static bool is_classic(const struct call *call)
+{
+    return call->m->profile->kmalloc_style == KMALLOC_BUCKETS;
+}
+
+static bool refuse_interrupt(struct call *call)
+{
+    struct trace *t = &call->m->trace;
+    if (call->op->context == CONTEXT_PROCESS || !vmalloc_size_is_possible(&call->s->vmalloc, call->op->size))
+        return false;
+    if (is_classic(call))
+        return call_refuse_sleep(call, true, "vmalloc");
+    trace_step(t, PATH___get_vm_area_node);
+    trace_bug(t, "kernel BUG at mm/vmalloc.c! __get_vm_area_node: BUG_ON(in_interrupt()), called in ");
+    trace_say(t, context_name((enum context)call->op->context));
+    return true;
+}
+
+void call_vmalloc(struct call *call, uint32_t flags)
+{
+    if (refuse_interrupt(call))
+        return;
+    uint64_t address = vmalloc_alloc(&call->s->vmalloc, call->op->size, flags, call->label);
+    struct vmalloc_block block = { 0 };
+    if (address)
+        vmalloc_find(&call->s->vmalloc, address, &block);
+    call_took(call, address, call->op->size, (uint64_t)block.nr_pages << PAGE_SHIFT);
+}
+
+void run_vmalloc(struct call *call)
+{
+    trace_step(&call->m->trace, PATH_vmalloc);
+    call_vmalloc(call, 0);
+}
+
+void run_vzalloc(struct call *call)
+{
+    trace_step(&call->m->trace, PATH_vzalloc);
+    call_vmalloc(call, VMALLOC_ZERO);
+}
+
+void run_vmalloc_huge(struct call *call)
+{
+    trace_step(&call->m->trace, PATH_vmalloc_huge);
+    call_vmalloc(call, VMALLOC_HUGE);
+}
+
+void call_vfree(struct call *call)
+{
+    uint32_t label = vmalloc_free(&call->s->vmalloc, call->address);
+    call_forget_handle(call, label, call->address);
+    call->result->address = call->address;
+}
+
+/* Whose memory it is that vfree does not know; NULL: nobody's. */
+static const char *owner_of(const struct call *call)
+{
+    const struct machine_state *s = call->s;
+    struct kmalloc_block block;
+    uint32_t pfn = frame_of_address(&s->frames, call->address);
+    if (call->address >= PAGE_SIZE && call->address < call->m->profile->user_end)
+        return "user-space memory; it is released by free";
+    if (vmalloc_owns_kmalloc(&s->vmalloc, call->address))
+        return "an area's page pointers; they are released by vfree of the area";
+    if (kmalloc_find(&s->kmalloc, call->address, &block))
+        return "kmalloc memory; it is released by kfree";
+    if (pfn != UINT32_MAX && machine_is_page_block(s, frame_head(&s->frames, pfn)))
+        return "alloc_pages memory; it is released by free_pages";
+    return NULL;
+}
+
+void run_vfree(struct call *call)
+{
+    struct trace *t = &call->m->trace;
+    trace_step(t, PATH_vfree);
+    if (call->op->context != CONTEXT_PROCESS && !is_classic(call))
+        trace_step(t, PATH___vfree_deferred);
+    call_vfree(call);
+    const char *owner = call_is_bug(call) ? owner_of(call) : NULL;
+    if (!owner)
+        return;
+    trace_say(t, ": this is ");
+    trace_say(t, owner);
+}
+
+void run_vm_unmap_aliases(struct call *call)
+{
+    trace_step(&call->m->trace, PATH_vm_unmap_aliases);
+    vmalloc_purge(&call->s->vmalloc);
+}

@@ -1,0 +1,298 @@
+/* The public functions of malloc: size checks, the thread's cache, the choice of the arena; the work is done in
+ * malloc_core.c. Around each call a note is taken of the block that was handed out or given back. */
+#include "alloc/malloc/malloc_internal.h"
+
+#define NR_HEAPS (1u << 15)
+#define NR_NOTES (1u << 23)
+#define NR_NOTE_BUCKETS ((1u << 20) + 1)
+
+void heaps_shape(struct heaps *heaps, const struct machine_config *config, const struct profile *profile)
+{
+    (void)profile;
+    memset(heaps, 0, sizeof *heaps);
+    heaps->nr_cpus = config ? config->cpus : 1;
+    pool_shape(&heaps->heaps, sizeof(struct heap), NR_HEAPS);
+    pool_shape(&heaps->notes, sizeof(struct note), NR_NOTES);
+    pool_shape(&heaps->note_buckets, sizeof(uint32_t), NR_NOTE_BUCKETS);
+}
+
+void heaps_wire(struct heaps *heaps, struct processes *processes, struct trace *trace, const struct profile *profile,
+                struct labels *labels, struct libc *libc)
+{
+    heaps->processes = processes;
+    heaps->trace = trace;
+    heaps->profile = profile;
+    heaps->labels = labels;
+    heaps->libc = libc;
+}
+
+uint32_t heaps_pools(struct heaps *heaps, struct pool **pools)
+{
+    pools[0] = &heaps->heaps;
+    pools[1] = &heaps->notes;
+    pools[2] = &heaps->note_buckets;
+    return 3;
+}
+
+/* --- around a call --- */
+
+static inline uint64_t usable_size(struct libc *c, uint64_t mem)
+{
+    uint64_t field = chunk_field(c, chunk_of(c, mem)), size = field & ~(uint64_t)SIZE_BITS;
+    return size - (field & IS_MMAPPED ? c->sizes->header : c->sizes->word);
+}
+
+/* Takes a note of a block that is handed out. */
+static inline uint64_t leave(struct libc *c, uint64_t mem, uint64_t requested, uint32_t label)
+{
+    if (c->dead || !mem)
+        return 0;
+    const struct note note = { .process = c->process,
+                               .address = mem,
+                               .requested = requested,
+                               .usable = usable_size(c, mem),
+                               .label = label,
+                               .seq = c->heaps->trace->seq };
+    note_add(c->heaps, c->heap, &note);
+    c->heaps->last_usable = note.usable;
+    return mem;
+}
+
+/* --- the calls themselves --- */
+
+/* A thread's own arena may have no room left where the main arena has. */
+static uint64_t malloc_in_arena(struct libc *c, uint64_t request)
+{
+    arena_choose(c, request);
+    uint64_t mem = int_malloc(c, request);
+    if (mem || c->dead || is_main_arena(c))
+        return mem;
+    libc_use_arena(c, c->heap->main_arena);
+    return int_malloc(c, request);
+}
+
+static uint64_t libc_malloc(struct libc *c, uint64_t request)
+{
+    uint64_t size = chunk_size_for(c->sizes, request);
+    if (!size)
+        return 0;
+    tcache_init(c);
+    uint32_t index = tcache_index(c->sizes, size);
+    bool is_cached = tcache_serves(c, size) && get16(c, tcache_count_at(c, index));
+    return is_cached ? tcache_get(c, index) : malloc_in_arena(c, request);
+}
+
+/* The first free of a mapping of some size raises the threshold: what a program frees early it will ask for again. */
+static void learn_threshold(struct libc *c, uint64_t chunk)
+{
+    struct malloc_par *par = &c->heap->par;
+    uint64_t field = chunk_field(c, chunk);
+    if (par->no_dyn_threshold || field <= par->mmap_threshold || field > c->sizes->mmap_threshold_max)
+        return;
+    par->mmap_threshold = field & ~(uint64_t)SIZE_BITS;
+    par->trim_threshold = 2 * par->mmap_threshold;
+}
+
+static void libc_free(struct libc *c, uint64_t mem)
+{
+    uint64_t chunk = chunk_of(c, mem), field = chunk_field(c, chunk);
+    if (field & IS_MMAPPED) {
+        learn_threshold(c, chunk);
+        munmap_chunk(c, chunk);
+        return;
+    }
+    tcache_init(c);
+    libc_use_arena(c, arena_of_chunk(c, chunk));
+    if (!c->dead)
+        int_free(c, chunk, false);
+}
+
+/* What is still to be cleared of a new block: top never held anything beyond what it was before this call, a mapping
+ * nothing at all, unless M_PERTURB has just filled them. */
+static void clear_block(struct libc *c, uint64_t mem, uint64_t request, uint64_t old_top, uint64_t old_top_size)
+{
+    uint64_t chunk = chunk_of(c, mem), field = chunk_field(c, chunk), size = field & ~(uint64_t)SIZE_BITS;
+    bool is_perturbed = c->heap->par.perturb;
+    if (field & IS_MMAPPED) {
+        if (is_perturbed)
+            libc_fill(c, mem, 0, request);
+        return;
+    }
+    if (chunk == old_top && size > old_top_size && !is_perturbed)
+        size = old_top_size;
+    libc_fill(c, mem, 0, size - c->sizes->word);
+}
+
+static uint64_t libc_calloc(struct libc *c, uint64_t request)
+{
+    tcache_init(c);
+    arena_choose(c, request);
+    uint64_t top = c->arena ? arena_top(c) : 0, top_size = c->arena ? chunk_size(c, top) : 0;
+    uint64_t mem = int_malloc(c, request);
+    if (!mem && !c->dead && !is_main_arena(c))
+        mem = malloc_in_arena(c, request);
+    if (mem && !c->dead)
+        clear_block(c, mem, request, top, top_size);
+    return mem;
+}
+
+static uint64_t realloc_mapped(struct libc *c, uint64_t chunk, uint64_t request, uint64_t size)
+{
+    uint64_t old_size = chunk_size(c, chunk), moved = mremap_chunk(c, chunk, size);
+    if (moved || c->dead)
+        return moved ? mem_of(c, moved) : 0;
+    if (old_size - c->sizes->word >= size)
+        return mem_of(c, chunk);
+    uint64_t mem = libc_malloc(c, request);
+    if (!mem || c->dead)
+        return 0;
+    libc_copy(c, mem, mem_of(c, chunk), old_size - c->sizes->header);
+    munmap_chunk(c, chunk);
+    return mem;
+}
+
+static uint64_t libc_realloc(struct libc *c, uint64_t mem, uint64_t request)
+{
+    uint64_t chunk = chunk_of(c, mem), old_size = chunk_size(c, chunk);
+    bool is_mapped = chunk_field(c, chunk) & IS_MMAPPED;
+    if (!is_mapped)
+        tcache_init(c);
+    if (chunk > (-old_size & c->sizes->address_mask) || is_misaligned(c, chunk))
+        libc_die(c, "realloc(): invalid pointer");
+    uint64_t size = chunk_size_for(c->sizes, request);
+    if (!size || c->dead)
+        return 0;
+    if (is_mapped)
+        return realloc_mapped(c, chunk, request, size);
+    libc_use_arena(c, arena_of_chunk(c, chunk));
+    return c->dead ? 0 : int_realloc(c, chunk, old_size, size);
+}
+
+/* What alignment becomes: at least a chunk, a power of two. 0: there is none. */
+static uint64_t round_align(const struct malloc_sizes *s, uint64_t align)
+{
+    if (align > s->address_mask / 2 + 1)
+        return 0;
+    uint64_t power = 2 * CHUNK_ALIGN;
+    while (power < align)
+        power <<= 1;
+    return power;
+}
+
+/* --- public functions --- */
+
+uint64_t heap_malloc_at_once(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label)
+{
+    uint64_t mem = heap_is_ready(heaps, process) ? heap_malloc_cached(heaps, size, label, heaps->trace->seq) : 0;
+    trace_cost(heaps->trace, COST_HEAP, mem != 0);
+    return mem;
+}
+
+bool heap_free_at_once(struct heaps *heaps, uint32_t process, uint64_t address)
+{
+    if (!heap_is_ready(heaps, process) || !heap_free_cached(heaps, address))
+        return false;
+    trace_step(heaps->trace, PATH__int_free);
+    trace_cost(heaps->trace, COST_HEAP, 1);
+    return true;
+}
+
+uint64_t heap_malloc(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label)
+{
+    trace_step(heaps->trace, PATH_malloc);
+    struct libc *c = notes_have_room(heaps) ? libc_enter(heaps, process) : NULL;
+    if (!c)
+        return 0;
+    return leave(c, libc_malloc(c, size), size, label);
+}
+
+uint64_t heap_calloc(struct heaps *heaps, uint32_t process, uint64_t n, uint64_t size, uint32_t label)
+{
+    trace_step(heaps->trace, PATH_calloc);
+    struct libc *c = notes_have_room(heaps) ? libc_enter(heaps, process) : NULL;
+    if (!c)
+        return 0;
+    if (size && n > c->sizes->address_mask / size)
+        return 0;
+    return leave(c, libc_calloc(c, n * size), n * size, label);
+}
+
+uint64_t heap_realloc(struct heaps *heaps, uint32_t process, uint64_t address, uint64_t size, uint32_t label)
+{
+    if (!address)
+        return heap_malloc(heaps, process, size, label);
+    if (!size) {
+        (void)heap_free(heaps, process, address);
+        return 0;
+    }
+    trace_step(heaps->trace, PATH_realloc);
+    struct libc *c = libc_enter(heaps, process);
+    if (!c)
+        return 0;
+    uint64_t mem = libc_realloc(c, address, size);
+    if (!mem || c->dead)
+        return 0;
+    const struct note *old = note_find(heaps, process, address);
+    if (old && !label)
+        label = old->label;
+    (void)note_remove(heaps, c->heap, address);
+    return leave(c, mem, size, label);
+}
+
+uint64_t heap_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, uint32_t label)
+{
+    if (align <= CHUNK_ALIGN)
+        return heap_malloc(heaps, process, size, label);
+    trace_step(heaps->trace, PATH_aligned_alloc);
+    struct libc *c = notes_have_room(heaps) ? libc_enter(heaps, process) : NULL;
+    if (!c)
+        return 0;
+    uint64_t power = round_align(c->sizes, align);
+    if (!power) {
+        trace_say(heaps->trace, "EINVAL: there is no such power of two");
+        return 0;
+    }
+    arena_choose(c, size + power + c->sizes->min_chunk);
+    return leave(c, int_memalign(c, power, size), size, label);
+}
+
+uint64_t heap_posix_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, uint32_t label)
+{
+    uint64_t word = heaps->profile->word_bits / 8;
+    if (align && align % word == 0 && (align & (align - 1)) == 0)
+        return heap_memalign(heaps, process, align, size, label);
+    trace_say(heaps->trace, "EINVAL: the alignment must be a power of two, and a multiple of sizeof(void *)");
+    return 0;
+}
+
+uint64_t heap_valloc(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label)
+{
+    return heap_memalign(heaps, process, PAGE_SIZE, size, label);
+}
+
+/* The size is rounded up to whole pages; glibc's mask is one off, which no chunk size shows. */
+uint64_t heap_pvalloc(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label)
+{
+    const struct malloc_sizes *s = malloc_sizes_get(heaps->profile->word_bits);
+    return size > s->address_mask - (PAGE_SIZE - 1) ? 0 : heap_memalign(heaps, process, PAGE_SIZE, page_up(size), label);
+}
+
+uint32_t heap_free(struct heaps *heaps, uint32_t process, uint64_t address)
+{
+    trace_step(heaps->trace, PATH_free);
+    struct libc *c = address ? libc_enter(heaps, process) : NULL;
+    if (!c)
+        return 0;
+    libc_free(c, address);
+    return c->dead ? 0 : note_remove(heaps, c->heap, address);
+}
+
+uint64_t heap_usable(struct heaps *heaps, uint32_t process, uint64_t address)
+{
+    if (!address || !heap_of_process(heaps, process))
+        return 0;
+    struct libc *c = libc_start(heaps, process);
+    uint64_t chunk = chunk_of(c, address), field = chunk_field(c, chunk);
+    bool in_use = field & IS_MMAPPED || is_prev_inuse(c, chunk + (field & ~(uint64_t)SIZE_BITS));
+    return in_use && !c->dead ? usable_size(c, address) : 0;
+}

@@ -1,0 +1,129 @@
+/* machine_check() of the heaps: chunks, bins and notes must agree, unless the program has written over them. */
+#include "alloc/malloc/malloc_look.h"
+
+void heap_written(struct heaps *heaps, uint32_t process, uint64_t address, uint64_t length)
+{
+    uint32_t heap = process_at(heaps->processes, process)->heap;
+    const struct note *note = note_find(heaps, process, address);
+    if (heap && (!note || length > note->usable))
+        heap_at(heaps, heap)->is_written = true;
+    if (heaps->libc->process == process)
+        libc_forget_pages(heaps->libc); /* a page that was filled with zeroes has lost its place */
+}
+
+static bool complain(char *text, size_t capacity, const char *what)
+{
+    size_t length = strlen(what);
+    if (capacity) {
+        length = length < capacity ? length : capacity - 1;
+        memcpy(text, what, length);
+        text[length] = '\0';
+    }
+    return false;
+}
+
+/* The chunks from the start of the heap to top; *nr_free: those that lie in bins. NULL: all is well as far as it can be
+ * seen. */
+static const char *check_chunks(struct look *look, uint64_t *nr_free)
+{
+    uint64_t top = peek_top(look, look->heap->main_arena);
+    bool was_free = false;
+    for (uint64_t chunk = look_first_chunk(look), size; chunk && chunk != top; chunk += size) {
+        uint64_t field = peek_chunk(look, chunk, CHUNK_SIZE);
+        size = field & ~(uint64_t)SIZE_BITS;
+        bool is_free = !(peek_chunk(look, chunk + size, CHUNK_SIZE) & PREV_INUSE);
+        if (look->absent)
+            return NULL;
+        if (size == look->sizes->header) {
+            look->absent = true; /* a fence: somebody else moved the break, and what follows is not ours */
+            return NULL;
+        }
+        if (size < look->sizes->min_chunk || size % CHUNK_ALIGN || size > top - chunk)
+            return "heap: a chunk has an impossible size";
+        if (is_free && peek_chunk(look, chunk + size, CHUNK_PREV_SIZE) != size)
+            return "heap: size and prev_size of a free chunk differ";
+        if (was_free == !!(field & PREV_INUSE))
+            return "heap: PREV_INUSE does not tell what the chunk before is";
+        if (is_free && was_free)
+            return "heap: two free chunks lie side by side";
+        *nr_free += was_free = is_free;
+    }
+    return NULL;
+}
+
+static const char *check_bins(struct look *look, uint64_t *nr_listed)
+{
+    for (uint32_t i = 1; i < NR_BINS; i++) {
+        uint64_t bin = look_bin(look, look->heap->main_arena, i), before = bin;
+        uint64_t left = peek(look, look->heap->main_arena + look->sizes->at_system_mem) / look->sizes->min_chunk;
+        for (uint64_t chunk; (chunk = peek_chunk(look, before, CHUNK_FD)) != bin && !look->absent; before = chunk) {
+            uint64_t size = peek_chunk(look, chunk, CHUNK_SIZE) & ~(uint64_t)SIZE_BITS;
+            if (peek_chunk(look, chunk, CHUNK_BK) != before && !look->absent)
+                return "heap: the links of a bin do not agree";
+            if (i > 1 && bin_index(look->sizes, size) != i && !look->absent)
+                return "heap: a chunk is in the wrong bin";
+            if (!left--)
+                return "heap: a bin without end";
+            ++*nr_listed;
+        }
+    }
+    return NULL;
+}
+
+static const char *check_note(struct look *look, const struct note *note)
+{
+    uint64_t chunk = note->address - look->sizes->header, field = peek_chunk(look, chunk, CHUNK_SIZE);
+    uint64_t size = field & ~(uint64_t)SIZE_BITS;
+    bool is_mapped = field & IS_MMAPPED;
+    if (!look->absent && size - (is_mapped ? look->sizes->header : look->sizes->word) != note->usable)
+        return "heap: a live block does not have the size that was noted";
+    if (!look->absent && !is_mapped && !(peek_chunk(look, chunk + size, CHUNK_SIZE) & PREV_INUSE) && !look->absent)
+        return "heap: a live block counts as free";
+    look->absent = false;
+    return NULL;
+}
+
+static const char *check_heap(const struct heaps *heaps, uint32_t index)
+{
+    struct look look = look_at(heaps, index);
+    uint64_t nr_free = 0, nr_listed = 0;
+    if (look.heap->is_written)
+        return NULL;
+    const char *wrong = look.heap->par.sbrk_base ? check_chunks(&look, &nr_free) : NULL;
+    if (!wrong)
+        wrong = check_bins(&look, &nr_listed);
+    if (!wrong && !look.absent && nr_free != nr_listed)
+        wrong = "heap: the bins do not hold the free chunks";
+    return wrong;
+}
+
+static const char *check_notes(const struct heaps *heaps)
+{
+    uint64_t nr = 0, requested = 0, usable = 0;
+    for (uint32_t i = 1; i < heaps->notes.nr_used; i++) {
+        const struct note *note = note_at(heaps, i);
+        if (!note->address)
+            continue;
+        uint32_t heap = process_at(heaps->processes, note->process)->heap;
+        if (!heap || note_find(heaps, note->process, note->address) != note)
+            return "heap: a note is lost, or there twice";
+        struct look look = look_at(heaps, heap);
+        const char *wrong = look.heap->is_written ? NULL : check_note(&look, note);
+        if (wrong)
+            return wrong;
+        nr++;
+        requested += note->requested;
+        usable += note->usable;
+    }
+    bool agree = nr == heaps->nr_live && requested == heaps->requested_bytes && usable == heaps->allocated_bytes;
+    return agree ? NULL : "heap: the counters of live blocks are wrong";
+}
+
+bool heaps_check(const struct heaps *heaps, char *text, size_t capacity)
+{
+    const char *wrong = check_notes(heaps);
+    for (uint32_t i = 1; !wrong && i < heaps->heaps.nr_used; i++)
+        if (heap_at(heaps, i)->process)
+            wrong = check_heap(heaps, i);
+    return wrong ? complain(text, capacity, wrong) : true;
+}

@@ -1,0 +1,73 @@
+/* alloc/malloc/malloc_notes.h - notes of live blocks: looking for them, writing and erasing them, in the few instructions that every call
+ * into malloc spends on them. */
+#pragma once
+#include "alloc/malloc/malloc_internal.h"
+
+/* Neighbouring blocks lie in neighbouring buckets: programs free what they allocated together. */
+static inline uint32_t note_bucket(const struct heaps *heaps, uint32_t process, uint64_t address)
+{
+    return ((uint32_t)(address / CHUNK_ALIGN) ^ process * 0x9e3779b1u) & (heaps->nr_buckets - 1);
+}
+static inline uint32_t *note_bucket_at(const struct heaps *heaps, uint32_t bucket)
+{
+    return (uint32_t *)(void *)heaps->note_buckets.items + bucket + 1;
+}
+/* The link that leads to a note, or the end of its chain. */
+static inline uint32_t *note_link(const struct heaps *heaps, uint32_t process, uint64_t address)
+{
+    uint32_t *link = note_bucket_at(heaps, note_bucket(heaps, process, address));
+    for (; *link; link = &note_at(heaps, *link)->link) {
+        const struct note *note = note_at(heaps, *link);
+        if (note->address == address && note->process == process)
+            break;
+    }
+    return link;
+}
+
+/* by: 1, or minus one */
+static inline void note_count(struct heaps *heaps, struct heap *heap, uint64_t requested, uint64_t usable, uint64_t by)
+{
+    heap->nr_live += by;
+    heaps->nr_live += by;
+    heaps->requested_bytes += by * requested;
+    heaps->allocated_bytes += by * usable;
+}
+
+/* There must be room. Items are handed out like any pool's, only that none is cleared to be written over at once. */
+static inline void note_write(struct heaps *heaps, struct heap *heap, uint64_t address, uint64_t requested, uint64_t usable,
+                              uint32_t label, uint32_t seq)
+{
+    struct pool *pool = &heaps->notes;
+    uint32_t index = pool->first_free, *bucket = note_bucket_at(heaps, note_bucket(heaps, heap->process, address));
+    struct note *note = note_at(heaps, index ? index : pool->nr_used);
+    if (index) {
+        pool->first_free = note->link;
+        pool->nr_free--;
+    } else {
+        index = pool->nr_used++;
+    }
+    note->link = *bucket;
+    note->process = heap->process;
+    note->address = address;
+    note->requested = requested;
+    note->usable = usable;
+    note->label = label;
+    note->seq = seq;
+    *bucket = index;
+    note_count(heaps, heap, requested, usable, 1);
+}
+
+/* link: what leads to the note. Its label. */
+static inline uint32_t note_erase(struct heaps *heaps, struct heap *heap, uint32_t *link)
+{
+    struct pool *pool = &heaps->notes;
+    uint32_t index = *link;
+    struct note *note = note_at(heaps, index);
+    *link = note->link;
+    note->link = pool->first_free;
+    note->address = 0; /* it is nobody's */
+    pool->first_free = index;
+    pool->nr_free++;
+    note_count(heaps, heap, note->requested, note->usable, UINT64_MAX);
+    return note->label;
+}

@@ -1,0 +1,253 @@
+/* Malloc's options: mallopt(), the GLIBC_TUNABLES of a process, and malloc_trim(). A tunable that glibc does not know, or
+ * whose value is out of its range, is passed over, as glibc does; the message says so. glibc 2.36: malloc.c do_set_*(),
+ * arena.c ptmalloc_init(), elf/dl-tunables.c. */
+#include "alloc/malloc/malloc_internal.h"
+
+/* --- malloc_trim --- */
+
+/* Whole free pages inside a chunk go back to the system, the addresses stay. False: there are none. */
+static bool give_pages_of(struct libc *c, uint64_t chunk)
+{
+    uint64_t head = 6 * (uint64_t)c->sizes->word; /* struct malloc_chunk must stay */
+    uint64_t end = chunk + chunk_size(c, chunk), first = page_up(chunk + head);
+    if (c->dead || end <= first || end - first < PAGE_SIZE)
+        return false;
+    uint64_t length = (end - first) & ~(uint64_t)(PAGE_SIZE - 1);
+    if (c->heap->par.perturb)
+        libc_fill(c, first, c->heap->par.perturb, length);
+    libc_give_pages(c, first, length);
+    return true;
+}
+
+static bool give_free_pages(struct libc *c)
+{
+    bool given = false;
+    uint64_t left = longest_list(c);
+    for (uint32_t i = 1; i < NR_BINS; i = i == 1 ? bin_index(c->sizes, PAGE_SIZE) : i + 1) {
+        uint64_t bin = bin_at(c, i);
+        for (uint64_t chunk = chunk_get(c, bin, CHUNK_BK); chunk != bin && !c->dead && left--;
+             chunk = chunk_get(c, chunk, CHUNK_BK))
+            given = give_pages_of(c, chunk) || given;
+    }
+    return given;
+}
+
+bool heap_trim(struct heaps *heaps, uint32_t process, uint64_t pad)
+{
+    struct libc *c = libc_enter(heaps, process);
+    bool given = false;
+    if (!c)
+        return false;
+    do {
+        malloc_consolidate(c);
+        given = give_free_pages(c) || given;
+        if (is_main_arena(c))
+            given = systrim(c, pad) || given;
+        libc_use_arena(c, arena_get(c, c->sizes->at_next));
+    } while (!is_main_arena(c) && !c->dead);
+    return given && !c->dead;
+}
+
+/* --- options --- */
+
+#define TCACHE_COUNT_MAX UINT16_MAX
+
+static bool set_max_fast(struct heap *heap, const struct malloc_sizes *s, uint64_t value)
+{
+    if (value > s->max_mxfast)
+        return false;
+    uint64_t size = (value + s->word) & ~(uint64_t)(CHUNK_ALIGN - 1);
+    heap->par.max_fast = value && size ? size : 2 * s->word;
+    return true;
+}
+
+static bool set_tcache_max(struct heap *heap, const struct malloc_sizes *s, uint64_t value)
+{
+    if (value > (TCACHE_BINS_MAX - 1) * CHUNK_ALIGN + s->min_chunk - s->word)
+        return false;
+    heap->par.tcache_bins = tcache_index(s, chunk_size_for(s, value)) + 1;
+    return true;
+}
+
+/* What mallopt takes, then what only tunables set. */
+enum option {
+#define X(id, word) id##_,
+    MALLOPT_MAP(X)
+#undef X
+        TCACHE_MAX_,
+    TCACHE_COUNT_,
+    TCACHE_UNSORTED_LIMIT_,
+    NO_EFFECT_
+};
+
+/* False: glibc refuses the value. */
+static bool set_option(struct heap *heap, const struct malloc_sizes *s, enum option option, uint64_t value)
+{
+    struct malloc_par *par = &heap->par;
+    switch (option) {
+    case MALLOPT_MXFAST_:
+        return set_max_fast(heap, s, value);
+    case MALLOPT_TRIM_THRESHOLD_:
+        par->trim_threshold = value;
+        break;
+    case MALLOPT_TOP_PAD_:
+        par->top_pad = value;
+        break;
+    case MALLOPT_MMAP_THRESHOLD_:
+        par->mmap_threshold = value;
+        break;
+    case MALLOPT_MMAP_MAX_:
+        par->n_mmaps_max = value;
+        break;
+    case MALLOPT_PERTURB_:
+        par->perturb = (uint8_t)value;
+        return true;
+    case MALLOPT_ARENA_TEST_:
+        par->arena_test = value;
+        return true;
+    case MALLOPT_ARENA_MAX_:
+        par->arena_max = value;
+        return true;
+    case TCACHE_MAX_:
+        return set_tcache_max(heap, s, value);
+    case TCACHE_COUNT_:
+        if (value <= TCACHE_COUNT_MAX)
+            par->tcache_count = value;
+        return value <= TCACHE_COUNT_MAX;
+    case TCACHE_UNSORTED_LIMIT_:
+        par->tcache_unsorted_limit = value;
+        return true;
+    case NO_EFFECT_:
+        return true;
+    }
+    par->no_dyn_threshold = true;
+    return true;
+}
+
+bool heap_mallopt(struct heaps *heaps, uint32_t process, enum mallopt_option option, int32_t value)
+{
+    struct libc *c = libc_enter(heaps, process);
+    if (!c)
+        return false;
+    malloc_consolidate(c);
+    bool is_arena = option == MALLOPT_ARENA_TEST || option == MALLOPT_ARENA_MAX;
+    if (c->dead || (is_arena && value <= 0))
+        return !c->dead; /* mallopt answers 1 to these */
+    return set_option(c->heap, c->sizes, (enum option)option, (uint64_t)(int64_t)value & c->sizes->address_mask);
+}
+
+/* --- GLIBC_TUNABLES --- */
+
+#define TUNABLE_PREFIX "glibc.malloc."
+#define ANY_SIZE UINT64_MAX
+
+static const struct tunable {
+    const char *name;
+    enum option option;
+    uint64_t min, max;
+} TUNABLES[] = {
+    { "check", NO_EFFECT_, 0, 3 }, /* belongs to libc_malloc_debug.so since glibc 2.34 */
+    { "top_pad", MALLOPT_TOP_PAD_, 0, ANY_SIZE },
+    { "perturb", MALLOPT_PERTURB_, 0, 0xff },
+    { "mmap_max", MALLOPT_MMAP_MAX_, 0, INT32_MAX },
+    { "mmap_threshold", MALLOPT_MMAP_THRESHOLD_, 0, ANY_SIZE },
+    { "trim_threshold", MALLOPT_TRIM_THRESHOLD_, 0, ANY_SIZE },
+    { "arena_max", MALLOPT_ARENA_MAX_, 1, ANY_SIZE },
+    { "arena_test", MALLOPT_ARENA_TEST_, 1, ANY_SIZE },
+    { "tcache_max", TCACHE_MAX_, 0, ANY_SIZE },
+    { "tcache_count", TCACHE_COUNT_, 0, ANY_SIZE },
+    { "tcache_unsorted_limit", TCACHE_UNSORTED_LIMIT_, 0, ANY_SIZE },
+    { "mxfast", MALLOPT_MXFAST_, 0, ANY_SIZE },
+    { "hugetlb", NO_EFFECT_, 0, ANY_SIZE }, /* huge pages for users are not simulated */
+};
+
+static struct text cut_text(struct text *rest, char at)
+{
+    const char *end = rest->length ? memchr(rest->start, at, rest->length) : NULL;
+    struct text head = { rest->start, end ? (uint32_t)(end - rest->start) : rest->length };
+    uint32_t skip = head.length + (end ? 1 : 0);
+    *rest = (struct text){ rest->start + skip, rest->length - skip };
+    return head;
+}
+
+static bool text_is(struct text text, const char *prefix, const char *word)
+{
+    size_t skip = strlen(prefix), length = strlen(word);
+    return text.length == skip + length && memcmp(text.start, prefix, skip) == 0 &&
+           memcmp(text.start + skip, word, length) == 0;
+}
+
+static uint32_t digit_value(char letter)
+{
+    uint32_t lower = (uint32_t)(unsigned char)letter | 0x20;
+    return letter >= '0' && letter <= '9' ? (uint32_t)(letter - '0') : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : 16;
+}
+
+/* As _dl_strtoul(): blanks, a sign, 0x, 0 or decimal; it stops at what is no digit, and is 0 without any. */
+static uint64_t read_number(struct text text)
+{
+    const char *at = text.start, *end = at + text.length;
+    uint64_t number = 0;
+    uint32_t base = 10;
+    while (at < end && (*at == ' ' || *at == '\t'))
+        at++;
+    bool negative = at < end && *at == '-';
+    at += at < end && (*at == '-' || *at == '+');
+    if (at < end && *at == '0') {
+        bool is_hex = end - at > 1 && (at[1] == 'x' || at[1] == 'X');
+        base = is_hex ? 16 : 8;
+        at += is_hex ? 2 : 1;
+    }
+    for (; at < end && digit_value(*at) < base; at++) {
+        if (number > (UINT64_MAX - digit_value(*at)) / base)
+            return UINT64_MAX;
+        number = number * base + digit_value(*at);
+    }
+    return negative ? -number : number;
+}
+
+static void say_text(struct trace *trace, struct text text)
+{
+    char word[64];
+    uint32_t length = text.length < sizeof word - 1 ? text.length : (uint32_t)sizeof word - 1;
+    memcpy(word, text.start, length);
+    word[length] = '\0';
+    trace_say(trace, word);
+}
+
+static void pass_over(struct trace *trace, struct text name, const char *why)
+{
+    trace_say(trace, trace->message_length ? "; " : "");
+    say_text(trace, name);
+    trace_say(trace, why);
+}
+
+static void tune(struct heaps *heaps, struct heap *heap, struct text name, struct text value)
+{
+    const struct malloc_sizes *s = malloc_sizes_get(heaps->profile->word_bits);
+    for (size_t i = 0; i < sizeof TUNABLES / sizeof TUNABLES[0]; i++) {
+        const struct tunable *t = &TUNABLES[i];
+        if (!text_is(name, TUNABLE_PREFIX, t->name))
+            continue;
+        uint64_t number = read_number(value) & s->address_mask;
+        bool fits = number >= t->min && number <= t->max;
+        if (!fits || !set_option(heap, s, t->option, number))
+            pass_over(heaps->trace, name, " is out of its range, and ignored");
+        else if (t->option == NO_EFFECT_)
+            pass_over(heaps->trace, name, " has no effect here");
+        return;
+    }
+    pass_over(heaps->trace, name, " is no tunable of malloc, and ignored");
+}
+
+void heap_tune(struct heaps *heaps, uint32_t process, struct text tunables)
+{
+    struct heap *heap = heap_of_process(heaps, process);
+    while (heap && tunables.length) {
+        struct text value = cut_text(&tunables, ':'), name = cut_text(&value, '=');
+        if (name.length && name.start + name.length != value.start) /* there was a = */
+            tune(heaps, heap, name, value);
+        else if (name.length)
+            pass_over(heaps->trace, name, " has no value, and is ignored");
+    }
+}

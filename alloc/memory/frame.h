@@ -1,0 +1,143 @@
+/* alloc/memory/frame.h - the frame array (Linux: mem_map, struct page), lazily backed contents, lists of frames.
+ *
+ * Only the head of a block says what the block is (kind, order, owner); the other frames of it have kind FRAME_NONE. That
+ * makes allocating and freeing 2^order frames O(1), and lets host memory stay untouched inside large free blocks.
+ * contents belongs to each frame itself and stays when the frame is freed: that is where stale data lives.
+ * Stands on: base. */
+#pragma once
+#include "alloc/base/pool.h"
+#include "alloc/base/trace.h"
+#include "pagoda/view.h"
+#include <assert.h>
+
+/* How many mappings an anonymous frame has, and where: see struct frame. */
+#define ANON_VPN_BITS 40u
+#define ANON_MAPPING (UINT64_C(1) << ANON_VPN_BITS) /* one more mapping */
+#define ANON_VPN(index) ((index) & (ANON_MAPPING - 1))
+#define ANON_MAPPINGS(index) ((uint32_t)((index) >> ANON_VPN_BITS))
+
+enum { MT_UNMOVABLE, MT_MOVABLE, MT_RECLAIMABLE, MT_HIGHATOMIC, MT_ISOLATE, NR_MIGRATETYPES };
+
+enum frame_flag {
+    FRAME_LOCKED = 1, /* mlock: never swapped */
+    FRAME_ACTIVE = 2, /* on the active LRU list */
+    FRAME_REFERENCED = 4,
+    FRAME_LAZYFREE = 16, /* MADV_FREE: reclaim drops it, unless it has been written to since */
+    FRAME_DRIVER_MOVABLE = 8, /* counts as movable when a pageblock is stolen (recorded LRU ranges) */
+};
+
+struct frame {
+    uint32_t next, prev; /* links of the list that the head is on: free, pcp, LRU; pfns, 0 ends */
+    uint64_t index; /* anon: virtual page number | mappings << 40; vmalloc: page number in the area; else free for the owner */
+    uint32_t contents; /* page of bytes in the contents pool; 0: all zero */
+    uint32_t owner; /* slab: slab index; vmalloc: area index; anon: process index; kernel: label (alloc_pages); pgtable: level */
+    uint32_t born; /* low 32 bits of the operation that allocated the block */
+    uint8_t kind, order, migratetype, flags;
+};
+_Static_assert(sizeof(struct frame) == 32, "a page frame costs 32 bytes, half of Linux's struct page");
+
+struct frame_list {
+    uint32_t first, last, count; /* pfns; count: blocks */
+};
+
+struct frames {
+    struct pool pool; /* struct frame, item = pfn */
+    struct pool contents; /* PAGE_SIZE each */
+    uint32_t nr; /* pfns 0 .. nr-1 */
+    uint64_t page_offset; /* of the direct map */
+    uint64_t kind_count[NR_FRAME_KINDS]; /* frames (not blocks) by kind; kept by frame_set_kind() */
+};
+
+/* nr_swap_pages: pages of contents that may live outside frames. */
+void frames_shape(struct frames *frames, uint32_t nr_frames, uint32_t nr_swap_pages, uint64_t page_offset);
+uint32_t frames_pools(struct frames *frames, struct pool **pools);
+
+static inline struct frame *frame_at(const struct frames *frames, uint32_t pfn)
+{
+    return (struct frame *)(void *)frames->pool.items + pfn;
+}
+/* Makes pfn the head of a block of that kind and order (FRAME_NONE: no longer a head) and keeps the counts. */
+static inline void frame_set_kind(struct frames *frames, uint32_t pfn, enum frame_kind kind, uint32_t order)
+{
+    struct frame *frame = frame_at(frames, pfn);
+    frames->kind_count[frame->kind] -= frame->kind == FRAME_NONE ? 0 : UINT64_C(1) << frame->order;
+    frame->kind = (uint8_t)kind;
+    frame->order = (uint8_t)order;
+    frames->kind_count[kind] += kind == FRAME_NONE ? 0 : UINT64_C(1) << order;
+}
+/* Head of the block that holds pfn: the frame itself, or the nearest aligned one below that spans it. pfn must exist. */
+uint32_t frame_head(const struct frames *frames, uint32_t pfn);
+
+static inline uint64_t frame_address(const struct frames *frames, uint32_t pfn)
+{
+    return frames->page_offset + ((uint64_t)pfn << PAGE_SHIFT);
+}
+/* pfn of a direct-map address, or UINT32_MAX when it is outside the machine's memory. */
+static inline uint32_t frame_of_address(const struct frames *frames, uint64_t address)
+{
+    uint64_t pfn = (address - frames->page_offset) >> PAGE_SHIFT;
+    return address >= frames->page_offset && pfn < frames->nr ? (uint32_t)pfn : UINT32_MAX;
+}
+
+/* Contents. Bytes may cross frames that are neighbours in physical memory. For bytes that must be stored the operation has
+ * reserved contents pages beforehand. read of a frame that nobody wrote gives zeroes. */
+uint8_t *frame_bytes(struct frames *frames, uint32_t pfn); /* writable, PAGE_SIZE; backs the frame if it is not */
+const uint8_t *frame_peek(const struct frames *frames, uint32_t pfn); /* NULL: all zero */
+void frame_zero(struct frames *frames, uint32_t pfn, uint32_t nr_frames); /* drops the backing */
+void frame_copy(struct frames *frames, uint32_t to_pfn, uint32_t from_pfn);
+void frame_read(const struct frames *frames, uint64_t physical, void *out, size_t length);
+void frame_write(struct frames *frames, uint64_t physical, const void *bytes, size_t length);
+void frame_fill(struct frames *frames, uint64_t physical, uint8_t byte, size_t length);
+/* One machine word inside a frame, for free chains and page tables: little-endian, aligned. */
+static inline uint64_t frame_read64(const struct frames *frames, uint64_t physical)
+{
+    uint64_t word;
+    frame_read(frames, physical, &word, sizeof word);
+    return word;
+}
+static inline void frame_write64(struct frames *frames, uint64_t physical, uint64_t word)
+{
+    frame_write(frames, physical, &word, sizeof word);
+}
+
+/* Lists. Inline, like frame_set_kind(): every page that is allocated or freed goes through them. */
+static inline void frame_list_push_head(struct frames *frames, struct frame_list *list, uint32_t pfn)
+{
+    struct frame *frame = frame_at(frames, pfn);
+    frame->prev = 0;
+    frame->next = list->first;
+    if (list->first)
+        frame_at(frames, list->first)->prev = pfn;
+    else
+        list->last = pfn;
+    list->first = pfn;
+    list->count++;
+}
+
+static inline void frame_list_push_tail(struct frames *frames, struct frame_list *list, uint32_t pfn)
+{
+    struct frame *frame = frame_at(frames, pfn);
+    frame->next = 0;
+    frame->prev = list->last;
+    if (list->last)
+        frame_at(frames, list->last)->next = pfn;
+    else
+        list->first = pfn;
+    list->last = pfn;
+    list->count++;
+}
+
+static inline void frame_list_remove(struct frames *frames, struct frame_list *list, uint32_t pfn)
+{
+    struct frame *frame = frame_at(frames, pfn);
+    if (frame->prev)
+        frame_at(frames, frame->prev)->next = frame->next;
+    else
+        list->first = frame->next;
+    if (frame->next)
+        frame_at(frames, frame->next)->prev = frame->prev;
+    else
+        list->last = frame->prev;
+    frame->next = frame->prev = 0;
+    list->count--;
+}

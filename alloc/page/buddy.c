@@ -1,0 +1,114 @@
+/* The buddy lists of one zone: a list per order and migratetype. Allocation takes the head of the smallest list that fits
+ * and splits it, giving upper halves back, so low addresses go first. Freeing merges upwards as long as the buddy (the pfn
+ * with the order's bit flipped) is a free block of the same order. A block whose next merge looks likely rests at the tail.
+ */
+#include "alloc/page/buddy.h"
+
+void buddy_add(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t order, uint32_t migratetype, bool to_tail)
+{
+    struct frame_list *list = &zone->free_area[order][migratetype];
+    frame_set_kind(pa->frames, pfn, FRAME_FREE, order);
+    frame_at(pa->frames, pfn)->migratetype = (uint8_t)migratetype;
+    if (to_tail)
+        frame_list_push_tail(pa->frames, list, pfn);
+    else
+        frame_list_push_head(pa->frames, list, pfn);
+    zone->nr_free[order]++;
+}
+
+void buddy_remove(struct page_alloc *pa, struct zone *zone, uint32_t pfn)
+{
+    const struct frame *frame = frame_at(pa->frames, pfn);
+    frame_list_remove(pa->frames, &zone->free_area[frame->order][frame->migratetype], pfn);
+    zone->nr_free[frame->order]--;
+}
+
+void buddy_move(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t migratetype)
+{
+    uint32_t order = frame_at(pa->frames, pfn)->order;
+    buddy_remove(pa, zone, pfn);
+    buddy_add(pa, zone, pfn, order, migratetype, true);
+}
+
+/* Splits a block that is off its list from order high down to low: upper halves become free, the lowest part is left. */
+static void expand(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t low, uint32_t high,
+                   uint32_t migratetype)
+{
+    while (high > low) {
+        high--;
+        buddy_add(pa, zone, pfn + (1u << high), high, migratetype, false);
+        trace_cost(pa->trace, COST_SPLIT, 1);
+        TRACE_EVENT(pa->trace, .kind = EV_SPLIT, .pfn = pfn, .order = (uint8_t)high, .migratetype = (uint8_t)migratetype);
+    }
+}
+
+uint32_t buddy_take_smallest(struct page_alloc *pa, struct zone *zone, uint32_t order, uint32_t migratetype)
+{
+    for (uint32_t from = order; from < MAX_ORDER; from++) {
+        uint32_t pfn = zone->free_area[from][migratetype].first;
+        if (!pfn)
+            continue;
+        buddy_remove(pa, zone, pfn);
+        expand(pa, zone, pfn, order, from, migratetype);
+        trace_cost(pa->trace, COST_BUDDY, 1);
+        return pfn;
+    }
+    return 0;
+}
+
+uint32_t buddy_take(struct page_alloc *pa, struct zone *zone, uint32_t order, uint32_t migratetype, uint32_t flags)
+{
+    trace_step(pa->trace, PATH___rmqueue);
+    uint32_t pfn = buddy_take_smallest(pa, zone, order, migratetype);
+    while (!pfn && buddy_steal(pa, zone, order, migratetype, flags))
+        pfn = buddy_take_smallest(pa, zone, order, migratetype);
+    TRACE_EVENT(pa->trace, .kind = EV_TRY_BUDDY, .zone = (uint8_t)zone->index, .order = (uint8_t)order,
+                .migratetype = (uint8_t)migratetype, .ok = pfn != 0);
+    return pfn;
+}
+
+static bool is_free_block(const struct page_alloc *pa, uint32_t pfn, uint32_t order)
+{
+    if (pfn >= pa->frames->nr)
+        return false;
+    const struct frame *frame = frame_at(pa->frames, pfn);
+    return frame->kind == FRAME_FREE && frame->order == order;
+}
+
+/* From a whole pageblock on, merging must not mix a type that is kept apart (HighAtomic, Isolate) with another. */
+static bool may_merge(const struct page_alloc *pa, uint32_t buddy, uint32_t order, uint32_t migratetype)
+{
+    if (order < PAGEBLOCK_ORDER)
+        return true;
+    uint32_t other = pageblock_type(pa, buddy);
+    return other == migratetype || (migratetype_is_mergeable(migratetype) && migratetype_is_mergeable(other));
+}
+
+/* The block one order up would find its own buddy free: let this block rest at the tail until its buddy comes back too. */
+static bool merge_is_likely(const struct page_alloc *pa, uint32_t pfn, uint32_t order)
+{
+    if (order >= MAX_ORDER - 2)
+        return false;
+    uint32_t parent = pfn & ~(1u << order);
+    return is_free_block(pa, parent ^ (2u << order), order + 1);
+}
+
+void buddy_free(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t order, uint32_t migratetype)
+{
+    trace_step(pa->trace, PATH___free_one_page);
+    zone_add_free(pa, zone, 1 << order);
+    frame_set_kind(pa->frames, pfn, FRAME_NONE, 0);
+    while (order < MAX_ORDER - 1) {
+        uint32_t buddy = pfn ^ (1u << order);
+        if (!is_free_block(pa, buddy, order) || !may_merge(pa, buddy, order, migratetype))
+            break;
+        buddy_remove(pa, zone, buddy);
+        frame_set_kind(pa->frames, buddy, FRAME_NONE, 0);
+        pfn &= ~(1u << order);
+        order++;
+        trace_cost(pa->trace, COST_SPLIT, 1);
+        TRACE_EVENT(pa->trace, .kind = EV_MERGE, .pfn = pfn, .order = (uint8_t)order, .a = buddy);
+    }
+    buddy_add(pa, zone, pfn, order, migratetype, merge_is_likely(pa, pfn, order));
+    trace_cost(pa->trace, COST_BUDDY, 1);
+}

@@ -1,0 +1,539 @@
+/* Reading and writing states. Lines are tab-separated; the first word says what a line is, then come numbers by position
+ * and key=value fields; lists of pfns stand in the last field, separated by blanks. */
+#include "alloc/page/state_dump.h"
+#include "alloc/page/zone.h"
+
+#include <string.h>
+
+/* --- reading --- */
+
+struct scan {
+    const char *at;
+    bool ok;
+};
+
+static void skip(struct scan *scan, char separator)
+{
+    if (*scan->at == separator)
+        scan->at++;
+    else
+        scan->ok = false;
+}
+
+static int64_t number(struct scan *scan)
+{
+    bool negative = *scan->at == '-';
+    scan->at += negative;
+    uint32_t base = 10;
+    if (scan->at[0] == '0' && scan->at[1] == 'x') {
+        base = 16;
+        scan->at += 2;
+    }
+    int64_t value = 0;
+    const char *start = scan->at;
+    for (;; scan->at++) {
+        char c = *scan->at;
+        uint32_t digit = c >= '0' && c <= '9' ? (uint32_t)(c - '0') : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a') + 10 : 99;
+        if (digit >= base || value > INT64_MAX / 32)
+            break;
+        value = value * base + digit;
+    }
+    scan->ok = scan->ok && scan->at > start;
+    return negative ? -value : value;
+}
+
+static uint32_t pfn_number(struct scan *scan) /* or another number of 32 bits */
+{
+    int64_t value = scan->ok ? number(scan) : 0;
+    scan->ok = scan->ok && value >= 0 && value <= UINT32_MAX;
+    return scan->ok ? (uint32_t)value : 0;
+}
+
+/* The number of a field given by position: "<tab>17". */
+static uint32_t field(struct scan *scan)
+{
+    skip(scan, '\t');
+    return pfn_number(scan);
+}
+
+static uint32_t field_below(struct scan *scan, uint32_t limit)
+{
+    uint32_t value = field(scan);
+    scan->ok = scan->ok && value < limit;
+    return scan->ok ? value : 0;
+}
+
+/* Where the value of "<tab>key=" begins, anywhere in the rest of the line; NULL: nowhere. */
+static const char *find_key(const char *at, const char *key)
+{
+    size_t length = strlen(key);
+    for (at = strchr(at, '\t'); at; at = strchr(at, '\t')) {
+        at++;
+        if (strncmp(at, key, length) == 0 && at[length] == '=')
+            return at + length + 1;
+    }
+    return NULL;
+}
+
+static int64_t key_number(struct scan *scan, const char *key)
+{
+    const char *value = find_key(scan->at, key);
+    struct scan at = { .at = value ? value : "", .ok = value != NULL };
+    int64_t n = number(&at);
+    scan->ok = scan->ok && at.ok;
+    return n;
+}
+
+static uint32_t key_u32(struct scan *scan, const char *key)
+{
+    int64_t n = key_number(scan, key);
+    scan->ok = scan->ok && n >= 0 && n <= UINT32_MAX;
+    return scan->ok ? (uint32_t)n : 0;
+}
+
+/* Inside the machine, and above the zones before it. */
+static bool fits(const struct page_alloc *pa, const struct zone *zone)
+{
+    const struct zone *last = pa->nr_zones ? &pa->zones[pa->nr_zones - 1] : NULL;
+    return zone->spanned && (uint64_t)zone->start_pfn + zone->spanned <= pa->frames->nr &&
+           (!last || zone->start_pfn >= last->start_pfn + last->spanned);
+}
+
+static bool load_zone(struct page_alloc *pa, struct scan *scan)
+{
+    struct zone zone = { .index = field_below(scan, ZONES_MAX) };
+    skip(scan, '\t');
+    for (size_t i = 0; *scan->at && *scan->at != '\t' && i + 1 < sizeof zone.name; i++)
+        zone.name[i] = *scan->at++;
+    zone.start_pfn = key_u32(scan, "start_pfn");
+    zone.spanned = key_u32(scan, "spanned");
+    zone.present = key_u32(scan, "present");
+    zone.managed = key_u32(scan, "managed");
+    zone.min = key_u32(scan, "min");
+    zone.low = key_u32(scan, "low");
+    zone.high = key_u32(scan, "high");
+    zone.promo = key_u32(scan, "promo");
+    zone.boost = key_u32(scan, "boost");
+    zone.nr_reserved_highatomic = key_u32(scan, "highatomic");
+    zone.free_global = key_number(scan, "free_global");
+    zone.pageset_high = key_u32(scan, "pageset_high");
+    zone.pageset_batch = key_u32(scan, "pageset_batch");
+    zone.flags = key_u32(scan, "flags");
+    const char *reserves = find_key(scan->at, "lowmem_reserve");
+    struct scan at = { .at = reserves ? reserves : "", .ok = reserves != NULL };
+    for (uint32_t i = 0; i < 4; i++) {
+        zone.lowmem_reserve[i] = pfn_number(&at);
+        if (i < 3)
+            skip(&at, ',');
+    }
+    if (!scan->ok || !at.ok || pa->nr_zones == ZONES_MAX || !fits(pa, &zone))
+        return false;
+    pa->zones[pa->nr_zones++] = zone;
+    return true;
+}
+
+static struct zone *find_zone(struct page_alloc *pa, struct scan *scan)
+{
+    uint32_t index = field_below(scan, ZONES_MAX);
+    for (uint32_t i = 0; scan->ok && i < pa->nr_zones; i++)
+        if (pa->zones[i].index == index)
+            return &pa->zones[i];
+    scan->ok = false;
+    return NULL;
+}
+
+static struct pcp *find_pcp(struct page_alloc *pa, struct scan *scan, const struct zone *zone)
+{
+    uint32_t cpu = key_u32(scan, "cpu");
+    scan->ok = scan->ok && cpu < pa->nr_cpus;
+    return scan->ok ? zone_pcp(pa, zone, cpu) : NULL;
+}
+
+static bool load_stat(struct page_alloc *pa, struct scan *scan)
+{
+    struct zone *zone = find_zone(pa, scan);
+    struct pcp *pcp = zone ? find_pcp(pa, scan, zone) : NULL;
+    int64_t diff = key_number(scan, "nr_free_diff");
+    uint32_t threshold = key_u32(scan, "stat_threshold");
+    if (!scan->ok || !pcp || diff < -125 || diff > 125 || threshold > 125)
+        return false;
+    pcp->nr_free_diff = (int32_t)diff;
+    zone->stat_threshold = threshold;
+    return true;
+}
+
+/* A block that a list may take: inside the zone, aligned, and its first frame on no list yet. */
+static bool can_list(const struct page_alloc *pa, const struct zone *zone, uint32_t pfn, uint32_t order)
+{
+    uint32_t mask = (1u << order) - 1;
+    return pfn && zone_has_pfn(zone, pfn) && zone_has_pfn(zone, pfn | mask) && !(pfn & mask) &&
+           frame_at(pa->frames, pfn)->kind == FRAME_NONE;
+}
+
+static bool load_free(struct page_alloc *pa, struct scan *scan)
+{
+    struct zone *zone = find_zone(pa, scan);
+    uint32_t order = field_below(scan, MAX_ORDER), type = field_below(scan, NR_MIGRATETYPES);
+    uint32_t nr = field(scan);
+    skip(scan, '\t');
+    for (uint32_t i = 0; scan->ok && i < nr; i++) {
+        uint32_t pfn = pfn_number(scan);
+        skip(scan, ' ');
+        if (!scan->ok || !can_list(pa, zone, pfn, order))
+            return false;
+        frame_set_kind(pa->frames, pfn, FRAME_FREE, order);
+        frame_at(pa->frames, pfn)->migratetype = (uint8_t)type;
+        frame_list_push_tail(pa->frames, &zone->free_area[order][type], pfn);
+        zone->nr_free[order]++;
+    }
+    return scan->ok && !*scan->at;
+}
+
+static bool load_pcp(struct page_alloc *pa, struct scan *scan)
+{
+    struct zone *zone = find_zone(pa, scan);
+    struct pcp *pcp = zone ? find_pcp(pa, scan, zone) : NULL;
+    if (!pcp)
+        return false;
+    pcp->count = key_u32(scan, "count");
+    pcp->high = key_u32(scan, "high");
+    pcp->batch = key_u32(scan, "batch");
+    pcp->free_factor = key_u32(scan, "free_factor");
+    return scan->ok && pcp->batch && pcp->batch <= PAGEBLOCK_PAGES && pcp->free_factor <= 5;
+}
+
+/* "PCPL zone cpu= pindex= order= n pfn:mt pfn:mt ": the list follows its length, the last field but one. */
+static bool load_pcp_list(struct page_alloc *pa, struct scan *scan)
+{
+    struct zone *zone = find_zone(pa, scan);
+    struct pcp *pcp = zone ? find_pcp(pa, scan, zone) : NULL;
+    uint32_t index = key_u32(scan, "pindex"), order = key_u32(scan, "order");
+    const char *rest = find_key(scan->at, "order");
+    rest = rest ? strchr(rest, '\t') : NULL;
+    if (!pcp || !rest || !scan->ok || index >= NR_PCP_LISTS || order >= MAX_ORDER)
+        return false;
+    scan->at = rest;
+    uint32_t nr = field(scan);
+    skip(scan, '\t');
+    for (uint32_t i = 0; scan->ok && i < nr; i++) {
+        uint32_t pfn = pfn_number(scan);
+        skip(scan, ':');
+        uint32_t type = pfn_number(scan);
+        skip(scan, ' ');
+        if (!scan->ok || type >= NR_MIGRATETYPES || !can_list(pa, zone, pfn, order))
+            return false;
+        frame_set_kind(pa->frames, pfn, FRAME_PCP, order);
+        frame_at(pa->frames, pfn)->migratetype = (uint8_t)type;
+        frame_list_push_tail(pa->frames, &pcp->lists[index], pfn);
+    }
+    return scan->ok && !*scan->at;
+}
+
+static bool load_pageblocks(struct page_alloc *pa, struct scan *scan)
+{
+    struct zone *zone = find_zone(pa, scan);
+    skip(scan, '\t');
+    while (scan->ok && *scan->at) {
+        uint32_t pfn = pfn_number(scan);
+        skip(scan, ':');
+        uint32_t type = pfn_number(scan);
+        if (*scan->at)
+            skip(scan, ' ');
+        if (!scan->ok || pfn >= pa->frames->nr || type >= NR_MIGRATETYPES)
+            return false;
+        *pageblock_at(pa, pfn) = type;
+    }
+    return scan->ok && zone;
+}
+
+static bool load_movable(struct page_alloc *pa, struct scan *scan)
+{
+    const struct zone *zone = find_zone(pa, scan);
+    skip(scan, '\t');
+    while (scan->ok && *scan->at) {
+        uint32_t first = pfn_number(scan);
+        skip(scan, '-');
+        uint32_t last = pfn_number(scan);
+        if (*scan->at)
+            skip(scan, ' ');
+        if (!scan->ok || first > last || !zone_has_pfn(zone, first) || !zone_has_pfn(zone, last))
+            return false;
+        for (uint32_t pfn = first; pfn <= last; pfn++)
+            frame_at(pa->frames, pfn)->flags = FRAME_DRIVER_MOVABLE;
+    }
+    return scan->ok;
+}
+
+static bool load_nr_free(struct page_alloc *pa, struct scan *scan) /* a sum that the lists already tell */
+{
+    const struct zone *zone = find_zone(pa, scan);
+    uint32_t order = field_below(scan, MAX_ORDER);
+    uint32_t nr = field(scan);
+    return scan->ok && zone->nr_free[order] == nr;
+}
+
+bool state_load_line(struct page_alloc *pa, const char *line)
+{
+    static const struct {
+        const char *word;
+        bool (*load)(struct page_alloc *pa, struct scan *scan);
+    } LINES[] = {
+        { "ZONE", load_zone }, { "ZSTAT", load_stat },    { "FREE", load_free },     { "NRFREE", load_nr_free },
+        { "PCP", load_pcp },   { "PCPL", load_pcp_list }, { "PB", load_pageblocks }, { "LRU", load_movable },
+    };
+    for (size_t i = 0; i < sizeof LINES / sizeof LINES[0]; i++) {
+        size_t length = strlen(LINES[i].word);
+        if (strncmp(line, LINES[i].word, length) == 0 && line[length] == '\t')
+            return LINES[i].load(pa, &(struct scan){ .at = line + length, .ok = true });
+    }
+    return false;
+}
+
+void state_load_begin(struct page_alloc *pa)
+{
+    for (uint32_t pfn = 0; pfn < pa->frames->nr; pfn++) {
+        struct frame *frame = frame_at(pa->frames, pfn);
+        if (frame->kind == FRAME_FREE || frame->kind == FRAME_PCP || frame->kind == FRAME_RESERVED) {
+            frame_set_kind(pa->frames, pfn, FRAME_NONE, 0);
+            frame->next = frame->prev = frame->owner = 0;
+            frame->flags = 0;
+        }
+    }
+    pa->nr_zones = 0;
+    for (uint32_t i = 1; i < pa->pcps.nr_used; i++)
+        *(struct pcp *)pool_at(&pa->pcps, i) = (struct pcp){ .batch = 1, .high = 4 };
+}
+
+/* No frame inside a block heads another one. */
+static bool is_whole(const struct page_alloc *pa, uint32_t pfn)
+{
+    uint32_t nr = 1u << frame_at(pa->frames, pfn)->order;
+    for (uint32_t i = 1; i < nr; i++)
+        if (frame_at(pa->frames, pfn + i)->kind != FRAME_NONE)
+            return false;
+    return true;
+}
+
+bool state_load_end(struct page_alloc *pa)
+{
+    uint32_t pfn = 0;
+    while (pfn < pa->frames->nr) {
+        const struct frame *frame = frame_at(pa->frames, pfn);
+        if (frame->kind != FRAME_NONE) {
+            if (!is_whole(pa, pfn))
+                return false;
+            pfn += 1u << frame->order;
+            continue;
+        }
+        uint32_t end = pfn + 1; /* movable frames stay blocks of their own */
+        bool is_movable = frame->flags & FRAME_DRIVER_MOVABLE;
+        while (!is_movable && end < pa->frames->nr && frame_at(pa->frames, end)->kind == FRAME_NONE &&
+               !(frame_at(pa->frames, end)->flags & FRAME_DRIVER_MOVABLE))
+            end++;
+        frames_reserve_range(pa->frames, pfn, end, MAX_ORDER, RESERVED_IN_USE);
+        pfn = end;
+    }
+    return true;
+}
+
+/* --- writing --- */
+
+struct text_out {
+    char *out;
+    size_t capacity, length;
+};
+
+static void put(struct text_out *text, const char *words)
+{
+    for (; *words; words++, text->length++)
+        if (text->length + 1 < text->capacity)
+            text->out[text->length] = *words;
+}
+
+static void put_number(struct text_out *text, int64_t n)
+{
+    char digits[24];
+    size_t at = sizeof digits - 1;
+    digits[at] = '\0';
+    uint64_t rest = n < 0 ? (uint64_t)-n : (uint64_t)n;
+    do
+        digits[--at] = (char)('0' + rest % 10);
+    while (rest /= 10);
+    if (n < 0)
+        digits[--at] = '-';
+    put(text, digits + at);
+}
+
+static void put_key(struct text_out *text, const char *key, int64_t n)
+{
+    put(text, "\t");
+    put(text, key);
+    put(text, "=");
+    put_number(text, n);
+}
+
+static void put_row(struct text_out *text, const char *word, const struct zone *zone)
+{
+    put(text, word);
+    put(text, "\t");
+    put_number(text, zone->index);
+}
+
+static void put_field(struct text_out *text, int64_t n)
+{
+    put(text, "\t");
+    put_number(text, n);
+}
+
+/* Where free_global may be too far off to trust, kswapd sums up the CPUs' parts; 0: it never is. */
+static int64_t drift_mark(const struct page_alloc *pa, const struct zone *zone)
+{
+    uint32_t drift = pa->nr_cpus * zone->stat_threshold;
+    return drift > zone->low - zone->min ? (int64_t)zone->high + drift : 0;
+}
+
+static void dump_zone(struct text_out *text, const struct page_alloc *pa, const struct zone *zone)
+{
+    put_row(text, "ZONE", zone);
+    put(text, "\t");
+    put(text, zone->name);
+    put_key(text, "start_pfn", zone->start_pfn);
+    put_key(text, "spanned", zone->spanned);
+    put_key(text, "present", zone->present);
+    put_key(text, "managed", zone->managed);
+    put_key(text, "min", zone->min);
+    put_key(text, "low", zone->low);
+    put_key(text, "high", zone->high);
+    put_key(text, "promo", zone->promo);
+    put_key(text, "boost", zone->boost);
+    put_key(text, "lowmem_reserve", zone->lowmem_reserve[0]);
+    for (uint32_t i = 1; i < 4; i++) {
+        put(text, ",");
+        put_number(text, zone->lowmem_reserve[i]);
+    }
+    put_key(text, "highatomic", zone->nr_reserved_highatomic);
+    put_key(text, "free_global", zone->free_global);
+    put_key(text, "pageset_high", zone->pageset_high);
+    put_key(text, "pageset_batch", zone->pageset_batch);
+    put_key(text, "drift_mark", drift_mark(pa, zone));
+    put(text, "\tflags=0x");
+    put_number(text, zone->flags); /* three bits: the digit is the same */
+    put(text, "\tnr_isolate=0\n");
+}
+
+static void dump_free_lists(struct text_out *text, const struct page_alloc *pa, const struct zone *zone)
+{
+    for (uint32_t order = 0; order < MAX_ORDER; order++) {
+        for (uint32_t type = 0; type < NR_MIGRATETYPES; type++) {
+            const struct frame_list *list = &zone->free_area[order][type];
+            if (!list->first)
+                continue;
+            put_row(text, "FREE", zone);
+            put_field(text, order);
+            put_field(text, type);
+            put_field(text, list->count);
+            put(text, "\t");
+            for (uint32_t pfn = list->first; pfn; pfn = frame_at(pa->frames, pfn)->next) {
+                put_number(text, pfn);
+                put(text, " ");
+            }
+            put(text, "\n");
+        }
+        put_row(text, "NRFREE", zone);
+        put_field(text, order);
+        put_field(text, zone->nr_free[order]);
+        put(text, "\n");
+    }
+}
+
+static void dump_pcp_list(struct text_out *text, const struct page_alloc *pa, const struct zone *zone, uint32_t cpu,
+                          uint32_t index)
+{
+    const struct frame_list *list = &zone_pcp(pa, zone, cpu)->lists[index];
+    if (!list->first)
+        return;
+    put_row(text, "PCPL", zone);
+    put_key(text, "cpu", cpu);
+    put_key(text, "pindex", index);
+    put_key(text, "order", frame_at(pa->frames, list->first)->order);
+    put_field(text, list->count);
+    put(text, "\t");
+    for (uint32_t pfn = list->first; pfn; pfn = frame_at(pa->frames, pfn)->next) {
+        put_number(text, pfn);
+        put(text, ":");
+        put_number(text, frame_at(pa->frames, pfn)->migratetype);
+        put(text, " ");
+    }
+    put(text, "\n");
+}
+
+static void dump_pcps(struct text_out *text, const struct page_alloc *pa, const struct zone *zone)
+{
+    for (uint32_t cpu = 0; cpu < pa->nr_cpus; cpu++) {
+        const struct pcp *pcp = zone_pcp(pa, zone, cpu);
+        put_row(text, "PCP", zone);
+        put_key(text, "cpu", cpu);
+        put_key(text, "count", pcp->count);
+        put_key(text, "high", pcp->high);
+        put_key(text, "batch", pcp->batch);
+        put_key(text, "free_factor", pcp->free_factor);
+        put(text, "\n");
+        for (uint32_t index = 0; index < NR_PCP_LISTS; index++)
+            dump_pcp_list(text, pa, zone, cpu, index);
+    }
+}
+
+static void dump_pageblocks(struct text_out *text, const struct page_alloc *pa, const struct zone *zone)
+{
+    put_row(text, "PB", zone);
+    put(text, "\t");
+    uint32_t end = zone->start_pfn + zone->spanned;
+    for (uint32_t pfn = zone->start_pfn & ~(PAGEBLOCK_PAGES - 1); pfn < end; pfn += PAGEBLOCK_PAGES) {
+        put_number(text, pfn);
+        put(text, ":");
+        put_number(text, pageblock_type(pa, pfn));
+        put(text, " ");
+    }
+    put(text, "\n");
+}
+
+static void dump_movable(struct text_out *text, const struct page_alloc *pa, const struct zone *zone)
+{
+    put_row(text, "LRU", zone);
+    put(text, "\t");
+    uint32_t end = zone->start_pfn + zone->spanned;
+    for (uint32_t pfn = zone->start_pfn; pfn < end; pfn++) {
+        if (!frame_is_migratable(frame_at(pa->frames, pfn)))
+            continue;
+        put_number(text, pfn);
+        while (pfn + 1 < end && frame_is_migratable(frame_at(pa->frames, pfn + 1)))
+            pfn++;
+        put(text, "-");
+        put_number(text, pfn);
+        put(text, " ");
+    }
+    put(text, "\n");
+}
+
+size_t state_dump(const struct page_alloc *pa, char *out, size_t capacity)
+{
+    struct text_out text = { .out = out, .capacity = capacity };
+    for (uint32_t i = 0; i < pa->nr_zones; i++) {
+        const struct zone *zone = &pa->zones[i];
+        dump_zone(&text, pa, zone);
+        for (uint32_t cpu = 0; cpu < pa->nr_cpus; cpu++) {
+            put_row(&text, "ZSTAT", zone);
+            put_key(&text, "cpu", cpu);
+            put_key(&text, "nr_free_diff", zone_pcp(pa, zone, cpu)->nr_free_diff);
+            put_key(&text, "stat_threshold", zone->stat_threshold);
+            put(&text, "\n");
+        }
+        dump_free_lists(&text, pa, zone);
+        dump_pcps(&text, pa, zone);
+        dump_pageblocks(&text, pa, zone);
+        dump_movable(&text, pa, zone);
+    }
+    if (capacity)
+        out[text.length < capacity ? text.length : capacity - 1] = '\0';
+    return text.length;
+}

@@ -1,0 +1,177 @@
+/* Watermarks of zones: how much memory each must keep, what it keeps back from requests that a higher zone could serve, the
+ * limits of its per-CPU lists, all from the managed pages and the vm sysctls; and the test whether a request may go on. */
+#include "alloc/page/pcp.h"
+
+#include <string.h>
+
+#define HUGEPAGE_MIN_PAGES 131072u /* khugepaged runs, and raises min_free_kbytes, from 512 MiB of usable memory on */
+
+static uint32_t integer_sqrt(uint64_t n)
+{
+    uint64_t root = 0;
+    for (uint64_t bit = UINT64_C(1) << 31; bit; bit >>= 1)
+        if ((root + bit) * (root + bit) <= n)
+            root += bit;
+    return (uint32_t)root;
+}
+
+/* nr_free_buffer_pages(): pages above the high watermarks. */
+static uint64_t nr_above_high(const struct page_alloc *pa)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < pa->nr_zones; i++)
+        if (pa->zones[i].managed > pa->zones[i].high)
+            sum += pa->zones[i].managed - pa->zones[i].high;
+    return sum;
+}
+
+static void set_watermarks(struct page_alloc *pa)
+{
+    uint64_t sum = page_alloc_nr_managed(pa), pages_min = pa->min_free_kbytes / 4;
+    for (uint32_t i = 0; i < pa->nr_zones; i++) {
+        struct zone *zone = &pa->zones[i];
+        zone->min = (uint32_t)(pages_min * zone->managed / sum);
+        uint32_t distance = (uint32_t)((uint64_t)zone->managed * pa->watermark_scale_factor / 10000);
+        if (distance < zone->min / 4)
+            distance = zone->min / 4;
+        zone->boost = 0;
+        zone->low = zone->min + distance;
+        zone->high = zone->low + distance;
+        zone->promo = zone->high + distance;
+    }
+}
+
+/* What each zone keeps back from requests that could also be served from a higher one. */
+void zones_set_lowmem_reserves(struct page_alloc *pa)
+{
+    for (uint32_t i = 0; i < pa->nr_zones; i++) {
+        struct zone *zone = &pa->zones[i];
+        memset(zone->lowmem_reserve, 0, sizeof zone->lowmem_reserve);
+        uint64_t above = 0;
+        uint32_t next = i + 1;
+        for (uint32_t index = zone->index + 1; index <= ZONE_MOVABLE; index++) {
+            if (next < pa->nr_zones && pa->zones[next].index == index)
+                above += pa->zones[next++].managed;
+            uint32_t ratio = pa->lowmem_reserve_ratio[zone->index];
+            zone->lowmem_reserve[index] = ratio ? (uint32_t)(above / ratio) : 0;
+        }
+    }
+}
+
+static uint32_t bits_of(uint32_t n) /* fls() */
+{
+    uint32_t bits = 0;
+    for (; n; n >>= 1)
+        bits++;
+    return bits;
+}
+
+void zones_set_limits(struct page_alloc *pa)
+{
+    for (uint32_t i = 0; i < pa->nr_zones; i++) {
+        struct zone *zone = &pa->zones[i];
+        uint32_t threshold = 2 * bits_of(pa->nr_cpus) * (1 + bits_of(zone->managed >> 15));
+        zone->stat_threshold = threshold < 125 ? threshold : 125;
+        pcp_set_limits(pa, zone);
+    }
+}
+
+void page_alloc_recompute(struct page_alloc *pa)
+{
+    set_watermarks(pa);
+    zones_set_lowmem_reserves(pa);
+    zones_set_limits(pa);
+}
+
+void zones_set_defaults(struct page_alloc *pa)
+{
+    uint32_t kbytes = integer_sqrt(nr_above_high(pa) * 4 * 16);
+    kbytes = kbytes < 128 ? 128 : kbytes > 262144 ? 262144 : kbytes;
+    pa->min_free_kbytes = kbytes;
+    page_alloc_recompute(pa);
+    if (page_alloc_nr_managed(pa) < HUGEPAGE_MIN_PAGES)
+        return;
+    uint64_t pages = (uint64_t)pa->nr_zones * PAGEBLOCK_PAGES * (2 + NR_PCP_TYPES * NR_PCP_TYPES);
+    if (pages > nr_above_high(pa) / 20)
+        pages = nr_above_high(pa) / 20;
+    if (pages * 4 <= kbytes)
+        return;
+    pa->min_free_kbytes = (uint32_t)pages * 4;
+    set_watermarks(pa);
+    zones_set_limits(pa);
+}
+
+uint32_t zone_unusable_index(const struct zone *zone, uint32_t order)
+{
+    uint64_t free = 0, unusable = 0;
+    for (uint32_t at = 0; at < VIEW_ORDERS; at++) {
+        free += (uint64_t)zone->nr_free[at] << at;
+        unusable += at < order ? (uint64_t)zone->nr_free[at] << at : 0;
+    }
+    return free ? (uint32_t)(unusable * 1000 / free) : 1000;
+}
+
+int32_t zone_fragmentation_index(const struct zone *zone, uint32_t order)
+{
+    uint64_t nr_blocks = 0, free = 0;
+    bool has_large = false;
+    for (uint32_t at = 0; at < VIEW_ORDERS; at++) {
+        nr_blocks += zone->nr_free[at];
+        free += (uint64_t)zone->nr_free[at] << at;
+        has_large = has_large || (at >= order && zone->nr_free[at]);
+    }
+    if (!nr_blocks)
+        return 0;
+    if (has_large)
+        return -1000;
+    return 1000 - (int32_t)((1000 + free * 1000 / (UINT64_C(1) << order)) / nr_blocks);
+}
+
+/* From the top down: where memory is not short, the largest list decides at once. */
+static bool has_block(const struct zone *zone, uint32_t order, uint32_t flags)
+{
+    for (uint32_t at = MAX_ORDER; at-- > order;) {
+        if (!zone->nr_free[at])
+            continue;
+        for (uint32_t type = 0; type < NR_PCP_TYPES; type++)
+            if (zone->free_area[at][type].first)
+                return true;
+        if ((flags & (ALLOC_HIGHATOMIC | ALLOC_OOM)) && zone->free_area[at][MT_HIGHATOMIC].first)
+            return true;
+    }
+    return false;
+}
+
+/* Signed, because reserves may exceed what is free. */
+bool zone_is_above(const struct zone *zone, const struct page_request *request, uint32_t mark, uint32_t reserve_zone,
+                   int64_t free)
+{
+    uint32_t flags = request->flags;
+    int64_t min = mark;
+    if (free < 0)
+        free = 0;
+    free -= (INT64_C(1) << request->order) - 1;
+    if (!(flags & ALLOC_RESERVES))
+        free -= zone->nr_reserved_highatomic;
+    if (flags & ALLOC_MIN_RESERVE) {
+        min -= min / 2;
+        if (flags & ALLOC_NON_BLOCK)
+            min -= min / 4;
+    }
+    if (flags & ALLOC_OOM)
+        min -= min / 2;
+    if (free <= min + zone->lowmem_reserve[reserve_zone])
+        return false;
+    return request->order == 0 || has_block(zone, request->order, flags);
+}
+
+bool zone_watermark_ok(const struct zone *zone, const struct page_request *request, uint32_t mark, uint32_t reserve_zone)
+{
+    if (zone_is_above(zone, request, mark, reserve_zone, zone->free_global))
+        return true;
+    bool at_min = (request->flags & ALLOC_WMARK_MASK) == ALLOC_WMARK_MIN;
+    if (request->order || !(request->gfp & __GFP_ATOMIC) || !zone->boost || !at_min)
+        return false;
+    return zone_is_above(zone, request, zone->min, reserve_zone,
+                         zone->free_global); /* single atomic pages need not respect the boost */
+}

@@ -1,0 +1,327 @@
+/* Page tables. Going down to the entry of an address makes the tables that are missing, one zeroed frame each; a table is
+ * linked into its parent when it exists, so that a failure half-way leaves a smaller tree that is still whole.
+ *
+ * Entries of neighbouring pages are written table by table, and a run of consecutive frames leaves one event, as long as no
+ * other event came between. */
+#include "alloc/pgtable/pgtable.h"
+
+#include <string.h>
+
+#define GFP_PGTABLE_KERNEL (GFP_KERNEL | __GFP_ZERO)
+#define GFP_PGTABLE_USER (GFP_KERNEL_ACCOUNT | __GFP_ZERO)
+
+static uint32_t last_level(const struct pgtable *pgtable)
+{
+    return pgtable->profile->pgtable_levels - 1;
+}
+static uint32_t nr_entries(const struct pgtable *pgtable)
+{
+    return 1u << pgtable->profile->pgtable_bits;
+}
+static uint64_t slot_of(const struct pgtable *pgtable, uint32_t table, uint32_t index)
+{
+    return ((uint64_t)table << PAGE_SHIFT) + (uint64_t)index * (pgtable->profile->word_bits / 8);
+}
+/* Pages that one entry of a level spans. */
+static uint64_t level_pages(const struct pgtable *pgtable, uint32_t level)
+{
+    return UINT64_C(1) << (pgtable->profile->pgtable_bits * (last_level(pgtable) - level));
+}
+static uint64_t load(const struct pgtable *pgtable, uint64_t slot)
+{
+    return pte_load(pgtable->frames, pgtable->profile, slot);
+}
+static void store(struct pgtable *pgtable, uint64_t slot, uint64_t entry)
+{
+    pte_store(pgtable->frames, pgtable->profile, slot, entry);
+    trace_cost(pgtable->trace, COST_PTE, 1);
+}
+static bool is_table(const struct pgtable *pgtable, uint32_t level, uint64_t entry)
+{
+    return level < last_level(pgtable) && (entry & PTE_PRESENT) && !(entry & PTE_HUGE);
+}
+
+/* One event for a run of frames: the last event grows when this entry goes on where it ended. */
+static void note_entry(struct trace *trace, enum event_kind kind, uint64_t address, uint32_t pfn, uint32_t count)
+{
+    if (!trace->recording)
+        return;
+    struct event *last = trace->nr_events && !trace->nr_dropped ? &trace->events[trace->nr_events - 1] : NULL;
+    if (last && last->kind == kind && last->pfn + last->count == pfn &&
+        last->address + ((uint64_t)last->count << PAGE_SHIFT) == address)
+        last->count += count;
+    else
+        TRACE_EVENT(trace, .kind = (uint16_t)kind, .address = address, .pfn = pfn, .count = count);
+}
+
+static uint32_t make_table(struct pgtable *pgtable, uint32_t level, uint64_t slot, uint64_t address, uint32_t gfp)
+{
+    uint32_t pfn = reclaim_alloc_pages(pgtable->reclaim, gfp | __GFP_ZERO, 0);
+    if (!pfn)
+        return 0;
+    frame_set_kind(pgtable->frames, pfn, FRAME_PGTABLE, 0);
+    struct frame *frame = frame_at(pgtable->frames, pfn);
+    frame->owner = level;
+    frame->index = slot;
+    TRACE_EVENT(pgtable->trace, .kind = EV_PGTABLE, .pfn = pfn, .address = address, .a = level);
+    return pfn;
+}
+
+/* A table that is given back holds only zeroes by now, so its backing can go too. */
+static void free_table(struct pgtable *pgtable, uint32_t pfn)
+{
+    struct frame *frame = frame_at(pgtable->frames, pfn);
+    TRACE_EVENT(pgtable->trace, .kind = EV_PGTABLE_FREE, .pfn = pfn, .a = frame->owner);
+    frame_zero(pgtable->frames, pfn, 1);
+    frame->owner = 0;
+    frame->index = 0;
+    reclaim_free_pages(pgtable->reclaim, pfn, 0);
+}
+
+static bool table_is_empty(const struct pgtable *pgtable, uint32_t pfn)
+{
+    const uint8_t *bytes = frame_peek(pgtable->frames, pfn);
+    return !bytes || (bytes[0] == 0 && memcmp(bytes, bytes + 1, PAGE_SIZE - 1) == 0);
+}
+
+/* Physical address of the entry for address in the table of a level, with all tables above made; 0: no memory. */
+static uint64_t make_entry(struct pgtable *pgtable, uint32_t root, uint64_t address, uint32_t level, uint32_t gfp)
+{
+    uint32_t table = root;
+    for (uint32_t i = 0; i < level; i++) {
+        uint64_t slot = slot_of(pgtable, table, pte_index(pgtable->profile, i, address));
+        uint64_t entry = load(pgtable, slot);
+        table = pte_pfn(entry);
+        if (entry & PTE_PRESENT) {
+            assert(!(entry & PTE_HUGE));
+            continue;
+        }
+        table = make_table(pgtable, i + 1, slot, address, gfp);
+        if (!table)
+            return 0;
+        store(pgtable, slot, pte_make(table, PTE_TABLE));
+    }
+    return slot_of(pgtable, table, pte_index(pgtable->profile, level, address));
+}
+
+void pgtable_wire(struct pgtable *pgtable, struct reclaim *reclaim, struct tlb *tlb, struct frames *frames,
+                  struct trace *trace, const struct profile *profile)
+{
+    pgtable->reclaim = reclaim;
+    pgtable->tlb = tlb;
+    pgtable->frames = frames;
+    pgtable->trace = trace;
+    pgtable->profile = profile;
+}
+
+/* With 4 levels Linux makes the second-level tables of the whole vmalloc range at boot, so that no process's top table ever
+ * has to be brought up to date (preallocate_vmalloc_pages). */
+void pgtable_start(struct pgtable *pgtable)
+{
+    const struct profile *profile = pgtable->profile;
+    pgtable->kernel_root = make_table(pgtable, 0, 0, 0, GFP_PGTABLE_KERNEL);
+    if (!pgtable->kernel_root || profile->pgtable_levels < 4)
+        return;
+    uint64_t step = level_pages(pgtable, 0) << PAGE_SHIFT;
+    for (uint64_t address = profile->vmalloc_start; address < profile->vmalloc_end; address += step)
+        if (!make_entry(pgtable, pgtable->kernel_root, address, 1, GFP_PGTABLE_KERNEL))
+            return;
+}
+
+uint32_t pgtable_create(struct pgtable *pgtable)
+{
+    return make_table(pgtable, 0, 0, 0, GFP_PGTABLE_USER);
+}
+
+static void destroy_below(struct pgtable *pgtable, uint32_t table, uint32_t level)
+{
+    if (level == last_level(pgtable) || !frame_peek(pgtable->frames, table))
+        return;
+    for (uint32_t i = 0; i < nr_entries(pgtable); i++) {
+        uint64_t slot = slot_of(pgtable, table, i);
+        uint64_t entry = load(pgtable, slot);
+        if (!is_table(pgtable, level, entry))
+            continue;
+        destroy_below(pgtable, pte_pfn(entry), level + 1);
+        store(pgtable, slot, 0);
+        free_table(pgtable, pte_pfn(entry));
+    }
+}
+
+void pgtable_destroy(struct pgtable *pgtable, uint32_t root)
+{
+    destroy_below(pgtable, root, 0);
+    free_table(pgtable, root);
+    tlb_forget(pgtable->tlb, root);
+}
+
+uint64_t pgtable_entry(struct pgtable *pgtable, uint32_t root, uint64_t address, uint32_t gfp)
+{
+    return make_entry(pgtable, root, address, last_level(pgtable), gfp);
+}
+
+/* Entries from the one of address to the end of its table, at most nr. */
+static uint32_t entries_left(const struct pgtable *pgtable, uint64_t address, uint64_t nr)
+{
+    uint32_t left = nr_entries(pgtable) - pte_index(pgtable->profile, last_level(pgtable), address);
+    return nr < left ? (uint32_t)nr : left;
+}
+
+bool pgtable_map(struct pgtable *pgtable, uint32_t root, uint64_t address, const uint32_t *pfns, uint32_t nr, uint64_t bits,
+                 uint32_t gfp)
+{
+    uint64_t step = pgtable->profile->word_bits / 8;
+    for (uint32_t done = 0, n; done < nr; done += n) {
+        uint64_t from = address + ((uint64_t)done << PAGE_SHIFT);
+        uint64_t slot = pgtable_entry(pgtable, root, from, gfp);
+        if (!slot) {
+            pgtable_unmap(pgtable, root, address, done);
+            return false;
+        }
+        n = entries_left(pgtable, from, nr - done);
+        for (uint32_t i = 0; i < n; i++) {
+            store(pgtable, slot + i * step, pte_make(pfns[done + i], bits));
+            note_entry(pgtable->trace, EV_PTE_SET, from + ((uint64_t)i << PAGE_SHIFT), pfns[done + i], 1);
+        }
+    }
+    return true;
+}
+
+bool pgtable_map_huge(struct pgtable *pgtable, uint32_t root, uint64_t address, uint32_t pfn, uint64_t bits, uint32_t gfp)
+{
+    uint32_t level = last_level(pgtable) - 1;
+    uint64_t slot = make_entry(pgtable, root, address, level, gfp);
+    if (!slot)
+        return false;
+    uint64_t old = load(pgtable, slot);
+    store(pgtable, slot, pte_make(pfn, bits | PTE_HUGE));
+    note_entry(pgtable->trace, EV_PTE_SET, address, pfn, nr_entries(pgtable));
+    if (old & PTE_PRESENT) {
+        tlb_flush_kernel(pgtable->tlb, address, level_pages(pgtable, level)); /* CPUs may hold the way to the old table */
+        free_table(pgtable, pte_pfn(old));
+    }
+    return true;
+}
+
+/* Clears n entries of one last-level table. */
+static void clear_entries(struct pgtable *pgtable, uint64_t slot, uint64_t address, uint32_t n)
+{
+    uint64_t step = pgtable->profile->word_bits / 8;
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t entry = load(pgtable, slot + i * step);
+        if (entry == 0)
+            continue;
+        store(pgtable, slot + i * step, 0);
+        if (entry & PTE_PRESENT) /* else a swap entry: its owner has given the slot back */
+            note_entry(pgtable->trace, EV_PTE_CLEAR, address + ((uint64_t)i << PAGE_SHIFT), pte_pfn(entry), 1);
+    }
+}
+
+/* Clears a huge entry that the range covers whole; a part of one stays mapped. */
+static void clear_huge(struct pgtable *pgtable, const struct pte_walk *walk, uint64_t address, uint64_t nr_pages)
+{
+    uint32_t span = nr_entries(pgtable);
+    if (nr_pages < span || pte_index(pgtable->profile, last_level(pgtable), address) != 0)
+        return;
+    note_entry(pgtable->trace, EV_PTE_CLEAR, address, pte_pfn(walk->level[walk->nr_levels - 1].entry), span);
+    store(pgtable, walk->slot, 0);
+}
+
+void pgtable_unmap(struct pgtable *pgtable, uint32_t root, uint64_t address, uint64_t nr_pages)
+{
+    for (uint64_t done = 0, n; done < nr_pages; done += n) {
+        uint64_t from = address + (done << PAGE_SHIFT);
+        struct pte_walk walk = pte_walk(pgtable->frames, pgtable->profile, root, from);
+        uint64_t span = level_pages(pgtable, walk.nr_levels - 1); /* of the entry where the walk ended */
+        if (walk.nr_levels - 1 == last_level(pgtable)) {
+            n = entries_left(pgtable, from, nr_pages - done);
+            clear_entries(pgtable, walk.slot, from, (uint32_t)n);
+            continue;
+        }
+        n = span - ((from >> PAGE_SHIFT) & (span - 1));
+        if (walk.complete)
+            clear_huge(pgtable, &walk, from, nr_pages - done);
+    }
+}
+
+void pgtable_prefetch(const struct pgtable *pgtable, uint32_t root, uint64_t address)
+{
+    uint32_t table = root;
+    for (uint32_t i = 0; i < last_level(pgtable); i++) {
+        uint64_t entry = load(pgtable, slot_of(pgtable, table, pte_index(pgtable->profile, i, address)));
+        if (!is_table(pgtable, i, entry))
+            return;
+        table = pte_pfn(entry);
+    }
+    const uint8_t *bytes = frame_peek(pgtable->frames, table);
+    uint64_t place = slot_of(pgtable, 0, pte_index(pgtable->profile, last_level(pgtable), address));
+    if (bytes)
+        __builtin_prefetch(bytes + place, 1);
+}
+
+/* Frees the empty tables that the entries of one table lead to, as far as [start, end) goes; base: what entry 0 maps. */
+static void free_below(struct pgtable *pgtable, uint32_t table, uint32_t level, uint64_t base, uint64_t start, uint64_t end)
+{
+    uint64_t span = level_pages(pgtable, level) << PAGE_SHIFT;
+    for (uint32_t i = start > base ? (uint32_t)((start - base) / span) : 0; i < nr_entries(pgtable); i++) {
+        uint64_t address = base + i * span;
+        if (address >= end)
+            return;
+        uint64_t slot = slot_of(pgtable, table, i);
+        uint64_t entry = load(pgtable, slot);
+        if (!is_table(pgtable, level, entry))
+            continue;
+        if (level + 1 < last_level(pgtable))
+            free_below(pgtable, pte_pfn(entry), level + 1, address, start, end);
+        if (!table_is_empty(pgtable, pte_pfn(entry)))
+            continue;
+        store(pgtable, slot, 0);
+        free_table(pgtable, pte_pfn(entry));
+    }
+}
+
+void pgtable_free_range(struct pgtable *pgtable, uint32_t root, uint64_t start, uint64_t end)
+{
+    if (start < end)
+        free_below(pgtable, root, 0, 0, start, end);
+}
+
+static bool fail(char *text, size_t capacity, const char *what)
+{
+    if (capacity) {
+        size_t length = strlen(what) < capacity ? strlen(what) : capacity - 1;
+        memcpy(text, what, length);
+        text[length] = '\0';
+    }
+    return false;
+}
+
+static bool check_table(const struct pgtable *pgtable, uint32_t table, uint32_t level, uint64_t parent, char *text,
+                        size_t capacity)
+{
+    const struct frames *frames = pgtable->frames;
+    if (table == 0 || table >= frames->nr)
+        return fail(text, capacity, "pgtable: an entry leads outside memory");
+    const struct frame *frame = frame_at(frames, table);
+    bool is_boot = frame_at(frames, frame_head(frames, table))->kind == FRAME_RESERVED; /* of the direct map */
+    if (!is_boot && (frame->kind != FRAME_PGTABLE || frame->order != 0 || frame->owner != level))
+        return fail(text, capacity, "pgtable: an entry leads to a frame that is no table of the next level");
+    if (!is_boot && frame->index != parent)
+        return fail(text, capacity, "pgtable: a table does not know the entry that leads to it");
+    if (!frame_peek(frames, table))
+        return true;
+    for (uint32_t i = 0; i < nr_entries(pgtable); i++) {
+        uint64_t slot = slot_of(pgtable, table, i);
+        uint64_t entry = load(pgtable, slot);
+        if (is_table(pgtable, level, entry) && !check_table(pgtable, pte_pfn(entry), level + 1, slot, text, capacity))
+            return false;
+        if ((entry & PTE_PRESENT) && pte_pfn(entry) >= frames->nr)
+            return fail(text, capacity, "pgtable: an entry maps a frame outside memory");
+    }
+    return true;
+}
+
+bool pgtable_check(const struct pgtable *pgtable, uint32_t root, char *text, size_t capacity)
+{
+    return check_table(pgtable, root, 0, 0, text, capacity);
+}

@@ -1,0 +1,83 @@
+/* The direct map: all memory at page_offset, in tables that boot writes once and nobody changes. On x86-64 whole 2 MiB of
+ * memory are mapped by one entry of a PMD (the recorded machines have no pages of 1 GiB), the first 2 MiB, where the BIOS's
+ * hole lies, and the odd end of each part of memory page by page. Linux goes on to split entries around its own text, to
+ * make that read-only; Pagoda does not. An i486 has pages of 4 KiB alone.
+ *
+ * Linux takes these tables from memory that it reserved before there was a page allocator: here they are the last pages of
+ * the reserved range where its early tables are, top down, so no frame is taken from anybody, and their bytes are there to
+ * be read. Linux v6.1 arch/x86/mm/init.c: split_mem_range(), memory_map_top_down(); Linux v2.0 arch/i386/mm/init.c:
+ * paging_init(). */
+#include "alloc/page/page_alloc.h"
+#include "alloc/pgtable/pgtable.h"
+#include "alloc/page/zone.h"
+
+#define LOW_PAGES 512u /* mapped page by page at the start of memory */
+
+struct boot_map {
+    struct frames *frames;
+    const struct profile *profile;
+    uint32_t root, next_table; /* pfns; tables are taken from next_table down */
+};
+
+/* PAGE_KERNEL on x86-64, PAGE_SHARED of Linux 2.0. */
+static uint64_t leaf_bits(const struct profile *profile)
+{
+    if (profile->pgtable_levels < MAX_LEVELS)
+        return PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED;
+    return PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY | PTE_GLOBAL | PTE_NX;
+}
+
+/* Physical address of the entry for address in the table of a level; tables above it are made as they are met. */
+static uint64_t slot_at(struct boot_map *map, uint64_t address, uint32_t level)
+{
+    uint32_t table = map->root;
+    for (uint32_t i = 0;; i++) {
+        uint64_t place = (uint64_t)pte_index(map->profile, i, address) * (map->profile->word_bits / 8);
+        uint64_t slot = ((uint64_t)table << PAGE_SHIFT) + place, entry = pte_load(map->frames, map->profile, slot);
+        if (i == level)
+            return slot;
+        table = entry & PTE_PRESENT ? pte_pfn(entry) : map->next_table--;
+        if (!(entry & PTE_PRESENT))
+            pte_store(map->frames, map->profile, slot, pte_make(table, PTE_TABLE));
+    }
+}
+
+static void map_part(struct boot_map *map, uint32_t start, uint32_t end)
+{
+    uint32_t last = map->profile->pgtable_levels - 1, nr_huge = 1u << map->profile->pgtable_bits;
+    uint64_t bits = leaf_bits(map->profile);
+    for (uint32_t pfn = start, n; pfn < end; pfn += n) {
+        bool is_huge = map->profile->direct_map_shift > PAGE_SHIFT && pfn >= LOW_PAGES && pfn % nr_huge == 0;
+        n = is_huge && end - pfn >= nr_huge ? nr_huge : 1;
+        uint64_t slot = slot_at(map, frame_address(map->frames, pfn), n > 1 ? last - 1 : last);
+        pte_store(map->frames, map->profile, slot, pte_make(pfn, n > 1 ? bits | PTE_HUGE : bits));
+    }
+}
+
+/* The last page of the highest range that is reserved for such things. */
+static uint32_t last_of(const struct frames *frames, enum reserved_owner owner)
+{
+    for (uint32_t pfn = frames->nr - 1; pfn; pfn--) {
+        uint32_t head = frame_head(frames, pfn);
+        const struct frame *frame = frame_at(frames, head);
+        if (frame->kind == FRAME_RESERVED && frame->owner == owner)
+            return pfn;
+        pfn = frame->kind == FRAME_NONE ? pfn : head;
+    }
+    return 0;
+}
+
+void pgtable_map_memory(struct pgtable *pgtable, const struct page_alloc *pages)
+{
+    bool is_classic = pgtable->profile->pgtable_levels < MAX_LEVELS;
+    struct boot_map map = { .frames = pgtable->frames, .profile = pgtable->profile, .root = pgtable->kernel_root };
+    map.next_table = last_of(pgtable->frames, is_classic ? RESERVED_KERNEL : RESERVED_TABLES);
+    if (is_classic) {
+        map_part(&map, 0, pgtable->frames->nr);
+        return;
+    }
+    for (uint32_t i = 1; i < pages->nr_zones; i++) { /* the first zone lies in one part with the second */
+        const struct zone *zone = &pages->zones[i];
+        map_part(&map, i == 1 ? 0 : zone->start_pfn, zone->start_pfn + zone->present);
+    }
+}

@@ -1,0 +1,204 @@
+/* The files of /proc, one row each. Those of Linux 6.1 are laid out in procfs_layout.c from structs that procfs_fill.c
+ * fills; classic has what Linux 2.0 had of them. */
+#include "pagoda/procfs.h"
+#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/machine/machine_state.h"
+#include "alloc/proc/procfs_fill.h"
+#include "alloc/proc/procfs_process.h"
+
+#include <string.h>
+
+static void put_buddyinfo(struct writer *w, const struct machine *m)
+{
+    struct zone_blocks zones[PROCFS_ZONES];
+    procfs_put_buddyinfo(w, zones, procfs_fill_blocks(&m->state.pages, zones));
+}
+
+static void put_pagetypeinfo(struct writer *w, const struct machine *m)
+{
+    struct zone_blocks zones[PROCFS_ZONES];
+    procfs_put_pagetypeinfo(w, zones, procfs_fill_blocks(&m->state.pages, zones));
+}
+
+static void put_zoneinfo(struct writer *w, const struct machine *m)
+{
+    struct zoneinfo zones[PROCFS_ZONES];
+    procfs_fill_zones(&m->state, zones);
+    for (uint32_t i = 0; i < PROCFS_ZONES; i++)
+        procfs_put_zoneinfo(w, &zones[i]);
+}
+
+static void put_vmstat(struct writer *w, const struct machine *m)
+{
+    struct zoneinfo zones[PROCFS_ZONES];
+    struct vmstat vmstat;
+    procfs_fill_zones(&m->state, zones);
+    procfs_fill_vmstat(&m->state, zones, &vmstat);
+    procfs_put_vmstat(w, &vmstat);
+}
+
+static void put_meminfo(struct writer *w, const struct machine *m)
+{
+    struct zoneinfo zones[PROCFS_ZONES];
+    struct meminfo meminfo;
+    procfs_fill_zones(&m->state, zones);
+    procfs_fill_meminfo(&m->state, zones, &meminfo);
+    procfs_put_meminfo(w, &meminfo);
+}
+
+static void put_meminfo_classic(struct writer *w, const struct machine *m)
+{
+    struct meminfo_classic meminfo;
+    procfs_fill_meminfo_classic(&m->state, &meminfo);
+    procfs_put_meminfo_classic(w, &meminfo);
+}
+
+/* --- slabinfo --- */
+
+/* Objects that slabinfo counts as active: all but the free ones of slabs on the node's list. */
+static uint64_t nr_active(const struct kmalloc *k, const struct cache *cache)
+{
+    uint64_t nr = cache->nr_objects;
+    for (uint32_t i = cache->partial.first; i; i = slab_at(k, i)->next)
+        nr -= (uint64_t)(slab_at(k, i)->objects - slab_at(k, i)->inuse);
+    return nr;
+}
+
+static void put_cache(struct writer *w, const struct kmalloc *k, const struct cache *cache)
+{
+    procfs_put_slabinfo(w, &(struct slabinfo){ .name = cache->name,
+                                               .active_objs = nr_active(k, cache),
+                                               .num_objs = cache->nr_objects,
+                                               .objsize = cache->size,
+                                               .objperslab = cache->objects,
+                                               .pagesperslab = UINT64_C(1) << cache->order,
+                                               .active_slabs = cache->nr_slabs,
+                                               .num_slabs = cache->nr_slabs });
+}
+
+/* The cache that was made last before another; 0: none. made: order of making, 0 ends. */
+static uint32_t cache_before(const struct kmalloc *k, uint32_t made)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 1; i < k->caches.nr_used; i++) {
+        const struct cache *cache = cache_at(k, i);
+        if (cache->name[0] && cache->made < made && (!found || cache->made > cache_at(k, found)->made))
+            found = i;
+    }
+    return found;
+}
+
+static void put_slabinfo(struct writer *w, const struct machine *m)
+{
+    const struct kmalloc *k = &m->state.kmalloc;
+    procfs_put_slabinfo_head(w);
+    for (uint32_t i = cache_before(k, UINT32_MAX); i; i = cache_before(k, cache_at(k, i)->made))
+        put_cache(w, k, cache_at(k, i));
+}
+
+/* --- vmallocinfo --- */
+
+/* Where Linux prints the calling function, the label that the caller gave stands. */
+static void put_area(struct writer *w, const struct machine *m, const struct vmap_area *area)
+{
+    const struct vmap_space *space = &m->state.vmalloc.space;
+    const struct vmap_area *owner = area->array_of ? vmap_area_at(space, area->array_of) : area;
+    bool has_vmalloced_array = area->page_array && vmalloc_contains(&m->state.vmalloc, area->page_array);
+    procfs_put_vmallocinfo(
+        w, &(struct vmallocinfo){ .start = area->start,
+                                  .end = area->end,
+                                  .caller = owner->label ? label_text(&m->state.labels, owner->label) : "vmalloc",
+                                  .nr_pages = area->nr_pages,
+                                  .flags = VMINFO_VMALLOC | (has_vmalloced_array ? VMINFO_VPAGES : 0),
+                                  .nr_node_pages = area->nr_pages });
+}
+
+/* Busy areas by address, then those that wait for the purge. */
+static void put_vmallocinfo(struct writer *w, const struct machine *m)
+{
+    const struct vmalloc *v = &m->state.vmalloc;
+    const struct vmap_space *space = &v->space;
+    uint32_t area = vmalloc_area_from(v, space->start);
+    uint32_t lazy = area ? rb_first(&space->extents, space->lazy_root) : 0; /* as Linux: after the last busy one */
+    for (; area; area = vmalloc_area_from(v, vmap_area_at(space, area)->end))
+        put_area(w, m, vmap_area_at(space, area));
+    for (; lazy; lazy = rb_next(&space->extents, lazy))
+        procfs_put_vmallocinfo(w, &(struct vmallocinfo){ .start = vmap_extent_at(space, lazy)->start,
+                                                         .end = vmap_extent_end(space, lazy),
+                                                         .is_unpurged = true });
+}
+
+/* --- which machine has which --- */
+
+static const struct {
+    const char *name;
+    uint32_t profiles; /* enum config_profiles */
+    void (*put)(struct writer *w, const struct machine *m);
+} FILES[] = {
+    { "buddyinfo", IN_LINUX, put_buddyinfo },
+    { "meminfo", IN_LINUX, put_meminfo },
+    { "meminfo", IN_CLASSIC, put_meminfo_classic },
+    { "pagetypeinfo", IN_LINUX, put_pagetypeinfo },
+    { "slabinfo", IN_LINUX, put_slabinfo },
+    { "vmallocinfo", IN_LINUX, put_vmallocinfo },
+    { "vmstat", IN_LINUX, put_vmstat },
+    { "zoneinfo", IN_LINUX, put_zoneinfo },
+};
+#define NR_FILES (sizeof FILES / sizeof FILES[0])
+
+static const struct {
+    const char *name;
+    uint32_t profiles;
+    void (*put)(struct writer *w, const struct machine *m, const struct process *process); /* NULL: not a text */
+} PROCESS_FILES[] = {
+    { "maps", IN_LINUX, procfs_put_maps },
+    { "maps", IN_CLASSIC, procfs_put_maps_classic },
+    { "pagemap", IN_LINUX, NULL },
+    { "smaps", IN_LINUX, procfs_put_smaps },
+    { "status", IN_LINUX, procfs_put_status },
+    { "status", IN_CLASSIC, procfs_put_status_classic },
+};
+#define NR_PROCESS_FILES (sizeof PROCESS_FILES / sizeof PROCESS_FILES[0])
+
+static bool is_of(const struct machine *m, uint32_t profiles)
+{
+    return profiles >> m->profile->id & 1;
+}
+
+const char *procfs_name(const struct machine *machine, bool of_process, uint32_t number)
+{
+    for (size_t i = 0; i < (of_process ? NR_PROCESS_FILES : NR_FILES); i++)
+        if (is_of(machine, of_process ? PROCESS_FILES[i].profiles : FILES[i].profiles) && !number--)
+            return of_process ? PROCESS_FILES[i].name : FILES[i].name;
+    return NULL;
+}
+
+bool procfs_read(const struct machine *machine, const char *name, const struct procfs_out *out)
+{
+    struct writer writer;
+    for (size_t i = 0; i < NR_FILES; i++) {
+        if (!is_of(machine, FILES[i].profiles) || strcmp(FILES[i].name, name) != 0)
+            continue;
+        writer_open(&writer, out);
+        FILES[i].put(&writer, machine);
+        writer_close(&writer);
+        return true;
+    }
+    return false;
+}
+
+bool procfs_read_process(const struct machine *machine, uint32_t pid, const char *name, const struct procfs_out *out)
+{
+    struct writer writer;
+    uint32_t process = process_find(&machine->state.processes, pid);
+    for (size_t i = 0; i < NR_PROCESS_FILES && process; i++) {
+        bool is_text = PROCESS_FILES[i].put != NULL && is_of(machine, PROCESS_FILES[i].profiles);
+        if (!is_text || strcmp(PROCESS_FILES[i].name, name) != 0)
+            continue;
+        writer_open(&writer, out);
+        PROCESS_FILES[i].put(&writer, machine, process_at(&machine->state.processes, process));
+        writer_close(&writer);
+        return true;
+    }
+    return false;
+}

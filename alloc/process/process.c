@@ -1,0 +1,302 @@
+/* Processes: their life, and the checks of the floor. Pids are handed out in turn, as idr_alloc_cyclic() does; a process is
+ * found by its pid through a table of short chains. Linux v6.1 kernel/fork.c: dup_mmap(); mm/mmap.c: exit_mmap(). */
+#include "alloc/process/process_internal.h"
+
+#include <string.h>
+
+#define NR_PROCESSES (1u << 15)
+#define NR_VMAS (1u << 20)
+#define FIRST_PID 100u     /* kernel threads and init would have the lower ones */
+#define RESERVED_PIDS 300u /* where the numbers begin again */
+#define PID_MAX 4194304u
+#define VMAS_PER_CALL 8u
+#define VMAS_PER_PROCESS 32u /* of a new one */
+
+static const char *const REFUSALS[NR_REFUSALS][2] = {
+#define X(id, name, why) { name, why },
+    REFUSAL_MAP(X)
+#undef X
+};
+
+const char *refusal_errno(enum refusal refusal)
+{
+    return REFUSALS[refusal][0];
+}
+const char *refusal_text(enum refusal refusal)
+{
+    return REFUSALS[refusal][1];
+}
+
+void processes_shape(struct processes *ps, const struct machine_config *config, const struct profile *profile)
+{
+    (void)profile;
+    memset(ps, 0, sizeof *ps);
+    pool_shape(&ps->pool, sizeof(struct process), NR_PROCESSES);
+    pool_shape(&ps->vmas, sizeof(struct vma), NR_VMAS);
+    ps->next_pid = FIRST_PID;
+    ps->aslr_seed = config->aslr_seed;
+    limits_shape(ps, config);
+}
+
+void processes_wire(struct processes *ps, struct pgtable *pgtable, struct reclaim *reclaim, struct frames *frames,
+                    struct trace *trace, const struct profile *profile)
+{
+    ps->pgtable = pgtable;
+    ps->reclaim = reclaim;
+    ps->frames = frames;
+    ps->trace = trace;
+    ps->profile = profile;
+}
+
+uint32_t processes_pools(struct processes *ps, struct pool **pools)
+{
+    pools[0] = &ps->pool;
+    pools[1] = &ps->vmas;
+    return 2;
+}
+
+enum pagoda_error processes_reserve(struct processes *ps, const struct pagoda_host *host, uint32_t nr_operations)
+{
+    enum pagoda_error err = pool_reserve(&ps->pool, host, nr_operations);
+    if (!err)
+        err = pool_reserve(&ps->reclaim->spaces, host, nr_operations);
+    return err ? err : pool_reserve(&ps->vmas, host, (uint64_t)VMAS_PER_PROCESS * nr_operations);
+}
+
+enum pagoda_error processes_reserve_fork(struct processes *ps, const struct pagoda_host *host, uint32_t parent)
+{
+    return pool_reserve(&ps->vmas, host, (uint64_t)process_at(ps, parent)->nr_vmas + VMAS_PER_CALL);
+}
+
+void processes_start(struct processes *ps)
+{
+    ps->zero_pfn = reclaim_alloc_pages(ps->reclaim, GFP_KERNEL | __GFP_ZERO, 0);
+    assert(ps->zero_pfn);
+    frame_set_kind(ps->frames, ps->zero_pfn, FRAME_RESERVED, 0);
+    limits_start(ps);
+}
+
+/* --- pids --- */
+
+uint32_t process_find(const struct processes *ps, uint32_t pid)
+{
+    uint32_t process = ps->by_pid[pid % PID_BUCKETS];
+    while (process && process_at(ps, process)->pid != pid)
+        process = process_at(ps, process)->next_in_bucket;
+    return process;
+}
+
+static uint32_t take_pid(struct processes *ps)
+{
+    uint32_t pid;
+    do {
+        pid = ps->next_pid;
+        ps->next_pid = pid + 1 < PID_MAX ? pid + 1 : RESERVED_PIDS;
+    } while (process_find(ps, pid)); /* there are fewer processes than numbers */
+    return pid;
+}
+
+static void enter_pid(struct processes *ps, uint32_t process)
+{
+    uint32_t *first = &ps->by_pid[process_at(ps, process)->pid % PID_BUCKETS];
+    process_at(ps, process)->next_in_bucket = *first;
+    *first = process;
+}
+
+static void leave_pid(struct processes *ps, uint32_t process)
+{
+    uint32_t *link = &ps->by_pid[process_at(ps, process)->pid % PID_BUCKETS];
+    while (*link != process)
+        link = &process_at(ps, *link)->next_in_bucket;
+    *link = process_at(ps, process)->next_in_bucket;
+}
+
+/* --- life --- */
+
+/* An empty process with an address space of its own; 0: no memory, or too many. */
+static uint32_t new_process(struct processes *ps, uint32_t label, uint32_t touch)
+{
+    uint32_t root = pgtable_create(ps->pgtable);
+    ps->refusal = REFUSAL_NO_MEMORY;
+    if (!root)
+        return 0;
+    uint32_t process = pool_take(&ps->pool), space = pool_take(&ps->reclaim->spaces);
+    if (!process || !space) {
+        if (process)
+            pool_give(&ps->pool, process);
+        if (space)
+            pool_give(&ps->reclaim->spaces, space);
+        pgtable_destroy(ps->pgtable, root);
+        return 0;
+    }
+    uint32_t pid = take_pid(ps);
+    *reclaim_space_at(ps->reclaim, space) = (struct reclaim_space){ .root = root, .pid = pid };
+    *process_at(ps, process) = (struct process){ .pid = pid, .label = label, .space = space, .touch = touch };
+    enter_pid(ps, process);
+    limits_set_defaults(ps, process_at(ps, process));
+    return process;
+}
+
+uint32_t process_spawn(struct processes *ps, uint32_t label, uint32_t touch)
+{
+    trace_step(ps->trace, PATH_spawn);
+    uint32_t process = new_process(ps, label, touch);
+    if (!process || layout_map(ps, process_at(ps, process)))
+        return process;
+    uint32_t refusal = ps->refusal;
+    process_exit(ps, process);
+    refuse(ps, refusal);
+    return 0;
+}
+
+/* A VMA that never had a page of its own has nothing to copy: the child finds it out by itself (vma_needs_copy()). */
+static bool copy_vma(struct processes *ps, struct process *parent, struct process *child, uint32_t vma)
+{
+    struct vma copy = *vma_at(ps, vma);
+    copy.flags &= ~(uint32_t)VMA_LOCKED;
+    copy.is_forked = copy.anon != 0;
+    copy.anon = copy.anon ? ++ps->next_anon : 0;
+    if ((copy.flags & VMA_ACCOUNT) && !limits_may_commit(ps, parent, vma_pages(&copy)))
+        return false;
+    ps->refusal = REFUSAL_MAP_COUNT;
+    return vma_add(ps, child, &copy) && (!copy.anon || space_copy(ps, parent, child, copy.start, copy.end));
+}
+
+static void inherit(struct process *child, const struct process *parent)
+{
+    child->parent_pid = parent->pid;
+    child->heap_start = parent->heap_start;
+    child->brk = parent->brk;
+    child->data_start = parent->data_start;
+    child->data_end = parent->data_end;
+    child->mmap_top = parent->mmap_top;
+    child->stack_top = parent->stack_top;
+    memcpy(child->limits, parent->limits, sizeof child->limits);
+}
+
+uint32_t process_fork(struct processes *ps, uint32_t parent)
+{
+    trace_step(ps->trace, PATH_dup_mmap);
+    uint32_t child = new_process(ps, process_at(ps, parent)->label, process_at(ps, parent)->touch);
+    if (!child)
+        return 0;
+    struct process *from = process_at(ps, parent), *to = process_at(ps, child);
+    inherit(to, from);
+    uint32_t vma = from->first_vma;
+    while (vma && copy_vma(ps, from, to, vma))
+        vma = vma_at(ps, vma)->next;
+    struct reclaim_space *space = space_of(ps, to);
+    space->peak_rss_pages = space->rss_pages;
+    if (!vma)
+        return child;
+    uint32_t refusal = ps->refusal;
+    process_exit(ps, child);
+    refuse(ps, refusal);
+    return 0;
+}
+
+void process_exit(struct processes *ps, uint32_t process)
+{
+    struct process *p = process_at(ps, process);
+    uint32_t root = space_of(ps, p)->root;
+    trace_step(ps->trace, PATH_exit_mmap);
+    while (p->first_vma) {
+        const struct vma *v = vma_at(ps, p->first_vma);
+        space_zap(ps, p, v->start, v->end);
+        vma_remove(ps, p, p->first_vma);
+    }
+    pgtable_destroy(ps->pgtable, root);
+    pool_give(&ps->reclaim->spaces, p->space);
+    leave_pid(ps, process);
+    pool_give(&ps->pool, process);
+}
+
+/* --- checks --- */
+
+struct totals {
+    uint64_t rss, swap;
+    struct vm_counts vm;
+};
+
+static const char *check_entry(const struct processes *ps, const struct vma *v, uint64_t entry, struct totals *totals)
+{
+    bool is_present = entry & PTE_PRESENT, is_zero = pte_pfn(entry) == ps->zero_pfn;
+    totals->swap += !is_present;
+    totals->rss += is_present && !is_zero;
+    if (!is_present)
+        return NULL;
+    const struct frame *frame = frame_at(ps->frames, pte_pfn(entry));
+    if (!is_zero && frame->kind != FRAME_ANON)
+        return "process: a user page maps a frame that is not anonymous";
+    if ((entry & PTE_WRITE) && (is_zero || ANON_MAPPINGS(frame->index) != 1))
+        return "process: a shared frame is mapped writable";
+    if ((entry & PTE_WRITE) && !(v->flags & VMA_WRITE))
+        return "process: a page is writable where its VMA is not";
+    if (!(entry & PTE_USER) != !(v->flags & VMA_ACCESS))
+        return "process: an entry and its VMA differ in whether the page may be accessed";
+    if ((v->flags & VMA_LOCKED) && !is_zero && !(frame->flags & FRAME_LOCKED))
+        return "process: a page of a locked VMA is not locked";
+    return is_zero || v->anon ? NULL : "process: a VMA has pages of its own, but no anon_vma";
+}
+
+static void add_vma(const struct vma *v, struct vm_counts *vm)
+{
+    uint64_t n = vma_pages(v);
+    vm->total += n;
+    vm->data += limits_is_data(v->flags) ? n : 0;
+    vm->stack += v->flags & VMA_STACK ? n : 0;
+    vm->locked += v->flags & VMA_LOCKED ? n : 0;
+    vm->committed += v->flags & VMA_ACCOUNT ? n : 0;
+}
+
+/* Entries of [start, end) that no VMA covers. */
+static bool has_strays(const struct processes *ps, const struct process *p, uint64_t start, uint64_t end)
+{
+    return space_next_entry(ps, p->space, &start, end) != 0;
+}
+
+static const char *check_process(const struct processes *ps, uint32_t process)
+{
+    const struct process *p = process_at(ps, process);
+    const char *wrong = vma_tree_check(ps, p);
+    struct totals totals = { 0 };
+    uint64_t last_end = 0;
+    for (uint32_t vma = p->first_vma; vma && !wrong; vma = vma_at(ps, vma)->next) {
+        const struct vma *v = vma_at(ps, vma);
+        uint64_t at = v->start, slot;
+        add_vma(v, &totals.vm);
+        if (has_strays(ps, p, last_end, v->start))
+            return "process: a page outside of all VMAs";
+        for (; !wrong && (slot = space_next_entry(ps, p->space, &at, v->end)); at += PAGE_SIZE)
+            wrong = check_entry(ps, v, pte_load(ps->frames, ps->profile, slot), &totals);
+        last_end = v->end;
+    }
+    const struct reclaim_space *space = space_of(ps, p);
+    if (wrong)
+        return wrong;
+    if (totals.rss != space->rss_pages || totals.swap != space->swap_pages)
+        return "process: rss or swap count differs from the page tables";
+    if (memcmp(&totals.vm, &p->vm, sizeof p->vm) != 0)
+        return "process: counts of mapped pages differ from the VMAs";
+    return process_find(ps, p->pid) == process ? NULL : "process: it is not found by its pid";
+}
+
+bool processes_check(const struct processes *ps, char *text, size_t capacity)
+{
+    const char *wrong = NULL;
+    uint64_t nr_committed = 0;
+    for (uint32_t i = 1; i < ps->pool.nr_used && !wrong; i++) {
+        if (!process_at(ps, i)->pid)
+            continue;
+        wrong = check_process(ps, i);
+        nr_committed += process_at(ps, i)->vm.committed;
+    }
+    if (!wrong && nr_committed != ps->nr_committed)
+        wrong = "process: Committed_AS is not the sum of what processes were promised";
+    if (!wrong)
+        return true;
+    size_t length = strlen(wrong) < capacity ? strlen(wrong) : capacity - 1;
+    memcpy(text, wrong, length);
+    text[length] = '\0';
+    return false;
+}

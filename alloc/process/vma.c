@@ -1,0 +1,181 @@
+/* VMAs merge and split as Linux v6.1 mm/mmap.c does it: vma_merge(), can_vma_merge_before(), can_vma_merge_after(),
+ * is_mergeable_anon_vma(), __split_vma(). Neighbours become one when they have the same flags, file and name, when their
+ * page offsets go on where the other's end (mremap keeps them once there are pages), and when their anonymous pages belong
+ * to one family (anon_vma), or one of the two has never had any. Names are what PR_SET_VMA_ANON_NAME gives: they keep VMAs
+ * apart. */
+#include "alloc/process/process_internal.h"
+
+/* May a range with that anon_vma join a VMA? A chain of more than one (after fork) forbids it, an empty one too: Linux asks
+ * list_is_singular(), so a VMA never touched does not take in one that was. existing: NULL when two VMAs meet. */
+static bool anon_fits(uint32_t a, uint32_t b, const struct vma *existing)
+{
+    bool is_single = !existing || (existing->anon && !existing->is_forked);
+    return ((!a || !b) && is_single) || a == b;
+}
+
+static bool same_kind(const struct vma *a, const struct vma *b)
+{
+    return a->flags == b->flags && a->file == b->file && a->label == b->label;
+}
+
+static bool may_follow(const struct vma *below, const struct vma *range)
+{
+    return below->end == range->start && same_kind(below, range) && anon_fits(range->anon, below->anon, below) &&
+           below->pgoff + vma_pages(below) == range->pgoff;
+}
+
+static bool may_precede(const struct vma *above, const struct vma *range)
+{
+    return range->end == above->start && same_kind(above, range) && anon_fits(range->anon, above->anon, above) &&
+           range->pgoff + vma_pages(range) == above->pgoff;
+}
+
+static void take_over_anon(struct vma *to, const struct vma *from)
+{
+    if (to->anon)
+        return;
+    to->anon = from->anon;
+    to->is_forked = from->is_forked;
+}
+
+/* Changes the bounds of a VMA, and the counts with them. */
+static void set_bounds(struct processes *ps, struct process *p, uint32_t vma, uint64_t start, uint64_t end)
+{
+    limits_count(ps, p, vma_at(ps, vma), false);
+    vma_set_bounds(ps, vma, start, end);
+    limits_count(ps, p, vma_at(ps, vma), true);
+}
+
+/* AAA***BBB, *** being a range like both: -> AAAAAAAAA, AAAAAABBB, AAABBBBBB or 0. Nothing of *** is in the tree. */
+static uint32_t merge(struct processes *ps, struct process *p, uint32_t below, uint32_t above, const struct vma *range)
+{
+    struct vma *a = below ? vma_at(ps, below) : NULL, *b = above ? vma_at(ps, above) : NULL;
+    bool joins_below = a && may_follow(a, range), joins_above = b && may_precede(b, range);
+    if (joins_below && joins_above && anon_fits(a->anon, b->anon, NULL)) {
+        const struct vma last = *b;
+        vma_remove(ps, p, above);
+        take_over_anon(a, range);
+        take_over_anon(a, &last);
+        set_bounds(ps, p, below, a->start, last.end);
+        return below;
+    }
+    if (joins_below) {
+        take_over_anon(a, range);
+        set_bounds(ps, p, below, a->start, range->end);
+        return below;
+    }
+    if (!joins_above)
+        return 0;
+    take_over_anon(b, range);
+    set_bounds(ps, p, above, range->start, b->end);
+    return above;
+}
+
+uint32_t vma_add(struct processes *ps, struct process *p, const struct vma *kind)
+{
+    uint32_t new = pool_take(&ps->vmas);
+    if (!new)
+        return 0;
+    *vma_at(ps, new) = *kind;
+    vma_link(ps, p, new);
+    limits_count(ps, p, kind, true);
+    return new;
+}
+
+uint32_t vma_insert(struct processes *ps, struct process *p, const struct vma *kind)
+{
+    uint32_t above = vma_find_end(ps, p, kind->start), below = above ? vma_at(ps, above)->prev : p->last_vma;
+    uint32_t merged = merge(ps, p, below, above, kind);
+    return merged ? merged : vma_add(ps, p, kind);
+}
+
+void vma_remove(struct processes *ps, struct process *p, uint32_t vma)
+{
+    limits_count(ps, p, vma_at(ps, vma), false);
+    vma_unlink(ps, p, vma);
+    pool_give(&ps->vmas, vma);
+}
+
+bool vma_split_at(struct processes *ps, struct process *p, uint64_t address)
+{
+    uint32_t lower = process_find_vma(ps, p, address);
+    if (!lower || vma_at(ps, lower)->start == address)
+        return true;
+    uint32_t upper = pool_take(&ps->vmas);
+    if (!upper)
+        return refuse(ps, REFUSAL_MAP_COUNT);
+    struct vma *v = vma_at(ps, upper);
+    *v = *vma_at(ps, lower);
+    v->pgoff += (address - v->start) >> PAGE_SHIFT;
+    v->start = address;
+    set_bounds(ps, p, lower, vma_at(ps, lower)->start, address);
+    vma_link(ps, p, upper);
+    limits_count(ps, p, v, true);
+    return true;
+}
+
+/* As above, but within vm.max_map_count. */
+static bool split_if_allowed(struct processes *ps, struct process *p, uint64_t address)
+{
+    uint32_t vma = process_find_vma(ps, p, address);
+    if (vma && vma_at(ps, vma)->start != address && p->nr_vmas >= MAX_MAP_COUNT)
+        return refuse(ps, REFUSAL_MAP_COUNT);
+    return vma_split_at(ps, p, address);
+}
+
+uint32_t vma_set_flags(struct processes *ps, struct process *p, uint32_t vma, uint64_t start, uint64_t end, uint32_t flags)
+{
+    struct vma range = *vma_at(ps, vma);
+    range.flags = flags;
+    range.pgoff += (start - range.start) >> PAGE_SHIFT;
+    range.start = start;
+    range.end = end;
+    if (vma_at(ps, vma)->flags == flags)
+        return vma;
+    if (!split_if_allowed(ps, p, start) || !split_if_allowed(ps, p, end))
+        return 0;
+    vma = process_find_vma(ps, p, start);
+    uint32_t below = vma_at(ps, vma)->prev, above = vma_at(ps, vma)->next;
+    vma_remove(ps, p, vma);
+    uint32_t merged = merge(ps, p, below, above, &range);
+    return merged ? merged : vma_add(ps, p, &range); /* the item just given back */
+}
+
+void vma_extend(struct processes *ps, struct process *p, uint32_t vma, uint64_t new_end)
+{
+    struct vma range = *vma_at(ps, vma);
+    range.pgoff += vma_pages(&range);
+    range.start = range.end;
+    range.end = new_end;
+    uint32_t above = vma_at(ps, vma)->next;
+    uint32_t merged = merge(ps, p, vma, above, &range); /* the same family of pages: it always can */
+    assert(merged == vma);
+    (void)merged;
+}
+
+void vma_grow_down(struct processes *ps, struct process *p, uint32_t vma, uint64_t new_start)
+{
+    set_bounds(ps, p, vma, new_start, vma_at(ps, vma)->end);
+}
+
+/* May b's pages be of the family of a's? (anon_vma_compatible) The two may differ in what they allow. */
+static bool may_share_anon(const struct vma *a, const struct vma *b)
+{
+    return a->end == b->start && a->file == b->file && !((a->flags ^ b->flags) & ~(uint32_t)VMA_ACCESS) &&
+           a->pgoff + vma_pages(a) == b->pgoff;
+}
+
+uint32_t vma_anon_for(struct processes *ps, uint32_t vma)
+{
+    struct vma *v = vma_at(ps, vma);
+    if (v->anon)
+        return v->anon;
+    const struct vma *above = v->next ? vma_at(ps, v->next) : NULL, *below = v->prev ? vma_at(ps, v->prev) : NULL;
+    if (above && above->anon && !above->is_forked && may_share_anon(v, above))
+        v->anon = above->anon;
+    else if (below && below->anon && !below->is_forked && may_share_anon(below, v))
+        v->anon = below->anon;
+    else
+        v->anon = ++ps->next_anon;
+    return v->anon;
+}

@@ -1,0 +1,430 @@
+/* Compaction: moves movable pages (anonymous user pages) to the upper end of a zone, so that free memory gathers at its
+ * lower end in large blocks. Two scanners walk towards each other: the migrate scanner upwards, collecting pages to move;
+ * the free scanner downwards through Movable pageblocks, collecting single free pages to move them to. Page-table entries
+ * of all owners follow through the reverse map. It ends when the scanners meet or a block of the wanted order is there; the
+ * next attempt goes on where this one ended. Linux v6.1 mm/compaction.c; there pageblocks that were of no use are skipped
+ * for a while, too. */
+#include "alloc/reclaim/reclaim_internal.h"
+#include "alloc/page/buddy.h"
+
+#define COMPACT_CLUSTER_MAX 32u /* pages moved at a time */
+#define EXTFRAG_THRESHOLD 500   /* vm.extfrag_threshold: below it, want of memory is to blame */
+#define DEFER_SHIFT_MAX 6u
+#define ORDER_WHOLE 0xffu /* compact_memory: no order in mind, all of the zone */
+
+struct compact_control {
+    struct worker *worker;
+    struct reclaim *reclaim;
+    struct zone *zone;
+    uint32_t order, migratetype;                   /* of the request that waits */
+    bool is_async;                                 /* looks into pageblocks of the request's type only */
+    bool is_whole;                                 /* began at the zone's ends */
+    uint32_t migrate_pfn, free_pfn;                /* scanners: next pfn to look at; end of the pageblock to look at */
+    uint32_t nr_pages, pages[COMPACT_CLUSTER_MAX]; /* to be moved */
+    struct frame_list free;                        /* taken off the buddy lists */
+    uint32_t nr_moved;
+    uint32_t drained_pfn; /* blocks below have been given the pages that per-CPU lists held back */
+};
+
+static uint32_t zone_end(const struct zone *zone)
+{
+    return zone->start_pfn + zone->spanned;
+}
+
+static uint32_t block_of(uint32_t pfn)
+{
+    return pfn & ~(PAGEBLOCK_PAGES - 1);
+}
+
+static bool scanners_met(const struct compact_control *cc)
+{
+    return block_of(cc->migrate_pfn) >= block_of(cc->free_pfn - 1);
+}
+
+/* --- the migrate scanner --- */
+
+static bool is_source(const struct compact_control *cc, uint32_t pfn)
+{
+    if (!cc->is_async)
+        return true;
+    return pageblock_type(cc->reclaim->pages, pfn) == cc->migratetype;
+}
+
+/* Collects pages of one pageblock; stops when it has enough. */
+static void isolate_pages(struct compact_control *cc)
+{
+    const struct frames *frames = cc->reclaim->frames;
+    uint32_t end = block_of(cc->migrate_pfn) + PAGEBLOCK_PAGES;
+    if (!is_source(cc, cc->migrate_pfn))
+        cc->migrate_pfn = end;
+    while (cc->migrate_pfn < end && cc->migrate_pfn < zone_end(cc->zone) && cc->nr_pages < COMPACT_CLUSTER_MAX) {
+        const struct frame *frame = frame_at(frames, cc->migrate_pfn);
+        reclaim_count(cc->reclaim, VM_compact_migrate_scanned, 1);
+        if (frame->kind == FRAME_ANON)
+            cc->pages[cc->nr_pages++] = cc->migrate_pfn;
+        cc->migrate_pfn += frame->kind == FRAME_NONE ? 1 : 1u << frame->order;
+    }
+}
+
+/* --- the free scanner --- */
+
+static bool is_target(const struct compact_control *cc, uint32_t pfn)
+{
+    const struct frame *frame = frame_at(cc->reclaim->frames, pfn);
+    if (frame->kind == FRAME_FREE && frame->order >= PAGEBLOCK_ORDER)
+        return false; /* to break a large block in order to make one would be of no use */
+    return pageblock_type(cc->reclaim->pages, pfn) == MT_MOVABLE;
+}
+
+/* __isolate_free_page(): takes a block off its list, as single pages; false: the zone cannot spare it. */
+static bool isolate_block(struct compact_control *cc, uint32_t pfn)
+{
+    struct page_alloc *pa = cc->reclaim->pages;
+    uint32_t order = frame_at(pa->frames, pfn)->order, nr = 1u << order;
+    const struct page_request request = { .flags = ALLOC_WMARK_MIN };
+    if (!zone_watermark_ok(cc->zone, &request, cc->zone->min + nr, 0))
+        return false;
+    buddy_remove(pa, cc->zone, pfn);
+    zone_add_free(pa, cc->zone, -(int32_t)nr);
+    frame_set_kind(pa->frames, pfn, FRAME_NONE, 0);
+    for (uint32_t i = 0; i < nr; i++) {
+        struct frame *frame = frame_at(pa->frames, pfn + i);
+        frame_set_kind(pa->frames, pfn + i, FRAME_KERNEL, 0);
+        frame->flags = 0;
+        frame_list_push_head(pa->frames, &cc->free, pfn + i); /* so that the highest is used first */
+    }
+    reclaim_count(cc->reclaim, VM_compact_isolated, nr);
+    return true;
+}
+
+static void isolate_from_block(struct compact_control *cc, uint32_t start)
+{
+    const struct frames *frames = cc->reclaim->frames;
+    uint32_t end = start + PAGEBLOCK_PAGES;
+    if (start < cc->zone->start_pfn)
+        start = cc->zone->start_pfn;
+    for (uint32_t pfn = start; pfn < end && pfn < zone_end(cc->zone) && cc->free.count < cc->nr_pages;) {
+        const struct frame *frame = frame_at(frames, pfn);
+        uint32_t nr = frame->kind == FRAME_NONE ? 1 : 1u << frame->order;
+        reclaim_count(cc->reclaim, VM_compact_free_scanned, 1);
+        if (frame->kind == FRAME_FREE && !isolate_block(cc, pfn))
+            return;
+        pfn += nr;
+    }
+}
+
+/* Fills the list of free pages from blocks above the migrate scanner. */
+static void isolate_free_pages(struct compact_control *cc)
+{
+    while (cc->free.count < cc->nr_pages && !scanners_met(cc)) {
+        uint32_t start = block_of(cc->free_pfn - 1);
+        if (is_target(cc, start < cc->zone->start_pfn ? cc->zone->start_pfn : start))
+            isolate_from_block(cc, start);
+        if (cc->free.count < cc->nr_pages)
+            cc->free_pfn = start;
+    }
+}
+
+/* --- moving --- */
+
+static bool point_to(struct reclaim *reclaim, struct reclaim_space *space, uint64_t slot, uint32_t to)
+{
+    uint64_t entry = pte_load(reclaim->frames, reclaim->profile, slot);
+    uint64_t moved = pte_make(to, 0) | (entry & ~pte_make(pte_pfn(entry), 0));
+    pte_store(reclaim->frames, reclaim->profile, slot, moved);
+    space->generation++;
+    return false;
+}
+
+/* The bytes change frames with the page: the old frame reads as zeroes afterwards. */
+static void move_page(struct compact_control *cc, uint32_t from)
+{
+    struct reclaim *reclaim = cc->reclaim;
+    struct frame *old = frame_at(reclaim->frames, from);
+    uint32_t to = cc->free.first;
+    struct frame *new = frame_at(reclaim->frames, to);
+    frame_list_remove(reclaim->frames, &cc->free, to);
+    TRACE_EVENT(reclaim->trace, .kind = EV_MIGRATE, .pfn = to, .a = from, .pid = reclaim_space_at(reclaim, old->owner)->pid,
+                .address = ANON_VPN(old->index) << PAGE_SHIFT);
+    lru_each_mapping(reclaim, from, to, point_to);
+    uint32_t stale = new->contents;
+    new->contents = old->contents;
+    old->contents = 0;
+    if (stale)
+        pool_give(&reclaim->frames->contents, stale);
+    lru_replace(reclaim, from, to);
+    page_free(reclaim->pages, from, 0);
+    worker_cost(cc->worker, COST_COPY_PAGE, 1);
+    worker_cost(cc->worker, COST_PTE, 1);
+    reclaim_count(reclaim, VM_pgmigrate_success, 1);
+    cc->nr_moved++;
+}
+
+/* Moves what was collected, as far as there is room. */
+static void move_pages(struct compact_control *cc)
+{
+    isolate_free_pages(cc);
+    for (uint32_t i = 0; i < cc->nr_pages && cc->free.first; i++)
+        move_page(cc, cc->pages[i]);
+    cc->nr_pages = 0;
+}
+
+/* --- one zone --- */
+
+/* Is a block there that the request could have. */
+static bool has_block_for(const struct compact_control *cc)
+{
+    for (uint32_t order = cc->order; order < MAX_ORDER; order++) {
+        if (cc->zone->free_area[order][cc->migratetype].first)
+            return true;
+        if (buddy_find_fallback(cc->zone, order, cc->migratetype) < NR_MIGRATETYPES &&
+            buddy_claims_pageblock(order, cc->migratetype))
+            return true;
+    }
+    return false;
+}
+
+/* Freed pages wait on per-CPU lists, where they cannot merge: they go back when a block of the order has been passed. */
+static void drain_behind(struct compact_control *cc)
+{
+    uint32_t passed = cc->migrate_pfn & ~((1u << (cc->order < MAX_ORDER ? cc->order : PAGEBLOCK_ORDER)) - 1);
+    if (passed <= cc->drained_pfn)
+        return;
+    page_alloc_drain(cc->reclaim->pages, cc->reclaim->trace->cpu);
+    cc->drained_pfn = passed;
+}
+
+/* Back to the free lists; the free scanner will come past them again. */
+static void release_free_pages(struct compact_control *cc)
+{
+    while (cc->free.first) {
+        uint32_t pfn = cc->free.first;
+        frame_list_remove(cc->reclaim->frames, &cc->free, pfn);
+        page_free(cc->reclaim->pages, pfn, 0);
+        if (block_of(pfn) + PAGEBLOCK_PAGES > cc->free_pfn)
+            cc->free_pfn = block_of(pfn) + PAGEBLOCK_PAGES;
+    }
+    page_alloc_drain(cc->reclaim->pages, cc->reclaim->trace->cpu);
+}
+
+static void start_scanners(struct compact_control *cc)
+{
+    struct zone *zone = cc->zone;
+    uint32_t end = zone_end(zone);
+    bool has_place = zone->compact_migrate_pfn >= zone->start_pfn && zone->compact_free_pfn > zone->start_pfn &&
+                     zone->compact_migrate_pfn < end && zone->compact_free_pfn <= end + PAGEBLOCK_PAGES;
+    if (cc->order == ORDER_WHOLE || !has_place) {
+        zone->compact_migrate_pfn = zone->start_pfn;
+        zone->compact_free_pfn = block_of(end - 1) + PAGEBLOCK_PAGES;
+    }
+    cc->migrate_pfn = cc->drained_pfn = zone->compact_migrate_pfn;
+    cc->free_pfn = zone->compact_free_pfn;
+    cc->is_whole = cc->migrate_pfn == zone->start_pfn;
+}
+
+static enum compact_result end_of(struct compact_control *cc, bool found)
+{
+    struct zone *zone = cc->zone;
+    bool met = scanners_met(cc);
+    release_free_pages(cc);
+    zone->compact_migrate_pfn = met ? 0 : cc->migrate_pfn;
+    zone->compact_free_pfn = met ? 0 : cc->free_pfn;
+    if (!found && cc->order != ORDER_WHOLE)
+        found = has_block_for(cc); /* the last pages have only now left the per-CPU lists */
+    if (found)
+        return COMPACT_SUCCESS;
+    return cc->is_whole ? COMPACT_COMPLETE : COMPACT_PARTIAL;
+}
+
+static enum compact_result compact_zone(struct compact_control *cc)
+{
+    bool found = false;
+    start_scanners(cc);
+    TRACE_EVENT(cc->reclaim->trace, .kind = EV_COMPACT_BEGIN, .zone = (uint8_t)cc->zone->index,
+                .order = (uint8_t)(cc->order < MAX_ORDER ? cc->order : MAX_ORDER - 1), .pfn = cc->migrate_pfn,
+                .a = cc->free_pfn);
+    while (!found && !scanners_met(cc)) {
+        isolate_pages(cc);
+        if (cc->nr_pages)
+            move_pages(cc);
+        drain_behind(cc);
+        bool at_block_end = !(cc->migrate_pfn & (PAGEBLOCK_PAGES - 1)); /* a pageblock is gone through to its end */
+        found = at_block_end && cc->order < MAX_ORDER && has_block_for(cc);
+    }
+    enum compact_result result = end_of(cc, found);
+    TRACE_EVENT(cc->reclaim->trace, .kind = EV_COMPACT_END, .zone = (uint8_t)cc->zone->index, .pfn = cc->migrate_pfn,
+                .a = cc->free_pfn, .count = cc->nr_moved, .ok = result == COMPACT_SUCCESS);
+    return result;
+}
+
+/* --- whether it is worth it --- */
+
+/* compact_gap(): free pages that migration needs at once, twice the block. */
+static uint32_t gap_of(uint32_t order)
+{
+    return 2u << order;
+}
+
+/* __compaction_suitable(), with free pages there: SUCCESS (nothing to do), SKIPPED, or PARTIAL: go ahead. */
+static enum compact_result suitable(const struct reclaim *reclaim, const struct zone *zone, uint32_t order,
+                                    uint32_t alloc_flags, uint32_t highest_zone, int64_t free)
+{
+    const struct page_request request = { .order = order, .flags = alloc_flags, .highest_zone = highest_zone };
+    if (zone_watermark_ok(zone, &request, zone_mark(zone, alloc_flags), highest_zone))
+        return COMPACT_SUCCESS;
+    const struct page_request single = { .highest_zone = highest_zone };
+    uint32_t needed = (order > COSTLY_ORDER ? zone->low : zone->min) + gap_of(order);
+    bool ok = zone_is_above(zone, &single, needed, highest_zone, free);
+    TRACE_EVENT(reclaim->trace, .kind = EV_SUITABLE, .zone = (uint8_t)zone->index, .order = (uint8_t)order,
+                .a = free < 0 ? 0 : (uint64_t)free, .b = needed, .ok = ok);
+    return ok ? COMPACT_PARTIAL : COMPACT_SKIPPED;
+}
+
+/* compaction_suitable(): a costly order is refused where what is missing is memory rather than order. */
+static enum compact_result suitable_now(const struct reclaim *reclaim, const struct zone *zone, uint32_t order,
+                                        uint32_t alloc_flags, uint32_t highest_zone)
+{
+    enum compact_result result = suitable(reclaim, zone, order, alloc_flags, highest_zone, zone->free_global);
+    if (result != COMPACT_PARTIAL || order <= COSTLY_ORDER)
+        return result;
+    int32_t index = zone_fragmentation_index(zone, order);
+    bool ok = index < 0 || index > EXTFRAG_THRESHOLD;
+    TRACE_EVENT(reclaim->trace, .kind = EV_FRAGINDEX, .zone = (uint8_t)zone->index, .order = (uint8_t)order,
+                .a = index < 0 ? 0 : (uint64_t)index, .ok = ok);
+    return ok ? COMPACT_PARTIAL : COMPACT_SKIPPED;
+}
+
+bool compact_is_ready(const struct reclaim *reclaim, const struct zone *zone, uint32_t order, uint32_t highest_zone)
+{
+    enum compact_result result = suitable_now(reclaim, zone, order, 0, highest_zone);
+    if (result != COMPACT_PARTIAL)
+        return result == COMPACT_SUCCESS;
+    const struct page_request single = { .highest_zone = highest_zone };
+    return zone_is_above(zone, &single, zone->high + gap_of(order), highest_zone, zone_nr_free(reclaim->pages, zone));
+}
+
+/* Zones that a request may use, from the one it prefers down. */
+static bool may_use(const struct zone *zone, uint32_t gfp)
+{
+    return zone->index <= page_alloc_gfp_zone(gfp);
+}
+
+bool compact_is_worth_reclaim(struct reclaim *reclaim, uint32_t gfp, uint32_t order, uint32_t alloc_flags)
+{
+    for (uint32_t i = reclaim->pages->nr_zones; i-- > 0;) {
+        const struct zone *zone = &reclaim->pages->zones[i];
+        int64_t available = (int64_t)(lru_nr_reclaimable(reclaim, zone) / order) + zone_nr_free(reclaim->pages, zone);
+        if (may_use(zone, gfp) &&
+            suitable(reclaim, zone, order, alloc_flags, page_alloc_gfp_zone(gfp), available) != COMPACT_SKIPPED)
+            return true;
+    }
+    return false;
+}
+
+/* --- putting it off --- */
+
+static void defer(struct zone *zone, uint32_t order)
+{
+    zone->compact_considered = 0;
+    if (zone->compact_defer_shift < DEFER_SHIFT_MAX)
+        zone->compact_defer_shift++;
+    if (!zone->compact_order_failed || order < zone->compact_order_failed)
+        zone->compact_order_failed = order;
+}
+
+static bool is_deferred(const struct reclaim *reclaim, struct zone *zone, uint32_t order)
+{
+    uint32_t limit = 1u << zone->compact_defer_shift;
+    if (!zone->compact_order_failed || order < zone->compact_order_failed || ++zone->compact_considered >= limit)
+        return false;
+    TRACE_EVENT(reclaim->trace, .kind = EV_DEFERRED, .zone = (uint8_t)zone->index, .order = (uint8_t)order,
+                .a = zone->compact_defer_shift);
+    return true;
+}
+
+static void stop_deferring(struct zone *zone, uint32_t order, bool allocated)
+{
+    if (allocated)
+        zone->compact_considered = zone->compact_defer_shift = 0;
+    if (zone->compact_order_failed && order >= zone->compact_order_failed)
+        zone->compact_order_failed = order + 1;
+}
+
+void compact_note_success(struct reclaim *reclaim, uint32_t pfn, uint32_t order)
+{
+    stop_deferring(zone_of_pfn(reclaim->pages, pfn), order, true);
+}
+
+/* --- who compacts --- */
+
+/* compact_zone_order() */
+static enum compact_result compact_for_order(struct worker *worker, struct zone *zone, uint32_t order, uint32_t migratetype,
+                                             bool is_async)
+{
+    struct compact_control cc = { .worker = worker,
+                                  .reclaim = worker->reclaim,
+                                  .zone = zone,
+                                  .order = order,
+                                  .migratetype = migratetype,
+                                  .is_async = is_async };
+    return compact_zone(&cc);
+}
+
+enum compact_result compact_for_request(struct reclaim *reclaim, uint32_t gfp, uint32_t order, uint32_t alloc_flags,
+                                        enum compact_priority priority)
+{
+    enum compact_result best = COMPACT_SKIPPED;
+    struct worker worker = { .reclaim = reclaim };
+    for (uint32_t i = reclaim->pages->nr_zones; (gfp & __GFP_IO) && i-- > 0;) {
+        struct zone *zone = &reclaim->pages->zones[i];
+        if (!may_use(zone, gfp))
+            continue;
+        enum compact_result result = COMPACT_DEFERRED;
+        if (priority == COMPACT_SYNC_FULL || !is_deferred(reclaim, zone, order))
+            result = suitable_now(reclaim, zone, order, alloc_flags, page_alloc_gfp_zone(gfp));
+        if (result == COMPACT_PARTIAL)
+            result = compact_for_order(&worker, zone, order, gfp_migratetype(gfp), priority == COMPACT_ASYNC);
+        if (result > best)
+            best = result;
+        if (result == COMPACT_SUCCESS) {
+            stop_deferring(zone, order, false);
+            return result;
+        }
+        if (priority != COMPACT_ASYNC && (result == COMPACT_COMPLETE || result == COMPACT_PARTIAL))
+            defer(zone, order);
+    }
+    return best;
+}
+
+void compact_in_background(struct worker *worker, uint32_t order, uint32_t highest_zone)
+{
+    struct reclaim *reclaim = worker->reclaim;
+    if (!reclaim->profile->has_migratetypes || !order)
+        return;
+    reclaim_count(reclaim, VM_compact_daemon_wake, 1);
+    for (uint32_t i = 0; i < reclaim->pages->nr_zones && reclaim->pages->zones[i].index <= highest_zone; i++) {
+        struct zone *zone = &reclaim->pages->zones[i];
+        if (is_deferred(reclaim, zone, order) || suitable_now(reclaim, zone, order, 0, highest_zone) != COMPACT_PARTIAL)
+            continue;
+        enum compact_result result = compact_for_order(worker, zone, order, MT_MOVABLE, false);
+        if (result == COMPACT_SUCCESS)
+            stop_deferring(zone, order, false);
+        else
+            defer(zone, order);
+    }
+}
+
+uint32_t reclaim_compact_memory(struct reclaim *reclaim)
+{
+    struct worker worker = { .reclaim = reclaim };
+    uint32_t nr_moved = 0;
+    page_alloc_drain_all(reclaim->pages);
+    for (uint32_t i = 0; i < reclaim->pages->nr_zones; i++) {
+        struct compact_control cc = {
+            .worker = &worker, .reclaim = reclaim, .zone = &reclaim->pages->zones[i], .order = ORDER_WHOLE
+        };
+        (void)compact_zone(&cc);
+        nr_moved += cc.nr_moved;
+    }
+    return nr_moved;
+}

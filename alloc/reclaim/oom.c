@@ -1,0 +1,258 @@
+/* The OOM killer: the process whose death gives back the most memory, by the kernel's count: resident pages, swapped pages
+ * and page tables (oom_score_adj is 0 for all). Its pages are reaped at once, unless it is the one that asks, which is let
+ * into the reserves instead; the machine ends the process after the operation. Linux v6.1 mm/oom_kill.c. Linux 2.0 has no
+ * such choice: there the process dies that could not get its page. */
+#include "alloc/reclaim/reclaim_internal.h"
+
+static struct reclaim_task task_of(const struct reclaim *reclaim, uint32_t space)
+{
+    return reclaim->task_of ? reclaim->task_of(reclaim->world, space) : (struct reclaim_task){ .name = "" };
+}
+
+static uint64_t entry_slot(const struct profile *profile, uint32_t table, uint32_t index)
+{
+    return ((uint64_t)table << PAGE_SHIFT) + (uint64_t)index * (profile->word_bits / 8);
+}
+
+/* Entries of a table of that level that belong to user space: of the top one, its lower part. */
+static uint32_t nr_user_entries(const struct profile *profile, uint32_t level)
+{
+    uint32_t nr = 1u << profile->pgtable_bits;
+    uint32_t shift = PAGE_SHIFT + (profile->pgtable_levels - 1) * profile->pgtable_bits;
+    uint64_t user = (profile->user_end + (UINT64_C(1) << shift) - 1) >> shift;
+    return level == 0 && user < nr ? (uint32_t)user : nr;
+}
+
+/* Tables below the top one, as mm_pgtables_bytes() counts them. */
+static uint64_t count_tables(const struct reclaim *reclaim, uint32_t table, uint32_t level)
+{
+    const struct profile *profile = reclaim->profile;
+    uint64_t nr = 0;
+    if (level + 1 == profile->pgtable_levels || !frame_peek(reclaim->frames, table))
+        return 0;
+    for (uint32_t i = 0; i < nr_user_entries(profile, level); i++) {
+        uint64_t entry = pte_load(reclaim->frames, profile, entry_slot(profile, table, i));
+        if (entry & PTE_PRESENT)
+            nr += 1 + count_tables(reclaim, pte_pfn(entry), level + 1);
+    }
+    return nr;
+}
+
+static uint64_t nr_tables(const struct reclaim *reclaim, const struct reclaim_space *space)
+{
+    return count_tables(reclaim, space->root, 0);
+}
+
+static bool is_candidate(const struct reclaim_space *space)
+{
+    return space->root && !space->oom_victim;
+}
+
+/* oom_badness() */
+static uint64_t badness(const struct reclaim *reclaim, const struct reclaim_space *space)
+{
+    return space->rss_pages + space->swap_pages + nr_tables(reclaim, space);
+}
+
+/* Of two alike, the younger one. */
+static uint32_t choose_victim(const struct reclaim *reclaim)
+{
+    uint32_t victim = 0;
+    uint64_t worst = 0;
+    for (uint32_t i = 1; i < reclaim->spaces.nr_used; i++) {
+        const struct reclaim_space *space = reclaim_space_at(reclaim, i);
+        uint64_t points = is_candidate(space) ? badness(reclaim, space) : 0;
+        bool is_younger = victim && points == worst && space->pid > reclaim_space_at(reclaim, victim)->pid;
+        if (points && (points > worst || is_younger)) {
+            worst = points;
+            victim = i;
+        }
+    }
+    for (uint32_t i = 1; reclaim->trace->recording && i < reclaim->spaces.nr_used; i++)
+        if (is_candidate(reclaim_space_at(reclaim, i)))
+            TRACE_EVENT(reclaim->trace, .kind = EV_OOM_BADNESS, .pid = reclaim_space_at(reclaim, i)->pid,
+                        .a = badness(reclaim, reclaim_space_at(reclaim, i)), .ok = i == victim);
+    return victim;
+}
+
+/* --- the report --- */
+
+static void say(struct reclaim *reclaim, const char *words)
+{
+    trace_say(reclaim->trace, words);
+}
+
+/* "%*llu" */
+static void say_wide(struct reclaim *reclaim, uint64_t n, uint32_t width)
+{
+    uint32_t nr_digits = 1;
+    for (uint64_t rest = n / 10; rest; rest /= 10)
+        nr_digits++;
+    for (; nr_digits < width; nr_digits++)
+        say(reclaim, " ");
+    trace_say_number(reclaim->trace, n);
+}
+
+static void say_task(struct reclaim *reclaim, uint32_t index)
+{
+    const struct reclaim_space *space = reclaim_space_at(reclaim, index);
+    struct reclaim_task task = task_of(reclaim, index);
+    say(reclaim, "[");
+    say_wide(reclaim, space->pid, 7);
+    say(reclaim, "] ");
+    say_wide(reclaim, 0, 5); /* uid: root */
+    say(reclaim, " ");
+    say_wide(reclaim, space->pid, 5);
+    say(reclaim, " ");
+    say_wide(reclaim, task.total_vm, 8);
+    say(reclaim, " ");
+    say_wide(reclaim, space->rss_pages, 8);
+    say(reclaim, " ");
+    say_wide(reclaim, nr_tables(reclaim, space) * PAGE_SIZE, 8);
+    say(reclaim, " ");
+    say_wide(reclaim, space->swap_pages, 8);
+    say(reclaim, " ");
+    say_wide(reclaim, 0, 13); /* oom_score_adj */
+    say(reclaim, " ");
+    say(reclaim, task.name);
+    say(reclaim, "\n");
+}
+
+/* dump_header(), without the call trace */
+static void say_header(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
+{
+    char names[512];
+    gfp_format(gfp, names, sizeof names);
+    show_task_name(reclaim, reclaim->trace->pid);
+    say(reclaim, " invoked oom-killer: gfp_mask=0x");
+    trace_say_hex(reclaim->trace, gfp);
+    say(reclaim, "(");
+    say(reclaim, names);
+    say(reclaim, "), order=");
+    trace_say_number(reclaim->trace, order);
+    say(reclaim, ", oom_score_adj=0\n");
+    show_mem(reclaim);
+    say(reclaim, "Tasks state (memory values in pages):\n"
+                 "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name\n");
+    for (uint32_t i = 1; i < reclaim->spaces.nr_used; i++)
+        if (is_candidate(reclaim_space_at(reclaim, i)))
+            say_task(reclaim, i);
+}
+
+static void say_kb(struct reclaim *reclaim, const char *key, uint64_t nr_pages)
+{
+    say(reclaim, key);
+    trace_say_number(reclaim->trace, nr_pages * (PAGE_SIZE / 1024));
+    say(reclaim, "kB");
+}
+
+static void say_killed(struct reclaim *reclaim, uint32_t victim)
+{
+    const struct reclaim_space *space = reclaim_space_at(reclaim, victim);
+    struct reclaim_task task = task_of(reclaim, victim);
+    say(reclaim,
+        "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,task=");
+    say(reclaim, task.name);
+    say(reclaim, ",pid=");
+    trace_say_number(reclaim->trace, space->pid);
+    say(reclaim, ",uid=0\nOut of memory: Killed process ");
+    trace_say_number(reclaim->trace, space->pid);
+    say(reclaim, " (");
+    say(reclaim, task.name);
+    say(reclaim, ")");
+    say_kb(reclaim, " total-vm:", task.total_vm);
+    say_kb(reclaim, ", anon-rss:", space->rss_pages);
+    say(reclaim, ", file-rss:0kB, shmem-rss:0kB, UID:0");
+    say_kb(reclaim, " pgtables:", nr_tables(reclaim, space));
+    say(reclaim, " oom_score_adj:0\n");
+}
+
+/* --- the deed --- */
+
+static void drop_entry(struct reclaim *reclaim, uint32_t victim, uint64_t slot)
+{
+    struct reclaim_space *space = reclaim_space_at(reclaim, victim);
+    uint64_t entry = pte_load(reclaim->frames, reclaim->profile, slot);
+    bool is_present = (entry & PTE_PRESENT) != 0;
+    if (!entry || (is_present && frame_at(reclaim->frames, pte_pfn(entry))->kind != FRAME_ANON))
+        return; /* the zero page */
+    pte_store(reclaim->frames, reclaim->profile, slot, 0);
+    if (is_present) {
+        space->rss_pages--;
+        reclaim_drop_mapping(reclaim, pte_pfn(entry), victim);
+    } else {
+        space->swap_pages--;
+        reclaim_put_slot(reclaim, pte_pfn(entry));
+    }
+}
+
+/* What the OOM reaper and the end of the process do: its pages and swap slots are given back; the tables follow when the
+ * machine ends it. */
+static void reap(struct reclaim *reclaim, uint32_t victim, uint32_t table, uint32_t level)
+{
+    const struct profile *profile = reclaim->profile;
+    for (uint32_t i = 0; i < nr_user_entries(profile, level) && frame_peek(reclaim->frames, table); i++) {
+        uint64_t slot = entry_slot(profile, table, i);
+        if (level + 1 == profile->pgtable_levels)
+            drop_entry(reclaim, victim, slot);
+        else if (pte_load(reclaim->frames, profile, slot) & PTE_PRESENT)
+            reap(reclaim, victim, pte_pfn(pte_load(reclaim->frames, profile, slot)), level + 1);
+    }
+}
+
+static void kill(struct reclaim *reclaim, uint32_t victim)
+{
+    struct reclaim_space *space = reclaim_space_at(reclaim, victim);
+    bool is_current = space->pid == reclaim->trace->pid;
+    space->oom_victim = 1;
+    reclaim->nr_oom_kills++;
+    reclaim_count(reclaim, VM_oom_kill, 1);
+    uint64_t rss = space->rss_pages;
+    if (!is_current) {
+        reap(reclaim, victim, space->root, 0);
+        space->generation++;
+        page_alloc_drain_all(reclaim->pages); /* what it gave back is there for everybody */
+    }
+    TRACE_EVENT(reclaim->trace, .kind = EV_OOM_KILL, .pid = space->pid, .count = (uint32_t)(rss - space->rss_pages));
+}
+
+static uint32_t find_space(const struct reclaim *reclaim, uint32_t pid)
+{
+    for (uint32_t i = 1; pid && i < reclaim->spaces.nr_used; i++)
+        if (reclaim_space_at(reclaim, i)->root && reclaim_space_at(reclaim, i)->pid == pid)
+            return i;
+    return 0;
+}
+
+bool oom_is_victim(const struct reclaim *reclaim, uint32_t pid)
+{
+    uint32_t space = find_space(reclaim, pid);
+    return space && reclaim_space_at(reclaim, space)->oom_victim;
+}
+
+bool oom_kill(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
+{
+    trace_step(reclaim->trace, PATH_out_of_memory);
+    uint32_t victim = choose_victim(reclaim);
+    say_header(reclaim, gfp, order);
+    if (!victim) {
+        say(reclaim, "Out of memory and no killable processes...\n"
+                     "Kernel panic - not syncing: System is deadlocked on memory\n");
+        return false;
+    }
+    say_killed(reclaim, victim);
+    kill(reclaim, victim);
+    return true;
+}
+
+bool oom_kill_current(struct reclaim *reclaim)
+{
+    uint32_t victim = find_space(reclaim, reclaim->trace->pid);
+    if (!victim || reclaim_space_at(reclaim, victim)->oom_victim)
+        return false;
+    say(reclaim, "Out of memory for ");
+    say(reclaim, task_of(reclaim, victim).name);
+    say(reclaim, ".\n");
+    kill(reclaim, victim);
+    return true;
+}

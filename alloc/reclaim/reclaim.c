@@ -1,0 +1,476 @@
+/* What an allocation goes through when the free lists have nothing for it. A call that cannot sleep gets what the
+ * watermarks and its flags allow, or nothing. One that can sleep compacts memory, frees pages itself (direct reclaim), and
+ * at last has a process killed, for as long as the kernel's rules see hope in it. Beside it kswapd frees memory in the
+ * background, from the low mark, where it is woken, up to the high one. */
+#include "alloc/reclaim/reclaim_internal.h"
+
+#include <string.h>
+
+#define NR_SPACES (1u << 16)
+
+void reclaim_shape(struct reclaim *reclaim, const struct machine_config *config)
+{
+    memset(reclaim, 0, sizeof *reclaim);
+    pool_shape(&reclaim->spaces, sizeof(struct reclaim_space), NR_SPACES);
+    pool_shape(&reclaim->slots, sizeof(struct swap_slot), (uint32_t)(config->swap >> PAGE_SHIFT) + 1);
+}
+
+void reclaim_wire(struct reclaim *reclaim, struct page_alloc *pages, struct frames *frames, struct trace *trace,
+                  const struct profile *profile)
+{
+    reclaim->pages = pages;
+    reclaim->frames = frames;
+    reclaim->trace = trace;
+    reclaim->profile = profile;
+    reclaim_wire_tasks(reclaim, NULL, NULL);
+}
+
+void reclaim_wire_tasks(struct reclaim *reclaim, const void *world, reclaim_task_of task_of)
+{
+    reclaim->world = world;
+    reclaim->task_of = task_of;
+}
+
+uint32_t reclaim_pools(struct reclaim *reclaim, struct pool **pools)
+{
+    pools[0] = &reclaim->spaces;
+    pools[1] = &reclaim->slots;
+    return 2;
+}
+
+/* --- kswapd --- */
+
+static void start_kswapd(struct reclaim *reclaim)
+{
+    struct page_alloc *pa = reclaim->pages;
+    struct kswapd *kswapd = &pa->kswapd;
+    kswapd->is_working = 1;
+    kswapd->priority = SCAN_PRIORITY;
+    kswapd->nr_reclaimed = 0;
+    for (uint32_t i = 0; i < pa->nr_zones; i++) {
+        kswapd->boost[i] = pa->zones[i].boost;
+        pa->zones[i].flags |= ZONE_RECLAIM_ACTIVE;
+    }
+    if (kswapd->busy_until_ns < trace_time(reclaim->trace))
+        kswapd->busy_until_ns = trace_time(reclaim->trace);
+    reclaim_count(reclaim, VM_pageoutrun, 1);
+    TRACE_EVENT(reclaim->trace, .kind = EV_KSWAPD_WAKE, .zone = (uint8_t)kswapd->highest_zone,
+                .order = (uint8_t)kswapd->order);
+}
+
+/* Takes back the boost that it found when it woke, and has memory compacted: for the order that it was woken for, or
+ * because a boost means that pageblocks are being mixed. */
+static void stop_kswapd(struct worker *worker, bool is_balanced)
+{
+    struct page_alloc *pa = worker->reclaim->pages;
+    struct kswapd *kswapd = &pa->kswapd;
+    bool was_boosted = false;
+    for (uint32_t i = 0; i < pa->nr_zones; i++) {
+        struct zone *zone = &pa->zones[i];
+        was_boosted = was_boosted || kswapd->boost[i];
+        zone->boost -= zone->boost < kswapd->boost[i] ? zone->boost : kswapd->boost[i];
+        zone->flags &= ~(uint32_t)ZONE_RECLAIM_ACTIVE;
+    }
+    kswapd->awake = kswapd->is_working = 0;
+    kswapd->failures = kswapd->nr_reclaimed || is_balanced ? 0 : kswapd->failures + 1;
+    TRACE_EVENT(worker->reclaim->trace, .kind = EV_KSWAPD, .count = kswapd->nr_reclaimed);
+    TRACE_EVENT(worker->reclaim->trace, .kind = EV_KSWAPD_SLEEP, .count = kswapd->nr_reclaimed, .ok = is_balanced);
+    compact_in_background(worker, was_boosted ? PAGEBLOCK_ORDER : kswapd->order, kswapd->highest_zone);
+}
+
+/* balance_pgdat(), one round of it: done when a zone stands above its high mark, or when nothing can be freed at all. What
+ * it frees goes through lists that charge the running call, which is not on kswapd's CPU: it gets that back. */
+static void step_kswapd(struct reclaim *reclaim)
+{
+    struct trace *t = reclaim->trace;
+    uint64_t bill_ns = t->cost_ns;
+    uint32_t bill[sizeof t->cost_count / sizeof t->cost_count[0]];
+    memcpy(bill, t->cost_count, sizeof bill);
+    struct kswapd *kswapd = &reclaim->pages->kswapd;
+    struct worker worker = { .reclaim = reclaim, .is_background = true };
+    bool is_balanced = page_alloc_is_balanced(reclaim->pages, kswapd->order, kswapd->highest_zone);
+    if (is_balanced || !kswapd->priority) {
+        stop_kswapd(&worker, is_balanced);
+    } else {
+        uint32_t nr_scanned = 0;
+        uint32_t freed = lru_shrink(&worker, kswapd->priority, SWAP_CLUSTER_MAX, kswapd->highest_zone, &nr_scanned);
+        kswapd->nr_reclaimed += freed;
+        if (freed < SWAP_CLUSTER_MAX)
+            kswapd->priority--;
+    }
+    kswapd->busy_until_ns += worker.ns;
+    t->cost_ns = bill_ns;
+    memcpy(t->cost_count, bill, sizeof bill);
+}
+
+void reclaim_run_kswapd(struct reclaim *reclaim)
+{
+    const struct kswapd *kswapd = &reclaim->pages->kswapd;
+    if (!kswapd->awake)
+        return;
+    if (!kswapd->is_working)
+        start_kswapd(reclaim);
+    while (kswapd->is_working && kswapd->busy_until_ns <= trace_time(reclaim->trace))
+        step_kswapd(reclaim);
+}
+
+/* --- an allocation that may sleep --- */
+
+struct attempt {
+    struct reclaim *reclaim;
+    uint32_t gfp, order;
+    uint32_t flags;        /* enum alloc_flag of its walks */
+    uint32_t nr_reclaimed; /* of the last round */
+    uint32_t no_progress_loops, compaction_retries;
+    enum compact_priority priority;
+    enum compact_result compacted;
+};
+
+static uint32_t walk(const struct attempt *at)
+{
+    return page_alloc_walk(at->reclaim->pages, at->gfp, at->order, at->flags);
+}
+
+static bool is_costly(const struct attempt *at)
+{
+    return at->order > COSTLY_ORDER;
+}
+
+static uint32_t highest_zone(const struct attempt *at)
+{
+    return page_alloc_gfp_zone(at->gfp);
+}
+
+/* Some zone has room enough to make a block of a costly order by moving pages: better than to free more. */
+static bool can_compact_instead(const struct attempt *at)
+{
+    const struct page_alloc *pa = at->reclaim->pages;
+    if (!is_costly(at) || !at->reclaim->profile->has_migratetypes)
+        return false;
+    for (uint32_t i = 0; i < pa->nr_zones && pa->zones[i].index <= highest_zone(at); i++)
+        if (compact_is_ready(at->reclaim, &pa->zones[i], at->order, highest_zone(at)))
+            return true;
+    return false;
+}
+
+/* try_to_free_pages(): ever larger shares of the lists, until enough is free. Counts as progress when compaction can go on
+ * instead. */
+static uint32_t direct_reclaim(struct attempt *at)
+{
+    struct reclaim *reclaim = at->reclaim;
+    struct worker worker = { .reclaim = reclaim };
+    uint32_t freed = 0, nr_scanned = 0;
+    bool enough = false;
+    trace_step(reclaim->trace, PATH_try_to_free_pages);
+    reclaim_count(reclaim, VM_allocstall_dma + highest_zone(at), 1);
+    TRACE_EVENT(reclaim->trace, .kind = EV_SWAP_FULL, .count = reclaim->active.count + reclaim->inactive.count,
+                .a = swap_nr_free(reclaim), .ok = swap_nr_free(reclaim) > 0);
+    for (uint32_t priority = SCAN_PRIORITY + 1; priority-- > 0 && freed < SWAP_CLUSTER_MAX && !enough;) {
+        enough = can_compact_instead(at);
+        if (!enough)
+            freed += lru_shrink(&worker, priority, SWAP_CLUSTER_MAX - freed, highest_zone(at), &nr_scanned);
+    }
+    TRACE_EVENT(reclaim->trace, .kind = EV_DIRECT_RECLAIM, .order = (uint8_t)at->order, .count = freed);
+    if (freed)
+        reclaim->pages->kswapd.failures = 0;
+    reclaim_run_kswapd(reclaim); /* which had the CPU while this call slept */
+    return freed || !enough ? freed : 1;
+}
+
+/* __alloc_pages_direct_reclaim(): what is still held back is let go before a second walk. */
+static uint32_t reclaim_and_walk(struct attempt *at)
+{
+    at->nr_reclaimed = direct_reclaim(at);
+    if (!at->nr_reclaimed)
+        return 0;
+    uint32_t pfn = walk(at);
+    if (pfn)
+        return pfn;
+    page_alloc_unreserve_highatomic(at->reclaim->pages, at->gfp, false);
+    page_alloc_drain_all(at->reclaim->pages);
+    return walk(at);
+}
+
+/* __alloc_pages_direct_compact() */
+static uint32_t compact_and_walk(struct attempt *at)
+{
+    struct reclaim *reclaim = at->reclaim;
+    if (!at->order)
+        return 0;
+    trace_step(reclaim->trace, PATH___alloc_pages_direct_compact);
+    at->compacted = compact_for_request(reclaim, at->gfp, at->order, at->flags, at->priority);
+    if (at->compacted == COMPACT_SKIPPED)
+        return 0;
+    reclaim_count(reclaim, VM_compact_stall, 1);
+    uint32_t pfn = walk(at);
+    if (pfn)
+        compact_note_success(reclaim, pfn, at->order);
+    reclaim_count(reclaim, pfn ? VM_compact_success : VM_compact_fail, 1);
+    return pfn;
+}
+
+/* should_reclaim_retry(): would a zone do, if all that can be reclaimed were free. */
+static bool should_reclaim_retry(struct attempt *at)
+{
+    struct page_alloc *pa = at->reclaim->pages;
+    bool has_progress = at->nr_reclaimed && !is_costly(at);
+    at->no_progress_loops = has_progress ? 0 : at->no_progress_loops + 1;
+    if (at->no_progress_loops > MAX_RECLAIM_RETRIES)
+        return page_alloc_unreserve_highatomic(pa, at->gfp, true);
+    for (uint32_t i = pa->nr_zones; i-- > 0;) {
+        const struct zone *zone = &pa->zones[i];
+        if (zone->index > highest_zone(at))
+            continue;
+        const struct page_request request = { .order = at->order, .flags = at->flags, .highest_zone = highest_zone(at) };
+        int64_t available = (int64_t)lru_nr_reclaimable(at->reclaim, zone) + zone_nr_free(pa, zone);
+        bool ok = zone_is_above(zone, &request, zone->min + zone->boost, highest_zone(at), available);
+        TRACE_EVENT(pa->trace, .kind = EV_RECLAIM_RETRY, .zone = (uint8_t)zone->index, .order = (uint8_t)at->order,
+                    .a = available < 0 ? 0 : (uint64_t)available, .b = zone->min + zone->boost,
+                    .count = at->no_progress_loops, .ok = ok);
+        if (ok)
+            return true;
+    }
+    return false;
+}
+
+static bool try_harder_to_compact(struct attempt *at)
+{
+    enum compact_priority least = is_costly(at) ? COMPACT_SYNC_LIGHT : COMPACT_SYNC_FULL;
+    if (at->priority <= least)
+        return false;
+    at->priority--;
+    at->compaction_retries = 0;
+    return true;
+}
+
+/* should_compact_retry() */
+static bool should_compact_retry(struct attempt *at)
+{
+    uint32_t limit = is_costly(at) ? MAX_RECLAIM_RETRIES / 4 : MAX_RECLAIM_RETRIES;
+    bool ok;
+    if (!at->order)
+        return false;
+    at->compaction_retries += at->compacted == COMPACT_SUCCESS;
+    if (at->compacted == COMPACT_SKIPPED)
+        ok = compact_is_worth_reclaim(at->reclaim, at->gfp, at->order, at->flags);
+    else if (at->compacted == COMPACT_SUCCESS && at->compaction_retries <= limit)
+        ok = true;
+    else
+        ok = try_harder_to_compact(at);
+    TRACE_EVENT(at->reclaim->trace, .kind = EV_COMPACT_RETRY, .order = (uint8_t)at->order, .a = at->priority,
+                .count = at->compaction_retries, .ok = ok);
+    return ok;
+}
+
+/* __alloc_pages_may_oom(). *killed: a process is gone, or this one may now use the reserves: it is worth going on. */
+static uint32_t kill_and_walk(struct attempt *at, bool *killed)
+{
+    struct reclaim *reclaim = at->reclaim;
+    uint32_t pfn = page_alloc_walk(reclaim->pages, at->gfp & ~(uint32_t)__GFP_DIRECT_RECLAIM, at->order, ALLOC_WMARK_HIGH);
+    *killed = false;
+    if (pfn)
+        return pfn;
+    bool may_kill = !is_costly(at) && (at->gfp & __GFP_FS) && !(at->gfp & (__GFP_RETRY_MAYFAIL | __GFP_THISNODE)) &&
+                    highest_zone(at) >= ZONE_NORMAL;
+    if (!may_kill) {
+        TRACE_EVENT(reclaim->trace, .kind = EV_OOM_REFUSED, .order = (uint8_t)at->order);
+        return 0;
+    }
+    *killed = oom_kill(reclaim, at->gfp, at->order);
+    return 0;
+}
+
+/* A task that was chosen may dip into the reserves, to come to its end; it does not wait for more. */
+static uint32_t walk_as_victim(struct attempt *at)
+{
+    at->flags = ALLOC_OOM | (at->flags & ALLOC_KSWAPD);
+    return walk(at);
+}
+
+/* One round of the slow path's loop. *again: the kernel's rules say that there is hope. */
+static uint32_t try_once(struct attempt *at, bool *again)
+{
+    struct reclaim *reclaim = at->reclaim;
+    uint32_t pfn;
+    *again = false;
+    page_alloc_wake_kswapd(reclaim->pages, at->gfp, at->order);
+    uint32_t reserve = page_alloc_reserve_flags(at->gfp);
+    if (reserve)
+        at->flags = reserve | (at->flags & ALLOC_KSWAPD);
+    if ((pfn = walk(at)) || (pfn = reclaim_and_walk(at)) || (pfn = compact_and_walk(at)))
+        return pfn;
+    if (at->gfp & __GFP_NORETRY) {
+        TRACE_EVENT(reclaim->trace, .kind = EV_NOPAGE_NORETRY, .order = (uint8_t)at->order);
+        return 0;
+    }
+    if (is_costly(at) && !(at->gfp & __GFP_RETRY_MAYFAIL)) {
+        TRACE_EVENT(reclaim->trace, .kind = EV_NOPAGE_COSTLY, .order = (uint8_t)at->order);
+        return 0;
+    }
+    if (should_reclaim_retry(at) || (at->nr_reclaimed && should_compact_retry(at))) {
+        *again = true;
+        return 0;
+    }
+    if ((pfn = kill_and_walk(at, again)))
+        return pfn;
+    if (*again && oom_is_victim(reclaim, reclaim->trace->pid)) {
+        *again = false;
+        return walk_as_victim(at);
+    }
+    at->no_progress_loops = 0;
+    return 0;
+}
+
+/* Before the loop: what moving pages can do for a large block costs less than freeing others. *again: the loop is worth it.
+ */
+static uint32_t compact_first(struct attempt *at, bool *again)
+{
+    *again = true;
+    bool is_unmovable = at->order && gfp_migratetype(at->gfp) != MT_MOVABLE;
+    if ((!is_costly(at) && !is_unmovable) || page_alloc_reserve_flags(at->gfp))
+        return 0;
+    at->priority = COMPACT_ASYNC;
+    uint32_t pfn = compact_and_walk(at);
+    bool is_hopeless = at->compacted == COMPACT_SKIPPED || at->compacted == COMPACT_DEFERRED;
+    if (!pfn && is_costly(at) && (at->gfp & __GFP_NORETRY) && is_hopeless) {
+        TRACE_EVENT(at->reclaim->trace, .kind = EV_NOPAGE_NORETRY, .order = (uint8_t)at->order);
+        *again = false;
+    }
+    if (!is_costly(at) || !(at->gfp & __GFP_NORETRY))
+        at->priority = COMPACT_SYNC_LIGHT;
+    return pfn;
+}
+
+/* __GFP_NOFAIL: half of the reserve, then all of it. Linux goes on for ever after that; here nobody else could free memory.
+ */
+static uint32_t must_not_fail(struct attempt *at)
+{
+    at->flags |= ALLOC_MIN_RESERVE;
+    uint32_t pfn = walk(at);
+    if (pfn)
+        return pfn;
+    at->flags = ALLOC_NO_WATERMARKS;
+    return walk(at);
+}
+
+static uint32_t alloc_sleeping(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
+{
+    struct attempt at = { .reclaim = reclaim,
+                          .gfp = gfp,
+                          .order = order,
+                          .flags = page_alloc_slow_flags(gfp, order),
+                          .priority = COMPACT_SYNC_LIGHT };
+    page_alloc_wake_kswapd(reclaim->pages, gfp, order);
+    bool again = false;
+    uint32_t pfn = walk(&at);
+    if (!pfn && oom_is_victim(reclaim, reclaim->trace->pid))
+        return walk_as_victim(&at);
+    if (!pfn)
+        pfn = compact_first(&at, &again);
+    while (!pfn && again)
+        pfn = try_once(&at, &again);
+    if (!pfn && (gfp & __GFP_NOFAIL))
+        pfn = must_not_fail(&at);
+    return pfn;
+}
+
+/* Linux 2.0: try_to_free_page() and again, as long as that finds something. A page fault that still gets nothing ends its
+ * process. */
+static uint32_t alloc_classic(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
+{
+    struct attempt at = { .reclaim = reclaim, .gfp = gfp, .order = order };
+    uint32_t pfn;
+    do
+        pfn = page_alloc_slow(reclaim->pages, gfp, order);
+    while (!pfn && gfp_may_sleep(gfp) && direct_reclaim(&at));
+    if (!pfn && (gfp & __GFP_MOVABLE))
+        oom_kill_current(reclaim);
+    return pfn;
+}
+
+static uint32_t alloc_slowly(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
+{
+    uint32_t pfn;
+    trace_step(reclaim->trace, PATH___alloc_pages_slowpath);
+    TRACE_EVENT(reclaim->trace, .kind = EV_SLOWPATH, .order = (uint8_t)order);
+    if (!reclaim->profile->has_migratetypes) {
+        pfn = alloc_classic(reclaim, gfp, order);
+    } else if (gfp_may_sleep(gfp)) {
+        pfn = alloc_sleeping(reclaim, gfp, order);
+    } else {
+        pfn = page_alloc_slow(reclaim->pages, gfp, order);
+        if (!pfn)
+            TRACE_EVENT(reclaim->trace, .kind = EV_NOPAGE_NOWAIT, .order = (uint8_t)order);
+    }
+    if (pfn)
+        return pfn;
+    TRACE_EVENT(reclaim->trace, .kind = EV_NOPAGE, .order = (uint8_t)order);
+    if (!(gfp & __GFP_NOWARN))
+        show_alloc_failure(reclaim, gfp, order);
+    return 0;
+}
+
+uint32_t reclaim_alloc_pages(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
+{
+    if (order >= reclaim->profile->nr_orders)
+        return 0;
+    uint32_t pfn = page_alloc_fast(reclaim->pages, gfp, order);
+    return pfn ? pfn : alloc_slowly(reclaim, gfp, order);
+}
+
+uint32_t reclaim_alloc_bulk(struct reclaim *reclaim, uint32_t gfp, uint32_t nr, uint32_t *pfns)
+{
+    uint32_t got = nr > 1 ? page_alloc_bulk(reclaim->pages, gfp, nr, pfns) : 0;
+    if (got || !nr)
+        return got;
+    pfns[0] = reclaim_alloc_pages(reclaim, gfp, 0); /* at least one, the ordinary way, as __alloc_pages_bulk does */
+    return pfns[0] ? 1 : 0;
+}
+
+/* --- invariants --- */
+
+static const char *check_list(const struct reclaim *reclaim, const struct frame_list *list, bool active)
+{
+    uint32_t count = 0, last = 0;
+    for (uint32_t pfn = list->first; pfn; pfn = frame_at(reclaim->frames, pfn)->next, count++) {
+        if (pfn >= reclaim->frames->nr || count > list->count)
+            return "reclaim: an LRU list goes round, or leads out of memory";
+        const struct frame *frame = frame_at(reclaim->frames, pfn);
+        if (frame->kind != FRAME_ANON)
+            return "reclaim: a frame on an LRU list is not anonymous";
+        if (!!(frame->flags & FRAME_ACTIVE) != active)
+            return "reclaim: a frame's active flag and its list differ";
+        if (!ANON_MAPPINGS(frame->index))
+            return "reclaim: a frame on an LRU list has no mapping";
+        if (frame->prev != last)
+            return "reclaim: an LRU list is badly linked";
+        last = pfn;
+    }
+    return count == list->count && last == list->last ? NULL : "reclaim: an LRU list's count is wrong";
+}
+
+/* Pages on the list are those that the zones count. */
+static bool counts_agree(const struct reclaim *reclaim, const struct frame_list *list, bool active)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < ZONES_MAX; i++)
+        sum += reclaim->nr_lru[i][active];
+    return sum == list->count;
+}
+
+bool reclaim_check(const struct reclaim *reclaim, char *text, size_t capacity)
+{
+    const char *wrong = check_list(reclaim, &reclaim->active, true);
+    if (!wrong)
+        wrong = check_list(reclaim, &reclaim->inactive, false);
+    if (!wrong && (uint64_t)reclaim->active.count + reclaim->inactive.count != reclaim->frames->kind_count[FRAME_ANON])
+        wrong = "reclaim: anonymous frames outside the LRU lists";
+    if (!wrong && (!counts_agree(reclaim, &reclaim->active, true) || !counts_agree(reclaim, &reclaim->inactive, false)))
+        wrong = "reclaim: a zone's LRU count is wrong";
+    if (!wrong)
+        return true;
+    size_t length = strlen(wrong) < capacity ? strlen(wrong) : capacity - 1;
+    memcpy(text, wrong, length);
+    text[length] = '\0';
+    return false;
+}

@@ -1,0 +1,68 @@
+/* The swap area: slots of a page each, with the number of page-table entries that name them. Linux v6.1 mm/swapfile.c;
+ * there a slot is found by scanning clusters, here the one given back last is used again. */
+#include "alloc/reclaim/reclaim_internal.h"
+
+#include <string.h>
+
+static struct swap_slot *slot_at(const struct reclaim *reclaim, uint32_t slot)
+{
+    return pool_at(&reclaim->slots, slot);
+}
+
+uint64_t swap_nr_free(const struct reclaim *reclaim)
+{
+    return reclaim_nr_slots(reclaim) - pool_nr_live(&reclaim->slots);
+}
+
+uint32_t swap_take_slot(struct reclaim *reclaim, uint32_t pfn)
+{
+    uint32_t slot = pool_take(&reclaim->slots);
+    if (!slot)
+        return 0;
+    struct frame *frame = frame_at(reclaim->frames, pfn);
+    slot_at(reclaim, slot)->contents = frame->contents;
+    slot_at(reclaim, slot)->evicted = reclaim->age++;
+    frame->contents = 0;
+    reclaim_count(reclaim, VM_pswpout, 1);
+    return slot;
+}
+
+void reclaim_get_slot(struct reclaim *reclaim, uint32_t slot)
+{
+    slot_at(reclaim, slot)->users++;
+}
+
+void reclaim_put_slot(struct reclaim *reclaim, uint32_t slot)
+{
+    struct swap_slot *s = slot_at(reclaim, slot);
+    if (--s->users)
+        return;
+    if (s->contents)
+        pool_give(&reclaim->frames->contents, s->contents);
+    pool_give(&reclaim->slots, slot);
+}
+
+/* workingset_refault(): a page that comes back sooner than the active list could have been gone through would not have left
+ * if the inactive list had been that much longer; it is active at once. */
+static void note_refault(struct reclaim *reclaim, uint32_t slot, uint32_t pfn)
+{
+    uint32_t distance = reclaim->age - slot_at(reclaim, slot)->evicted;
+    bool activate = distance <= reclaim->active.count;
+    TRACE_EVENT(reclaim->trace, .kind = EV_REFAULT, .pfn = pfn, .a = distance, .ok = activate);
+    reclaim_count(reclaim, VM_workingset_refault_anon, 1);
+    if (!activate)
+        return;
+    reclaim_count(reclaim, VM_workingset_activate_anon, 1);
+    reclaim->age++;
+    lru_activate(reclaim, pfn);
+}
+
+void reclaim_read_slot(struct reclaim *reclaim, uint32_t slot, uint32_t pfn)
+{
+    uint32_t contents = slot_at(reclaim, slot)->contents;
+    if (contents)
+        memcpy(frame_bytes(reclaim->frames, pfn), pool_at(&reclaim->frames->contents, contents), PAGE_SIZE);
+    else
+        frame_zero(reclaim->frames, pfn, 1);
+    note_refault(reclaim, slot, pfn);
+}

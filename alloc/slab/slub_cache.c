@@ -1,0 +1,223 @@
+/* Slab caches: how their objects are laid out, how large their slabs are, and which of them serves a kmalloc.
+ *
+ * An object is followed by what its cache needs (calculate_sizes() of mm/slub.c): a right red zone, the free pointer where
+ * it must not lie in the object, two tracks and the size asked for, padding; a left red zone stands before it. Without
+ * debugging nothing of that is there, and the free pointer lies in the middle of the free object. The order of a slab is
+ * the smallest that holds enough objects for the machine's CPUs and wastes little; how many partial slabs a CPU and the
+ * node keep follows from the object's size. */
+#include "alloc/slab/kmalloc_internal.h"
+
+#include <string.h>
+
+#define MAX_SLAB_ORDER 3u /* PAGE_ALLOC_COSTLY_ORDER: slub_max_order */
+#define MIN_PARTIAL 5u
+#define MAX_PARTIAL 10u
+#define NO_ORDER UINT32_MAX
+#define CACHE_LINE 64u
+
+static const uint16_t CLASS_SIZE[NR_KMALLOC_CLASSES] = { 8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192 };
+static const char *const CLASS_NAME[NR_KMALLOC_CLASSES] = { "8",   "16",  "32", "64", "96", "128", "192",
+                                                            "256", "512", "1k", "2k", "4k", "8k" };
+static const struct {
+    const char *prefix;
+    uint32_t flags;
+} KINDS[NR_CACHE_KINDS] = {
+    [CACHE_PLAIN] = { "kmalloc-", SLAB_KMALLOC },
+    [CACHE_RECLAIMABLE] = { "kmalloc-rcl-", SLAB_KMALLOC | SLAB_RECLAIM_ACCOUNT },
+    [CACHE_ACCOUNTED] = { "kmalloc-cg-", SLAB_KMALLOC | SLAB_ACCOUNT },
+    [CACHE_DMA] = { "dma-kmalloc-", SLAB_KMALLOC | SLAB_CACHE_DMA },
+};
+
+static uint32_t bit_length(uint32_t number) /* fls(): 0 for 0 */
+{
+    uint32_t length = 0;
+    for (; number; number >>= 1)
+        length++;
+    return length;
+}
+
+static uint32_t order_for(uint64_t size) /* get_order() */
+{
+    uint32_t order = 0;
+    while ((uint64_t)PAGE_SIZE << order < size)
+        order++;
+    return order;
+}
+
+/* The first order, at most max_order, that holds min_objects and wastes at most one part in fraction of the slab. */
+static uint32_t fitting_order(uint32_t size, uint32_t min_objects, uint32_t max_order, uint32_t fraction)
+{
+    for (uint32_t order = order_for((uint64_t)min_objects * size); order <= max_order; order++) {
+        uint32_t slab_size = PAGE_SIZE << order;
+        if (slab_size % size <= slab_size / fraction)
+            return order;
+    }
+    return NO_ORDER;
+}
+
+uint32_t slub_order(uint32_t size, uint32_t nr_cpus)
+{
+    uint32_t min_objects = 4 * (bit_length(nr_cpus) + 1);
+    uint32_t max_objects = (PAGE_SIZE << MAX_SLAB_ORDER) / size;
+    if (min_objects > max_objects)
+        min_objects = max_objects;
+    for (; min_objects > 1; min_objects--) {
+        for (uint32_t fraction = 16; fraction >= 4; fraction /= 2) {
+            uint32_t order = fitting_order(size, min_objects, MAX_SLAB_ORDER, fraction);
+            if (order != NO_ORDER)
+                return order;
+        }
+    }
+    uint32_t order = fitting_order(size, 1, MAX_SLAB_ORDER, 1);
+    return order != NO_ORDER ? order : fitting_order(size, 1, VIEW_ORDERS - 1, 1);
+}
+
+/* Free objects that a CPU may keep in its partial slabs. */
+static uint32_t cpu_partial_objects(uint32_t size)
+{
+    if (size >= PAGE_SIZE)
+        return 6;
+    if (size >= 1024)
+        return 24;
+    return size >= 256 ? 52 : 120;
+}
+
+static uint32_t min_partial(uint32_t size)
+{
+    uint32_t half_log = (bit_length(size) - 1) / 2;
+    if (half_log < MIN_PARTIAL)
+        return MIN_PARTIAL;
+    return half_log < MAX_PARTIAL ? half_log : MAX_PARTIAL;
+}
+
+static uint64_t align_up(uint64_t size, uint64_t align)
+{
+    return (size + align - 1) & ~(align - 1);
+}
+
+/* Where the parts of an object lie. Returns the bytes from one object to the next. */
+static uint64_t lay_out(struct cache *cache)
+{
+    const uint32_t flags = cache->flags, object_size = cache->object_size;
+    uint64_t size = align_up(object_size, 8);
+    if (flags & SLAB_RED_ZONE && size == object_size)
+        size += 8; /* there is no rest behind the object that could be its right red zone */
+    cache->inuse = (uint32_t)size;
+    cache->offset = (object_size / 2) & ~7u;
+    if (flags & (SLAB_TYPESAFE_BY_RCU | SLAB_POISON) || (flags & SLAB_RED_ZONE && object_size < 8)) {
+        cache->offset = (uint32_t)size; /* the object's own bytes are not to be touched while it is free */
+        size += 8;
+    }
+    if (flags & SLAB_STORE_USER)
+        size += 2 * TRACK_BYTES + (flags & SLAB_KMALLOC ? ORIG_SIZE_BYTES : 0);
+    cache->red_left = 0;
+    if (flags & SLAB_RED_ZONE) {
+        cache->red_left = (uint32_t)align_up(8, cache->align);
+        size += 8 + cache->red_left;
+    }
+    cache->head = cache->red_left;
+    return align_up(size, cache->align);
+}
+
+/* What ksize() may promise: with debugging, no more than the caller of kmem_cache_create() asked for. */
+static uint32_t usable_bytes(const struct cache *cache)
+{
+    if (cache->flags & (SLAB_RED_ZONE | SLAB_POISON))
+        return cache->object_size;
+    return cache->flags & (SLAB_TYPESAFE_BY_RCU | SLAB_STORE_USER) ? cache->inuse : cache->size;
+}
+
+static uint32_t pages_gfp(const struct cache *cache)
+{
+    return (cache->order ? (uint32_t)__GFP_COMP : 0) | (cache->flags & SLAB_CACHE_DMA ? (uint32_t)__GFP_DMA : 0) |
+           (cache->flags & SLAB_CACHE_DMA32 ? (uint32_t)__GFP_DMA32 : 0) |
+           (cache->flags & SLAB_RECLAIM_ACCOUNT ? (uint32_t)__GFP_RECLAIMABLE : 0);
+}
+
+/* calculate_alignment(): at least a word; with SLAB_HWCACHE_ALIGN a cache line, or the part of one that the object needs.
+ */
+static uint32_t alignment_of(uint32_t flags, uint32_t align, uint32_t object_size)
+{
+    uint32_t line = flags & SLAB_HWCACHE_ALIGN ? CACHE_LINE : 8;
+    while (line > 8 && object_size <= line / 2)
+        line /= 2;
+    return align > line ? align : line;
+}
+
+bool slub_shape(const struct kmalloc *k, struct cache *cache, uint32_t object_size, uint32_t align, uint32_t flags)
+{
+    cache->flags = flags | k->debug_flags;
+    bool is_debug = cache->flags & SLAB_DEBUG_FLAGS;
+    if (!(cache->flags & (SLAB_CONSISTENCY_CHECKS | SLAB_STORE_USER)))
+        cache->flags |= SLAB_CMPXCHG_DOUBLE;
+    cache->object_size = object_size;
+    cache->align = alignment_of(flags, align, object_size);
+    uint64_t size = lay_out(cache);
+    if (size > (uint64_t)PAGE_SIZE << (VIEW_ORDERS - 1))
+        return false;
+    cache->size = (uint32_t)size;
+    cache->reciprocal = reciprocal_of(cache->size);
+    cache->usable = usable_bytes(cache);
+    cache->order = slub_order(cache->size, k->nr_cpus);
+    if (cache->order == NO_ORDER)
+        return false;
+    cache->min_order = order_for(cache->size);
+    cache->objects = (PAGE_SIZE << cache->order) / cache->size;
+    cache->cpu_partial =
+        is_debug ? 0 : cpu_partial_objects(cache->size); /* every debugged slab stands on the node's list */
+    cache->cpu_partial_slabs = (2 * cache->cpu_partial + cache->objects - 1) / cache->objects;
+    cache->min_partial = min_partial(cache->size);
+    cache->gfp = pages_gfp(cache);
+    return true;
+}
+
+static void make_kmalloc_cache(struct kmalloc *k, enum cache_kind kind, uint32_t class)
+{
+    char name[CACHE_NAME_MAX + 1];
+    size_t length = strlen(KINDS[kind].prefix), digits = strlen(CLASS_NAME[class]);
+    memcpy(name, KINDS[kind].prefix, length);
+    memcpy(name + length, CLASS_NAME[class], digits);
+    uint32_t index = cache_make(k, (struct text){ name, (uint32_t)(length + digits) });
+    assert(index); /* reserved before boot */
+    struct cache *cache = cache_at(k, index);
+    uint32_t size = CLASS_SIZE[class];
+    cache->is_kmalloc = 1;
+    cache->class = class;
+    bool shaped = slub_shape(k, cache, size, size & (size - 1) ? 8 : size, KINDS[kind].flags);
+    assert(shaped);
+    (void)shaped;
+    k->kmalloc_caches[kind][class] = index;
+}
+
+void slub_start(struct kmalloc *k)
+{
+    for (uint32_t kind = 0; kind < NR_CACHE_KINDS; kind++)
+        for (uint32_t class = 0; class < NR_KMALLOC_CLASSES; class ++)
+            make_kmalloc_cache(k, kind, class);
+}
+
+/* Classes are powers of two from 8 on, and 96 and 192. */
+static uint32_t class_of(uint32_t size)
+{
+    static const uint8_t UP_TO_192[24] = { 0, 1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 6 };
+    if (size <= 192)
+        return UP_TO_192[(size - 1) / 8];
+    uint32_t class = 7;
+    for (uint32_t limit = 256; limit < size; limit *= 2)
+        class ++;
+    return class;
+}
+
+static enum cache_kind kind_of(uint32_t gfp)
+{
+    if (!(gfp & (__GFP_DMA | __GFP_RECLAIMABLE | __GFP_ACCOUNT)))
+        return CACHE_PLAIN;
+    if (gfp & __GFP_DMA)
+        return CACHE_DMA;
+    return gfp & __GFP_RECLAIMABLE ? CACHE_RECLAIMABLE : CACHE_ACCOUNTED;
+}
+
+uint32_t slub_kmalloc_cache(const struct kmalloc *k, uint64_t size, uint32_t gfp)
+{
+    return k->kmalloc_caches[kind_of(gfp)][class_of((uint32_t)size)];
+}

@@ -1,0 +1,136 @@
+/* Allocations that an overwritten free pointer sends elsewhere, frees of what is no live object, and what happens to an
+ * object's bytes when it comes and goes.
+ *
+ * A CPU's free list goes on where the free pointer's bytes say. When somebody wrote over them, the list may lead to an
+ * object that is in use, into the middle of one, to another slab, or to pages that are no slab at all: wherever memory is,
+ * the kernel hands it out without a word, and two owners share it. Where there is none, the allocation that reads the next
+ * free pointer from there faults, and so does every later one on this CPU. Of memory that is an object of some slab, the
+ * last owner is on record; of other memory nobody is, as in Linux.
+ *
+ * kfree() of any address in a slab puts that address on a free list (do_slab_free()), be it the middle of an object or an
+ * object that is on the list already: it is handed out again, over the bytes of its owner, or twice. The kernel itself
+ * notices just one thing, an address that is the first of the list already (CONFIG_SLAB_FREELIST_HARDENED). Slabs above
+ * 32 KiB that are no CPU's current one have no room for such an address in their record: there it is reported only. */
+#include "alloc/slab/kmalloc_internal.h"
+
+#include <string.h>
+
+/* Is there memory from address on, length bytes, all in the direct map? */
+static bool is_memory(const struct kmalloc *k, uint64_t address, uint64_t length)
+{
+    return address <= UINT64_MAX - length && frame_of_address(k->frames, address) != UINT32_MAX &&
+           frame_of_address(k->frames, address + length - 1) != UINT32_MAX;
+}
+
+/* Page tables, the kernel's own image and user memory are not zeroed behind their owners' backs: the machine itself would
+ * break, not only the simulated one. Such a call faults instead. */
+static bool may_zero(const struct kmalloc *k, uint64_t address, uint32_t length)
+{
+    if (!is_memory(k, address, length))
+        return false;
+    uint32_t last = frame_of_address(k->frames, address + length - 1);
+    for (uint32_t pfn = frame_of_address(k->frames, address); pfn <= last; pfn++) {
+        enum frame_kind kind = frame_at(k->frames, frame_head(k->frames, pfn))->kind;
+        if (kind == FRAME_PGTABLE || kind == FRAME_RESERVED || kind == FRAME_ANON || kind == FRAME_SWAPCACHE)
+            return false;
+    }
+    return true;
+}
+
+static uint64_t fault(struct kmalloc *k, const struct cache *cache, uint64_t address)
+{
+    kmalloc_oops(k, address);
+    trace_say(k->trace, "\nwhile a CPU followed its free list of ");
+    trace_say(k->trace, cache->name);
+    trace_say(k->trace, ": somebody wrote over the free pointer of a free object, and it led there");
+    return 0;
+}
+
+/* The object at address gets a new owner; one who has it already is forgotten. */
+static void record(struct kmalloc *k, uint64_t address, uint32_t requested, uint32_t label)
+{
+    struct found found = kmalloc_look(k, address);
+    if (found.kind != FOUND_OBJECT)
+        return;
+    struct slab *slab = slab_at(k, found.slab);
+    struct cache *cache = cache_at(k, slab->cache);
+    if (track_at(k, slab, found.object)->live)
+        track_give(k, cache, slab, found.object);
+    track_take(k, cache, slab, found.object, requested, label);
+}
+
+uint64_t slub_alloc_stray(struct kmalloc *k, uint32_t cache_index, uint32_t gfp, uint32_t requested, uint32_t label)
+{
+    struct cache *cache = cache_at(k, cache_index);
+    struct cpu_slab *cpu = &cache->cpus[k->trace->cpu];
+    const struct slab *slab = slab_at(k, cpu->slab);
+    bool is_stray = cpu->freelist == FREELIST_STRAY;
+    uint64_t address = is_stray ? cpu->stray : object_address(k, cache, slab, cpu->freelist - 1u);
+    if (!is_memory(k, address + cache->offset, sizeof(uint64_t)))
+        return fault(k, cache, address + cache->offset);
+    bool zero = gfp & __GFP_ZERO || k->options & KMALLOC_INIT_ON_ALLOC;
+    if (zero && !may_zero(k, address, cache->object_size))
+        return fault(k, cache, address);
+    uint64_t physical = address - k->frames->page_offset;
+    slub_follow(k, cache, cpu, slab, frame_read64(k->frames, physical + cache->offset));
+    record(k, address, requested, label);
+    trace_cost(k->trace, COST_SLAB_FAST, 1);
+    if (zero)
+        object_zero(k, physical, cache->object_size);
+    return address;
+}
+
+/* Where the free list begins that an object of the slab would be put on. */
+static uint64_t first_free(const struct kmalloc *k, uint32_t index)
+{
+    const struct slab *slab = slab_at(k, index);
+    const struct cache *cache = cache_at(k, slab->cache);
+    const struct cpu_slab *cpu = &cache->cpus[k->trace->cpu];
+    if (cpu->slab != index)
+        return slab_free_word(k, cache, slab);
+    if (cpu->freelist == FREELIST_STRAY)
+        return cpu->stray;
+    return cpu->freelist ? object_address(k, cache, slab, cpu->freelist - 1u) : 0;
+}
+
+bool slub_is_first_free(const struct kmalloc *k, const struct found *found, uint64_t address)
+{
+    return address == first_free(k, found->slab);
+}
+
+void slub_free_stray(struct kmalloc *k, const struct found *found, uint64_t address)
+{
+    struct slab *slab = slab_at(k, found->slab);
+    struct cache *cache = cache_at(k, slab->cache);
+    struct cpu_slab *cpu = &cache->cpus[k->trace->cpu];
+    uint64_t word = first_free(k, found->slab), physical = address - k->frames->page_offset;
+    uint64_t inside = address - frame_address(k->frames, slab->pfn);
+    bool has_room = cpu->slab == found->slab || found->kind == FOUND_OBJECT || inside < SLAB_STRAY;
+    if (word == address || cache->flags & SLAB_DEBUG_FLAGS || !has_room || !may_zero(k, address, cache->size))
+        return;
+    if (k->options & KMALLOC_INIT_ON_FREE)
+        slub_wipe(k, cache, physical);
+    frame_write(k->frames, physical + cache->offset, &word, sizeof word);
+    if (cpu->slab == found->slab)
+        slub_follow(k, cache, cpu, slab, address);
+    else
+        slub_freed_into(k, found->slab, (uint16_t)(found->kind == FOUND_OBJECT ? found->object + 1 : SLAB_STRAY | inside));
+}
+
+/* slab_want_init_on_alloc(): poisoned objects are only zeroed for those who ask. */
+void slub_prepare_slow(struct kmalloc *k, const struct cache *cache, uint64_t physical, uint32_t gfp)
+{
+    bool by_itself = !(cache->flags & (SLAB_POISON | SLAB_TYPESAFE_BY_RCU));
+    if (gfp & __GFP_ZERO || (k->options & KMALLOC_INIT_ON_ALLOC && by_itself))
+        object_zero(k, physical, cache->object_size);
+    else if (k->options & KMALLOC_INIT_ON_FREE && by_itself) /* all but the free pointer is zero already */
+        frame_fill(k->frames, physical + cache->offset, 0, sizeof(uint64_t));
+}
+
+void slub_wipe(struct kmalloc *k, const struct cache *cache, uint64_t physical)
+{
+    if (cache->flags & (SLAB_POISON | SLAB_TYPESAFE_BY_RCU))
+        return;
+    object_zero(k, physical, cache->object_size);
+    frame_fill(k->frames, physical + cache->inuse, 0, cache->size - cache->inuse - cache->red_left);
+}

@@ -1,0 +1,297 @@
+/* Looking at slab caches, slabs and objects. A cache's slabs come list by list, so that a reader sees which is used next; a
+ * slab's objects come by address, with the chains of the free ones as their bytes link them. */
+#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/machine/machine_state.h"
+
+#include <string.h>
+
+_Static_assert(VIEW_OBJECTS_MAX == MAX_OBJECTS, "a view has room for every object of a slab");
+
+const char *view_slab_flag_name(uint32_t flags, uint32_t *cursor)
+{
+    static const struct {
+        uint32_t flag;
+        const char *name;
+    } NAMES[] = {
+        { SLAB_CONSISTENCY_CHECKS, "SLAB_CONSISTENCY_CHECKS" },
+        { SLAB_RED_ZONE, "SLAB_RED_ZONE" },
+        { SLAB_POISON, "SLAB_POISON" },
+        { SLAB_STORE_USER, "SLAB_STORE_USER" },
+        { SLAB_KMALLOC, "SLAB_KMALLOC" },
+        { SLAB_HWCACHE_ALIGN, "SLAB_HWCACHE_ALIGN" },
+        { SLAB_CACHE_DMA, "SLAB_CACHE_DMA" },
+        { SLAB_CACHE_DMA32, "SLAB_CACHE_DMA32" },
+        { SLAB_RECLAIM_ACCOUNT, "SLAB_RECLAIM_ACCOUNT" },
+        { SLAB_TYPESAFE_BY_RCU, "SLAB_TYPESAFE_BY_RCU" },
+        { SLAB_ACCOUNT, "SLAB_ACCOUNT" },
+    };
+    for (; *cursor < sizeof NAMES / sizeof NAMES[0]; ++*cursor)
+        if (flags & NAMES[*cursor].flag)
+            return NAMES[(*cursor)++].name;
+    return NULL;
+}
+
+static bool is_slub(const struct kmalloc *k)
+{
+    return k->profile->kmalloc_style == KMALLOC_SLUB;
+}
+
+/* --- caches --- */
+
+static void count_slabs(const struct kmalloc *k, const struct cache *cache, struct cache_view *view)
+{
+    uint64_t nr_free = 0;
+    for (uint32_t i = 0; i < k->nr_cpus; i++) {
+        view->nr_cpu_slabs += cache->cpus[i].slab != 0;
+        view->nr_cpu_partial += cache->cpus[i].nr_partial;
+    }
+    for (uint32_t slab = cache->partial.first; slab; slab = slab_at(k, slab)->next)
+        nr_free += (uint32_t)slab_at(k, slab)->objects - (is_slub(k) ? slab_at(k, slab)->inuse : slab_at(k, slab)->nr_live);
+    view->nr_partial = cache->partial.count;
+    view->nr_full = cache->nr_slabs - view->nr_cpu_slabs - view->nr_cpu_partial - view->nr_partial;
+    view->active_objs = cache->nr_objects - nr_free;
+}
+
+static void count_bytes(const struct cache *cache, struct cache_view *view)
+{
+    uint64_t slab_bytes = (uint64_t)cache->nr_slabs * (PAGE_SIZE << cache->order); /* but for slabs of the minimum order */
+    uint64_t object_bytes = (uint64_t)cache->nr_objects * cache->usable;
+    view->rounding_bytes = (uint64_t)cache->nr_live * cache->usable - cache->requested_bytes;
+    view->overhead_bytes = slab_bytes > object_bytes ? slab_bytes - object_bytes : 0;
+}
+
+static void describe_cache(const struct kmalloc *k, const struct cache *cache, struct cache_view *view)
+{
+    bool has_tracks = cache->flags & SLAB_STORE_USER;
+    uint32_t padding = is_slub(k) ? slub_padding_at(cache) : 0;
+    *view = (struct cache_view){
+        .name = cache->name,
+        .object_size = cache->object_size,
+        .size = cache->size,
+        .align = cache->align,
+        .objects_per_slab = cache->objects,
+        .order = cache->order,
+        .nr_slabs = cache->nr_slabs,
+        .nr_objects = cache->nr_objects,
+        .nr_in_use = cache->nr_live,
+        .requested_bytes = cache->requested_bytes,
+        .usable = cache->usable,
+        .head = cache->head,
+        .free_pointer = cache->offset,
+        .inuse = cache->inuse,
+        .tracks = has_tracks ? slub_tracks_at(cache) : 0,
+        .padding = padding < cache->size - cache->red_left ? padding : 0,
+        .flags = cache->flags,
+        .min_order = cache->min_order,
+        .min_partial = cache->min_partial,
+        .cpu_partial_slabs = cache->cpu_partial_slabs,
+        .is_kmalloc = cache->is_kmalloc,
+        .is_destroyed = cache->is_destroyed,
+    };
+    count_slabs(k, cache, view);
+    count_bytes(cache, view);
+}
+
+bool view_next_cache(const struct machine *machine, uint64_t *cursor, struct cache_view *view)
+{
+    const struct kmalloc *k = &machine->state.kmalloc;
+    while (++*cursor < k->caches.nr_used) {
+        const struct cache *cache = cache_at(k, (uint32_t)*cursor);
+        if (!cache->name[0])
+            continue;
+        describe_cache(k, cache, view);
+        return true;
+    }
+    *cursor = k->caches.nr_used;
+    return false;
+}
+
+/* --- slabs --- */
+
+static const char *state_name(const struct slab *slab)
+{
+    static const char *const NAMES[] = {
+        [SLAB_FULL] = "full", [SLAB_CPU] = "cpu", [SLAB_CPU_PARTIAL] = "cpu_partial", [SLAB_PARTIAL] = "partial"
+    };
+    return NAMES[slab->state];
+}
+
+static void describe_slab(const struct kmalloc *k, const struct slab *slab, uint32_t position, struct slab_view *view)
+{
+    const struct cache *cache = cache_at(k, slab->cache);
+    bool has_cpu = slab->state == SLAB_CPU || slab->state == SLAB_CPU_PARTIAL;
+    *view = (struct slab_view){
+        .pfn = slab->pfn,
+        .order = slab->order,
+        .address = object_address(k, cache, slab, 0),
+        .objects = slab->objects,
+        .in_use = slab->nr_live,
+        .state = state_name(slab),
+        .cache = cache->name,
+        .cpu = has_cpu ? slab->cpu : 0,
+        .position = position,
+        .inuse = is_slub(k) ? slab->inuse : slab->nr_live,
+    };
+    for (uint32_t object = 0; object < slab->objects; object++)
+        view->requested_bytes += track_at(k, slab, object)->requested;
+}
+
+/* Where a walk over a cache's slabs is. list: CPUs' slabs and chains by turns, then the node's list, then the full ones. */
+struct place {
+    uint32_t slab, position, list;
+};
+static struct place unpack(uint64_t cursor)
+{
+    return (struct place){ cursor & 0x3ffffff, cursor >> 26 & 0x3ffffff, (uint32_t)(cursor >> 52) };
+}
+static uint64_t pack(struct place at)
+{
+    return at.slab | (uint64_t)at.position << 26 | (uint64_t)at.list << 52;
+}
+
+static uint32_t first_of_list(const struct kmalloc *k, const struct cache *cache, uint32_t list)
+{
+    if (list >= 2 * k->nr_cpus)
+        return cache->partial.first;
+    const struct cpu_slab *cpu = &cache->cpus[list / 2];
+    return list % 2 ? cpu->partial : cpu->slab;
+}
+
+/* The slab behind the one that the walk is at, on the same list or the next; 0: only full ones are left. */
+static uint32_t next_listed(const struct kmalloc *k, const struct cache *cache, struct place *at)
+{
+    bool is_single = at->list < 2 * k->nr_cpus && at->list % 2 == 0; /* a CPU's own slab is a list of one */
+    uint32_t next = at->slab && !is_single ? slab_at(k, at->slab)->next : 0;
+    at->position++;
+    if (!at->slab) {
+        next = first_of_list(k, cache, at->list);
+        at->position = 0;
+    }
+    while (!next && at->list < 2 * k->nr_cpus) {
+        next = first_of_list(k, cache, ++at->list);
+        at->position = 0;
+    }
+    return next;
+}
+
+static uint32_t next_full(const struct kmalloc *k, uint32_t cache, uint32_t index)
+{
+    while (++index < k->slabs.nr_used) {
+        const struct slab *slab = slab_at(k, index);
+        if (slab->pfn && slab->cache == cache && slab->state == SLAB_FULL)
+            return index;
+    }
+    return 0;
+}
+
+bool view_next_slab(const struct machine *machine, const char *cache_name, uint64_t *cursor, struct slab_view *view)
+{
+    const struct kmalloc *k = &machine->state.kmalloc;
+    uint32_t wanted = kmem_cache_find(k, (struct text){ cache_name, (uint32_t)strlen(cache_name) });
+    struct place at = unpack(*cursor);
+    const uint32_t full = 2 * k->nr_cpus + 1; /* of the list that is none */
+    if (!wanted)
+        return false;
+    uint32_t next = at.list < full ? next_listed(k, cache_at(k, wanted), &at) : 0;
+    if (!next) {
+        next = next_full(k, wanted, at.list < full ? 0 : at.slab);
+        at = (struct place){ .list = full };
+    }
+    if (!next)
+        return false;
+    at.slab = next;
+    *cursor = pack(at);
+    describe_slab(k, slab_at(k, next), at.position, view);
+    return true;
+}
+
+static const struct slab *slab_of_frame(const struct machine *machine, uint32_t pfn)
+{
+    const struct frames *frames = &machine->state.frames;
+    if (pfn >= frames->nr)
+        return NULL;
+    const struct frame *head = frame_at(frames, frame_head(frames, pfn));
+    return head->kind == FRAME_SLAB ? slab_at(&machine->state.kmalloc, head->owner) : NULL;
+}
+
+bool view_slab(const struct machine *machine, uint32_t pfn, struct slab_view *view)
+{
+    const struct slab *slab = slab_of_frame(machine, pfn);
+    if (slab)
+        describe_slab(&machine->state.kmalloc, slab, 0, view);
+    return slab != NULL;
+}
+
+/* --- objects --- */
+
+static uint64_t free_next(const struct kmalloc *k, const struct cache *cache, const struct slab *slab, uint32_t object)
+{
+    if (is_slub(k))
+        return slub_read_pointer(k, cache, slab, object);
+    return bucket_read_pointer(k, cache, slab, object);
+}
+
+/* Numbers the objects of one chain, from its first (+ 1) on; returns how many. */
+static uint32_t walk_chain(const struct kmalloc *k, const struct slab *slab, uint32_t first, struct chain_view *view)
+{
+    const struct cache *cache = cache_at(k, slab->cache);
+    uint32_t nr = 0;
+    for (uint32_t at = first, number; at && at <= slab->objects;) {
+        view->nth[at - 1] = (uint16_t)(view->nr_cpu + ++nr);
+        uint64_t word = free_next(k, cache, slab, at - 1);
+        if (!word)
+            break;
+        if (!object_number(k, cache, slab, word, &number) || track_at(k, slab, number)->live || view->nth[number]) {
+            view->stray = word;
+            break;
+        }
+        at = number + 1;
+    }
+    return nr;
+}
+
+void view_slab_chains(const struct machine *machine, uint32_t slab_pfn, struct chain_view *view)
+{
+    const struct kmalloc *k = &machine->state.kmalloc;
+    const struct slab *slab = slab_of_frame(machine, slab_pfn);
+    memset(view, 0, sizeof *view);
+    if (!slab)
+        return;
+    const struct cache *cache = cache_at(k, slab->cache);
+    const struct cpu_slab *cpu = slab->state == SLAB_CPU ? &cache->cpus[slab->cpu] : NULL;
+    if (cpu && cpu->freelist == FREELIST_STRAY) {
+        view->cpu_first = view->stray = cpu->stray;
+    } else if (cpu && cpu->freelist) {
+        view->cpu_first = object_address(k, cache, slab, cpu->freelist - 1u);
+        view->nr_cpu = walk_chain(k, slab, cpu->freelist, view);
+    }
+    if (slab->freelist) {
+        view->first = slab_free_word(k, cache, slab);
+        view->stray = slab->freelist & SLAB_STRAY ? view->first : view->stray;
+        view->nr = walk_chain(k, slab, slab->freelist, view);
+    }
+}
+
+bool view_next_object(const struct machine *machine, uint32_t slab_pfn, uint64_t *cursor, struct object_view *view)
+{
+    const struct kmalloc *k = &machine->state.kmalloc;
+    const struct slab *slab = slab_of_frame(machine, slab_pfn);
+    if (!slab || *cursor >= slab->objects)
+        return false;
+    uint32_t object = (uint32_t)(*cursor)++;
+    const struct cache *cache = cache_at(k, slab->cache);
+    const struct track *track = track_at(k, slab, object);
+    uint64_t address = object_address(k, cache, slab, object);
+    *view = (struct object_view){
+        .address = address,
+        .in_use = track->live,
+        .requested = track->requested,
+        .seq = track->seq,
+        .label = label_text(k->labels, track->label),
+        .free_next = track->live ? 0 : free_next(k, cache, slab, object),
+        .call_site = track->live ? label_site(k->labels, track->label, address) : "",
+        .is_handle = track->live && track->label && label_at(k->labels, track->label)->address == address,
+        .lost = track->live && track->requested < cache->usable ? cache->usable - track->requested : 0,
+    };
+    return true;
+}

@@ -1,0 +1,132 @@
+/* Looking at the vmalloc range, and from any address to the bytes behind it. */
+#include "alloc/machine/machine_state.h"
+
+#include <string.h>
+
+/* --- areas --- */
+
+static uint64_t
+range_end(const struct vmap_space *space) /* Linux 6.1 names the last byte of the range, not the one behind */
+{
+    return (space->end + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
+}
+
+static void describe_busy(const struct machine *machine, const struct vmap_area *area, struct vmalloc_view *view)
+{
+    uint32_t owner = area->array_of; /* a page array goes by the name of the area that it serves */
+    uint32_t label = owner ? vmap_area_at(&machine->state.vmalloc.space, owner)->label : area->label;
+    view->requested = area->requested;
+    view->nr_pages = area->nr_pages;
+    view->guard_pages = 1;
+    view->page_order = area->page_order;
+    view->has_vpages = vmalloc_contains(&machine->state.vmalloc, area->page_array);
+    view->state = "busy";
+    view->label = label_text(&machine->state.labels, label);
+    view->caller = area->array_of ? "vmalloc pages array" : "vmalloc";
+    view->seq = area->seq;
+}
+
+/* Areas and extents in address order. The cursor is the address up to which they have been told. */
+bool view_next_vmalloc(const struct machine *machine, uint64_t *cursor, struct vmalloc_view *view)
+{
+    const struct vmalloc *v = &machine->state.vmalloc;
+    const struct vmap_space *space = &v->space;
+    uint64_t from = *cursor > space->start ? *cursor : space->start;
+    if (from >= space->end)
+        return false;
+    *view = (struct vmalloc_view){ .start = from, .label = "", .caller = "" };
+    uint32_t area = vmalloc_area_at(v, from);
+    uint32_t lazy = area ? 0 : vmap_extent_find(space, space->lazy_root, from);
+    if (area)
+        describe_busy(machine, vmap_area_at(space, area), view);
+    else
+        view->state = lazy ? "lazy" : "free";
+    uint32_t extent = area || lazy ? lazy : vmap_extent_find(space, space->free_root, from);
+    uint64_t end = area ? vmap_area_at(space, area)->end : vmap_extent_end(space, extent); /* one of the three has it */
+    view->end = end < space->end ? end : range_end(space);
+    *cursor = view->end;
+    return true;
+}
+
+void view_vmalloc_range(const struct machine *machine, uint64_t *start, uint64_t *end, uint64_t *nr_lazy_pages)
+{
+    const struct vmap_space *space = &machine->state.vmalloc.space;
+    *start = space->start;
+    *end = range_end(space);
+    *nr_lazy_pages = space->nr_lazy_pages;
+}
+
+bool view_next_vmalloc_run(const struct machine *machine, uint64_t start, uint64_t *cursor, struct frame_range *run)
+{
+    const struct vmalloc *v = &machine->state.vmalloc;
+    uint32_t index = vmalloc_area_at(v, start);
+    if (!index || vmap_area_at(&v->space, index)->start != start)
+        return false;
+    uint32_t pfn;
+    *run = (struct frame_range){ 0 };
+    for (; *cursor < vmap_area_at(&v->space, index)->nr_pages; ++*cursor, run->count++) {
+        uint64_t address = start + (*cursor << PAGE_SHIFT);
+        if (!pte_translate(v->frames, v->profile, v->pgtable->kernel_root, address, &pfn))
+            break;
+        if (run->count && pfn != run->pfn + run->count)
+            break;
+        if (!run->count)
+            run->pfn = pfn;
+    }
+    return run->count > 0;
+}
+
+/* --- addresses --- */
+
+static void describe_walk(const struct machine *machine, uint32_t root, uint64_t address, struct translation *out)
+{
+    const struct machine_state *s = &machine->state;
+    uint32_t nr_levels = machine->profile->pgtable_levels;
+    struct pte_walk walk = pte_walk(&s->frames, machine->profile, root, address);
+    out->nr_levels = walk.nr_levels;
+    for (uint32_t i = 0; i < walk.nr_levels; i++)
+        out->levels[i] = (struct translate_level){ .name = view_level_name(machine, i),
+                                                   .index = walk.level[i].index,
+                                                   .table_pfn = walk.level[i].table_pfn,
+                                                   .entry = walk.level[i].entry };
+    out->present = pte_walk_frame(machine->profile, &walk, address, &out->pfn);
+    if (out->present && walk.nr_levels < nr_levels)
+        out->page_shift = PAGE_SHIFT + machine->profile->pgtable_bits;
+}
+
+/* False: there is no process of that pid. A process sees kernel addresses as everybody does. */
+bool view_translate(const struct machine *machine, uint64_t address, uint32_t pid, struct translation *out)
+{
+    const struct machine_state *s = &machine->state;
+    *out = (struct translation){ .offset = (uint32_t)(address & (PAGE_SIZE - 1)),
+                                 .page_shift = PAGE_SHIFT,
+                                 .region = "unmapped" };
+    uint32_t process = pid ? process_find(&s->processes, pid) : 0;
+    if (pid && !process)
+        return false;
+    if (frame_of_address(&s->frames, address) != UINT32_MAX) {
+        out->region = "direct map";
+        describe_walk(machine, s->pgtable.kernel_root, address, out);
+    } else if (vmalloc_contains(&s->vmalloc, address)) {
+        out->region = "vmalloc";
+        describe_walk(machine, s->pgtable.kernel_root, address, out);
+    } else if (process && address < machine->profile->user_end) {
+        const struct reclaim_space *space = pool_at(&s->reclaim.spaces, process_at(&s->processes, process)->space);
+        out->region = "user";
+        describe_walk(machine, space->root, address, out);
+    }
+    return true;
+}
+
+size_t view_memory(const struct machine *machine, uint64_t address, uint32_t pid, uint8_t *out, size_t length)
+{
+    struct translation where;
+    size_t done = 0;
+    while (done < length && view_translate(machine, address + done, pid, &where) && where.present) {
+        size_t room = PAGE_SIZE - where.offset;
+        size_t n = length - done < room ? length - done : room;
+        frame_read(&machine->state.frames, ((uint64_t)where.pfn << PAGE_SHIFT) + where.offset, out + done, n);
+        done += n;
+    }
+    return done;
+}

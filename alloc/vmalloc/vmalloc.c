@@ -1,0 +1,199 @@
+/* vmalloc and vfree: the limits of a call, the books, the lazy purge. Building and taking down are in vmalloc_build.c. */
+#include "alloc/vmalloc/vmalloc_internal.h"
+
+#include <string.h>
+
+#define LAZY_PAGES 8192u   /* 32 MiB: lazy_max_pages() for each bit of the number of CPUs */
+#define AREAS_PER_CALL 16u /* area, page array, a hole cut in two for each; twice, when huge pages fail */
+
+static void bug_address(struct vmalloc *v, const char *what, uint64_t address)
+{
+    trace_bug(v->trace, what);
+    trace_say_hex(v->trace, address);
+    trace_say(v->trace, ")");
+}
+
+static void purge_if_many(struct vmalloc *v)
+{
+    if (v->space.nr_lazy_pages > v->space.lazy_max_pages)
+        vmalloc_purge(v);
+}
+
+void vmalloc_shape(struct vmalloc *v, const struct machine_config *config, const struct profile *profile)
+{
+    memset(v, 0, sizeof *v);
+    uint32_t cpu_bits = 0;
+    for (uint32_t cpus = config->cpus; cpus; cpus >>= 1)
+        cpu_bits++;
+    uint32_t lazy_max_pages = profile->id == PROFILE_CLASSIC ? 0 : cpu_bits * LAZY_PAGES;
+    vmap_space_shape(&v->space, (uint32_t)(config->memory >> PAGE_SHIFT) + AREAS_PER_CALL,
+                     lazy_max_pages); /* a page each */
+}
+
+void vmalloc_wire(struct vmalloc *v, struct kmalloc *kmalloc, struct pgtable *pgtable, struct reclaim *reclaim,
+                  struct frames *frames, struct trace *trace, const struct profile *profile)
+{
+    v->kmalloc = kmalloc;
+    v->pgtable = pgtable;
+    v->reclaim = reclaim;
+    v->frames = frames;
+    v->trace = trace;
+    v->profile = profile;
+    v->space.trace = trace;
+}
+
+uint32_t vmalloc_pools(struct vmalloc *v, struct pool **pools)
+{
+    pools[0] = &v->space.areas;
+    pools[1] = &v->space.extents;
+    return 2;
+}
+
+enum pagoda_error vmalloc_reserve(struct vmalloc *v, const struct pagoda_host *host, uint32_t nr_operations)
+{
+    enum pagoda_error err = pool_reserve(&v->space.areas, host, AREAS_PER_CALL * nr_operations);
+    return err ? err : pool_reserve(&v->space.extents, host, AREAS_PER_CALL * nr_operations);
+}
+
+void vmalloc_start(struct vmalloc *v, const struct machine_config *config)
+{
+    const struct profile *profile = v->profile;
+    v->space.end = profile->vmalloc_end;
+    if (profile->vmalloc_start) { /* the kernel's trees hold all addresses but the first */
+        v->space.start = profile->vmalloc_start;
+        vmap_space_start(&v->space, 1, UINT64_MAX);
+        return;
+    }
+    uint64_t high_memory = profile->page_offset + config->memory;
+    v->space.start = (high_memory + profile->vmalloc_gap) & ~(profile->vmalloc_gap - 1);
+    vmap_space_start(&v->space, v->space.start, v->space.end);
+}
+
+bool vmalloc_size_is_possible(const struct vmalloc *v, uint64_t size)
+{
+    if (is_classic(v))
+        return size && size <= (uint64_t)v->frames->nr << PAGE_SHIFT;
+    return size && size >> PAGE_SHIFT <= page_alloc_nr_managed(v->reclaim->pages); /* the shift drops bytes, as in Linux */
+}
+
+uint64_t vmalloc_alloc(struct vmalloc *v, uint64_t size, uint32_t flags, uint32_t label)
+{
+    uint32_t index = vmalloc_build(v, size, flags);
+    purge_if_many(v);
+    if (!index)
+        return 0;
+    struct vmap_area *area = area_at(v, index);
+    area->label = label;
+    v->nr_busy++;
+    v->requested_bytes += size;
+    v->allocated_bytes += (uint64_t)area->nr_pages << PAGE_SHIFT;
+    return area->start;
+}
+
+/* The caller's area that starts at address; 0: there is none. */
+static uint32_t find_start(const struct vmalloc *v, uint64_t address)
+{
+    uint32_t index = vmalloc_contains(v, address) ? area_of_page(v, address) : 0;
+    if (!index || area_at(v, index)->start != address || area_at(v, index)->array_of)
+        return 0;
+    return index;
+}
+
+uint32_t vmalloc_free(struct vmalloc *v, uint64_t address)
+{
+    if (address == 0)
+        return 0;
+    if (address & (PAGE_SIZE - 1)) {
+        bug_address(v, "Trying to vfree() bad address (0x", address);
+        return 0;
+    }
+    uint32_t index = find_start(v, address);
+    if (!index) {
+        bug_address(v, "Trying to vfree() nonexistent vm area (0x", address);
+        return 0;
+    }
+    const struct vmap_area *area = area_at(v, index);
+    uint32_t label = area->label;
+    v->nr_busy--;
+    v->requested_bytes -= area->requested;
+    v->allocated_bytes -= (uint64_t)area->nr_pages << PAGE_SHIFT;
+    vmalloc_release(v, index);
+    purge_if_many(v);
+    return label;
+}
+
+/* Far: its page-table entry. Near: the frame that this leads to, and which knows the area. */
+void vmalloc_prefetch(const struct vmalloc *v, uint64_t address, enum machine_prefetch step)
+{
+    uint32_t pfn;
+    if (!vmalloc_contains(v, address))
+        return;
+    if (step == PREFETCH_FAR)
+        pgtable_prefetch(v->pgtable, v->pgtable->kernel_root, address);
+    else if (pte_translate(v->frames, v->profile, v->pgtable->kernel_root, address, &pfn))
+        __builtin_prefetch(frame_at(v->frames, pfn), 1);
+}
+
+void vmalloc_purge(struct vmalloc *v)
+{
+    uint64_t start, end;
+    if (vmap_space_purge(&v->space, &start, &end))
+        tlb_flush_kernel(v->pgtable->tlb, start, (end - start) >> PAGE_SHIFT);
+}
+
+static void describe(const struct vmap_area *area, struct vmalloc_block *block)
+{
+    *block = (struct vmalloc_block){ .address = area->start,
+                                     .requested = area->requested,
+                                     .nr_pages = area->nr_pages,
+                                     .label = area->label,
+                                     .seq = area->seq };
+}
+
+bool vmalloc_find(const struct vmalloc *v, uint64_t address, struct vmalloc_block *block)
+{
+    uint32_t index = find_start(v, address);
+    if (index)
+        describe(area_at(v, index), block);
+    return index != 0;
+}
+
+bool vmalloc_next(const struct vmalloc *v, uint64_t *cursor, struct vmalloc_block *block)
+{
+    uint32_t index = vmalloc_area_from(v, v->space.start + *cursor);
+    while (index && area_at(v, index)->array_of)
+        index = vmalloc_area_from(v, area_at(v, index)->end);
+    if (!index)
+        return false;
+    describe(area_at(v, index), block);
+    *cursor = area_at(v, index)->end - v->space.start; /* not the address: callers keep room at the top for themselves */
+    return true;
+}
+
+bool vmalloc_contains(const struct vmalloc *v, uint64_t address)
+{
+    return address >= v->space.start && address < v->space.end;
+}
+
+uint32_t vmalloc_area_at(const struct vmalloc *v, uint64_t address)
+{
+    if (!vmalloc_contains(v, address))
+        return 0;
+    uint32_t index = area_of_page(v, address);
+    return index ? index : area_of_page(v, address - PAGE_SIZE); /* a guard page belongs to the page before it */
+}
+
+/* Where neither tree has an address, an area is. */
+uint32_t vmalloc_area_from(const struct vmalloc *v, uint64_t address)
+{
+    const struct vmap_space *space = &v->space;
+    for (uint64_t at = address > space->start ? address : space->start; at < space->end;) {
+        uint32_t extent = vmap_extent_find(space, space->free_root, at);
+        if (!extent)
+            extent = vmap_extent_find(space, space->lazy_root, at);
+        if (!extent)
+            return vmalloc_area_at(v, at);
+        at = vmap_extent_end(space, extent);
+    }
+    return 0;
+}

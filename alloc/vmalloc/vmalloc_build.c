@@ -1,0 +1,329 @@
+/* Building and taking down areas. The frames of an area are chained through frame.next in page order from area.first_pfn;
+ * that is how they are found again when the page tables no longer lead to them. An allocation makes area, page array, pages
+ * and mappings in the kernel's order, and whatever exists when a step fails is taken down by the function that vfree uses.
+ */
+#include "alloc/vmalloc/vmalloc_internal.h"
+
+#include "pagoda/gfp.h"
+
+#define BULK_PAGES 100u /* pages that vm_area_alloc_pages() asks the bulk allocator for at a time */
+#define HUGE_ORDER 9u
+#define HUGE_SIZE ((uint64_t)PAGE_SIZE << HUGE_ORDER)
+
+#define KERNEL_BITS (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
+#define GFP_RECLAIM_BITS                                                                                                   \
+    (__GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM | __GFP_HIGH | __GFP_IO | __GFP_FS | __GFP_NOWARN | __GFP_RETRY_MAYFAIL | \
+     __GFP_NOFAIL | __GFP_NORETRY | __GFP_MEMALLOC | __GFP_NOMEMALLOC | __GFP_ATOMIC)
+
+/* PAGE_KERNEL: 0x8000000000000163 on x86-64, 0x63 on an i486. */
+static uint64_t leaf_bits(const struct vmalloc *v)
+{
+    return is_classic(v) ? KERNEL_BITS : KERNEL_BITS | PTE_GLOBAL | PTE_NX;
+}
+
+/* --- what the kernel says --- */
+
+static void say_line(struct trace *trace, const char *text)
+{
+    if (trace->message_length)
+        trace_say(trace, "\n");
+    trace_say(trace, text);
+}
+
+/* warn_alloc(): "vmalloc error: size N<what>[M], mode:0x...(names), nodemask=(null)". */
+static void say_error(struct trace *trace, uint64_t size, const char *what, uint64_t number, uint32_t gfp)
+{
+    char names[512];
+    say_line(trace, "vmalloc error: size ");
+    trace_say_number(trace, size);
+    trace_say(trace, what);
+    if (number)
+        trace_say_number(trace, number);
+    trace_say(trace, ", mode:0x");
+    trace_say_hex(trace, gfp);
+    trace_say(trace, "(");
+    (void)gfp_format(gfp, names, sizeof names);
+    trace_say(trace, names);
+    trace_say(trace, "), nodemask=(null)");
+}
+
+static void say_no_room(struct trace *trace, uint64_t area_size, uint64_t size, uint32_t gfp)
+{
+    say_line(trace, "vmap allocation for size ");
+    trace_say_number(trace, area_size);
+    trace_say(trace, " failed: use vmalloc=<size> to increase size");
+    say_error(trace, size, ", vm_struct allocation failed", 0, gfp);
+}
+
+/* --- taking down --- */
+
+static void free_chain(struct vmalloc *v, uint32_t first_pfn)
+{
+    for (uint32_t pfn = first_pfn, next; pfn; pfn = next) {
+        struct frame *frame = frame_at(v->frames, pfn);
+        next = frame->next;
+        frame->next = frame->owner = 0;
+        frame->index = 0;
+        reclaim_free_pages(v->reclaim, pfn, 0);
+    }
+}
+
+void vmalloc_release(struct vmalloc *v, uint32_t index)
+{
+    trace_step(v->trace, PATH_remove_vm_area);
+    struct vmap_area area = *area_at(v, index);
+    if (area.page_array)
+        kmalloc_prefetch(v->kmalloc, area.page_array, PREFETCH_NEAR);
+    pgtable_unmap(v->pgtable, v->pgtable->kernel_root, area.start, nr_wanted(&area));
+    if (is_classic(v)) {
+        tlb_flush_kernel(v->pgtable->tlb, area.start, nr_wanted(&area));
+        vmap_area_free_now(&v->space, index);
+    } else {
+        vmap_area_free_lazy(&v->space, index);
+    }
+    free_chain(v, area.first_pfn);
+    if (vmalloc_contains(v, area.page_array)) {
+        vmalloc_release(v, area_of_page(v, area.page_array));
+    } else if (area.page_array) {
+        kmalloc_free(v->kmalloc, area.page_array);
+        v->nr_kmalloc_arrays--;
+    }
+}
+
+/* --- pages --- */
+
+struct builder {
+    struct vmalloc *v;
+    uint32_t index;      /* of the area */
+    uint32_t last_pfn;   /* end of its chain */
+    uint32_t gfp;        /* for its pages */
+    uint32_t page_order; /* 0 or HUGE_ORDER */
+};
+
+static void add_page(struct builder *b, uint32_t pfn)
+{
+    struct frames *frames = b->v->frames;
+    struct vmap_area *area = area_at(b->v, b->index);
+    frame_set_kind(frames, pfn, FRAME_VMALLOC, 0);
+    struct frame *frame = frame_at(frames, pfn);
+    frame->owner = b->index;
+    frame->index = area->nr_pages++;
+    frame->next = frame->prev = 0;
+    if (b->last_pfn)
+        frame_at(frames, b->last_pfn)->next = pfn;
+    else
+        area->first_pfn = pfn;
+    b->last_pfn = pfn;
+}
+
+/* split_page(): every frame of the block becomes a block of its own. */
+static void add_split_block(struct builder *b, uint32_t pfn)
+{
+    struct frame head = *frame_at(b->v->frames, pfn);
+    frame_set_kind(b->v->frames, pfn, FRAME_NONE, 0);
+    for (uint32_t i = 0; i < 1u << b->page_order; i++) {
+        struct frame *frame = frame_at(b->v->frames, pfn + i);
+        frame->born = head.born;
+        frame->migratetype = head.migratetype;
+        add_page(b, pfn + i);
+    }
+}
+
+static bool take_pages(struct builder *b)
+{
+    struct vmalloc *v = b->v;
+    trace_step(v->trace, PATH_vm_area_alloc_pages);
+    const struct vmap_area *area = area_at(v, b->index);
+    uint32_t nr = nr_wanted(area), pfns[BULK_PAGES];
+    for (bool is_short = b->page_order > 0; !is_short && area->nr_pages < nr;) {
+        uint32_t want = nr - area->nr_pages < BULK_PAGES ? nr - area->nr_pages : BULK_PAGES;
+        uint32_t got = reclaim_alloc_bulk(v->reclaim, b->gfp, want, pfns);
+        for (uint32_t i = 0; i < got; i++)
+            add_page(b, pfns[i]);
+        is_short = got < want;
+    }
+    while (area->nr_pages < nr) {
+        uint32_t pfn = reclaim_alloc_pages(v->reclaim, b->gfp, b->page_order);
+        if (!pfn)
+            return false;
+        if (b->page_order)
+            add_split_block(b, pfn);
+        else
+            add_page(b, pfn);
+    }
+    return true;
+}
+
+static bool map_pages(struct builder *b)
+{
+    struct vmalloc *v = b->v;
+    trace_step(v->trace, PATH_vmap_pages_range);
+    uint32_t pfns[1u << HUGE_ORDER], n;
+    uint64_t address = area_at(v, b->index)->start;
+    for (uint32_t pfn = area_at(v, b->index)->first_pfn; pfn; address += (uint64_t)n << PAGE_SHIFT) {
+        for (n = 0; pfn && n < 1u << HUGE_ORDER; pfn = frame_at(v->frames, pfn)->next)
+            pfns[n++] = pfn;
+        uint32_t root = v->pgtable->kernel_root;
+        uint64_t bits = leaf_bits(v);
+        bool ok = b->page_order ? pgtable_map_huge(v->pgtable, root, address, pfns[0], bits, GFP_KERNEL)
+                                : pgtable_map(v->pgtable, root, address, pfns, n, bits, GFP_KERNEL);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+/* --- the page array --- */
+
+static uint32_t build_area(struct vmalloc *v, uint64_t size, uint32_t page_order, uint32_t gfp);
+
+/* The array holds the address of each page's struct page; where it is an area of its own its bytes lie on scattered frames.
+ */
+static void write_page_array(struct vmalloc *v, const struct vmap_area *area)
+{
+    uint32_t array = vmalloc_contains(v, area->page_array) ? area_of_page(v, area->page_array) : 0;
+    uint32_t array_pfn = array ? area_at(v, array)->first_pfn : 0;
+    uint64_t physical = array ? (uint64_t)array_pfn << PAGE_SHIFT : area->page_array - v->frames->page_offset;
+    for (uint32_t pfn = area->first_pfn; pfn; pfn = frame_at(v->frames, pfn)->next) {
+        frame_write64(v->frames, physical, VMEMMAP + (uint64_t)pfn * STRUCT_PAGE_SIZE);
+        physical += POINTER_SIZE;
+        if (array && (physical & (PAGE_SIZE - 1)) == 0) {
+            array_pfn = frame_at(v->frames, array_pfn)->next;
+            physical = (uint64_t)array_pfn << PAGE_SHIFT;
+        }
+    }
+}
+
+static bool make_page_array(struct builder *b)
+{
+    struct vmalloc *v = b->v;
+    uint64_t array_size = (uint64_t)nr_wanted(area_at(v, b->index)) * POINTER_SIZE;
+    uint32_t gfp = (b->gfp & GFP_RECLAIM_BITS) | __GFP_ZERO;
+    uint64_t address = 0;
+    if (array_size > PAGE_SIZE) {
+        uint32_t array = build_area(v, array_size, 0, gfp);
+        if (array) {
+            area_at(v, array)->array_of = b->index;
+            address = area_at(v, array)->start;
+        }
+    } else {
+        address = kmalloc_alloc(v->kmalloc, array_size, gfp, 0);
+        v->nr_kmalloc_arrays += address != 0;
+    }
+    area_at(v, b->index)->page_array = address;
+    return address != 0;
+}
+
+/* --- the whole --- */
+
+static bool fill_area(struct builder *b)
+{
+    struct vmalloc *v = b->v;
+    uint32_t gfp = b->gfp | __GFP_HIGHMEM;
+    if (!make_page_array(b)) {
+        uint64_t nr = nr_wanted(area_at(v, b->index));
+        say_error(v->trace, nr << PAGE_SHIFT, ", failed to allocated page array size ", nr * POINTER_SIZE, gfp);
+        return false;
+    }
+    b->gfp = gfp | __GFP_NOWARN;
+    bool has_all = take_pages(b);
+    uint64_t got = (uint64_t)area_at(v, b->index)->nr_pages << PAGE_SHIFT;
+    if (!has_all && b->page_order == 0) /* huge pages are tried again as small ones, without a word */
+        say_error(v->trace, got, ", page order 0, failed to allocate pages", 0, gfp);
+    if (!has_all)
+        return false;
+    write_page_array(v, area_at(v, b->index));
+    if (!map_pages(b)) {
+        say_error(v->trace, got, ", failed to map pages", 0, gfp);
+        return false;
+    }
+    return true;
+}
+
+/* __get_vm_area_node() and __vmalloc_area_node(). 0: no addresses or no memory, said in the trace. */
+static uint32_t build_area(struct vmalloc *v, uint64_t size, uint32_t page_order, uint32_t gfp)
+{
+    trace_step(v->trace, PATH___get_vm_area_node);
+    uint64_t unit = (uint64_t)PAGE_SIZE << page_order;
+    uint64_t area_size = ((size + unit - 1) & ~(unit - 1)) + PAGE_SIZE;
+    uint32_t index = vmap_area_alloc(&v->space, area_size, unit);
+    if (!index && v->space.lazy_root) {
+        vmalloc_purge(v);
+        index = vmap_area_alloc(&v->space, area_size, unit);
+    }
+    if (!index) {
+        say_no_room(v->trace, area_size, size, gfp);
+        return 0;
+    }
+    struct builder b = { .v = v, .index = index, .gfp = gfp, .page_order = page_order };
+    area_at(v, index)->seq = v->trace->seq;
+    area_at(v, index)->requested = size;
+    area_at(v, index)->page_order = page_order;
+    if (fill_area(&b))
+        return index;
+    vmalloc_release(v, index);
+    return 0;
+}
+
+static uint32_t build_linux_6_1(struct vmalloc *v, uint64_t size, uint32_t flags)
+{
+    uint32_t gfp = flags & VMALLOC_ZERO ? GFP_KERNEL | __GFP_ZERO : GFP_KERNEL;
+    if (size == 0) {
+        say_line(v->trace, "WARNING: at mm/vmalloc.c __vmalloc_node_range: vmalloc of size 0");
+        return 0;
+    }
+    if (!vmalloc_size_is_possible(v, size)) {
+        say_error(v->trace, size, ", exceeds total pages", 0, gfp);
+        return 0;
+    }
+    uint32_t index = 0;
+    if ((flags & VMALLOC_HUGE) && size >= HUGE_SIZE)
+        index = build_area(v, size, HUGE_ORDER, gfp);
+    return index ? index : build_area(v, size, 0, gfp);
+}
+
+/* Linux 2.0 maps each page as soon as it has it. */
+static bool fill_classic(struct builder *b)
+{
+    struct vmalloc *v = b->v;
+    const struct vmap_area *area = area_at(v, b->index);
+    uint32_t root = v->pgtable->kernel_root;
+    trace_step(v->trace, PATH___get_free_pages);
+    for (uint32_t nr = nr_wanted(area); area->nr_pages < nr;) {
+        uint64_t address = area->start + ((uint64_t)area->nr_pages << PAGE_SHIFT);
+        uint32_t pfn = 0;
+        if (pgtable_entry(v->pgtable, root, address, GFP_KERNEL))
+            pfn = reclaim_alloc_pages(v->reclaim, b->gfp, 0);
+        if (!pfn)
+            return false;
+        add_page(b, pfn);
+        if (!pgtable_map(v->pgtable, root, address, &pfn, 1, leaf_bits(v), GFP_KERNEL))
+            return false;
+    }
+    return true;
+}
+
+static uint32_t build_classic(struct vmalloc *v, uint64_t size, uint32_t flags)
+{
+    if (!vmalloc_size_is_possible(v, size))
+        return 0;
+    uint64_t area_size = ((size + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1)) + PAGE_SIZE;
+    uint32_t index = vmap_area_alloc(&v->space, area_size, PAGE_SIZE);
+    if (!index)
+        return 0;
+    struct builder b = { .v = v, .index = index };
+    b.gfp = flags & VMALLOC_ZERO ? GFP_KERNEL | __GFP_ZERO : GFP_KERNEL;
+    area_at(v, index)->seq = v->trace->seq;
+    area_at(v, index)->requested = size;
+    if (!fill_classic(&b)) {
+        vmalloc_release(v, index);
+        return 0;
+    }
+    tlb_flush_kernel(v->pgtable->tlb, area_at(v, index)->start, nr_wanted(area_at(v, index)));
+    return index;
+}
+
+uint32_t vmalloc_build(struct vmalloc *v, uint64_t size, uint32_t flags)
+{
+    return is_classic(v) ? build_classic(v, size, flags) : build_linux_6_1(v, size, flags);
+}

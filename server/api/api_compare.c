@@ -1,0 +1,292 @@
+/* GET handlers: the four allocators side by side, for one request and over all sizes. Pure functions of the query and the
+ * engine: the tag is a hash of the answer, and it may be kept for a while. */
+#include "pagoda/gfp.h"
+#include "server/api/api.h"
+#include "server/api/compare.h"
+#include "server/json/result_json.h"
+#include "server/json/op_json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define POINTS_DEFAULT 49u
+#define POINTS_MAX 129u
+#define CURVE_SIZE_LOG2 24u /* 16 MiB */
+
+/* --- the query --- */
+
+static bool query_profile(const struct request *request, enum profile_id *profile, struct reply *refusal)
+{
+    const char *text = query_text(request, "profile");
+    const struct profile *found = text ? profile_find(text, strlen(text)) : profile_get(PROFILE_CLASSIC);
+    if (!found) {
+        *refusal = reply_say(422, "profile", "there is no profile \"%.40s\"", text);
+        return false;
+    }
+    *profile = found->id;
+    return true;
+}
+
+static bool query_gfp(const struct request *request, uint32_t *gfp, struct reply *refusal)
+{
+    const char *text = query_text(request, "gfp");
+    struct problem why;
+    if (!text || !gfp_parse(text, strlen(text), gfp, &why))
+        return true;
+    *refusal = reply_say(422, "gfp", "gfp takes flags such as GFP_KERNEL|__GFP_ZERO");
+    return false;
+}
+
+static bool query_context(const struct request *request, enum context *context, struct reply *refusal)
+{
+    const char *text = query_text(request, "context");
+    for (unsigned i = 0; text && i < NR_CONTEXTS; i++)
+        if (strcmp(text, context_name((enum context)i)) == 0) {
+            *context = (enum context)i;
+            return true;
+        }
+    if (!text)
+        return true;
+    *refusal = reply_say(422, "context", "context is process, softirq, tasklet or hardirq");
+    return false;
+}
+
+static bool query_size(const struct request *request, uint64_t *size, struct reply *refusal)
+{
+    const char *text = query_text(request, "size");
+    if (!text || size_parse(text, strlen(text), size))
+        return true;
+    *refusal = reply_say(422, "size", "size is bytes, such as 1000 or 64K");
+    return false;
+}
+
+static struct reply finish(const struct request *request, struct buffer body)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+    for (size_t i = 0; i < body.length; i++)
+        hash = (hash ^ (uint8_t)body.data[i]) * UINT64_C(0x100000001b3);
+    char etag[sizeof((struct reply *)0)->etag];
+    snprintf(etag, sizeof etag, "\"compare-%016llx\"", (unsigned long long)hash);
+    bool is_known = etag_matches(request, etag);
+    if (is_known)
+        buffer_clear(&body);
+    struct reply reply = is_known ? reply_empty(304) : reply_json(200, body);
+    memcpy(reply.etag, etag, sizeof reply.etag);
+    reply.cache_control = "public, max-age=3600";
+    return reply;
+}
+
+/* --- one request --- */
+
+static void put_cost(struct buffer *out, const struct compare_step *step)
+{
+    put_field_u64(out, "cost_ns", step->result.cost_ns);
+    put_field_u64(out, "slept_ns", step->result.slept_ns);
+    put_field_array(out, "cost");
+    for (unsigned i = 0; i < NR_COST_STEPS; i++) {
+        if (!step->result.cost_count[i])
+            continue;
+        put_open(out, '{');
+        put_field_text(out, "step", cost_info((enum cost_step)i)->name);
+        put_field_u64(out, "count", step->result.cost_count[i]);
+        put_field_u64(out, "ns", (uint64_t)step->result.cost_count[i] * step->cost_each_ns[i]);
+        put_close(out, '}');
+    }
+    put_close(out, ']');
+}
+
+static uint64_t waste_of(const struct compare_answer *answer)
+{
+    return answer->slack + answer->page_array + answer->page_tables;
+}
+
+static void put_waste(struct buffer *out, const struct compare_answer *answer)
+{
+    put_field_object(out, "waste");
+    put_field_u64(out, "slack", answer->slack);
+    put_field_u64(out, "page_array", answer->page_array);
+    put_field_u64(out, "page_tables", answer->page_tables);
+    put_field_u64(out, "total", waste_of(answer));
+    put_field_u64(out, "guard_addresses", answer->guard);
+    put_close(out, '}');
+}
+
+static void put_step(struct buffer *out, const char *key, const struct compare_step *step, uint64_t length)
+{
+    put_key(out, key);
+    if (!length) {
+        put_null(out);
+        return;
+    }
+    put_open(out, '{');
+    put_field_u64(out, "length", length);
+    put_cost(out, step);
+    put_field_object(out, "tlb");
+    put_field_u64(out, "hits", step->result.nr_tlb_hits);
+    put_field_u64(out, "misses", step->result.nr_tlb_misses);
+    put_field_u64(out, "flushes", step->result.nr_tlb_flushes);
+    put_close(out, '}');
+    put_close(out, '}');
+}
+
+static void put_text_or_null(struct buffer *out, const char *key, const char *text)
+{
+    put_field_text(out, key, text[0] ? text : NULL);
+}
+
+static void put_answer(struct buffer *out, const struct compare_answer *answer)
+{
+    const struct op_result *result = &answer->call.result;
+    put_open(out, '{');
+    put_field_text(out, "op", op_info(answer->op.kind)->name);
+    put_field_text(out, "outcome", outcome_name(result->outcome));
+    put_text_or_null(out, "message", answer->call.message);
+    put_key(out, "address");
+    if (result->address)
+        put_hex64(out, result->address);
+    else
+        put_null(out);
+    put_field_u64(out, "requested", result->requested);
+    put_field_u64(out, "allocated", result->allocated);
+    put_text_or_null(out, "cache", answer->call.cache);
+    result_frames_encode(out, result);
+    put_waste(out, answer);
+    put_field_text(out, "context", context_name((enum context)answer->op.context));
+    put_field_bool(out, "may_sleep", answer->may_sleep);
+    put_field_u64(out, "limit", answer->limit);
+    put_field_text(out, "release", answer->release);
+    put_cost(out, &answer->call);
+    put_step(out, "first_touch", &answer->touch, answer->is_kernel ? 0 : answer->touched);
+    put_step(out, "access", &answer->access, answer->touched < OP_DATA_MAX ? answer->touched : OP_DATA_MAX);
+    put_close(out, '}');
+}
+
+struct reply compare_get(struct app *app, struct request *request)
+{
+    (void)app;
+    struct compare_request ask = { .size = PAGE_SIZE, .gfp = GFP_KERNEL };
+    struct reply refusal;
+    if (!query_profile(request, &ask.profile, &refusal) || !query_size(request, &ask.size, &refusal) ||
+        !query_gfp(request, &ask.gfp, &refusal) || !query_context(request, &ask.context, &refusal))
+        return refusal;
+    struct buffer out = { 0 };
+    struct compare_answer answer;
+    char gfp[512];
+    (void)gfp_format(ask.gfp, gfp, sizeof gfp);
+    put_open(&out, '{');
+    put_field_text(&out, "profile", profile_get(ask.profile)->name);
+    put_field_u64(&out, "memory", compare_memory(ask.profile));
+    put_field_u64(&out, "size", ask.size);
+    put_field_text(&out, "gfp", gfp);
+    put_field_text(&out, "context", context_name(ask.context));
+    put_field_array(&out, "allocators");
+    for (unsigned i = 0; i < COMPARE_ALLOCATORS; i++) {
+        enum pagoda_error error = compare_run(&ask, COMPARE_OPS[i], true, &answer);
+        if (error) {
+            buffer_clear(&out);
+            return reply_error(error, NULL);
+        }
+        put_answer(&out, &answer);
+    }
+    put_close(&out, ']');
+    put_close(&out, '}');
+    return finish(request, out);
+}
+
+/* --- all sizes --- */
+
+/* 2^(i / steps), rounded: whole powers of two are hit exactly. mantissa: 2^(1/8), 2^(2/8)... in 16 fraction bits. */
+static uint64_t size_at(uint64_t i, uint64_t points)
+{
+    static const uint64_t EIGHTHS[8] = { 65536, 71468, 77936, 84990, 92682, 101070, 110218, 120194 };
+    uint64_t eighths = points > 1 ? i * CURVE_SIZE_LOG2 * 8 / (points - 1) : 0;
+    return ((EIGHTHS[eighths % 8] << (eighths / 8)) + 32768) >> 16;
+}
+
+struct curve {
+    enum op_kind op;
+    struct curve_point {
+        enum outcome outcome;
+        uint64_t cost_ns, touch_ns, access_ns, allocated, waste;
+    } points[POINTS_MAX];
+};
+
+static enum pagoda_error draw(enum profile_id profile, const uint64_t *sizes, uint64_t nr, struct curve *curve)
+{
+    enum pagoda_error error = PAGODA_OK;
+    for (uint64_t i = 0; i < nr && !error; i++) {
+        struct compare_request ask = { .profile = profile, .size = sizes[i], .gfp = GFP_KERNEL };
+        struct compare_answer answer;
+        error = compare_run(&ask, curve->op, false, &answer);
+        curve->points[i] = (struct curve_point){ .outcome = answer.call.result.outcome,
+                                                 .cost_ns = answer.call.result.cost_ns,
+                                                 .touch_ns = answer.touch.result.cost_ns,
+                                                 .access_ns = answer.access.result.cost_ns,
+                                                 .allocated = answer.call.result.allocated,
+                                                 .waste = waste_of(&answer) };
+    }
+    return error;
+}
+
+static void put_curve(struct buffer *out, const struct curve *curve, uint64_t nr)
+{
+    put_open(out, '{');
+    put_field_text(out, "op", op_info(curve->op)->name);
+    put_field_array(out, "points");
+    for (uint64_t i = 0; i < nr; i++) {
+        const struct curve_point *point = &curve->points[i];
+        put_open(out, '{');
+        put_field_text(out, "outcome", outcome_name(point->outcome));
+        put_field_u64(out, "cost_ns", point->cost_ns);
+        put_field_u64(out, "first_touch_ns", point->touch_ns);
+        put_field_u64(out, "access_ns", point->access_ns);
+        put_field_u64(out, "allocated", point->allocated);
+        put_field_u64(out, "waste", point->waste);
+        put_close(out, '}');
+    }
+    put_close(out, ']');
+    put_close(out, '}');
+}
+
+static enum pagoda_error put_curves(struct buffer *out, enum profile_id profile, uint64_t points)
+{
+    uint64_t sizes[POINTS_MAX], nr = 0;
+    for (uint64_t i = 0; i < points; i++) {
+        uint64_t size = size_at(i, points);
+        if (nr == 0 || size > sizes[nr - 1]) /* small sizes round to the same byte */
+            sizes[nr++] = size;
+    }
+    put_open(out, '{');
+    put_field_text(out, "profile", profile_get(profile)->name);
+    put_field_u64(out, "memory", compare_memory(profile));
+    put_field_array(out, "sizes");
+    for (uint64_t i = 0; i < nr; i++)
+        put_u64(out, sizes[i]);
+    put_close(out, ']');
+    put_field_array(out, "allocators");
+    enum pagoda_error error = PAGODA_OK;
+    for (unsigned i = 0; i < COMPARE_ALLOCATORS && !error; i++) {
+        struct curve curve = { .op = COMPARE_OPS[i] };
+        error = draw(profile, sizes, nr, &curve);
+        put_curve(out, &curve, nr);
+    }
+    put_close(out, ']');
+    put_close(out, '}');
+    return error;
+}
+
+struct reply compare_curves_get(struct app *app, struct request *request)
+{
+    (void)app;
+    enum profile_id profile;
+    uint64_t points = POINTS_DEFAULT;
+    struct reply refusal;
+    if (!query_profile(request, &profile, &refusal) || !query_u64(request, "points", 2, POINTS_MAX, &points, &refusal))
+        return refusal;
+    struct buffer out = { 0 };
+    enum pagoda_error error = put_curves(&out, profile, points);
+    if (!error)
+        return finish(request, out);
+    buffer_clear(&out);
+    return reply_error(error, NULL);
+}

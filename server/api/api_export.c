@@ -1,0 +1,141 @@
+/* GET /labs/{lab}/export: the whole history in a format of choice, streamed; memory holds one slice of it. */
+#include "server/api/api.h"
+#include "server/export/export.h"
+#include "server/json/op_json.h"
+#include "server/json/result_json.h"
+#include "server/http/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SLICE_ENTRIES 1024u /* operations read from the log at a time */
+#define SLICE_RESULTS 256u  /* operations run again at a time */
+
+struct export
+{
+    struct store *store;
+    struct lab *lab;
+    const struct export_format *format;
+    struct buffer *out; /* of the slice being made */
+    uint64_t next_seq, last_seq;
+    bool has_begun;
+};
+
+static bool export_entry(void *context, const struct log_entry *entry)
+{
+    struct export *export = context;
+    export->format->entry(export->out, entry);
+    export->next_seq = entry->seq + 1;
+    return !export->out->failed;
+}
+
+static bool export_result(void *context, const struct log_entry *entry, const struct op_result *result)
+{
+    struct export *export = context;
+    export->format->result(export->out, entry, result);
+    export->next_seq = entry->seq + 1;
+    return !export->out->failed;
+}
+
+static enum pagoda_error sample(struct export *export)
+{
+    struct machine *machine;
+    enum pagoda_error error = lab_lock_past(export->lab, export->next_seq - 1, &machine);
+    if (error)
+        return error;
+    export->format->sample(export->out, machine);
+    lab_unlock_past(export->lab);
+    return PAGODA_OK;
+}
+
+static enum pagoda_error relive_slice(struct export *export)
+{
+    uint64_t last = export->next_seq + SLICE_RESULTS - 1;
+    last = last < export->last_seq ? last : export->last_seq;
+    enum pagoda_error error = lab_relive(export->lab, export->next_seq, last, export_result, export);
+    if (!error && export->next_seq <= last)
+        error = PAGODA_ERR_CORRUPT; /* the log has a gap */
+    return !error && export->format->sample ? sample(export) : error;
+}
+
+static enum pagoda_error read_slice(struct export *export)
+{
+    uint64_t last = export->next_seq + SLICE_ENTRIES - 1;
+    last = last < export->last_seq ? last : export->last_seq;
+    enum pagoda_error error =
+        store_read_ops(export->store, export->lab->row.id, export->next_seq, last, export_entry, export);
+    return !error && export->next_seq <= last ? PAGODA_ERR_CORRUPT : error;
+}
+
+static enum pagoda_error next_slice(void *context, struct buffer *out, bool *is_last)
+{
+    struct export *export = context;
+    enum pagoda_error error = PAGODA_OK;
+    export->out = out;
+    if (!export->has_begun && export->format->begin)
+        export->format->begin(out, export->lab);
+    export->has_begun = true;
+    if (export->next_seq <= export->last_seq)
+        error = export->format->relives ? relive_slice(export) : read_slice(export);
+    *is_last = export->next_seq > export->last_seq;
+    if (*is_last && !error && export->format->end)
+        export->format->end(out);
+    return error;
+}
+
+static void close_export(void *context)
+{
+    struct export *export = context;
+    lab_put(export->lab);
+    free(export);
+}
+
+struct reply export_reply(struct request *request, const struct export_format *format)
+{
+    struct export *export = calloc(1, sizeof *export);
+    struct lab *lab = export ? lab_get(&request->app->labs, request->lab->row.key) : NULL;
+    if (!lab) {
+        free(export);
+        return reply_error(PAGODA_ERR_NOMEM, NULL);
+    }
+    *export = (struct export){ request->app->store, lab, format, NULL, 1, atomic_load(&lab->log.durable_seq), false };
+    return stream_reply(request, (struct stream_source){ next_slice, close_export, export }, format->content_type);
+}
+
+/* ---- our own formats ---- */
+
+static void put_operation(struct buffer *out, const struct log_entry *entry)
+{
+    put_open(out, '{');
+    op_encode_fields(out, &entry->op);
+    put_close(out, '}');
+    buffer_text(out, "\n");
+}
+
+static void put_log_entry(struct buffer *out, const struct log_entry *entry)
+{
+    entry_encode(out, entry);
+    buffer_text(out, "\n");
+}
+
+const struct export_format EXPORT_NDJSON = { .name = "ndjson",
+                                             .content_type = "application/x-ndjson",
+                                             .entry = put_operation };
+const struct export_format EXPORT_LOG = { .name = "log", .content_type = "application/x-ndjson", .entry = put_log_entry };
+
+struct reply export_get(struct app *app, struct request *request)
+{
+    (void)app;
+    static const struct export_format *const FORMATS[] = { &EXPORT_NDJSON, &EXPORT_CSV, &EXPORT_FTRACE, &EXPORT_PERFETTO };
+    const char *name = query_text(request, "format");
+    bool with_snapshots = false;
+    struct reply refusal;
+    if (!query_bool(request, "snapshots", &with_snapshots, &refusal))
+        return refusal;
+    if (name && strcmp(name, "sqlite") == 0)
+        return export_sqlite_reply(request, with_snapshots);
+    for (size_t i = 0; i < sizeof FORMATS / sizeof FORMATS[0]; i++)
+        if (strcmp(name ? name : "ndjson", FORMATS[i]->name) == 0)
+            return export_reply(request, FORMATS[i]);
+    return reply_say(422, "format", "format must be ndjson, csv, ftrace, perfetto or sqlite");
+}

@@ -1,0 +1,273 @@
+/* GET /processes/{pid}/heap: malloc's state, its arenas and lists, and the chunks in address order; ?chunk= names the words
+ * of one. */
+#include "pagoda/heap_view.h"
+#include "server/api/api_view.h"
+#include "server/json/op_json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CHUNKS_DEFAULT 1000u
+#define CHUNKS_MAX 10000u
+#define LISTED_MAX 256u /* chunks shown of one list */
+
+static void put_address_or_null(struct buffer *out, const char *key, uint64_t address)
+{
+    if (address)
+        put_field_hex64(out, key, address);
+    else
+        put_field_text(out, key, NULL);
+}
+
+/* --- state --- */
+
+static void put_state(struct buffer *out, const struct heap_view *heap)
+{
+    put_field_object(out, "state");
+    put_field_u64(out, "word", heap->word);
+    put_field_u64(out, "header", heap->header);
+    put_field_u64(out, "min_chunk", heap->min_chunk);
+    put_field_hex64(out, "tcache_key", heap->tcache_key);
+    put_field_u64(out, "mmap_threshold", heap->mmap_threshold);
+    put_field_u64(out, "trim_threshold", heap->trim_threshold);
+    put_field_u64(out, "top_pad", heap->top_pad);
+    put_field_u64(out, "max_fast", heap->max_fast);
+    put_field_bool(out, "thresholds_fixed", heap->is_threshold_fixed);
+    put_field_u64(out, "tcache_max", heap->tcache_max);
+    put_field_u64(out, "tcache_count", heap->tcache_count);
+    put_field_u64(out, "n_mmaps", heap->n_mmaps);
+    put_field_u64(out, "n_mmaps_max", heap->n_mmaps_max);
+    put_field_u64(out, "max_n_mmaps", heap->max_n_mmaps);
+    put_field_u64(out, "mmapped_mem", heap->mmapped_mem);
+    put_field_u64(out, "max_mmapped_mem", heap->max_mmapped_mem);
+    put_field_u64(out, "nr_arenas", heap->nr_arenas);
+    put_close(out, '}');
+}
+
+static void put_arena(struct buffer *out, const struct arena_view *arena)
+{
+    put_open(out, '{');
+    put_field_hex64(out, "address", arena->address);
+    put_field_bool(out, "main", arena->is_main);
+    put_field_bool(out, "free", arena->is_free);
+    put_field_bool(out, "contiguous", arena->is_contiguous);
+    put_field_bool(out, "have_fast", arena->has_fast);
+    put_field_u64(out, "nr_threads", arena->nr_threads);
+    put_address_or_null(out, "top", arena->top);
+    put_field_u64(out, "top_size", arena->top_size);
+    put_address_or_null(out, "last_remainder", arena->last_remainder);
+    put_field_u64(out, "system_mem", arena->system_mem);
+    put_field_u64(out, "max_system_mem", arena->max_system_mem);
+    put_field_array(out, "binmap");
+    for (unsigned i = 0; i < 4; i++)
+        put_hex64(out, arena->binmap[i]);
+    put_close(out, ']');
+    put_close(out, '}');
+}
+
+static void put_arenas(struct view *view, uint32_t pid)
+{
+    struct buffer *out = &view->out;
+    struct arena_view arena;
+    struct heap_region_view region;
+    struct heap_thread_view thread;
+    put_field_array(out, "arenas");
+    for (uint64_t cursor = 0; view_next_arena(view->machine, pid, &cursor, &arena);)
+        put_arena(out, &arena);
+    put_close(out, ']');
+    put_field_array(out, "regions");
+    for (uint64_t cursor = 0; view_next_heap_region(view->machine, pid, &cursor, &region);) {
+        put_open(out, '{');
+        put_field_hex64(out, "address", region.address);
+        put_field_hex64(out, "arena", region.arena);
+        put_address_or_null(out, "previous", region.previous);
+        put_field_u64(out, "size", region.size);
+        put_field_u64(out, "mprotect_size", region.mprotect_size);
+        put_field_hex64(out, "first_chunk", region.first_chunk);
+        put_close(out, '}');
+    }
+    put_close(out, ']');
+    put_field_array(out, "threads");
+    for (uint64_t cursor = 0; view_next_heap_thread(view->machine, pid, &cursor, &thread);) {
+        put_open(out, '{');
+        put_field_u64(out, "tid", thread.tid);
+        put_address_or_null(out, "arena", thread.arena);
+        put_address_or_null(out, "tcache", thread.tcache);
+        put_address_or_null(out, "stack", thread.stack);
+        put_address_or_null(out, "stack_end", thread.stack_end);
+        put_close(out, '}');
+    }
+    put_close(out, ']');
+}
+
+/* --- lists --- */
+
+/* Chunks of a list, from its head; true: there are more than fit. */
+static bool put_listed(struct view *view, uint32_t pid, const struct heap_list_view *list)
+{
+    struct listed_chunk_view chunk;
+    unsigned nr = 0;
+    for (uint64_t cursor = 0; view_next_listed_chunk(view->machine, pid, list, &cursor, &chunk); nr++) {
+        if (nr == LISTED_MAX)
+            return true;
+        put_open(&view->out, '{');
+        put_field_hex64(&view->out, "address", chunk.address);
+        put_field_u64(&view->out, "size", chunk.size);
+        put_field_hex64(&view->out, "link", chunk.link);
+        put_address_or_null(&view->out, "next", chunk.next);
+        put_close(&view->out, '}');
+    }
+    return false;
+}
+
+static void put_lists(struct view *view, uint32_t pid)
+{
+    struct buffer *out = &view->out;
+    struct heap_list_view list;
+    put_field_array(out, "lists");
+    for (uint64_t cursor = 0; view_next_heap_list(view->machine, pid, &cursor, &list);) {
+        bool is_cache = list.kind[0] == 't';
+        put_open(out, '{');
+        put_field_text(out, "kind", list.kind);
+        put_field_u64(out, "index", list.index);
+        put_key(out, "tid");
+        if (is_cache)
+            put_u64(out, list.tid);
+        else
+            put_null(out);
+        put_address_or_null(out, "arena", list.arena);
+        put_field_hex64(out, "head", list.head);
+        put_field_u64(out, "min_size", list.min_size);
+        put_field_u64(out, "max_size", list.max_size);
+        put_key(out, "count");
+        if (is_cache)
+            put_u64(out, list.count);
+        else
+            put_null(out);
+        put_field_array(out, "chunks");
+        bool has_more = put_listed(view, pid, &list);
+        put_close(out, ']');
+        put_field_bool(out, "truncated", has_more);
+        put_close(out, '}');
+    }
+    put_close(out, ']');
+}
+
+/* --- chunks --- */
+
+static void put_chunk_fields(struct buffer *out, const struct chunk_view *chunk)
+{
+    static const char *const FLAGS[] = { "PREV_INUSE", "IS_MMAPPED", "NON_MAIN_ARENA" };
+    put_field_hex64(out, "address", chunk->address);
+    put_field_u64(out, "size", chunk->size);
+    put_field_text(out, "state", chunk->state);
+    put_field_u64(out, "requested", chunk->requested);
+    put_field_text(out, "name", chunk->label);
+    put_field_u64(out, "seq", chunk->seq);
+    put_address_or_null(out, "arena", chunk->arena);
+    put_field_array(out, "flags");
+    for (unsigned i = 0; i < 3; i++)
+        if (chunk->flags & 1u << i)
+            put_text(out, FLAGS[i]);
+    put_close(out, ']');
+}
+
+static void put_words(struct view *view, uint32_t pid, const struct chunk_view *chunk)
+{
+    struct buffer *out = &view->out;
+    struct chunk_field_view fields[CHUNK_FIELDS_MAX];
+    uint32_t nr = view_chunk_fields(view->machine, pid, chunk, fields);
+    put_field_array(out, "fields");
+    for (uint32_t i = 0; i < nr; i++) {
+        put_open(out, '{');
+        put_field_text(out, "name", fields[i].name);
+        put_field_u64(out, "offset", fields[i].offset);
+        put_field_u64(out, "length", fields[i].length);
+        put_field_hex64(out, "value", fields[i].value);
+        put_key(out, "target");
+        if (fields[i].is_link)
+            put_hex64(out, fields[i].target);
+        else
+            put_null(out);
+        put_field_bool(out, "protected", fields[i].is_protected);
+        put_field_bool(out, "previous_block", fields[i].is_users);
+        put_close(out, '}');
+    }
+    put_close(out, ']');
+}
+
+static bool query_hex(const struct view *view, const char *name, uint64_t *value, struct reply *refusal)
+{
+    const char *text = query_text(view->request, name);
+    char *end = NULL;
+    *value = text ? strtoull(text, &end, 16) : 0;
+    if (!text || (end != text && !*end))
+        return true;
+    *refusal = reply_say(422, name, "%s must be an address, such as 0x5555555592a0", name);
+    return false;
+}
+
+static bool encode_chunk(struct view *view, uint32_t pid, uint64_t address, struct reply *refusal)
+{
+    struct chunk_view chunk;
+    if (!view_chunk(view->machine, pid, address, &chunk)) {
+        *refusal = reply_say(404, "chunk", "there is no chunk at 0x%" PRIx64, address);
+        return false;
+    }
+    view_open(view);
+    put_field_u64(&view->out, "pid", pid);
+    put_field_object(&view->out, "chunk");
+    put_chunk_fields(&view->out, &chunk);
+    put_words(view, pid, &chunk);
+    put_close(&view->out, '}');
+    put_close(&view->out, '}');
+    return true;
+}
+
+static void put_chunks(struct view *view, uint32_t pid, uint64_t cursor, uint64_t limit)
+{
+    struct buffer *out = &view->out;
+    struct chunk_view chunk;
+    bool has_more = true;
+    put_field_array(out, "chunks");
+    for (; limit && (has_more = view_next_chunk(view->machine, pid, &cursor, &chunk)); limit--) {
+        put_open(out, '{');
+        put_chunk_fields(out, &chunk);
+        put_close(out, '}');
+    }
+    put_close(out, ']');
+    uint64_t beyond = cursor;
+    if (has_more && view_next_chunk(view->machine, pid, &beyond, &chunk))
+        snprintf(view->next, sizeof view->next, "0x%" PRIx64, cursor);
+    put_field_text(out, "next", view->next[0] ? view->next : NULL);
+}
+
+/* Pages after the first show chunks only. */
+static bool encode_heap(struct view *view, struct reply *refusal)
+{
+    uint64_t from, address, limit = CHUNKS_DEFAULT;
+    struct heap_view heap;
+    uint32_t pid;
+    if (!view_find_process(view, &pid, refusal) || !query_hex(view, "from", &from, refusal) ||
+        !query_hex(view, "chunk", &address, refusal) || !query_u64(view->request, "limit", 1, CHUNKS_MAX, &limit, refusal))
+        return false;
+    if (address)
+        return encode_chunk(view, pid, address, refusal);
+    view_open(view);
+    put_field_u64(&view->out, "pid", pid);
+    if (!from && view_heap(view->machine, pid, &heap)) {
+        put_state(&view->out, &heap);
+        put_arenas(view, pid);
+        put_lists(view, pid);
+    }
+    put_chunks(view, pid, from, limit);
+    put_close(&view->out, '}');
+    return true;
+}
+
+struct reply heap_get(struct app *app, struct request *request)
+{
+    (void)app;
+    return view_reply(request, encode_heap);
+}

@@ -1,0 +1,115 @@
+/* POST /labs/{lab}/import: a recorded trace into a lab; GET: how far it is; DELETE: stop it. */
+#include "server/api/api.h"
+#include "server/api/idempotency.h"
+#include "server/api/import_lab.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static double now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static struct reply refuse_all(const struct import_summary *summary)
+{
+    const struct import_event *first = NULL;
+    uint64_t line = UINT64_MAX;
+    const char *reason = summary->problem;
+    for (uint32_t i = 0; i < summary->nr_events_used; i++)
+        for (unsigned j = 0; j < IMPORT_REASONS_MAX && summary->events[i].reasons[j].count; j++)
+            if (summary->events[i].reasons[j].first_line < line) {
+                first = &summary->events[i];
+                line = first->reasons[j].first_line;
+                reason = first->reasons[j].text;
+            }
+    if (!first)
+        return reply_say(422, "", "nothing was applied%s%s", reason[0] ? ": " : "", reason);
+    return reply_say(422, "", "nothing was applied: line %llu: %s", (unsigned long long)line, reason);
+}
+
+static struct reply summarise(struct import_run *run)
+{
+    struct reply reply = reply_json(200, run->text);
+    reply.ticket = run->ticket;
+    run->text = (struct buffer){ 0 };
+    return reply;
+}
+
+static struct reply import(struct import_run *run, bool is_atomic, struct import_summary *summary)
+{
+    bool applied = true;
+    enum pagoda_error error = is_atomic ? import_whole_into_lab(run, summary, &applied) : import_into_lab(run, summary);
+    if (error == PAGODA_ERR_CONFLICT)
+        return reply_say(409, "", "the import was stopped, or the lab was changed meanwhile; nothing was applied");
+    if (error)
+        return reply_error(error, NULL);
+    return applied && summary->nr_applied ? summarise(run) : refuse_all(summary);
+}
+
+struct reply import_post(struct app *app, struct request *request)
+{
+    struct import_run run = { .app = app, .lab = request->lab, .upload = request->upload };
+    const char *name = query_text(request, "format");
+    bool is_atomic = false;
+    struct reply reply;
+    if (name && !trace_format_find(name, &run.format))
+        return reply_say(422, "format", "format must be " TRACE_FORMATS_TEXT);
+    if (!query_bool(request, "atomic", &is_atomic, &reply) ||
+        !idempotency_read(request, request->lab->row.id, &run.answer, &reply))
+        return reply;
+    struct import_summary *summary = calloc(1, sizeof *summary);
+    if (!summary)
+        return reply_error(PAGODA_ERR_NOMEM, NULL);
+    import_run_begin(&run);
+    reply = import(&run, is_atomic, summary);
+    import_run_end(&run);
+    sse_tell(app, run.lab, "event: import\ndata: {\"running\":false}\n\n");
+    if (run.was_answered) {
+        buffer_clear(&reply.body);
+        if (!idempotency_answered(request, &run.answer, 200, &reply))
+            reply = reply_error(PAGODA_ERR_IO, NULL);
+    }
+    buffer_clear(&run.text);
+    free(summary);
+    return reply;
+}
+
+/* With the imports' mutex held. */
+static struct import_run *find_run(struct app *app, const struct lab *lab)
+{
+    struct import_run *run = app->imports;
+    while (run && run->lab != lab)
+        run = run->next;
+    return run;
+}
+
+struct reply import_get(struct app *app, struct request *request)
+{
+    struct buffer out = { 0 };
+    pthread_mutex_lock(&app->imports_mutex);
+    struct import_run *run = find_run(app, request->lab);
+    put_open(&out, '{');
+    put_field_bool(&out, "running", run != NULL);
+    put_field_u64(&out, "bytes", run ? atomic_load(&run->nr_bytes_told) : 0);
+    put_field_u64(&out, "operations", run ? atomic_load(&run->nr_ops_told) : 0);
+    put_key(&out, "seconds");
+    put_double(&out, run ? now_s() - run->started_s : 0);
+    put_close(&out, '}');
+    pthread_mutex_unlock(&app->imports_mutex);
+    return reply_json(200, out);
+}
+
+struct reply import_cancel(struct app *app, struct request *request)
+{
+    pthread_mutex_lock(&app->imports_mutex);
+    struct import_run *run = find_run(app, request->lab);
+    if (run)
+        upload_cancel(run->upload);
+    pthread_mutex_unlock(&app->imports_mutex);
+    return run ? reply_empty(204) : reply_say(404, "", "no import runs in this lab");
+}

@@ -1,0 +1,353 @@
+/* server/api/api_labs.c - labs, profiles, and the service's own state. */
+#include "server/api/api.h"
+#include "server/json/config_json.h"
+#include "server/api/idempotency.h"
+#include "server/json/op_json.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef PAGODA_VERSION
+#define PAGODA_VERSION "0.1.0"
+#endif
+
+/* The text of data/openapi.json, with a NUL behind it. */
+__asm__(".pushsection .rodata\n"
+        ".global openapi_json\n"
+        "openapi_json:\n"
+        ".incbin \"data/openapi.json\"\n"
+        ".byte 0\n"
+        ".popsection\n");
+extern const char openapi_json[];
+
+static struct reply reply_fixed(struct buffer body)
+{
+    struct reply reply = reply_json(200, body);
+    reply.cache_control = "no-cache";
+    return reply;
+}
+
+struct reply openapi_get(struct app *app, struct request *request)
+{
+    (void)app;
+    (void)request;
+    struct buffer out = { 0 };
+    buffer_text(&out, openapi_json);
+    return reply_fixed(out);
+}
+
+struct reply op_table_get(struct app *app, struct request *request)
+{
+    (void)app;
+    (void)request;
+    struct buffer out = { 0 };
+    op_table_encode(&out);
+    return reply_fixed(out);
+}
+
+static void profile_encode(struct buffer *out, const struct profile *profile)
+{
+    put_open(out, '{');
+    put_field_text(out, "name", profile->name);
+    put_field_text(out, "title", profile->title);
+    put_field_text(out, "source", profile->source);
+    put_field_u64(out, "word_bits", profile->word_bits);
+    put_field_u64(out, "page_size", PAGE_SIZE);
+    put_field_u64(out, "nr_orders", profile->nr_orders);
+    put_field_u64(out, "kmalloc_max", profile->kmalloc_max);
+    put_field_u64(out, "memory_min", profile->memory_min);
+    put_field_u64(out, "memory_default", profile->memory_default);
+    put_field_u64(out, "memory_max", profile->memory_max);
+    put_field_u64(out, "cpus_max", profile->cpus_max);
+    put_field_hex64(out, "page_offset", profile->page_offset);
+    put_field_array(out, "min_blocks");
+    if (profile->kmalloc_style == KMALLOC_BUCKETS) {
+        put_u64(out, 32);
+        put_u64(out, 64);
+    }
+    put_close(out, ']');
+    put_close(out, '}');
+}
+
+struct reply profiles_get(struct app *app, struct request *request)
+{
+    (void)app;
+    (void)request;
+    struct buffer out = { 0 };
+    put_open(&out, '{');
+    put_field_array(&out, "profiles");
+    for (unsigned i = 0; i < NR_PROFILES; i++)
+        profile_encode(&out, profile_get((enum profile_id)i));
+    put_close(&out, ']');
+    config_table_encode(&out);
+    put_close(&out, '}');
+    return reply_fixed(out);
+}
+
+/* ---- labs ---- */
+
+void lab_encode(struct buffer *out, struct lab *lab, const struct machine *machine)
+{
+    put_open(out, '{');
+    put_field_text(out, "id", lab->row.key);
+    put_field_text(out, "name", lab->row.name);
+    config_encode_fields(out, &lab->row.config);
+    put_field_u64(out, "seq", machine ? machine_seq(machine) : lab_seq(lab));
+    put_key(out, "now_ns");
+    if (machine)
+        put_u64(out, machine_now_ns(machine));
+    else
+        put_null(out);
+    put_field_text(out, "created", lab->row.created);
+    if (machine) {
+        char hash[24];
+        snprintf(hash, sizeof hash, "0x%016llx", (unsigned long long)machine_hash(machine));
+        put_field_text(out, "hash", hash);
+    }
+    put_close(out, '}');
+}
+
+static void list_lab(void *context, struct lab *lab)
+{
+    lab_encode(context, lab, NULL);
+}
+
+struct reply labs_get(struct app *app, struct request *request)
+{
+    (void)request;
+    struct buffer out = { 0 };
+    put_open(&out, '{');
+    put_field_array(&out, "labs");
+    labs_each(&app->labs, list_lab, &out);
+    put_close(&out, ']');
+    put_close(&out, '}');
+    return reply_json(200, out);
+}
+
+static struct reply lab_reply(struct lab *lab, unsigned status)
+{
+    struct buffer out = { 0 };
+    enum pagoda_error error = lab_lock(lab);
+    if (error)
+        return reply_error(error, NULL);
+    lab_encode(&out, lab, atomic_load(&lab->machine));
+    lab_unlock(lab);
+    struct reply reply = reply_json(status, out);
+    if (status == 201)
+        snprintf(reply.location, sizeof reply.location, "/api/v1/labs/%s", lab->row.key);
+    return reply;
+}
+
+struct reply lab_show(struct app *app, struct request *request)
+{
+    (void)app;
+    return lab_reply(request->lab, 200);
+}
+
+/* What POST /labs and PATCH say about a lab. */
+struct lab_wish {
+    char name[LAB_NAME_MAX + 1];
+    uint64_t at;
+    bool has_name, has_at;
+    struct machine_config config;
+};
+
+static bool wish_name(const json_t *value, struct lab_wish *wish, struct problem *why)
+{
+    if (!json_is_string(value)) {
+        problem_say(why, "name", "name must be a text");
+        return false;
+    }
+    if (json_string_length(value) == 0 || json_string_length(value) > LAB_NAME_MAX) {
+        problem_say(why, "name", "name must have 1 to %d bytes", LAB_NAME_MAX);
+        return false;
+    }
+    snprintf(wish->name, sizeof wish->name, "%s", json_string_value(value));
+    wish->has_name = true;
+    return true;
+}
+
+enum wish_kind { WISH_CREATE, WISH_RENAME, WISH_FORK };
+
+static bool wish_field(const char *field, const json_t *value, enum wish_kind kind, struct lab_wish *wish,
+                       struct problem *why)
+{
+    if (strcmp(field, "name") == 0)
+        return wish_name(value, wish, why);
+    if (kind == WISH_FORK && strcmp(field, "at") == 0) {
+        wish->has_at = true;
+        return size_decode(value, "at", 0, (uint64_t)1 << 53, &wish->at, why);
+    }
+    if (kind == WISH_CREATE)
+        return config_field_decode(field, value, &wish->config, why);
+    problem_say(why, field, "there is no field \"%.40s\" here", field);
+    return false;
+}
+
+/* 0, or a status with *why. */
+static unsigned wish_decode(const struct request *request, enum wish_kind kind, struct lab_wish *wish, struct problem *why)
+{
+    json_t *root, *value;
+    const char *field;
+    *wish = (struct lab_wish){ 0 };
+    unsigned status = json_decode(request->body.data ? request->body.data : "", request->body.length, &root, why);
+    if (status)
+        return status;
+    bool ok = true;
+    json_object_foreach(root, field, value)
+    {
+        ok = wish_field(field, value, kind, wish, why);
+        if (!ok)
+            break;
+    }
+    json_decref(root);
+    return ok ? 0 : 422;
+}
+
+/* Two requests with one key at once: who came second gets the answer of the first. */
+static struct reply new_lab_reply(const struct request *request, const struct lab_request *made, enum pagoda_error error,
+                                  struct lab *lab, const struct problem *why)
+{
+    struct reply reply;
+    if (error == PAGODA_ERR_CONFLICT && idempotency_answered(request, &made->answer, 201, &reply))
+        return reply;
+    if (error)
+        return reply_error(error, why);
+    reply = lab_reply(lab, 201);
+    lab_put(lab);
+    return reply;
+}
+
+struct reply labs_post(struct app *app, struct request *request)
+{
+    struct lab_wish wish;
+    struct problem why = { 0 };
+    struct lab_request made = { .encode = lab_encode };
+    struct reply reply;
+    unsigned status = wish_decode(request, WISH_CREATE, &wish, &why);
+    if (status)
+        return reply_problem(status, &why);
+    if (!idempotency_read(request, 0, &made.answer, &reply) || idempotency_answered(request, &made.answer, 201, &reply))
+        return reply;
+    struct lab *lab;
+    enum pagoda_error error = lab_create(&app->labs, wish.has_name ? wish.name : "lab", &wish.config, &made, &lab, &why);
+    return new_lab_reply(request, &made, error, lab, &why);
+}
+
+struct reply fork_post(struct app *app, struct request *request)
+{
+    (void)app;
+    struct lab_wish wish;
+    struct problem why = { 0 };
+    struct lab_request made = { .encode = lab_encode };
+    struct reply reply;
+    struct lab *parent = request->lab, *lab;
+    unsigned status = wish_decode(request, WISH_FORK, &wish, &why);
+    if (status)
+        return reply_problem(status, &why);
+    if (!idempotency_read(request, parent->row.id, &made.answer, &reply) ||
+        idempotency_answered(request, &made.answer, 201, &reply))
+        return reply;
+    char name[LAB_NAME_MAX + 1];
+    snprintf(name, sizeof name, "%.100s (fork)", parent->row.name);
+    enum pagoda_error error =
+        lab_fork(parent, wish.has_name ? wish.name : name, wish.has_at ? wish.at : lab_seq(parent), &made, &lab, &why);
+    return new_lab_reply(request, &made, error, lab, &why);
+}
+
+struct reply lab_patch(struct app *app, struct request *request)
+{
+    (void)app;
+    struct lab_wish wish;
+    struct problem why = { 0 };
+    unsigned status = wish_decode(request, WISH_RENAME, &wish, &why);
+    if (status)
+        return reply_problem(status, &why);
+    enum pagoda_error error = wish.has_name ? lab_rename(request->lab, wish.name) : PAGODA_OK;
+    return error ? reply_error(error, NULL) : lab_reply(request->lab, 200);
+}
+
+/* Its key is one of no lab: those of the lab go with it. */
+struct reply lab_remove(struct app *app, struct request *request)
+{
+    (void)app;
+    struct answer answer;
+    struct reply reply;
+    if (!idempotency_read(request, 0, &answer, &reply) || idempotency_answered(request, &answer, 204, &reply))
+        return reply;
+    answer.text = "deleted";
+    enum pagoda_error error = lab_delete(request->lab, &answer);
+    return error ? reply_error(error, NULL) : reply_empty(204);
+}
+
+struct reply lab_missing(struct request *request, const struct route *route)
+{
+    struct answer answer;
+    struct reply reply;
+    if (route->handle == lab_remove && idempotency_read(request, 0, &answer, &reply) &&
+        idempotency_answered(request, &answer, 204, &reply))
+        return reply;
+    return reply_say(404, "", "there is no lab %.40s", request->path_values[0]);
+}
+
+/* ---- the service ---- */
+
+struct reply healthz_get(struct app *app, struct request *request)
+{
+    (void)app;
+    (void)request;
+    struct reply reply = reply_empty(200);
+    reply.content_type = "text/plain; charset=utf-8";
+    buffer_text(&reply.body, "ok\n");
+    return reply;
+}
+
+struct reply readyz_get(struct app *app, struct request *request)
+{
+    if (!app->stopping)
+        return healthz_get(app, request);
+    return reply_say(503, "", "pagodad is stopping");
+}
+
+static uint64_t resident_bytes(void)
+{
+    unsigned long long total = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file) {
+        if (fscanf(file, "%llu %llu", &total, &resident) != 2)
+            resident = 0;
+        fclose(file);
+    }
+    return resident * 4096;
+}
+
+static void count_awake(void *context, struct lab *lab)
+{
+    *(uint64_t *)context += lab_is_awake(lab);
+}
+
+static void metric(struct buffer *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+    buffer_print(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, type, name, (unsigned long long)value);
+}
+
+struct reply metrics_get(struct app *app, struct request *request)
+{
+    (void)request;
+    uint64_t nr_awake = 0;
+    labs_each(&app->labs, count_awake, &nr_awake);
+    struct reply reply = reply_empty(200);
+    reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    struct buffer *out = &reply.body;
+    metric(out, "pagoda_http_requests_total", "counter", "HTTP requests begun.", atomic_load(&app->nr_requests));
+    metric(out, "pagoda_http_problems_total", "counter", "Replies with a status of 400 or more.",
+           atomic_load(&app->nr_problems));
+    metric(out, "pagoda_operations_total", "counter", "Operations applied to labs.", atomic_load(&app->labs.nr_applied));
+    metric(out, "pagoda_commits_total", "counter", "Commits of the log.", store_nr_commits(app->store));
+    metric(out, "pagoda_labs", "gauge", "Labs that exist.", app->labs.nr_labs);
+    metric(out, "pagoda_labs_awake", "gauge", "Labs with a machine in memory.", nr_awake);
+    metric(out, "process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes());
+    return reply;
+}

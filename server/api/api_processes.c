@@ -1,0 +1,234 @@
+/* GET handlers: processes, their mappings and pages, the swap area. */
+#include "server/api/api_view.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define RUNS_MAX 1000u /* of one answer */
+
+static void put_limits(struct buffer *out, const uint64_t limits[NR_RESOURCES])
+{
+    put_field_object(out, "limits");
+    for (unsigned i = 0; i < NR_RESOURCES; i++) {
+        put_key(out, op_choice_name(PARAM_RESOURCE, i));
+        if (limits[i] == UINT64_MAX)
+            put_null(out);
+        else
+            put_u64(out, limits[i]);
+    }
+    put_close(out, '}');
+}
+
+static void put_process(struct buffer *out, const struct process_view *process)
+{
+    put_open(out, '{');
+    put_field_u64(out, "pid", process->pid);
+    put_field_u64(out, "parent_pid", process->parent_pid);
+    put_field_text(out, "name", process->name);
+    put_field_u64(out, "rss_pages", process->rss_pages);
+    put_field_u64(out, "swap_pages", process->swap_pages);
+    put_field_u64(out, "minor_faults", process->minor_faults);
+    put_field_u64(out, "major_faults", process->major_faults);
+    put_field_u64(out, "virtual_bytes", process->virtual_bytes);
+    put_field_hex64(out, "heap_start", process->heap_start);
+    put_field_hex64(out, "brk", process->brk);
+    put_field_u64(out, "peak_rss_pages", process->peak_rss_pages);
+    put_field_u64(out, "peak_virtual_bytes", process->peak_virtual_bytes);
+    put_field_u64(out, "data_pages", process->data_pages);
+    put_field_u64(out, "stack_pages", process->stack_pages);
+    put_field_u64(out, "locked_pages", process->locked_pages);
+    put_field_u64(out, "committed_pages", process->committed_pages);
+    put_field_u64(out, "nr_maps", process->nr_maps);
+    put_field_hex64(out, "mmap_top", process->mmap_top);
+    put_field_hex64(out, "stack_top", process->stack_top);
+    put_limits(out, process->limits);
+    put_close(out, '}');
+}
+
+static void put_commit(struct buffer *out, const struct machine *machine)
+{
+    struct commit_view commit;
+    view_commit(machine, &commit);
+    put_field_object(out, "commit");
+    put_field_u64(out, "overcommit_memory", commit.mode);
+    put_field_u64(out, "limit_pages", commit.limit_pages);
+    put_field_u64(out, "committed_pages", commit.committed_pages);
+    put_close(out, '}');
+}
+
+static bool encode_processes(struct view *view, struct reply *refusal)
+{
+    (void)refusal;
+    uint64_t cursor = 0;
+    struct process_view process;
+    view_open(view);
+    put_commit(&view->out, view->machine);
+    put_field_array(&view->out, "processes");
+    while (view_next_process(view->machine, &cursor, &process))
+        put_process(&view->out, &process);
+    put_close(&view->out, ']');
+    put_close(&view->out, '}');
+    return true;
+}
+
+struct reply processes_get(struct app *app, struct request *request)
+{
+    (void)app;
+    return view_reply(request, encode_processes);
+}
+
+/* --- mappings --- */
+
+static void put_map(struct buffer *out, const struct map_view *map)
+{
+    put_open(out, '{');
+    put_field_hex64(out, "start", map->start);
+    put_field_hex64(out, "end", map->end);
+    put_field_text(out, "perms", map->perms);
+    put_field_text(out, "name", map->name);
+    put_field_u64(out, "rss_pages", map->rss_pages);
+    put_field_u64(out, "swap_pages", map->swap_pages);
+    put_field_u64(out, "zero_pages", map->zero_pages);
+    put_field_u64(out, "shared_pages", map->shared_pages);
+    put_field_u64(out, "locked_pages", map->locked_pages);
+    put_field_text(out, "flags", map->flags);
+    put_field_bool(out, "is_file", map->is_file);
+    put_field_u64(out, "offset", map->offset);
+    put_close(out, '}');
+}
+
+static bool encode_maps(struct view *view, struct reply *refusal)
+{
+    struct buffer *out = &view->out;
+    uint64_t cursor = 0;
+    struct map_view map;
+    uint32_t pid;
+    if (!view_find_process(view, &pid, refusal))
+        return false;
+    view_open(view);
+    put_field_u64(out, "pid", pid);
+    put_field_array(out, "maps");
+    while (view_next_map(view->machine, pid, &cursor, &map))
+        put_map(out, &map);
+    put_close(out, ']');
+    put_close(out, '}');
+    return true;
+}
+
+struct reply maps_get(struct app *app, struct request *request)
+{
+    (void)app;
+    return view_reply(request, encode_maps);
+}
+
+/* --- pages --- */
+
+static void put_page_run(struct buffer *out, const struct page_run *run)
+{
+    static const char *const STATES[NR_PAGE_STATES] = { "untouched", "zero", "present", "shared", "lazyfree", "swapped" };
+    bool has_frame = run->state != PAGE_UNTOUCHED && run->state != PAGE_SWAPPED;
+    put_open(out, '{');
+    put_field_hex64(out, "address", run->address);
+    put_field_u64(out, "count", run->count);
+    put_field_text(out, "state", STATES[run->state]);
+    if (has_frame) {
+        put_field_u64(out, "pfn", run->pfn);
+        put_field_bool(out, "writable", run->is_writable);
+        put_field_bool(out, "accessed", run->is_accessed);
+        put_field_bool(out, "dirty", run->is_dirty);
+        put_field_bool(out, "locked", run->is_locked);
+    }
+    if (run->state == PAGE_SWAPPED)
+        put_field_u64(out, "slot", run->slot);
+    if (run->nr_users > 1)
+        put_field_u64(out, "nr_users", run->nr_users);
+    put_close(out, '}');
+}
+
+static bool query_range(const struct view *view, uint64_t *start, uint64_t *end, struct reply *refusal)
+{
+    uint64_t length = UINT64_MAX;
+    if (query_text(view->request, "address") && !view_query_address(view->request, start, refusal))
+        return false;
+    if (!query_u64(view->request, "length", 1, INT64_MAX, &length, refusal))
+        return false;
+    *end = length > UINT64_MAX - *start ? UINT64_MAX : *start + length;
+    return true;
+}
+
+static bool encode_pages(struct view *view, struct reply *refusal)
+{
+    struct buffer *out = &view->out;
+    uint64_t start = 0, end = 0, limit = RUNS_MAX;
+    struct page_run run;
+    uint32_t pid;
+    if (!view_find_process(view, &pid, refusal) || !query_range(view, &start, &end, refusal) ||
+        !query_u64(view->request, "limit", 1, RUNS_MAX, &limit, refusal))
+        return false;
+    view_open(view);
+    put_field_u64(out, "pid", pid);
+    put_field_array(out, "pages");
+    bool has_more = true;
+    for (; limit && (has_more = view_next_page_run(view->machine, pid, &start, end, &run)); limit--)
+        put_page_run(out, &run);
+    put_close(out, ']');
+    uint64_t next = start;
+    put_key(out, "next_address"); /* ask again with address=this for what did not fit */
+    if (has_more && view_next_page_run(view->machine, pid, &start, end, &run))
+        put_hex64(out, next);
+    else
+        put_null(out);
+    put_close(out, '}');
+    return true;
+}
+
+struct reply pages_get(struct app *app, struct request *request)
+{
+    (void)app;
+    return view_reply(request, encode_pages);
+}
+
+/* --- swap --- */
+
+static void put_swap_run(struct buffer *out, const struct swap_run *run)
+{
+    put_open(out, '{');
+    put_field_u64(out, "slot", run->slot);
+    put_field_u64(out, "count", run->count);
+    put_field_u64(out, "pid", run->pid);
+    put_field_hex64(out, "address", run->address);
+    put_field_u64(out, "nr_users", run->nr_users);
+    put_close(out, '}');
+}
+
+static bool encode_swap(struct view *view, struct reply *refusal)
+{
+    struct buffer *out = &view->out;
+    uint64_t cursor = 0, limit = RUNS_MAX;
+    struct swap_run run;
+    struct stats_view stats;
+    if (!query_u64(view->request, "next", 0, INT64_MAX, &cursor, refusal) ||
+        !query_u64(view->request, "limit", 1, RUNS_MAX, &limit, refusal))
+        return false;
+    view_stats(view->machine, &stats);
+    view_open(view);
+    put_field_u64(out, "total_pages", stats.swap_total_pages);
+    put_field_u64(out, "used_pages", stats.swap_used_pages);
+    put_field_array(out, "slots");
+    bool has_more = true;
+    for (; limit && (has_more = view_next_swap_run(view->machine, &cursor, &run)); limit--)
+        put_swap_run(out, &run);
+    put_close(out, ']');
+    uint64_t beyond = cursor;
+    if (has_more && view_next_swap_run(view->machine, &beyond, &run))
+        snprintf(view->next, sizeof view->next, "%llu", (unsigned long long)cursor);
+    put_field_text(out, "next", view->next[0] ? view->next : NULL);
+    put_close(out, '}');
+    return true;
+}
+
+struct reply swap_get(struct app *app, struct request *request)
+{
+    (void)app;
+    return view_reply(request, encode_swap);
+}

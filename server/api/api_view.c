@@ -1,0 +1,128 @@
+/* What the GET handlers that show a machine at one moment share.
+ *
+ * All go through view_reply(): it finds the machine of the moment asked for (?at=, else the head), answers 304 when the
+ * caller has that moment already, and hands the machine to a function that writes JSON. */
+#include "server/api/api_view.h"
+#include "server/json/op_json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ENGINE_VERSION "3"
+
+void view_open(struct view *view)
+{
+    put_open(&view->out, '{');
+    put_field_u64(&view->out, "seq", machine_seq(view->machine));
+}
+
+static struct reply finish(struct view *view, const struct reply *base)
+{
+    struct reply reply = reply_json(200, view->out);
+    if (view->content_type && reply.status == 200)
+        reply.content_type = view->content_type;
+    reply.cache_control = base->cache_control;
+    memcpy(reply.etag, base->etag, sizeof reply.etag);
+    reply.seq = base->seq;
+    if (view->next[0])
+        snprintf(reply.link, sizeof reply.link, "<%.150s?next=%s>; rel=\"next\"", view->request->url, view->next);
+    return reply;
+}
+
+static enum pagoda_error lock_moment(struct lab *lab, bool is_head, uint64_t at, struct machine **machine)
+{
+    enum pagoda_error error;
+    if (!is_head)
+        return lab_lock_past(lab, at, machine);
+    error = lab_lock(lab);
+    if (!error)
+        *machine = atomic_load(&lab->machine);
+    return error;
+}
+
+/* What is told apart by Accept needs tags of its own. */
+static const char *representation(const struct request *request)
+{
+    static const struct {
+        const char *type, *suffix;
+    } KNOWN[] = {
+        { "application/vnd.linux.kpageflags", "-kpageflags" },
+        { "application/vnd.linux.kpagecount", "-kpagecount" },
+        { "application/octet-stream", "-raw" },
+    };
+    for (size_t i = 0; i < sizeof KNOWN / sizeof KNOWN[0]; i++)
+        if (request_accepts(request, KNOWN[i].type))
+            return KNOWN[i].suffix;
+    return "";
+}
+
+/* encode writes the view; it returns false with *refusal when the request asks for something that is not there. */
+struct reply view_reply(struct request *request, bool (*encode)(struct view *view, struct reply *refusal))
+{
+    struct lab *lab = request->lab;
+    struct reply base = reply_empty(304);
+    uint64_t head = lab_seq(lab), at = head;
+    if (!query_u64(request, "at", 0, head, &at, &base))
+        return base;
+    bool is_fixed = query_text(request, "at") != NULL, is_head = at == head;
+    struct view view = { .request = request };
+    struct machine *machine;
+    enum pagoda_error error = lock_moment(lab, is_head, at, &machine);
+    if (error)
+        return reply_error(error, NULL);
+    view.machine = machine;
+    base.seq = machine_seq(machine); /* the head may have moved on since */
+    base.cache_control = is_fixed && base.seq == at ? "private, max-age=31536000, immutable" : "no-cache";
+    snprintf(base.etag, sizeof base.etag, "\"%s-%llu-" ENGINE_VERSION "%s\"", lab->row.key, (unsigned long long)base.seq,
+             representation(request));
+    bool is_known = etag_matches(request, base.etag), ok = is_known || encode(&view, &base);
+    if (is_head)
+        lab_unlock(lab);
+    else
+        lab_unlock_past(lab);
+    if (ok && !is_known)
+        return finish(&view, &base);
+    buffer_clear(&view.out);
+    return base;
+}
+
+void view_put_kind_counts(struct buffer *out, const char *key, const uint64_t counts[NR_FRAME_KINDS])
+{
+    put_field_object(out, key);
+    for (unsigned i = 0; i < NR_FRAME_KINDS; i++)
+        if (i != FRAME_NONE)
+            put_field_u64(out, frame_kind_name((enum frame_kind)i), counts[i]);
+    put_close(out, '}');
+}
+
+void view_put_frame_range(struct buffer *out, const struct frame_range *run)
+{
+    put_open(out, '{');
+    put_field_u64(out, "pfn", run->pfn);
+    put_field_u64(out, "count", run->count);
+    put_close(out, '}');
+}
+
+bool view_query_address(const struct request *request, uint64_t *address, struct reply *refusal)
+{
+    const char *text = query_text(request, "address");
+    if (text && address_parse(text, strlen(text), address))
+        return true;
+    *refusal = reply_say(422, "address", "address must be given, such as 0xffff888000000000");
+    return false;
+}
+
+bool view_find_process(const struct view *view, uint32_t *pid, struct reply *refusal)
+{
+    const char *text = view->request->path_values[1];
+    uint64_t wanted, cursor = 0;
+    struct process_view process;
+    if (size_parse(text, strlen(text), &wanted))
+        while (view_next_process(view->machine, &cursor, &process))
+            if (process.pid == wanted) {
+                *pid = process.pid;
+                return true;
+            }
+    *refusal = reply_say(404, "", "there is no process %.40s", text);
+    return false;
+}

@@ -1,0 +1,56 @@
+/* GET /labs/{lab}/export?format=sqlite: the lab as a store of its own. It is built first, a slice a turn, then sent. */
+#include "server/export/export.h"
+#include "server/http/stream.h"
+
+#include <stdlib.h>
+
+#define SLICE_BYTES (256 * KIB)
+
+struct sqlite_export {
+    struct lab *lab;
+    struct store_copy *copy;
+    bool is_built;
+};
+
+static enum pagoda_error send_slice(struct sqlite_export *export, struct buffer *out, bool *is_last)
+{
+    char *room = buffer_grow(out, SLICE_BYTES);
+    long nr = room ? store_copy_read(export->copy, room, SLICE_BYTES) : -1;
+    if (nr > 0)
+        out->length += (size_t)nr;
+    *is_last = nr == 0;
+    return nr < 0 ? PAGODA_ERR_IO : PAGODA_OK;
+}
+
+static enum pagoda_error next_slice(void *context, struct buffer *out, bool *is_last)
+{
+    struct sqlite_export *export = context;
+    *is_last = false;
+    if (export->is_built)
+        return send_slice(export, out, is_last);
+    return store_copy_step(export->copy, &export->is_built);
+}
+
+static void close_export(void *context)
+{
+    struct sqlite_export *export = context;
+    store_copy_end(export->copy);
+    lab_put(export->lab);
+    free(export);
+}
+
+struct reply export_sqlite_reply(struct request *request, bool with_snapshots)
+{
+    struct sqlite_export *export = calloc(1, sizeof *export);
+    if (!export)
+        return reply_error(PAGODA_ERR_NOMEM, NULL);
+    export->lab = request->lab;
+    lab_hold(export->lab);
+    enum pagoda_error error = store_copy_begin(request->app->store, export->lab->row.id,
+                                               atomic_load(&export->lab->log.durable_seq), with_snapshots, &export->copy);
+    if (error) {
+        close_export(export);
+        return reply_error(error, NULL);
+    }
+    return stream_reply(request, (struct stream_source){ next_slice, close_export, export }, "application/vnd.sqlite3");
+}

@@ -1,0 +1,373 @@
+/* server/api/import_lab.c - see import_lab.h. The log is committed as an import goes; when it lags more than a window behind,
+ * the import waits for it, so that what is not yet on disk stays bounded. */
+#include "server/api/import_lab.h"
+#include "server/api/idempotency.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define OPS_PER_TURN 512u
+#define OPS_PER_WINDOW 1000u /* a commit holds at most two: others wait for it */
+#define TELL_EVERY_S 0.25
+#define REHEARSALS_MAX 3 /* before giving up on a lab that others keep changing */
+
+struct lab_sink {
+    struct import_run *run;
+    struct lab *lab;
+    bool is_locked, keeps_lab; /* keeps_lab: locked by the caller from start to end */
+    uint32_t nr_in_turn, nr_in_window;
+    uint64_t window_ticket;
+    uint32_t nr_losses; /* of the lab's log, in the last turn */
+    double told_s;
+};
+
+static double now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* ---- the list of runs ---- */
+
+void import_run_begin(struct import_run *run)
+{
+    run->started_s = now_s();
+    pthread_mutex_lock(&run->app->imports_mutex);
+    run->next = run->app->imports;
+    run->app->imports = run;
+    pthread_mutex_unlock(&run->app->imports_mutex);
+}
+
+void import_run_end(struct import_run *run)
+{
+    pthread_mutex_lock(&run->app->imports_mutex);
+    struct import_run **at = &run->app->imports;
+    while (*at != run)
+        at = &(*at)->next;
+    *at = run->next;
+    pthread_mutex_unlock(&run->app->imports_mutex);
+}
+
+/* ---- turns ---- */
+
+static void tell(struct lab_sink *sink)
+{
+    struct import_run *run = sink->run;
+    char news[160];
+    uint64_t nr_bytes = upload_nr_bytes(run->upload);
+    atomic_store(&run->nr_bytes_told, nr_bytes);
+    atomic_store(&run->nr_ops_told, run->nr_ops);
+    if (now_s() - sink->told_s < TELL_EVERY_S)
+        return;
+    sink->told_s = now_s();
+    snprintf(news, sizeof news, "event: import\ndata: {\"running\":true,\"bytes\":%llu,\"operations\":%llu}\n\n",
+             (unsigned long long)nr_bytes, (unsigned long long)run->nr_ops);
+    sse_tell(run->app, run->lab, news);
+}
+
+static void end_turn(struct lab_sink *sink)
+{
+    if (!sink->is_locked || sink->keeps_lab)
+        return;
+    struct machine *machine = atomic_load(&sink->lab->machine);
+    if (machine) /* else it could not be undone and not be woken */
+        machine_record_events(machine, true);
+    lab_unlock(sink->lab);
+    sink->is_locked = false;
+}
+
+static enum pagoda_error begin_turn(struct lab_sink *sink)
+{
+    enum pagoda_error error = lab_lock(sink->lab);
+    if (error)
+        return error;
+    uint32_t nr_losses = atomic_load(&sink->lab->log.nr_losses);
+    if (nr_losses != sink->nr_losses && sink->run->ticket)
+        error = store_wait(sink->run->app->store, sink->run->ticket);
+    sink->nr_losses = nr_losses;
+    if (error) { /* what came before this turn is gone: it must not go on behind a gap */
+        lab_unlock(sink->lab);
+        return error;
+    }
+    machine_record_events(atomic_load(&sink->lab->machine), false);
+    sink->is_locked = true;
+    return PAGODA_OK;
+}
+
+/* At most two windows of operations wait in memory for the log. */
+static enum pagoda_error pace(struct lab_sink *sink)
+{
+    enum pagoda_error error = PAGODA_OK;
+    if (++sink->nr_in_turn >= OPS_PER_TURN) {
+        sink->nr_in_turn = 0;
+        end_turn(sink);
+        tell(sink);
+        if (sink->keeps_lab && upload_is_cancelled(sink->run->upload))
+            return PAGODA_ERR_CONFLICT;
+    }
+    if (++sink->nr_in_window < OPS_PER_WINDOW)
+        return PAGODA_OK;
+    end_turn(sink);
+    if (sink->window_ticket)
+        error = store_wait(sink->lab->labs->store, sink->window_ticket);
+    sink->window_ticket = sink->run->ticket;
+    sink->nr_in_window = 0;
+    return error;
+}
+
+/* The result's pointers die with the lock; importers look at its numbers only. */
+static enum pagoda_error apply_to_lab(void *context, const struct op *op, struct op_result *result, struct problem *why)
+{
+    struct lab_sink *sink = context;
+    uint64_t ticket;
+    enum pagoda_error error = sink->is_locked ? PAGODA_OK : begin_turn(sink);
+    if (!error)
+        error = lab_apply(sink->lab, op, NULL, 0, result, &ticket, why);
+    if (error)
+        return error;
+    sink->run->ticket = ticket;
+    sink->run->nr_ops++;
+    return pace(sink);
+}
+
+static const struct machine *look_at_lab(void *context)
+{
+    struct lab_sink *sink = context;
+    return sink->is_locked || !begin_turn(sink) ? atomic_load(&sink->lab->machine) : NULL;
+}
+
+static uint32_t cpus_of(const struct lab *lab)
+{
+    return lab->row.config.cpus ? lab->row.config.cpus : 1;
+}
+
+static enum pagoda_error read_all(struct source source, enum trace_format format, const struct import_sink *sink,
+                                  struct import_summary *summary)
+{
+    struct input *input = input_open(source);
+    if (!input)
+        return PAGODA_ERR_NOMEM;
+    enum pagoda_error error = import_run(input, format, sink, summary);
+    input_close(input);
+    return error;
+}
+
+/* ---- the body, the answer ---- */
+
+static long read_body(struct import_run *run, void *out, size_t capacity)
+{
+    struct source source = upload_source(run->upload);
+    long nr = source.read(source.context, out, capacity);
+    if (nr > 0 && run->answer.key)
+        run->answer.body_hash = hash_more(run->answer.body_hash, out, (size_t)nr);
+    return nr;
+}
+
+/* What the importer left of it. False: it did not come. */
+static bool read_rest(struct import_run *run)
+{
+    char block[16 * KIB];
+    long nr;
+    do
+        nr = read_body(run, block, sizeof block);
+    while (nr > 0);
+    return nr == 0;
+}
+
+static void encode_summary(struct import_run *run, const struct import_summary *summary)
+{
+    import_summary_encode(&run->text, summary, lab_seq(run->lab), now_s() - run->started_s);
+}
+
+static enum pagoda_error take_key(struct import_run *run)
+{
+    enum pagoda_error error =
+        run->answer.key ? store_begin_answer(run->app->store, &run->answer, lab_seq(run->lab)) : PAGODA_OK;
+    run->was_answered = error == PAGODA_ERR_CONFLICT;
+    if (run->was_answered)
+        error = read_rest(run) ? PAGODA_OK : PAGODA_ERR_IO;
+    return error;
+}
+
+/* An import of which nothing was applied gives its key back. One whose body has not come to its end keeps it without an
+ * answer: nobody can tell whether a second one is the same. */
+static enum pagoda_error give_answer(struct import_run *run)
+{
+    bool is_complete = read_rest(run);
+    if (run->nr_ops && !is_complete)
+        return PAGODA_OK;
+    enum pagoda_error error = run->ticket ? store_wait(run->app->store, run->ticket) : PAGODA_OK;
+    run->answer.text = run->nr_ops ? buffer_terminate(&run->text) : NULL;
+    return error ? error : store_end_answer(run->app->store, &run->answer, lab_seq(run->lab));
+}
+
+/* ---- in turns ---- */
+
+/* Nobody waits for the lab while the import waits for its peer. */
+static long read_between_turns(void *context, void *out, size_t capacity)
+{
+    struct lab_sink *sink = context;
+    end_turn(sink);
+    return read_body(sink->run, out, capacity);
+}
+
+enum pagoda_error import_into_lab(struct import_run *run, struct import_summary *summary)
+{
+    struct lab_sink into = { .run = run, .lab = run->lab };
+    const struct import_sink sink = { apply_to_lab, look_at_lab, &into, cpus_of(run->lab) };
+    enum pagoda_error error = take_key(run);
+    if (error || run->was_answered)
+        return error;
+    error = read_all((struct source){ read_between_turns, &into }, run->format, &sink, summary);
+    end_turn(&into);
+    enum pagoda_error cause = error == PAGODA_ERR_IO && run->ticket ? store_wait(run->app->store, run->ticket) : PAGODA_OK;
+    error = cause ? cause : error; /* why the log was lost */
+    if (upload_is_cancelled(run->upload))
+        snprintf(summary->problem, sizeof summary->problem, "stopped on request");
+    encode_summary(run, summary);
+    if (run->answer.key && (!error || !run->nr_ops)) {
+        enum pagoda_error keeping = give_answer(run);
+        error = error ? error : keeping;
+    }
+    return error;
+}
+
+/* ---- all or nothing ---- */
+
+struct rehearsal {
+    struct import_run *run;
+    struct machine *copy;
+    uint32_t nr_in_turn;
+};
+
+static enum pagoda_error apply_to_copy(void *context, const struct op *op, struct op_result *result, struct problem *why)
+{
+    struct rehearsal *rehearsal = context;
+    if (++rehearsal->nr_in_turn % OPS_PER_TURN == 0 && upload_is_cancelled(rehearsal->run->upload))
+        return PAGODA_ERR_CONFLICT;
+    return machine_apply(rehearsal->copy, op, result, why);
+}
+
+static const struct machine *look_at_copy(void *context)
+{
+    return ((struct rehearsal *)context)->copy;
+}
+
+/* Was every line read, and every operation of an NDJSON file taken? (A recording's events may be skipped with good reason.)
+ */
+static bool is_whole(const struct import_summary *summary, enum trace_format format)
+{
+    return !summary->nr_failed && !summary->problem[0] && summary->nr_ops &&
+           (format != FORMAT_NDJSON || !summary->nr_skipped);
+}
+
+static enum pagoda_error rehearse(struct import_run *run, int file, uint64_t *seq, struct import_summary *summary)
+{
+    struct rehearsal rehearsal = { .run = run };
+    enum pagoda_error error = lab_lock(run->lab);
+    if (error)
+        return error;
+    *seq = lab_seq(run->lab);
+    error = machine_clone(atomic_load(&run->lab->machine), &rehearsal.copy);
+    lab_unlock(run->lab);
+    if (error)
+        return error;
+    machine_record_events(rehearsal.copy, false);
+    const struct import_sink sink = { apply_to_copy, look_at_copy, &rehearsal, cpus_of(run->lab) };
+    lseek(file, 0, SEEK_SET);
+    error = read_all(source_of_file(&file), run->format, &sink, summary);
+    machine_destroy(rehearsal.copy);
+    return error;
+}
+
+static bool is_answered(struct import_run *run)
+{
+    uint64_t body_hash, seq;
+    struct buffer text = { 0 };
+    if (run->answer.key)
+        run->was_answered =
+            store_find_answer(run->app->store, &run->answer, &body_hash, &seq, &text) != PAGODA_ERR_NOT_FOUND;
+    buffer_clear(&text);
+    return run->was_answered;
+}
+
+/* With the lab locked from start to end. */
+static enum pagoda_error perform_locked(struct lab_sink *into, int file, struct import_summary *summary)
+{
+    struct import_run *run = into->run;
+    const struct import_sink sink = { apply_to_lab, look_at_lab, into, cpus_of(run->lab) };
+    enum pagoda_error error = lab_begin_import(run->lab);
+    if (error)
+        return error;
+    lseek(file, 0, SEEK_SET);
+    error = read_all(source_of_file(&file), run->format, &sink, summary);
+    encode_summary(run, summary);
+    run->answer.text = buffer_terminate(&run->text);
+    bool is_done = !error && is_whole(summary, summary->format);
+    enum pagoda_error ending = lab_end_import(run->lab, is_done, run->answer.key ? &run->answer : NULL);
+    return ending ? ending : error ? error : is_done ? PAGODA_OK : PAGODA_ERR_IO; /* the disk's word first */
+}
+
+/* CONFLICT: the lab has moved on since the rehearsal. */
+static enum pagoda_error perform(struct import_run *run, int file, uint64_t seq, struct import_summary *summary)
+{
+    struct lab_sink into = { .run = run, .lab = run->lab };
+    enum pagoda_error error = begin_turn(&into);
+    if (error)
+        return error;
+    into.keeps_lab = true;
+    if (!is_answered(run))
+        error = lab_seq(run->lab) == seq ? perform_locked(&into, file, summary) : PAGODA_ERR_CONFLICT;
+    into.keeps_lab = false;
+    end_turn(&into);
+    return error;
+}
+
+/* The body into a file that has no name, beside the store; -1: *error says why. */
+static int spool(struct import_run *run, enum pagoda_error *error)
+{
+    char directory[4096], block[64 * KIB];
+    snprintf(directory, sizeof directory, "%s", run->app->options->store);
+    char *slash = strrchr(directory, '/');
+    if (slash)
+        *slash = '\0';
+    int file = open(slash ? directory : ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    long nr = 1;
+    *error = file < 0 ? PAGODA_ERR_IO : PAGODA_OK;
+    while (!*error && (nr = read_body(run, block, sizeof block)) > 0)
+        if (write(file, block, (size_t)nr) != nr)
+            *error = PAGODA_ERR_FULL;
+    if (!*error && nr == 0)
+        return file;
+    if (!*error)
+        *error = PAGODA_ERR_CONFLICT; /* the peer has gone, or thought better of it */
+    if (file >= 0)
+        close(file);
+    return -1;
+}
+
+enum pagoda_error import_whole_into_lab(struct import_run *run, struct import_summary *summary, bool *applied)
+{
+    enum pagoda_error error;
+    uint64_t seq;
+    int file = spool(run, &error);
+    *applied = false;
+    if (file < 0)
+        return error;
+    for (int i = 0; i < REHEARSALS_MAX && !is_answered(run); i++) {
+        error = rehearse(run, file, &seq, summary);
+        if (error || !is_whole(summary, summary->format))
+            break;
+        error = perform(run, file, seq, summary);
+        *applied = !error && !run->was_answered;
+        if (error != PAGODA_ERR_CONFLICT || upload_is_cancelled(run->upload))
+            break;
+    }
+    close(file);
+    return error;
+}

@@ -1,0 +1,265 @@
+/* server/base/input.c - see input.h. The first bytes tell the packing: 1f 8b is gzip, 28 b5 2f fd is zstd, anything else is
+ * plain. Text is unpacked into one buffer, a step at a time, so that it is still in the cache when it is read; lines are
+ * handed out where they lie, and the last, unfinished one moves to the buffer's start before more is unpacked behind it. */
+#include "server/base/input.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#define PACKED_SIZE (64u << 10)
+#define STEP_SIZE (128u << 10) /* of text, unpacked at once */
+#define MAGIC_BYTES 4u
+#define LINE_MAX_BYTES (256u << 10) /* a write of OP_DATA_MAX bytes in hex, twice over */
+#define TEXT_SIZE (LINE_MAX_BYTES + STEP_SIZE)
+
+enum packing { PACKING_UNKNOWN, PACKING_NONE, PACKING_GZIP, PACKING_ZSTD };
+
+struct input {
+    struct source source;
+    enum packing packing;
+    bool source_ended, ended;
+    bool between_members; /* of a gzip file: an end here is a good one */
+    const char *problem;
+    uint64_t line_number;
+    z_stream gzip;
+    ZSTD_DStream *zstd;
+    size_t zstd_hint;             /* 0: between frames */
+    size_t packed_at, packed_end; /* unread packed bytes */
+    size_t text_at, text_end;     /* unread text */
+    unsigned char packed[PACKED_SIZE];
+    char text[TEXT_SIZE];
+};
+
+struct input *input_open(struct source source)
+{
+    struct input *input = malloc(sizeof *input);
+    if (!input)
+        return NULL;
+    memset(input, 0, offsetof(struct input, packed));
+    input->source = source;
+    return input;
+}
+
+void input_close(struct input *input)
+{
+    if (!input)
+        return;
+    if (input->packing == PACKING_GZIP)
+        inflateEnd(&input->gzip);
+    ZSTD_freeDStream(input->zstd);
+    free(input);
+}
+
+uint64_t input_line_number(const struct input *input)
+{
+    return input->line_number;
+}
+
+const char *input_problem(const struct input *input)
+{
+    return input->problem;
+}
+
+static void end_with(struct input *input, const char *problem)
+{
+    input->ended = true;
+    if (problem && !input->problem)
+        input->problem = problem;
+}
+
+/* False: the source gives nothing more. */
+static bool fill_packed(struct input *input)
+{
+    if (input->packed_at < input->packed_end)
+        return true;
+    if (input->source_ended)
+        return false;
+    long nr_bytes = input->source.read(input->source.context, input->packed, PACKED_SIZE);
+    if (nr_bytes < 0)
+        input->problem = "the input cannot be read";
+    input->source_ended = nr_bytes <= 0;
+    input->packed_at = 0;
+    input->packed_end = nr_bytes > 0 ? (size_t)nr_bytes : 0;
+    return nr_bytes > 0;
+}
+
+/* A source may give its first bytes one by one. */
+static void fill_magic(struct input *input)
+{
+    long nr_bytes = 1;
+    while (input->packed_end < MAGIC_BYTES && nr_bytes > 0) {
+        nr_bytes = input->source.read(input->source.context, input->packed + input->packed_end, MAGIC_BYTES);
+        input->packed_end += nr_bytes > 0 ? (size_t)nr_bytes : 0;
+    }
+    input->source_ended = nr_bytes <= 0;
+    if (nr_bytes < 0)
+        input->problem = "the input cannot be read";
+}
+
+static void detect(struct input *input)
+{
+    fill_magic(input);
+    const unsigned char *start = input->packed;
+    size_t length = input->packed_end;
+    input->packing = PACKING_NONE;
+    if (length >= 2 && start[0] == 0x1f && start[1] == 0x8b) {
+        if (inflateInit2(&input->gzip, 15 + 16) == Z_OK)
+            input->packing = PACKING_GZIP;
+        else
+            end_with(input, "out of memory");
+    } else if (length >= 4 && memcmp(start, "\x28\xb5\x2f\xfd", 4) == 0) {
+        input->packing = PACKING_ZSTD;
+        input->zstd = ZSTD_createDStream();
+        if (!input->zstd)
+            end_with(input, "out of memory");
+    }
+}
+
+static void unpack_plain(struct input *input)
+{
+    size_t left = input->packed_end - input->packed_at, step = left < STEP_SIZE ? left : STEP_SIZE;
+    memcpy(input->text + input->text_end, input->packed + input->packed_at, step);
+    input->packed_at += step;
+    input->text_end += step;
+}
+
+/* gzip files may be concatenated, and padded with zeroes as on tapes. False: nothing is left to unpack for now. */
+static bool begin_member(struct input *input)
+{
+    while (input->packed_at < input->packed_end && !input->packed[input->packed_at])
+        input->packed_at++;
+    if (input->packed_at == input->packed_end)
+        return false;
+    input->between_members = false;
+    if (inflateReset(&input->gzip) == Z_OK)
+        return true;
+    end_with(input, "damaged gzip input");
+    return false;
+}
+
+static void unpack_gzip(struct input *input)
+{
+    z_stream *gzip = &input->gzip;
+    if (input->between_members && !begin_member(input))
+        return;
+    gzip->next_in = input->packed + input->packed_at;
+    gzip->avail_in = (uInt)(input->packed_end - input->packed_at);
+    gzip->next_out = (Bytef *)input->text + input->text_end;
+    gzip->avail_out = STEP_SIZE;
+    int rc = inflate(gzip, Z_NO_FLUSH);
+    input->packed_at = input->packed_end - gzip->avail_in;
+    input->text_end += STEP_SIZE - gzip->avail_out;
+    if (rc == Z_STREAM_END)
+        input->between_members = true;
+    else if (rc != Z_OK && rc != Z_BUF_ERROR)
+        end_with(input, "damaged gzip input");
+}
+
+static void unpack_zstd(struct input *input)
+{
+    ZSTD_inBuffer in = { input->packed, input->packed_end, input->packed_at };
+    ZSTD_outBuffer out = { input->text, input->text_end + STEP_SIZE, input->text_end };
+    input->zstd_hint = ZSTD_decompressStream(input->zstd, &out, &in);
+    input->packed_at = in.pos;
+    input->text_end = out.pos;
+    if (ZSTD_isError(input->zstd_hint))
+        end_with(input, "damaged zstd input");
+}
+
+static void source_is_empty(struct input *input)
+{
+    bool in_gzip = input->packing == PACKING_GZIP && !input->between_members;
+    bool in_zstd = input->packing == PACKING_ZSTD && input->zstd_hint != 0;
+    end_with(input, in_gzip ? "truncated gzip input" : in_zstd ? "truncated zstd input" : NULL);
+}
+
+/* Plain text needs no copy on the way: the source writes where it is read. */
+static void read_plain(struct input *input)
+{
+    long nr_bytes = input->source.read(input->source.context, input->text + input->text_end, STEP_SIZE);
+    if (nr_bytes > 0)
+        input->text_end += (size_t)nr_bytes;
+    else
+        end_with(input, nr_bytes < 0 ? "the input cannot be read" : NULL);
+}
+
+/* Adds text behind text_end, or ends. There is room for a step. */
+static void unpack_more(struct input *input)
+{
+    if (input->packing == PACKING_NONE && input->packed_at == input->packed_end && !input->source_ended)
+        return read_plain(input);
+    if (!fill_packed(input)) {
+        source_is_empty(input);
+        return;
+    }
+    if (input->packing == PACKING_UNKNOWN)
+        detect(input);
+    if (input->ended)
+        return;
+    if (input->packing == PACKING_GZIP)
+        unpack_gzip(input);
+    else if (input->packing == PACKING_ZSTD)
+        unpack_zstd(input);
+    else
+        unpack_plain(input);
+}
+
+static void make_room(struct input *input)
+{
+    if (input->text_at == 0)
+        return;
+    memmove(input->text, input->text + input->text_at, input->text_end - input->text_at);
+    input->text_end -= input->text_at;
+    input->text_at = 0;
+}
+
+bool input_next_line(struct input *input, const char **line, size_t *length)
+{
+    size_t searched = 0;
+    for (;;) {
+        const char *start = input->text + input->text_at;
+        size_t left = input->text_end - input->text_at;
+        const char *newline = memchr(start + searched, '\n', left - searched);
+        if (newline || left >= LINE_MAX_BYTES || (input->ended && left)) {
+            *line = start;
+            *length = newline ? (size_t)(newline - start) : left < LINE_MAX_BYTES ? left : LINE_MAX_BYTES;
+            input->text_at += *length + (newline != NULL);
+            input->line_number++;
+            return true;
+        }
+        if (input->ended)
+            return false;
+        searched = left;
+        make_room(input);
+        unpack_more(input);
+    }
+}
+
+static long read_memory(void *context, void *out, size_t capacity)
+{
+    struct memory_source *memory = context;
+    size_t left = memory->nr_bytes - memory->at, step = left < capacity ? left : capacity;
+    if (step == 0)
+        return 0;
+    memcpy(out, memory->bytes + memory->at, step);
+    memory->at += step;
+    return (long)step;
+}
+
+struct source source_of_memory(struct memory_source *memory)
+{
+    return (struct source){ read_memory, memory };
+}
+
+static long read_file(void *context, void *out, size_t capacity)
+{
+    return read(*(int *)context, out, capacity);
+}
+
+struct source source_of_file(int *fd)
+{
+    return (struct source){ read_file, fd };
+}

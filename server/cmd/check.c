@@ -1,0 +1,166 @@
+/* server/cmd/check.c - pagodad check: is the file whole, and does every lab still lead where its log says?
+ *
+ * Each lab is replayed from its first operation in a machine of its own. Every recorded result is compared, every logged
+ * hash, and the machine that comes out must keep its own invariants. The first difference of a lab is named and ends its
+ * replay. The store is only read, so that a daemon may serve it meanwhile. */
+#include "server/cmd/check.h"
+#include "server/base/host_memory.h"
+#include "server/lab/snapshot.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct checking {
+    struct store *store;
+    uint64_t nr_labs, nr_ops, nr_hashes, nr_bad;
+};
+
+struct lab_check {
+    struct checking *all;
+    const struct lab_row *row;
+    struct machine *machine;
+    struct snapshot_row next_hash; /* seq UINT64_MAX: none */
+    uint64_t nr_hashes;
+    uint64_t first_cost; /* the first operation that took another time; 0: none */
+    char trouble[320];   /* empty: none */
+};
+
+/* ---- one operation ---- */
+
+static void say_difference(struct lab_check *lab, const struct log_entry *entry, const char *what, uint64_t recorded,
+                           uint64_t replayed)
+{
+    const char *name = op_info(entry->op.kind)->name;
+    snprintf(lab->trouble, sizeof lab->trouble, "operation %llu (%s): %s was recorded as 0x%llx, a replay gives 0x%llx",
+             (unsigned long long)entry->seq, name, what, (unsigned long long)recorded, (unsigned long long)replayed);
+}
+
+static void compare(struct lab_check *lab, const struct log_entry *entry, const struct op_result *result)
+{
+    const struct {
+        const char *what;
+        uint64_t recorded, replayed;
+    } pairs[] = {
+        { "its number", entry->seq, result->seq },
+        { "the outcome", entry->outcome, result->outcome },
+        { "the address", entry->address, result->address },
+        { "the size allocated", entry->allocated, result->allocated },
+    };
+    for (size_t i = 0; !lab->trouble[0] && i < sizeof pairs / sizeof pairs[0]; i++)
+        if (pairs[i].recorded != pairs[i].replayed)
+            say_difference(lab, entry, pairs[i].what, pairs[i].recorded, pairs[i].replayed);
+    if (!lab->first_cost && (entry->cost_ns != result->cost_ns || entry->slept_ns != result->slept_ns))
+        lab->first_cost = entry->seq;
+}
+
+static void find_next_hash(struct lab_check *lab, uint64_t from)
+{
+    if (store_next_hash(lab->all->store, lab->row->id, from, machine_engine(), &lab->next_hash))
+        lab->next_hash.seq = UINT64_MAX;
+}
+
+static void compare_hash(struct lab_check *lab)
+{
+    uint64_t seq = lab->next_hash.seq, hash = machine_hash(lab->machine);
+    if (hash != lab->next_hash.hash)
+        snprintf(lab->trouble, sizeof lab->trouble,
+                 "after operation %llu the machine's hash was recorded as 0x%016llx, a replay gives 0x%016llx",
+                 (unsigned long long)seq, (unsigned long long)lab->next_hash.hash, (unsigned long long)hash);
+    else if (!snapshot_is_sound(lab->all->store, lab->row->id, seq))
+        snprintf(lab->trouble, sizeof lab->trouble, "the snapshot after operation %llu is damaged (it is passed over)",
+                 (unsigned long long)seq);
+    lab->nr_hashes++;
+    find_next_hash(lab, seq + 1);
+}
+
+static bool check_one(void *context, const struct log_entry *entry)
+{
+    struct lab_check *lab = context;
+    struct op_result result;
+    struct problem why = { 0 };
+    enum pagoda_error error = machine_apply(lab->machine, &entry->op, &result, &why);
+    if (error)
+        snprintf(lab->trouble, sizeof lab->trouble, "operation %llu (%s) is refused by a replay: %s%s%s",
+                 (unsigned long long)entry->seq, op_info(entry->op.kind)->name, why.field, why.field[0] ? " " : "",
+                 why.text[0] ? why.text : pagoda_error_text(error));
+    else
+        compare(lab, entry, &result);
+    if (!lab->trouble[0] && entry->seq == lab->next_hash.seq)
+        compare_hash(lab);
+    return !lab->trouble[0];
+}
+
+/* ---- one lab ---- */
+
+static void replay_lab(struct lab_check *lab)
+{
+    struct problem why = { 0 };
+    enum pagoda_error error = machine_create(&lab->row->config, &HOST_MEMORY, &lab->machine, &why);
+    if (error) {
+        snprintf(lab->trouble, sizeof lab->trouble, "no machine can be made: %.160s",
+                 why.text[0] ? why.text : pagoda_error_text(error));
+        return;
+    }
+    machine_record_events(lab->machine, false);
+    find_next_hash(lab, 1);
+    error = store_read_ops(lab->all->store, lab->row->id, 1, lab->row->seq, check_one, lab);
+    uint64_t seq = machine_seq(lab->machine);
+    if (lab->trouble[0])
+        return;
+    if (error || seq != lab->row->seq)
+        snprintf(lab->trouble, sizeof lab->trouble, "operation %llu cannot be read: %s", (unsigned long long)seq + 1,
+                 error ? pagoda_error_text(error) : "it is missing");
+    else
+        machine_check(lab->machine, lab->trouble, sizeof lab->trouble);
+}
+
+static void check_lab(void *context, const struct lab_row *row)
+{
+    struct checking *all = context;
+    struct lab_check lab = { .all = all, .row = row };
+    replay_lab(&lab);
+    all->nr_labs++;
+    all->nr_ops += lab.machine ? machine_seq(lab.machine) : 0;
+    all->nr_hashes += lab.nr_hashes;
+    all->nr_bad += lab.trouble[0] != '\0';
+    if (lab.trouble[0])
+        printf("lab %s: %s\n", row->key, lab.trouble);
+    else
+        printf("lab %s: %llu operations, %llu hashes: as recorded\n", row->key, (unsigned long long)row->seq,
+               (unsigned long long)lab.nr_hashes);
+    if (lab.first_cost)
+        printf("lab %s: from operation %llu on, times are not those recorded: the cost model has changed since\n", row->key,
+               (unsigned long long)lab.first_cost);
+    fflush(stdout);
+    machine_destroy(lab.machine);
+}
+
+static void bad_line(void *context, const char *text)
+{
+    struct checking *all = context;
+    all->nr_bad++;
+    printf("file: %s\n", text);
+}
+
+int check(const struct options *options)
+{
+    struct checking all = { 0 };
+    struct problem why = { 0 };
+    if (options->salvage)
+        return salvage(options);
+    enum pagoda_error error = store_open_to_read(options->file, &all.store, &why);
+    if (error) {
+        fprintf(stderr, "pagodad check: %s\n", why.text);
+        return error == PAGODA_ERR_CORRUPT ? 1 : 2;
+    }
+    store_check_file(all.store, bad_line, &all);
+    error = store_list_labs(all.store, check_lab, &all, &why);
+    store_close(all.store);
+    if (error) {
+        all.nr_bad++;
+        printf("labs: %s\n", why.text[0] ? why.text : pagoda_error_text(error));
+    }
+    printf("%llu labs, %llu operations, %llu hashes: %s\n", (unsigned long long)all.nr_labs, (unsigned long long)all.nr_ops,
+           (unsigned long long)all.nr_hashes, all.nr_bad ? "NOT as recorded" : "all as recorded");
+    return all.nr_bad ? 1 : 0;
+}

@@ -1,0 +1,109 @@
+/* server/export/export_perfetto.c - the history as Chrome trace events (JSON Object Format), which Perfetto and chrome://tracing
+ * draw: a slice for each operation on the track of its CPU, and counters of free frames and of frames by kind. */
+#include "pagoda/view.h"
+#include "server/export/export.h"
+#include "server/json/op_json.h"
+
+static void put_microseconds(struct buffer *out, const char *key, uint64_t ns)
+{
+    put_key(out, key);
+    put_double(out, (double)ns / 1000.0);
+}
+
+static void name_track(struct buffer *out, const char *kind, uint64_t pid, const char *name)
+{
+    put_open(out, '{');
+    put_field_text(out, "name", kind);
+    put_field_text(out, "ph", "M");
+    put_field_u64(out, "pid", pid);
+    put_field_u64(out, "tid", 0);
+    put_field_object(out, "args");
+    put_field_text(out, "name", name);
+    put_close(out, '}');
+    put_close(out, '}');
+}
+
+static void begin(struct buffer *out, const struct lab *lab)
+{
+    put_open(out, '{');
+    put_field_text(out, "displayTimeUnit", "ns");
+    put_field_array(out, "traceEvents");
+    name_track(out, "process_name", 0, lab->row.name);
+}
+
+/* Slices are made apart from each other, so the commas between elements are written with the elements. */
+static void next_element(struct buffer *out)
+{
+    buffer_text(out, ",\n");
+    put_open(out, '{');
+}
+
+static void put_result(struct buffer *out, const struct log_entry *entry, const struct op_result *result)
+{
+    next_element(out);
+    put_field_text(out, "name", op_info(entry->op.kind)->name);
+    put_field_text(out, "cat", op_info(entry->op.kind)->group);
+    put_field_text(out, "ph", entry->op.kind == OP_MARK ? "i" : "X");
+    put_microseconds(out, "ts", result->now_ns - result->cost_ns - result->slept_ns);
+    if (entry->op.kind != OP_MARK)
+        put_microseconds(out, "dur", result->cost_ns + result->slept_ns);
+    put_field_u64(out, "pid", entry->op.pid);
+    put_field_u64(out, "tid", entry->op.cpu);
+    put_field_object(out, "args");
+    put_field_u64(out, "seq", entry->seq);
+    op_encode_fields(out, &entry->op);
+    put_field_text(out, "outcome", outcome_name(result->outcome));
+    if (result->address)
+        put_field_hex64(out, "result", result->address);
+    put_field_u64(out, "allocated", result->allocated);
+    put_field_u64(out, "slept_ns", result->slept_ns);
+    if (result->message)
+        put_field_text(out, "message", result->message);
+    put_close(out, '}');
+    put_close(out, '}');
+}
+
+static void open_counter(struct buffer *out, const char *name, uint64_t now_ns)
+{
+    next_element(out);
+    put_field_text(out, "name", name);
+    put_field_text(out, "ph", "C");
+    put_microseconds(out, "ts", now_ns);
+    put_field_u64(out, "pid", 0);
+    put_field_object(out, "args");
+}
+
+static void close_counter(struct buffer *out)
+{
+    put_close(out, '}');
+    put_close(out, '}');
+}
+
+static void put_sample(struct buffer *out, const struct machine *machine)
+{
+    struct stats_view stats;
+    struct zone_view zone;
+    uint64_t now_ns = machine_now_ns(machine);
+    view_stats(machine, &stats);
+    open_counter(out, "frames", now_ns);
+    for (unsigned kind = FRAME_FREE; kind < NR_FRAME_KINDS; kind++)
+        put_field_u64(out, frame_kind_name((enum frame_kind)kind), stats.frames[kind]);
+    close_counter(out);
+    open_counter(out, "free pages", now_ns);
+    for (uint64_t cursor = 0; view_next_zone(machine, &cursor, &zone);)
+        put_field_u64(out, zone.name, zone.free + zone.pcp);
+    close_counter(out);
+}
+
+static void end(struct buffer *out)
+{
+    buffer_text(out, "]}\n");
+}
+
+const struct export_format EXPORT_PERFETTO = { .name = "perfetto",
+                                               .content_type = "application/json",
+                                               .relives = true,
+                                               .begin = begin,
+                                               .result = put_result,
+                                               .sample = put_sample,
+                                               .end = end };

@@ -1,0 +1,405 @@
+/* server/http/http.c - libmicrohttpd around the routes: one epoll thread, two workers, connections suspended while they wait.
+ *
+ * A request goes through: begin (checks, route) -> body -> handle (here or on a worker) -> wait for the log if it wrote ->
+ * send. While a worker or the writer has it, its connection is suspended and belongs to nobody else; who is done with it
+ * resumes the connection and the epoll thread sends the reply. */
+#include "server/http/http.h"
+#include "server/http/upload.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DRAIN_LIMIT (16 * MIB) /* of a refused body: read and dropped, so that the reply is heard */
+#define CONNECTION_TIMEOUT_S 120u
+#define CONNECTIONS_MAX 1000u
+#define HTTP_THREADS_MAX 4
+#define CONNECTION_MEMORY (16 * KIB) /* headers must fit; cleared for every request */
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* ---- workers ---- */
+
+void http_submit(struct app *app, struct job *job)
+{
+    job->next = NULL;
+    pthread_mutex_lock(&app->mutex);
+    *app->last_job = job;
+    app->last_job = &job->next;
+    pthread_cond_signal(&app->work);
+    pthread_mutex_unlock(&app->mutex);
+}
+
+static struct job *take_job(struct app *app)
+{
+    pthread_mutex_lock(&app->mutex);
+    while (!app->first_job && !app->stopping)
+        pthread_cond_wait(&app->work, &app->mutex);
+    struct job *job = app->first_job;
+    if (job) {
+        app->first_job = job->next;
+        if (!app->first_job)
+            app->last_job = &app->first_job;
+    }
+    pthread_mutex_unlock(&app->mutex);
+    return job;
+}
+
+static void *worker(void *context)
+{
+    pthread_setname_np(pthread_self(), "http-worker");
+    for (struct job *job; (job = take_job(context));)
+        job->run(job);
+    return NULL;
+}
+
+/* ---- the way of one request ---- */
+
+static void suspend(struct request *request)
+{
+    if (request->suspended)
+        return;
+    request->suspended = true;
+    atomic_fetch_add(&request->app->nr_busy, 1);
+    MHD_suspend_connection(request->connection);
+}
+
+static void resume(struct request *request)
+{
+    struct app *app = request->app;
+    request->suspended = false;
+    request->has_reply = true;
+    MHD_resume_connection(request->connection);
+    atomic_fetch_sub(&app->nr_busy, 1); /* last: http_stop() must not find us gone and the connection still asleep */
+}
+
+static void log_is_durable(struct store_waiter *waiter, enum pagoda_error error)
+{
+    struct request *request = (void *)((char *)waiter - offsetof(struct request, waiter));
+    if (error) {
+        buffer_clear(&request->reply.body);
+        request->reply = reply_error(error, NULL);
+    }
+    resume(request);
+}
+
+/* The handler has spoken: send it when the log is on disk, or at once. True: at once, and by the caller; otherwise the
+ * request may be gone already when this returns. */
+static bool settle(struct request *request)
+{
+    if (request->reply.ticket && !store_is_durable(request->app->store, request->reply.ticket)) {
+        suspend(request);
+        request->waiter.wake = log_is_durable;
+        store_when_durable(request->app->store, request->reply.ticket, &request->waiter);
+        return false;
+    }
+    if (!request->suspended)
+        return true;
+    resume(request);
+    return false;
+}
+
+static void handle_on_worker(struct job *job)
+{
+    struct request *request = (struct request *)job;
+    request->reply = request->route->handle(request->app, request);
+    settle(request);
+}
+
+static bool needs_worker(const struct request *request)
+{
+    const struct route *route = request->route;
+    if (route->flags & ROUTE_SLOW)
+        return true;
+    if (request->lab && !lab_is_awake(request->lab))
+        return true;
+    if ((route->flags & ROUTE_LINES) && request_is_ndjson(request))
+        return true;
+    if ((route->flags & ROUTE_SERIES) &&
+        (query_text(request, "points") || query_text(request, "from") || query_text(request, "to")))
+        return true; /* a walk through history */
+    const char *at = route->flags & ROUTE_VIEW ? query_text(request, "at") : NULL;
+    return at && strtoull(at, NULL, 10) != lab_seq(request->lab);
+}
+
+/* As settle(). */
+static bool handle(struct request *request)
+{
+    if (needs_worker(request)) {
+        suspend(request);
+        request->job.run = handle_on_worker;
+        http_submit(request->app, &request->job);
+        return false;
+    }
+    request->reply = request->route->handle(request->app, request);
+    return settle(request);
+}
+
+/* ---- the body ---- */
+
+static size_t body_limit(const struct request *request)
+{
+    if (!request->route)
+        return 0;
+    if (request->route->flags & ROUTE_UPLOAD)
+        return SIZE_MAX;
+    return (request->route->flags & ROUTE_LINES) && request_is_ndjson(request) ? LINES_LIMIT : request->route->body_limit;
+}
+
+static void refuse(struct request *request, struct reply reply)
+{
+    if (request->refused) {
+        buffer_clear(&reply.body);
+        return;
+    }
+    request->refused = true;
+    buffer_clear(&request->body);
+    request->reply = reply;
+}
+
+static bool is_json_type(const char *type)
+{
+    return type && strncmp(type, "application/json", 16) == 0 && (type[16] == '\0' || type[16] == ';' || type[16] == ' ');
+}
+
+static void check_body_headers(struct request *request)
+{
+    const char *length = request_header(request, "Content-Length"), *coding = request_header(request, "Transfer-Encoding");
+    const char *type = request_header(request, "Content-Type");
+    bool has_body = strcmp(request->method, "POST") == 0 || strcmp(request->method, "PATCH") == 0;
+    if (length && strtoull(length, NULL, 10) > body_limit(request))
+        refuse(request, reply_say(413, "", "the body may have at most %zu bytes here", body_limit(request)));
+    else if (has_body && !length && !coding)
+        refuse(request, reply_say(411, "", "say with Content-Length how long the body is, or send it chunked"));
+    else if (has_body && !(request->route->flags & ROUTE_UPLOAD) && !is_json_type(type) &&
+             !((request->route->flags & ROUTE_LINES) && request_is_ndjson(request)))
+        refuse(request, reply_say(415, "", "the body must be application/json%s",
+                                  request->route->flags & ROUTE_LINES ? " or application/x-ndjson" : ""));
+}
+
+/* False: the peer sends without end; hang up. */
+static bool take_body(struct request *request, const char *data, size_t nr_bytes)
+{
+    request->nr_received += nr_bytes;
+    if (!request->refused && request->nr_received > body_limit(request))
+        refuse(request, reply_say(413, "", "the body may have at most %zu bytes here", body_limit(request)));
+    if (request->refused)
+        return request->nr_received <= DRAIN_LIMIT;
+    buffer_add(&request->body, data, nr_bytes);
+    if (request->body.failed)
+        refuse(request, reply_say(503, "", "out of memory"));
+    return true;
+}
+
+/* ---- libmicrohttpd's side ---- */
+
+static struct request *begin(struct app *app, struct MHD_Connection *connection, const char *url, const char *method)
+{
+    struct request *request = calloc(1, sizeof *request);
+    if (!request)
+        return NULL;
+    request->app = app;
+    request->connection = connection;
+    request->url = url;
+    request->method = method;
+    request->reply.seq = UINT64_MAX;
+    if (app->options->log)
+        request->started_us = now_us();
+    atomic_fetch_add(&app->nr_requests, 1);
+    struct problem why = { 0 };
+    unsigned status = origin_check(request, &why);
+    struct reply refusal;
+    if (status)
+        refuse(request, reply_problem(status, &why));
+    else if (!(request->route = route_find(request, &refusal)))
+        refuse(request, refusal);
+    else
+        check_body_headers(request);
+    if (!request->refused && (request->route->flags & ROUTE_UPLOAD) && !upload_start(request))
+        refuse(request, reply_say(503, "", "too many uploads at once; try again later"));
+    return request;
+}
+
+static enum MHD_Result send_reply(struct request *request)
+{
+    struct reply *reply = &request->reply;
+    unsigned status = reply->status;
+    struct MHD_Response *response = reply_make(request, reply);
+    if (status >= 400)
+        atomic_fetch_add(&request->app->nr_problems, 1);
+    if (!response)
+        return MHD_NO;
+    enum MHD_Result queued = MHD_queue_response(request->connection, status, response);
+    MHD_destroy_response(response);
+    reply->response = NULL;
+    return queued;
+}
+
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
+                                  const char *version, const char *upload, size_t *nr_upload, void **state)
+{
+    (void)version;
+    struct request *request = *state;
+    if (!request) {
+        request = begin(context, connection, url, method);
+        *state = request;
+        if (!request)
+            return MHD_NO;
+        const char *length = request_header(request, "Content-Length");
+        bool too_long_to_drain = request->refused && length && strtoull(length, NULL, 10) > DRAIN_LIMIT;
+        return too_long_to_drain ? send_reply(request) : MHD_YES;
+    }
+    if (*nr_upload && request->upload) {
+        *nr_upload -= upload_push(request->upload, upload, *nr_upload);
+        return MHD_YES;
+    }
+    if (*nr_upload) {
+        bool go_on = take_body(request, upload, *nr_upload);
+        *nr_upload = 0;
+        return go_on ? MHD_YES : MHD_NO;
+    }
+    if (request->upload)
+        return upload_finish(request->upload) ? send_reply(request) : MHD_YES;
+    if (request->refused || request->has_reply)
+        return send_reply(request);
+    return handle(request) ? send_reply(request) : MHD_YES;
+}
+
+static void log_request(const struct request *request)
+{
+    fprintf(stderr, "%s %s %u %lld us\n", request->method, request->url, request->reply.status,
+            (long long)(now_us() - request->started_us));
+}
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode code)
+{
+    (void)connection;
+    (void)code;
+    const struct app *app = context;
+    struct request *request = *state;
+    if (!request)
+        return;
+    upload_close(request->upload);
+    if (app->options->log)
+        log_request(request);
+    if (request->lab)
+        lab_put(request->lab);
+    if (request->reply.response)
+        MHD_destroy_response(request->reply.response);
+    buffer_clear(&request->body);
+    buffer_clear(&request->reply.body);
+    free(request);
+    *state = NULL;
+}
+
+/* A decoded "%00" would end the text early: whoever sends one gets it left as it is, and finds nothing by that name. */
+static size_t unescape(void *context, struct MHD_Connection *connection, char *text)
+{
+    (void)context;
+    (void)connection;
+    return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);
+}
+
+/* ---- start and stop ---- */
+
+static bool resolve(const char *listen_at, struct sockaddr_storage *address, socklen_t *length, struct problem *why)
+{
+    char host[256];
+    const char *colon = strrchr(listen_at, ':');
+    size_t host_length = colon ? (size_t)(colon - listen_at) : 0;
+    bool in_brackets = host_length > 2 && listen_at[0] == '[' && listen_at[host_length - 1] == ']';
+    snprintf(host, sizeof host, "%.*s", (int)(in_brackets ? host_length - 2 : host_length), listen_at + in_brackets);
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *found = NULL;
+    int code = colon ? getaddrinfo(host[0] ? host : NULL, colon + 1, &hints, &found) : EAI_NONAME;
+    if (code != 0) {
+        problem_say(why, "listen", "cannot listen on \"%s\": %s", listen_at,
+                    colon ? gai_strerror(code) : "ADDRESS:PORT is expected");
+        return false;
+    }
+    memcpy(address, found->ai_addr, found->ai_addrlen);
+    *length = found->ai_addrlen;
+    freeaddrinfo(found);
+    return true;
+}
+
+static int listen_on(struct app *app, struct problem *why)
+{
+    struct sockaddr_storage address = { 0 };
+    socklen_t length;
+    if (!resolve(app->options->listen, &address, &length, why))
+        return -1;
+    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+    if (fd >= 0)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, length) != 0 || listen(fd, 512) != 0) {
+        problem_say(why, "listen", "cannot listen on %s: %s", app->options->listen, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    length = sizeof address;
+    getsockname(fd, (struct sockaddr *)&address, &length);
+    app->port = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                                    : ((struct sockaddr_in *)&address)->sin_port);
+    return fd;
+}
+
+/* Each with its own share of the connections; more than there are CPUs would only take turns. */
+static unsigned nr_http_threads(void)
+{
+    long nr_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    return nr_cpus < 2 ? 0 : nr_cpus > HTTP_THREADS_MAX ? HTTP_THREADS_MAX : (unsigned)nr_cpus;
+}
+
+bool http_start(struct app *app, struct problem *why)
+{
+    pthread_mutex_init(&app->mutex, NULL);
+    pthread_mutex_init(&app->imports_mutex, NULL);
+    pthread_cond_init(&app->work, NULL);
+    app->last_job = &app->first_job;
+    int fd = listen_on(app, why);
+    if (fd < 0)
+        return false;
+    for (size_t i = 0; i < sizeof app->workers / sizeof app->workers[0]; i++)
+        if (pthread_create(&app->workers[i], NULL, worker, app) != 0)
+            return false;
+    app->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_TURBO,
+                                   0, NULL, NULL, on_request, app, MHD_OPTION_LISTEN_SOCKET, fd,
+                                   MHD_OPTION_NOTIFY_COMPLETED, on_completed, app, MHD_OPTION_CONNECTION_TIMEOUT,
+                                   CONNECTION_TIMEOUT_S, MHD_OPTION_THREAD_POOL_SIZE, nr_http_threads(),
+                                   MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                                   (size_t)CONNECTION_MEMORY, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_END);
+    if (!app->daemon)
+        problem_say(why, "listen", "cannot start the HTTP server");
+    return app->daemon != NULL;
+}
+
+void http_stop(struct app *app)
+{
+    int fd = MHD_quiesce_daemon(app->daemon);
+    if (fd >= 0)
+        close(fd);
+    sse_stop(app);
+    while (atomic_load(&app->nr_busy))
+        nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+    nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL); /* the last replies leave */
+    MHD_stop_daemon(app->daemon);
+    pthread_mutex_lock(&app->mutex);
+    app->stopping = true;
+    pthread_cond_broadcast(&app->work);
+    pthread_mutex_unlock(&app->mutex);
+    for (size_t i = 0; i < sizeof app->workers / sizeof app->workers[0]; i++)
+        pthread_join(app->workers[i], NULL);
+}

@@ -1,0 +1,229 @@
+/* server/http/sse.c - GET /labs/{lab}/events: operations as Server-Sent Events, as they become durable.
+ *
+ * A stream remembers the next operation it owes. Whenever the log has got that far, a worker relives the missing operations
+ * (lab_relive), which works alike for the one that was just made and for a thousand that a returning reader missed, and
+ * hands the text to the connection. Between times the connection is suspended. */
+#include "server/http/http.h"
+#include "server/json/op_json.h"
+#include "server/json/result_json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FILL_MAX 256u /* operations that one fill relives */
+
+enum stream_state { STREAM_IDLE, STREAM_FILLING, STREAM_READY }; /* idle: suspended, nothing to send */
+
+struct sse_stream {
+    struct job job; /* first member */
+    struct sse_stream *next;
+    struct app *app;
+    struct lab *lab;
+    struct MHD_Connection *connection;
+    struct buffer text;
+    struct buffer news; /* app mutex: sse_tell()'s last, while the text was not to be touched */
+    size_t sent;
+    uint64_t next_seq;
+    enum stream_state state; /* app mutex */
+    bool suspended;          /* app mutex */
+    bool ended;              /* app mutex: a failure, or the daemon stops */
+};
+
+static bool add_event(void *context, const struct log_entry *entry, const struct op_result *result)
+{
+    struct sse_stream *stream = context;
+    struct buffer *out = &stream->text;
+    buffer_print(out, "id: %llu\nevent: op\ndata: ", (unsigned long long)entry->seq);
+    struct buffer json = { 0 };
+    result_encode(&json, result, false, &entry->op);
+    buffer_add(out, json.data, json.length);
+    out->failed |= json.failed;
+    buffer_clear(&json);
+    buffer_text(out, "\n\n");
+    stream->next_seq = entry->seq + 1;
+    return !out->failed;
+}
+
+/* App mutex held. */
+static void wake_stream(struct sse_stream *stream, enum stream_state state)
+{
+    stream->state = state;
+    if (stream->suspended) {
+        stream->suspended = false;
+        MHD_resume_connection(stream->connection);
+    }
+}
+
+static void fill(struct job *job)
+{
+    struct sse_stream *stream = (struct sse_stream *)job;
+    uint64_t durable = atomic_load(&stream->lab->log.durable_seq);
+    uint64_t last = durable < stream->next_seq + FILL_MAX - 1 ? durable : stream->next_seq + FILL_MAX - 1;
+    enum pagoda_error error = lab_relive(stream->lab, stream->next_seq, last, add_event, stream);
+    pthread_mutex_lock(&stream->app->mutex);
+    stream->ended |= error || stream->text.failed || stream->lab->deleted;
+    wake_stream(stream, STREAM_READY);
+    pthread_mutex_unlock(&stream->app->mutex);
+}
+
+static bool is_owed(const struct sse_stream *stream)
+{
+    return atomic_load(&stream->lab->log.durable_seq) >= stream->next_seq;
+}
+
+/* App mutex held. */
+static void start_fill(struct sse_stream *stream)
+{
+    struct app *app = stream->app;
+    stream->state = STREAM_FILLING;
+    stream->job = (struct job){ .run = fill };
+    *app->last_job = &stream->job;
+    app->last_job = &stream->job.next;
+    pthread_cond_signal(&app->work);
+}
+
+/* libmicrohttpd asks for bytes: what is ready, else fall asleep until there is something. */
+static ssize_t read_stream(void *context, uint64_t position, char *out, size_t capacity)
+{
+    (void)position;
+    struct sse_stream *stream = context;
+    struct app *app = stream->app;
+    ssize_t given = 0;
+    pthread_mutex_lock(&app->mutex);
+    if (stream->state != STREAM_FILLING && stream->sent == stream->text.length && stream->news.length) {
+        stream->text.length = stream->sent = 0;
+        buffer_add(&stream->text, stream->news.data, stream->news.length);
+        stream->news.length = 0;
+    }
+    size_t left = stream->state == STREAM_FILLING ? 0 : stream->text.length - stream->sent;
+    if (left) {
+        given = (ssize_t)(left < capacity ? left : capacity);
+        memcpy(out, stream->text.data + stream->sent, (size_t)given);
+        stream->sent += (size_t)given;
+    } else if (stream->ended) {
+        given = MHD_CONTENT_READER_END_OF_STREAM;
+    } else {
+        if (stream->state != STREAM_FILLING) {
+            stream->text.length = stream->sent = 0;
+            stream->state = STREAM_IDLE;
+            if (is_owed(stream))
+                start_fill(stream);
+        }
+        stream->suspended = true;
+        MHD_suspend_connection(stream->connection);
+    }
+    pthread_mutex_unlock(&app->mutex);
+    return given;
+}
+
+static void free_stream(void *context)
+{
+    struct sse_stream *stream = context;
+    struct app *app = stream->app;
+    pthread_mutex_lock(&app->mutex);
+    struct sse_stream **at = &app->streams;
+    while (*at != stream)
+        at = &(*at)->next;
+    *at = stream->next;
+    pthread_mutex_unlock(&app->mutex);
+    lab_put(stream->lab);
+    buffer_clear(&stream->text);
+    buffer_clear(&stream->news);
+    free(stream);
+}
+
+void sse_on_commit(void *context)
+{
+    struct app *app = context;
+    pthread_mutex_lock(&app->mutex);
+    for (struct sse_stream *stream = app->streams; stream; stream = stream->next)
+        if (stream->state == STREAM_IDLE && stream->suspended && is_owed(stream))
+            start_fill(stream);
+    pthread_mutex_unlock(&app->mutex);
+}
+
+/* A suspended connection does not notice that its peer has gone; a comment line now and then finds out. */
+void sse_heartbeat(struct app *app)
+{
+    pthread_mutex_lock(&app->mutex);
+    for (struct sse_stream *stream = app->streams; stream; stream = stream->next)
+        if (stream->state == STREAM_IDLE && stream->suspended) {
+            buffer_text(&stream->text, ":\n\n");
+            stream->ended |= stream->lab->deleted;
+            wake_stream(stream, STREAM_READY);
+        }
+    pthread_mutex_unlock(&app->mutex);
+}
+
+void sse_tell(struct app *app, const struct lab *lab, const char *events)
+{
+    pthread_mutex_lock(&app->mutex);
+    for (struct sse_stream *stream = app->streams; stream; stream = stream->next)
+        if (stream->lab == lab && stream->state == STREAM_IDLE && stream->suspended) {
+            stream->news.length = 0;
+            buffer_text(&stream->text, events);
+            wake_stream(stream, STREAM_READY);
+        } else if (stream->lab == lab) {
+            stream->news.length = 0;
+            buffer_text(&stream->news, events);
+        }
+    pthread_mutex_unlock(&app->mutex);
+}
+
+void sse_stop(struct app *app)
+{
+    pthread_mutex_lock(&app->mutex);
+    for (struct sse_stream *stream = app->streams; stream; stream = stream->next) {
+        stream->ended = true;
+        if (stream->state != STREAM_FILLING)
+            wake_stream(stream, STREAM_READY);
+    }
+    pthread_mutex_unlock(&app->mutex);
+}
+
+/* Without Last-Event-ID a stream starts at the head: what was before is GET /ops. */
+static bool first_owed(const struct request *request, uint64_t *seq, struct reply *refusal)
+{
+    const char *last = request_header(request, "Last-Event-ID");
+    *seq = lab_seq(request->lab) + 1;
+    if (!last)
+        return true;
+    uint64_t given;
+    if (!size_parse(last, strlen(last), &given) || given > lab_seq(request->lab)) {
+        *refusal = reply_say(422, "", "Last-Event-ID must be the number of an operation of this lab");
+        return false;
+    }
+    *seq = given + 1;
+    return true;
+}
+
+struct reply events_get(struct app *app, struct request *request)
+{
+    struct reply reply = reply_empty(200);
+    uint64_t next_seq;
+    if (!first_owed(request, &next_seq, &reply))
+        return reply;
+    struct sse_stream *stream = calloc(1, sizeof *stream);
+    struct lab *lab = stream ? lab_get(&app->labs, request->lab->row.key) : NULL;
+    if (!lab) {
+        free(stream);
+        return reply_say(503, "", "the lab cannot be watched now");
+    }
+    *stream = (struct sse_stream){
+        .app = app, .lab = lab, .connection = request->connection, .next_seq = next_seq, .state = STREAM_READY
+    };
+    buffer_text(&stream->text, "retry: 1000\n\n");
+    reply.response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 64 * KIB, read_stream, stream, free_stream);
+    pthread_mutex_lock(&app->mutex);
+    stream->next = app->streams;
+    app->streams = stream;
+    stream->ended = app->stopping;
+    pthread_mutex_unlock(&app->mutex);
+    if (!reply.response) {
+        free_stream(stream);
+        return reply_say(503, "", "out of memory");
+    }
+    reply.content_type = "text/event-stream";
+    reply.cache_control = "no-store";
+    return reply;
+}

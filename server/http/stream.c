@@ -1,0 +1,88 @@
+/* server/http/stream.c - see stream.h. libmicrohttpd asks for bytes on its own thread. While a slice is there it is handed out;
+ * when it is used up the connection is suspended, a worker makes the next one and resumes it. */
+#include "server/http/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK_SIZE (64 * KIB)
+
+struct stream {
+    struct job job; /* first member */
+    struct app *app;
+    struct MHD_Connection *connection;
+    struct stream_source source;
+    struct buffer slice; /* belongs to the worker while one is being made, else to the HTTP thread */
+    size_t sent;
+    bool is_last;
+    enum pagoda_error error;
+};
+
+static void make_slice(struct job *job)
+{
+    struct stream *stream = (struct stream *)job;
+    struct app *app = stream->app;
+    stream->error = stream->source.next(stream->source.context, &stream->slice, &stream->is_last);
+    if (stream->slice.failed)
+        stream->error = PAGODA_ERR_NOMEM;
+    MHD_resume_connection(stream->connection);
+    atomic_fetch_sub(&app->nr_busy, 1); /* last, as in http.c */
+}
+
+static void ask_for_slice(struct stream *stream)
+{
+    stream->slice.length = stream->sent = 0;
+    atomic_fetch_add(&stream->app->nr_busy, 1);
+    MHD_suspend_connection(stream->connection);
+    stream->job.run = make_slice;
+    http_submit(stream->app, &stream->job);
+}
+
+static ssize_t read_stream(void *context, uint64_t position, char *out, size_t capacity)
+{
+    (void)position;
+    struct stream *stream = context;
+    size_t left = stream->slice.length - stream->sent;
+    if (left) {
+        size_t given = left < capacity ? left : capacity;
+        memcpy(out, stream->slice.data + stream->sent, given);
+        stream->sent += given;
+        return (ssize_t)given;
+    }
+    if (stream->error)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (stream->is_last)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    ask_for_slice(stream);
+    return 0;
+}
+
+static void end_stream(void *context)
+{
+    struct stream *stream = context;
+    stream->source.close(stream->source.context);
+    buffer_clear(&stream->slice);
+    free(stream);
+}
+
+/* The first slice is made at once: a failure there is still an answer of its own. */
+struct reply stream_reply(struct request *request, struct stream_source source, const char *content_type)
+{
+    struct stream *stream = calloc(1, sizeof *stream);
+    if (!stream) {
+        source.close(source.context);
+        return reply_error(PAGODA_ERR_NOMEM, NULL);
+    }
+    *stream = (struct stream){ .app = request->app, .connection = request->connection, .source = source };
+    stream->error = source.next(source.context, &stream->slice, &stream->is_last);
+    enum pagoda_error error = stream->slice.failed ? PAGODA_ERR_NOMEM : stream->error;
+    struct reply reply = reply_empty(200);
+    if (!error)
+        reply.response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_SIZE, read_stream, stream, end_stream);
+    if (!reply.response) {
+        end_stream(stream);
+        return reply_error(error ? error : PAGODA_ERR_NOMEM, NULL);
+    }
+    reply.content_type = content_type;
+    return reply;
+}

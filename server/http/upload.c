@@ -1,0 +1,199 @@
+/* server/http/upload.c - see upload.h. */
+#include "server/http/upload.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PIPE_SIZE (256 * KIB)
+#define UPLOADS_MAX 8u
+
+struct upload {
+    struct request *request;
+    pthread_t thread;
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t filled;
+    size_t start, length; /* of what waits in the ring */
+    uint64_t nr_bytes;    /* read by the handler */
+    bool ended, broken, cancelled;
+    bool is_suspended; /* the connection */
+    bool is_done;      /* the handler: request->reply is there */
+    char ring[PIPE_SIZE];
+};
+
+/* ---- the connection; upload mutex held ---- */
+
+static void put_to_sleep(struct upload *upload)
+{
+    struct app *app = upload->request->app;
+    upload->is_suspended = true;
+    pthread_mutex_lock(&app->mutex);
+    app->nr_busy++;
+    pthread_mutex_unlock(&app->mutex);
+    MHD_suspend_connection(upload->request->connection);
+}
+
+static void wake(struct upload *upload)
+{
+    struct app *app = upload->request->app;
+    if (!upload->is_suspended)
+        return;
+    upload->is_suspended = false;
+    pthread_mutex_lock(&app->mutex);
+    app->nr_busy--;
+    MHD_resume_connection(upload->request->connection); /* under the mutex, as in http.c */
+    pthread_mutex_unlock(&app->mutex);
+}
+
+/* ---- the handler's side ---- */
+
+static void *run_handler(void *context)
+{
+    struct upload *upload = context;
+    struct request *request = upload->request;
+    struct reply reply = request->route->handle(request->app, request);
+    enum pagoda_error error = reply.ticket ? store_wait(request->app->store, reply.ticket) : PAGODA_OK;
+    reply.ticket = 0;
+    if (error) {
+        buffer_clear(&reply.body);
+        reply = reply_error(error, NULL);
+    }
+    pthread_mutex_lock(&upload->mutex);
+    request->reply = reply;
+    request->has_reply = true;
+    upload->is_done = true;
+    wake(upload);
+    pthread_mutex_unlock(&upload->mutex);
+    return NULL;
+}
+
+static size_t take(struct upload *upload, char *out, size_t capacity)
+{
+    size_t nr = upload->length < capacity ? upload->length : capacity;
+    size_t first = nr < PIPE_SIZE - upload->start ? nr : PIPE_SIZE - upload->start;
+    memcpy(out, upload->ring + upload->start, first);
+    memcpy(out + first, upload->ring, nr - first);
+    upload->start = (upload->start + nr) % PIPE_SIZE;
+    upload->length -= nr;
+    upload->nr_bytes += nr;
+    return nr;
+}
+
+static long read_upload(void *context, void *out, size_t capacity)
+{
+    struct upload *upload = context;
+    long given = -1;
+    pthread_mutex_lock(&upload->mutex);
+    while (!upload->length && !upload->ended && !upload->broken && !upload->cancelled)
+        pthread_cond_wait(&upload->filled, &upload->mutex);
+    if (!upload->broken && !upload->cancelled)
+        given = (long)take(upload, out, capacity);
+    if (!upload->ended && upload->length <= PIPE_SIZE / 2)
+        wake(upload);
+    pthread_mutex_unlock(&upload->mutex);
+    return given;
+}
+
+struct source upload_source(struct upload *upload)
+{
+    return (struct source){ .read = read_upload, .context = upload };
+}
+
+uint64_t upload_nr_bytes(struct upload *upload)
+{
+    pthread_mutex_lock(&upload->mutex);
+    uint64_t nr_bytes = upload->nr_bytes;
+    pthread_mutex_unlock(&upload->mutex);
+    return nr_bytes;
+}
+
+void upload_cancel(struct upload *upload)
+{
+    pthread_mutex_lock(&upload->mutex);
+    upload->cancelled = true;
+    pthread_cond_signal(&upload->filled);
+    pthread_mutex_unlock(&upload->mutex);
+}
+
+bool upload_is_cancelled(struct upload *upload)
+{
+    pthread_mutex_lock(&upload->mutex);
+    bool cancelled = upload->cancelled;
+    pthread_mutex_unlock(&upload->mutex);
+    return cancelled;
+}
+
+/* ---- the HTTP thread's side ---- */
+
+static bool claim(struct app *app, int step)
+{
+    pthread_mutex_lock(&app->mutex);
+    bool is_free = step < 0 || app->nr_uploads < UPLOADS_MAX;
+    app->nr_uploads += is_free ? (uint32_t)step : 0;
+    pthread_mutex_unlock(&app->mutex);
+    return is_free;
+}
+
+struct upload *upload_start(struct request *request)
+{
+    struct upload *upload = calloc(1, sizeof *upload);
+    if (!upload || !claim(request->app, 1)) {
+        free(upload);
+        return NULL;
+    }
+    upload->request = request;
+    request->upload = upload;
+    pthread_mutex_init(&upload->mutex, NULL);
+    pthread_cond_init(&upload->filled, NULL);
+    if (pthread_create(&upload->thread, NULL, run_handler, upload) == 0)
+        return upload;
+    claim(request->app, -1);
+    request->upload = NULL;
+    free(upload);
+    return NULL;
+}
+
+/* When the handler has spoken already, the rest of the body is read and dropped, so that the reply is heard. */
+size_t upload_push(struct upload *upload, const char *data, size_t nr_bytes)
+{
+    pthread_mutex_lock(&upload->mutex);
+    size_t room = PIPE_SIZE - upload->length, nr = upload->is_done || nr_bytes < room ? nr_bytes : room;
+    if (!upload->is_done) {
+        size_t at = (upload->start + upload->length) % PIPE_SIZE;
+        size_t first = nr < PIPE_SIZE - at ? nr : PIPE_SIZE - at;
+        memcpy(upload->ring + at, data, first);
+        memcpy(upload->ring, data + first, nr - first);
+        upload->length += nr;
+        pthread_cond_signal(&upload->filled);
+        if (nr < nr_bytes)
+            put_to_sleep(upload);
+    }
+    pthread_mutex_unlock(&upload->mutex);
+    return nr;
+}
+
+bool upload_finish(struct upload *upload)
+{
+    pthread_mutex_lock(&upload->mutex);
+    upload->ended = true;
+    pthread_cond_signal(&upload->filled);
+    bool is_done = upload->is_done;
+    if (!is_done)
+        put_to_sleep(upload);
+    pthread_mutex_unlock(&upload->mutex);
+    return is_done;
+}
+
+void upload_close(struct upload *upload)
+{
+    if (!upload)
+        return;
+    pthread_mutex_lock(&upload->mutex);
+    upload->broken = true;
+    pthread_cond_signal(&upload->filled);
+    pthread_mutex_unlock(&upload->mutex);
+    pthread_join(upload->thread, NULL);
+    claim(upload->request->app, -1);
+    pthread_cond_destroy(&upload->filled);
+    pthread_mutex_destroy(&upload->mutex);
+    free(upload);
+}

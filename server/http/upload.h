@@ -1,0 +1,23 @@
+/* server/http/upload.h - a body that is read while it arrives: a bounded pipe between the HTTP thread, which fills it, and a thread
+ * of its own that runs the route's handler and drains it. When the pipe is full the connection is suspended, so that memory
+ * holds a quarter of a MiB of a body of any length. */
+#pragma once
+#include "server/http/http.h"
+#include "server/base/input.h"
+
+struct upload;
+
+/* Runs the request's handler on a thread. NULL: too many uploads at once, or out of memory. */
+struct upload *upload_start(struct request *request);
+
+/* For the handler. A read gives -1 when the peer has gone or the upload was cancelled. */
+struct source upload_source(struct upload *upload);
+uint64_t upload_nr_bytes(struct upload *upload); /* read so far */
+void upload_cancel(struct upload *upload);       /* from any thread, while the upload lives */
+bool upload_is_cancelled(struct upload *upload);
+
+/* For the HTTP thread. push takes bytes and says how many; if not all, the connection sleeps until there is room. */
+size_t upload_push(struct upload *upload, const char *data, size_t nr_bytes);
+/* The body has ended. True: request->reply is there; else the connection sleeps until it is. */
+bool upload_finish(struct upload *upload);
+void upload_close(struct upload *upload); /* waits for the thread, which ends soon when its peer has gone; NULL is allowed */

@@ -1,0 +1,101 @@
+/* server/import/ftrace_gfp.c - GFP flags of kernels of all ages, as those of Linux 6.1.
+ *
+ * Names are the same since 4.5, but for some that came and went: those are translated where 6.1 has the same thing under
+ * another name, and are nothing where they never mattered for placement. Before 4.5 single flags were printed as GFP_ZERO,
+ * without underscores. Tools that cannot evaluate an event's print format print the bits as a number; which kernel's bits
+ * they are cannot be known, so they are taken for those of 6.1. */
+#include "server/import/ftrace_fields.h"
+#include "pagoda/gfp.h"
+
+#define GFP_RECLAIM (__GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM)
+
+static const struct {
+    const char *name;
+    uint32_t bits;
+} FOREIGN[] = {
+    { "none", 0 },
+    { "__GFP_RECLAIM", GFP_RECLAIM },
+    { "__GFP_WAIT", GFP_RECLAIM },           /* until 4.3 */
+    { "__GFP_REPEAT", __GFP_RETRY_MAYFAIL }, /* until 4.12 */
+    { "GFP_TEMPORARY", GFP_KERNEL | __GFP_RECLAIMABLE },
+    { "__GFP_COLD", 0 },
+    { "__GFP_NOTRACK", 0 },
+    { "__GFP_NO_KSWAPD", 0 },
+    { "__GFP_OTHER_NODE", 0 },
+    { "__GFP_NOLOCKDEP", 0 },
+    { "__GFP_NO_OBJ_EXT", 0 },
+    { "__GFP_SKIP_KASAN", 0 },
+    { "__GFP_SKIP_KASAN_POISON", 0 },
+    { "__GFP_SKIP_KASAN_UNPOISON", 0 },
+};
+
+static bool is_name(const char *text, size_t length, const char *name)
+{
+    return strlen(name) == length && memcmp(text, name, length) == 0;
+}
+
+/* "0x8c0", "3264"; bits beyond those of 6.1 are dropped by the caller. */
+static bool decode_number(const char *text, size_t length, uint32_t *bits)
+{
+    bool is_hex = length > 2 && text[0] == '0' && text[1] == 'x';
+    uint64_t value = 0;
+    for (size_t i = is_hex ? 2 : 0; i < length; i++) {
+        char lower = (char)(text[i] | 0x20);
+        if (!is_digit(text[i]) && !(is_hex && lower >= 'a' && lower <= 'f'))
+            return false;
+        uint64_t digit = (uint64_t)(is_digit(text[i]) ? text[i] - '0' : lower - 'a' + 10);
+        value = value * (is_hex ? 16 : 10) + digit;
+    }
+    *bits = (uint32_t)value;
+    return length > 0 && value <= UINT32_MAX;
+}
+
+static bool decode_flag(const char *text, size_t length, uint32_t *bits)
+{
+    struct problem why;
+    char longer[64] = "__";
+    if (!gfp_parse(text, length, bits, &why) || decode_number(text, length, bits))
+        return true;
+    for (size_t i = 0; i < sizeof FOREIGN / sizeof FOREIGN[0]; i++)
+        if (is_name(text, length, FOREIGN[i].name)) {
+            *bits = FOREIGN[i].bits;
+            return true;
+        }
+    if (length < 4 || length > sizeof longer - 2 || memcmp(text, "GFP_", 4) != 0)
+        return false;
+    memcpy(longer + 2, text, length);
+    return decode_flag(longer, length + 2, bits);
+}
+
+/* False: it has a flag that is not known. */
+static bool decode(struct text text, uint32_t *gfp)
+{
+    const char *at = text.start, *end = at + text.length;
+    bool is_known = true;
+    *gfp = 0;
+    while (at < end) {
+        const char *bar = memchr(at, '|', (size_t)(end - at)), *stop = bar ? bar : end;
+        uint32_t bits = 0;
+        is_known &= decode_flag(at, (size_t)(stop - at), &bits) && !(bits & ~(uint32_t)GFP_ALL_BITS);
+        *gfp |= bits & GFP_ALL_BITS;
+        at = bar ? bar + 1 : end;
+    }
+    return is_known;
+}
+
+void ftrace_take_gfp(struct cursor *c, struct gfp_memory *gfps, struct ftrace_event *event)
+{
+    struct text text = take_long_word(c);
+    uint32_t slot = (uint32_t)text_hash(text.start, text.length) % GFP_ROWS;
+    if (gfps->rows[slot].length != text.length || memcmp(gfps->rows[slot].text, text.start, text.length) != 0) {
+        event->has_unknown_gfp = !decode(text, &event->gfp);
+        if (text.length > sizeof gfps->rows[slot].text)
+            return;
+        memcpy(gfps->rows[slot].text, text.start, text.length);
+        gfps->rows[slot].length = (uint8_t)text.length;
+        gfps->rows[slot].has_unknown = event->has_unknown_gfp;
+        gfps->rows[slot].gfp = event->gfp;
+    }
+    event->gfp = gfps->rows[slot].gfp;
+    event->has_unknown_gfp = gfps->rows[slot].has_unknown;
+}

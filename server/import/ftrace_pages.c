@@ -1,0 +1,152 @@
+/* server/import/ftrace_pages.c - pages of a recorded kernel: which are its slabs', and the rest of them.
+ *
+ * The recorded kernel took pages for its own slabs and large kmallocs; the machine takes its own, so those events must not
+ * be applied again:
+ *  - a slab's page is known by its flags: allocate_slab() adds __GFP_NOWARN and __GFP_NORETRY to the caller's flags and
+ *    drops all but the reclaim bits, so __GFP_ZERO, __GFP_HIGHMEM, __GFP_MOVABLE, __GFP_ACCOUNT and __GFP_HARDWALL are
+ * never among them, and a higher order has __GFP_COMP. This needs no pointers, so it works with hashed ones too.
+ *  - a large kmalloc's block has __GFP_COMP, and is followed, in the same task and context, by a kmalloc event whose
+ *    bytes_alloc is the block's size. Such a page event waits for the next event of its task and context before it counts.
+ * Their mm_page_free events are known by the pfn. As a check, with real pointers, the first rule is compared with the
+ * place: a slab's block holds the object that its task is given next. (Directly mapped addresses equal the pfn modulo the 1
+ * GiB to which KASLR aligns the map.) In the recordings of Linux 6.1 the two agree on every page. mm_page_free_batched
+ * repeats mm_page_free; the bulk allocator records nothing, so its pages appear when they are freed. */
+#include "pagoda/gfp.h"
+#include "pagoda/view.h"
+#include "server/import/ftrace_import.h"
+
+#define SLUB_LARGEST 8192u /* bytes; larger kmallocs get pages of their own */
+#define SLAB_NEVER (__GFP_ZERO | __GFP_HIGHMEM | __GFP_MOVABLE | __GFP_ACCOUNT | __GFP_HARDWALL)
+#define SLAB_ALWAYS (__GFP_NOWARN | __GFP_NORETRY)
+#define PLACE_MASK ((1u << 18) - 1) /* frames of 1 GiB */
+
+/* ---- which are slabs ---- */
+
+static bool has_slab_signature(const struct ftrace_event *event)
+{
+    return (event->gfp & SLAB_ALWAYS) == SLAB_ALWAYS && !(event->gfp & SLAB_NEVER) &&
+           (event->order == 0 || (event->gfp & __GFP_COMP));
+}
+
+static void close_recent(struct ftrace_import *in, struct recent_page *page, bool is_slab_by_place)
+{
+    if (page->is_open && !in->has_hashed_pointers && (is_slab_by_place || page->has_signature)) {
+        in->summary->nr_rules_compared++;
+        in->summary->nr_rules_agree += is_slab_by_place && page->has_signature;
+    }
+    page->is_open = false;
+}
+
+static void forget_page(struct ftrace_import *in, const struct ftrace_event *event)
+{
+    for (uint32_t i = 0; i < RECENT_PAGES; i++)
+        if (in->recent[i].pfn == event->pfn)
+            close_recent(in, &in->recent[i], false);
+}
+
+static void remember_page(struct ftrace_import *in, const struct ftrace_event *event)
+{
+    struct recent_page *page = &in->recent[in->next_recent++ % RECENT_PAGES];
+    close_recent(in, page, false);
+    *page = (struct recent_page){ event->pfn, event->pid, event->order, true, has_slab_signature(event) };
+}
+
+void ftrace_compare_place(struct ftrace_import *in, const struct ftrace_event *event)
+{
+    uint64_t place = event->ptr >> PAGE_SHIFT & PLACE_MASK;
+    for (uint32_t i = 0; i < RECENT_PAGES; i++) {
+        struct recent_page *page = &in->recent[i];
+        uint64_t first = page->pfn & PLACE_MASK;
+        if (page->is_open && page->pid == event->pid && place - first < (uint64_t)1 << page->order)
+            close_recent(in, page, true);
+    }
+}
+
+void ftrace_close_pages(struct ftrace_import *in)
+{
+    for (uint32_t i = 0; i < RECENT_PAGES; i++)
+        close_recent(in, &in->recent[i], false);
+}
+
+/* ---- the machine's ---- */
+
+static uint64_t page_key(const struct ftrace_event *event)
+{
+    return event->pfn + 1; /* 0 is no key */
+}
+
+static void note_page(struct ftrace_import *in, const struct ftrace_event *event, enum holder holder, uint64_t address)
+{
+    if (!address_map_put(&in->pages, (struct address_entry){ page_key(event), address, make_tag(holder, event->order) }))
+        in->error = PAGODA_ERR_NOMEM;
+}
+
+static void take_pages(struct ftrace_import *in, const struct ftrace_event *event)
+{
+    struct op *op = ftrace_op(in, event, OP_ALLOC_PAGES);
+    struct op_result result;
+    op->order = event->order;
+    op->gfp = event->gfp;
+    op->given |= P(ORDER) | P(GFP);
+    if (ftrace_apply_event(in, event, op, &result))
+        note_page(in, event, HELD_BY_PAGES, result.address);
+}
+
+static void take_by_flags(struct ftrace_import *in, const struct ftrace_event *event)
+{
+    if (!has_slab_signature(event))
+        return take_pages(in, event);
+    ftrace_skip(in, event, "page of a slab: the machine's own slabs take theirs");
+    note_page(in, event, HELD_BY_SLAB, 0);
+}
+
+static bool may_be_large_kmalloc(const struct ftrace_event *event)
+{
+    return (event->gfp & __GFP_COMP) && !(event->gfp & (__GFP_HIGHMEM | __GFP_MOVABLE)) &&
+           (uint64_t)PAGE_SIZE << event->order > SLUB_LARGEST;
+}
+
+void ftrace_page_alloc(struct ftrace_import *in, const struct ftrace_event *event)
+{
+    if (event->pfn == 0)
+        return ftrace_skip(in, event, "failed in the recording too");
+    remember_page(in, event);
+    if (may_be_large_kmalloc(event))
+        in->held = *event;
+    else
+        take_by_flags(in, event);
+}
+
+void ftrace_decide_held(struct ftrace_import *in, const struct ftrace_event *next)
+{
+    const struct ftrace_event *held = &in->held;
+    bool is_kmalloc = next && (next->kind == FTRACE_KMALLOC || next->kind == FTRACE_KMALLOC_NODE);
+    if (is_kmalloc && next->bytes_alloc == (uint64_t)PAGE_SIZE << held->order) {
+        ftrace_skip(in, held, "block of a large kmalloc: the machine's kmalloc takes its own");
+        note_page(in, held, HELD_BY_SLAB, 0);
+    } else {
+        take_by_flags(in, held);
+    }
+    in->held.line = 0;
+}
+
+void ftrace_page_free(struct ftrace_import *in, const struct ftrace_event *event)
+{
+    struct address_entry *entry = address_map_find(&in->pages, page_key(event));
+    forget_page(in, event);
+    if (!entry)
+        return ftrace_skip(in, event,
+                           "allocated before the recording began, or by the bulk allocator, which records nothing");
+    struct address_entry page = *entry;
+    address_map_remove(&in->pages, entry);
+    if (tag_holder(page.tag) == HELD_BY_SLAB)
+        return ftrace_skip(in, event, "page of a slab or large kmalloc: the machine gives back its own");
+    if (!page.address)
+        return ftrace_skip(in, event, "its allocation failed in the machine");
+    struct op *op = ftrace_op(in, event, OP_FREE_PAGES);
+    struct op_result result;
+    op->address = page.address;
+    op->order = (uint8_t)(page.tag >> 2);
+    op->given |= P(ADDRESS) | P(ORDER);
+    ftrace_apply_event(in, event, op, &result);
+}

@@ -1,0 +1,337 @@
+/* server/import/import_malloc.c - traces of malloc calls with the pointers that the real library answered.
+ *
+ * malloc-log: what a recorder in the program wrote, one call a line, allocations after the call and frees before it. A
+ * realloc is two lines, between which other threads' lines may stand, and the old pointer is gone. The first thread seen is
+ * the main one; the others get numbers as they come. Of a trace with one thread every pointer is compared with the block's
+ * place here: its distance from the start of the heap, or that it lies elsewhere. mtrace: what glibc's mtrace(3) writes. It
+ * does not tell calloc and memalign from malloc, so that blocks come to lie elsewhere than in the program; who called
+ * stands in it, and is kept as call site. */
+#include "server/import/heap_replay.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define THREADS_MAX 256u
+
+/* --- malloc-log --- */
+
+/* A pointer as the log writes it: +distance from the start of the heap, @address, or 0. */
+struct pointer {
+    char sort;
+    uint64_t value;
+};
+struct moving { /* between the two lines of a realloc */
+    bool is_open;
+    uint64_t recorded, address;
+};
+struct malloc_log {
+    struct heap_replay replay;
+    uint64_t heap_start; /* recorded */
+    bool is_compared;    /* one thread */
+    uint64_t tids[THREADS_MAX];
+    uint32_t nr_tids;
+    struct moving moving[THREADS_MAX];
+};
+
+static const struct log_call {
+    const char *word;
+    enum op_kind kind;
+    uint32_t first, second; /* parameters; 0: none */
+} LOG_CALLS[] = {
+    { "malloc", OP_MALLOC, P(SIZE), 0 },
+    { "calloc", OP_CALLOC, P(N), P(SIZE) },
+    { "memalign", OP_MEMALIGN, P(ALIGN), P(SIZE) },
+    { "aligned_alloc", OP_ALIGNED_ALLOC, P(ALIGN), P(SIZE) },
+    { "posix_memalign", OP_POSIX_MEMALIGN, P(ALIGN), P(SIZE) },
+    { "valloc", OP_VALLOC, P(SIZE), 0 },
+    { "pvalloc", OP_PVALLOC, P(SIZE), 0 },
+};
+
+static bool next_number(struct text *line, unsigned base, uint64_t *number)
+{
+    struct text word;
+    return trace_word(line, &word) && trace_number(word, base, number);
+}
+
+static bool next_pointer(struct text *line, struct pointer *pointer)
+{
+    struct text word;
+    if (!trace_word(line, &word))
+        return false;
+    pointer->sort = *word.start;
+    if (trace_word_is(word, "0"))
+        pointer->value = 0;
+    else if (pointer->sort != '+' && pointer->sort != '@')
+        return false;
+    else
+        return trace_number((struct text){ word.start + 1, word.length - 1 }, 16, &pointer->value);
+    return true;
+}
+
+static bool next_result(struct text *line, struct pointer *pointer)
+{
+    struct text word;
+    return trace_word(line, &word) && trace_word_is(word, "=") && next_pointer(line, pointer);
+}
+
+/* A name for the block: its recorded address. */
+static uint64_t recorded_address(const struct malloc_log *log, struct pointer pointer)
+{
+    return pointer.sort == '+' ? log->heap_start + pointer.value : pointer.value;
+}
+
+static void compare(struct malloc_log *log, struct pointer pointer, uint64_t address)
+{
+    struct import_summary *summary = log->replay.summary;
+    uint64_t offset = address - log->replay.heap_start;
+    bool agrees = pointer.sort == '+'   ? address && offset == pointer.value
+                  : pointer.sort == '@' ? address && offset % 4096 == pointer.value % 4096
+                                        : !address;
+    if (!log->is_compared)
+        return;
+    summary->nr_blocks_compared++;
+    summary->nr_blocks_agree += agrees;
+    if (agrees || summary->first_difference[0])
+        return;
+    summary->first_difference_line = input_line_number(log->replay.input);
+    snprintf(summary->first_difference, sizeof summary->first_difference,
+             "line %" PRIu64 ": the trace has %c%" PRIx64 ", here it is +%" PRIx64, summary->first_difference_line,
+             pointer.sort, pointer.value, offset);
+}
+
+static void put_argument(struct op *op, uint32_t which, uint64_t value)
+{
+    uint64_t *field = which == P(SIZE) ? &op->size : which == P(N) ? &op->n : &op->align;
+    *field = value;
+    op->given |= which;
+}
+
+static bool read_allocation(struct malloc_log *log, const struct log_call *call, struct text line)
+{
+    struct op op = op_default(call->kind);
+    struct op_result result;
+    struct pointer pointer;
+    uint64_t first, second = 0;
+    if (!next_number(&line, 10, &first) || (call->second && !next_number(&line, 10, &second)) ||
+        !next_result(&line, &pointer))
+        return false;
+    put_argument(&op, call->first, first);
+    if (call->second)
+        put_argument(&op, call->second, second);
+    if (!heap_replay_apply(&log->replay, &op, &result))
+        return true;
+    compare(log, pointer, result.address);
+    heap_replay_took(&log->replay, recorded_address(log, pointer), &result);
+    return true;
+}
+
+static bool read_free(struct malloc_log *log, struct text line)
+{
+    struct pointer pointer;
+    if (!next_pointer(&line, &pointer))
+        return false;
+    heap_replay_free(&log->replay, recorded_address(log, pointer));
+    return true;
+}
+
+static bool begin_move(struct malloc_log *log, struct moving *moving, struct text line)
+{
+    struct pointer old;
+    uint64_t size;
+    if (!next_pointer(&line, &old) || !next_number(&line, 10, &size))
+        return false;
+    if (moving->is_open)
+        heap_replay_skip(&log->replay, OP_REALLOC, "a realloc whose second line is missing");
+    uint64_t recorded = recorded_address(log, old), address = heap_replay_take(&log->replay, recorded);
+    *moving = (struct moving){ true, recorded, address };
+    return true;
+}
+
+static bool end_move(struct malloc_log *log, struct moving *moving, struct text line)
+{
+    struct pointer old, now;
+    struct op_result result;
+    uint64_t size;
+    if (!next_pointer(&line, &old) || !next_number(&line, 10, &size) || !next_result(&line, &now))
+        return false;
+    uint64_t recorded = recorded_address(log, old);
+    if (!moving->is_open || moving->recorded != recorded)
+        *moving = (struct moving){ true, recorded, heap_replay_take(&log->replay, recorded) };
+    if (recorded && !moving->address)
+        heap_replay_remark(&log->replay, "(unknown block)", "realloc of what the trace never allocated; it allocates here");
+    heap_replay_move(&log->replay, recorded, moving->address, size, recorded_address(log, now), &result);
+    compare(log, now, result.address);
+    moving->is_open = false;
+    return true;
+}
+
+/* The number of a thread here, from 0; THREADS_MAX: there are too many. */
+static uint32_t thread_number(struct malloc_log *log, uint64_t tid)
+{
+    for (uint32_t i = 0; i < log->nr_tids; i++)
+        if (log->tids[i] == tid)
+            return i;
+    if (log->nr_tids == THREADS_MAX)
+        return THREADS_MAX;
+    log->tids[log->nr_tids] = tid;
+    return log->nr_tids++;
+}
+
+static bool read_log_line(struct malloc_log *log, struct text line)
+{
+    struct text call;
+    uint64_t tid;
+    if (!next_number(&line, 10, &tid) || !trace_word(&line, &call))
+        return false;
+    uint32_t thread = thread_number(log, tid);
+    if (thread == THREADS_MAX) {
+        heap_replay_remark(&log->replay, "(thread)", "more threads than a process has here");
+        return true;
+    }
+    log->replay.tid = (uint16_t)thread;
+    if (trace_word_is(call, "free"))
+        return read_free(log, line);
+    if (trace_word_is(call, "realloc<"))
+        return begin_move(log, &log->moving[thread], line);
+    if (trace_word_is(call, "realloc>"))
+        return end_move(log, &log->moving[thread], line);
+    for (size_t i = 0; i < sizeof LOG_CALLS / sizeof LOG_CALLS[0]; i++)
+        if (trace_word_is(call, LOG_CALLS[i].word))
+            return read_allocation(log, &LOG_CALLS[i], line);
+    return false;
+}
+
+/* # malloc-log 1 program <name> heap_start <hex> threads <n> events <n> */
+static struct text read_log_header(struct malloc_log *log, struct text line)
+{
+    struct text word, name = { 0 };
+    uint64_t nr_threads = 0;
+    while (trace_word(&line, &word))
+        if (trace_word_is(word, "program"))
+            (void)trace_word(&line, &name);
+        else if (trace_word_is(word, "heap_start"))
+            (void)next_number(&line, 16, &log->heap_start);
+        else if (trace_word_is(word, "threads"))
+            (void)next_number(&line, 10, &nr_threads);
+    log->is_compared = nr_threads == 1;
+    return name;
+}
+
+enum pagoda_error import_malloc_log(struct input *input, const char *line, size_t length, const struct import_sink *sink,
+                                    struct import_summary *summary)
+{
+    struct malloc_log log = { 0 };
+    struct text name = read_log_header(&log, (struct text){ line, (uint32_t)length });
+    heap_replay_start(&log.replay, input, sink, summary, name);
+    for (; !log.replay.error;) {
+        if (length && *line != '#' && *line != '\r' && !read_log_line(&log, (struct text){ line, (uint32_t)length }))
+            heap_replay_unreadable(&log.replay, "no call of a malloc-log");
+        if (!input_next_line(input, &line, &length))
+            break;
+    }
+    for (uint32_t i = 0; i < THREADS_MAX; i++)
+        if (log.moving[i].is_open)
+            heap_replay_skip(&log.replay, OP_REALLOC, "a realloc whose second line is missing");
+    heap_replay_end(&log.replay);
+    return log.replay.error;
+}
+
+/* --- mtrace --- */
+
+struct mtrace {
+    struct heap_replay replay;
+    struct moving moving;
+    struct text caller;
+};
+
+static void allocate(struct mtrace *trace, uint64_t pointer, uint64_t size)
+{
+    struct op op = op_default(OP_MALLOC);
+    struct op_result result;
+    op.size = size;
+    op.given = P(SIZE);
+    if (trace->caller.length) {
+        op.call_site = trace->caller;
+        op.given |= P(CALL_SITE);
+    }
+    if (heap_replay_apply(&trace->replay, &op, &result))
+        heap_replay_took(&trace->replay, pointer, &result);
+}
+
+static void move(struct mtrace *trace, uint64_t pointer, uint64_t size)
+{
+    struct moving moving = trace->moving;
+    struct op_result result;
+    trace->moving.is_open = false;
+    if (!moving.is_open || !moving.address)
+        heap_replay_remark(&trace->replay, "(unknown block)",
+                           "realloc of what the trace never allocated; it allocates here");
+    heap_replay_move(&trace->replay, moving.recorded, moving.is_open ? moving.address : 0, size, pointer, &result);
+}
+
+/* The caller, object:(function+offset)[address], without the address: what fits a call site. */
+static struct text call_site(struct text caller)
+{
+    const char *bracket = memchr(caller.start, '[', caller.length);
+    if (bracket && bracket != caller.start && bracket[-1] == ')')
+        caller.length = (uint32_t)(bracket - caller.start);
+    uint32_t cut = caller.length > 63 ? caller.length - 63 : 0; /* the end tells more than the path it begins with */
+    return (struct text){ caller.start + cut, caller.length - cut };
+}
+
+static bool read_mtrace_line(struct mtrace *trace, struct text line)
+{
+    struct text word;
+    uint64_t pointer, size = 0;
+    trace->caller = (struct text){ 0 };
+    if (!trace_word(&line, &word))
+        return true;
+    if (trace_word_is(word, "=")) /* = Start, = End */
+        return true;
+    if (trace_word_is(word, "@")) {
+        if (!trace_word(&line, &word))
+            return false;
+        trace->caller = call_site(word);
+        if (!trace_word(&line, &word))
+            return false;
+    }
+    char what = word.length == 1 ? *word.start : 0;
+    bool has_size = what == '+' || what == '>' || what == '!';
+    if (!what || !strchr("+-<>!", what) || !next_number(&line, 16, &pointer) ||
+        (has_size && !next_number(&line, 16, &size)))
+        return false;
+    if (trace->moving.is_open && what != '>') {
+        heap_replay_skip(&trace->replay, OP_REALLOC, "a realloc whose second line is missing");
+        trace->moving.is_open = false;
+    }
+    if (what == '+')
+        allocate(trace, pointer, size);
+    else if (what == '-')
+        heap_replay_free(&trace->replay, pointer);
+    else if (what == '<')
+        trace->moving = (struct moving){ true, pointer, heap_replay_take(&trace->replay, pointer) };
+    else if (what == '>')
+        move(trace, pointer, size);
+    else
+        heap_replay_skip(&trace->replay, OP_REALLOC, "a realloc that failed in the program");
+    return true;
+}
+
+enum pagoda_error import_mtrace(struct input *input, const char *line, size_t length, const struct import_sink *sink,
+                                struct import_summary *summary)
+{
+    struct mtrace trace = { 0 };
+    static const char NAME[] = "mtrace";
+    heap_replay_start(&trace.replay, input, sink, summary, (struct text){ NAME, sizeof NAME - 1 });
+    while (!trace.replay.error) {
+        if (!read_mtrace_line(&trace, (struct text){ line, (uint32_t)length }))
+            heap_replay_unreadable(&trace.replay, "no event of mtrace");
+        if (!input_next_line(input, &line, &length))
+            break;
+    }
+    if (trace.moving.is_open)
+        heap_replay_skip(&trace.replay, OP_REALLOC, "a realloc whose second line is missing");
+    heap_replay_end(&trace.replay);
+    return trace.replay.error;
+}

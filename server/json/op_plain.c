@@ -1,0 +1,169 @@
+/* server/json/op_plain.c - see op_plain.h. Imports are millions of lines like {"op":"kmalloc","size":64,"gfp":"GFP_KERNEL"}; a
+ * JSON library allocates a dozen times for each. Here one walk over the bytes fills the operation. Whatever is out of the
+ * ordinary (escapes, bytes beyond ASCII, signs, fractions, nesting, a field unknown or out of range) is left to
+ * op_decode(), so that there is one place that judges and explains. */
+#include "server/json/op_plain.h"
+#include "pagoda/gfp.h"
+#include "server/json/op_json.h"
+#include "server/base/problem.h"
+
+#include <string.h>
+
+#define DIGITS_MAX 15 /* below 2^53 */
+
+struct token {
+    const char *text; /* NULL: a number */
+    size_t length;
+    uint64_t number;
+};
+
+static void skip_blanks(const char **at, const char *end)
+{
+    while (*at < end && (**at == ' ' || **at == '\t' || **at == '\r' || **at == '\n'))
+        ++*at;
+}
+
+static bool take(const char **at, const char *end, char wanted)
+{
+    skip_blanks(at, end);
+    bool is_there = *at < end && **at == wanted;
+    *at += is_there;
+    return is_there;
+}
+
+static bool read_text(const char **at, const char *end, struct token *out)
+{
+    if (!take(at, end, '"'))
+        return false;
+    const char *start = *at;
+    while (*at < end && **at >= ' ' && **at < 0x7f && **at != '"' && **at != '\\')
+        ++*at;
+    if (*at == end || **at != '"')
+        return false;
+    *out = (struct token){ start, (size_t)(*at - start), 0 };
+    ++*at;
+    return true;
+}
+
+static bool read_number(const char **at, const char *end, struct token *out)
+{
+    const char *start = *at;
+    uint64_t number = 0;
+    while (*at < end && **at >= '0' && **at <= '9' && *at - start < DIGITS_MAX)
+        number = number * 10 + (uint64_t)(*(*at)++ - '0');
+    size_t nr_digits = (size_t)(*at - start);
+    if (nr_digits == 0 || (nr_digits > 1 && *start == '0') || *at == end || !strchr(" \t\r\n,}", **at))
+        return false;
+    *out = (struct token){ NULL, nr_digits, number };
+    return true;
+}
+
+static bool read_value(const char **at, const char *end, struct token *out)
+{
+    skip_blanks(at, end);
+    return *at < end && (**at == '"' ? read_text(at, end, out) : read_number(at, end, out));
+}
+
+static bool find_param(const struct token *name, enum op_param_id *id)
+{
+    static const struct {
+        const char *name;
+        size_t length;
+    } NAMES[] = {
+#define X(param, text, ...) { text, sizeof text - 1 },
+        OP_PARAM_MAP(X)
+#undef X
+    };
+    for (unsigned i = 0; i < NR_OP_PARAMS; i++)
+        if (NAMES[i].length == name->length && memcmp(NAMES[i].name, name->text, name->length) == 0) {
+            *id = (enum op_param_id)i;
+            return true;
+        }
+    return false;
+}
+
+static bool find_choice(const struct token *value, enum op_param_id id, uint64_t *number)
+{
+    const char *word;
+    for (*number = 0; (word = op_choice_name(id, *number)); ++*number)
+        if (strlen(word) == value->length && memcmp(word, value->text, value->length) == 0)
+            return true;
+    return false;
+}
+
+static bool read_scalar(const struct token *value, enum op_param_id id, uint64_t *number)
+{
+    const struct op_param_info *info = op_param_info(id);
+    struct problem ignored = { 0 };
+    uint32_t gfp;
+    *number = value->number;
+    switch (info->type) {
+    case TYPE_NUMBER:
+        return !value->text && *number >= info->min && *number <= info->max;
+    case TYPE_SIZE:
+        return (!value->text || size_parse(value->text, value->length, number)) && *number >= info->min &&
+               *number <= info->max;
+    case TYPE_ADDRESS:
+        return value->text && address_parse(value->text, value->length, number);
+    case TYPE_GFP:
+        if (!value->text || gfp_parse(value->text, value->length, &gfp, &ignored))
+            return false;
+        *number = gfp;
+        return true;
+    case TYPE_CONTEXT:
+    case TYPE_TOUCH:
+    case TYPE_CHOICE:
+        return value->text && find_choice(value, id, number);
+    default:
+        return false;
+    }
+}
+
+static bool read_param(const struct token *value, enum op_param_id id, struct op *op)
+{
+    const struct op_param_info *info = op_param_info(id);
+    char *field = (char *)op + info->offset;
+    if (op->given & (1u << id))
+        return false;
+    op->given |= 1u << id;
+    if (info->type == TYPE_TEXT) {
+        struct text text = { value->text, (uint32_t)value->length };
+        memcpy(field, &text, sizeof text);
+        return value->text && value->length >= info->min && value->length <= info->max;
+    }
+    uint64_t number;
+    if (!read_scalar(value, id, &number))
+        return false;
+    memcpy(field, &number, info->width); /* hosts are little-endian */
+    return true;
+}
+
+static bool read_kind(const char **at, const char *end, struct op *op)
+{
+    struct token name, value;
+    enum op_kind kind;
+    if (!take(at, end, '{') || !read_text(at, end, &name) || name.length != 2 || memcmp(name.text, "op", 2) != 0 ||
+        !take(at, end, ':') || !read_text(at, end, &value) || !op_kind_find(value.text, value.length, &kind))
+        return false;
+    *op = op_default(kind);
+    return true;
+}
+
+bool op_read_plain(const char *text, size_t length, struct op *op)
+{
+    const char *at = text, *end = text + length;
+    struct problem ignored = { 0 };
+    if (!read_kind(&at, end, op))
+        return false;
+    while (take(&at, end, ',')) {
+        struct token name, value;
+        enum op_param_id id;
+        if (!read_text(&at, end, &name) || !take(&at, end, ':') || !read_value(&at, end, &value) ||
+            !find_param(&name, &id) || !read_param(&value, id, op))
+            return false;
+    }
+    if (!take(&at, end, '}'))
+        return false;
+    skip_blanks(&at, end);
+    return at == end && op_check(op, &ignored) == PAGODA_OK;
+}

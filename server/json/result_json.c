@@ -1,0 +1,165 @@
+/* server/json/result_json.c - see result_json.h. */
+#include "server/json/result_json.h"
+#include "pagoda/view.h"
+#include "server/json/op_json.h"
+
+static void event_encode(struct buffer *out, const struct event *event)
+{
+    const struct event_info *info = event_info((enum event_kind)event->kind);
+    put_open(out, '{');
+    put_field_text(out, "event", info->name);
+    if (info->fields & F_ZONE)
+        put_field_u64(out, "zone", event->zone);
+    if (info->fields & F_PFN)
+        put_field_u64(out, "pfn", event->pfn);
+    if (info->fields & F_ORDER)
+        put_field_u64(out, "order", event->order);
+    if (info->fields & F_MT)
+        put_field_text(out, "migratetype", migratetype_name(event->migratetype));
+    if (info->fields & F_ADDRESS)
+        put_field_hex64(out, "address", event->address);
+    if (info->fields & F_COUNT)
+        put_field_u64(out, "count", event->count);
+    if (info->fields & F_PID)
+        put_field_u64(out, "pid", event->pid);
+    if (info->fields & F_A)
+        put_field_u64(out, info->a_name, event->a);
+    if (info->fields & F_B)
+        put_field_u64(out, info->b_name, event->b);
+    if (info->fields & F_OK)
+        put_field_bool(out, "ok", event->ok != 0);
+    put_close(out, '}');
+}
+
+static void events_encode(struct buffer *out, const struct op_result *result, const char *key, bool decisions)
+{
+    put_field_array(out, key);
+    for (uint32_t i = 0; i < result->nr_events; i++) {
+        const struct event *event = &result->events[i];
+        uint32_t fields = event_info((enum event_kind)event->kind)->fields;
+        if (decisions ? fields & (F_DECISION | F_STEP) : !(fields & F_DECISION))
+            event_encode(out, event);
+    }
+    put_close(out, ']');
+}
+
+void result_frames_encode(struct buffer *out, const struct op_result *result)
+{
+    put_field_array(out, "frames");
+    for (uint32_t i = 0; i < result->nr_frame_runs && i < RESULT_FRAMES_MAX; i++) {
+        put_open(out, '{');
+        put_field_u64(out, "pfn", result->frames[i].pfn);
+        put_field_u64(out, "count", result->frames[i].count);
+        put_close(out, '}');
+    }
+    put_close(out, ']');
+    put_field_u64(out, "nr_frame_runs", result->nr_frame_runs);
+    put_field_bool(out, "physically_contiguous", result->physically_contiguous);
+}
+
+static void cost_encode(struct buffer *out, const struct op_result *result)
+{
+    put_field_u64(out, "cost_ns", result->cost_ns);
+    put_field_u64(out, "slept_ns", result->slept_ns);
+    put_field_u64(out, "now_ns", result->now_ns);
+    put_field_array(out, "cost");
+    for (unsigned i = 0; i < NR_COST_STEPS; i++) {
+        if (!result->cost_count[i])
+            continue;
+        const struct cost_info *info = cost_info((enum cost_step)i);
+        put_open(out, '{');
+        put_field_text(out, "step", info->name);
+        put_field_u64(out, "count", result->cost_count[i]);
+        put_field_u64(out, "ns", (uint64_t)result->cost_count[i] * result->cost_each_ns[i]);
+        put_close(out, '}');
+    }
+    put_close(out, ']');
+}
+
+static void victims_encode(struct buffer *out, const struct op_result *result)
+{
+    put_field_array(out, "reclaimed_from");
+    for (uint32_t i = 0; i < result->nr_victims; i++) {
+        put_open(out, '{');
+        put_field_u64(out, "pid", result->victims[i].pid);
+        put_field_u64(out, "pages", result->victims[i].count);
+        put_close(out, '}');
+    }
+    put_close(out, ']');
+}
+
+static void tlb_encode(struct buffer *out, const struct op_result *result)
+{
+    put_field_object(out, "tlb");
+    put_field_u64(out, "hits", result->nr_tlb_hits);
+    put_field_u64(out, "misses", result->nr_tlb_misses);
+    put_field_u64(out, "flushes", result->nr_tlb_flushes);
+    put_close(out, '}');
+}
+
+static void address_encode(struct buffer *out, const char *key, uint64_t address)
+{
+    put_key(out, key);
+    if (address)
+        put_hex64(out, address);
+    else
+        put_null(out);
+}
+
+static void path_encode(struct buffer *out, const struct op_result *result)
+{
+    put_field_array(out, "path");
+    for (uint32_t i = 0; i < result->nr_path; i++)
+        put_text(out, path_step_name((enum path_step)result->path[i]));
+    put_close(out, ']');
+}
+
+void result_encode(struct buffer *out, const struct op_result *result, bool with_decisions, const struct op *request)
+{
+    put_open(out, '{');
+    put_field_u64(out, "seq", result->seq);
+    put_field_text(out, "op", op_info(result->kind)->name);
+    put_field_text(out, "outcome", outcome_name(result->outcome));
+    address_encode(out, "address", result->address);
+    put_field_u64(out, "requested", result->requested);
+    put_field_u64(out, "allocated", result->allocated);
+    put_field_text(out, "cache", result->cache);
+    if (result->pid)
+        put_field_u64(out, "pid", result->pid);
+    result_frames_encode(out, result);
+    cost_encode(out, result);
+    tlb_encode(out, result);
+    put_field_u64(out, "nr_reclaimed", result->nr_reclaimed);
+    victims_encode(out, result);
+    if (result->kind == OP_READ) {
+        put_key(out, "hex");
+        put_bytes(out, result->bytes, result->nr_bytes);
+    }
+    path_encode(out, result);
+    events_encode(out, result, "events", false);
+    put_field_u64(out, "events_dropped", result->nr_events_dropped);
+    put_field_text(out, "message", result->message);
+    if (with_decisions)
+        events_encode(out, result, "decisions", true);
+    if (request) {
+        put_field_object(out, "request");
+        op_encode_fields(out, request);
+        put_close(out, '}');
+    }
+    put_close(out, '}');
+}
+
+void entry_encode(struct buffer *out, const struct log_entry *entry)
+{
+    put_open(out, '{');
+    put_field_u64(out, "seq", entry->seq);
+    op_encode_fields(out, &entry->op);
+    put_field_text(out, "outcome", outcome_name(entry->outcome));
+    put_field_object(out, "result");
+    address_encode(out, "address", entry->address);
+    put_field_u64(out, "allocated", entry->allocated);
+    put_close(out, '}');
+    put_field_u64(out, "cost_ns", entry->cost_ns);
+    put_field_u64(out, "slept_ns", entry->slept_ns);
+    put_close(out, '}');
+}

@@ -1,5 +1,0 @@
-/* server/replay.h - pagodad replay: a trace into a fresh machine, without a server. */
-#pragma once
-#include "server/options.h"
-
-int replay(const struct options *options); /* the exit status */

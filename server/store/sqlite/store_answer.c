@@ -1,0 +1,92 @@
+/* server/store/sqlite/store_answer.c - requests under an Idempotency-Key that no operation can answer again: the text that was answered
+ * is kept in the transaction that did what was asked. An import that is not all or nothing takes its key when it begins,
+ * with an empty text: one that was cut short is known by it, and not begun again. */
+#include "server/store/sqlite/store_state.h"
+
+#include <string.h>
+
+int store_insert_answer(struct store *store, const struct answer *answer, uint64_t seq, int64_t made)
+{
+    if (!answer || !answer->key)
+        return SQLITE_OK;
+    sqlite3_stmt *insert = NULL;
+    int rc = sqlite3_prepare_v2(store->db,
+                                "INSERT INTO answered (lab, key, body_hash, seq, made, answer) VALUES (?, ?, ?, ?, ?, ?)",
+                                -1, &insert, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_int64(insert, 1, answer->lab);
+        sqlite3_bind_text(insert, 2, answer->key, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(insert, 3, (sqlite3_int64)answer->body_hash);
+        sqlite3_bind_int64(insert, 4, (sqlite3_int64)seq);
+        sqlite3_bind_int64(insert, 5, made);
+        sqlite3_bind_text(insert, 6, answer->text ? answer->text : "", -1, SQLITE_STATIC);
+        rc = sqlite3_step(insert);
+    }
+    sqlite3_finalize(insert);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int store_remove_answer(struct store *store, const struct answer *answer)
+{
+    sqlite3_stmt *statement = NULL;
+    int rc = sqlite3_prepare_v2(store->db, "DELETE FROM answered WHERE lab = ? AND key = ?", -1, &statement, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_int64(statement, 1, answer->lab);
+        sqlite3_bind_text(statement, 2, answer->key, -1, SQLITE_STATIC);
+        rc = sqlite3_step(statement);
+    }
+    sqlite3_finalize(statement);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+struct saving {
+    const struct answer *answer;
+    uint64_t seq;
+};
+
+static int run_begin(struct store *store, void *context)
+{
+    const struct saving *saving = context;
+    return store_insert_answer(store, saving->answer, saving->seq, 0);
+}
+
+static int run_end(struct store *store, void *context)
+{
+    const struct saving *saving = context;
+    int rc = store_remove_answer(store, saving->answer);
+    return rc == SQLITE_OK && saving->answer->text ? run_begin(store, context) : rc;
+}
+
+enum pagoda_error store_begin_answer(struct store *store, const struct answer *answer, uint64_t seq)
+{
+    struct saving saving = { answer, seq };
+    return store_run_task(store, run_begin, &saving);
+}
+
+enum pagoda_error store_end_answer(struct store *store, const struct answer *answer, uint64_t seq)
+{
+    struct saving saving = { answer, seq };
+    return store_run_task(store, run_end, &saving);
+}
+
+enum pagoda_error store_find_answer(struct store *store, const struct answer *asked, uint64_t *body_hash, uint64_t *seq,
+                                    struct buffer *text)
+{
+    struct reader *reader = store_take_reader(store);
+    sqlite3_stmt *select = NULL;
+    int rc = sqlite3_prepare_v2(reader->db, "SELECT body_hash, seq, answer FROM answered WHERE lab = ? AND key = ?", -1,
+                                &select, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_int64(select, 1, asked->lab);
+        sqlite3_bind_text(select, 2, asked->key, -1, SQLITE_STATIC);
+        rc = sqlite3_step(select);
+    }
+    if (rc == SQLITE_ROW) {
+        *body_hash = (uint64_t)sqlite3_column_int64(select, 0);
+        *seq = (uint64_t)sqlite3_column_int64(select, 1);
+        buffer_add(text, sqlite3_column_text(select, 2), (size_t)sqlite3_column_bytes(select, 2));
+    }
+    sqlite3_finalize(select);
+    store_give_reader(reader);
+    return rc == SQLITE_DONE ? PAGODA_ERR_NOT_FOUND : text->failed ? PAGODA_ERR_NOMEM : store_error(rc);
+}

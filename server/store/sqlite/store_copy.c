@@ -1,0 +1,236 @@
+/* server/store/sqlite/store_copy.c - one lab as a store of its own.
+ *
+ * The copy is built beside the store in a file that loses its name as soon as it is open, so that nothing is left of it
+ * whoever dies. It is filled from the store, attached to its connection, slice by slice: the lab becomes number 1 with the
+ * history that it shares with its parents, and the calls, words and hashes that belong to it go along; images if asked for.
+ */
+#include "server/store/sqlite/store_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SLICE 20000u /* operations */
+#define IN_OP (P(SIZE) | P(ADDRESS) | P(NAME))
+
+struct store_copy {
+    struct store *store;
+    int64_t lab;
+    uint64_t next_seq, last_seq;
+    bool with_images;
+    sqlite3 *db;
+    int file;
+    char *call_columns; /* ", \"n\", \"gfp\", …" */
+    struct buffer sql;
+};
+
+/* Runs one statement with up to three numbers. */
+static int run(struct store_copy *copy, const char *sql, sqlite3_int64 a, sqlite3_int64 b, sqlite3_int64 c)
+{
+    const sqlite3_int64 numbers[] = { a, b, c };
+    sqlite3_stmt *statement = NULL;
+    int rc = sqlite3_prepare_v2(copy->db, sql, -1, &statement, NULL);
+    for (int i = 0; rc == SQLITE_OK && i < sqlite3_bind_parameter_count(statement); i++)
+        rc = sqlite3_bind_int64(statement, i + 1, numbers[i]);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+static int attach(struct store_copy *copy)
+{
+    sqlite3_stmt *statement = NULL;
+    int rc = sqlite3_prepare_v2(copy->db, "ATTACH ? AS store", -1, &statement, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_text(statement, 1, copy->store->path, -1, SQLITE_STATIC);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static bool list_call_columns(struct store_copy *copy)
+{
+    struct buffer out = { 0 };
+    buffer_text(&out, "id, kind, outcome, allocated");
+    for (unsigned id = 0; id < NR_OP_PARAMS; id++)
+        if (!(IN_OP >> id & 1))
+            buffer_print(&out, ", \"%s\"", op_param_info((enum op_param_id)id)->name);
+    buffer_terminate(&out);
+    copy->call_columns = out.data;
+    return !out.failed;
+}
+
+static int make_file(struct store_copy *copy)
+{
+    char path[1056];
+    snprintf(path, sizeof path, "%s.export-XXXXXX", copy->store->path);
+    copy->file = mkstemp(path);
+    if (copy->file < 0)
+        return SQLITE_CANTOPEN;
+    int rc = sqlite3_open_v2(path, &copy->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    unlink(path);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_busy_timeout(copy->db, 5000);
+    if (rc == SQLITE_OK) /* nobody will ever open half of it: no journal, no sync */
+        rc = store_execute(copy->db, "PRAGMA main.journal_mode = OFF; PRAGMA main.synchronous = OFF;"
+                                     "PRAGMA temp_store = MEMORY; PRAGMA main.cache_size = -8000");
+    return rc;
+}
+
+enum pagoda_error store_copy_begin(struct store *store, int64_t lab, uint64_t last_seq, bool with_images,
+                                   struct store_copy **out)
+{
+    *out = NULL;
+    struct store_copy *copy = calloc(1, sizeof *copy);
+    if (!copy)
+        return PAGODA_ERR_NOMEM;
+    *copy = (struct store_copy){
+        .store = store, .lab = lab, .next_seq = 1, .last_seq = last_seq, .with_images = with_images, .file = -1
+    };
+    int rc = list_call_columns(copy) ? make_file(copy) : SQLITE_NOMEM;
+    if (rc == SQLITE_OK)
+        rc = store_execute(copy->db, schema_sql);
+    if (rc == SQLITE_OK)
+        rc = attach(copy);
+    if (rc != SQLITE_OK) {
+        store_copy_end(copy);
+        return store_error(rc);
+    }
+    *out = copy;
+    return PAGODA_OK;
+}
+
+static int copy_calls(struct store_copy *copy, sqlite3_int64 from, sqlite3_int64 to)
+{
+    copy->sql.length = 0;
+    buffer_print(&copy->sql,
+                 "INSERT OR IGNORE INTO main.call (%s) SELECT %s FROM store.call"
+                 " WHERE id IN (SELECT call FROM store.op WHERE id BETWEEN ?1 AND ?2)",
+                 copy->call_columns, copy->call_columns);
+    const char *sql = buffer_terminate(&copy->sql);
+    return copy->sql.failed ? SQLITE_NOMEM : run(copy, sql, from, to, 0);
+}
+
+/* Operations [next_seq, to], all of them holder's. */
+static int copy_range(struct store_copy *copy, int64_t holder, uint64_t to)
+{
+    static const char OPS[] =
+        "INSERT INTO main.op SELECT 1 << 40 | (id & 1099511627775), call, result, cost_ns, slept_ns, size,"
+        " address, name FROM store.op WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+    static const char HASHES[] = "INSERT INTO main.snapshot SELECT 1 << 40 | (id & 1099511627775), engine, hash, cost,"
+                                 " nr_parts * ?3 FROM store.snapshot WHERE id BETWEEN ?1 AND ?2";
+    static const char IMAGES[] = "INSERT INTO main.image SELECT 1 << 40 | (id & 1099511627775), part, bytes"
+                                 " FROM store.image JOIN store.snapshot USING (id) WHERE id BETWEEN ?1 AND ?2";
+    sqlite3_int64 first = op_id(holder, copy->next_seq), last = op_id(holder, to);
+    int rc = run(copy, OPS, first, last, 0);
+    if (rc == SQLITE_OK && sqlite3_changes64(copy->db) != last - first + 1)
+        return SQLITE_CORRUPT; /* the log has a gap, or the lab has been deleted meanwhile */
+    if (rc == SQLITE_OK)
+        rc = copy_calls(copy, first, last);
+    if (rc == SQLITE_OK)
+        rc = run(copy, HASHES, first, last, copy->with_images);
+    if (rc == SQLITE_OK && copy->with_images)
+        rc = run(copy, IMAGES, first, last, 0);
+    return rc;
+}
+
+/* Words that the calls name, by every parameter that is a text. */
+static int copy_texts(struct store_copy *copy)
+{
+    int rc = SQLITE_OK;
+    for (unsigned id = 0; rc == SQLITE_OK && id < NR_OP_PARAMS; id++) {
+        const struct op_param_info *info = op_param_info((enum op_param_id)id);
+        char sql[200];
+        if ((IN_OP >> id & 1) || info->type != TYPE_TEXT)
+            continue;
+        snprintf(sql, sizeof sql,
+                 "INSERT OR IGNORE INTO main.text SELECT * FROM store.text WHERE id IN (SELECT \"%s\" FROM main.call)",
+                 info->name);
+        rc = run(copy, sql, 0, 0, 0);
+    }
+    return rc;
+}
+
+static int copy_rest(struct store_copy *copy)
+{
+    static const char *const NAMES[] = {
+        "INSERT INTO main.gfp SELECT * FROM store.gfp WHERE bits IN (SELECT gfp FROM main.call)",
+        "INSERT INTO main.op_kind SELECT * FROM store.op_kind",
+        "INSERT INTO main.outcome SELECT * FROM store.outcome",
+        "INSERT INTO main.choice SELECT * FROM store.choice",
+    };
+    int rc = copy_texts(copy);
+    for (size_t i = 0; rc == SQLITE_OK && i < sizeof NAMES / sizeof NAMES[0]; i++)
+        rc = run(copy, NAMES[i], 0, 0, 0);
+    if (rc == SQLITE_OK)
+        rc = run(copy,
+                 "INSERT INTO main.lab (id, key, name, created, config)"
+                 " SELECT 1, key, name, created, config FROM store.lab WHERE id = ?1",
+                 copy->lab, 0, 0);
+    return rc;
+}
+
+static enum pagoda_error copy_slice(struct store_copy *copy)
+{
+    int64_t holder;
+    uint64_t last;
+    struct reader *reader = store_take_reader(copy->store);
+    enum pagoda_error error = store_find_holder(reader, copy->lab, copy->next_seq, &holder, &last);
+    store_give_reader(reader);
+    if (error)
+        return error;
+    last = last < copy->last_seq ? last : copy->last_seq;
+    last = last < copy->next_seq + SLICE - 1 ? last : copy->next_seq + SLICE - 1;
+    int rc = store_execute(copy->db, "BEGIN");
+    if (rc == SQLITE_OK)
+        rc = copy_range(copy, holder, last);
+    if (rc == SQLITE_OK)
+        rc = store_execute(copy->db, "COMMIT");
+    copy->next_seq = last + 1;
+    return store_error(rc);
+}
+
+static enum pagoda_error finish(struct store_copy *copy)
+{
+    char version[48];
+    snprintf(version, sizeof version, "PRAGMA main.user_version = %d", SCHEMA_VERSION);
+    int rc = store_execute(copy->db, "BEGIN");
+    if (rc == SQLITE_OK)
+        rc = copy_rest(copy);
+    if (rc == SQLITE_OK)
+        rc = store_execute(copy->db, version);
+    if (rc == SQLITE_OK)
+        rc = store_execute(copy->db, "COMMIT");
+    if (rc == SQLITE_OK && lseek(copy->file, 0, SEEK_SET) != 0)
+        rc = SQLITE_IOERR;
+    sqlite3_close(copy->db);
+    copy->db = NULL;
+    return store_error(rc);
+}
+
+enum pagoda_error store_copy_step(struct store_copy *copy, bool *is_done)
+{
+    enum pagoda_error error = copy->next_seq <= copy->last_seq ? copy_slice(copy) : PAGODA_OK;
+    *is_done = !error && copy->next_seq > copy->last_seq;
+    return *is_done ? finish(copy) : error;
+}
+
+long store_copy_read(struct store_copy *copy, void *out, size_t capacity)
+{
+    return (long)read(copy->file, out, capacity);
+}
+
+void store_copy_end(struct store_copy *copy)
+{
+    if (!copy)
+        return;
+    sqlite3_close(copy->db);
+    if (copy->file >= 0)
+        close(copy->file);
+    free(copy->call_columns);
+    buffer_clear(&copy->sql);
+    free(copy);
+}

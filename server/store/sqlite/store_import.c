@@ -1,0 +1,84 @@
+/* server/store/sqlite/store_import.c - imports that are all or nothing, whenever the power goes.
+ *
+ * A row of table importing says from where: written before the first operation of the import, removed, in one transaction
+ * with the answer to its request, behind the last. As long as it stands, the lab's log is read up to there only, and what
+ * lies behind it goes before anybody gets the lab: slice by slice, so that others' commits fit in between, from the end, so
+ * that the log never has a gap. */
+#include "server/store/sqlite/store_state.h"
+
+struct importing {
+    int64_t lab;
+    uint64_t seq;
+    const struct answer *answer;
+    bool more;
+};
+
+static int run_on_lab(sqlite3 *db, const char *sql, sqlite3_int64 first, sqlite3_int64 second)
+{
+    sqlite3_stmt *statement = NULL;
+    int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_int64(statement, 1, first);
+    if (rc == SQLITE_OK && sqlite3_bind_parameter_count(statement) > 1)
+        rc = sqlite3_bind_int64(statement, 2, second);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int run_begin(struct store *store, void *context)
+{
+    const struct importing *import = context;
+    return run_on_lab(store->db, "INSERT INTO importing (lab, seq) VALUES (?, ?)", import->lab, (sqlite3_int64)import->seq);
+}
+
+enum pagoda_error store_begin_import(struct store *store, int64_t lab, uint64_t seq)
+{
+    struct importing import = { .lab = lab, .seq = seq };
+    return store_run_task(store, run_begin, &import);
+}
+
+static int run_finish(struct store *store, void *context)
+{
+    const struct importing *import = context;
+    int rc = run_on_lab(store->db, "DELETE FROM importing WHERE lab = ?", import->lab, 0);
+    return rc == SQLITE_OK ? store_insert_answer(store, import->answer, import->seq, 0) : rc;
+}
+
+enum pagoda_error store_finish_import(struct store *store, int64_t lab, uint64_t seq, const struct answer *answer)
+{
+    struct importing import = { .lab = lab, .seq = seq, .answer = answer };
+    return store_run_task(store, run_finish, &import);
+}
+
+/* Operations last of all: until the snapshots behind seq are gone, none may be found beside a new operation of its number.
+ */
+static int run_undo(struct store *store, void *context)
+{
+    static const char *const SLICES[] = {
+        "DELETE FROM image WHERE rowid IN (SELECT rowid FROM image WHERE id > ?1 AND id <= ?2 LIMIT 4)",
+        "DELETE FROM snapshot WHERE id > ?1 AND id <= ?2",
+        "DELETE FROM op WHERE id IN (SELECT id FROM op WHERE id > ?1 AND id <= ?2 ORDER BY id DESC LIMIT 4000)",
+    };
+    struct importing *import = context;
+    sqlite3_int64 from = op_id(import->lab, import->seq), to = op_id(import->lab, UINT64_MAX);
+    import->more = false;
+    int rc = SQLITE_OK;
+    for (size_t i = 0; rc == SQLITE_OK && !import->more && i < sizeof SLICES / sizeof SLICES[0]; i++) {
+        rc = run_on_lab(store->db, SLICES[i], from, to);
+        import->more = rc == SQLITE_OK && sqlite3_changes(store->db) > 0;
+    }
+    if (rc == SQLITE_OK && !import->more)
+        rc = run_on_lab(store->db, "DELETE FROM importing WHERE lab = ?", import->lab, 0);
+    return rc;
+}
+
+enum pagoda_error store_undo_import(struct store *store, int64_t lab, uint64_t seq)
+{
+    struct importing import = { .lab = lab, .seq = seq, .more = true };
+    enum pagoda_error error = PAGODA_OK;
+    while (!error && import.more)
+        error = store_run_task(store, run_undo, &import);
+    return error;
+}

@@ -1,0 +1,109 @@
+/* server/store/sqlite/store_keeper.c - the keeper: a thread that tidies up beside the writer, on a connection of its own.
+ *
+ * The WAL is folded back into the file here, because that means syncing a much larger file while clients wait. A WAL can
+ * only start again from its beginning when all of it has been folded, which the keeper, always a few commits behind under
+ * load, does not achieve alone: the writer folds the short rest. Only when the WAL grows past WAL_MAX does the writer do it
+ * all itself.
+ *
+ * A sync of bytes that are written over bytes costs about two thirds of one that makes a file longer, which changes the
+ * file system's own books too. So the WAL gets its length before it needs it. */
+#include "server/store/sqlite/store_state.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define WAL_ENOUGH 500u               /* pages: the keeper folds */
+#define WAL_LONG 1500                 /* pages: time to start again from the beginning */
+#define WAL_SHORT_REST 200u           /* pages: the writer folds in passing */
+#define WAL_MAX 16000                 /* pages: the writer folds whatever there is */
+#define WAL_ROOM (INT64_C(8) << 20)   /* bytes: WAL_LONG pages and what comes before the next fold ends */
+#define DISK_IS_SHORT (32 * WAL_ROOM) /* bytes: then the room is left to those who need it */
+
+/* After each commit of the writer's connection. */
+static int watch_wal(void *context, sqlite3 *db, const char *name, int nr_pages)
+{
+    struct store *store = context;
+    pthread_mutex_lock(&store->mutex);
+    store->nr_wal_pages = (uint32_t)nr_pages;
+    if (store->nr_folded_pages > store->nr_wal_pages)
+        store->nr_folded_pages = 0;
+    uint32_t left = store->nr_wal_pages - store->nr_folded_pages;
+    if (left >= WAL_ENOUGH)
+        pthread_cond_signal(&store->keeping);
+    pthread_mutex_unlock(&store->mutex);
+    if (nr_pages >= WAL_MAX || (nr_pages >= WAL_LONG && left <= WAL_SHORT_REST))
+        sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    return SQLITE_OK;
+}
+
+void store_watch_wal(struct store *store)
+{
+    sqlite3_wal_hook(store->db, watch_wal, store);
+}
+
+/* Beside a writer that may be writing to it: what is appended never lands on what is there. Behind its last frame SQLite
+ * takes zeros for the rests of an earlier round. */
+static void lengthen_wal(const struct store *store)
+{
+    static const char ZEROS[64 * 1024];
+    char path[1040];
+    struct statvfs disk;
+    struct stat wal;
+    snprintf(path, sizeof path, "%s-wal", store->path);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    bool has_room = fstatvfs(fd, &disk) == 0 && disk.f_bavail > (uint64_t)DISK_IS_SHORT / disk.f_frsize;
+    while (has_room && fstat(fd, &wal) == 0 && wal.st_size < WAL_ROOM)
+        has_room = write(fd, ZEROS, sizeof ZEROS) == (ssize_t)sizeof ZEROS;
+    fdatasync(fd);
+    close(fd);
+}
+
+/* ---- chores ---- */
+
+enum chore { CHORE_STOP, CHORE_FOLD, CHORE_SWEEP };
+
+static enum chore wait_for_chore(struct store *store)
+{
+    enum chore chore = CHORE_STOP;
+    pthread_mutex_lock(&store->mutex);
+    while (!store->keeper_stops && !store->has_garbage && store->nr_wal_pages < store->nr_folded_pages + WAL_ENOUGH)
+        pthread_cond_wait(&store->keeping, &store->mutex);
+    if (!store->keeper_stops)
+        chore = store->nr_wal_pages >= store->nr_folded_pages + WAL_ENOUGH ? CHORE_FOLD : CHORE_SWEEP;
+    pthread_mutex_unlock(&store->mutex);
+    return chore;
+}
+
+static void fold(struct store *store)
+{
+    int nr_pages = 0, nr_folded = 0;
+    int rc = sqlite3_wal_checkpoint_v2(store->keeper_db, NULL, SQLITE_CHECKPOINT_PASSIVE, &nr_pages, &nr_folded);
+    pthread_mutex_lock(&store->mutex);
+    /* After a failure (the disk is full, say) the next try waits for as much again. */
+    store->nr_folded_pages = rc == SQLITE_OK && nr_folded >= 0 ? (uint32_t)nr_folded : store->nr_wal_pages;
+    pthread_mutex_unlock(&store->mutex);
+}
+
+static void sweep(struct store *store)
+{
+    bool more = false;
+    enum pagoda_error error = store_sweep(store, &more);
+    pthread_mutex_lock(&store->mutex);
+    store->has_garbage = !error && more; /* after a failure: at the next deletion, or the next start */
+    pthread_mutex_unlock(&store->mutex);
+}
+
+void *store_keeper(void *context)
+{
+    struct store *store = context;
+    pthread_setname_np(pthread_self(), "store-keeper");
+    lengthen_wal(store);
+    for (enum chore chore; (chore = wait_for_chore(store)) != CHORE_STOP;)
+        (chore == CHORE_FOLD ? fold : sweep)(store);
+    return NULL;
+}

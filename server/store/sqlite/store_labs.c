@@ -1,0 +1,274 @@
+/* server/store/sqlite/store_labs.c - labs: made, renamed, deleted, listed.
+ *
+ * Deleting a lab only hides it. Its rows go slice by slice, in commits of their own, so that nobody waits while ten million
+ * of them go; the keeper asks for the slices, and after a crash the next start goes on. A lab that a fork reads stays. */
+#include "server/json/config_json.h"
+#include "server/base/problem.h"
+#include "server/store/sqlite/store_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int bind_and_run(sqlite3 *db, const char *sql, int64_t number, const char *text)
+{
+    sqlite3_stmt *statement = NULL;
+    int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_int64(statement, 1, number);
+    if (rc == SQLITE_OK && text)
+        rc = sqlite3_bind_text(statement, 2, text, -1, SQLITE_STATIC);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* ---- making ---- */
+
+struct creation {
+    struct lab_row *row;
+    const struct answer *answer;
+};
+
+static int run_create(struct store *store, void *context)
+{
+    const struct creation *creation = context;
+    struct lab_row *row = creation->row;
+    struct buffer config = { 0 };
+    put_open(&config, '{');
+    config_encode_fields(&config, &row->config);
+    put_close(&config, '}');
+    const char *text = buffer_terminate(&config);
+    sqlite3_stmt *insert = NULL;
+    int rc = config.failed ? SQLITE_NOMEM
+                           : sqlite3_prepare_v2(store->db,
+                                                "INSERT INTO lab (key, name, created, parent, parent_seq, config)"
+                                                " VALUES (?, ?, ?, nullif(?, 0), ?, ?)",
+                                                -1, &insert, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_text(insert, 1, row->key, -1, SQLITE_STATIC);
+        sqlite3_bind_text(insert, 2, row->name, -1, SQLITE_STATIC);
+        sqlite3_bind_text(insert, 3, row->created, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(insert, 4, row->parent);
+        sqlite3_bind_int64(insert, 5, (sqlite3_int64)row->parent_seq);
+        sqlite3_bind_text(insert, 6, text, -1, SQLITE_STATIC);
+        rc = sqlite3_step(insert);
+    }
+    row->id = sqlite3_last_insert_rowid(store->db);
+    sqlite3_finalize(insert);
+    buffer_clear(&config);
+    return rc == SQLITE_DONE ? store_insert_answer(store, creation->answer, row->parent_seq, row->id) : rc;
+}
+
+enum pagoda_error store_create_lab(struct store *store, struct lab_row *row, const struct answer *answer)
+{
+    struct creation creation = { row, answer };
+    return store_run_task(store, run_create, &creation);
+}
+
+struct lab_change {
+    int64_t lab;
+    const char *name;
+};
+
+static int run_rename(struct store *store, void *context)
+{
+    struct lab_change *change = context;
+    return bind_and_run(store->db, "UPDATE lab SET name = ?2 WHERE id = ?1", change->lab, change->name);
+}
+
+enum pagoda_error store_rename_lab(struct store *store, int64_t lab, const char *name)
+{
+    struct lab_change change = { lab, name };
+    return store_run_task(store, run_rename, &change);
+}
+
+/* ---- ending ---- */
+
+struct deletion {
+    int64_t lab;
+    const struct answer *answer;
+};
+
+static int run_delete(struct store *store, void *context)
+{
+    const struct deletion *deletion = context;
+    int rc = bind_and_run(store->db, "UPDATE lab SET deleted = 1 WHERE id = ?1", deletion->lab, NULL);
+    return rc == SQLITE_OK ? store_insert_answer(store, deletion->answer, 0, 0) : rc;
+}
+
+enum pagoda_error store_delete_lab(struct store *store, int64_t lab, const struct answer *answer)
+{
+    struct deletion deletion = { lab, answer };
+    enum pagoda_error error = store_run_task(store, run_delete, &deletion);
+    pthread_mutex_lock(&store->mutex);
+    store->has_garbage |= !error;
+    pthread_cond_signal(&store->keeping);
+    pthread_mutex_unlock(&store->mutex);
+    return error;
+}
+
+static int find_garbage(sqlite3 *db, int64_t *lab)
+{
+    sqlite3_stmt *select = NULL;
+    int rc = sqlite3_prepare_v2(db,
+                                "SELECT id FROM lab WHERE deleted AND NOT EXISTS"
+                                " (SELECT 1 FROM lab AS fork WHERE fork.parent = lab.id) LIMIT 1",
+                                -1, &select, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(select);
+    if (rc == SQLITE_ROW)
+        *lab = sqlite3_column_int64(select, 0);
+    sqlite3_finalize(select);
+    return rc;
+}
+
+/* Rows of the lab go first, the lab last: until then it is found again. */
+static int run_sweep(struct store *store, void *context)
+{
+    static const char *const SLICES[] = {
+        "DELETE FROM op WHERE id IN (SELECT id FROM op WHERE id > ?1 << 40 AND id < (?1 + 1) << 40 LIMIT 4000)",
+        "DELETE FROM image WHERE rowid IN (SELECT rowid FROM image WHERE id > ?1 << 40 AND id < (?1 + 1) << 40 LIMIT 4)",
+        "DELETE FROM snapshot WHERE id IN (SELECT id FROM snapshot WHERE id > ?1 << 40 AND id < (?1 + 1) << 40 LIMIT 4000)",
+        "DELETE FROM answered WHERE lab = ?1 AND key IN (SELECT key FROM answered WHERE lab = ?1 LIMIT 4000)",
+        "DELETE FROM importing WHERE lab = ?1",
+        "DELETE FROM lab WHERE id = ?1",
+    };
+    bool *more = context;
+    int64_t lab = 0;
+    int rc = find_garbage(store->db, &lab);
+    *more = rc == SQLITE_ROW;
+    if (rc != SQLITE_ROW)
+        return rc == SQLITE_DONE ? SQLITE_OK : rc;
+    rc = SQLITE_OK;
+    for (size_t i = 0; rc == SQLITE_OK && i < sizeof SLICES / sizeof SLICES[0]; i++) {
+        rc = bind_and_run(store->db, SLICES[i], lab, NULL);
+        if (rc == SQLITE_OK && sqlite3_changes(store->db) > 0)
+            break;
+    }
+    return rc;
+}
+
+enum pagoda_error store_sweep(struct store *store, bool *more)
+{
+    return store_run_task(store, run_sweep, more);
+}
+
+/* ---- listing ---- */
+
+static void copy_column(sqlite3_stmt *row, int column, char *out, size_t capacity)
+{
+    const unsigned char *text = sqlite3_column_text(row, column);
+    snprintf(out, capacity, "%s", text ? (const char *)text : "");
+}
+
+static bool read_config(const char *text, struct machine_config *config, struct problem *why)
+{
+    json_t *root = text ? json_loads(text, 0, NULL) : NULL, *value;
+    bool ok = json_is_object(root);
+    const char *field;
+    *config = (struct machine_config){ 0 };
+    json_object_foreach(root, field, value)
+    {
+        ok = ok && config_field_decode(field, value, config, why);
+    }
+    json_decref(root);
+    return ok && !machine_config_complete(config, why);
+}
+
+static bool read_lab(sqlite3_stmt *select, struct lab_row *row, struct problem *why)
+{
+    *row = (struct lab_row){ .id = sqlite3_column_int64(select, 0) };
+    copy_column(select, 1, row->key, sizeof row->key);
+    copy_column(select, 2, row->name, sizeof row->name);
+    copy_column(select, 3, row->created, sizeof row->created);
+    row->parent = sqlite3_column_int64(select, 4);
+    row->parent_seq = (uint64_t)sqlite3_column_int64(select, 5);
+    uint64_t last = op_id_seq(sqlite3_column_int64(select, 7));
+    row->seq = last > row->parent_seq ? last : row->parent_seq;
+    row->is_importing = sqlite3_column_type(select, 8) != SQLITE_NULL;
+    if (row->is_importing)
+        row->seq = (uint64_t)sqlite3_column_int64(select, 8);
+    struct problem cause = { 0 };
+    bool ok = read_config((const char *)sqlite3_column_text(select, 6), &row->config, &cause);
+    if (!ok)
+        problem_say(why, "store", "lab %s: its configuration is not understood: %s", row->key, cause.text);
+    return ok;
+}
+
+#define LAB_COLUMNS "SELECT id, key, name, created, parent, parent_seq, config,"
+#define LAB_ROWS                                                                                                           \
+    ", (SELECT importing.seq FROM importing WHERE importing.lab = lab.id)"                                                 \
+    " FROM lab WHERE NOT deleted AND id BETWEEN ?1 AND ?2 ORDER BY id"
+
+static int prepare_labs(struct reader *reader, bool with_last, sqlite3_stmt **select)
+{
+    static const char WITH_LAST[] =
+        LAB_COLUMNS "(SELECT max(op.id) FROM op WHERE op.id > lab.id << 40 AND op.id < (lab.id + 1) << 40)" LAB_ROWS;
+    return sqlite3_prepare_v2(reader->db, with_last ? WITH_LAST : LAB_COLUMNS "-1" LAB_ROWS, -1, select, NULL);
+}
+
+static enum pagoda_error list_range(struct store *store, int64_t first, int64_t last, bool with_last,
+                                    void (*each)(void *context, const struct lab_row *row), void *context,
+                                    struct problem *why)
+{
+    struct buffer rows = { 0 }; /* each may take long: nothing is locked while it does */
+    sqlite3_stmt *select = NULL;
+    struct reader *reader = store_take_reader(store);
+    enum pagoda_error error = PAGODA_OK;
+    int rc = prepare_labs(reader, with_last, &select);
+    sqlite3_bind_int64(select, 1, first);
+    sqlite3_bind_int64(select, 2, last);
+    while (rc == SQLITE_OK && !error && (rc = sqlite3_step(select)) == SQLITE_ROW) {
+        struct lab_row row;
+        if (read_lab(select, &row, why))
+            buffer_add(&rows, &row, sizeof row);
+        else
+            error = PAGODA_ERR_INVALID;
+        rc = SQLITE_OK;
+    }
+    sqlite3_finalize(select);
+    store_give_reader(reader);
+    if (rows.failed)
+        error = PAGODA_ERR_NOMEM;
+    for (size_t at = 0; !rows.failed && at < rows.length; at += sizeof(struct lab_row))
+        each(context, (const struct lab_row *)(void *)(rows.data + at));
+    buffer_clear(&rows);
+    return error ? error : store_error(rc);
+}
+
+enum pagoda_error store_list_labs(struct store *store, void (*each)(void *context, const struct lab_row *row),
+                                  void *context, struct problem *why)
+{
+    return list_range(store, 1, INT64_MAX, true, each, context, why);
+}
+
+static void take_row(void *context, const struct lab_row *row)
+{
+    *(struct lab_row *)context = *row;
+}
+
+enum pagoda_error store_read_lab(struct store *store, int64_t id, struct lab_row *row, struct problem *why)
+{
+    *row = (struct lab_row){ 0 };
+    enum pagoda_error error = list_range(store, id, id, true, take_row, row, why);
+    if (error == PAGODA_ERR_CORRUPT) /* perhaps the end of its log is what cannot be read */
+        error = list_range(store, id, id, false, take_row, row, why);
+    return !error && !row->id ? PAGODA_ERR_NOT_FOUND : error;
+}
+
+int64_t store_last_lab(struct store *store)
+{
+    const int64_t guess = 10000;
+    int64_t last = guess;
+    sqlite3_stmt *select = NULL;
+    struct reader *reader = store_take_reader(store);
+    int rc = sqlite3_prepare_v2(reader->db, "SELECT seq FROM sqlite_sequence WHERE name = 'lab'", -1, &select, NULL);
+    if (rc == SQLITE_OK && (rc = sqlite3_step(select)) == SQLITE_ROW)
+        last = sqlite3_column_int64(select, 0);
+    else if (rc == SQLITE_DONE)
+        last = 0;
+    sqlite3_finalize(select);
+    store_give_reader(reader);
+    return last;
+}

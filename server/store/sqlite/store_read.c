@@ -1,0 +1,293 @@
+/* server/store/sqlite/store_read.c - reading logs. A few read-only connections, each used by one thread at a time; long logs are read in
+ * slices, so that nobody waits behind a whole lab and the WAL can be folded in between. */
+#include "server/store/sqlite/store_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SLICE 4096u /* operations per turn */
+#define IN_OP (P(SIZE) | P(ADDRESS) | P(NAME))
+#define NR_FIXED_COLUMNS 3 /* of select_call, before the parameters */
+
+enum op_column { OP_ID, OP_CALL, OP_RESULT, OP_COST, OP_SLEPT, OP_SIZE, OP_ADDRESS, OP_NAME };
+
+static int prepare(struct reader *reader, const char *sql, sqlite3_stmt **statement)
+{
+    return sqlite3_prepare_v3(reader->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+}
+
+static void put_call_columns(struct buffer *sql)
+{
+    for (unsigned id = 0; id < NR_OP_PARAMS; id++) {
+        const struct op_param_info *info = op_param_info((enum op_param_id)id);
+        if (IN_OP >> id & 1)
+            continue;
+        buffer_print(sql,
+                     info->type == TYPE_TEXT ? ", (SELECT text.text FROM text WHERE text.id = call.\"%s\")" : ", \"%s\"",
+                     info->name);
+    }
+}
+
+bool store_prepare_reader(struct reader *reader)
+{
+    struct buffer sql = { 0 };
+    buffer_text(&sql, "SELECT kind, outcome, allocated");
+    put_call_columns(&sql);
+    buffer_text(&sql, " FROM call WHERE id = ?");
+    int rc = prepare(reader, buffer_terminate(&sql), &reader->select_call);
+    buffer_clear(&sql);
+    const struct {
+        sqlite3_stmt **statement;
+        const char *sql;
+    } others[] = {
+        { &reader->select_ops, "SELECT id, call, result, cost_ns, slept_ns, size, address, name FROM op"
+                               " WHERE id BETWEEN ?1 AND ?2 ORDER BY id" },
+        { &reader->select_parent, "SELECT parent, parent_seq FROM lab WHERE id = ?" },
+        { &reader->select_answered, "SELECT body_hash, seq FROM answered WHERE lab = ? AND key = ?" },
+        { &reader->select_snapshot, "SELECT id, hash, cost FROM snapshot WHERE id BETWEEN ?1 AND ?2 AND engine = ?3"
+                                    " AND nr_parts > 0 ORDER BY id DESC LIMIT 1" },
+        { &reader->select_image, "SELECT bytes FROM image WHERE id = ? ORDER BY part" },
+        { &reader->select_hash, "SELECT id, hash, cost FROM snapshot WHERE id BETWEEN ?1 AND ?2 AND engine = ?3"
+                                " ORDER BY id LIMIT 1" },
+    };
+    for (size_t i = 0; rc == SQLITE_OK && i < sizeof others / sizeof others[0]; i++)
+        rc = prepare(reader, others[i].sql, others[i].statement);
+    reader->calls = calloc(CALL_SLOTS, sizeof *reader->calls);
+    return rc == SQLITE_OK && reader->calls;
+}
+
+void store_finish_reader(struct reader *reader)
+{
+    sqlite3_finalize(reader->select_ops);
+    sqlite3_finalize(reader->select_call);
+    sqlite3_finalize(reader->select_parent);
+    sqlite3_finalize(reader->select_answered);
+    sqlite3_finalize(reader->select_snapshot);
+    sqlite3_finalize(reader->select_image);
+    sqlite3_finalize(reader->select_hash);
+    for (size_t i = 0; reader->calls && i < CALL_SLOTS; i++)
+        free(reader->calls[i].bytes);
+    free(reader->calls);
+}
+
+struct reader *store_take_reader(struct store *store)
+{
+    for (unsigned i = 0; i < NR_READERS; i++)
+        if (pthread_mutex_trylock(&store->readers[i].mutex) == 0)
+            return &store->readers[i];
+    struct reader *reader = &store->readers[atomic_fetch_add(&store->next_reader, 1) % NR_READERS];
+    pthread_mutex_lock(&reader->mutex);
+    return reader;
+}
+
+void store_give_reader(struct reader *reader)
+{
+    pthread_mutex_unlock(&reader->mutex);
+}
+
+/* ---- calls ---- */
+
+static size_t nr_call_bytes(sqlite3_stmt *row)
+{
+    size_t nr_bytes = 1;
+    for (int column = sqlite3_column_count(row) - 1; column >= NR_FIXED_COLUMNS; column--)
+        if (sqlite3_column_type(row, column) >= SQLITE_TEXT) /* a text or a blob */
+            nr_bytes += (size_t)sqlite3_column_bytes(row, column);
+    return nr_bytes;
+}
+
+/* One parameter of the row; its bytes are copied to *bytes. */
+static bool read_call_param(sqlite3_stmt *row, int column, enum op_param_id id, struct op *op, char **bytes)
+{
+    const struct op_param_info *info = op_param_info(id);
+    int type = sqlite3_column_type(row, column);
+    if (type == SQLITE_NULL)
+        return true;
+    op->given |= 1u << id;
+    if (info->type != TYPE_TEXT && info->type != TYPE_HEX) {
+        uint64_t value = (uint64_t)sqlite3_column_int64(row, column);
+        memcpy((char *)op + info->offset, &value, info->width);
+        return type == SQLITE_INTEGER;
+    }
+    uint32_t length = (uint32_t)sqlite3_column_bytes(row, column);
+    const void *from = type == SQLITE_BLOB ? sqlite3_column_blob(row, column) : sqlite3_column_text(row, column);
+    if (length)
+        memcpy(*bytes, from, length);
+    if (info->type == TYPE_HEX) {
+        op->data = (const uint8_t *)*bytes;
+        op->nr_data = length;
+    } else {
+        struct text text = { *bytes, length };
+        memcpy((char *)op + info->offset, &text, sizeof text);
+    }
+    *bytes += length;
+    return type >= SQLITE_TEXT;
+}
+
+static int read_call(sqlite3_stmt *row, struct known_call *call)
+{
+    int64_t kind = sqlite3_column_int64(row, 0), outcome = sqlite3_column_int64(row, 1);
+    if (kind < 0 || kind >= NR_OPS || outcome < 0 || outcome > OUTCOME_BUG)
+        return SQLITE_CORRUPT;
+    call->bytes = malloc(nr_call_bytes(row));
+    if (!call->bytes)
+        return SQLITE_NOMEM;
+    call->op = op_default((enum op_kind)kind);
+    call->outcome = (enum outcome)outcome;
+    call->allocated = (uint64_t)sqlite3_column_int64(row, 2);
+    char *bytes = call->bytes;
+    bool ok = true;
+    int column = NR_FIXED_COLUMNS;
+    for (unsigned id = 0; id < NR_OP_PARAMS && ok; id++)
+        if (!(IN_OP >> id & 1))
+            ok = read_call_param(row, column++, (enum op_param_id)id, &call->op, &bytes);
+    return ok ? SQLITE_OK : SQLITE_CORRUPT;
+}
+
+/* Calls never change once they are committed, so what was read once stays good. */
+static int find_call(struct reader *reader, int64_t id, const struct known_call **found)
+{
+    struct known_call *call = &reader->calls[(uint64_t)id % CALL_SLOTS];
+    *found = call;
+    if (call->id == id && id)
+        return SQLITE_OK;
+    free(call->bytes);
+    *call = (struct known_call){ 0 };
+    sqlite3_bind_int64(reader->select_call, 1, id);
+    int rc = sqlite3_step(reader->select_call);
+    if (rc == SQLITE_ROW)
+        rc = read_call(reader->select_call, call);
+    else if (rc == SQLITE_DONE)
+        rc = SQLITE_CORRUPT;
+    sqlite3_reset(reader->select_call);
+    if (rc == SQLITE_OK)
+        call->id = id;
+    return rc;
+}
+
+/* ---- operations ---- */
+
+static bool is_given(sqlite3_stmt *row, int column, uint64_t *value)
+{
+    if (sqlite3_column_type(row, column) == SQLITE_NULL)
+        return false;
+    *value = (uint64_t)sqlite3_column_int64(row, column);
+    return true;
+}
+
+static int read_entry(struct reader *reader, struct log_entry *entry)
+{
+    sqlite3_stmt *row = reader->select_ops;
+    const struct known_call *call;
+    int rc = find_call(reader, sqlite3_column_int64(row, OP_CALL), &call);
+    if (rc != SQLITE_OK)
+        return rc;
+    entry->seq = op_id_seq(sqlite3_column_int64(row, OP_ID));
+    entry->op = call->op;
+    entry->outcome = call->outcome;
+    entry->allocated = call->allocated;
+    entry->cost_ns = (uint64_t)sqlite3_column_int64(row, OP_COST);
+    entry->slept_ns = (uint64_t)sqlite3_column_int64(row, OP_SLEPT);
+    struct op *op = &entry->op;
+    if (is_given(row, OP_SIZE, &op->size))
+        op->given |= P(SIZE);
+    if (is_given(row, OP_ADDRESS, &op->address))
+        op->given |= P(ADDRESS);
+    if (!is_given(row, OP_RESULT, &entry->address))
+        entry->address = op->address;
+    if (sqlite3_column_type(row, OP_NAME) != SQLITE_NULL) {
+        op->given |= P(NAME);
+        op->name.start = (const char *)sqlite3_column_text(row, OP_NAME);
+        op->name.length = (uint32_t)sqlite3_column_bytes(row, OP_NAME);
+    }
+    return SQLITE_OK;
+}
+
+enum slice_end { SLICE_IS_FULL, SLICE_AT_END, SLICE_STOPPED };
+
+/* One slice of [*from, to] of one lab's own rows. *from moves behind the last row read. */
+static enum pagoda_error read_slice(struct reader *reader, int64_t lab, uint64_t *from, uint64_t to,
+                                    bool (*each)(void *context, const struct log_entry *entry), void *context,
+                                    enum slice_end *end)
+{
+    sqlite3_stmt *select = reader->select_ops;
+    sqlite3_bind_int64(select, 1, op_id(lab, *from));
+    sqlite3_bind_int64(select, 2, op_id(lab, to));
+    int rc = SQLITE_ROW;
+    *end = SLICE_IS_FULL;
+    for (unsigned i = 0; *end == SLICE_IS_FULL && i < SLICE && (rc = sqlite3_step(select)) == SQLITE_ROW; i++) {
+        struct log_entry entry;
+        rc = read_entry(reader, &entry);
+        if (rc != SQLITE_OK)
+            break;
+        *from = entry.seq + 1;
+        if (!each(context, &entry))
+            *end = SLICE_STOPPED;
+    }
+    if (rc == SQLITE_DONE)
+        *end = SLICE_AT_END;
+    sqlite3_reset(select);
+    return store_error(rc);
+}
+
+enum pagoda_error store_find_parent(struct reader *reader, int64_t lab, int64_t *parent, uint64_t *parent_seq)
+{
+    sqlite3_bind_int64(reader->select_parent, 1, lab);
+    int rc = sqlite3_step(reader->select_parent);
+    *parent = rc == SQLITE_ROW ? sqlite3_column_int64(reader->select_parent, 0) : 0;
+    *parent_seq = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(reader->select_parent, 1) : 0;
+    sqlite3_reset(reader->select_parent);
+    return rc == SQLITE_DONE ? PAGODA_ERR_NOT_FOUND : store_error(rc);
+}
+
+enum pagoda_error store_find_holder(struct reader *reader, int64_t lab, uint64_t seq, int64_t *holder, uint64_t *last)
+{
+    *holder = lab;
+    *last = UINT64_MAX;
+    for (;;) {
+        int64_t parent;
+        uint64_t parent_seq;
+        enum pagoda_error error = store_find_parent(reader, *holder, &parent, &parent_seq);
+        if (error || !parent || seq > parent_seq)
+            return error;
+        *holder = parent;
+        *last = parent_seq < *last ? parent_seq : *last;
+    }
+}
+
+enum pagoda_error store_read_ops(struct store *store, int64_t lab, uint64_t from, uint64_t to,
+                                 bool (*each)(void *context, const struct log_entry *entry), void *context)
+{
+    enum pagoda_error error = PAGODA_OK;
+    enum slice_end slice_end = SLICE_IS_FULL;
+    to = to > INT64_MAX ? INT64_MAX : to;
+    while (!error && slice_end != SLICE_STOPPED && from <= to) {
+        int64_t holder;
+        uint64_t last;
+        struct reader *reader = store_take_reader(store);
+        error = store_find_holder(reader, lab, from, &holder, &last);
+        uint64_t end = to < last ? to : last;
+        if (!error)
+            error = read_slice(reader, holder, &from, end, each, context, &slice_end);
+        store_give_reader(reader);
+        if (slice_end == SLICE_AT_END)
+            from = end + 1; /* on to the fork's own rows, or done */
+    }
+    return error;
+}
+
+enum pagoda_error store_find_answered(struct store *store, int64_t lab, const char *key, uint64_t *body_hash, uint64_t *seq)
+{
+    struct reader *reader = store_take_reader(store);
+    sqlite3_stmt *select = reader->select_answered;
+    sqlite3_bind_int64(select, 1, lab);
+    sqlite3_bind_text(select, 2, key, -1, SQLITE_STATIC);
+    int rc = sqlite3_step(select);
+    if (rc == SQLITE_ROW) {
+        *body_hash = (uint64_t)sqlite3_column_int64(select, 0);
+        *seq = (uint64_t)sqlite3_column_int64(select, 1);
+    }
+    sqlite3_reset(select);
+    store_give_reader(reader);
+    return rc == SQLITE_DONE ? PAGODA_ERR_NOT_FOUND : store_error(rc);
+}

@@ -1,0 +1,322 @@
+/* server/store/sqlite/store_rows.c - operations to rows.
+ *
+ * Most operations of a trace are one of a few hundred calls: the same kind, flags, caller, CPU and outcome. A call is
+ * written once, in table call; a row of table op then holds only what differs: the call's number, addresses, size, handle,
+ * costs. */
+#include "server/store/sqlite/store_state.h"
+#include "pagoda/gfp.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define IN_OP (P(SIZE) | P(ADDRESS) | P(NAME)) /* parameters that are columns of table op */
+#define WORDS_MAX (1u << 17)
+
+/* ---- words -> ids ---- */
+
+static struct word_hash hash_words(const struct store *store, const char *bytes, size_t length)
+{
+    struct word_hash h = { store->hash_seed[0] ^ length, store->hash_seed[1] + length };
+    for (size_t i = 0; i < length; i += 8) {
+        uint64_t word = 0;
+        memcpy(&word, bytes + i, length - i < 8 ? length - i : 8);
+        h.low = (h.low ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        h.low ^= h.low >> 32;
+        h.high = (h.high + word) * UINT64_C(0xd6e8feb86659fd93);
+        h.high ^= h.high >> 29;
+    }
+    return h;
+}
+
+static struct word *find_slot(const struct words *words, struct word_hash hash)
+{
+    size_t i = hash.low & (words->nr_slots - 1);
+    while (words->slots[i].id && (words->slots[i].hash.low != hash.low || words->slots[i].hash.high != hash.high))
+        i = (i + 1) & (words->nr_slots - 1);
+    return &words->slots[i];
+}
+
+static void words_clear(struct words *words)
+{
+    free(words->slots);
+    *words = (struct words){ 0 };
+}
+
+static bool words_grow(struct words *words)
+{
+    struct words bigger = { .nr_slots = words->nr_slots ? words->nr_slots * 2 : 256, .nr_used = words->nr_used };
+    bigger.slots = calloc(bigger.nr_slots, sizeof *bigger.slots);
+    if (!bigger.slots)
+        return false;
+    for (size_t i = 0; i < words->nr_slots; i++)
+        if (words->slots[i].id)
+            *find_slot(&bigger, words->slots[i].hash) = words->slots[i];
+    free(words->slots);
+    *words = bigger;
+    return true;
+}
+
+/* The slot of these words, perhaps still free; NULL: no memory. */
+static struct word *words_slot(struct words *words, struct word_hash hash)
+{
+    if (words->nr_used >= WORDS_MAX)
+        words_clear(words);
+    if (words->nr_used * 2 >= words->nr_slots && !words_grow(words))
+        return NULL;
+    return find_slot(words, hash);
+}
+
+static void words_fill(struct words *words, struct word *slot, struct word_hash hash, int64_t id)
+{
+    *slot = (struct word){ hash, id };
+    words->nr_used++;
+}
+
+void store_forget_words(struct store *store)
+{
+    words_clear(&store->texts);
+    words_clear(&store->calls);
+    memset(store->gfp_seen, 0, sizeof store->gfp_seen);
+}
+
+/* ---- texts ---- */
+
+static int find_or_insert_text(struct store *store, struct text text, int64_t *id)
+{
+    sqlite3_stmt *find = store->find_text, *insert = store->insert_text;
+    int rc = sqlite3_bind_text(find, 1, text.start, (int)text.length, SQLITE_STATIC);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(find);
+    if (rc == SQLITE_ROW)
+        *id = sqlite3_column_int64(find, 0);
+    sqlite3_reset(find);
+    if (rc != SQLITE_DONE)
+        return rc == SQLITE_ROW ? SQLITE_OK : rc;
+    rc = sqlite3_bind_text(insert, 1, text.start, (int)text.length, SQLITE_STATIC);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(insert);
+    sqlite3_reset(insert);
+    *id = sqlite3_last_insert_rowid(store->db);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int text_to_id(struct store *store, struct text text, int64_t *id)
+{
+    struct word_hash hash = hash_words(store, text.start, text.length);
+    struct word *slot = words_slot(&store->texts, hash);
+    if (!slot)
+        return SQLITE_NOMEM;
+    *id = slot->id;
+    if (*id)
+        return SQLITE_OK;
+    int rc = find_or_insert_text(store, text, id);
+    if (rc == SQLITE_OK)
+        words_fill(&store->texts, slot, hash, *id);
+    return rc;
+}
+
+static int note_gfp(struct store *store, uint32_t gfp)
+{
+    uint32_t *seen = &store->gfp_seen[(gfp ^ gfp >> 6 ^ gfp >> 12 ^ gfp >> 18) % 64];
+    if (*seen == gfp + 1)
+        return SQLITE_OK;
+    char text[512];
+    gfp_format(gfp, text, sizeof text);
+    sqlite3_bind_int64(store->insert_gfp, 1, gfp);
+    sqlite3_bind_text(store->insert_gfp, 2, text, -1, SQLITE_STATIC);
+    int rc = sqlite3_step(store->insert_gfp);
+    sqlite3_reset(store->insert_gfp);
+    *seen = gfp + 1;
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* ---- calls ---- */
+
+static uint64_t param_number(const struct op *op, const struct op_param_info *info)
+{
+    uint64_t value = 0;
+    memcpy(&value, (const char *)op + info->offset, info->width); /* little-endian only, as the daemon's hosts are */
+    return value;
+}
+
+static struct text param_text(const struct op *op, const struct op_param_info *info)
+{
+    struct text text;
+    memcpy(&text, (const char *)op + info->offset, sizeof text);
+    return text;
+}
+
+static void add_u64(struct buffer *out, uint64_t number)
+{
+    buffer_add(out, &number, sizeof number);
+}
+
+/* Everything that makes one call another than the next, in a row of bytes. */
+static void spell_call(struct buffer *out, const struct log_entry *entry)
+{
+    const struct op *op = &entry->op;
+    out->length = 0;
+    add_u64(out, (uint64_t)op->kind | (uint64_t)entry->outcome << 16 | (uint64_t)(op->given & ~IN_OP) << 32);
+    add_u64(out, entry->allocated);
+    for (uint32_t left = op->given & ~IN_OP; left; left &= left - 1) {
+        const struct op_param_info *info = op_param_info((enum op_param_id)__builtin_ctz(left));
+        if (info->type == TYPE_TEXT) {
+            struct text text = param_text(op, info);
+            add_u64(out, text.length);
+            buffer_add(out, text.start, text.length);
+        } else if (info->type == TYPE_HEX) {
+            add_u64(out, op->nr_data);
+            buffer_add(out, op->data, op->nr_data);
+        } else {
+            add_u64(out, param_number(op, info));
+        }
+    }
+}
+
+static int bind_call_param(struct store *store, int column, const struct op *op, enum op_param_id id)
+{
+    const struct op_param_info *info = op_param_info(id);
+    if (!(op->given & (1u << id)))
+        return sqlite3_bind_null(store->insert_call, column);
+    if (info->type == TYPE_HEX)
+        return sqlite3_bind_blob(store->insert_call, column, op->nr_data ? (const void *)op->data : "", (int)op->nr_data,
+                                 SQLITE_STATIC);
+    if (info->type != TYPE_TEXT)
+        return sqlite3_bind_int64(store->insert_call, column, (sqlite3_int64)param_number(op, info));
+    int64_t text_id = 0;
+    int rc = text_to_id(store, param_text(op, info), &text_id);
+    return rc == SQLITE_OK ? sqlite3_bind_int64(store->insert_call, column, text_id) : rc;
+}
+
+static int insert_call(struct store *store, const struct log_entry *entry, int64_t *id)
+{
+    sqlite3_stmt *insert = store->insert_call;
+    const struct op *op = &entry->op;
+    int column = 1;
+    sqlite3_bind_int64(insert, column++, op->kind);
+    sqlite3_bind_int64(insert, column++, entry->outcome);
+    int rc = sqlite3_bind_int64(insert, column++, (sqlite3_int64)entry->allocated);
+    for (unsigned param = 0; param < NR_OP_PARAMS && rc == SQLITE_OK; param++)
+        if (!(IN_OP >> param & 1))
+            rc = bind_call_param(store, column++, op, (enum op_param_id)param);
+    if (rc == SQLITE_OK && (op->given & P(GFP)))
+        rc = note_gfp(store, op->gfp);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(insert);
+    sqlite3_reset(insert);
+    *id = sqlite3_last_insert_rowid(store->db);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int call_to_id(struct store *store, const struct log_entry *entry, int64_t *id)
+{
+    spell_call(&store->words, entry);
+    if (store->words.failed)
+        return SQLITE_NOMEM;
+    struct word_hash hash = hash_words(store, store->words.data, store->words.length);
+    struct word *slot = words_slot(&store->calls, hash);
+    if (!slot)
+        return SQLITE_NOMEM;
+    *id = slot->id;
+    if (*id)
+        return SQLITE_OK;
+    int rc = insert_call(store, entry, id);
+    if (rc == SQLITE_OK)
+        words_fill(&store->calls, slot, hash, *id);
+    return rc;
+}
+
+/* ---- rows ---- */
+
+static int insert_answered(struct store *store, const struct queued_row *row)
+{
+    sqlite3_stmt *insert = store->insert_answered;
+    sqlite3_bind_int64(insert, 1, row->log->lab);
+    sqlite3_bind_text(insert, 2, row->key, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(insert, 3, (sqlite3_int64)row->body_hash);
+    sqlite3_bind_int64(insert, 4, (sqlite3_int64)row->entry.seq);
+    int rc = sqlite3_step(insert);
+    sqlite3_reset(insert);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* What rows refer to comes before them. */
+static int insert_calls(struct store *store)
+{
+    size_t offset = 0;
+    int rc = SQLITE_OK;
+    for (struct queued_row *row; rc == SQLITE_OK && (row = store_next_row(&store->committing.rows, &offset));) {
+        rc = call_to_id(store, &row->entry, &row->call);
+        if (rc == SQLITE_OK && row->key[0])
+            rc = insert_answered(store, row);
+    }
+    return rc;
+}
+
+int store_insert_rows(struct store *store)
+{
+    int rc = insert_calls(store);
+    if (rc != SQLITE_OK)
+        return rc;
+    sqlite3_step(store->insert_ops);
+    return sqlite3_reset(store->insert_ops);
+}
+
+/* ---- statements ---- */
+
+static int prepare(struct store *store, const char *sql, sqlite3_stmt **statement)
+{
+    return sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+}
+
+bool store_prepare_writer(struct store *store)
+{
+    struct buffer sql = { 0 };
+    buffer_text(&sql, "INSERT INTO call (kind, outcome, allocated");
+    unsigned nr_columns = 3;
+    for (unsigned id = 0; id < NR_OP_PARAMS; id++)
+        if (!(IN_OP >> id & 1)) {
+            buffer_print(&sql, ", \"%s\"", op_param_info((enum op_param_id)id)->name);
+            nr_columns++;
+        }
+    buffer_text(&sql, ") VALUES (?");
+    while (--nr_columns)
+        buffer_text(&sql, ",?");
+    buffer_text(&sql, ")");
+    int rc = store_add_queue(store);
+    if (rc == SQLITE_OK)
+        rc = prepare(store, buffer_terminate(&sql), &store->insert_call);
+    buffer_clear(&sql);
+    const struct {
+        sqlite3_stmt **statement;
+        const char *sql;
+    } others[] = {
+        { &store->begin, "BEGIN IMMEDIATE" },
+        { &store->commit, "COMMIT" },
+        /* A rowid that is there already would be a broken store: all of the transaction goes back, so that the statement
+         * need not note what it alone has changed. */
+        { &store->insert_ops, "INSERT OR ROLLBACK INTO op SELECT * FROM queued" },
+        { &store->find_text, "SELECT id FROM text WHERE text = ?" },
+        { &store->insert_text, "INSERT INTO text (text) VALUES (?)" },
+        { &store->insert_gfp, "INSERT OR IGNORE INTO gfp VALUES (?, ?)" },
+        { &store->insert_answered, "INSERT INTO answered (lab, key, body_hash, seq) VALUES (?, ?, ?, ?)" },
+    };
+    for (size_t i = 0; rc == SQLITE_OK && i < sizeof others / sizeof others[0]; i++)
+        rc = prepare(store, others[i].sql, others[i].statement);
+    return rc == SQLITE_OK;
+}
+
+void store_finish_writer(struct store *store)
+{
+    sqlite3_finalize(store->begin);
+    sqlite3_finalize(store->commit);
+    sqlite3_finalize(store->insert_ops);
+    sqlite3_finalize(store->insert_call);
+    sqlite3_finalize(store->insert_text);
+    sqlite3_finalize(store->find_text);
+    sqlite3_finalize(store->insert_gfp);
+    sqlite3_finalize(store->insert_answered);
+    words_clear(&store->texts);
+    words_clear(&store->calls);
+    buffer_clear(&store->words);
+}

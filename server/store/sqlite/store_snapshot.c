@@ -1,0 +1,222 @@
+/* server/store/sqlite/store_snapshot.c - images of machines beside the log.
+ *
+ * The log is the truth and a snapshot a shortcut through it: whoever reads one verifies it and can do without. Behind the
+ * newest SNAPSHOTS_NEAR images only those stay that are far_ns() of replay apart; of the others the hash remains, to
+ * be compared whenever a replay comes by. */
+#include "server/store/sqlite/store_state.h"
+
+#include <string.h>
+
+#define PART_BYTES (256u * 1024u) /* of an image in one commit */
+
+struct part {
+    const struct lab_log *log;
+    uint32_t nr_losses;
+    const struct snapshot_row *row;
+    const char *bytes;
+    size_t nr_bytes;
+    uint32_t number, nr_parts;
+};
+
+static int run_statement(sqlite3 *db, const char *sql, const sqlite3_int64 *numbers, int count, const struct part *blob)
+{
+    sqlite3_stmt *statement = NULL;
+    int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+    for (int i = 0; rc == SQLITE_OK && i < count; i++)
+        rc = sqlite3_bind_int64(statement, i + 1, numbers[i]);
+    if (rc == SQLITE_OK && blob)
+        rc = sqlite3_bind_blob(statement, count + 1, blob->bytes, (int)blob->nr_bytes, SQLITE_STATIC);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* Only for a machine that the log leads to, of a lab that is still there. The writer alone declares losses, and this runs
+ * on its thread, so that the answer holds until the commit. */
+static int check_part(struct store *store, const struct part *part)
+{
+    if (atomic_load(&part->log->nr_losses) != part->nr_losses)
+        return SQLITE_CONSTRAINT;
+    sqlite3_stmt *select = NULL;
+    int rc = sqlite3_prepare_v2(store->db, "SELECT 1 FROM lab WHERE id = ? AND NOT deleted", -1, &select, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_int64(select, 1, part->log->lab);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(select);
+    sqlite3_finalize(select);
+    return rc == SQLITE_ROW ? SQLITE_OK : rc == SQLITE_DONE ? SQLITE_NOTFOUND : rc;
+}
+
+static int run_part(struct store *store, void *context)
+{
+    const struct part *part = context;
+    const sqlite3_int64 numbers[] = { op_id(part->log->lab, part->row->seq), part->number };
+    int rc = check_part(store, part);
+    if (rc == SQLITE_OK)
+        rc = run_statement(store->db, "INSERT OR REPLACE INTO image (id, part, bytes) VALUES (?, ?, ?)", numbers, 2, part);
+    return rc;
+}
+
+static int find_near(sqlite3 *db, int64_t lab, sqlite3_int64 *ids, uint64_t *costs)
+{
+    sqlite3_stmt *select = NULL;
+    int rc = sqlite3_prepare_v2(db,
+                                "SELECT id, cost FROM snapshot WHERE id BETWEEN ?1 AND ?2 AND nr_parts > 0"
+                                " ORDER BY id DESC LIMIT ?3",
+                                -1, &select, NULL),
+        found = 0;
+    sqlite3_bind_int64(select, 1, op_id(lab, 0));
+    sqlite3_bind_int64(select, 2, op_id(lab, UINT64_MAX));
+    sqlite3_bind_int64(select, 3, SNAPSHOTS_NEAR + 2);
+    while (rc == SQLITE_OK && found < SNAPSHOTS_NEAR + 2 && sqlite3_step(select) == SQLITE_ROW) {
+        ids[found] = sqlite3_column_int64(select, 0);
+        costs[found++] = (uint64_t)sqlite3_column_int64(select, 1);
+    }
+    sqlite3_finalize(select);
+    return found;
+}
+
+static uint64_t image_bytes(sqlite3 *db, sqlite3_int64 id)
+{
+    sqlite3_stmt *select = NULL;
+    int rc = sqlite3_prepare_v2(db, "SELECT sum(length(bytes)) FROM image WHERE id = ?", -1, &select, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_int64(select, 1, id);
+    uint64_t bytes = rc == SQLITE_OK && sqlite3_step(select) == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(select, 0) : 0;
+    sqlite3_finalize(select);
+    return bytes;
+}
+
+static uint64_t far_ns(uint64_t bytes)
+{
+    uint64_t ns = bytes * SNAPSHOT_FAR_NS_A_BYTE;
+    return ns < SNAPSHOT_FAR_MIN_NS ? SNAPSHOT_FAR_MIN_NS : ns < SNAPSHOT_FAR_MAX_NS ? ns : SNAPSHOT_FAR_MAX_NS;
+}
+
+/* The image that has just left the near ones goes, unless the one before it is far from the one behind it. */
+static int thin(sqlite3 *db, int64_t lab)
+{
+    sqlite3_int64 ids[SNAPSHOTS_NEAR + 2];
+    uint64_t costs[SNAPSHOTS_NEAR + 2];
+    if (find_near(db, lab, ids, costs) < SNAPSHOTS_NEAR + 2 ||
+        costs[SNAPSHOTS_NEAR - 1] - costs[SNAPSHOTS_NEAR + 1] > far_ns(image_bytes(db, ids[SNAPSHOTS_NEAR])))
+        return SQLITE_OK;
+    int rc = run_statement(db, "UPDATE snapshot SET nr_parts = 0 WHERE id = ?", &ids[SNAPSHOTS_NEAR], 1, NULL);
+    return rc == SQLITE_OK ? run_statement(db, "DELETE FROM image WHERE id = ?", &ids[SNAPSHOTS_NEAR], 1, NULL) : rc;
+}
+
+static int run_finish(struct store *store, void *context)
+{
+    const struct part *part = context;
+    const struct snapshot_row *row = part->row;
+    const sqlite3_int64 numbers[] = { op_id(part->log->lab, row->seq), (sqlite3_int64)row->engine, (sqlite3_int64)row->hash,
+                                      (sqlite3_int64)row->cost_ns, part->nr_parts };
+    int rc = check_part(store, part);
+    if (rc == SQLITE_OK)
+        rc = run_statement(store->db,
+                           "INSERT OR REPLACE INTO snapshot (id, engine, hash, cost, nr_parts) VALUES (?, ?, ?, ?, ?)",
+                           numbers, 5, NULL);
+    return rc == SQLITE_OK ? thin(store->db, part->log->lab) : rc;
+}
+
+enum pagoda_error store_save_snapshot(struct store *store, const struct lab_log *log, uint32_t nr_losses,
+                                      const struct snapshot_row *row, const void *image, size_t nr_bytes)
+{
+    struct part part = { .log = log, .nr_losses = nr_losses, .row = row };
+    enum pagoda_error error = PAGODA_OK;
+    for (size_t at = 0; !error && at < nr_bytes; at += part.nr_bytes) {
+        part.bytes = (const char *)image + at;
+        part.nr_bytes = nr_bytes - at < PART_BYTES ? nr_bytes - at : PART_BYTES;
+        error = store_run_task(store, run_part, &part);
+        part.number = ++part.nr_parts;
+    }
+    return error ? error : store_run_task(store, run_finish, &part);
+}
+
+/* ---- reading ---- */
+
+static bool read_row(sqlite3_stmt *select, uint64_t engine, struct snapshot_row *row)
+{
+    if (sqlite3_step(select) != SQLITE_ROW)
+        return false;
+    *row = (struct snapshot_row){ .seq = op_id_seq(sqlite3_column_int64(select, 0)),
+                                  .engine = engine,
+                                  .hash = (uint64_t)sqlite3_column_int64(select, 1),
+                                  .cost_ns = (uint64_t)sqlite3_column_int64(select, 2) };
+    return true;
+}
+
+static bool find_row(sqlite3_stmt *select, int64_t lab, uint64_t from, uint64_t to, uint64_t engine,
+                     struct snapshot_row *row)
+{
+    sqlite3_bind_int64(select, 1, op_id(lab, from));
+    sqlite3_bind_int64(select, 2, op_id(lab, to));
+    sqlite3_bind_int64(select, 3, (sqlite3_int64)engine);
+    bool found = read_row(select, engine, row);
+    sqlite3_reset(select);
+    return found;
+}
+
+static enum pagoda_error read_image(struct reader *reader, int64_t lab, uint64_t seq, struct buffer *image)
+{
+    sqlite3_stmt *select = reader->select_image;
+    int rc;
+    image->length = 0;
+    sqlite3_bind_int64(select, 1, op_id(lab, seq));
+    while ((rc = sqlite3_step(select)) == SQLITE_ROW)
+        buffer_add(image, sqlite3_column_blob(select, 0), (size_t)sqlite3_column_bytes(select, 0));
+    sqlite3_reset(select);
+    return image->failed ? PAGODA_ERR_NOMEM : store_error(rc);
+}
+
+enum pagoda_error store_load_snapshot(struct store *store, int64_t lab, uint64_t seq, uint64_t engine,
+                                      struct snapshot_row *row, struct buffer *image)
+{
+    struct reader *reader = store_take_reader(store);
+    enum pagoda_error error = store_execute(reader->db, "BEGIN") == SQLITE_OK ? PAGODA_OK : PAGODA_ERR_IO;
+    int64_t holder = lab;
+    uint64_t last = seq, end;
+    bool found = false;
+    while (!error && !found) { /* from the lab that holds seq upwards: each ancestor up to where its fork began */
+        error = store_find_holder(reader, holder, last, &holder, &end);
+        found = !error && find_row(reader->select_snapshot, holder, 1, last, engine, row);
+        if (found || error)
+            break;
+        int64_t parent;
+        uint64_t parent_seq;
+        error = store_find_parent(reader, holder, &parent, &parent_seq);
+        if (!error && !parent)
+            error = PAGODA_ERR_NOT_FOUND;
+        holder = parent;
+        last = parent_seq < last ? parent_seq : last;
+    }
+    if (!error)
+        error = read_image(reader, holder, row->seq, image);
+    store_execute(reader->db, "COMMIT");
+    store_give_reader(reader);
+    return error;
+}
+
+enum pagoda_error store_next_hash(struct store *store, int64_t lab, uint64_t from, uint64_t engine,
+                                  struct snapshot_row *row)
+{
+    struct reader *reader = store_take_reader(store);
+    int64_t holder;
+    uint64_t last;
+    bool found = false;
+    enum pagoda_error error = store_find_holder(reader, lab, from, &holder, &last);
+    while (!error && !found) {
+        found = find_row(reader->select_hash, holder, from, last, engine, row);
+        if (found)
+            break;
+        if (last == UINT64_MAX)
+            error = PAGODA_ERR_NOT_FOUND;
+        else {
+            from = last + 1;
+            error = store_find_holder(reader, lab, from, &holder, &last);
+        }
+    }
+    store_give_reader(reader);
+    return error;
+}

@@ -1,0 +1,292 @@
+/* server/store/sqlite/store_write.c - the writer thread: batches in, commits out.
+ *
+ * Appending copies an operation and its words behind the others of the pending batch. The writer takes the whole batch, so
+ * that the next one fills while this one is written and synced: the slower the disk, the more share a sync. A ticket is a
+ * batch's number. If a commit fails, that batch and the pending one are lost together, since the operations in the pending
+ * one were computed upon what was lost. Tasks (labs made and deleted, parts of snapshots) follow the operations of their
+ * batch in transactions of their own: what befalls a task is nobody else's trouble.
+ */
+#include "server/store/sqlite/store_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const enum op_param_id TEXTS[] = { PARAM_NAME, PARAM_CACHE, PARAM_CALL_SITE, PARAM_TEXT, PARAM_TUNABLES };
+#define NR_TEXTS (sizeof TEXTS / sizeof TEXTS[0])
+
+static struct text *op_text(struct op *op, enum op_param_id id)
+{
+    return (struct text *)(void *)((char *)op + op_param_info(id)->offset);
+}
+
+/* Points the texts of a copied row at the copied bytes behind it. */
+struct queued_row *store_next_row(struct buffer *rows, size_t *offset)
+{
+    if (*offset >= rows->length)
+        return NULL;
+    struct queued_row *row = (void *)(rows->data + *offset);
+    const char *bytes = (const char *)(row + 1);
+    for (size_t i = 0; i < NR_TEXTS; i++) {
+        struct text *text = op_text(&row->entry.op, TEXTS[i]);
+        text->start = text->length ? bytes : NULL;
+        bytes += text->length;
+    }
+    row->entry.op.data = (const uint8_t *)bytes;
+    *offset += sizeof *row + row->nr_bytes;
+    return row;
+}
+
+/* ---- commits ---- */
+
+static int step(sqlite3_stmt *statement)
+{
+    sqlite3_step(statement);
+    return sqlite3_reset(statement);
+}
+
+static int end_transaction(struct store *store, int rc)
+{
+    if (rc == SQLITE_OK)
+        rc = step(store->commit);
+    if (rc == SQLITE_OK)
+        return SQLITE_OK;
+    store_execute(store->db, "ROLLBACK");
+    store_forget_words(store);
+    return rc;
+}
+
+static int write_rows(struct store *store)
+{
+    if (!store->committing.rows.length)
+        return SQLITE_OK;
+    int rc = step(store->begin);
+    if (rc != SQLITE_OK)
+        return rc;
+    return end_transaction(store, store_insert_rows(store));
+}
+
+static void run_task(struct store *store, struct task *task)
+{
+    int rc = step(store->begin);
+    if (rc == SQLITE_OK)
+        rc = end_transaction(store, task->run(store, task->context));
+    pthread_mutex_lock(&store->mutex);
+    task->error = store_error(rc);
+    task->is_done = true;
+    store->nr_commits += rc == SQLITE_OK;
+    pthread_cond_broadcast(&store->done);
+    pthread_mutex_unlock(&store->mutex);
+}
+
+/* ---- batches ---- */
+
+static void settle_rows(struct batch *batch, bool durable)
+{
+    size_t offset = 0;
+    for (struct queued_row *row; (row = store_next_row(&batch->rows, &offset));) {
+        if (durable)
+            atomic_store(&row->log->durable_seq, row->entry.seq);
+        else if (!atomic_exchange(&row->log->lost, true))
+            atomic_fetch_add(&row->log->nr_losses, 1);
+    }
+}
+
+static void remember_failure(struct store *store, uint64_t ticket, enum pagoda_error error)
+{
+    uint32_t slot = store->nr_failures++ % NR_FAILURES;
+    store->failures[slot].ticket = ticket;
+    store->failures[slot].error = error;
+}
+
+static struct store_waiter *join_waiters(struct store_waiter *first, struct store_waiter *second)
+{
+    if (!first)
+        return second;
+    struct store_waiter *last = first;
+    while (last->next)
+        last = last->next;
+    last->next = second;
+    return first;
+}
+
+/* Ends the batch that was committing; on an error the operations of the pending one with it. Returns whom to wake, outside
+ * the mutex. */
+static struct store_waiter *settle(struct store *store, enum pagoda_error error)
+{
+    if (!error)
+        settle_rows(&store->committing, true);
+    pthread_mutex_lock(&store->mutex);
+    atomic_store(&store->durable_ticket, store->committing.ticket);
+    struct store_waiter *wake = store->committing.waiters;
+    store->committing.waiters = NULL;
+    if (error) {
+        struct batch *pending = &store->pending;
+        remember_failure(store, store->committing.ticket, error);
+        remember_failure(store, pending->ticket, error);
+        settle_rows(&store->committing, false);
+        settle_rows(pending, false);
+        atomic_store(&store->durable_ticket, pending->ticket);
+        wake = join_waiters(wake, pending->waiters);
+        pending->rows.length = 0;
+        pending->waiters = NULL;
+        pending->ticket++;
+    } else {
+        store->nr_commits += store->committing.rows.length > 0;
+    }
+    pthread_cond_broadcast(&store->done);
+    pthread_mutex_unlock(&store->mutex);
+    return wake;
+}
+
+static bool batch_is_empty(const struct batch *batch)
+{
+    return batch->rows.length == 0 && !batch->tasks && !batch->waiters;
+}
+
+/* Swaps the batches: the rows' buffers change places, so that neither is allocated anew. False: stop, nothing is left. */
+static bool take_batch(struct store *store)
+{
+    pthread_mutex_lock(&store->mutex);
+    while (batch_is_empty(&store->pending) && !store->stopping)
+        pthread_cond_wait(&store->work, &store->mutex);
+    bool more = !batch_is_empty(&store->pending);
+    struct buffer spare = store->committing.rows;
+    spare.length = 0;
+    if (spare.capacity > 8u << 20)
+        buffer_clear(&spare);
+    store->committing = store->pending;
+    store->pending = (struct batch){ .ticket = store->committing.ticket + 1, .rows = spare };
+    pthread_mutex_unlock(&store->mutex);
+    return more;
+}
+
+void *store_writer(void *context)
+{
+    struct store *store = context;
+    pthread_setname_np(pthread_self(), "store-writer"); /* as top -H shows it */
+    store_watch_wal(store);
+    while (take_batch(store)) {
+        enum pagoda_error error = store_error(write_rows(store));
+        bool has_written = !error && store->committing.rows.length;
+        for (struct store_waiter *waiter = settle(store, error); waiter;) {
+            struct store_waiter *next = waiter->next; /* the waiter may be gone after wake */
+            waiter->wake(waiter, error);
+            waiter = next;
+        }
+        if (has_written && store->on_commit)
+            store->on_commit(store->on_commit_context);
+        for (struct task *task = store->committing.tasks; task;) {
+            struct task *next = task->next; /* the task is gone when it is done */
+            run_task(store, task);
+            task = next;
+        }
+    }
+    return NULL;
+}
+
+/* ---- the callers' side ---- */
+
+uint64_t store_append(struct store *store, struct lab_log *log, const struct log_entry *entry, const char *key,
+                      uint64_t body_hash)
+{
+    struct queued_row row = { .log = log, .entry = *entry, .body_hash = body_hash };
+    uint32_t nr_bytes = row.entry.op.nr_data;
+    for (size_t i = 0; i < NR_TEXTS; i++)
+        nr_bytes += op_text(&row.entry.op, TEXTS[i])->length;
+    row.nr_bytes = (nr_bytes + 7) & ~7u;
+    if (key)
+        snprintf(row.key, sizeof row.key, "%s", key);
+    uint64_t ticket = 0;
+    pthread_mutex_lock(&store->mutex);
+    struct buffer *rows = &store->pending.rows;
+    if (!atomic_load(&log->lost) && buffer_grow(rows, sizeof row + row.nr_bytes)) {
+        bool was_empty = batch_is_empty(&store->pending);
+        buffer_add(rows, &row, sizeof row);
+        for (size_t i = 0; i < NR_TEXTS; i++) {
+            const struct text *text = op_text(&row.entry.op, TEXTS[i]);
+            buffer_add(rows, text->start, text->length);
+        }
+        buffer_add(rows, entry->op.data, entry->op.nr_data);
+        buffer_add(rows, "\0\0\0\0\0\0\0", row.nr_bytes - nr_bytes);
+        ticket = store->pending.ticket;
+        if (was_empty)
+            pthread_cond_signal(&store->work);
+    }
+    rows->failed = false;
+    pthread_mutex_unlock(&store->mutex);
+    return ticket;
+}
+
+/* With the mutex held: true and *error when the ticket's batch has ended. */
+static bool has_ended(const struct store *store, uint64_t ticket, enum pagoda_error *error)
+{
+    *error = PAGODA_OK;
+    for (uint32_t i = 0; i < NR_FAILURES; i++)
+        if (store->failures[i].ticket == ticket)
+            *error = store->failures[i].error;
+    return ticket <= atomic_load(&store->durable_ticket);
+}
+
+void store_when_durable(struct store *store, uint64_t ticket, struct store_waiter *waiter)
+{
+    enum pagoda_error error;
+    pthread_mutex_lock(&store->mutex);
+    bool ended = has_ended(store, ticket, &error);
+    if (!ended) {
+        struct batch *batch = ticket == store->committing.ticket ? &store->committing : &store->pending;
+        waiter->next = batch->waiters;
+        batch->waiters = waiter;
+    }
+    pthread_mutex_unlock(&store->mutex);
+    if (ended)
+        waiter->wake(waiter, error);
+}
+
+bool store_is_durable(struct store *store, uint64_t ticket)
+{
+    enum pagoda_error error;
+    if (ticket > atomic_load(&store->durable_ticket))
+        return false;
+    pthread_mutex_lock(&store->mutex);
+    bool ended = has_ended(store, ticket, &error);
+    pthread_mutex_unlock(&store->mutex);
+    return ended && !error;
+}
+
+enum pagoda_error store_wait(struct store *store, uint64_t ticket)
+{
+    enum pagoda_error error;
+    pthread_mutex_lock(&store->mutex);
+    while (!has_ended(store, ticket, &error))
+        pthread_cond_wait(&store->done, &store->mutex);
+    pthread_mutex_unlock(&store->mutex);
+    return error;
+}
+
+enum pagoda_error store_run_task(struct store *store, int (*run)(struct store *store, void *context), void *context)
+{
+    struct task task = { .run = run, .context = context };
+    pthread_mutex_lock(&store->mutex);
+    task.next = store->pending.tasks;
+    store->pending.tasks = &task;
+    pthread_cond_signal(&store->work);
+    while (!task.is_done)
+        pthread_cond_wait(&store->done, &store->mutex);
+    pthread_mutex_unlock(&store->mutex);
+    return task.error;
+}
+
+void store_on_commit(struct store *store, void (*call)(void *context), void *context)
+{
+    store->on_commit = call;
+    store->on_commit_context = context;
+}
+
+uint64_t store_nr_commits(struct store *store)
+{
+    pthread_mutex_lock(&store->mutex);
+    uint64_t nr_commits = store->nr_commits;
+    pthread_mutex_unlock(&store->mutex);
+    return nr_commits;
+}

@@ -1,0 +1,299 @@
+/* Page faults of a replayed heap beside those of the real one: a process whose blocks are touched by glibc alone (headers)
+ * faults exactly the pages that glibc writes to. The driver that made the recordings (truth-malloc.c) is built and run here
+ * and now, if its source and a compiler are there; it counts its own minor faults while it replays a script, with huge
+ * pages off. Its pages of data and stack are the C library's and its own, so what it faults for an empty script is taken
+ * off. */
+#include "tests/lib/fixture.h"
+
+#include <gnu/libc-version.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <fts.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <cmocka.h>
+
+#define P(x) (1u << PARAM_##x)
+#define MIB (UINT64_C(1) << 20)
+#define SLOTS_MAX 1000000u
+
+/* --- the engine's faults --- */
+
+static uint64_t *slots; /* addresses */
+
+static struct op user_op(enum op_kind kind, uint32_t pid)
+{
+    struct op op = fixture_op(kind);
+    op.pid = pid;
+    op.given = P(PID);
+    return op;
+}
+
+/* Which option of mallopt a number of malloc.h is. */
+static uint8_t option_of(int64_t parameter)
+{
+    static const struct {
+        int64_t parameter;
+        enum mallopt_option option;
+    } OPTIONS[] = { { 1, MALLOPT_MXFAST },
+                    { -1, MALLOPT_TRIM_THRESHOLD },
+                    { -2, MALLOPT_TOP_PAD },
+                    { -3, MALLOPT_MMAP_THRESHOLD },
+                    { -4, MALLOPT_MMAP_MAX } };
+    for (size_t i = 0; i < sizeof OPTIONS / sizeof OPTIONS[0]; i++)
+        if (OPTIONS[i].parameter == parameter)
+            return (uint8_t)OPTIONS[i].option;
+    fail_msg("mallopt(%lld)", (long long)parameter);
+    return 0;
+}
+
+static enum op_kind kind_of(char letter)
+{
+    static const struct {
+        char letter;
+        enum op_kind kind;
+    } KINDS[] = { { 'a', OP_MALLOC },         { 'c', OP_CALLOC }, { 'r', OP_REALLOC }, { 'm', OP_MEMALIGN },
+                  { 'g', OP_POSIX_MEMALIGN }, { 'v', OP_VALLOC }, { 'p', OP_PVALLOC }, { 't', OP_MALLOC_TRIM },
+                  { 'o', OP_MALLOPT },        { 'k', OP_SBRK } };
+    for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0]; i++)
+        if (KINDS[i].letter == letter)
+            return KINDS[i].kind;
+    return OP_FREE;
+}
+
+/* One line of a script as an operation; false: nothing to do. *slot: where its address goes, 0: nowhere. */
+static bool decode(const char *line, uint32_t pid, struct op *op, uint64_t *slot)
+{
+    char *rest = (char *)(uintptr_t)(line + 1);
+    uint64_t number[3] = { 0 };
+    for (int i = 0; i < 3 && *rest; i++)
+        number[i] = *rest && rest[1] == '-' ? (uint64_t)strtoll(rest, &rest, 0) : strtoull(rest, &rest, 0);
+    if (line[0] == '#' || line[0] == 's')
+        return false;
+    *op = user_op(kind_of(line[0]), pid);
+    bool has_slot = strchr("tok", line[0]) == NULL, has_align = line[0] == 'm' || line[0] == 'g';
+    *slot = has_slot ? number[0] : 0;
+    assert_true(*slot < SLOTS_MAX);
+    if (op->kind == OP_REALLOC && !slots[*slot])
+        op->kind = OP_MALLOC;
+    op->address = slots[*slot];
+    op->n = number[1];
+    op->align = number[1];
+    op->size = line[0] == 'c' || has_align ? number[2] : number[1];
+    op->pad = number[0];
+    op->increment = (int64_t)number[0];
+    op->value = (int64_t)number[1];
+    op->option = op->kind == OP_MALLOPT ? option_of((int64_t)number[0]) : 0;
+    op->given |= op_info(op->kind)->needed | (op->kind == OP_MALLOC_TRIM ? P(PAD) : 0);
+    return op->kind != OP_FREE || op->address;
+}
+
+static void run_line(struct machine *m, uint32_t pid, const char *line)
+{
+    struct op op;
+    struct op_result r;
+    struct problem why;
+    uint64_t slot;
+    if (!decode(line, pid, &op, &slot))
+        return;
+    if (getenv("DBG"))
+        fprintf(stderr, "%s\n", line);
+    if (machine_apply(m, &op, &r, &why))
+        fail_msg("%s: %s %s", line, why.field, why.text);
+    assert_int_not_equal(r.outcome, OUTCOME_BUG);
+    if (op.kind == OP_FREE || (op.kind == OP_REALLOC && !op.size))
+        slots[slot] = 0;
+    else if (r.address && slot)
+        slots[slot] = r.address;
+}
+
+/* As the driver does: alignments of more than a page depend on where the heap starts. */
+static void start_heap(struct machine *m, uint32_t pid)
+{
+    struct process_view p;
+    struct op op = user_op(OP_BRK, pid);
+    uint64_t cursor = 0;
+    assert_true(view_next_process(m, &cursor, &p));
+    op.address = (p.brk + 64 * MIB - 1) & ~(64 * MIB - 1);
+    op.given |= P(ADDRESS);
+    assert_int_equal(fixture_apply(m, op)->outcome, OUTCOME_OK);
+}
+
+static uint64_t engine_faults(const char *path)
+{
+    struct machine_config config = { .profile = PROFILE_LINUX_6_1, .memory = 1024 * MIB, .overcommit_memory = 1 };
+    struct machine *m = fixture_machine_of(&config);
+    gzFile file = gzopen(path, "rb");
+    struct process_view p;
+    char line[256];
+    uint64_t cursor = 0;
+    assert_non_null(file);
+    machine_record_events(m, false);
+    slots = calloc(SLOTS_MAX, sizeof *slots);
+    assert_non_null(slots);
+    uint32_t pid = fixture_apply(m, fixture_op(OP_SPAWN))->pid;
+    start_heap(m, pid);
+    while (gzgets(file, line, sizeof line))
+        run_line(m, pid, line);
+    fixture_check(m);
+    assert_true(view_next_process(m, &cursor, &p));
+    assert_int_equal(p.major_faults, 0);
+    (void)gzclose(file);
+    free(slots);
+    machine_destroy(m);
+    return p.minor_faults;
+}
+
+/* --- the real library's --- */
+
+static char directory[] = "/tmp/pagoda-faults-XXXXXX";
+static char driver[64], script[64];
+
+/* Runs a program with its standard streams on files; huge pages off, so that a fault is one page. */
+static int run(char *const arguments[], const char *in, const char *out)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        int from = open(in, O_RDONLY | O_CLOEXEC), to = open(out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        if (from < 0 || to < 0 || dup2(from, 0) < 0 || dup2(to, 1) < 0 || dup2(to, 2) < 0 ||
+            prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0)
+            _exit(126);
+        execvp(arguments[0], arguments);
+        _exit(127);
+    }
+    int status = -1;
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* The driver counts its faults from the first operation to the last by getrusage(). */
+static uint64_t real_faults(const char *path)
+{
+    char text[4096], out[80];
+    gzFile from = gzopen(path, "rb");
+    FILE *to = fopen(script, "w");
+    assert_true(from && to);
+    for (int n; (n = gzread(from, text, sizeof text)) > 0;)
+        assert_int_equal(fwrite(text, 1, (size_t)n, to), n);
+    (void)gzclose(from);
+    assert_int_equal(fclose(to), 0);
+    snprintf(out, sizeof out, "%s/out", directory);
+    char option[] = "-t", *arguments[] = { driver, option, NULL };
+    assert_int_equal(run(arguments, script, out), 0);
+    FILE *answer = fopen(out, "r");
+    assert_non_null(answer);
+    size_t n = fread(text, 1, sizeof text - 1, answer);
+    (void)fclose(answer);
+    text[n] = '\0';
+    const char *found = strstr(text, "minflt ");
+    assert_non_null(found);
+    return strtoull(found + strlen("minflt "), NULL, 10);
+}
+
+/* Builds the driver from the collection of recordings; false: it is not there, or this host's libc is another one. */
+static bool build_driver(const char *truth)
+{
+    char source[512], out[80];
+    snprintf(source, sizeof source, "%s/glibc-2.36/truth-malloc.c", truth);
+    if (access(source, R_OK) != 0 || strcmp(gnu_get_libc_version(), "2.36") != 0 || !mkdtemp(directory))
+        return false;
+    snprintf(driver, sizeof driver, "%s/driver", directory);
+    snprintf(script, sizeof script, "%s/script", directory);
+    snprintf(out, sizeof out, "%s/out", directory);
+    const char *words[] = { "cc", "-O2", "-w", "-std=gnu11", "-fno-builtin", "-o", driver, source, "-pthread", NULL };
+    char *arguments[16] = { NULL };
+    memcpy(arguments, words, sizeof words);
+    return run(arguments, "/dev/null", out) == 0;
+}
+
+static void remove_driver(void)
+{
+    char out[80];
+    snprintf(out, sizeof out, "%s/out", directory);
+    (void)unlink(out);
+    (void)unlink(script);
+    (void)unlink(driver);
+    (void)rmdir(directory);
+}
+
+static bool is_wanted(const char *path)
+{
+    static const char *const PATTERNS[] = { "*/traces/*.ops.gz", "*/edge/*.ops", "*/random/*-1000-*.ops.gz",
+                                            "*/random/*-10000-*.ops.gz" };
+    for (size_t i = 0; i < sizeof PATTERNS / sizeof PATTERNS[0]; i++)
+        if (fnmatch(PATTERNS[i], path, 0) == 0)
+            return true;
+    return false;
+}
+
+/* Not one page of difference: nothing is left to explain. */
+static void test_faults_are_the_real_ones(void **state)
+{
+    (void)state;
+    const char *truth = getenv("TRUTH") ? getenv("TRUTH") : "../shared/truth";
+    if (!build_driver(truth)) {
+        printf("no driver to compare with\n");
+        remove_driver();
+        skip();
+    }
+    char *roots[] = { (char *)(uintptr_t)truth, NULL };
+    FTS *tree = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, NULL);
+    uint64_t of_nothing = real_faults("/dev/null");
+    unsigned nr_scripts = 0, nr_different = 0;
+    assert_non_null(tree);
+    for (FTSENT *entry; (entry = fts_read(tree));) {
+        if (entry->fts_info != FTS_F || !is_wanted(entry->fts_path))
+            continue;
+        uint64_t real = real_faults(entry->fts_path) - of_nothing, ours = engine_faults(entry->fts_path);
+        nr_scripts++;
+        nr_different += real != ours;
+        if (real != ours)
+            fprintf(stderr, "%s: %llu faults instead of %llu\n", entry->fts_path, (unsigned long long)ours,
+                    (unsigned long long)real);
+    }
+    fts_close(tree);
+    remove_driver();
+    printf("%u scripts\n", nr_scripts);
+    assert_true(nr_scripts > 0);
+    assert_int_equal(nr_different, 0);
+}
+
+/* What touch means: headers and none leave a block alone once malloc has returned it, all writes to every page of it. */
+static void test_touch(void **state)
+{
+    (void)state;
+    static const uint64_t WANT[NR_TOUCHES] = { [TOUCH_HEADERS] = 1, [TOUCH_ALL] = 257, [TOUCH_NONE] = 1 };
+    for (uint8_t touch = 0; touch < NR_TOUCHES; touch++) {
+        struct machine *m = fixture_machine("linux-6.1", 64 * MIB);
+        struct op op = fixture_op(OP_SPAWN);
+        struct process_view p, before;
+        uint64_t cursor = 0;
+        op.touch = touch;
+        op.given = P(TOUCH);
+        uint32_t pid = fixture_apply(m, op)->pid;
+        fixture_apply(m, fixture_user(OP_MALLOC, pid, 1));
+        assert_true(view_next_process(m, &cursor, &before));
+        fixture_apply(m, fixture_user(OP_MALLOC, pid, MIB)); /* a mapping of its own */
+        cursor = 0;
+        assert_true(view_next_process(m, &cursor, &p));
+        assert_int_equal(p.minor_faults - before.minor_faults, WANT[touch]);
+        machine_destroy(m);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_touch),
+        cmocka_unit_test(test_faults_are_the_real_ones),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,58 @@
+#!/bin/sh
+# The two towers, bottom up. A file may include headers of its own folder and of folders that stand before it; the engine's only
+# door for the server is include/pagoda. `check-tower.sh BUILD` looks at the calls of the objects in BUILD as well.
+set -eu
+ENGINE='base memory page reclaim pgtable slab vmalloc process malloc machine view proc'
+SERVER='base json store lab import export http api cmd'
+
+# floor TOWER FOLDERS: prints "FOLDER NUMBER" a line.
+floors() {
+    number=0
+    for folder in $2; do
+        number=$((number + 1))
+        echo "$1/$folder $number"
+    done
+}
+FLOORS=$(floors alloc "$ENGINE"; floors server "$SERVER")
+
+# Those that the move found; each goes in a commit of its own.
+KNOWN='export.h: includes server/http|result_json.h: includes server/store|calls machine_next_run|calls view_translate|calls route_find'
+
+bad=0
+for tower in alloc server; do
+    stray=$(find $tower -name '*.[ch]' | awk -F/ -v floors="$FLOORS" '
+        BEGIN { n = split(floors, line, "\n"); for (i = 1; i <= n; i++) { split(line[i], word, " "); known[word[1]] = 1 } }
+        NF < 3 || !(($1 "/" $2) in known)')
+    [ -z "$stray" ] || { echo "no floor has: $stray"; bad=1; }
+done
+
+upward=$(find alloc server -name '*.[ch]' | sort | xargs awk -v floors="$FLOORS" '
+    BEGIN { n = split(floors, line, "\n"); for (i = 1; i <= n; i++) { split(line[i], word, " "); floor[word[1]] = word[2] } }
+    /^#include "(alloc|server|web|tests|tools)\// {
+        split($2, at, "\""); split(at[2], to, "/"); split(FILENAME, from, "/")
+        own = from[1] "/" from[2]; other = to[1] "/" to[2]
+        if (from[1] != to[1] || floor[other] > floor[own])
+            print FILENAME ": includes " at[2] (from[1] == to[1] ? ", a floor above" : ", which is no part of its tower")
+    }')
+upward=$(echo "$upward" | grep -vE "$KNOWN" || true)
+[ -z "$upward" ] || { echo "$upward"; bad=1; }
+
+# Calls: a symbol that one object defines and another uses, by nm. Handed-in functions are no symbols, so they may go up.
+if [ $# -gt 0 ]; then
+    calls=$(find "$1"/alloc "$1"/server -name '*.o' | sort | xargs nm -A -P | awk -v root="$1/" -v floors="$FLOORS" '
+        BEGIN { n = split(floors, line, "\n"); for (i = 1; i <= n; i++) { split(line[i], word, " "); floor[word[1]] = word[2] } }
+        { file = $1; sub(/:$/, "", file); sub(root, "", file); name = $2; type = $3 }
+        type ~ /^[TDBRVW]$/ { home[name] = file }
+        type == "U" { user[++m] = file; used[m] = name }
+        END {
+            for (i = 1; i <= m; i++) {
+                if (!(used[i] in home)) continue
+                split(user[i], from, "/"); split(home[used[i]], to, "/")
+                if (from[1] == to[1] && floor[to[1] "/" to[2]] > floor[from[1] "/" from[2]])
+                    print user[i] ": calls " used[i] " of " home[used[i]] ", a floor above"
+            }
+        }')
+    calls=$(echo "$calls" | grep -vE "$KNOWN" || true)
+    [ -z "$calls" ] || { echo "$calls"; bad=1; }
+fi
+exit $bad

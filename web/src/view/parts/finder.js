@@ -1,0 +1,45 @@
+/* finder.js - one field for everything: `/` finds an address, frame, cache, allocation, operation; Ctrl+K runs a command. */
+import { html } from 'htm/preact';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { commandHits, searchHits } from '../../model/search.js';
+import { commandsOf } from './commands.js';
+import { useView } from './use-view.js';
+
+const SHOWN = 12;
+
+/** @param {{ session: import('../../lab-session.js').Session, mode: 'search' | 'commands' }} props */
+export function Finder({ session, mode }) {
+  const { store } = session;
+  const state = store.value;
+  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const [query, setQuery] = useState('');
+  const [at, setAt] = useState(0);
+  const { data } = useView(`${session.base}/caches?at=${state.views?.seq ?? 0}`);
+  const commands = useMemo(() => commandsOf(session), []);
+  useEffect(() => dialog.current?.showModal(), []);
+  const found = searchHits(query, state, data?.caches ?? []).map((hit) => ({ ...hit, run: () => hit.actions.forEach((action) => store.send(action)) }));
+  const told = mode === 'commands' || query.trim() ? commandHits(query, commands) : [];
+  const hits = (mode === 'commands' ? [...told, ...found] : [...found, ...told]).slice(0, SHOWN);
+  const here = Math.min(at, Math.max(0, hits.length - 1));
+  const close = () => store.send({ type: 'palette', palette: null });
+  const run = (/** @type {number} */ i) => {
+    if (!hits[i]) return;
+    dialog.current?.close(); /* gives the focus back to where it was */
+    hits[i].run();
+  };
+  const keys = (/** @type {KeyboardEvent} */ event) => {
+    const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
+    if (step && hits.length) setAt((here + step + hits.length) % hits.length);
+    else if (event.key === 'Enter') run(here);
+    else return;
+    event.preventDefault();
+  };
+  return html`<dialog class="sheet finder" ref=${dialog} onClose=${close} aria-label=${mode === 'commands' ? 'Commands' : 'Search'}>
+    <input class="in" type="text" role="combobox" aria-expanded="true" aria-controls="hits" aria-autocomplete="list" aria-activedescendant=${hits.length ? `hit-${here}` : undefined}
+      aria-label=${mode === 'commands' ? 'Command, or what to find' : 'Find an address, frame, cache, name or operation'} placeholder=${mode === 'commands' ? 'what to do' : '0x address, frame 420, #12, a cache, a name'}
+      value=${query} spellcheck=${false} autocomplete="off" onInput=${(/** @type {any} */ e) => (setQuery(e.target.value), setAt(0))} onKeyDown=${keys} />
+    <ul id="hits" role="listbox" aria-label="What was found">${hits.map(
+      (hit, i) => html`<li key=${hit.id} id=${`hit-${i}`} role="option" aria-selected=${i === here} onPointerMove=${() => setAt(i)} onClick=${() => run(i)}><b>${hit.title}</b> <small>${hit.note}</small></li>`,
+    )}</ul>
+    <p class="cap" role="status">${hits.length ? '↑ ↓ choose, Enter goes there, Esc closes' : query ? 'Nothing in this moment is called that.' : 'Type an address, a frame number, #operation, a cache or a name.'}</p></dialog>`;
+}

@@ -1,0 +1,138 @@
+/* inspector.js - all about the selection, each fact a link; then why it is where it is; then the frame under the pointer. */
+import { html } from 'htm/preact';
+import { useEffect, useState } from 'preact/hooks';
+import { TOUCH_MAX } from '../../session/calls.js';
+import { duration, plural } from '../../format.js';
+import { isPast, selectedAllocation, shownSeq } from '../../lab-state.js';
+import { allocationFacts, costParts, frameFacts, objectFacts, operationFacts, ownerOfFrame } from '../../model/inspector.js';
+import { titleOf } from '../../model/title.js';
+import { outcomeText, story } from '../../model/story.js';
+import { Empty } from './parts.js';
+import { useView } from './use-view.js';
+
+/** @typedef {import('../../lab-session.js').Session} Session */
+
+/** @param {{ session: Session }} props */
+export function Inspector({ session }) {
+  const state = session.store.value;
+  const { views, selection } = state;
+  if (!views) return html`<${Empty}>The facts about what you select will stand here.<//>`;
+  const a = selectedAllocation(state);
+  const zoned = state.lab?.profile !== 'classic';
+  const made = a && state.explained?.seq === a.seq ? state.explained : null;
+  const follow = (/** @type {import('../../model/inspector.js').Link} */ link) => follows(session, link);
+  return html`
+    ${
+      a
+        ? html`<section data-test="selected"><h2>Selected <span>${titleOf(a)} · op ${a.seq}</span></h2><${Facts} facts=${allocationFacts(a, views, made)} follow=${follow} />
+      <${Actions} session=${session} a=${a} /></section>`
+        : null
+    }
+    ${selection?.kind === 'allocation' && !a ? html`<section><h2>Selected</h2><${Empty}>${selection.address} is not allocated at op ${shownSeq(state)}.<//></section>` : null}
+    ${selection?.kind === 'object' ? html`<section data-test="object"><h2>Selected object</h2><${Facts} facts=${objectFacts(selection)} follow=${follow} /></section>` : null}
+    ${selection?.kind === 'frame' ? html`<${Frame} session=${session} pfn=${selection.pfn} title="Selected frame" follow=${follow} />` : null}
+    ${made ? html`<${Why} result=${made} title="Why here" zoned=${zoned} />` : null}
+    ${!a && views.op ? html`<${LastOperation} result=${views.op} zoned=${zoned} follow=${follow} />` : null}
+    ${!views.op && !a ? html`<section><h2>${views.seq ? `Op ${views.seq}` : 'Selected'}</h2><${Empty}>${views.seq ? 'Operations come faster than they can be told one by one. The last of them will be.' : 'Nothing yet. This machine has just booted: its kernel image and page tables are there, the rest is free.'}<//></section>` : null}
+    <${Hovered} session=${session} follow=${follow} />`;
+}
+
+/** @param {Session} session @param {import('../../model/inspector.js').Link} link */
+function follows(session, link) {
+  const { store } = session;
+  if (link.pid !== undefined) store.send({ type: 'pid', pid: link.pid });
+  if (link.frame !== undefined) store.send({ type: 'select', selection: { kind: 'frame', pfn: link.frame } });
+  if (link.allocation) session.select(link.allocation.address, link.allocation.pid);
+  if (link.cache) store.send({ type: 'cache', cache: link.cache });
+  if (link.bytes) store.send({ type: 'bytesAt', address: link.bytes, pid: link.pid ?? 0 });
+  if (link.op) store.send({ type: 'form', form: { ...store.peek().form, op: link.op } });
+  if (link.seq !== undefined) store.send({ type: 'seek', seq: link.seq });
+  if (link.tab) store.send({ type: 'tab', tab: link.tab });
+}
+
+/** @param {{ facts: import('../../model/inspector.js').Fact[], follow: (link: any) => void }} props */
+const Facts = ({ facts, follow }) =>
+  html`<dl>${facts.map(
+    (fact) =>
+      html`<dt key=${fact.label}>${fact.label}</dt><dd data-fact=${fact.label}>${fact.words.map(
+        (w, i) =>
+          html`${i ? ' ' : ''}${
+            w.link
+              ? html`<button type="button" class="link" onClick=${() => follow(w.link)}>${w.text}</button>`
+              : html`<span>${w.text}</span>`
+          }${w.note ? html` <small>${w.note}</small>` : null}`,
+      )}</dd>`,
+  )}</dl>`;
+
+/** @param {{ session: Session, a: import('../../types.js').Allocation }} props */
+function Actions({ session, a }) {
+  if (isPast(session.store.value)) return null;
+  const untouched = a.pid && a.nr_frames < Math.ceil(a.allocated / 4096);
+  return html`<p class="actions"><button type="button" onClick=${() => session.touch(a)} title="memset(p, 0xaa, n): each page that is written gets its frame">${!untouched ? 'Write 0xaa' : a.requested > TOUCH_MAX ? 'Touch its first MiB' : 'Touch all its pages'}</button>
+    <button type="button" onClick=${() => session.store.send({ type: 'tab', tab: 'bytes' })}>Bytes</button>
+    <button type="button" onClick=${() => session.store.send({ type: 'tab', tab: 'pagetables' })}>Walk</button></p>`;
+}
+
+const LINES_SHOWN = 60;
+const ZONES = ['DMA', 'DMA32', 'Normal'];
+
+/** @param {{ result: import('../../types.js').Result, title: string, zoned: boolean }} props */
+function Why({ result, title, zoned }) {
+  const decided = result.decisions ?? [];
+  const told = new Set(decided.map((step) => step.event)); /* what decisions led to stands among them, in its order */
+  const lines = story([...decided, ...(result.events ?? []).filter((event) => !told.has(event.event))], zoned ? ZONES : []);
+  return html`<section data-test="why"><h2>${title} <span>${plural((result.events ?? []).length, 'event')}</span></h2>
+    <${Path} path=${result.path} />
+    ${result.message ? html`<p class="message">${result.message}</p>` : null}
+    ${lines.length ? html`<ol class="story">${lines.slice(0, LINES_SHOWN).map((line, i) => html`<li key=${i} class=${!line.name ? 'folded' : line.ok === false ? 'no' : line.ok ? 'yes' : ''}><b>${line.name}</b>${line.times > 1 ? html` <b>×${line.times}</b>` : null} <span>${line.text}</span></li>`)}${lines.length > LINES_SHOWN ? html`<li class="folded">and ${lines.length - LINES_SHOWN} more</li>` : null}</ol>` : null}
+    <${Cost} result=${result} />
+  </section>`;
+}
+
+/** Where the estimated time went: one bar, its parts named. @param {{ result: import('../../types.js').Result }} props */
+function Cost({ result }) {
+  const parts = costParts(result.cost ?? [], result.slept_ns);
+  if (!parts.length) return null;
+  return html`<div class="costs" data-test="cost"><h3>${duration(result.cost_ns)} of estimated time${result.slept_ns ? `, and ${duration(result.slept_ns)} asleep` : ''}</h3>
+    <div class="costbar" aria-hidden="true">${parts.map((c) => html`<i key=${c.step} class=${`shade-${Math.min(c.shade, 5)}`} style=${{ flexGrow: String(c.share) }} title=${`${c.step}: ${duration(c.ns)}`}></i>`)}</div>
+    <table class="cost"><tbody>${parts.map((c) => html`<tr key=${c.step}><th scope="row"><i class=${`shade-${Math.min(c.shade, 5)}`} aria-hidden="true"></i>${c.step}</th><td class="n">${c.count > 1 ? `${c.count}×` : ''}</td><td class="n">${duration(c.ns)}</td></tr>`)}</tbody></table></div>`;
+}
+
+/** @param {{ path: string[] }} props */
+const Path = ({ path }) =>
+  path?.length
+    ? html`<p class="path" aria-label="Call path">${path.map((step, i) => html`${i ? html`<i aria-hidden="true"> → </i>` : null}<code>${step}</code>`)}</p>`
+    : null;
+
+/** @param {{ result: import('../../types.js').Result, zoned: boolean, follow: (link: any) => void }} props */
+function LastOperation({ result, zoned, follow }) {
+  return html`<section data-test="last-op" data-outcome=${result.outcome}><h2>Op ${result.seq} <span class=${result.outcome === 'ok' ? '' : 'bad'}>${outcomeText(result)}</span></h2>
+    <${Facts} facts=${operationFacts(result)} follow=${follow} /></section><${Why} result=${result} title="What happened" zoned=${zoned} />`;
+}
+
+/** @param {{ session: Session, pfn: number, title: string, follow: (link: any) => void }} props */
+function Frame({ session, pfn, title, follow }) {
+  const state = session.store.value;
+  const views = /** @type {import('../../lab-state.js').Views} */ (state.views);
+  const { data } = useView(`${session.base}/frames/${pfn}?at=${views.seq}`);
+  if (pfn >= views.cells.nr * 2 ** views.cells.shift) return null;
+  return html`<section data-test="frame"><h2>${title}</h2><${Facts} facts=${frameFacts(pfn, views.cells, data, ownerOfFrame(pfn, views.allocations))} follow=${follow} /></section>`;
+}
+
+const SETTLE_MS = 90;
+
+/** The frame under the pointer, once it rests there. @param {{ session: Session, follow: (link: any) => void }} props */
+function Hovered({ session, follow }) {
+  const index = session.hover.value;
+  const { selection, views } = session.store.value;
+  const [settled, setSettled] = useState(/** @type {number | null} */ (null));
+  useEffect(() => {
+    if (index === null) return;
+    const timer = setTimeout(() => setSettled(index), SETTLE_MS);
+    return () => clearTimeout(timer);
+  }, [index]);
+  if (settled === null || !views || settled >= views.cells.nr) return null;
+  const pfn = settled * 2 ** views.cells.shift;
+  if (selection?.kind === 'frame' && selection.pfn === pfn) return null;
+  return html`<${Frame} session=${session} pfn=${pfn} title="Hovered frame" follow=${follow} />`;
+}

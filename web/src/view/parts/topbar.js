@@ -1,0 +1,54 @@
+/* topbar.js - which lab, which machine, which moment; and what can be done with the whole. */
+import { html } from 'htm/preact';
+import { useState } from 'preact/hooks';
+import { bytes, duration, plural } from '../../format.js';
+import { isPast, shownSeq } from '../../lab-state.js';
+import { ImportLine } from './import.js';
+import { Mark, ThemeButton } from './parts.js';
+
+/** @param {{ session: import('../../lab-session.js').Session }} props */
+export function TopBar({ session }) {
+  const state = session.store.value;
+  const [copied, setCopied] = useState(false);
+  const share = async () => {
+    await session.share();
+    setCopied(true);
+    setTimeout(() => setCopied(false), 1600);
+  };
+  const { lab, profile } = state;
+  return html`<header class="top">
+    <a class="brand" href="/" aria-label="Pagoda: all labs"><${Mark} /><b>Pagoda</b></a>
+    <div class="which"><b>${lab?.name || lab?.id || state.id}</b><span>${lab ? [lab.profile, profile ? `${profile.word_bits}-bit` : '', bytes(lab.memory), plural(lab.cpus, 'CPU')].filter(Boolean).join(' · ') : 'opening…'}</span></div>
+    <${Moment} state=${state} />
+    ${isPast(state) ? html`<button type="button" onClick=${() => session.store.send({ type: 'live' })}>Back to live</button>` : null}
+    <${ImportLine} session=${session} />
+    <span class="grow"></span>
+    <a class="button compare-link" href=${compareLink(state)} title="This call, asked of all four allocators on fresh machines">Compare</a>
+    <button type="button" class="find" onClick=${() => session.store.send({ type: 'palette', palette: 'search' })} title="Find an address, frame, cache, name (/)">Find <kbd>/</kbd></button>
+    <button type="button" onClick=${share} title="Copy a link to exactly this picture">${copied ? 'Link copied' : 'Share'}</button>
+    <button type="button" onClick=${session.forkHere} title="A new lab with the history up to this moment">Fork here</button>
+    <button type="button" onClick=${session.importer.show} title="A recorded trace into this lab; its history out, as operations, table, trace or store">Import, export</button>
+    <${ThemeButton} />
+    <button type="button" class="icon" aria-label="Keyboard shortcuts" title="Keys (?)" onClick=${() => session.store.send({ type: 'help', open: true })}>?</button>
+  </header>`;
+}
+
+/** The form's request as a question to all allocators. @param {import('../../lab-state.js').LabState} state */
+function compareLink({ lab, form }) {
+  const query = new URLSearchParams({ profile: lab?.profile ?? 'classic', size: form.values.size || '1000', gfp: form.preset, context: form.values.context || 'process' });
+  return `/compare?${query}`;
+}
+
+/** @param {{ state: import('../../lab-state.js').LabState }} props */
+function Moment({ state }) {
+  const now = state.at === null ? state.now_ns : (state.views?.op?.now_ns ?? 0);
+  const [mood, word] =
+    state.connection === 'lost'
+      ? ['lost', 'connection lost, trying again']
+      : isPast(state)
+        ? ['past', state.playing ? 'playing' : 'past, read-only']
+        : state.connection === 'live'
+          ? ['live', 'live']
+          : ['past', 'connecting'];
+  return html`<span class=${`pill ${mood}`} role="status" data-test="moment"><i class="dot" aria-hidden="true"></i>${word} · op ${shownSeq(state)} · ${duration(now)}</span>`;
+}

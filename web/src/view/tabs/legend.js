@@ -1,0 +1,38 @@
+/* legend.js - what the colours mean, how many frames there are of each; a click fades all others. */
+import { html } from 'htm/preact';
+import { count, plural } from '../../format.js';
+import { legendEntries } from '../../model/colours.js';
+import { COLOURS } from '../../tabs.js';
+import { Chip } from '../parts/parts.js';
+import { canColour } from '../parts/use-colours.js';
+
+/** @param {{ session: import('../../lab-session.js').Session, colours: import('../../model/colours.js').Colouring }} props */
+export function Legend({ session, colours }) {
+  const state = session.store.value;
+  const { entries, rest } = legendEntries(colours);
+  return html`<div class="legendbox"><div class="looks"><${ColourSwitch} session=${session} /><${LayoutSwitch} session=${session} /></div>
+    <div class="legend" role="group" aria-label=${`Frames by ${colours.by}; press one to fade the others`} data-test="legend" data-by=${colours.by}>${entries.map(
+      (e) => html`<button type="button" key=${e.key} title=${e.doc} aria-pressed=${state.focus === e.key} data-kind=${e.key} data-count=${e.count}
+      class=${e.count ? '' : 'none'} onClick=${() => session.store.send({ type: 'focus', key: e.key })}>${e.kind ? html`<${Chip} kind=${e.kind} />` : html`<${Swatch} colour=${e.colour} />`}${e.label} <b>${count(e.count)}</b></button>`,
+    )}${rest ? html`<span class="cap">and ${plural(rest, 'other')}</span>` : null}${colours.note ? html`<span class="cap">${colours.note}</span>` : null}</div></div>`;
+}
+
+/** @param {{ colour: string }} props */
+const Swatch = ({ colour }) =>
+  html`<i class="chip own" aria-hidden="true" style=${{ background: colour.startsWith('--') ? `var(${colour})` : colour }}></i>`;
+
+/** @param {{ session: import('../../lab-session.js').Session }} props */
+function ColourSwitch({ session }) {
+  const state = session.store.value;
+  return html`<label>colour by <select data-test="colour-by" value=${state.colour} onChange=${(/** @type {any} */ e) => session.store.send({ type: 'colour', colour: e.target.value })}>
+    ${COLOURS.map((c) => html`<option key=${c.id} value=${c.id} selected=${c.id === state.colour} disabled=${!canColour(c, state)}>${c.label}</option>`)}</select></label>`;
+}
+
+/** @param {{ session: import('../../lab-session.js').Session }} props */
+function LayoutSwitch({ session }) {
+  const { layout } = session.store.value;
+  const choose = (/** @type {string} */ name) => session.store.send({ type: 'layout', layout: name });
+  return html`<span class="layout" role="group" aria-label="Layout of the physical map">
+    <button type="button" aria-pressed=${layout === 'linear'} onClick=${() => choose('linear')} title="Rows of 64 frames">linear</button>
+    <button type="button" aria-pressed=${layout === 'buddy'} onClick=${() => choose('buddy')} title="Z-order: every block is a square or a 2:1 rectangle beside its buddy">buddy (Z-order)</button></span>`;
+}

@@ -1,0 +1,60 @@
+/* virtual-map.js - the bands of virtual memory as SVG: drawn from virtualBands(), decides nothing. */
+import { html } from 'htm/preact';
+
+export const VIRTUAL_WIDTH = 196;
+const INSET = 8;
+const TITLE_CHAR = 6.7, /* pixels a character */
+  LONG_CHAR = 5.8; /* of an address that is set smaller */
+
+/** @param {string} text @param {number} width */
+const clip = (text, width) => (text.length * TITLE_CHAR > width ? text.slice(0, Math.max(1, Math.floor(width / TITLE_CHAR) - 1)) + '…' : text);
+
+/** @typedef {import('../../types.js').Allocation} Allocation */
+
+/** @param {{ bands: import('../../model/virtual.js').Band[], width: number, height: number, top: number, selected: Allocation | null, onSelect: (a: Allocation) => void }} props */
+export function VirtualMap({ bands, width, height, top, selected, onSelect }) {
+  const text = bands
+    .map(
+      (band) =>
+        `${band.title} from ${band.address}: ${band.bars.length ? band.bars.map((bar) => bar.label || bar.title).join(', ') : band.empty}`,
+    )
+    .join('. ');
+  return html`<svg class=${`virtual${selected ? ' faded' : ''}`} width=${width} height=${height} style=${{ top: `${top}px` }} role="img" aria-label=${`Virtual memory, not to scale. ${text}`}>
+    <defs>
+      <pattern id="guard" width="6" height="6" patternUnits="userSpaceOnUse"><rect width="3" height="6" class="guard-mark" /></pattern>
+      <pattern id="ghost" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="1.5" height="6" class="guard-mark" /></pattern>
+    </defs>
+    ${bands.map(
+      (band) => html`<g key=${band.id}>
+      <rect class="band" x="0.5" y=${band.y + 0.5} width=${width - 1} height=${band.h - 1} />
+      <text class="band-title" x=${INSET} y=${band.y + 16}>${clip(band.title, width - 2 * INSET - (width > 170 ? (band.address.length > 12 ? LONG_CHAR : TITLE_CHAR) * (band.address.length + 1) : 0))}</text>
+      <text class=${`band-address${band.address.length > 12 ? ' long' : ''}`} x=${width - INSET} y=${band.y + 16} text-anchor="end">${width > 170 ? band.address : ''}</text>
+      ${band.bars.length ? null : html`<text class="band-empty" x=${INSET} y=${band.y + 38}>${band.empty}</text>`}
+      ${band.bars.map((bar) => html`<${Bar} key=${bar.id} bar=${bar} width=${width - 2 * INSET} selected=${selected} onSelect=${onSelect} />`)}
+    </g>`,
+    )}</svg>`;
+}
+
+/** @param {{ bar: import('../../model/virtual.js').Bar, width: number, selected: Allocation | null, onSelect: (a: Allocation) => void }} props */
+function Bar({ bar, width, selected, onSelect }) {
+  const mine = bar.parts.find((part) => part.allocation === selected);
+  const first = bar.parts[0]?.allocation;
+  const solid = bar.h * bar.share;
+  return html`<g class=${`bar k-${bar.kind}${mine ? ' sel' : ''}${bar.ghost ? ' ghost' : ''}${first ? ' can' : ''}`} onClick=${first ? () => onSelect(first) : undefined}>
+    <title>${bar.title}</title>
+    <rect class="pale" x=${INSET} y=${bar.y} width=${width} height=${bar.h} />
+    ${solid > 0.5 && !bar.ghost ? html`<rect class="solid" x=${INSET} y=${bar.y} width=${width} height=${Math.max(1, solid)} />` : null}
+    ${bar.ghost ? html`<rect x=${INSET} y=${bar.y} width=${width} height=${bar.h} fill="url(#ghost)" />` : null}
+    ${
+      bar.parts.length > 1
+        ? bar.parts.slice(0, 64).map(
+            (part) => html`<rect key=${part.allocation.address} class="part" x=${INSET} y=${part.y} width=${width} height=${part.h}
+      onClick=${(/** @type {Event} */ e) => (e.stopPropagation(), onSelect(part.allocation))}><title>${part.allocation.name ?? part.allocation.address}</title></rect>`,
+          )
+        : null
+    }
+    ${bar.label && bar.h >= 13 ? html`<text class="bar-label" x=${INSET + 6} y=${bar.y + 12}>${bar.label.length > 24 ? bar.label.slice(0, 23) + '…' : bar.label}</text>` : null}
+    ${bar.guard ? html`<rect class="guard" x=${INSET} y=${bar.y + bar.h + 1.5} width=${width} height="4" fill="url(#guard)"><title>guard page: touching it is a fault</title></rect>` : null}
+    ${mine ? html`<rect class="mine" x=${INSET} y=${mine.y} width=${width} height=${mine.h} />` : null}
+  </g>`;
+}
