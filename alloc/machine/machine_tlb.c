@@ -2,6 +2,7 @@
  * none of them contradicts the page tables. An entry may outlive its mapping in two cases, both Linux's: an area that vfree
  * has made lazy keeps its translations until the purge, and a CPU that left a process learns of changes when it comes back.
  */
+#include "alloc/base/check.h"
 #include "alloc/machine/machine_internal.h"
 
 #include <string.h>
@@ -38,17 +39,13 @@ static bool is_stale(const struct machine *m, const struct tlb_translation *entr
 
 bool machine_check_tlbs(const struct machine *m, char *text, size_t capacity)
 {
-    static const char WRONG[] = "tlb: a CPU holds a translation that the page tables contradict";
     struct tlb_translation entry;
     for (uint32_t cpu = 0; cpu < m->state.tlb.nr_cpus; cpu++) {
         uint64_t cursor = 0;
         while (tlb_next(&m->state.tlb, cpu, &cursor, &entry)) {
             if (!is_stale(m, &entry) || may_be_stale(&m->state, &entry))
                 continue;
-            size_t length = sizeof WRONG - 1 < capacity ? sizeof WRONG - 1 : capacity - 1;
-            memcpy(text, WRONG, length);
-            text[length] = '\0';
-            return false;
+            return check_report("tlb: a CPU holds a translation that the page tables contradict", text, capacity);
         }
     }
     return true;

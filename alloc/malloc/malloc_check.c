@@ -1,4 +1,5 @@
 /* machine_check() of the heaps: chunks, bins and notes must agree, unless the program has written over them. */
+#include "alloc/base/check.h"
 #include "alloc/malloc/malloc_look.h"
 
 void heap_written(struct heaps *heaps, uint32_t process, uint64_t address, uint64_t length)
@@ -9,17 +10,6 @@ void heap_written(struct heaps *heaps, uint32_t process, uint64_t address, uint6
         heap_at(heaps, heap)->is_written = true;
     if (heaps->libc->process == process)
         libc_forget_pages(heaps->libc); /* a page that was filled with zeroes has lost its place */
-}
-
-static bool complain(char *text, size_t capacity, const char *what)
-{
-    size_t length = strlen(what);
-    if (capacity) {
-        length = length < capacity ? length : capacity - 1;
-        memcpy(text, what, length);
-        text[length] = '\0';
-    }
-    return false;
 }
 
 /* The chunks from the start of the heap to top; *nr_free: those that lie in bins. NULL: all is well as far as it can be
@@ -125,5 +115,5 @@ bool heaps_check(const struct heaps *heaps, char *text, size_t capacity)
     for (uint32_t i = 1; !wrong && i < heaps->heaps.nr_used; i++)
         if (heap_at(heaps, i)->process)
             wrong = check_heap(heaps, i);
-    return wrong ? complain(text, capacity, wrong) : true;
+    return check_report(wrong, text, capacity);
 }

@@ -3,6 +3,7 @@
  *
  * Entries of neighbouring pages are written table by table, and a run of consecutive frames leaves one event, as long as no
  * other event came between. */
+#include "alloc/base/check.h"
 #include "alloc/pgtable/pgtable.h"
 
 #include <string.h>
@@ -286,28 +287,18 @@ void pgtable_free_range(struct pgtable *pgtable, uint32_t root, uint64_t start, 
         free_below(pgtable, root, 0, 0, start, end);
 }
 
-static bool fail(char *text, size_t capacity, const char *what)
-{
-    if (capacity) {
-        size_t length = strlen(what) < capacity ? strlen(what) : capacity - 1;
-        memcpy(text, what, length);
-        text[length] = '\0';
-    }
-    return false;
-}
-
 static bool check_table(const struct pgtable *pgtable, uint32_t table, uint32_t level, uint64_t parent, char *text,
                         size_t capacity)
 {
     const struct frames *frames = pgtable->frames;
     if (table == 0 || table >= frames->nr)
-        return fail(text, capacity, "pgtable: an entry leads outside memory");
+        return check_report("pgtable: an entry leads outside memory", text, capacity);
     const struct frame *frame = frame_at(frames, table);
     bool is_boot = frame_at(frames, frame_head(frames, table))->kind == FRAME_RESERVED; /* of the direct map */
     if (!is_boot && (frame->kind != FRAME_PGTABLE || frame->order != 0 || frame->owner != level))
-        return fail(text, capacity, "pgtable: an entry leads to a frame that is no table of the next level");
+        return check_report("pgtable: an entry leads to a frame that is no table of the next level", text, capacity);
     if (!is_boot && frame->index != parent)
-        return fail(text, capacity, "pgtable: a table does not know the entry that leads to it");
+        return check_report("pgtable: a table does not know the entry that leads to it", text, capacity);
     if (!frame_peek(frames, table))
         return true;
     for (uint32_t i = 0; i < nr_entries(pgtable); i++) {
@@ -316,7 +307,7 @@ static bool check_table(const struct pgtable *pgtable, uint32_t table, uint32_t 
         if (is_table(pgtable, level, entry) && !check_table(pgtable, pte_pfn(entry), level + 1, slot, text, capacity))
             return false;
         if ((entry & PTE_PRESENT) && pte_pfn(entry) >= frames->nr)
-            return fail(text, capacity, "pgtable: an entry maps a frame outside memory");
+            return check_report("pgtable: an entry maps a frame outside memory", text, capacity);
     }
     return true;
 }

@@ -1,5 +1,6 @@
 /* Processes: their life, and the checks of the floor. Pids are handed out in turn, as idr_alloc_cyclic() does; a process is
  * found by its pid through a table of short chains. Linux v6.1 kernel/fork.c: dup_mmap(); mm/mmap.c: exit_mmap(). */
+#include "alloc/base/check.h"
 #include "alloc/process/process_internal.h"
 
 #include <string.h>
@@ -293,10 +294,5 @@ bool processes_check(const struct processes *ps, char *text, size_t capacity)
     }
     if (!wrong && nr_committed != ps->nr_committed)
         wrong = "process: Committed_AS is not the sum of what processes were promised";
-    if (!wrong)
-        return true;
-    size_t length = strlen(wrong) < capacity ? strlen(wrong) : capacity - 1;
-    memcpy(text, wrong, length);
-    text[length] = '\0';
-    return false;
+    return check_report(wrong, text, capacity);
 }

@@ -2,6 +2,7 @@
  * watermarks and its flags allow, or nothing. One that can sleep compacts memory, frees pages itself (direct reclaim), and
  * at last has a process killed, for as long as the kernel's rules see hope in it. Beside it kswapd frees memory in the
  * background, from the low mark, where it is woken, up to the high one. */
+#include "alloc/base/check.h"
 #include "alloc/reclaim/reclaim_internal.h"
 
 #include <string.h>
@@ -467,10 +468,5 @@ bool reclaim_check(const struct reclaim *reclaim, char *text, size_t capacity)
         wrong = "reclaim: anonymous frames outside the LRU lists";
     if (!wrong && (!counts_agree(reclaim, &reclaim->active, true) || !counts_agree(reclaim, &reclaim->inactive, false)))
         wrong = "reclaim: a zone's LRU count is wrong";
-    if (!wrong)
-        return true;
-    size_t length = strlen(wrong) < capacity ? strlen(wrong) : capacity - 1;
-    memcpy(text, wrong, length);
-    text[length] = '\0';
-    return false;
+    return check_report(wrong, text, capacity);
 }

@@ -2,6 +2,7 @@
  * counts equal what they count. Free chains run through bytes that anybody may overwrite, so
  * kmalloc_check() does not follow them: kmalloc_check_chains() does, for callers who know that nobody wrote to free
  * objects. */
+#include "alloc/base/check.h"
 #include "alloc/slab/kmalloc_internal.h"
 
 #include <string.h>
@@ -170,19 +171,9 @@ static const char *find_fault(const struct kmalloc *k)
     return NULL;
 }
 
-static bool report(const char *wrong, char *text, size_t capacity)
-{
-    if (!wrong)
-        return true;
-    size_t length = strlen(wrong) < capacity ? strlen(wrong) : capacity - 1;
-    memcpy(text, wrong, length);
-    text[length] = '\0';
-    return false;
-}
-
 bool kmalloc_check(const struct kmalloc *k, char *text, size_t capacity)
 {
-    return report(find_fault(k), text, capacity);
+    return check_report(find_fault(k), text, capacity);
 }
 
 /* Objects on the chain; UINT32_MAX: it is broken, or runs in a circle. */
@@ -223,5 +214,5 @@ bool kmalloc_check_chains(const struct kmalloc *k, char *text, size_t capacity)
     for (uint32_t i = 1; !wrong && i < k->slabs.nr_used; i++)
         if (slab_at(k, i)->pfn)
             wrong = check_chain(k, slab_at(k, i));
-    return report(wrong, text, capacity);
+    return check_report(wrong, text, capacity);
 }

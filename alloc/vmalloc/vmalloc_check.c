@@ -1,4 +1,5 @@
 /* Whose page array a kmalloc block is, and whether everything about vmalloc is as it must be. */
+#include "alloc/base/check.h"
 #include "alloc/vmalloc/vmalloc_internal.h"
 
 #include <string.h>
@@ -94,10 +95,5 @@ bool vmalloc_check(const struct vmalloc *v, char *text, size_t capacity)
         what = check_lazy(v);
     if (!what)
         return pgtable_check(v->pgtable, v->pgtable->kernel_root, text, capacity);
-    if (capacity) {
-        size_t length = strlen(what) < capacity ? strlen(what) : capacity - 1;
-        memcpy(text, what, length);
-        text[length] = '\0';
-    }
-    return false;
+    return check_report(what, text, capacity);
 }

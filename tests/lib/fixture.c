@@ -84,6 +84,16 @@ const struct op_result *fixture_apply(struct machine *machine, struct op op)
     return &result;
 }
 
+void fixture_fill(struct machine *machine, uint64_t address, uint8_t byte, uint64_t length)
+{
+    struct op op = fixture_free(OP_WRITE, address);
+    op.fill = byte;
+    op.length = length;
+    op.given |= P(FILL) | P(LENGTH);
+    if (fixture_apply(machine, op)->outcome != OUTCOME_OK)
+        abort();
+}
+
 struct text fixture_text(const char *text)
 {
     return (struct text){ text, (uint32_t)strlen(text) };

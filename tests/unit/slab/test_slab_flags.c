@@ -38,15 +38,6 @@ static struct cache_view find(const struct machine *m)
     return cache;
 }
 
-static void fill(struct machine *m, uint64_t address, uint8_t byte, uint64_t length)
-{
-    struct op op = fixture_free(OP_WRITE, address);
-    op.fill = byte;
-    op.length = length;
-    op.given |= GIVEN(FILL) | GIVEN(LENGTH);
-    assert_int_equal(fixture_apply(m, op)->outcome, OUTCOME_OK);
-}
-
 /* The layouts of 100 bytes under each flag, by calculate_sizes(). */
 static const struct {
     uint32_t flags, size, align, free_pointer, usable;
@@ -125,11 +116,11 @@ static void faults_are_found_in_this_cache(void **state)
         cache_op(m, OP_KMEM_CACHE_CREATE, 100, FAULTS[i].flags, 0);
         uint64_t a = cache_op(m, OP_KMEM_CACHE_ALLOC, 0, 0, 0)->address;
         uint64_t other = fixture_apply(m, fixture_alloc(OP_KMALLOC, 100, 0))->address;
-        fill(m, other, 0x11, 120);
+        fixture_fill(m, other, 0x11, 120);
         assert_int_equal(fixture_apply(m, fixture_free(OP_KFREE, other))->outcome, OUTCOME_OK);
         if (FAULTS[i].is_freed)
             cache_op(m, OP_KMEM_CACHE_FREE, 0, 0, a);
-        fill(m, a + FAULTS[i].from, 0x11, FAULTS[i].length);
+        fixture_fill(m, a + FAULTS[i].from, 0x11, FAULTS[i].length);
         const struct op_result *result =
             FAULTS[i].is_freed ? cache_op(m, OP_KMEM_CACHE_ALLOC, 0, 0, 0) : cache_op(m, OP_KMEM_CACHE_FREE, 0, 0, a);
         assert_int_equal(result->outcome, OUTCOME_BUG);

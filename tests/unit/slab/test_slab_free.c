@@ -44,15 +44,6 @@ static uint64_t word_at(const struct machine *m, uint64_t address)
     return word;
 }
 
-static void fill(struct machine *m, uint64_t address, uint8_t byte, uint64_t length)
-{
-    struct op op = fixture_free(OP_WRITE, address);
-    op.fill = byte;
-    op.length = length;
-    op.given |= GIVEN(FILL) | GIVEN(LENGTH);
-    assert_int_equal(fixture_apply(m, op)->outcome, OUTCOME_OK);
-}
-
 static const struct op_result *cache_op(struct machine *m, enum op_kind kind, const char *cache, uint64_t size,
                                         uint64_t address)
 {
@@ -70,7 +61,7 @@ static void an_interior_pointer_is_handed_out(void **state)
     (void)state;
     struct machine *m = fixture_machine("linux-6.1", 64 * MIB);
     uint64_t a = take(m, 64), b = take(m, 64), next = b + 64;
-    fill(m, a, 0xaa, 64);
+    fixture_fill(m, a, 0xaa, 64);
     free_wrong(m, OP_KFREE, a + 8, "invalid pointer, 8 bytes into the object");
     assert_int_equal(word_at(m, a + 8 + 32), next); /* the list goes on behind it */
     assert_int_equal(word_at(m, a + 32), UINT64_C(0xaaaaaaaaaaaaaaaa));

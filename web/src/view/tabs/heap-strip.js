@@ -1,8 +1,8 @@
 /* heap-strip.js - chunks that touch, drawn in rows of addresses; arrows show the order of the list that the selected one is on. */
 import { html } from 'htm/preact';
-import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { bytes, count, plural } from '../../format.js';
 import { chunkPlaces, chunkText, listArrows } from '../../model/heap.js';
+import { useWidth } from '../parts/use-width.js';
 
 const ROW = 26; /* pixels, as in heap.css */
 
@@ -12,15 +12,7 @@ const ROW = 26; /* pixels, as in heap.css */
 /** @param {Shared & { region: import('../../model/heap.js').Region & { rows: import('../../model/heap.js').Row[] }, rowBytes: number }} props */
 export function HeapStrip({ region, rowBytes, ...shared }) {
   const { chunks, chosen, onPick, lists, listOf, numbers } = shared;
-  const box = useRef(/** @type {HTMLDivElement | null} */ (null));
-  const [width, setWidth] = useState(0);
-  useLayoutEffect(() => {
-    const element = /** @type {HTMLDivElement} */ (box.current);
-    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
-    observer.observe(element);
-    setWidth(element.clientWidth);
-    return () => observer.disconnect();
-  }, []);
+  const [box, width] = useWidth();
   const { rows } = region;
   const list = lists[listOf.get(chunks[chosen]?.address ?? '') ?? -1];
   const arrows = list && width ? listArrows(list.chunks, numbers, chunkPlaces(rows), width, ROW) : [];

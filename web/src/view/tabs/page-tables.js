@@ -1,13 +1,14 @@
 /* page-tables.js - the walk from a virtual address to its frame: every table on the way as a grid of its entries, the walked
  * ones joined by a line; each step's bits by name; and what the TLBs know of it. */
 import { html } from 'htm/preact';
-import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { bytes, count, hex, plural } from '../../format.js';
 import { selectedAllocation } from '../../lab-state.js';
 import { ENTRY_KINDS, entryText, FLAG_DOCS, hitShare, tableGrids, tlbHits, walkRows, withIndex } from '../../model/pagetables.js';
 import { titleOf } from '../../model/title.js';
 import { Empty, ProblemBox } from '../parts/parts.js';
 import { useView } from '../parts/use-view.js';
+import { useWidth } from '../parts/use-width.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */
 const CAPTION_WIDTH = 116; /* pixels for “512 of 512 × 512 GiB” */
@@ -52,7 +53,7 @@ export function PageTablesTab({ session }) {
       ${title ? html`<span><b>${title}</b></span>` : isOwn ? html`<button type="button" class="quiet" onClick=${() => setOwn(null)}>back to the selection</button>` : null}</form>
     ${walk.problem ? html`<${ProblemBox} problem=${walk.problem} />` : null}
     ${!address ? html`<${Empty}>Select an allocation, or type an address: the tables that translate it are shown here.<//>` : null}
-    ${walk.data ? html`<${Outcome} session=${session} walk=${walk.data} nrTables=${list.length} />` : null}
+    ${walk.data ? html`<${Outcome} session=${session} walk=${walk.data} />` : null}
     <div class="scroll" tabindex="0" role="region" aria-label="The walk">
       ${list.length ? html`<${Tables} tables=${list} address=${address} bits=${bits} onGo=${setOwn} />` : null}
       ${walk.data ? html`<div class="walkfacts"><${Steps} session=${session} walk=${walk.data} tables=${list} />${tlb.data ? html`<${Tlb} tlb=${tlb.data} address=${address} pid=${pid} />` : null}</div>` : null}</div></div>`;
@@ -61,24 +62,16 @@ export function PageTablesTab({ session }) {
 /** @param {{ session: Session, pfn: number }} props */
 const FrameLink = ({ session, pfn }) => html`<button type="button" class="link" onClick=${() => session.store.send({ type: 'select', selection: { kind: 'frame', pfn } })}>frame ${hex(pfn)}</button>`;
 
-/** @param {{ session: Session, walk: any, nrTables: number }} props */
-function Outcome({ session, walk, nrTables }) {
+/** @param {{ session: Session, walk: any }} props */
+function Outcome({ session, walk }) {
   return html`<p class="outcome" data-test="outcome" data-present=${walk.present ? 'yes' : 'no'}><code>${walk.address}</code> <span class="pill">${walk.region}</span>${' '}
     ${walk.present ? html`→ <${FrameLink} session=${session} pfn=${walk.pfn} />, physical <code>${walk.physical}</code>, offset ${count(walk.offset)} B in a page of ${bytes(walk.page_size)}` : html`→ <b class="bad">not present</b>: touching it is a page fault`}
-    ${!nrTables && walk.present ? html`<br /><small>The direct map is address − offset = physical. Its tables are made at boot, from large pages, and are not modelled.</small>` : null}</p>`;
+    ${walk.region === 'direct map' ? html`<br /><small>The direct map is address − offset = physical; boot made its tables, of large pages where it could.</small>` : null}</p>`;
 }
 
 /** @param {{ tables: import('../../model/pagetables.js').Table[], address: string, bits: number, onGo: (address: string) => void }} props */
 function Tables({ tables, address, bits, onGo }) {
-  const box = useRef(/** @type {HTMLDivElement | null} */ (null));
-  const [width, setWidth] = useState(0);
-  useLayoutEffect(() => {
-    const element = /** @type {HTMLDivElement} */ (box.current);
-    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
-    observer.observe(element);
-    setWidth(element.clientWidth);
-    return () => observer.disconnect();
-  }, []);
+  const [box, width] = useWidth();
   const { grids, height, links } = tableGrids(tables, Math.max(260, width), bits);
   const used = ENTRY_KINDS.filter((kind) => tables.some((t) => t.entries.some((run) => run.kind === kind.key)));
   return html`<figure class="tables" ref=${box}><figcaption class="cap heapkey"><span>One cell is one entry, row by row.</span>${used.map((kind) => html`<span key=${kind.key}><i class=${`ptkey e-${kind.key}`} aria-hidden="true">${kind.letter}</i> ${kind.label}</span>`)}<span><i class="ptkey e-none" aria-hidden="true"></i> not present</span><span><i class="ptkey e-walked" aria-hidden="true"></i> walked: ← → ↑ ↓ take another entry</span></figcaption>

@@ -1,12 +1,13 @@
 /* slabs.js - the caches; of one of them the slabs by state; of each slab the objects, with the order in which the free ones will
  * be handed out and the bytes that rounding costs painted inside each. */
 import { html } from 'htm/preact';
-import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { bytes, count, hex, plural } from '../../format.js';
 import { selectedAllocation } from '../../lab-state.js';
 import { cacheFacts, objectChain, objectGrid, slabsByState } from '../../model/slabs.js';
 import { Empty, ProblemBox } from '../parts/parts.js';
 import { useView } from '../parts/use-view.js';
+import { useWidth } from '../parts/use-width.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */
 /** @typedef {import('../../types.js').Cache} Cache */
@@ -85,15 +86,7 @@ function LoadedObjects({ session, cache, slab, at }) {
 
 /** @param {{ session: Session, cache: Cache, slab: Slab }} props */
 function Objects({ session, cache, slab }) {
-  const box = useRef(/** @type {HTMLDivElement | null} */ (null));
-  const [width, setWidth] = useState(0);
-  useLayoutEffect(() => {
-    const element = /** @type {HTMLDivElement} */ (box.current);
-    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
-    observer.observe(element);
-    setWidth(element.clientWidth);
-    return () => observer.disconnect();
-  }, []);
+  const [box, width] = useWidth();
   const { objects, chain, broken } = useMemo(() => objectChain(slab.objects ?? [], cache.object_size, [slab.free_chain?.cpu_first, slab.free_chain?.first], slab.free_chain?.stray), [slab.objects]);
   const grid = objectGrid(objects, Math.max(width, 60));
   const { selection } = session.store.value;

@@ -1,7 +1,7 @@
 /* space.js - the Virtual tab: from the whole address space down to one page. Each level is a strip true to scale, opened from the
  * one above it; the last level is a list too. */
 import { html } from 'htm/preact';
-import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useMemo } from 'preact/hooks';
 import { count, hex } from '../../format.js';
 import { selectedAllocation } from '../../lab-state.js';
 import { bytesOf, childrenOf, isOpen, pathTo, resolvePath, stripOf } from '../../model/space.js';
@@ -9,6 +9,7 @@ import { titleOf } from '../../model/title.js';
 import { ProblemBox } from '../parts/parts.js';
 import { ProcessChoice } from './process-choice.js';
 import { useView } from '../parts/use-view.js';
+import { useWidth } from '../parts/use-width.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */
 /** @typedef {import('../../model/space.js').Node} Node */
@@ -69,15 +70,7 @@ function Row({ child, selected, onEnter }) {
 
 /** @param {{ levels: { node: Node, children: Node[] }[], chosen: Node[], onEnter: (depth: number, child: Node) => void }} props */
 function Cascade({ levels, chosen, onEnter }) {
-  const box = useRef(/** @type {HTMLElement | null} */ (null));
-  const [width, setWidth] = useState(0);
-  useLayoutEffect(() => {
-    const element = /** @type {HTMLElement} */ (box.current);
-    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
-    observer.observe(element);
-    setWidth(element.clientWidth);
-    return () => observer.disconnect();
-  }, []);
+  const [box, width] = useWidth();
   const height = levels.length * BAR + (levels.length - 1) * FUNNEL + 2;
   return html`<figure class="cascade" ref=${box}><figcaption class="cap">Each strip is one level, true to scale, opened from the one above; the thinnest lines are narrower than a pixel.</figcaption>
     <svg width=${width} height=${height} role="img" aria-label=${`Strips of ${levels.map((level) => level.node.label || hex(level.node.start)).join(', then ')}`} data-test="cascade" data-levels=${levels.length}><defs>

@@ -1,10 +1,11 @@
 /* swap.js - the swap area, slot by slot: whose page is in each. */
 import { html } from 'htm/preact';
-import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { bytes, count, plural } from '../../format.js';
 import { pidColour, pidLetter, rowParts, slotsPerCell, swapCells, swapOwners } from '../../model/swap.js';
 import { Empty, ProblemBox } from '../parts/parts.js';
 import { useView } from '../parts/use-view.js';
+import { useWidth } from '../parts/use-width.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */
 /** @typedef {import('../../model/swap.js').SlotRun} SlotRun */
@@ -42,15 +43,7 @@ const ACROSS = 64;
 
 /** @param {{ slots: SlotRun[], total: number }} props */
 function Slots({ slots, total }) {
-  const box = useRef(/** @type {HTMLElement | null} */ (null));
-  const [width, setWidth] = useState(0);
-  useLayoutEffect(() => {
-    const element = /** @type {HTMLElement} */ (box.current);
-    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
-    observer.observe(element);
-    setWidth(element.clientWidth);
-    return () => observer.disconnect();
-  }, []);
+  const [box, width] = useWidth();
   const per = slotsPerCell(total);
   const nr = Math.ceil(total / per);
   const across = ACROSS;
