@@ -1,16 +1,16 @@
 /* alloc/base/pool.h - pools: arrays of equal items, linked by index, inside the one address range that a machine reserves.
  *
- * Item 0 is never given out, so index 0 means "none" everywhere. Items never move: pointers into a pool are stable while the
- * machine lives, but only indices may be stored in it. */
+ * Item 0 is never given out, so index 0 means "none" everywhere. Items never move: pointers into a pool are stable while
+ * the machine lives, but only indices may be stored in it. */
 #pragma once
 #include "pagoda/error.h"
 #include "pagoda/host.h"
 #include <stdint.h>
 
 struct pool {
-    uint8_t *items; /* wired: set again in a copy or a loaded machine */
-    uint32_t item_size; /* bytes */
-    uint32_t nr_used; /* high-water mark, item 0 included */
+    uint8_t *items;               /* wired: set again in a copy or a loaded machine */
+    uint32_t item_size;           /* bytes */
+    uint32_t nr_used;             /* high-water mark, item 0 included */
     uint32_t capacity, committed; /* items */
     uint32_t first_free, nr_free; /* given-back items, linked through their first four bytes */
 };
@@ -27,7 +27,8 @@ static inline enum pagoda_error pool_reserve(struct pool *pool, const struct pag
         return PAGODA_OK;
     return pool_extend(pool, host, nr_items);
 }
-/* A zeroed item, or 0 when the pool is at its capacity (that is a limit of the simulated machine) or nothing is reserved. */
+/* A zeroed item, or 0 when the pool is at its capacity (that is a limit of the simulated machine) or nothing is reserved.
+ */
 uint32_t pool_take(struct pool *pool);
 void pool_give(struct pool *pool, uint32_t index);
 

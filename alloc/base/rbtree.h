@@ -1,7 +1,7 @@
 /* alloc/base/rbtree.h - index-linked red-black trees of sized items, each node knowing the largest size below it.
  *
- * The shape is part of the simulation: an aligned vmalloc takes the first hole on its way through the tree, so inserting and
- * erasing rebalance exactly as Linux v6.1 lib/rbtree.c does. Stands on: base. */
+ * The shape is part of the simulation: an aligned vmalloc takes the first hole on its way through the tree, so inserting
+ * and erasing rebalance exactly as Linux v6.1 lib/rbtree.c does. Stands on: base. */
 #pragma once
 #include "alloc/base/pool.h"
 #include <stdbool.h>
@@ -11,7 +11,7 @@ struct rb_node {
     uint32_t left, right, parent; /* pool items, 0: none */
     uint32_t is_red;
     uint64_t size; /* bytes */
-    uint64_t max; /* bytes: largest size in the subtree, this node included */
+    uint64_t max;  /* bytes: largest size in the subtree, this node included */
 };
 
 static inline struct rb_node *rb_at(const struct pool *pool, uint32_t node)
@@ -23,14 +23,15 @@ static inline uint64_t rb_max(const struct pool *pool, uint32_t node)
     return node ? rb_at(pool, node)->max : 0;
 }
 
-/* Hangs node under parent (0: the tree is empty), as its left or right child, and rebalances. size is set, the links are not. */
+/* Hangs node under parent (0: the tree is empty), as its left or right child, and rebalances. size is set, the links are
+ * not. */
 void rb_insert(const struct pool *pool, uint32_t *root, uint32_t node, uint32_t parent, bool is_left);
 void rb_erase(const struct pool *pool, uint32_t *root, uint32_t node);
 /* Gives a node of the tree another size and carries the change up. */
 void rb_resize(const struct pool *pool, uint32_t node, uint64_t size);
 
-/* For taking a whole tree apart: unhooks its first node and returns the one that is first then. What is left keeps its order,
- * but neither its balance nor its maxima. */
+/* For taking a whole tree apart: unhooks its first node and returns the one that is first then. What is left keeps its
+ * order, but neither its balance nor its maxima. */
 uint32_t rb_unhook_first(const struct pool *pool, uint32_t node);
 
 uint32_t rb_first(const struct pool *pool, uint32_t root);

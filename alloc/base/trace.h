@@ -15,14 +15,14 @@ struct trace {
     bool recording;
     uint8_t cpu; /* that runs the operation */
     enum outcome outcome;
-    uint32_t seq; /* low 32 bits of the operation's number, for frame.born and records */
+    uint32_t seq;                         /* low 32 bits of the operation's number, for frame.born and records */
     uint32_t cost_each_ns[NR_COST_STEPS]; /* wired: what the lab says a step takes */
     uint32_t cost_count[(NR_COST_STEPS + COST_BATCH - 1) / COST_BATCH * COST_BATCH];
     uint64_t cost_ns; /* sum of cost_count * cost_each_ns; slept time is not in it */
     uint32_t nr_tlb_hits, nr_tlb_misses, nr_tlb_flushes;
     uint64_t slept_ns;
     uint64_t now_ns; /* simulated time at which the operation began */
-    uint32_t pid; /* the process that runs it; 0: a kernel task */
+    uint32_t pid;    /* the process that runs it; 0: a kernel task */
     uint32_t nr_reclaimed, nr_victims;
     struct reclaim_share victims[RESULT_VICTIMS_MAX];
     uint32_t nr_path, nr_events, nr_dropped;
@@ -38,13 +38,14 @@ void trace_event_slow(struct trace *trace, const struct event *event);
 void trace_step_slow(struct trace *trace, enum path_step step);
 
 /* TRACE_EVENT(trace, .kind = EV_SPLIT, .pfn = pfn, .order = order): nothing is evaluated when recording is off. */
-#define TRACE_EVENT(trace_, ...)                                              \
-    do {                                                                      \
-        if ((trace_)->recording)                                              \
-            trace_event_slow((trace_), &(const struct event){ __VA_ARGS__ }); \
+#define TRACE_EVENT(trace_, ...)                                                                                           \
+    do {                                                                                                                   \
+        if ((trace_)->recording)                                                                                           \
+            trace_event_slow((trace_), &(const struct event){ __VA_ARGS__ });                                              \
     } while (0)
 
-/* Notes that the operation went through a function; the same function twice in a row, or already on the path, is noted once. */
+/* Notes that the operation went through a function; the same function twice in a row, or already on the path, is noted
+ * once. */
 static inline void trace_step(struct trace *trace, enum path_step step)
 {
     if (trace->recording)
@@ -78,7 +79,7 @@ void trace_reclaimed(struct trace *trace, uint32_t pid, uint32_t nr);
 /* The message is put together from parts, because the engine has no printf. It is cut at MESSAGE_MAX. */
 void trace_say(struct trace *trace, const char *text);
 void trace_say_number(struct trace *trace, uint64_t number);
-void trace_say_hex(struct trace *trace, uint64_t number); /* without 0x */
+void trace_say_hex(struct trace *trace, uint64_t number);                          /* without 0x */
 void trace_say_hex_wide(struct trace *trace, uint64_t number, uint32_t nr_digits); /* with zeroes in front, at most 16 */
 /* Ends the operation as a bug: sets the outcome and says text. Floors call it before they change anything. */
 void trace_bug(struct trace *trace, const char *text);

@@ -17,10 +17,10 @@ struct call {
     struct op_result *result;
     uint64_t address; /* op->address, or what the handle names */
     uint32_t process; /* pool index */
-    uint32_t label; /* what the new allocation is called, or who asks */
+    uint32_t label;   /* what the new allocation is called, or who asks */
     uint32_t cache;
     uint32_t handle; /* label of a new handle; 0: none */
-    uint32_t site; /* label of the call site beside a handle; 0: none */
+    uint32_t site;   /* label of the call site beside a handle; 0: none */
 };
 
 /* machine_apply.c: what handlers have in common. */
@@ -43,8 +43,9 @@ void call_forget_handle(struct call *call, uint32_t label, uint64_t address);
 /* The CPU goes over to the call's process, or finds out that its pages have changed meanwhile. */
 void call_load_space(struct call *call);
 void machine_end_process(struct machine *m, uint32_t process); /* with its heap and handles */
-/* Parts of an operation, for runs (machine_heap_run.c): the CPU goes over to the process, unless it is there; what follows when
- * the call is over: background work, the end of those that the OOM killer chose. nr_oom_kills: before the operation. */
+/* Parts of an operation, for runs (machine_heap_run.c): the CPU goes over to the process, unless it is there; what follows
+ * when the call is over: background work, the end of those that the OOM killer chose. nr_oom_kills: before the operation.
+ */
 void machine_load_space(struct machine *m, uint32_t process);
 void machine_settle(struct machine *m, uint64_t nr_oom_kills);
 /* machine_user.c: as the heap's, and the handle follows the block. */
@@ -55,8 +56,8 @@ void machine_heap_free(struct machine *m, uint32_t process, uint64_t address);
 void call_vmalloc(struct call *call, uint32_t flags);
 void call_vfree(struct call *call);
 
-/* machine_process.c: faults in all of [call->address, + length) before a byte moves. False: the process may not, and has got
- * SIGSEGV, or there is no memory; the message and the outcome say so. */
+/* machine_process.c: faults in all of [call->address, + length) before a byte moves. False: the process may not, and has
+ * got SIGSEGV, or there is no memory; the message and the outcome say so. */
 bool call_reach_user(struct call *call, uint64_t length, bool write);
 void call_segfault(struct call *call, uint64_t address, bool write); /* ends the process; call->process is gone then */
 
@@ -112,6 +113,6 @@ void run_setrlimit(struct call *call);
 void run_write(struct call *call);
 void run_read(struct call *call);
 
-/* The next run of neighbouring frames behind [*address, end), in address order; *address moves past it. Pages without a frame
- * are skipped. False: none left. pid: for user addresses. */
+/* The next run of neighbouring frames behind [*address, end), in address order; *address moves past it. Pages without a
+ * frame are skipped. False: none left. pid: for user addresses. */
 bool machine_next_run(const struct machine *m, uint32_t pid, uint64_t *address, uint64_t end, struct frame_range *run);

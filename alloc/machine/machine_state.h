@@ -1,4 +1,5 @@
-/* alloc/machine/machine_state.h - the whole machine: every floor, and the range its pools live in. For alloc/machine*.c, alloc/view_*.c. */
+/* alloc/machine/machine_state.h - the whole machine: every floor, and the range its pools live in. For alloc/machine*.c,
+ * alloc/view_*.c. */
 #pragma once
 #include "alloc/memory/frame.h"
 #include "alloc/slab/kmalloc.h"
@@ -46,7 +47,7 @@ struct machine {
     size_t range_bytes;
     struct pool *pools[POOLS_MAX]; /* of all floors, in layout order */
     uint32_t nr_pools;
-    uint32_t nr_reserved_ops; /* small operations for which host memory is already reserved */
+    uint32_t nr_reserved_ops;  /* small operations for which host memory is already reserved */
     uint32_t nr_reserved_user; /* those of them that may also be a process's */
     struct trace trace;
     struct libc libc;

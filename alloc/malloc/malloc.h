@@ -1,46 +1,47 @@
-/* alloc/malloc/malloc.h - the user heap: glibc 2.36's malloc (malloc/malloc.c, malloc/arena.c), with its chunk headers, links and bins
- * in the simulated bytes of the process. classic: the same model with 32-bit sizes. Stands on: process, label.
- * glibc's own checks raise trace_bug() with glibc's words and the signal; the machine then ends the process. */
+/* alloc/malloc/malloc.h - the user heap: glibc 2.36's malloc (malloc/malloc.c, malloc/arena.c), with its chunk headers,
+ * links and bins in the simulated bytes of the process. classic: the same model with 32-bit sizes. Stands on: process,
+ * label. glibc's own checks raise trace_bug() with glibc's words and the signal; the machine then ends the process. */
 #pragma once
 #include "alloc/process/process.h"
 
-/* The call into malloc that is running, and what it knows of its process: above all, where the host keeps the pages that were
- * written to last. It stays from call to call, for the next one is likely to be the same process's. It saves the host time and
- * is no state: a copy of a machine begins without, and behaves alike. */
+/* The call into malloc that is running, and what it knows of its process: above all, where the host keeps the pages that
+ * were written to last. It stays from call to call, for the next one is likely to be the same process's. It saves the host
+ * time and is no state: a copy of a machine begins without, and behaves alike. */
 #define LIBC_PAGES 4096u
 struct libc_page {
-    uint64_t known; /* the page's address with the epoch, if the process has written to it and still may; else something else */
+    uint64_t
+        known; /* the page's address with the epoch, if the process has written to it and still may; else something else */
     uintptr_t host; /* host address minus simulated address */
 };
 struct libc {
-    uint32_t process; /* 0: none */
+    uint32_t process;    /* 0: none */
     uint32_t generation; /* of its address space when the pages were last good */
     uint32_t word_shift; /* log2 of bytes */
-    bool dead; /* a check failed: the call is over */
-    bool is_from_cache; /* the chunk found last has been in the thread's cache */
+    bool dead;           /* a check failed: the call is over */
+    bool is_from_cache;  /* the chunk found last has been in the thread's cache */
     const struct malloc_sizes *sizes;
     const struct reclaim_space *space;
     struct heaps *heaps;
     struct heap *heap;
     struct heap_thread *thread;
-    uint8_t *cache; /* the host's place of the thread's cache; NULL: not looked for yet */
-    uint64_t arena; /* that the core functions work on */
+    uint8_t *cache;    /* the host's place of the thread's cache; NULL: not looked for yet */
+    uint64_t arena;    /* that the core functions work on */
     uint8_t *arena_at; /* the host's place of it; NULL: not at hand */
     uint64_t epoch; /* in the bits that addresses of pages and words leave free: so that all pages are forgotten at once */
     struct libc_page pages[LIBC_PAGES];
 };
 
 struct heaps {
-    struct processes *processes; /* wired */
-    struct trace *trace; /* wired */
+    struct processes *processes;   /* wired */
+    struct trace *trace;           /* wired */
     const struct profile *profile; /* wired */
-    struct labels *labels; /* wired */
-    struct libc *libc; /* wired */
-    struct pool heaps; /* struct heap (malloc_internal.h): glibc's static state of one process */
-    struct pool notes; /* struct note: requested size, label, seq of each live block; chained from note_buckets */
+    struct labels *labels;         /* wired */
+    struct libc *libc;             /* wired */
+    struct pool heaps;             /* struct heap (malloc_internal.h): glibc's static state of one process */
+    struct pool notes;        /* struct note: requested size, label, seq of each live block; chained from note_buckets */
     struct pool note_buckets; /* uint32_t note; item i+1 is bucket i */
-    uint32_t nr_buckets; /* a power of two, grows with the notes */
-    uint32_t nr_cpus; /* of the machine */
+    uint32_t nr_buckets;      /* a power of two, grows with the notes */
+    uint32_t nr_cpus;         /* of the machine */
     uint64_t nr_live, requested_bytes, allocated_bytes;
     uint64_t last_usable; /* of the block that was handed out last */
 };
@@ -54,13 +55,15 @@ static inline bool heaps_is_tight(const struct heaps *heaps) /* are there too fe
 {
     return !heaps->nr_buckets || heaps->nr_live > heaps->nr_buckets;
 }
-/* What cannot be reserved for several operations at once: the place of a new heap, and the buckets, whose number is state. */
+/* What cannot be reserved for several operations at once: the place of a new heap, and the buckets, whose number is state.
+ */
 static inline enum pagoda_error heaps_reserve_each(struct heaps *heaps, const struct pagoda_host *host)
 {
     enum pagoda_error err = pool_reserve(&heaps->heaps, host, 1);
     return err || !heaps_is_tight(heaps) ? err : heaps_grow_buckets(heaps, host);
 }
-enum pagoda_error heaps_reserve_fork(struct heaps *heaps, const struct pagoda_host *host, uint32_t parent); /* before fork */
+enum pagoda_error heaps_reserve_fork(struct heaps *heaps, const struct pagoda_host *host,
+                                     uint32_t parent); /* before fork */
 
 /* The user pointer, or 0 for NULL (ENOMEM). process: pool index. */
 uint64_t heap_malloc(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label);
@@ -70,16 +73,17 @@ uint64_t heap_memalign(struct heaps *heaps, uint32_t process, uint64_t align, ui
 uint64_t heap_posix_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, uint32_t label);
 uint64_t heap_valloc(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label);
 uint64_t heap_pvalloc(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label);
-uint32_t heap_free(struct heaps *heaps, uint32_t process, uint64_t address); /* the label of the block; 0: none */
+uint32_t heap_free(struct heaps *heaps, uint32_t process, uint64_t address);   /* the label of the block; 0: none */
 uint64_t heap_usable(struct heaps *heaps, uint32_t process, uint64_t address); /* malloc_usable_size */
-bool heap_trim(struct heaps *heaps, uint32_t process, uint64_t pad); /* malloc_trim: was memory given back */
-bool heap_mallopt(struct heaps *heaps, uint32_t process, enum mallopt_option option, int32_t value); /* what mallopt returns */
+bool heap_trim(struct heaps *heaps, uint32_t process, uint64_t pad);           /* malloc_trim: was memory given back */
+bool heap_mallopt(struct heaps *heaps, uint32_t process, enum mallopt_option option,
+                  int32_t value); /* what mallopt returns */
 /* GLIBC_TUNABLES of a process, before its first call. What glibc passes over is said in the message. */
 void heap_tune(struct heaps *heaps, uint32_t process, struct text tunables);
 
-/* Calls that the thread's cache serves while all that they touch is at hand: nothing is faulted in, nothing looked up, nothing
- * refused, no step counted. They may be made while the heap is ready, which it stays. 0, false: not so, and nothing has changed;
- * the call has to be made the usual way (so has free() of a block with a label). seq: the operation's. */
+/* Calls that the thread's cache serves while all that they touch is at hand: nothing is faulted in, nothing looked up,
+ * nothing refused, no step counted. They may be made while the heap is ready, which it stays. 0, false: not so, and nothing
+ * has changed; the call has to be made the usual way (so has free() of a block with a label). seq: the operation's. */
 bool heap_is_ready(const struct heaps *heaps, uint32_t process);
 uint64_t heap_malloc_cached(struct heaps *heaps, uint64_t size, uint32_t label, uint32_t seq);
 bool heap_free_cached(struct heaps *heaps, uint64_t address);
@@ -87,8 +91,8 @@ bool heap_free_cached(struct heaps *heaps, uint64_t address);
 uint64_t heap_malloc_at_once(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label);
 bool heap_free_at_once(struct heaps *heaps, uint32_t process, uint64_t address);
 
-/* Threads. The one that calls from here on: 0 is the main thread, others begin when they first call, at which the main thread
- * pays for pthread_create(). False: there was no memory for that (or the heap is broken, and a bug was raised). */
+/* Threads. The one that calls from here on: 0 is the main thread, others begin when they first call, at which the main
+ * thread pays for pthread_create(). False: there was no memory for that (or the heap is broken, and a bug was raised). */
 bool heap_switch_thread(struct heaps *heaps, uint32_t process, uint32_t thread);
 /* The same, and a new thread gets a stack of its own from glibc; false also when there is no room for that. */
 bool heap_start_thread(struct heaps *heaps, uint32_t process, uint32_t thread);
@@ -121,6 +125,7 @@ bool heap_chunk_at(const struct heaps *heaps, uint32_t process, uint64_t address
 uint32_t heap_chunk_fields(const struct heaps *heaps, uint32_t process, const struct chunk_view *chunk,
                            struct chunk_field_view *fields); /* at most CHUNK_FIELDS_MAX */
 bool heap_next_chunk(const struct heaps *heaps, uint32_t process, uint64_t *cursor, struct chunk_view *chunk);
-/* The program wrote bytes: unless they lie at the start of a live block, heaps_check() no longer trusts what the chunks say. */
+/* The program wrote bytes: unless they lie at the start of a live block, heaps_check() no longer trusts what the chunks
+ * say. */
 void heap_written(struct heaps *heaps, uint32_t process, uint64_t address, uint64_t length);
 bool heaps_check(const struct heaps *heaps, char *text, size_t capacity);

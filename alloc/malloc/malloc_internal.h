@@ -1,17 +1,17 @@
-/* alloc/malloc/malloc_internal.h - what the malloc_*.c files share: sizes that follow from the word, glibc's static state, and
- * access to the simulated bytes in which everything else lives.
+/* alloc/malloc/malloc_internal.h - what the malloc_*.c files share: sizes that follow from the word, glibc's static state,
+ * and access to the simulated bytes in which everything else lives.
  *
  * Words of the process are read and written by address, through get() and put(), which know the host's places of the pages
- * used last (struct libc). main_arena is glibc's own static data: it gets an address just above the mappings, where a C library
- * would be, and its bytes are kept in struct heap, so that bin heads are linked like chunks. Thread arenas live in mappings of the process.
- * When a check fails or an address is not mapped, the call is dead: reads give 0, writes do nothing, and the loops end; the
- * machine floor then ends the process.
+ * used last (struct libc). main_arena is glibc's own static data: it gets an address just above the mappings, where a C
+ * library would be, and its bytes are kept in struct heap, so that bin heads are linked like chunks. Thread arenas live in
+ * mappings of the process. When a check fails or an address is not mapped, the call is dead: reads give 0, writes do
+ * nothing, and the loops end; the machine floor then ends the process.
  *
- * With 32 bits (classic; glibc's i386) a word is 4 bytes and pointers are still aligned to 16: the header is 8 bytes, the smallest
- * chunk 16, and chunks start 8 bytes before a multiple of 16, also at the start of the heap and of a mapping. Bins are numbered
- * one up (bin of size 16 is 2), large ones begin at 1008; fastbins serve chunks up to 64 bytes, the cache up to 1024.
- * The mapping threshold grows to 512 KiB, heaps of thread arenas are 1 MiB, arenas 2 a CPU. Checked against recordings
- * of the i386 library (tests/truth/sample/glibc-2.36/i386). */
+ * With 32 bits (classic; glibc's i386) a word is 4 bytes and pointers are still aligned to 16: the header is 8 bytes, the
+ * smallest chunk 16, and chunks start 8 bytes before a multiple of 16, also at the start of the heap and of a mapping. Bins
+ * are numbered one up (bin of size 16 is 2), large ones begin at 1008; fastbins serve chunks up to 64 bytes, the cache up
+ * to 1024. The mapping threshold grows to 512 KiB, heaps of thread arenas are 1 MiB, arenas 2 a CPU. Checked against
+ * recordings of the i386 library (tests/truth/sample/glibc-2.36/i386). */
 #pragma once
 #include "alloc/malloc/malloc.h"
 #include <string.h>
@@ -25,13 +25,14 @@ enum chunk_word { CHUNK_PREV_SIZE, CHUNK_SIZE, CHUNK_FD, CHUNK_BK, CHUNK_FD_NEXT
 
 /* What follows from the size of a word (SIZE_SZ); offsets are those of struct malloc_state. */
 struct malloc_sizes {
-    uint32_t word, word_shift; /* bytes, log2 */
-    uint32_t header; /* bytes before the user's pointer (CHUNK_HDR_SZ) */
-    uint32_t min_chunk; /* MINSIZE */
-    uint32_t min_large; /* first chunk size that is not in a small bin */
+    uint32_t word, word_shift;    /* bytes, log2 */
+    uint32_t header;              /* bytes before the user's pointer (CHUNK_HDR_SZ) */
+    uint32_t min_chunk;           /* MINSIZE */
+    uint32_t min_large;           /* first chunk size that is not in a small bin */
     uint32_t fast_shift, nr_fast; /* fastbin index = (size >> shift) - 2 */
-    uint32_t max_mxfast; /* largest M_MXFAST */
-    uint32_t at_fast, at_top, at_last_remainder, at_bins, at_binmap, at_next, at_next_free, at_system_mem, at_max_system_mem;
+    uint32_t max_mxfast;          /* largest M_MXFAST */
+    uint32_t at_fast, at_top, at_last_remainder, at_bins, at_binmap, at_next, at_next_free, at_system_mem,
+        at_max_system_mem;
     uint32_t arena_bytes;
     uint32_t heap_info_bytes;
     uint32_t tcache_bytes;
@@ -57,22 +58,22 @@ struct malloc_par {
 };
 struct heap_thread {
     uint64_t tcache, arena; /* addresses; 0: none yet */
-    uint64_t dtv; /* block that pthread_create took for it; 0: no such thread */
-    uint64_t stack; /* start of its mapping; 0: it brought one of its own */
+    uint64_t dtv;           /* block that pthread_create took for it; 0: no such thread */
+    uint64_t stack;         /* start of its mapping; 0: it brought one of its own */
     bool shutting_down;
 };
 #define THREAD_STACK_BYTES (UINT64_C(8) << 20)
 #define THREAD_STACK_SPAN (THREAD_STACK_BYTES + PAGE_SIZE) /* with the guard below it */
-struct kept_stack { /* of a thread that has ended */
+struct kept_stack {                                        /* of a thread that has ended */
     uint64_t start, dtv;
 };
 struct heap {
     uint32_t link; /* pool */
     uint32_t process;
-    uint32_t thread; /* that calls; 0 is the main thread */
+    uint32_t thread;  /* that calls; 0 is the main thread */
     uint32_t nr_cpus; /* what thread arenas are limited by */
     uint64_t nr_live; /* notes of this process */
-    bool is_written; /* the program wrote outside its blocks: the bytes may say anything */
+    bool is_written;  /* the program wrote outside its blocks: the bytes may say anything */
     struct malloc_par par;
     uint64_t main_arena; /* its address */
     uint64_t tcache_key;
@@ -104,8 +105,8 @@ static inline void libc_look_again(struct libc *c)
         libc_forget_pages(c);
 }
 
-/* The host's view of an aligned word, if its page is known. One comparison: a word that is not aligned equals no page. Pages
- * that were only read are never known: nearly all that malloc reads it has written. */
+/* The host's view of an aligned word, if its page is known. One comparison: a word that is not aligned equals no page.
+ * Pages that were only read are never known: nearly all that malloc reads it has written. */
 #define EPOCH_SHIFT 3u
 #define LAST_EPOCH (PAGE_SIZE - 8)
 static inline uint8_t *at_hand(const struct libc *c, uint64_t address, uint32_t bytes)
@@ -406,7 +407,7 @@ static inline void tcache_init(struct libc *c)
     if (!c->thread->tcache)
         tcache_create(c);
 }
-void tcache_shutdown(struct libc *c); /* the thread ends: its cache is emptied and freed */
+void tcache_shutdown(struct libc *c);                            /* the thread ends: its cache is emptied and freed */
 bool tcache_holds(struct libc *c, uint64_t mem, uint32_t index); /* walks a bin; dies of a broken one */
 static inline uint32_t tcache_index(const struct malloc_sizes *s, uint64_t size)
 {
@@ -452,9 +453,9 @@ void libc_give_pages(struct libc *c, uint64_t start, uint64_t length); /* madvis
 /* malloc_arena.c */
 uint64_t arena_of_chunk(struct libc *c, uint64_t chunk);
 void arena_choose(struct libc *c, uint64_t request); /* the calling thread's arena, made if need be (arena_get) */
-bool arena_grow(struct libc *c, uint64_t size); /* makes top larger, or a new heap with a new top */
-void arena_heap_trim(struct libc *c, uint64_t pad); /* heap_trim() of the heap that holds top */
-void arenas_after_fork(struct libc *c); /* in the child */
+bool arena_grow(struct libc *c, uint64_t size);      /* makes top larger, or a new heap with a new top */
+void arena_heap_trim(struct libc *c, uint64_t pad);  /* heap_trim() of the heap that holds top */
+void arenas_after_fork(struct libc *c);              /* in the child */
 /* malloc_stack.c: the stack of a thread that has been joined; those of the threads that fork leaves behind. */
 void stack_keep(struct heaps *heaps, struct heap *heap, struct kept_stack stack);
 void stacks_after_fork(struct heap *heap);
@@ -472,8 +473,8 @@ static inline struct heap *heap_of_process(struct heaps *heaps, uint32_t process
 }
 
 void libc_turn_to(struct libc *c, struct heaps *heaps, uint32_t process); /* another process, which has a heap, is served */
-/* A call begins. What was known of the process stays known, unless its address space lost a page meanwhile, or somebody else
- * has written to one (heap_written). */
+/* A call begins. What was known of the process stays known, unless its address space lost a page meanwhile, or somebody
+ * else has written to one (heap_written). */
 static inline struct libc *libc_start(struct heaps *heaps, uint32_t process)
 {
     struct libc *c = heaps->libc;
@@ -502,10 +503,12 @@ static inline bool notes_have_room(const struct heaps *heaps)
 {
     return heaps->notes.nr_free || heaps->notes.nr_used < heaps->notes.committed;
 }
-struct note *note_find(const struct heaps *heaps, uint32_t process, uint64_t address); /* NULL: no live block starts there */
+struct note *note_find(const struct heaps *heaps, uint32_t process,
+                       uint64_t address); /* NULL: no live block starts there */
 /* A broken heap may hand out a block that lies where another one is still live: the new one takes the place. */
 void note_add(struct heaps *heaps, struct heap *heap, const struct note *note);
-uint32_t note_remove(struct heaps *heaps, struct heap *heap, uint64_t address); /* its label; 0: it had none, or is not there */
+uint32_t note_remove(struct heaps *heaps, struct heap *heap,
+                     uint64_t address); /* its label; 0: it had none, or is not there */
 static inline struct note *note_at(const struct heaps *heaps, uint32_t note)
 {
     return (struct note *)(void *)heaps->notes.items + note;

@@ -1,5 +1,5 @@
-/* alloc/malloc/malloc_look.h - reading a heap's bytes without touching them, for views and checks. Pages that are not resident cannot
- * be looked at: absent is set, and what is read from then on is 0. */
+/* alloc/malloc/malloc_look.h - reading a heap's bytes without touching them, for views and checks. Pages that are not
+ * resident cannot be looked at: absent is set, and what is read from then on is 0. */
 #pragma once
 #include "alloc/malloc/malloc_internal.h"
 
@@ -12,7 +12,8 @@ struct look {
 
 static inline struct look look_at(const struct heaps *heaps, uint32_t heap)
 {
-    return (struct look){ .heaps = heaps, .heap = heap_at(heaps, heap), .sizes = malloc_sizes_get(heaps->profile->word_bits) };
+    return (
+        struct look){ .heaps = heaps, .heap = heap_at(heaps, heap), .sizes = malloc_sizes_get(heaps->profile->word_bits) };
 }
 uint64_t peek_bytes(struct look *look, uint64_t address, uint32_t nr_bytes); /* 1 to 8, little-endian */
 static inline uint64_t peek(struct look *look, uint64_t address)

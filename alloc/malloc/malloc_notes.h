@@ -1,5 +1,5 @@
-/* alloc/malloc/malloc_notes.h - notes of live blocks: looking for them, writing and erasing them, in the few instructions that every call
- * into malloc spends on them. */
+/* alloc/malloc/malloc_notes.h - notes of live blocks: looking for them, writing and erasing them, in the few instructions
+ * that every call into malloc spends on them. */
 #pragma once
 #include "alloc/malloc/malloc_internal.h"
 

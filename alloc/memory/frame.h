@@ -22,15 +22,17 @@ enum frame_flag {
     FRAME_LOCKED = 1, /* mlock: never swapped */
     FRAME_ACTIVE = 2, /* on the active LRU list */
     FRAME_REFERENCED = 4,
-    FRAME_LAZYFREE = 16, /* MADV_FREE: reclaim drops it, unless it has been written to since */
+    FRAME_LAZYFREE = 16,      /* MADV_FREE: reclaim drops it, unless it has been written to since */
     FRAME_DRIVER_MOVABLE = 8, /* counts as movable when a pageblock is stolen (recorded LRU ranges) */
 };
 
 struct frame {
     uint32_t next, prev; /* links of the list that the head is on: free, pcp, LRU; pfns, 0 ends */
-    uint64_t index; /* anon: virtual page number | mappings << 40; vmalloc: page number in the area; else free for the owner */
+    uint64_t
+        index; /* anon: virtual page number | mappings << 40; vmalloc: page number in the area; else free for the owner */
     uint32_t contents; /* page of bytes in the contents pool; 0: all zero */
-    uint32_t owner; /* slab: slab index; vmalloc: area index; anon: process index; kernel: label (alloc_pages); pgtable: level */
+    uint32_t
+        owner; /* slab: slab index; vmalloc: area index; anon: process index; kernel: label (alloc_pages); pgtable: level */
     uint32_t born; /* low 32 bits of the operation that allocated the block */
     uint8_t kind, order, migratetype, flags;
 };
@@ -41,10 +43,10 @@ struct frame_list {
 };
 
 struct frames {
-    struct pool pool; /* struct frame, item = pfn */
-    struct pool contents; /* PAGE_SIZE each */
-    uint32_t nr; /* pfns 0 .. nr-1 */
-    uint64_t page_offset; /* of the direct map */
+    struct pool pool;                    /* struct frame, item = pfn */
+    struct pool contents;                /* PAGE_SIZE each */
+    uint32_t nr;                         /* pfns 0 .. nr-1 */
+    uint64_t page_offset;                /* of the direct map */
     uint64_t kind_count[NR_FRAME_KINDS]; /* frames (not blocks) by kind; kept by frame_set_kind() */
 };
 
@@ -82,7 +84,7 @@ static inline uint32_t frame_of_address(const struct frames *frames, uint64_t ad
 /* Contents. Bytes may cross frames that are neighbours in physical memory. For bytes that must be stored the operation has
  * reserved contents pages beforehand. read of a frame that nobody wrote gives zeroes. */
 uint8_t *frame_bytes(struct frames *frames, uint32_t pfn); /* writable, PAGE_SIZE; backs the frame if it is not */
-const uint8_t *frame_peek(const struct frames *frames, uint32_t pfn); /* NULL: all zero */
+const uint8_t *frame_peek(const struct frames *frames, uint32_t pfn);     /* NULL: all zero */
 void frame_zero(struct frames *frames, uint32_t pfn, uint32_t nr_frames); /* drops the backing */
 void frame_copy(struct frames *frames, uint32_t to_pfn, uint32_t from_pfn);
 void frame_read(const struct frames *frames, uint64_t physical, void *out, size_t length);

@@ -1,5 +1,5 @@
-/* alloc/memory/pte.h - page-table entries as they stand in the bytes of table frames, and the walk over them. 4 levels of 512
- * eight-byte entries, or 2 levels of 1024 four-byte entries (i386). x86 manual vol. 3, chapter 4. Stands on: frame. */
+/* alloc/memory/pte.h - page-table entries as they stand in the bytes of table frames, and the walk over them. 4 levels of
+ * 512 eight-byte entries, or 2 levels of 1024 four-byte entries (i386). x86 manual vol. 3, chapter 4. Stands on: frame. */
 #pragma once
 #include "alloc/memory/frame.h"
 #include "pagoda/config.h"
@@ -10,10 +10,10 @@ enum pte_bits {
     PTE_USER = 0x4,
     PTE_ACCESSED = 0x20,
     PTE_DIRTY = 0x40,
-    PTE_HUGE = 0x80, /* in a PMD: maps 2 MiB */
+    PTE_HUGE = 0x80,    /* in a PMD: maps 2 MiB */
     PTE_GLOBAL = 0x100, /* the same in every address space */
-    PTE_SWAP = 0x200, /* with PRESENT clear: the entry holds a swap slot */
-    PTE_COW = 0x400, /* software bit: write-protected because it is shared copy-on-write */
+    PTE_SWAP = 0x200,   /* with PRESENT clear: the entry holds a swap slot */
+    PTE_COW = 0x400,    /* software bit: write-protected because it is shared copy-on-write */
 };
 #define PTE_NX (UINT64_C(1) << 63) /* no instructions are fetched from there; entries of 32 bits have no room for it */
 
@@ -32,15 +32,16 @@ struct pte_walk {
         uint32_t table_pfn, index;
         uint64_t entry;
     } level[MAX_LEVELS]; /* top first */
-    uint64_t slot; /* physical address of the last entry read; for a complete walk the PTE (or huge PMD) */
-    bool complete; /* every table on the way exists */
+    uint64_t slot;       /* physical address of the last entry read; for a complete walk the PTE (or huge PMD) */
+    bool complete;       /* every table on the way exists */
 };
 /* root: pfn of the top table. Changes nothing. */
 struct pte_walk pte_walk(const struct frames *frames, const struct profile *profile, uint32_t root, uint64_t address);
 /* The frame that a walk for address has found; false: none is mapped there. */
 bool pte_walk_frame(const struct profile *profile, const struct pte_walk *walk, uint64_t address, uint32_t *pfn);
 /* The frame that holds the byte at address, without the record of the way; false: none is mapped there. */
-bool pte_translate(const struct frames *frames, const struct profile *profile, uint32_t root, uint64_t address, uint32_t *pfn);
+bool pte_translate(const struct frames *frames, const struct profile *profile, uint32_t root, uint64_t address,
+                   uint32_t *pfn);
 uint64_t pte_load(const struct frames *frames, const struct profile *profile, uint64_t slot);
 void pte_store(struct frames *frames, const struct profile *profile, uint64_t slot, uint64_t entry);
 /* Index of an address in the table of a level, 0 being the top. */

@@ -1,10 +1,10 @@
-/* alloc/memory/tlb.h - the translation lookaside buffer of each CPU: what it holds, what it has to forget, what a miss costs. Linux v6.1
- * arch/x86/mm/tlb.c; Intel SDM vol. 3, 4.10. Only read and write look addresses up: other operations touch memory too, but
- * their costs are steps of their own.
+/* alloc/memory/tlb.h - the translation lookaside buffer of each CPU: what it holds, what it has to forget, what a miss
+ * costs. Linux v6.1 arch/x86/mm/tlb.c; Intel SDM vol. 3, 4.10. Only read and write look addresses up: other operations
+ * touch memory too, but their costs are steps of their own.
  *
- * One array of sets serves pages of all sizes; the least recently used way is replaced. A CPU tags user translations with one
- * of a few address-space identifiers, so that it can go back to a process without starting anew; with one identifier only (the
- * i486 of the classic profile) loading another address space forgets everything, the kernel's translations too.
+ * One array of sets serves pages of all sizes; the least recently used way is replaced. A CPU tags user translations with
+ * one of a few address-space identifiers, so that it can go back to a process without starting anew; with one identifier
+ * only (the i486 of the classic profile) loading another address space forgets everything, the kernel's translations too.
  * An address space is named by the pfn of its top table. Its generation counts what was taken out of it: a CPU whose
  * generation is older forgets the whole space before it goes on. Stands on: pool, trace. */
 #pragma once
@@ -15,24 +15,24 @@
 #define TLB_ASIDS_MAX 6u /* TLB_NR_DYN_ASIDS */
 
 struct tlb_entry {
-    uint64_t key; /* page number, identifier, size, valid: see tlb.c; 0: empty */
-    uint32_t pfn; /* of the byte's own 4 KiB page 0: first frame of the page, whatever its size */
+    uint64_t key;   /* page number, identifier, size, valid: see tlb.c; 0: empty */
+    uint32_t pfn;   /* of the byte's own 4 KiB page 0: first frame of the page, whatever its size */
     uint32_t stamp; /* of its last use */
 };
 struct tlb_cpu {
-    uint32_t clock; /* counts look-ups */
-    uint32_t asid; /* in use; meaningful while root is not 0 */
-    uint32_t root; /* address space that is loaded; 0: the kernel's alone */
+    uint32_t clock;     /* counts look-ups */
+    uint32_t asid;      /* in use; meaningful while root is not 0 */
+    uint32_t root;      /* address space that is loaded; 0: the kernel's alone */
     uint32_t next_asid; /* to be taken away when a new space comes */
     struct {
         uint32_t root, generation;
     } asids[TLB_ASIDS_MAX];
 };
 struct tlb {
-    struct trace *trace; /* wired */
+    struct trace *trace;           /* wired */
     const struct profile *profile; /* wired */
     struct pool entries; /* struct tlb_entry, item = cpu * nr_entries + set * ways + way + 1; used whole from the start */
-    struct pool cpus; /* struct tlb_cpu, item = cpu + 1; used whole from the start */
+    struct pool cpus;    /* struct tlb_cpu, item = cpu + 1; used whole from the start */
     uint32_t nr_cpus, nr_entries, nr_ways;
     uint64_t nr_hits, nr_misses, nr_flushes; /* since boot; flushes: each CPU that flushed counts */
 };
@@ -50,8 +50,8 @@ static inline bool tlb_has(const struct tlb *tlb, uint32_t root, uint32_t genera
 }
 /* It translates an address whose page begins at pfn: a hit, or a walk over nr_levels tables and a new entry. */
 void tlb_access(struct tlb *tlb, uint64_t address, bool is_user, uint32_t page_shift, uint32_t pfn, uint32_t nr_levels);
-/* Pages were taken out of an address space, or may do less than before: generation is the count after that. CPUs that have it
- * loaded forget the range, each other one by an interrupt; the rest find out when they load it again. */
+/* Pages were taken out of an address space, or may do less than before: generation is the count after that. CPUs that have
+ * it loaded forget the range, each other one by an interrupt; the rest find out when they load it again. */
 void tlb_flush_user(struct tlb *tlb, uint32_t root, uint32_t generation, uint64_t address, uint64_t nr_pages);
 void tlb_flush_kernel(struct tlb *tlb, uint64_t address, uint64_t nr_pages); /* on every CPU (flush_tlb_kernel_range) */
 void tlb_forget(struct tlb *tlb, uint32_t root); /* the address space has ended; its pfn may come back as another's */
@@ -60,8 +60,8 @@ void tlb_forget(struct tlb *tlb, uint32_t root); /* the address space has ended;
 struct tlb_translation {
     uint64_t address; /* of the page */
     uint32_t page_shift, pfn;
-    uint32_t root; /* 0: the kernel's */
+    uint32_t root;       /* 0: the kernel's */
     uint32_t generation; /* of the space when the CPU last looked */
-    uint32_t set, age; /* age: look-ups since the last use */
+    uint32_t set, age;   /* age: look-ups since the last use */
 };
 bool tlb_next(const struct tlb *tlb, uint32_t cpu, uint64_t *cursor, struct tlb_translation *out);

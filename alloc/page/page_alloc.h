@@ -1,5 +1,5 @@
-/* alloc/page/page_alloc.h - zones, buddy free areas, per-CPU lists, watermarks, fallback. Linux v6.1 mm/page_alloc.c (as in Debian
- * 6.1.192); classic: Linux v2.0 mm/page_alloc.c. Stands on: frame, base.
+/* alloc/page/page_alloc.h - zones, buddy free areas, per-CPU lists, watermarks, fallback. Linux v6.1 mm/page_alloc.c (as in
+ * Debian 6.1.192); classic: Linux v2.0 mm/page_alloc.c. Stands on: frame, base.
  *
  * Blocks are 2^order frames, named by the pfn of their first; pfn 0 is never handed out and means "none". */
 #pragma once
@@ -12,7 +12,7 @@
 #define CPUS_MAX 256
 #define ZONES_MAX 3
 
-struct pcp { /* per zone and CPU */
+struct pcp {                     /* per zone and CPU */
     uint32_t count, free_factor; /* pages */
     uint32_t high, batch;
     int32_t nr_free_diff; /* part of the zone's free count that is not folded in yet (vmstat) */
@@ -29,10 +29,10 @@ struct zone {
     int64_t free_global; /* what watermark checks read */
     struct frame_list free_area[VIEW_ORDERS][NR_MIGRATETYPES];
     uint32_t nr_free[VIEW_ORDERS];
-    uint32_t flags; /* enum zone_flag */
+    uint32_t flags;                                                         /* enum zone_flag */
     uint32_t compact_considered, compact_defer_shift, compact_order_failed; /* compaction is put off after it failed */
     uint32_t compact_migrate_pfn, compact_free_pfn; /* where its scanners go on; 0: at the zone's ends */
-    uint64_t numa_hit; /* blocks handed out from here */
+    uint64_t numa_hit;                              /* blocks handed out from here */
 };
 enum zone_flag { ZONE_BOOSTED_WATERMARK = 1, ZONE_RECLAIM_ACTIVE = 2 };
 
@@ -40,25 +40,25 @@ enum zone_flag { ZONE_BOOSTED_WATERMARK = 1, ZONE_RECLAIM_ACTIVE = 2 };
 struct kswapd {
     uint32_t awake;
     uint32_t order, highest_zone; /* what it shall balance */
-    uint32_t failures; /* runs in a row that reclaimed nothing; from MAX_RECLAIM_RETRIES on it is left asleep */
-    uint32_t priority; /* 12 .. 1: it scans 1/2^priority of the lists at a time */
-    uint32_t nr_reclaimed; /* since it woke */
-    uint32_t boost[ZONES_MAX]; /* of each zone when it woke: what it takes away at its end */
-    uint32_t is_working; /* it has begun */
-    uint64_t busy_until_ns; /* simulated time at which its last step ends */
+    uint32_t failures;            /* runs in a row that reclaimed nothing; from MAX_RECLAIM_RETRIES on it is left asleep */
+    uint32_t priority;            /* 12 .. 1: it scans 1/2^priority of the lists at a time */
+    uint32_t nr_reclaimed;        /* since it woke */
+    uint32_t boost[ZONES_MAX];    /* of each zone when it woke: what it takes away at its end */
+    uint32_t is_working;          /* it has begun */
+    uint64_t busy_until_ns;       /* simulated time at which its last step ends */
 };
 #define MAX_RECLAIM_RETRIES 16u
 struct page_alloc {
-    struct frames *frames; /* wired */
-    struct trace *trace; /* wired */
+    struct frames *frames;         /* wired */
+    struct trace *trace;           /* wired */
     const struct profile *profile; /* wired */
     uint32_t nr_zones, nr_cpus;
-    uint32_t always_gfp; /* __GFP_ZERO with init_on_alloc */
-    uint32_t init_on_free; /* every page is zeroed as it is freed */
+    uint32_t always_gfp;          /* __GFP_ZERO with init_on_alloc */
+    uint32_t init_on_free;        /* every page is zeroed as it is freed */
     struct zone zones[ZONES_MAX]; /* those with managed pages, lowest first */
     /* Both are used whole from the start: the machine commits their capacity before page_alloc_start(). */
     struct pool pageblocks; /* uint32_t migratetype of each 512-page block, item = block number + 1 */
-    struct pool pcps; /* struct pcp, item = zone position * nr_cpus + cpu + 1 */
+    struct pool pcps;       /* struct pcp, item = zone position * nr_cpus + cpu + 1 */
     uint32_t min_free_kbytes, watermark_scale_factor, percpu_pagelist_high_fraction;
     uint32_t lowmem_reserve_ratio[3];
     uint32_t classic_reserve_pages; /* classic: min_free_pages, kept for GFP_ATOMIC */
@@ -71,22 +71,24 @@ uint32_t page_alloc_nr_frames(const struct machine_config *config, const struct 
 void page_alloc_shape(struct page_alloc *pa, const struct machine_config *config, const struct profile *profile);
 void page_alloc_wire(struct page_alloc *pa, struct frames *frames, struct trace *trace, const struct profile *profile);
 uint32_t page_alloc_pools(struct page_alloc *pa, struct pool **pools); /* lists them; returns how many */
-void page_alloc_start(struct page_alloc *pa, const struct machine_config *config); /* boot: reserved frames, zones, free lists */
+void page_alloc_start(struct page_alloc *pa,
+                      const struct machine_config *config); /* boot: reserved frames, zones, free lists */
 
-/* The fast path: WMARK_LOW. First frame of the block, or 0. The block is FRAME_KERNEL; the caller gives it another kind. With
+/* The fast path: WMARK_LOW. First frame of the block, or 0. The block is FRAME_KERNEL; the caller gives it another kind.
+ * With
  * __GFP_ZERO its contents are cleared. Never sleeps. */
 uint32_t page_alloc_fast(struct page_alloc *pa, uint32_t gfp, uint32_t order);
 /* The walks of the slow path that need no reclaim: wakes kswapd, then WMARK_MIN with what the flags allow, then what
  * __GFP_MEMALLOC adds. All that a call may do that cannot sleep. */
 uint32_t page_alloc_slow(struct page_alloc *pa, uint32_t gfp, uint32_t order);
-/* Its parts, for calls that may sleep. gfp_to_alloc_flags(); what PF_MEMALLOC and the like add, 0: nothing; one walk over the
- * zones (get_page_from_freelist) with enum alloc_flag. */
+/* Its parts, for calls that may sleep. gfp_to_alloc_flags(); what PF_MEMALLOC and the like add, 0: nothing; one walk over
+ * the zones (get_page_from_freelist) with enum alloc_flag. */
 uint32_t page_alloc_slow_flags(uint32_t gfp, uint32_t order);
 uint32_t page_alloc_reserve_flags(uint32_t gfp);
 uint32_t page_alloc_walk(struct page_alloc *pa, uint32_t gfp, uint32_t order, uint32_t flags);
 void page_alloc_wake_kswapd(struct page_alloc *pa, uint32_t gfp, uint32_t order); /* wake_all_kswapds() */
-/* __alloc_pages_bulk: up to nr order-0 pages into pfns; returns how many. After 0 (also for nr = 1, and always in the classic
- * profile) the caller makes one ordinary allocation, as the kernel does. Never sleeps. */
+/* __alloc_pages_bulk: up to nr order-0 pages into pfns; returns how many. After 0 (also for nr = 1, and always in the
+ * classic profile) the caller makes one ordinary allocation, as the kernel does. Never sleeps. */
 uint32_t page_alloc_bulk(struct page_alloc *pa, uint32_t gfp, uint32_t nr, uint32_t *pfns);
 /* __free_pages. The caller has checked that pfn heads an allocated block of that order. Contents stay. */
 void page_free(struct page_alloc *pa, uint32_t pfn, uint32_t order);
@@ -100,8 +102,8 @@ bool page_alloc_is_balanced(const struct page_alloc *pa, uint32_t order, uint32_
 uint64_t page_alloc_nr_free(const struct page_alloc *pa); /* pages in buddy and pcp lists */
 uint64_t page_alloc_nr_managed(const struct page_alloc *pa);
 
-/* Direct reclaim's last resort: gives one reserved HighAtomic pageblock back to the type of gfp; the last one of a zone only
- * by force. True when a free block moved. */
+/* Direct reclaim's last resort: gives one reserved HighAtomic pageblock back to the type of gfp; the last one of a zone
+ * only by force. True when a free block moved. */
 bool page_alloc_unreserve_highatomic(struct page_alloc *pa, uint32_t gfp, bool force);
 /* Watermarks, lowmem reserves and pcp limits from the managed counts of now: a write to a vm sysctl. */
 void page_alloc_recompute(struct page_alloc *pa);

@@ -1,4 +1,5 @@
-/* alloc/page/page_alloc_classic.h - the classic page allocator: one list per order. Linux v2.0 mm/page_alloc.c. Stands on: frame. */
+/* alloc/page/page_alloc_classic.h - the classic page allocator: one list per order. Linux v2.0 mm/page_alloc.c. Stands on:
+ * frame. */
 #pragma once
 #include "alloc/page/page_alloc.h"
 

@@ -1,13 +1,14 @@
 /* alloc/page/zone.h - inside the page_alloc floor: zones, pageblock types, free-page counting, watermark tests. Linux v6.1
- * mm/page_alloc.c: __zone_watermark_ok(), setup_per_zone_wmarks(); mm/vmstat.c: __mod_zone_page_state(). Stands on: frame, base. */
+ * mm/page_alloc.c: __zone_watermark_ok(), setup_per_zone_wmarks(); mm/vmstat.c: __mod_zone_page_state(). Stands on: frame,
+ * base. */
 #pragma once
 #include "alloc/page/page_alloc.h"
 
 #define MAX_ORDER 11u /* orders 0 .. 10 */
 #define PAGEBLOCK_ORDER 9u
 #define PAGEBLOCK_PAGES (1u << PAGEBLOCK_ORDER)
-#define NR_PCP_TYPES 3u /* the types that have lists of their own: Unmovable, Movable, Reclaimable */
-#define PFN_DMA_END 4096u /* 16 MiB */
+#define NR_PCP_TYPES 3u         /* the types that have lists of their own: Unmovable, Movable, Reclaimable */
+#define PFN_DMA_END 4096u       /* 16 MiB */
 #define PFN_DMA32_END 0x100000u /* 4 GiB */
 
 enum { ZONE_DMA, ZONE_DMA32, ZONE_NORMAL, ZONE_MOVABLE };
@@ -89,8 +90,8 @@ static inline void zone_count_alloc(struct page_alloc *pa, struct zone *zone, ui
 struct page_request {
     uint32_t gfp, order, migratetype;
     uint32_t highest_zone; /* ZONE_*: index into lowmem_reserve */
-    uint32_t preferred; /* position of the first zone of the walk; the walk goes down from it */
-    uint32_t flags; /* enum alloc_flag */
+    uint32_t preferred;    /* position of the first zone of the walk; the walk goes down from it */
+    uint32_t flags;        /* enum alloc_flag */
 };
 
 /* The watermark of ALLOC_WMARK_*, boost included. */
@@ -116,9 +117,9 @@ static inline int64_t zone_nr_free(const struct page_alloc *pa, const struct zon
         free += zone_pcp(pa, zone, cpu)->nr_free_diff;
     return free;
 }
-/* Thousandths, as debugfs extfrag shows them. unusable: the share of free memory in blocks too small for the order. fragmentation:
- * why a request of the order would fail: towards 0 for want of memory, towards 1000 because it is in pieces; -1000: it would
- * not fail. Linux v6.1 mm/vmstat.c: unusable_free_index(), __fragmentation_index(). */
+/* Thousandths, as debugfs extfrag shows them. unusable: the share of free memory in blocks too small for the order.
+ * fragmentation: why a request of the order would fail: towards 0 for want of memory, towards 1000 because it is in pieces;
+ * -1000: it would not fail. Linux v6.1 mm/vmstat.c: unusable_free_index(), __fragmentation_index(). */
 uint32_t zone_unusable_index(const struct zone *zone, uint32_t order);
 int32_t zone_fragmentation_index(const struct zone *zone, uint32_t order);
 /* zone_watermark_fast(): may this request be served from this zone without going below mark. */
@@ -145,7 +146,8 @@ enum reserved_owner {
 };
 const char *reserved_owner_name(uint32_t owner);
 /* Marks [start, end) as FRAME_RESERVED in aligned blocks of at most the largest order. */
-void frames_reserve_range(struct frames *frames, uint32_t start, uint32_t end, uint32_t nr_orders, enum reserved_owner owner);
+void frames_reserve_range(struct frames *frames, uint32_t start, uint32_t end, uint32_t nr_orders,
+                          enum reserved_owner owner);
 
 /* lowmem_reserve of every zone from the managed counts of now. */
 void zones_set_lowmem_reserves(struct page_alloc *pa);

@@ -1,5 +1,5 @@
-/* alloc/proc/procfs_fill.h - the structs of procfs_layout.h, filled from a machine's state: gauges are worked out here, when they
- * are read. Stands on: machine_state, procfs_layout. */
+/* alloc/proc/procfs_fill.h - the structs of procfs_layout.h, filled from a machine's state: gauges are worked out here,
+ * when they are read. Stands on: machine_state, procfs_layout. */
 #pragma once
 #include "alloc/proc/procfs_layout.h"
 
@@ -23,4 +23,5 @@ struct page_reserves procfs_reserves(const struct zoneinfo zones[PROCFS_ZONES]);
 /* si_mem_available(): free pages, page cache, and reclaimable slabs, as far as they can be had without swapping. */
 uint64_t procfs_available(struct page_reserves reserves, uint64_t free, uint64_t file, uint64_t reclaimable);
 /* global_dirty_limits(), with 20 and 10 percent: pages that may be dirty before writers wait, and before writing begins. */
-void procfs_dirty_limits(struct page_reserves reserves, uint64_t free, uint64_t file, uint64_t *limit, uint64_t *background);
+void procfs_dirty_limits(struct page_reserves reserves, uint64_t free, uint64_t file, uint64_t *limit,
+                         uint64_t *background);

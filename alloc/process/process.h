@@ -1,5 +1,6 @@
-/* alloc/process/process.h - processes: address spaces of VMAs, demand paging, brk, mmap, fork, limits. Linux v6.1 mm/mmap.c,
- * mm/memory.c, mm/mprotect.c, mm/madvise.c, mm/mlock.c, mm/util.c. Stands on: pgtable, reclaim, frame, label, rbtree. */
+/* alloc/process/process.h - processes: address spaces of VMAs, demand paging, brk, mmap, fork, limits. Linux v6.1
+ * mm/mmap.c, mm/memory.c, mm/mprotect.c, mm/madvise.c, mm/mlock.c, mm/util.c. Stands on: pgtable, reclaim, frame, label,
+ * rbtree. */
 #pragma once
 #include "alloc/base/label.h"
 #include "alloc/pgtable/pgtable.h"
@@ -14,28 +15,40 @@ struct vma {
     struct rb_node node; /* by address; size: bytes between this VMA and the one below, a stack's guard gap not counted */
     uint32_t next, prev; /* in address order */
     uint64_t start, end; /* [start, end) */
-    uint64_t pgoff; /* pages: place in the file; of anonymous memory, its page number when it was mapped */
-    uint32_t flags; /* enum vma_flags */
+    uint64_t pgoff;      /* pages: place in the file; of anonymous memory, its page number when it was mapped */
+    uint32_t flags;      /* enum vma_flags */
     uint32_t label;
-    uint32_t file; /* enum vma_file */
-    uint32_t anon; /* anon_vma: number of the family of its own pages; 0: it never had one */
+    uint32_t file;  /* enum vma_file */
+    uint32_t anon;  /* anon_vma: number of the family of its own pages; 0: it never had one */
     bool is_forked; /* its anon_vma_chain reaches into a parent's: Linux no longer merges it with untouched neighbours */
     uint64_t seq;
 };
 /* What VMAs must have in common to merge. HEAP, TEXT and CHUNK are Pagoda's own: they keep what belongs to the break, the
  * program's image and malloc apart from what the program maps, where Linux sees anonymous memory in all of them. */
-enum vma_flags { VMA_READ = 1, VMA_WRITE = 2, VMA_EXEC = 4, VMA_HEAP = 8, VMA_STACK = 16, VMA_LOCKED = 32, VMA_TEXT = 64,
-                 VMA_CHUNK = 128 /* mmapped by malloc */, VMA_ACCOUNT = 256 /* counts for Committed_AS */,
-                 VMA_NORESERVE = 512 /* never will (MAP_NORESERVE) */ };
+enum vma_flags {
+    VMA_READ = 1,
+    VMA_WRITE = 2,
+    VMA_EXEC = 4,
+    VMA_HEAP = 8,
+    VMA_STACK = 16,
+    VMA_LOCKED = 32,
+    VMA_TEXT = 64,
+    VMA_CHUNK = 128 /* mmapped by malloc */,
+    VMA_ACCOUNT = 256 /* counts for Committed_AS */,
+    VMA_NORESERVE = 512 /* never will (MAP_NORESERVE) */
+};
 #define VMA_ACCESS (VMA_READ | VMA_WRITE | VMA_EXEC)
 
-/* Files that a new process maps. There is no disk and no page cache here: their pages read as zeroes and get no frame before
- * the process writes to one of its own copies. */
-#define VMA_FILE_MAP(X) /* id, name, name with 32 bits */                                                           \
-    X(VMA_FILE_NONE, "", "") X(VMA_FILE_PROGRAM, "program", "program")                                             \
-    X(VMA_FILE_LIBC, "/usr/lib/x86_64-linux-gnu/libc.so.6", "/lib/libc.so.6")                                      \
-    X(VMA_FILE_LD, "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "/lib/ld-linux.so.2")                         \
-    X(VMA_FILE_VVAR, "[vvar]", "") X(VMA_FILE_VDSO, "[vdso]", "")
+/* Files that a new process maps. There is no disk and no page cache here: their pages read as zeroes and get no frame
+ * before the process writes to one of its own copies. */
+#define VMA_FILE_MAP(X)                                                                                                    \
+    /* id, name, name with 32 bits */                                                                                      \
+    X(VMA_FILE_NONE, "", "")                                                                                               \
+    X(VMA_FILE_PROGRAM, "program", "program")                                                                              \
+    X(VMA_FILE_LIBC, "/usr/lib/x86_64-linux-gnu/libc.so.6", "/lib/libc.so.6")                                              \
+    X(VMA_FILE_LD, "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "/lib/ld-linux.so.2")                                 \
+    X(VMA_FILE_VVAR, "[vvar]", "")                                                                                         \
+    X(VMA_FILE_VDSO, "[vdso]", "")
 enum vma_file {
 #define X(id, name, name32) id,
     VMA_FILE_MAP(X)
@@ -44,29 +57,29 @@ enum vma_file {
 };
 
 /* Why a call was refused: id, errno, what stands in the way. */
-#define REFUSAL_MAP(X)                                                                                             \
-    X(REFUSAL_NONE, "", "")                                                                                        \
-    X(REFUSAL_EMPTY, "EINVAL", "the length is 0")                                                                  \
-    X(REFUSAL_ALIGN, "EINVAL", "the address is not page-aligned")                                                  \
-    X(REFUSAL_RANGE, "EINVAL", "the range leaves user space")                                                      \
-    X(REFUSAL_LOCKED, "EINVAL", "the range is locked")                                                             \
-    X(REFUSAL_FILE, "EINVAL", "only anonymous memory can be freed lazily")                                         \
-    X(REFUSAL_NO_ROOM, "ENOMEM", "no gap in the address space is large enough")                                    \
-    X(REFUSAL_HOLE, "ENOMEM", "part of the range is not mapped")                                                   \
-    X(REFUSAL_POPULATE, "ENOMEM", "the range is locked, but not all of it can be touched")                         \
-    X(REFUSAL_MAP_COUNT, "ENOMEM", "more than vm.max_map_count mappings")                                          \
-    X(REFUSAL_NO_MEMORY, "ENOMEM", "no memory")                                                                    \
-    X(REFUSAL_COMMIT, "ENOMEM", "more than vm.overcommit_memory allows")                                           \
-    X(REFUSAL_AS, "ENOMEM", "beyond RLIMIT_AS")                                                                    \
-    X(REFUSAL_DATA, "ENOMEM", "beyond RLIMIT_DATA")                                                                \
-    X(REFUSAL_STACK, "ENOMEM", "beyond RLIMIT_STACK")                                                              \
-    X(REFUSAL_MEMLOCK, "ENOMEM", "beyond RLIMIT_MEMLOCK")                                                          \
-    X(REFUSAL_MEMLOCK_NONE, "EPERM", "RLIMIT_MEMLOCK is 0")                                                        \
-    X(REFUSAL_MEMLOCK_LATER, "EAGAIN", "beyond RLIMIT_MEMLOCK")                                                    \
-    X(REFUSAL_NOT_MAPPED, "EFAULT", "nothing is mapped there")                                                     \
-    X(REFUSAL_PAST_END, "EFAULT", "the range goes on behind the end of the mapping")                               \
-    X(REFUSAL_BREAK, "ENOMEM", "below the start of the heap")                                                      \
-    X(REFUSAL_SIGNAL, "SIGSEGV", "the address may not be accessed so")                                             \
+#define REFUSAL_MAP(X)                                                                                                     \
+    X(REFUSAL_NONE, "", "")                                                                                                \
+    X(REFUSAL_EMPTY, "EINVAL", "the length is 0")                                                                          \
+    X(REFUSAL_ALIGN, "EINVAL", "the address is not page-aligned")                                                          \
+    X(REFUSAL_RANGE, "EINVAL", "the range leaves user space")                                                              \
+    X(REFUSAL_LOCKED, "EINVAL", "the range is locked")                                                                     \
+    X(REFUSAL_FILE, "EINVAL", "only anonymous memory can be freed lazily")                                                 \
+    X(REFUSAL_NO_ROOM, "ENOMEM", "no gap in the address space is large enough")                                            \
+    X(REFUSAL_HOLE, "ENOMEM", "part of the range is not mapped")                                                           \
+    X(REFUSAL_POPULATE, "ENOMEM", "the range is locked, but not all of it can be touched")                                 \
+    X(REFUSAL_MAP_COUNT, "ENOMEM", "more than vm.max_map_count mappings")                                                  \
+    X(REFUSAL_NO_MEMORY, "ENOMEM", "no memory")                                                                            \
+    X(REFUSAL_COMMIT, "ENOMEM", "more than vm.overcommit_memory allows")                                                   \
+    X(REFUSAL_AS, "ENOMEM", "beyond RLIMIT_AS")                                                                            \
+    X(REFUSAL_DATA, "ENOMEM", "beyond RLIMIT_DATA")                                                                        \
+    X(REFUSAL_STACK, "ENOMEM", "beyond RLIMIT_STACK")                                                                      \
+    X(REFUSAL_MEMLOCK, "ENOMEM", "beyond RLIMIT_MEMLOCK")                                                                  \
+    X(REFUSAL_MEMLOCK_NONE, "EPERM", "RLIMIT_MEMLOCK is 0")                                                                \
+    X(REFUSAL_MEMLOCK_LATER, "EAGAIN", "beyond RLIMIT_MEMLOCK")                                                            \
+    X(REFUSAL_NOT_MAPPED, "EFAULT", "nothing is mapped there")                                                             \
+    X(REFUSAL_PAST_END, "EFAULT", "the range goes on behind the end of the mapping")                                       \
+    X(REFUSAL_BREAK, "ENOMEM", "below the start of the heap")                                                              \
+    X(REFUSAL_SIGNAL, "SIGSEGV", "the address may not be accessed so")                                                     \
     X(REFUSAL_KILLED, "SIGKILL", "no memory for the page")
 enum refusal {
 #define X(id, name, why) id,
@@ -86,19 +99,19 @@ struct process {
     uint32_t link;
     uint32_t pid, parent_pid, label;
     uint32_t next_in_bucket; /* of by_pid */
-    uint32_t space; /* in reclaim->spaces */
+    uint32_t space;          /* in reclaim->spaces */
     uint32_t root_vma, first_vma, last_vma, nr_vmas;
-    uint32_t touch; /* enum touch */
-    uint32_t heap; /* index of the malloc floor's state for this process; 0: malloc never called */
-    uint64_t heap_start, brk; /* bytes; the heap is [heap_start, page_align(brk)) */
+    uint32_t touch;                /* enum touch */
+    uint32_t heap;                 /* index of the malloc floor's state for this process; 0: malloc never called */
+    uint64_t heap_start, brk;      /* bytes; the heap is [heap_start, page_align(brk)) */
     uint64_t data_start, data_end; /* of the program's data: counts for RLIMIT_DATA */
-    uint64_t mmap_top; /* mappings are placed below */
+    uint64_t mmap_top;             /* mappings are placed below */
     uint64_t stack_top;
     uint64_t minor_faults, major_faults;
     uint64_t peak_bytes; /* mapped at most (VmPeak) */
     struct vm_counts vm;
     uint64_t limits[NR_RESOURCES]; /* bytes; LIMIT_NONE: unlimited */
-    struct { /* a cache of translations, so that heap accesses need no page walk; holds pfns, so copies keep it */
+    struct {          /* a cache of translations, so that heap accesses need no page walk; holds pfns, so copies keep it */
         uint64_t vpn; /* << 1 | writable; 0: empty */
         uint32_t generation, pfn;
     } tlb[SOFT_TLB_SIZE];
@@ -106,25 +119,25 @@ struct process {
 #define LIMIT_NONE ((UINT64_C(1) << 53) - 1) /* the largest size that an operation can state */
 
 struct processes {
-    struct pgtable *pgtable; /* wired */
-    struct reclaim *reclaim; /* wired */
-    struct frames *frames; /* wired */
-    struct trace *trace; /* wired */
+    struct pgtable *pgtable;       /* wired */
+    struct reclaim *reclaim;       /* wired */
+    struct frames *frames;         /* wired */
+    struct trace *trace;           /* wired */
     const struct profile *profile; /* wired */
-    struct pool pool; /* struct process */
-    struct pool vmas; /* struct vma */
-    uint32_t by_pid[PID_BUCKETS]; /* first process of each chain */
+    struct pool pool;              /* struct process */
+    struct pool vmas;              /* struct vma */
+    uint32_t by_pid[PID_BUCKETS];  /* first process of each chain */
     uint32_t next_pid;
-    uint32_t zero_pfn; /* the page that reads of untouched memory see */
+    uint32_t zero_pfn;  /* the page that reads of untouched memory see */
     uint32_t next_anon; /* anon_vmas are numbered in the order of their making */
-    uint32_t refusal; /* enum refusal: why the last call of this floor failed */
+    uint32_t refusal;   /* enum refusal: why the last call of this floor failed */
     uint32_t aslr_seed, overcommit_memory, overcommit_ratio;
     uint64_t nr_committed, nr_total, nr_swap; /* pages: Committed_AS, MemTotal, SwapTotal */
-    uint64_t admin_reserve, user_reserve; /* pages that strict overcommit keeps back */
+    uint64_t admin_reserve, user_reserve;     /* pages that strict overcommit keeps back */
 };
 
-/* All of these name a process by its pool index. Failures (no memory, no room) return 0/false/UINT64_MAX and change nothing,
- * unless said otherwise; ps->refusal says why. */
+/* All of these name a process by its pool index. Failures (no memory, no room) return 0/false/UINT64_MAX and change
+ * nothing, unless said otherwise; ps->refusal says why. */
 /* The VMA that holds address; 0: none. */
 uint32_t process_find_vma(const struct processes *ps, const struct process *process, uint64_t address);
 static inline struct vma *vma_at(const struct processes *ps, uint32_t vma)
@@ -146,15 +159,17 @@ uint64_t process_mmap(struct processes *ps, uint32_t process, uint64_t length, u
 /* The same at an address of the caller's choice, if that is free; else wherever there is room. */
 uint64_t process_mmap_near(struct processes *ps, uint32_t process, uint64_t address, uint64_t length, uint32_t flags);
 bool process_munmap(struct processes *ps, uint32_t process, uint64_t start, uint64_t length);
-uint64_t process_mremap(struct processes *ps, uint32_t process, uint64_t start, uint64_t old_length, uint64_t new_length); /* may move; 0: failed */
+uint64_t process_mremap(struct processes *ps, uint32_t process, uint64_t start, uint64_t old_length,
+                        uint64_t new_length); /* may move; 0: failed */
 /* access: bits of VMA_ACCESS. As in Linux, the part before a hole is changed when the range has one. */
 bool process_mprotect(struct processes *ps, uint32_t process, uint64_t start, uint64_t length, uint32_t access);
 /* As in Linux, what is mapped is done when the range has a hole. */
 bool process_advise(struct processes *ps, uint32_t process, uint64_t start, uint64_t length, enum advice advice);
 bool process_mlock(struct processes *ps, uint32_t process, uint64_t start, uint64_t length);
 bool process_munlock(struct processes *ps, uint32_t process, uint64_t start, uint64_t length);
-/* Faults the page of address in (for writing: breaks copy-on-write, sets dirty) and returns the host's view of that byte up to
- * the end of its page. NULL: no mapping there (SIGSEGV) or no memory. Valid until the next call that may unmap or reclaim. */
+/* Faults the page of address in (for writing: breaks copy-on-write, sets dirty) and returns the host's view of that byte up
+ * to the end of its page. NULL: no mapping there (SIGSEGV) or no memory. Valid until the next call that may unmap or
+ * reclaim. */
 uint8_t *process_touch(struct processes *ps, uint32_t process, uint64_t address, bool write);
 /* The same without the host's view: the frame; it needs no contents then. 0: no mapping, or no memory. */
 uint32_t process_resolve(struct processes *ps, uint32_t process, uint64_t address, bool write);
@@ -167,8 +182,8 @@ uint64_t process_allowed_until(struct processes *ps, uint32_t process, uint64_t 
 bool process_is_mapped(const struct processes *ps, uint32_t process, uint64_t address); /* some VMA covers it */
 /* The processor's word for an access that failed: bit 0 the page is there, bit 1 a write, bit 2 in user mode. */
 uint32_t process_error_code(const struct processes *ps, uint32_t process, uint64_t address, bool write);
-/* Looks without touching: copies up to length bytes, stops at a page that has no frame (swapped, untouched: reads as absent).
- * Returns how many bytes it copied. */
+/* Looks without touching: copies up to length bytes, stops at a page that has no frame (swapped, untouched: reads as
+ * absent). Returns how many bytes it copied. */
 size_t process_peek(const struct processes *ps, uint32_t process, uint64_t address, void *out, size_t length);
 
 uint64_t processes_commit_limit(const struct processes *ps); /* pages: CommitLimit */

@@ -1,14 +1,15 @@
-/* alloc/reclaim/reclaim.h - what happens when memory runs short: kswapd, direct reclaim, LRU lists, swap, compaction, the OOM killer.
- * Linux v6.1 mm/page_alloc.c: __alloc_pages_slowpath(); mm/vmscan.c, workingset.c, swapfile.c, compaction.c, oom_kill.c. Every
- * floor above gets its frames here. Stands on: page_alloc, pte, frame.
+/* alloc/reclaim/reclaim.h - what happens when memory runs short: kswapd, direct reclaim, LRU lists, swap, compaction, the
+ * OOM killer. Linux v6.1 mm/page_alloc.c: __alloc_pages_slowpath(); mm/vmscan.c, workingset.c, swapfile.c, compaction.c,
+ * oom_kill.c. Every floor above gets its frames here. Stands on: page_alloc, pte, frame.
  *
  * What depends on timing in reality is decided here, so that equal operations always do equal things:
  * - kswapd and kcompactd are one background thread on a CPU of its own. It works after the operation that woke it and while
- *   a caller sleeps, in steps of 32 pages; a step takes simulated time (each page scanned, each page written to swap), and the
- *   next one does not begin before that time has passed. So a burst of allocations can outrun it, and tick lets it finish.
+ *   a caller sleeps, in steps of 32 pages; a step takes simulated time (each page scanned, each page written to swap), and
+ * the next one does not begin before that time has passed. So a burst of allocations can outrun it, and tick lets it
+ * finish.
  * - A page is written to swap and freed in one go; whoever reclaims waits for the transfer. There is no swap cache.
- * - There is one node, no file cache and no other task: when direct reclaim, compaction and the OOM killer have nothing left,
- *   a call fails where Linux would wait for somebody else to free memory (GFP_NOFS, __GFP_NOFAIL). */
+ * - There is one node, no file cache and no other task: when direct reclaim, compaction and the OOM killer have nothing
+ * left, a call fails where Linux would wait for somebody else to free memory (GFP_NOFS, __GFP_NOFAIL). */
 #pragma once
 #include "alloc/page/page_alloc.h"
 #include "alloc/memory/pte.h"
@@ -30,26 +31,27 @@ struct reclaim_task {
 };
 typedef struct reclaim_task (*reclaim_task_of)(const void *world, uint32_t space);
 
-/* A page in the swap area. Its bytes move here from the frame, which reads as zeroes afterwards (Linux leaves them there). */
+/* A page in the swap area. Its bytes move here from the frame, which reads as zeroes afterwards (Linux leaves them there).
+ */
 struct swap_slot {
-    uint32_t users; /* page-table entries that name it */
+    uint32_t users;    /* page-table entries that name it */
     uint32_t contents; /* in frames->contents; 0: all zero */
-    uint32_t evicted; /* the LRU's age when the page left */
+    uint32_t evicted;  /* the LRU's age when the page left */
 };
 
 struct reclaim {
-    struct page_alloc *pages; /* wired */
-    struct frames *frames; /* wired */
-    struct trace *trace; /* wired */
-    const struct profile *profile; /* wired */
-    const void *world; /* wired: what task_of is called with */
-    reclaim_task_of task_of; /* wired; NULL: tasks have no names */
-    struct pool spaces; /* struct reclaim_space */
-    struct pool slots; /* struct swap_slot: the swap area, a page each */
+    struct page_alloc *pages;           /* wired */
+    struct frames *frames;              /* wired */
+    struct trace *trace;                /* wired */
+    const struct profile *profile;      /* wired */
+    const void *world;                  /* wired: what task_of is called with */
+    reclaim_task_of task_of;            /* wired; NULL: tasks have no names */
+    struct pool spaces;                 /* struct reclaim_space */
+    struct pool slots;                  /* struct swap_slot: the swap area, a page each */
     struct frame_list active, inactive; /* anonymous frames */
-    uint32_t nr_lru[ZONES_MAX][2]; /* pages of each zone (by position) that are on the inactive and the active list */
-    uint32_t nr_lazy; /* pages on them that MADV_FREE gave up */
-    uint32_t age; /* evictions and activations so far: the clock of refault distances */
+    uint32_t nr_lru[ZONES_MAX][2];      /* pages of each zone (by position) that are on the inactive and the active list */
+    uint32_t nr_lazy;                   /* pages on them that MADV_FREE gave up */
+    uint32_t age;                       /* evictions and activations so far: the clock of refault distances */
     uint64_t nr_reclaimed, nr_oom_kills;
     uint64_t quiet_until_ns; /* no Mem-Info with a page allocation failure before that */
 };
@@ -60,8 +62,8 @@ void reclaim_wire(struct reclaim *reclaim, struct page_alloc *pages, struct fram
 void reclaim_wire_tasks(struct reclaim *reclaim, const void *world, reclaim_task_of task_of);
 uint32_t reclaim_pools(struct reclaim *reclaim, struct pool **pools);
 
-/* __alloc_pages: fast path, slow path, and, when gfp may sleep, direct reclaim and the OOM killer. 0: none; the trace has the
- * page allocation failure message unless __GFP_NOWARN. */
+/* __alloc_pages: fast path, slow path, and, when gfp may sleep, direct reclaim and the OOM killer. 0: none; the trace has
+ * the page allocation failure message unless __GFP_NOWARN. */
 uint32_t reclaim_alloc_pages(struct reclaim *reclaim, uint32_t gfp, uint32_t order);
 uint32_t reclaim_alloc_bulk(struct reclaim *reclaim, uint32_t gfp, uint32_t nr, uint32_t *pfns);
 static inline void reclaim_free_pages(struct reclaim *reclaim, uint32_t pfn, uint32_t order)
@@ -73,7 +75,8 @@ void reclaim_run_kswapd(struct reclaim *reclaim);
 /* A write to /proc/sys/vm/compact_memory: every zone, every order. Returns the pages moved. */
 uint32_t reclaim_compact_memory(struct reclaim *reclaim);
 
-/* Anonymous frames: mapped at vpn of one space. add puts the frame on the LRU; remove takes it off (the frame is not freed). */
+/* Anonymous frames: mapped at vpn of one space. add puts the frame on the LRU; remove takes it off (the frame is not
+ * freed). */
 void reclaim_add_anon(struct reclaim *reclaim, uint32_t pfn, uint32_t space, uint64_t vpn);
 void reclaim_remove_anon(struct reclaim *reclaim, uint32_t pfn);
 /* space no longer maps the frame (its entry is cleared already). The last mapping's end frees the frame. */

@@ -4,8 +4,8 @@
 #include "alloc/page/zone.h"
 
 #define SWAP_CLUSTER_MAX 32u /* pages of one round of scanning */
-#define COSTLY_ORDER 3u /* PAGE_ALLOC_COSTLY_ORDER: above it, no OOM kill and no endless retries */
-#define SCAN_PRIORITY 12u /* DEF_PRIORITY: 1/4096 of the lists first */
+#define COSTLY_ORDER 3u      /* PAGE_ALLOC_COSTLY_ORDER: above it, no OOM kill and no endless retries */
+#define SCAN_PRIORITY 12u    /* DEF_PRIORITY: 1/4096 of the lists first */
 
 /* Who works, and how its time is counted: a caller's is the operation's, a background thread's its own. */
 struct worker {
@@ -26,7 +26,8 @@ static inline void reclaim_count(struct reclaim *reclaim, enum vm_item item, uin
 /* Calls visit for every space that maps the frame, until it returns true; returns true then. */
 bool lru_each_mapping(struct reclaim *reclaim, uint32_t pfn, uint32_t argument,
                       bool (*visit)(struct reclaim *, struct reclaim_space *, uint64_t slot, uint32_t argument));
-/* One scan of the lists at a priority, until target pages are free: shrink_lruvec(). Returns pages freed; *nr_scanned grows. */
+/* One scan of the lists at a priority, until target pages are free: shrink_lruvec(). Returns pages freed; *nr_scanned
+ * grows. */
 uint32_t lru_shrink(struct worker *worker, uint32_t priority, uint32_t target, uint32_t highest_zone, uint32_t *nr_scanned);
 void lru_activate(struct reclaim *reclaim, uint32_t pfn);
 /* Puts `to` into the place of `from`, which leaves the lists: migration. The mappings are the caller's. */
@@ -60,7 +61,7 @@ bool oom_kill_current(struct reclaim *reclaim); /* Linux 2.0: the one that asks,
 bool oom_is_victim(const struct reclaim *reclaim, uint32_t pid);
 
 /* --- show_mem.c --- */
-void show_mem(struct reclaim *reclaim); /* "Mem-Info:" and what follows it */
+void show_mem(struct reclaim *reclaim);                     /* "Mem-Info:" and what follows it */
 void show_task_name(struct reclaim *reclaim, uint32_t pid); /* of the running task */
 /* warn_alloc(): "page allocation failure". The Mem-Info comes at most every ten seconds. */
 void show_alloc_failure(struct reclaim *reclaim, uint32_t gfp, uint32_t order);

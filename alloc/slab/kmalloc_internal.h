@@ -1,5 +1,6 @@
-/* alloc/slab/kmalloc_internal.h - what both styles of kmalloc are made of: caches of equal objects, slabs (blocks of frames cut
- * into objects), and a track for each object. For alloc/slab/kmalloc.c, slab.c, slub*.c, bucket.c and the views of them.
+/* alloc/slab/kmalloc_internal.h - what both styles of kmalloc are made of: caches of equal objects, slabs (blocks of frames
+ * cut into objects), and a track for each object. For alloc/slab/kmalloc.c, slab.c, slub*.c, bucket.c and the views of
+ * them.
  *
  * Objects of a slab are numbered from 0. A link to an object is its number + 1, so that 0 is the end of a chain. Only the
  * heads of free chains live in these structs; the chains themselves run through the simulated bytes of the free objects, as
@@ -17,8 +18,8 @@
 #define MAX_OBJECTS 512u /* of a slab: objects of 8 bytes in one page; larger slabs have larger objects */
 
 enum kmalloc_options { KMALLOC_INIT_ON_ALLOC = 1, KMALLOC_INIT_ON_FREE = 2 };
-/* Of struct cache, besides those that callers may give (SLAB_FLAG_MAP): the numbers of Linux v6.1 (mm/slab.h). The debugging
- * four follow slub_debug=FZPU: checks, red zones, poison, users. */
+/* Of struct cache, besides those that callers may give (SLAB_FLAG_MAP): the numbers of Linux v6.1 (mm/slab.h). The
+ * debugging four follow slub_debug=FZPU: checks, red zones, poison, users. */
 enum slab_flag {
     SLAB_KMALLOC = 0x1000,
     SLAB_CMPXCHG_DOUBLE = 0x40000000, /* no checks that need a lock around a free list and its counters */
@@ -28,19 +29,19 @@ enum kmalloc_taint { TAINT_BAD_PAGE = 1, TAINT_WARN = 2 };
 enum cache_kind { CACHE_PLAIN, CACHE_ACCOUNTED, CACHE_RECLAIMABLE, CACHE_DMA, NR_CACHE_KINDS }; /* as Linux makes them */
 enum slab_state { SLAB_FULL, SLAB_CPU, SLAB_CPU_PARTIAL, SLAB_PARTIAL }; /* full slabs are on no list */
 
-struct track { /* who has an object */
+struct track {                         /* who has an object */
     uint32_t live : 1, requested : 31; /* bytes */
     uint32_t seq, label;
 };
 
 struct slab {
     uint32_t next; /* slab of the same list; the pool's link, when the slab is not in use */
-    uint32_t pfn; /* of its first frame; 0: not in use */
+    uint32_t pfn;  /* of its first frame; 0: not in use */
     uint32_t cache;
     uint32_t prev;
-    uint32_t tracks; /* a run in kmalloc.tracks[track_run] */
+    uint32_t tracks;   /* a run in kmalloc.tracks[track_run] */
     uint16_t freelist; /* first free object, + 1; or slab_free_word() */
-    uint16_t inuse; /* as the kernel counts: objects on the CPU's own free list are in use */
+    uint16_t inuse;    /* as the kernel counts: objects on the CPU's own free list are in use */
     uint16_t objects, nr_live;
     uint8_t order, state, track_run, cpu; /* cpu: where it is SLAB_CPU or SLAB_CPU_PARTIAL */
 };
@@ -53,37 +54,37 @@ struct slab_list {
 /* A slab's free list begins at an address that is no object, because somebody freed it: bytes from the slab's start. */
 #define SLAB_STRAY 0x8000u
 struct cpu_slab {
-    uint32_t slab; /* the CPU's current one; 0: none */
-    uint32_t partial; /* first of a chain of slabs, linked by next alone */
+    uint32_t slab;       /* the CPU's current one; 0: none */
+    uint32_t partial;    /* first of a chain of slabs, linked by next alone */
     uint16_t nr_partial; /* of that chain */
-    uint16_t freelist; /* the CPU's own free objects in slab, + 1; FREELIST_STRAY: the chain goes on at stray */
-    uint64_t stray; /* where an overwritten free pointer led: an address that is no object of slab */
+    uint16_t freelist;   /* the CPU's own free objects in slab, + 1; FREELIST_STRAY: the chain goes on at stray */
+    uint64_t stray;      /* where an overwritten free pointer led: an address that is no object of slab */
 };
 
 struct cache {
     uint32_t link;
-    uint32_t size; /* bytes from one object to the next */
-    uint32_t reciprocal; /* 2^32 / size, rounded up: divides by multiplying */
+    uint32_t size;                /* bytes from one object to the next */
+    uint32_t reciprocal;          /* 2^32 / size, rounded up: divides by multiplying */
     uint32_t object_size, offset; /* bytes that a caller may use; offset: of the free pointer in a free object */
-    uint32_t usable; /* bytes that ksize() tells of an object */
-    uint32_t head; /* bytes before the first object: classic page descriptor, left red zone */
-    uint32_t reserved; /* bytes of a slab that objects have no part in: classic page descriptor */
-    uint32_t flags; /* enum slab_flag */
+    uint32_t usable;              /* bytes that ksize() tells of an object */
+    uint32_t head;                /* bytes before the first object: classic page descriptor, left red zone */
+    uint32_t reserved;            /* bytes of a slab that objects have no part in: classic page descriptor */
+    uint32_t flags;               /* enum slab_flag */
     uint32_t inuse; /* bytes of an object and what follows it at once: its right red zone; then come pointer and tracks */
     uint32_t red_left; /* bytes of the left red zone */
     uint32_t nr_live;
     uint64_t requested_bytes;
     uint32_t align, order, min_order, objects;
     uint32_t cpu_partial, cpu_partial_slabs, min_partial;
-    uint32_t gfp; /* added to every request for pages */
+    uint32_t gfp;                                 /* added to every request for pages */
     uint32_t nr_slabs, nr_slabs_made, nr_objects; /* nr_objects: live and free */
-    uint32_t is_kmalloc; /* made at boot, for kmalloc */
+    uint32_t is_kmalloc;                          /* made at boot, for kmalloc */
     uint32_t is_destroyed; /* kmem_cache_destroy() was called, but objects were left: it stays as it is */
     uint32_t class, same_hash;
-    uint32_t made; /* of all caches ever made, which one: slabinfo shows the newest first */
-    struct slab_list partial; /* the node's list; classic: pages with free blocks */
+    uint32_t made;                 /* of all caches ever made, which one: slabinfo shows the newest first */
+    struct slab_list partial;      /* the node's list; classic: pages with free blocks */
     char name[CACHE_NAME_MAX + 1]; /* empty: not in use */
-    struct cpu_slab cpus[]; /* one a CPU */
+    struct cpu_slab cpus[];        /* one a CPU */
 };
 
 /* Begins to fetch a line of the host's memory that will be written to. The empty asm is there because compilers take a
@@ -111,9 +112,9 @@ static inline struct track *track_at(const struct kmalloc *k, const struct slab 
     return run_at(k, slab->track_run, slab->tracks) + object;
 }
 
-/* Every frame of a slab, not only its head, names the slab (frame.owner), and tells in frame.index what leads from an address
- * to its track without a look at the slab's record: where the tracks are, which cache it is, and which of the slab's frames
- * this one is. Other frames of kind FRAME_NONE have index 0. */
+/* Every frame of a slab, not only its head, names the slab (frame.owner), and tells in frame.index what leads from an
+ * address to its track without a look at the slab's record: where the tracks are, which cache it is, and which of the
+ * slab's frames this one is. Other frames of kind FRAME_NONE have index 0. */
 struct slab_frame {
     uint32_t tracks, cache;
     uint16_t page; /* from the slab's head */
@@ -174,10 +175,10 @@ static inline const uint8_t *peek_at(const struct frames *frames, uint64_t physi
     return contents ? page + (physical & (PAGE_SIZE - 1)) : NULL;
 }
 
-/* The free object behind a free one, + 1, from the word in its bytes. False: somebody overwrote the word with what is no free
- * object of the slab. */
-static inline bool free_pointer_is_sound(const struct kmalloc *k, const struct cache *cache, const struct slab *slab, uint32_t object,
-                           uint64_t word, uint32_t *next)
+/* The free object behind a free one, + 1, from the word in its bytes. False: somebody overwrote the word with what is no
+ * free object of the slab. */
+static inline bool free_pointer_is_sound(const struct kmalloc *k, const struct cache *cache, const struct slab *slab,
+                                         uint32_t object, uint64_t word, uint32_t *next)
 {
     uint32_t number;
     *next = 0;
@@ -356,8 +357,8 @@ uint32_t slub_add_slab(struct kmalloc *k, uint32_t cache, uint32_t pfn, uint32_t
 void slub_flush(struct kmalloc *k, uint32_t cache);
 bool slub_may_flush(struct kmalloc *k, uint32_t cache);
 
-/* The object, or whatever else was freed, is the first of its slab's list now; head: as slab.freelist. The slab moves to where
- * one with so many free objects belongs. */
+/* The object, or whatever else was freed, is the first of its slab's list now; head: as slab.freelist. The slab moves to
+ * where one with so many free objects belongs. */
 void slub_freed_into(struct kmalloc *k, uint32_t slab, uint16_t head);
 
 /* slub_stray.c: allocations that an overwritten free pointer sends elsewhere; frees of what is no live object; contents of
@@ -385,8 +386,8 @@ void slub_debug_fill_slab(struct kmalloc *k, uint32_t slab); /* a new one: poiso
 uint32_t slub_tracks_at(const struct cache *cache);
 uint32_t slub_padding_at(const struct cache *cache);
 
-/* slub_report.c: what slub_debug says. A report is opened, told what it is about, and closed; details follow. address: of an
- * object. */
+/* slub_report.c: what slub_debug says. A report is opened, told what it is about, and closed; details follow. address: of
+ * an object. */
 void slub_bug_open(struct kmalloc *k, const struct cache *cache);
 void slub_bug_close(struct kmalloc *k);
 void slub_object_bug(struct kmalloc *k, const struct slab *slab, uint64_t address, const char *what); /* all of it */
@@ -399,7 +400,8 @@ void slub_say_section(struct kmalloc *k, const char *title, uint64_t physical, u
 void slub_say_remaining(struct kmalloc *k, const struct slab *slab); /* its live objects; their cache is going away */
 enum track_kind { TRACK_ALLOC, TRACK_FREE };
 /* physical: of the object. label: who calls. */
-void slub_write_track(struct kmalloc *k, const struct cache *cache, uint64_t physical, enum track_kind kind, uint32_t label);
+void slub_write_track(struct kmalloc *k, const struct cache *cache, uint64_t physical, enum track_kind kind,
+                      uint32_t label);
 
 /* bucket.c */
 void bucket_start(struct kmalloc *k);

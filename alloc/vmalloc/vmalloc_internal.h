@@ -19,8 +19,8 @@ static inline uint32_t nr_wanted(const struct vmap_area *area) /* pages, without
     return (uint32_t)((area->end - area->start) >> PAGE_SHIFT) - 1;
 }
 
-/* The area that a mapped address belongs to, by way of its frame: vfree has to touch both anyway, while the way down a tree of
- * a million areas is twenty cache misses. 0: nothing is mapped there. */
+/* The area that a mapped address belongs to, by way of its frame: vfree has to touch both anyway, while the way down a tree
+ * of a million areas is twenty cache misses. 0: nothing is mapped there. */
 static inline uint32_t area_of_page(const struct vmalloc *v, uint64_t address)
 {
     uint32_t pfn;

@@ -1,15 +1,16 @@
-/* alloc/vmalloc/vmap_area.h - which addresses of the vmalloc range are free, busy, or freed but still lazy. Linux v6.1 mm/vmalloc.c:
+/* alloc/vmalloc/vmap_area.h - which addresses of the vmalloc range are free, busy, or freed but still lazy. Linux v6.1
+ * mm/vmalloc.c:
  * __alloc_vmap_area(), merge_or_add_vmap_area_augment(), __purge_vmap_area_lazy(). Knows nothing of pages.
  *
- * Free and lazy addresses are extents in two trees. What neither tree has is busy, without a gap: areas, one item each, which
- * are in no tree. Linux keeps one for them to find an area by its address; here the page tables lead to it, as every busy
- * area has a page (vmalloc.h: vmalloc_area_at), so a million live areas cost no more to find than a few.
- * The kernel takes its struct vmap_area from a slab cache of their own; that cache is not simulated. Stands on: base. */
+ * Free and lazy addresses are extents in two trees. What neither tree has is busy, without a gap: areas, one item each,
+ * which are in no tree. Linux keeps one for them to find an area by its address; here the page tables lead to it, as every
+ * busy area has a page (vmalloc.h: vmalloc_area_at), so a million live areas cost no more to find than a few. The kernel
+ * takes its struct vmap_area from a slab cache of their own; that cache is not simulated. Stands on: base. */
 #pragma once
 #include "alloc/base/rbtree.h"
 #include "alloc/base/trace.h"
 
-struct vmap_extent { /* free or lazy */
+struct vmap_extent {     /* free or lazy */
     struct rb_node node; /* size: bytes */
     uint64_t start;
 };
@@ -19,20 +20,20 @@ struct vmap_area {
     _Alignas(64) uint32_t first_pfn; /* frames, in page order, linked through frame.next */
     uint32_t nr_pages;
     uint64_t start, end; /* [start, end), guard page included; start 0: the item is not in use */
-    uint64_t requested; /* bytes that the caller asked for */
+    uint64_t requested;  /* bytes that the caller asked for */
     uint64_t page_array; /* address of the array of page pointers: kmalloc, or the start of another area; 0: none */
     uint32_t label, seq;
-    uint32_t array_of; /* this area is the page array of that one; 0: a caller's */
+    uint32_t array_of;   /* this area is the page array of that one; 0: a caller's */
     uint32_t page_order; /* of its pages: 9 where 2 MiB are mapped at a time */
 };
 _Static_assert(sizeof(struct vmap_area) == 64, "an area is one cache line");
 
 struct vmap_space {
-    struct trace *trace; /* wired */
-    struct pool areas; /* struct vmap_area */
-    struct pool extents; /* struct vmap_extent */
-    uint32_t free_root, lazy_root; /* extents by address */
-    uint64_t start, end; /* [start, end): where areas may lie */
+    struct trace *trace;                    /* wired */
+    struct pool areas;                      /* struct vmap_area */
+    struct pool extents;                    /* struct vmap_extent */
+    uint32_t free_root, lazy_root;          /* extents by address */
+    uint64_t start, end;                    /* [start, end): where areas may lie */
     uint64_t nr_lazy_pages, lazy_max_pages; /* guard pages included */
 };
 
@@ -53,7 +54,8 @@ static inline uint64_t vmap_extent_end(const struct vmap_space *space, uint32_t 
 void vmap_space_shape(struct vmap_space *space, uint32_t nr_areas, uint64_t lazy_max_pages);
 /* All of [all_start, all_end) is free at first, of which [start, end) will be given out. */
 void vmap_space_start(struct vmap_space *space, uint64_t all_start, uint64_t all_end);
-/* An area of size bytes (whole pages) at a multiple of align (a power of two), out of the hole where it belongs; 0: none fits. */
+/* An area of size bytes (whole pages) at a multiple of align (a power of two), out of the hole where it belongs; 0: none
+ * fits. */
 uint32_t vmap_area_alloc(struct vmap_space *space, uint64_t size, uint64_t align);
 /* Busy -> lazy: the addresses stay out of use until the purge. The item is gone afterwards. */
 void vmap_area_free_lazy(struct vmap_space *space, uint32_t area);
@@ -62,11 +64,13 @@ void vmap_area_free_now(struct vmap_space *space, uint32_t area);
 /* Lazy -> free, all of them. False: there was none; else *start, *end span what became free. */
 bool vmap_space_purge(struct vmap_space *space, uint64_t *start, uint64_t *end);
 
-uint32_t vmap_extent_find(const struct vmap_space *space, uint32_t root, uint64_t address); /* the one that holds it; 0: none */
-uint32_t vmap_extent_find_from(const struct vmap_space *space, uint32_t root, uint64_t address); /* first that ends behind it */
+uint32_t vmap_extent_find(const struct vmap_space *space, uint32_t root,
+                          uint64_t address); /* the one that holds it; 0: none */
+uint32_t vmap_extent_find_from(const struct vmap_space *space, uint32_t root,
+                               uint64_t address); /* first that ends behind it */
 /* For states that were recorded: a busy area of that extent, and an extent that goes into a tree unmerged. 0: no room. */
 uint32_t vmap_area_add(struct vmap_space *space, uint64_t start, uint64_t end);
 uint32_t vmap_extent_add(struct vmap_space *space, uint32_t *root, uint64_t start, uint64_t end);
-/* Trees in order, nothing in two of the three, sizes adding up to the whole, counts right. Whether two busy areas overlap is for
- * the floor above to see, which finds them by address. */
+/* Trees in order, nothing in two of the three, sizes adding up to the whole, counts right. Whether two busy areas overlap
+ * is for the floor above to see, which finds them by address. */
 bool vmap_space_check(const struct vmap_space *space, const char **what);

@@ -3,15 +3,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PAGODA_ERROR_MAP(X)                                       \
-    X(PAGODA_OK, "ok")                                            \
-    X(PAGODA_ERR_INVALID, "argument out of range")                \
-    X(PAGODA_ERR_NOMEM, "host is out of memory")                  \
-    X(PAGODA_ERR_NOT_FOUND, "no such thing")                      \
-    X(PAGODA_ERR_CONFLICT, "somebody else was first")             \
-    X(PAGODA_ERR_FULL, "the store is full")                       \
-    X(PAGODA_ERR_IO, "the store cannot be read or written")       \
-    X(PAGODA_ERR_CORRUPT, "the store does not hold what it must") \
+#define PAGODA_ERROR_MAP(X)                                                                                                \
+    X(PAGODA_OK, "ok")                                                                                                     \
+    X(PAGODA_ERR_INVALID, "argument out of range")                                                                         \
+    X(PAGODA_ERR_NOMEM, "host is out of memory")                                                                           \
+    X(PAGODA_ERR_NOT_FOUND, "no such thing")                                                                               \
+    X(PAGODA_ERR_CONFLICT, "somebody else was first")                                                                      \
+    X(PAGODA_ERR_FULL, "the store is full")                                                                                \
+    X(PAGODA_ERR_IO, "the store cannot be read or written")                                                                \
+    X(PAGODA_ERR_CORRUPT, "the store does not hold what it must")                                                          \
     X(PAGODA_ERR_VERSION, "the store was written by a newer pagodad")
 
 enum pagoda_error {

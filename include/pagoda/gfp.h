@@ -6,47 +6,47 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GFP_BIT_MAP(X)                                                                                                 \
-    X(__GFP_DMA, 0x01u)                                                                                                \
-    X(__GFP_HIGHMEM, 0x02u)                                                                                            \
-    X(__GFP_DMA32, 0x04u)                                                                                              \
-    X(__GFP_MOVABLE, 0x08u)                                                                                            \
-    X(__GFP_RECLAIMABLE, 0x10u)                                                                                        \
-    X(__GFP_HIGH, 0x20u)                                                                                               \
-    X(__GFP_IO, 0x40u)                                                                                                 \
-    X(__GFP_FS, 0x80u)                                                                                                 \
-    X(__GFP_ZERO, 0x100u)                                                                                              \
-    X(__GFP_ATOMIC, 0x200u)                                                                                            \
-    X(__GFP_DIRECT_RECLAIM, 0x400u)                                                                                    \
-    X(__GFP_KSWAPD_RECLAIM, 0x800u)                                                                                    \
-    X(__GFP_WRITE, 0x1000u)                                                                                            \
-    X(__GFP_NOWARN, 0x2000u)                                                                                           \
-    X(__GFP_RETRY_MAYFAIL, 0x4000u)                                                                                    \
-    X(__GFP_NOFAIL, 0x8000u)                                                                                           \
-    X(__GFP_NORETRY, 0x10000u)                                                                                         \
-    X(__GFP_MEMALLOC, 0x20000u)                                                                                        \
-    X(__GFP_COMP, 0x40000u)                                                                                            \
-    X(__GFP_NOMEMALLOC, 0x80000u)                                                                                      \
-    X(__GFP_HARDWALL, 0x100000u)                                                                                       \
-    X(__GFP_THISNODE, 0x200000u)                                                                                       \
-    X(__GFP_ACCOUNT, 0x400000u)                                                                                        \
-    X(__GFP_ZEROTAGS, 0x800000u)                                                                                       \
+#define GFP_BIT_MAP(X)                                                                                                     \
+    X(__GFP_DMA, 0x01u)                                                                                                    \
+    X(__GFP_HIGHMEM, 0x02u)                                                                                                \
+    X(__GFP_DMA32, 0x04u)                                                                                                  \
+    X(__GFP_MOVABLE, 0x08u)                                                                                                \
+    X(__GFP_RECLAIMABLE, 0x10u)                                                                                            \
+    X(__GFP_HIGH, 0x20u)                                                                                                   \
+    X(__GFP_IO, 0x40u)                                                                                                     \
+    X(__GFP_FS, 0x80u)                                                                                                     \
+    X(__GFP_ZERO, 0x100u)                                                                                                  \
+    X(__GFP_ATOMIC, 0x200u)                                                                                                \
+    X(__GFP_DIRECT_RECLAIM, 0x400u)                                                                                        \
+    X(__GFP_KSWAPD_RECLAIM, 0x800u)                                                                                        \
+    X(__GFP_WRITE, 0x1000u)                                                                                                \
+    X(__GFP_NOWARN, 0x2000u)                                                                                               \
+    X(__GFP_RETRY_MAYFAIL, 0x4000u)                                                                                        \
+    X(__GFP_NOFAIL, 0x8000u)                                                                                               \
+    X(__GFP_NORETRY, 0x10000u)                                                                                             \
+    X(__GFP_MEMALLOC, 0x20000u)                                                                                            \
+    X(__GFP_COMP, 0x40000u)                                                                                                \
+    X(__GFP_NOMEMALLOC, 0x80000u)                                                                                          \
+    X(__GFP_HARDWALL, 0x100000u)                                                                                           \
+    X(__GFP_THISNODE, 0x200000u)                                                                                           \
+    X(__GFP_ACCOUNT, 0x400000u)                                                                                            \
+    X(__GFP_ZEROTAGS, 0x800000u)                                                                                           \
     X(__GFP_SKIP_ZERO, 0x1000000u)
 
 /* Combinations, larger ones first, so that formatting names the largest that fits. */
-#define GFP_MASK_MAP(X)                                                                                                \
-    X(GFP_TRANSHUGE, 0x1c24cau)                                                                                        \
-    X(GFP_TRANSHUGE_LIGHT, 0x1c20cau)                                                                                  \
-    X(GFP_HIGHUSER_MOVABLE, 0x100ccau)                                                                                 \
-    X(GFP_HIGHUSER, 0x100cc2u)                                                                                         \
-    X(GFP_USER, 0x100cc0u)                                                                                             \
-    X(GFP_KERNEL_ACCOUNT, 0x400cc0u)                                                                                   \
-    X(GFP_KERNEL, 0xcc0u)                                                                                              \
-    X(GFP_NOFS, 0xc40u)                                                                                                \
-    X(GFP_ATOMIC, 0xa20u)                                                                                              \
-    X(GFP_NOIO, 0xc00u)                                                                                                \
-    X(GFP_NOWAIT, 0x800u)                                                                                              \
-    X(GFP_DMA32, 0x04u)                                                                                                \
+#define GFP_MASK_MAP(X)                                                                                                    \
+    X(GFP_TRANSHUGE, 0x1c24cau)                                                                                            \
+    X(GFP_TRANSHUGE_LIGHT, 0x1c20cau)                                                                                      \
+    X(GFP_HIGHUSER_MOVABLE, 0x100ccau)                                                                                     \
+    X(GFP_HIGHUSER, 0x100cc2u)                                                                                             \
+    X(GFP_USER, 0x100cc0u)                                                                                                 \
+    X(GFP_KERNEL_ACCOUNT, 0x400cc0u)                                                                                       \
+    X(GFP_KERNEL, 0xcc0u)                                                                                                  \
+    X(GFP_NOFS, 0xc40u)                                                                                                    \
+    X(GFP_ATOMIC, 0xa20u)                                                                                                  \
+    X(GFP_NOIO, 0xc00u)                                                                                                    \
+    X(GFP_NOWAIT, 0x800u)                                                                                                  \
+    X(GFP_DMA32, 0x04u)                                                                                                    \
     X(GFP_DMA, 0x01u)
 
 enum gfp_flag {

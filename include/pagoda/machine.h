@@ -28,26 +28,26 @@ struct op_result {
     uint64_t seq; /* of this operation; 0 for an error */
     enum op_kind kind;
     enum outcome outcome;
-    uint64_t address; /* 0: none */
-    uint64_t requested, allocated; /* bytes; allocated: what ksize / malloc_usable_size would say */
-    const char *cache; /* slab cache that served it, or NULL */
-    const char *message; /* what the kernel or glibc would print; NULL when it says nothing */
+    uint64_t address;                   /* 0: none */
+    uint64_t requested, allocated;      /* bytes; allocated: what ksize / malloc_usable_size would say */
+    const char *cache;                  /* slab cache that served it, or NULL */
+    const char *message;                /* what the kernel or glibc would print; NULL when it says nothing */
     uint64_t cost_ns, slept_ns, now_ns; /* now: simulated time after it */
-    const uint8_t *bytes; /* read: what was read */
-    const struct event *events; /* decisions (F_DECISION) stand among them, in order */
+    const uint8_t *bytes;               /* read: what was read */
+    const struct event *events;         /* decisions (F_DECISION) stand among them, in order */
     uint32_t nr_bytes, nr_events, nr_events_dropped;
-    uint32_t pid; /* spawn, fork: the new process */
+    uint32_t pid;          /* spawn, fork: the new process */
     uint32_t nr_reclaimed; /* pages that direct reclaim freed for it */
-    uint32_t nr_victims; /* processes that they came from; those beyond RESULT_VICTIMS_MAX are counted under the last */
+    uint32_t nr_victims;   /* processes that they came from; those beyond RESULT_VICTIMS_MAX are counted under the last */
     struct reclaim_share victims[RESULT_VICTIMS_MAX];
-    uint32_t nr_frame_runs; /* may exceed RESULT_FRAMES_MAX; 0 with recording off */
+    uint32_t nr_frame_runs;     /* may exceed RESULT_FRAMES_MAX; 0 with recording off */
     bool physically_contiguous; /* one run of frames backs all of it */
     uint32_t nr_path;
-    uint8_t path[RESULT_PATH_MAX]; /* enum path_step, outermost first */
-    uint32_t cost_count[NR_COST_STEPS]; /* cost_ns is the sum of cost_count * cost_each_ns */
-    const uint32_t *cost_each_ns; /* NR_COST_STEPS of them: COST_MAP's, or what the lab says */
+    uint8_t path[RESULT_PATH_MAX];                       /* enum path_step, outermost first */
+    uint32_t cost_count[NR_COST_STEPS];                  /* cost_ns is the sum of cost_count * cost_each_ns */
+    const uint32_t *cost_each_ns;                        /* NR_COST_STEPS of them: COST_MAP's, or what the lab says */
     uint32_t nr_tlb_hits, nr_tlb_misses, nr_tlb_flushes; /* of read and write; flushes: of any operation, each CPU counts */
-    struct frame_range frames[RESULT_FRAMES_MAX]; /* frames that back the allocation, in address order */
+    struct frame_range frames[RESULT_FRAMES_MAX];        /* frames that back the allocation, in address order */
 };
 
 /* Builds a machine at seq 0. On PAGODA_OK the caller owns *out and ends it with machine_destroy(); else *out is NULL.
@@ -56,20 +56,21 @@ enum pagoda_error machine_create(const struct machine_config *config, const stru
                                  struct problem *why) PAGODA_MUST_CHECK;
 void machine_destroy(struct machine *machine); /* NULL is allowed */
 
-/* Runs one operation. What the simulated allocator refuses is result->outcome, not an error. On an error nothing has changed:
- * INVALID (*why: a wrong parameter, a handle or process that does not exist, a handle already in use), NOMEM. */
+/* Runs one operation. What the simulated allocator refuses is result->outcome, not an error. On an error nothing has
+ * changed: INVALID (*why: a wrong parameter, a handle or process that does not exist, a handle already in use), NOMEM. */
 enum pagoda_error machine_apply(struct machine *machine, const struct op *op, struct op_result *result,
                                 struct problem *why) PAGODA_MUST_CHECK;
-/* Hints, for callers that know some operations ahead, as a replay does: op will be applied soon. Nothing changes but what is in
- * the host's caches. What a call looks at is found in steps, and the host's memory takes its time for each: say FAR some four
- * operations ahead, and NEAR some two ahead, when what FAR began to fetch has come. */
+/* Hints, for callers that know some operations ahead, as a replay does: op will be applied soon. Nothing changes but what
+ * is in the host's caches. What a call looks at is found in steps, and the host's memory takes its time for each: say FAR
+ * some four operations ahead, and NEAR some two ahead, when what FAR began to fetch has come. */
 enum machine_prefetch { PREFETCH_FAR, PREFETCH_NEAR };
 void machine_prefetch(const struct machine *machine, const struct op *op, enum machine_prefetch step);
 
 /* One call into malloc, in a run of them. */
 struct heap_call {
-    uint32_t block; /* which of the caller's blocks: free() and realloc() take their address there, what is handed out goes there */
-    uint16_t kind; /* enum op_kind */
+    uint32_t block; /* which of the caller's blocks: free() and realloc() take their address there, what is handed out goes
+                       there */
+    uint16_t kind;  /* enum op_kind */
     uint16_t tid;
     uint64_t size, n; /* n: of calloc(); of those that align: the alignment */
 };
@@ -77,11 +78,11 @@ struct heap_run {
     size_t nr_done; /* calls made */
     uint64_t nr_outcomes[3];
 };
-/* Makes calls of one process, one after the other: malloc, calloc, realloc, free, the aligned ones, malloc_usable_size. The machine
- * is then as if each had gone through machine_apply() with these parameters, but it takes a fraction of the time, because only
- * addresses come back: no events are recorded meanwhile. A block is 0 after free() and when nothing was handed out; a realloc()
- * that fails leaves it as it is. On an error the call at nr_done has changed nothing, those before it are done: INVALID as
- * machine_apply() (the process has ended, be it by an earlier call), NOMEM. */
+/* Makes calls of one process, one after the other: malloc, calloc, realloc, free, the aligned ones, malloc_usable_size. The
+ * machine is then as if each had gone through machine_apply() with these parameters, but it takes a fraction of the time,
+ * because only addresses come back: no events are recorded meanwhile. A block is 0 after free() and when nothing was handed
+ * out; a realloc() that fails leaves it as it is. On an error the call at nr_done has changed nothing, those before it are
+ * done: INVALID as machine_apply() (the process has ended, be it by an earlier call), NOMEM. */
 enum pagoda_error machine_heap_run(struct machine *machine, uint32_t pid, const struct heap_call *calls, size_t nr_calls,
                                    uint64_t *blocks, struct heap_run *done, struct problem *why) PAGODA_MUST_CHECK;
 void machine_record_events(struct machine *machine, bool on); /* on at first; not part of the state */
@@ -95,10 +96,12 @@ const struct profile *machine_profile(const struct machine *machine);
 enum pagoda_error machine_clone(const struct machine *machine, struct machine **out) PAGODA_MUST_CHECK;
 /* 64 bits over the whole state: equal machines have equal hashes, on every host of the same byte order. */
 uint64_t machine_hash(const struct machine *machine);
-/* Identity of this engine: another one when any of its source differs, since the same operations may then lead elsewhere. */
+/* Identity of this engine: another one when any of its source differs, since the same operations may then lead elsewhere.
+ */
 uint64_t machine_engine(void);
-/* Sparse images. save writes one when capacity suffices and returns its bytes; else it returns the bytes that it may need at
- * most. load refuses an image that is cut short or inconsistent (PAGODA_ERR_CORRUPT) or another engine's (PAGODA_ERR_VERSION). */
+/* Sparse images. save writes one when capacity suffices and returns its bytes; else it returns the bytes that it may need
+ * at most. load refuses an image that is cut short or inconsistent (PAGODA_ERR_CORRUPT) or another engine's
+ * (PAGODA_ERR_VERSION). */
 size_t machine_save(const struct machine *machine, void *out, size_t capacity);
 uint64_t machine_image_hash(const void *image); /* of the machine that save wrote, without looking at it again */
 enum pagoda_error machine_load(const void *image, size_t nr_bytes, const struct pagoda_host *host,
@@ -108,11 +111,11 @@ uint64_t machine_host_bytes(const struct machine *machine); /* committed */
 /* Verifies every invariant of every floor. True when all hold; else text says which does not, and where. */
 bool machine_check(const struct machine *machine, char *text, size_t capacity);
 
-/* The page allocator's state as text, in the format of the recordings ("format 1": ZONE, ZSTAT, FREE, NRFREE, PCP, PCPL, PB and LRU
- * lines). dump returns the length of the whole and writes what fits, with a NUL. create_from_state makes a machine at seq 0
- * whose zones, free lists, per-CPU lists and pageblocks are those of the text; all that is neither free nor on a per-CPU list is
- * in use for good. config must give memory and CPUs enough. The text is cut into lines on the way. INVALID: the text is
- * refused; why->offset is the line, counted from 1, and *out is NULL. Only for linux-6.1. */
+/* The page allocator's state as text, in the format of the recordings ("format 1": ZONE, ZSTAT, FREE, NRFREE, PCP, PCPL, PB
+ * and LRU lines). dump returns the length of the whole and writes what fits, with a NUL. create_from_state makes a machine
+ * at seq 0 whose zones, free lists, per-CPU lists and pageblocks are those of the text; all that is neither free nor on a
+ * per-CPU list is in use for good. config must give memory and CPUs enough. The text is cut into lines on the way. INVALID:
+ * the text is refused; why->offset is the line, counted from 1, and *out is NULL. Only for linux-6.1. */
 size_t machine_dump_state(const struct machine *machine, char *out, size_t capacity);
 enum pagoda_error machine_create_from_state(const struct machine_config *config, char *text, size_t length,
                                             const struct pagoda_host *host, struct machine **out,

@@ -8,60 +8,88 @@
 enum outcome { OUTCOME_OK, OUTCOME_NULL, OUTCOME_BUG };
 enum context { CONTEXT_PROCESS, CONTEXT_SOFTIRQ, CONTEXT_TASKLET, CONTEXT_HARDIRQ, NR_CONTEXTS };
 
-/* id, name in JSON, type, unit, minimum, maximum, default, what it is. Numbers go into the field of struct op that bears the
- * same name. Maxima of numbers are what JSON clients hold exactly (2^53-1) unless the parameter has a smaller one. */
-#define OP_PARAM_MAP(X)                                                                                                     \
-    X(PARAM_SIZE, "size", TYPE_SIZE, "bytes", 0, 9007199254740991, 0, "bytes asked for")                                    \
-    X(PARAM_N, "n", TYPE_NUMBER, "elements", 0, 9007199254740991, 1, "number of elements")                                  \
-    X(PARAM_GFP, "gfp", TYPE_GFP, "", 0, 0x1ffffff, 0xcc0, "GFP flags")                                                     \
-    X(PARAM_ORDER, "order", TYPE_NUMBER, "log2 pages", 0, 63, 0, "2^order pages")                                           \
-    X(PARAM_ADDRESS, "address", TYPE_ADDRESS, "", 0, 0, 0, "virtual address, as 0x hex")                                    \
-    X(PARAM_NAME, "name", TYPE_TEXT, "", 1, 63, 0, "the caller's handle; frees and accesses may give it instead of address")\
-    X(PARAM_CACHE, "cache", TYPE_TEXT, "", 1, 63, 0, "name of a slab cache")                                                \
-    X(PARAM_CALL_SITE, "call_site", TYPE_TEXT, "", 1, 63, 0, "who calls, for the records")                                  \
-    X(PARAM_CONTEXT, "context", TYPE_CONTEXT, "", 0, 3, 0, "process, softirq, tasklet or hardirq")                          \
-    X(PARAM_CPU, "cpu", TYPE_NUMBER, "", 0, 255, 0, "CPU that runs the call")                                               \
-    X(PARAM_PID, "pid", TYPE_NUMBER, "", 1, 4194304, 0, "process")                                                          \
-    X(PARAM_ALIGN, "align", TYPE_SIZE, "bytes", 0, 9007199254740991, 0, "alignment")                                        \
-    X(PARAM_LENGTH, "length", TYPE_SIZE, "bytes", 0, 9007199254740991, 0, "bytes")                                          \
-    X(PARAM_HEX, "hex", TYPE_HEX, "", 0, 131072, 0, "bytes to write, two hex digits each")                                  \
-    X(PARAM_FILL, "fill", TYPE_NUMBER, "", 0, 255, 0, "byte to write length times")                                         \
-    X(PARAM_DURATION, "duration_ns", TYPE_NUMBER, "ns", 0, 9007199254740991, 1000000, "simulated time that passes")         \
-    X(PARAM_TOUCH, "touch", TYPE_TOUCH, "", 0, 2, 0, "all: each block is written to its end; headers or none: only what malloc itself writes") \
-    X(PARAM_TEXT, "text", TYPE_TEXT, "", 1, 200, 0, "words for the timeline")                                               \
-    X(PARAM_TID, "tid", TYPE_NUMBER, "", 0, 255, 0, "thread of the process; 0 is the main one, others begin at their first call") \
-    X(PARAM_PROT, "prot", TYPE_CHOICE, "", 0, 4, 2, "what a mapping allows")                                                \
-    X(PARAM_ADVICE, "advice", TYPE_CHOICE, "", 0, 3, 0, "what will be done with a range")                                   \
-    X(PARAM_RESOURCE, "resource", TYPE_CHOICE, "", 0, 3, 0, "what setrlimit limits")                                        \
-    X(PARAM_OPTION, "option", TYPE_CHOICE, "", 0, 7, 0, "what mallopt sets")                                                \
-    X(PARAM_VALUE, "value", TYPE_SIGNED, "", 0, 2147483647, 0, "mallopt: the option's value")                               \
-    X(PARAM_INCREMENT, "increment", TYPE_SIGNED, "bytes", 0, 9007199254740991, 0, "how far the break moves; negative: back")\
-    X(PARAM_PAD, "pad", TYPE_SIZE, "bytes", 0, 9007199254740991, 0, "malloc_trim: bytes to keep at the top")                \
-    X(PARAM_NEW_LENGTH, "new_length", TYPE_SIZE, "bytes", 0, 9007199254740991, 0, "mremap: bytes it shall have")            \
-    X(PARAM_TUNABLES, "tunables", TYPE_TEXT, "", 1, 200, 0, "GLIBC_TUNABLES of a new process")                              \
+/* id, name in JSON, type, unit, minimum, maximum, default, what it is. Numbers go into the field of struct op that bears
+ * the same name. Maxima of numbers are what JSON clients hold exactly (2^53-1) unless the parameter has a smaller one. */
+#define OP_PARAM_MAP(X)                                                                                                    \
+    X(PARAM_SIZE, "size", TYPE_SIZE, "bytes", 0, 9007199254740991, 0, "bytes asked for")                                   \
+    X(PARAM_N, "n", TYPE_NUMBER, "elements", 0, 9007199254740991, 1, "number of elements")                                 \
+    X(PARAM_GFP, "gfp", TYPE_GFP, "", 0, 0x1ffffff, 0xcc0, "GFP flags")                                                    \
+    X(PARAM_ORDER, "order", TYPE_NUMBER, "log2 pages", 0, 63, 0, "2^order pages")                                          \
+    X(PARAM_ADDRESS, "address", TYPE_ADDRESS, "", 0, 0, 0, "virtual address, as 0x hex")                                   \
+    X(PARAM_NAME, "name", TYPE_TEXT, "", 1, 63, 0,                                                                         \
+      "the caller's handle; frees and accesses may give it instead of address")                                            \
+    X(PARAM_CACHE, "cache", TYPE_TEXT, "", 1, 63, 0, "name of a slab cache")                                               \
+    X(PARAM_CALL_SITE, "call_site", TYPE_TEXT, "", 1, 63, 0, "who calls, for the records")                                 \
+    X(PARAM_CONTEXT, "context", TYPE_CONTEXT, "", 0, 3, 0, "process, softirq, tasklet or hardirq")                         \
+    X(PARAM_CPU, "cpu", TYPE_NUMBER, "", 0, 255, 0, "CPU that runs the call")                                              \
+    X(PARAM_PID, "pid", TYPE_NUMBER, "", 1, 4194304, 0, "process")                                                         \
+    X(PARAM_ALIGN, "align", TYPE_SIZE, "bytes", 0, 9007199254740991, 0, "alignment")                                       \
+    X(PARAM_LENGTH, "length", TYPE_SIZE, "bytes", 0, 9007199254740991, 0, "bytes")                                         \
+    X(PARAM_HEX, "hex", TYPE_HEX, "", 0, 131072, 0, "bytes to write, two hex digits each")                                 \
+    X(PARAM_FILL, "fill", TYPE_NUMBER, "", 0, 255, 0, "byte to write length times")                                        \
+    X(PARAM_DURATION, "duration_ns", TYPE_NUMBER, "ns", 0, 9007199254740991, 1000000, "simulated time that passes")        \
+    X(PARAM_TOUCH, "touch", TYPE_TOUCH, "", 0, 2, 0,                                                                       \
+      "all: each block is written to its end; headers or none: only what malloc itself writes")                            \
+    X(PARAM_TEXT, "text", TYPE_TEXT, "", 1, 200, 0, "words for the timeline")                                              \
+    X(PARAM_TID, "tid", TYPE_NUMBER, "", 0, 255, 0,                                                                        \
+      "thread of the process; 0 is the main one, others begin at their first call")                                        \
+    X(PARAM_PROT, "prot", TYPE_CHOICE, "", 0, 4, 2, "what a mapping allows")                                               \
+    X(PARAM_ADVICE, "advice", TYPE_CHOICE, "", 0, 3, 0, "what will be done with a range")                                  \
+    X(PARAM_RESOURCE, "resource", TYPE_CHOICE, "", 0, 3, 0, "what setrlimit limits")                                       \
+    X(PARAM_OPTION, "option", TYPE_CHOICE, "", 0, 7, 0, "what mallopt sets")                                               \
+    X(PARAM_VALUE, "value", TYPE_SIGNED, "", 0, 2147483647, 0, "mallopt: the option's value")                              \
+    X(PARAM_INCREMENT, "increment", TYPE_SIGNED, "bytes", 0, 9007199254740991, 0,                                          \
+      "how far the break moves; negative: back")                                                                           \
+    X(PARAM_PAD, "pad", TYPE_SIZE, "bytes", 0, 9007199254740991, 0, "malloc_trim: bytes to keep at the top")               \
+    X(PARAM_NEW_LENGTH, "new_length", TYPE_SIZE, "bytes", 0, 9007199254740991, 0, "mremap: bytes it shall have")           \
+    X(PARAM_TUNABLES, "tunables", TYPE_TEXT, "", 1, 200, 0, "GLIBC_TUNABLES of a new process")                             \
     X(PARAM_FLAGS, "flags", TYPE_FLAGS, "", 0, SLAB_FLAGS_ALL, 0, "SLAB_ flags of a new cache, '|' between them")
 
 /* Words that a TYPE_CHOICE parameter takes, in the order of their numbers. */
-#define PROT_MAP(X) X(PROT_NONE_, "---") X(PROT_R, "r--") X(PROT_RW, "rw-") X(PROT_RX, "r-x") X(PROT_RWX, "rwx")
-#define ADVICE_MAP(X) \
-    X(ADVICE_DONTNEED, "MADV_DONTNEED") X(ADVICE_FREE, "MADV_FREE") X(ADVICE_PAGEOUT, "MADV_PAGEOUT") X(ADVICE_WILLNEED, "MADV_WILLNEED")
-#define RESOURCE_MAP(X) \
-    X(RESOURCE_AS, "RLIMIT_AS") X(RESOURCE_DATA, "RLIMIT_DATA") X(RESOURCE_STACK, "RLIMIT_STACK") X(RESOURCE_MEMLOCK, "RLIMIT_MEMLOCK")
-#define MALLOPT_MAP(X)                                                                                                 \
-    X(MALLOPT_MXFAST, "M_MXFAST") X(MALLOPT_TRIM_THRESHOLD, "M_TRIM_THRESHOLD") X(MALLOPT_TOP_PAD, "M_TOP_PAD")        \
-    X(MALLOPT_MMAP_THRESHOLD, "M_MMAP_THRESHOLD") X(MALLOPT_MMAP_MAX, "M_MMAP_MAX") X(MALLOPT_PERTURB, "M_PERTURB")    \
-    X(MALLOPT_ARENA_TEST, "M_ARENA_TEST") X(MALLOPT_ARENA_MAX, "M_ARENA_MAX")
-/* What TYPE_FLAGS takes: the kernel's numbers (v6.1 include/linux/slab.h), those that callers of kmem_cache_create() may give. */
-#define SLAB_FLAG_MAP(X)                                                                                               \
-    X(SLAB_CONSISTENCY_CHECKS, 0x100) X(SLAB_RED_ZONE, 0x400) X(SLAB_POISON, 0x800) X(SLAB_HWCACHE_ALIGN, 0x2000)      \
-    X(SLAB_CACHE_DMA, 0x4000) X(SLAB_CACHE_DMA32, 0x8000) X(SLAB_STORE_USER, 0x10000)                                  \
-    X(SLAB_RECLAIM_ACCOUNT, 0x20000) X(SLAB_TYPESAFE_BY_RCU, 0x80000) X(SLAB_ACCOUNT, 0x4000000)
+#define PROT_MAP(X)                                                                                                        \
+    X(PROT_NONE_, "---")                                                                                                   \
+    X(PROT_R, "r--")                                                                                                       \
+    X(PROT_RW, "rw-")                                                                                                      \
+    X(PROT_RX, "r-x")                                                                                                      \
+    X(PROT_RWX, "rwx")
+#define ADVICE_MAP(X)                                                                                                      \
+    X(ADVICE_DONTNEED, "MADV_DONTNEED")                                                                                    \
+    X(ADVICE_FREE, "MADV_FREE")                                                                                            \
+    X(ADVICE_PAGEOUT, "MADV_PAGEOUT")                                                                                      \
+    X(ADVICE_WILLNEED, "MADV_WILLNEED")
+#define RESOURCE_MAP(X)                                                                                                    \
+    X(RESOURCE_AS, "RLIMIT_AS")                                                                                            \
+    X(RESOURCE_DATA, "RLIMIT_DATA")                                                                                        \
+    X(RESOURCE_STACK, "RLIMIT_STACK")                                                                                      \
+    X(RESOURCE_MEMLOCK, "RLIMIT_MEMLOCK")
+#define MALLOPT_MAP(X)                                                                                                     \
+    X(MALLOPT_MXFAST, "M_MXFAST")                                                                                          \
+    X(MALLOPT_TRIM_THRESHOLD, "M_TRIM_THRESHOLD")                                                                          \
+    X(MALLOPT_TOP_PAD, "M_TOP_PAD")                                                                                        \
+    X(MALLOPT_MMAP_THRESHOLD, "M_MMAP_THRESHOLD")                                                                          \
+    X(MALLOPT_MMAP_MAX, "M_MMAP_MAX")                                                                                      \
+    X(MALLOPT_PERTURB, "M_PERTURB")                                                                                        \
+    X(MALLOPT_ARENA_TEST, "M_ARENA_TEST")                                                                                  \
+    X(MALLOPT_ARENA_MAX, "M_ARENA_MAX")
+/* What TYPE_FLAGS takes: the kernel's numbers (v6.1 include/linux/slab.h), those that callers of kmem_cache_create() may
+ * give. */
+#define SLAB_FLAG_MAP(X)                                                                                                   \
+    X(SLAB_CONSISTENCY_CHECKS, 0x100)                                                                                      \
+    X(SLAB_RED_ZONE, 0x400)                                                                                                \
+    X(SLAB_POISON, 0x800)                                                                                                  \
+    X(SLAB_HWCACHE_ALIGN, 0x2000)                                                                                          \
+    X(SLAB_CACHE_DMA, 0x4000)                                                                                              \
+    X(SLAB_CACHE_DMA32, 0x8000)                                                                                            \
+    X(SLAB_STORE_USER, 0x10000)                                                                                            \
+    X(SLAB_RECLAIM_ACCOUNT, 0x20000)                                                                                       \
+    X(SLAB_TYPESAFE_BY_RCU, 0x80000)                                                                                       \
+    X(SLAB_ACCOUNT, 0x4000000)
 enum slab_create_flag {
 #define X(flag, bit) flag = bit,
     SLAB_FLAG_MAP(X)
 #undef X
 #define X(flag, bit) | bit
-    SLAB_FLAGS_ALL = 0 SLAB_FLAG_MAP(X)
+        SLAB_FLAGS_ALL = 0 SLAB_FLAG_MAP(X)
 #undef X
 };
 #define X(id, word) id,
@@ -77,8 +105,19 @@ enum op_param_id {
 #undef X
         NR_OP_PARAMS
 };
-enum op_param_type { TYPE_NUMBER, TYPE_SIZE, TYPE_ADDRESS, TYPE_TEXT, TYPE_GFP, TYPE_CONTEXT, TYPE_HEX, TYPE_TOUCH,
-                     TYPE_CHOICE, TYPE_SIGNED /* max bounds the magnitude */, TYPE_FLAGS };
+enum op_param_type {
+    TYPE_NUMBER,
+    TYPE_SIZE,
+    TYPE_ADDRESS,
+    TYPE_TEXT,
+    TYPE_GFP,
+    TYPE_CONTEXT,
+    TYPE_HEX,
+    TYPE_TOUCH,
+    TYPE_CHOICE,
+    TYPE_SIGNED /* max bounds the magnitude */,
+    TYPE_FLAGS
+};
 enum touch { TOUCH_HEADERS, TOUCH_ALL, TOUCH_NONE, NR_TOUCHES };
 
 #define P(x) (1u << PARAM_##x)
@@ -88,58 +127,64 @@ enum touch { TOUCH_HEADERS, TOUCH_ALL, TOUCH_NONE, NR_TOUCHES };
 
 /* id (also the number in the store: append only), name, needed parameters, further parameters, group, what it does.
  * Where ADDRESS is needed, NAME may stand for it; where HEX is needed, FILL with LENGTH may. */
-#define OP_MAP(X)                                                                                                           \
-    X(OP_KMALLOC, "kmalloc", P(SIZE), P(GFP) | MADE, "kernel", "physically contiguous kernel memory")                       \
-    X(OP_KZALLOC, "kzalloc", P(SIZE), P(GFP) | MADE, "kernel", "kmalloc with __GFP_ZERO")                                   \
-    X(OP_KCALLOC, "kcalloc", P(N) | P(SIZE), P(GFP) | MADE, "kernel", "zeroed array; NULL when n * size overflows")         \
-    X(OP_KREALLOC, "krealloc", P(ADDRESS) | P(SIZE), P(GFP) | WHO, "kernel", "grow a kmalloc block")                        \
-    X(OP_KFREE, "kfree", P(ADDRESS), WHO, "kernel", "free what kmalloc gave")                                               \
-    X(OP_KSIZE, "ksize", P(ADDRESS), WHO, "kernel", "usable size of a kmalloc block")                                       \
-    X(OP_ALLOC_PAGES, "alloc_pages", P(ORDER), P(GFP) | MADE, "pages", "2^order contiguous page frames")                    \
-    X(OP_FREE_PAGES, "free_pages", P(ADDRESS) | P(ORDER), WHO, "pages", "give page frames back")                            \
-    X(OP_KMEM_CACHE_CREATE, "kmem_cache_create", P(CACHE) | P(SIZE), P(ALIGN) | P(FLAGS) | WHO, "cache", "a slab cache of one's own")  \
-    X(OP_KMEM_CACHE_ALLOC, "kmem_cache_alloc", P(CACHE), P(GFP) | MADE, "cache", "one object of a cache")                   \
-    X(OP_KMEM_CACHE_FREE, "kmem_cache_free", P(ADDRESS), P(CACHE) | WHO, "cache", "give an object back to its cache")       \
-    X(OP_KMEM_CACHE_DESTROY, "kmem_cache_destroy", P(CACHE), WHO, "cache", "end a cache")                                   \
-    X(OP_VMALLOC, "vmalloc", P(SIZE), MADE, "vmalloc", "virtually contiguous kernel memory")                                \
-    X(OP_VZALLOC, "vzalloc", P(SIZE), MADE, "vmalloc", "vmalloc, zeroed")                                                   \
-    X(OP_VFREE, "vfree", P(ADDRESS), WHO, "vmalloc", "free what vmalloc gave")                                              \
-    X(OP_KVMALLOC, "kvmalloc", P(SIZE), P(GFP) | MADE, "vmalloc", "kmalloc first, vmalloc when that fails")                 \
-    X(OP_KVFREE, "kvfree", P(ADDRESS), WHO, "vmalloc", "free what kvmalloc gave")                                           \
-    X(OP_SPAWN, "spawn", 0, P(NAME) | P(TOUCH) | P(TUNABLES) | P(CPU), "process", "a new process")                                        \
-    X(OP_EXIT, "exit", P(PID), P(CPU), "process", "end a process; its memory is released")                                  \
-    X(OP_FORK, "fork", P(PID), P(CPU), "process", "copy a process; pages are shared until written")                         \
-    X(OP_MALLOC, "malloc", P(PID) | P(SIZE), P(NAME) | USER, "user", "user memory from the heap")          \
-    X(OP_CALLOC, "calloc", P(PID) | P(N) | P(SIZE), P(NAME) | USER, "user", "zeroed array from the heap")  \
-    X(OP_REALLOC, "realloc", P(PID) | P(ADDRESS) | P(SIZE), USER, "user", "change a heap block's size")    \
-    X(OP_ALIGNED_ALLOC, "aligned_alloc", P(PID) | P(ALIGN) | P(SIZE), P(NAME) | USER, "user", "aligned heap block") \
-    X(OP_FREE, "free", P(PID) | P(ADDRESS), USER, "user", "free what malloc gave")                         \
-    X(OP_MMAP, "mmap", P(PID) | P(LENGTH), P(PROT) | P(NAME) | P(CPU), "user", "anonymous private mapping; frames come on touch")     \
-    X(OP_MUNMAP, "munmap", P(PID) | P(ADDRESS) | P(LENGTH), P(CPU), "user", "remove mappings of a range")                   \
-    X(OP_MLOCK, "mlock", P(PID) | P(ADDRESS) | P(LENGTH), P(CPU), "user", "touch a range and keep it from swap")            \
-    X(OP_WRITE, "write", P(ADDRESS) | P(HEX), P(FILL) | P(LENGTH) | P(PID) | P(CPU) | P(CONTEXT), "memory", "write bytes")  \
-    X(OP_READ, "read", P(ADDRESS) | P(LENGTH), P(PID) | P(CPU) | P(CONTEXT), "memory", "read bytes (at most 64 KiB)")       \
-    X(OP_TICK, "tick", 0, P(DURATION), "time", "let simulated time pass; kswapd runs")                                      \
-    X(OP_MARK, "mark", P(TEXT), 0, "time", "a remark on the timeline")                                                      \
-    X(OP_VMALLOC_HUGE, "vmalloc_huge", P(SIZE), MADE, "vmalloc", "vmalloc that may map 2 MiB pages")                        \
-    X(OP_VM_UNMAP_ALIASES, "vm_unmap_aliases", 0, P(CPU), "vmalloc", "purge freed areas now, with one TLB flush")           \
-    X(OP_KMEM_CACHE_SHRINK, "kmem_cache_shrink", P(CACHE), WHO, "cache", "give a cache's empty slabs back")                 \
-    X(OP_DRAIN_PAGES, "drain_pages", 0, P(CPU), "pages", "give a CPU's page lists back to the buddy system")                \
-    X(OP_COMPACT_MEMORY, "compact_memory", 0, P(CPU), "pages", "move movable pages together (/proc/sys/vm/compact_memory)") \
-    X(OP_MEMALIGN, "memalign", P(PID) | P(ALIGN) | P(SIZE), P(NAME) | USER, "user", "aligned heap block")                   \
-    X(OP_POSIX_MEMALIGN, "posix_memalign", P(PID) | P(ALIGN) | P(SIZE), P(NAME) | USER, "user", "aligned heap block; checks the alignment") \
-    X(OP_VALLOC, "valloc", P(PID) | P(SIZE), P(NAME) | USER, "user", "page-aligned heap block")                             \
-    X(OP_PVALLOC, "pvalloc", P(PID) | P(SIZE), P(NAME) | USER, "user", "page-aligned heap block of whole pages")            \
-    X(OP_MALLOC_USABLE_SIZE, "malloc_usable_size", P(PID) | P(ADDRESS), USER, "user", "bytes that a heap block really has") \
-    X(OP_MALLOC_TRIM, "malloc_trim", P(PID), P(PAD) | P(CPU) | P(TID), "user", "give free heap memory back")                \
-    X(OP_MALLOPT, "mallopt", P(PID) | P(OPTION) | P(VALUE), P(CPU) | P(TID), "user", "set one of malloc's options")         \
-    X(OP_THREAD_EXIT, "thread_exit", P(PID) | P(TID), P(CPU), "process", "end a thread; its arena is free for another")     \
-    X(OP_BRK, "brk", P(PID) | P(ADDRESS), P(CPU), "user", "move the program break")                                         \
-    X(OP_SBRK, "sbrk", P(PID) | P(INCREMENT), P(CPU), "user", "move the program break by an increment")                     \
-    X(OP_MPROTECT, "mprotect", P(PID) | P(ADDRESS) | P(LENGTH) | P(PROT), P(CPU), "user", "change what a range allows")     \
-    X(OP_MADVISE, "madvise", P(PID) | P(ADDRESS) | P(LENGTH) | P(ADVICE), P(CPU), "user", "advise about a range")           \
-    X(OP_MREMAP, "mremap", P(PID) | P(ADDRESS) | P(LENGTH) | P(NEW_LENGTH), P(CPU), "user", "grow, shrink or move a mapping") \
-    X(OP_MUNLOCK, "munlock", P(PID) | P(ADDRESS) | P(LENGTH), P(CPU), "user", "let a locked range be swapped again")        \
+#define OP_MAP(X)                                                                                                          \
+    X(OP_KMALLOC, "kmalloc", P(SIZE), P(GFP) | MADE, "kernel", "physically contiguous kernel memory")                      \
+    X(OP_KZALLOC, "kzalloc", P(SIZE), P(GFP) | MADE, "kernel", "kmalloc with __GFP_ZERO")                                  \
+    X(OP_KCALLOC, "kcalloc", P(N) | P(SIZE), P(GFP) | MADE, "kernel", "zeroed array; NULL when n * size overflows")        \
+    X(OP_KREALLOC, "krealloc", P(ADDRESS) | P(SIZE), P(GFP) | WHO, "kernel", "grow a kmalloc block")                       \
+    X(OP_KFREE, "kfree", P(ADDRESS), WHO, "kernel", "free what kmalloc gave")                                              \
+    X(OP_KSIZE, "ksize", P(ADDRESS), WHO, "kernel", "usable size of a kmalloc block")                                      \
+    X(OP_ALLOC_PAGES, "alloc_pages", P(ORDER), P(GFP) | MADE, "pages", "2^order contiguous page frames")                   \
+    X(OP_FREE_PAGES, "free_pages", P(ADDRESS) | P(ORDER), WHO, "pages", "give page frames back")                           \
+    X(OP_KMEM_CACHE_CREATE, "kmem_cache_create", P(CACHE) | P(SIZE), P(ALIGN) | P(FLAGS) | WHO, "cache",                   \
+      "a slab cache of one's own")                                                                                         \
+    X(OP_KMEM_CACHE_ALLOC, "kmem_cache_alloc", P(CACHE), P(GFP) | MADE, "cache", "one object of a cache")                  \
+    X(OP_KMEM_CACHE_FREE, "kmem_cache_free", P(ADDRESS), P(CACHE) | WHO, "cache", "give an object back to its cache")      \
+    X(OP_KMEM_CACHE_DESTROY, "kmem_cache_destroy", P(CACHE), WHO, "cache", "end a cache")                                  \
+    X(OP_VMALLOC, "vmalloc", P(SIZE), MADE, "vmalloc", "virtually contiguous kernel memory")                               \
+    X(OP_VZALLOC, "vzalloc", P(SIZE), MADE, "vmalloc", "vmalloc, zeroed")                                                  \
+    X(OP_VFREE, "vfree", P(ADDRESS), WHO, "vmalloc", "free what vmalloc gave")                                             \
+    X(OP_KVMALLOC, "kvmalloc", P(SIZE), P(GFP) | MADE, "vmalloc", "kmalloc first, vmalloc when that fails")                \
+    X(OP_KVFREE, "kvfree", P(ADDRESS), WHO, "vmalloc", "free what kvmalloc gave")                                          \
+    X(OP_SPAWN, "spawn", 0, P(NAME) | P(TOUCH) | P(TUNABLES) | P(CPU), "process", "a new process")                         \
+    X(OP_EXIT, "exit", P(PID), P(CPU), "process", "end a process; its memory is released")                                 \
+    X(OP_FORK, "fork", P(PID), P(CPU), "process", "copy a process; pages are shared until written")                        \
+    X(OP_MALLOC, "malloc", P(PID) | P(SIZE), P(NAME) | USER, "user", "user memory from the heap")                          \
+    X(OP_CALLOC, "calloc", P(PID) | P(N) | P(SIZE), P(NAME) | USER, "user", "zeroed array from the heap")                  \
+    X(OP_REALLOC, "realloc", P(PID) | P(ADDRESS) | P(SIZE), USER, "user", "change a heap block's size")                    \
+    X(OP_ALIGNED_ALLOC, "aligned_alloc", P(PID) | P(ALIGN) | P(SIZE), P(NAME) | USER, "user", "aligned heap block")        \
+    X(OP_FREE, "free", P(PID) | P(ADDRESS), USER, "user", "free what malloc gave")                                         \
+    X(OP_MMAP, "mmap", P(PID) | P(LENGTH), P(PROT) | P(NAME) | P(CPU), "user",                                             \
+      "anonymous private mapping; frames come on touch")                                                                   \
+    X(OP_MUNMAP, "munmap", P(PID) | P(ADDRESS) | P(LENGTH), P(CPU), "user", "remove mappings of a range")                  \
+    X(OP_MLOCK, "mlock", P(PID) | P(ADDRESS) | P(LENGTH), P(CPU), "user", "touch a range and keep it from swap")           \
+    X(OP_WRITE, "write", P(ADDRESS) | P(HEX), P(FILL) | P(LENGTH) | P(PID) | P(CPU) | P(CONTEXT), "memory", "write bytes") \
+    X(OP_READ, "read", P(ADDRESS) | P(LENGTH), P(PID) | P(CPU) | P(CONTEXT), "memory", "read bytes (at most 64 KiB)")      \
+    X(OP_TICK, "tick", 0, P(DURATION), "time", "let simulated time pass; kswapd runs")                                     \
+    X(OP_MARK, "mark", P(TEXT), 0, "time", "a remark on the timeline")                                                     \
+    X(OP_VMALLOC_HUGE, "vmalloc_huge", P(SIZE), MADE, "vmalloc", "vmalloc that may map 2 MiB pages")                       \
+    X(OP_VM_UNMAP_ALIASES, "vm_unmap_aliases", 0, P(CPU), "vmalloc", "purge freed areas now, with one TLB flush")          \
+    X(OP_KMEM_CACHE_SHRINK, "kmem_cache_shrink", P(CACHE), WHO, "cache", "give a cache's empty slabs back")                \
+    X(OP_DRAIN_PAGES, "drain_pages", 0, P(CPU), "pages", "give a CPU's page lists back to the buddy system")               \
+    X(OP_COMPACT_MEMORY, "compact_memory", 0, P(CPU), "pages",                                                             \
+      "move movable pages together (/proc/sys/vm/compact_memory)")                                                         \
+    X(OP_MEMALIGN, "memalign", P(PID) | P(ALIGN) | P(SIZE), P(NAME) | USER, "user", "aligned heap block")                  \
+    X(OP_POSIX_MEMALIGN, "posix_memalign", P(PID) | P(ALIGN) | P(SIZE), P(NAME) | USER, "user",                            \
+      "aligned heap block; checks the alignment")                                                                          \
+    X(OP_VALLOC, "valloc", P(PID) | P(SIZE), P(NAME) | USER, "user", "page-aligned heap block")                            \
+    X(OP_PVALLOC, "pvalloc", P(PID) | P(SIZE), P(NAME) | USER, "user", "page-aligned heap block of whole pages")           \
+    X(OP_MALLOC_USABLE_SIZE, "malloc_usable_size", P(PID) | P(ADDRESS), USER, "user",                                      \
+      "bytes that a heap block really has")                                                                                \
+    X(OP_MALLOC_TRIM, "malloc_trim", P(PID), P(PAD) | P(CPU) | P(TID), "user", "give free heap memory back")               \
+    X(OP_MALLOPT, "mallopt", P(PID) | P(OPTION) | P(VALUE), P(CPU) | P(TID), "user", "set one of malloc's options")        \
+    X(OP_THREAD_EXIT, "thread_exit", P(PID) | P(TID), P(CPU), "process", "end a thread; its arena is free for another")    \
+    X(OP_BRK, "brk", P(PID) | P(ADDRESS), P(CPU), "user", "move the program break")                                        \
+    X(OP_SBRK, "sbrk", P(PID) | P(INCREMENT), P(CPU), "user", "move the program break by an increment")                    \
+    X(OP_MPROTECT, "mprotect", P(PID) | P(ADDRESS) | P(LENGTH) | P(PROT), P(CPU), "user", "change what a range allows")    \
+    X(OP_MADVISE, "madvise", P(PID) | P(ADDRESS) | P(LENGTH) | P(ADVICE), P(CPU), "user", "advise about a range")          \
+    X(OP_MREMAP, "mremap", P(PID) | P(ADDRESS) | P(LENGTH) | P(NEW_LENGTH), P(CPU), "user",                                \
+      "grow, shrink or move a mapping")                                                                                    \
+    X(OP_MUNLOCK, "munlock", P(PID) | P(ADDRESS) | P(LENGTH), P(CPU), "user", "let a locked range be swapped again")       \
     X(OP_SETRLIMIT, "setrlimit", P(PID) | P(RESOURCE) | P(SIZE), P(CPU), "process", "limit what a process may have")
 
 enum op_kind {

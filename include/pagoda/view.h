@@ -6,16 +6,16 @@
 #include "pagoda/machine.h"
 
 /* --- page frames --- */
-#define FRAME_KIND_MAP(X)                                             \
-    X(FRAME_NONE, "none", '-') /* inside a block: see the block's head */ \
-    X(FRAME_FREE, "free", 'B')                                        \
-    X(FRAME_PCP, "pcp", 'b')                                          \
-    X(FRAME_KERNEL, "kernel", 'K')                                    \
-    X(FRAME_SLAB, "slab", 'S')                                        \
-    X(FRAME_VMALLOC, "vmalloc", 'v')                                  \
-    X(FRAME_PGTABLE, "pgtable", 'g')                                  \
-    X(FRAME_ANON, "anon", 'a')                                        \
-    X(FRAME_SWAPCACHE, "swapcache", 'w')                              \
+#define FRAME_KIND_MAP(X)                                                                                                  \
+    X(FRAME_NONE, "none", '-') /* inside a block: see the block's head */                                                  \
+    X(FRAME_FREE, "free", 'B')                                                                                             \
+    X(FRAME_PCP, "pcp", 'b')                                                                                               \
+    X(FRAME_KERNEL, "kernel", 'K')                                                                                         \
+    X(FRAME_SLAB, "slab", 'S')                                                                                             \
+    X(FRAME_VMALLOC, "vmalloc", 'v')                                                                                       \
+    X(FRAME_PGTABLE, "pgtable", 'g')                                                                                       \
+    X(FRAME_ANON, "anon", 'a')                                                                                             \
+    X(FRAME_SWAPCACHE, "swapcache", 'w')                                                                                   \
     X(FRAME_RESERVED, "reserved", 'r')
 
 enum frame_kind {
@@ -32,7 +32,7 @@ struct frame_run {
     uint32_t pfn, count; /* frames of one block, or of several neighbouring order-0 blocks of the same owner */
     enum frame_kind kind;
     uint8_t order, migratetype;
-    uint32_t owner; /* stable number for colours: cache, area, process; 0: none */
+    uint32_t owner;      /* stable number for colours: cache, area, process; 0: none */
     char owner_name[64]; /* "kmalloc-64", "vmalloc a", "pid 1" */
 };
 uint32_t view_nr_frames(const struct machine *machine); /* pfns are 0 .. this-1 */
@@ -50,19 +50,19 @@ struct zone_view {
     const char *name;
     uint32_t start_pfn, spanned, present, managed;
     uint64_t free; /* pages in the buddy lists */
-    uint64_t pcp; /* pages on the per-CPU lists */
+    uint64_t pcp;  /* pages on the per-CPU lists */
     uint32_t min, low, high, boost, highatomic;
     uint32_t lowmem_reserve[4];
     uint32_t pcp_high, pcp_batch;
     uint32_t nr_orders;
     uint32_t nr_free[VIEW_ORDERS][VIEW_MIGRATETYPES]; /* blocks per order and migratetype (classic: all in column 0) */
-    /* debugfs extfrag, thousandths: share of free memory in blocks too small for the order; why a request of the order would
-     * fail, 0 for want of memory .. 1000 because memory is in pieces, -1000: it would not. */
+    /* debugfs extfrag, thousandths: share of free memory in blocks too small for the order; why a request of the order
+     * would fail, 0 for want of memory .. 1000 because memory is in pieces, -1000: it would not. */
     uint32_t unusable_index[VIEW_ORDERS];
     int32_t fragmentation_index[VIEW_ORDERS];
     uint32_t nr_pageblocks[VIEW_MIGRATETYPES]; /* of 512 pages, by type; classic: none */
-    uint32_t nr_inactive, nr_active; /* anonymous pages on the LRU lists */
-    bool kswapd_awake; /* it works on this zone's node */
+    uint32_t nr_inactive, nr_active;           /* anonymous pages on the LRU lists */
+    bool kswapd_awake;                         /* it works on this zone's node */
 };
 /* One CPU's lists of one zone: blocks by order and migratetype; order 9 stands in row 4, Unmovable there meaning all but
  * Movable. False: there is no such zone (by position) or CPU, or the profile has no such lists. */
@@ -80,17 +80,18 @@ struct cache_view {
     uint32_t object_size, size, align; /* bytes; size: distance of two objects */
     uint32_t objects_per_slab, order;
     uint64_t nr_slabs, nr_objects, nr_in_use; /* objects that fit, objects handed out */
-    uint64_t requested_bytes; /* sum of what callers asked for */
-    /* How an object lies: head bytes stand before the first one (classic: the page descriptor; else the left red zone, which
-     * every object has); the offsets count from an object's first byte; 0: there is no such part, but of free_pointer. */
-    uint32_t usable, head; /* usable: what ksize() says */
+    uint64_t requested_bytes;                 /* sum of what callers asked for */
+    /* How an object lies: head bytes stand before the first one (classic: the page descriptor; else the left red zone,
+     * which every object has); the offsets count from an object's first byte; 0: there is no such part, but of
+     * free_pointer. */
+    uint32_t usable, head;                         /* usable: what ksize() says */
     uint32_t free_pointer, inuse, tracks, padding; /* inuse: where what belongs to the object itself ends */
-    uint32_t flags; /* enum slab_flag; view_slab_flag_name() */
+    uint32_t flags;                                /* enum slab_flag; view_slab_flag_name() */
     uint32_t min_order, min_partial, cpu_partial_slabs;
     uint64_t nr_cpu_slabs, nr_cpu_partial, nr_partial, nr_full; /* slabs by state */
-    uint64_t active_objs; /* as /proc/slabinfo counts: what is not free on the node's list */
-    uint64_t rounding_bytes; /* usable but not asked for, in live objects */
-    uint64_t overhead_bytes; /* red zones, pointers, tracks, padding of all objects, and what is left over in slabs */
+    uint64_t active_objs;          /* as /proc/slabinfo counts: what is not free on the node's list */
+    uint64_t rounding_bytes;       /* usable but not asked for, in live objects */
+    uint64_t overhead_bytes;       /* red zones, pointers, tracks, padding of all objects, and what is left over in slabs */
     bool is_kmalloc, is_destroyed; /* is_destroyed: kmem_cache_destroy() found objects left */
 };
 bool view_next_cache(const struct machine *machine, uint64_t *cursor, struct cache_view *cache);
@@ -102,32 +103,33 @@ struct slab_view {
     const char *state; /* "cpu", "cpu_partial", "partial", "full"; classic: "partial", "full" */
     const char *cache;
     uint32_t cpu, position; /* cpu: of "cpu" and "cpu_partial"; position: on its list, from 0 */
-    uint32_t inuse; /* as the kernel counts: free objects on the CPU's own list are in use */
+    uint32_t inuse;         /* as the kernel counts: free objects on the CPU's own list are in use */
     uint64_t requested_bytes;
 };
-/* A cache's slabs in the order in which they would be used: CPU by CPU its slab and its partial ones, the node's list, and then
- * the full ones. */
+/* A cache's slabs in the order in which they would be used: CPU by CPU its slab and its partial ones, the node's list, and
+ * then the full ones. */
 bool view_next_slab(const struct machine *machine, const char *cache, uint64_t *cursor, struct slab_view *slab);
 bool view_slab(const struct machine *machine, uint32_t pfn, struct slab_view *slab); /* of any of its frames; position 0 */
 #define VIEW_OBJECTS_MAX 512
 /* The free chains of a slab as the bytes have them: first the CPU's, then the slab's own. */
 struct chain_view {
-    uint64_t cpu_first, first; /* addresses; 0: empty */
-    uint32_t nr_cpu, nr; /* objects on each */
+    uint64_t cpu_first, first;      /* addresses; 0: empty */
+    uint32_t nr_cpu, nr;            /* objects on each */
     uint16_t nth[VIEW_OBJECTS_MAX]; /* by number: when the object comes, from 1; 0: no chain reaches it */
-    uint64_t stray; /* where an overwritten free pointer leads, if not to a free object of this slab that is not yet passed; else 0 */
+    uint64_t stray; /* where an overwritten free pointer leads, if not to a free object of this slab that is not yet passed;
+                       else 0 */
 };
 void view_slab_chains(const struct machine *machine, uint32_t slab_pfn, struct chain_view *chains);
 struct object_view {
     uint64_t address;
     bool in_use;
     uint32_t requested;
-    uint64_t seq; /* operation that allocated it */
-    const char *label; /* name or call site */
+    uint64_t seq;          /* operation that allocated it */
+    const char *label;     /* name or call site */
     const char *call_site; /* "": not said */
-    uint64_t free_next; /* free objects: where the free pointer in the bytes leads; 0: end */
-    bool is_handle; /* label can be given as "name" */
-    uint32_t lost; /* bytes that a live object's owner may use but did not ask for */
+    uint64_t free_next;    /* free objects: where the free pointer in the bytes leads; 0: end */
+    bool is_handle;        /* label can be given as "name" */
+    uint32_t lost;         /* bytes that a live object's owner may use but did not ask for */
 };
 bool view_next_object(const struct machine *machine, uint32_t slab_pfn, uint64_t *cursor, struct object_view *object);
 
@@ -137,8 +139,8 @@ struct vmalloc_view {
     uint64_t requested;
     uint32_t nr_pages, guard_pages;
     uint32_t page_order; /* 9: mapped by 2 MiB at a time (vmalloc_huge) */
-    bool has_vpages; /* its page pointers stand in an area of their own ("vpages" in /proc/vmallocinfo) */
-    const char *state; /* "busy", "lazy" (freed, not yet purged), "free" */
+    bool has_vpages;     /* its page pointers stand in an area of their own ("vpages" in /proc/vmallocinfo) */
+    const char *state;   /* "busy", "lazy" (freed, not yet purged), "free" */
     const char *label;
     const char *caller; /* the function that made it: "vmalloc", "vmalloc pages array" */
     uint64_t seq;
@@ -163,11 +165,11 @@ bool view_next_process(const struct machine *machine, uint64_t *cursor, struct p
 #define MAP_FLAGS_MAX 48
 struct map_view {
     uint64_t start, end;
-    char perms[5]; /* "rw-p" */
+    char perms[5];    /* "rw-p" */
     const char *name; /* "[heap]", "[stack]", "" */
     uint64_t rss_pages, swap_pages;
     uint64_t zero_pages, shared_pages, locked_pages; /* zero: entries of the zero page, which are in no rss */
-    uint64_t offset; /* bytes: of a file */
+    uint64_t offset;                                 /* bytes: of a file */
     bool is_file;
     char flags[MAP_FLAGS_MAX]; /* "rd wr mr mw me ac sd": VmFlags of smaps */
 };
@@ -177,9 +179,9 @@ enum page_state { PAGE_UNTOUCHED, PAGE_ZERO, PAGE_PRESENT, PAGE_SHARED, PAGE_LAZ
 struct page_run {
     uint64_t address, count;
     enum page_state state;
-    uint32_t pfn; /* of the first page; the zero page is the same for all */
-    uint32_t slot; /* swapped: of the first page */
-    uint32_t nr_users; /* page tables that map the frame, or name the slot */
+    uint32_t pfn;                                       /* of the first page; the zero page is the same for all */
+    uint32_t slot;                                      /* swapped: of the first page */
+    uint32_t nr_users;                                  /* page tables that map the frame, or name the slot */
     bool is_writable, is_accessed, is_dirty, is_locked; /* as the page table says */
 };
 /* From address *cursor on; what no VMA covers is left out. */
@@ -192,22 +194,22 @@ struct swap_run {
 /* By process and address; a slot that two processes share comes twice. */
 bool view_next_swap_run(const struct machine *machine, uint64_t *cursor, struct swap_run *run);
 struct commit_view {
-    uint32_t mode; /* vm.overcommit_memory */
+    uint32_t mode;                         /* vm.overcommit_memory */
     uint64_t limit_pages, committed_pages; /* CommitLimit, Committed_AS */
 };
 void view_commit(const struct machine *machine, struct commit_view *commit);
 struct chunk_view {
     uint64_t address; /* of the header */
     uint64_t size;
-    const char *state; /* "used", "tcache", "fast", "unsorted", "small", "large", "top", "mmap", "free" */
+    const char *state;  /* "used", "tcache", "fast", "unsorted", "small", "large", "top", "mmap", "free" */
     uint64_t requested; /* 0 when not known */
-    const char *label; /* of blocks that malloc keeps for itself: "(thread cache)", "(thread's storage)" */
-    uint64_t seq; /* operation that allocated it; 0: not in use, or not known */
-    uint64_t arena; /* address of struct malloc_state; 0: a mapping of its own */
-    uint32_t flags; /* 1 PREV_INUSE, 2 IS_MMAPPED, 4 NON_MAIN_ARENA */
+    const char *label;  /* of blocks that malloc keeps for itself: "(thread cache)", "(thread's storage)" */
+    uint64_t seq;       /* operation that allocated it; 0: not in use, or not known */
+    uint64_t arena;     /* address of struct malloc_state; 0: a mapping of its own */
+    uint32_t flags;     /* 1 PREV_INUSE, 2 IS_MMAPPED, 4 NON_MAIN_ARENA */
 };
-/* The main heap from its start to top, the mappings of thread arenas, then blocks with mappings of their own. A cursor is the
- * address of the chunk that comes next, as long as there are more in an arena: a walk may start at any chunk. */
+/* The main heap from its start to top, the mappings of thread arenas, then blocks with mappings of their own. A cursor is
+ * the address of the chunk that comes next, as long as there are more in an arena: a walk may start at any chunk. */
 bool view_next_chunk(const struct machine *machine, uint32_t pid, uint64_t *cursor, struct chunk_view *chunk);
 
 /* --- addresses --- */
@@ -220,30 +222,30 @@ struct translate_level {
 struct translation {
     bool present;
     uint32_t pfn, offset;
-    const char *region; /* "direct map", "vmalloc", "user", "unmapped" */
+    const char *region;  /* "direct map", "vmalloc", "user", "unmapped" */
     uint32_t page_shift; /* log2 of the size of the page that maps it: 12, or 21 for 2 MiB */
-    uint32_t nr_levels; /* tables on the way; 0: the address is in no region */
+    uint32_t nr_levels;  /* tables on the way; 0: the address is in no region */
     struct translate_level levels[MAX_LEVELS];
 };
 bool view_translate(const struct machine *machine, uint64_t address, uint32_t pid, struct translation *out);
-/* A page table as a table. pid 0: the kernel's tables, which every process sees above its own. level 0 is the top. False: no
- * such process, or no table stands there. */
+/* A page table as a table. pid 0: the kernel's tables, which every process sees above its own. level 0 is the top. False:
+ * no such process, or no table stands there. */
 #define VIEW_ENTRY_FLAGS 10
 enum entry_kind { ENTRY_PAGE, ENTRY_HUGE, ENTRY_TABLE, ENTRY_SWAP };
 const char *entry_kind_name(enum entry_kind kind);
 uint32_t view_entry_flags(uint64_t entry, const char *names[VIEW_ENTRY_FLAGS]); /* "present", "rw"...; returns how many */
-const char *view_level_name(const struct machine *machine, uint32_t level); /* "PGD", "PUD", "PMD", "PTE" */
+const char *view_level_name(const struct machine *machine, uint32_t level);     /* "PGD", "PUD", "PMD", "PTE" */
 struct table_view {
     const char *name;
     uint32_t level, pfn, nr_entries;
-    uint32_t index; /* of the entry on the way to the address */
+    uint32_t index;      /* of the entry on the way to the address */
     uint64_t base, span; /* what entry 0 maps; bytes that one entry maps */
 };
 bool view_table(const struct machine *machine, uint32_t pid, uint64_t address, uint32_t level, struct table_view *table);
 struct entry_run { /* entries that map one run of frames with the same flags; empty entries are left out */
     uint32_t index, count;
     uint64_t entry; /* the first */
-    uint32_t pfn; /* of the first; ENTRY_SWAP: its slot */
+    uint32_t pfn;   /* of the first; ENTRY_SWAP: its slot */
     enum entry_kind kind;
 };
 bool view_next_entry_run(const struct machine *machine, const struct table_view *table, uint64_t *cursor,
@@ -255,11 +257,11 @@ struct tlb_view {
 };
 void view_tlb(const struct machine *machine, struct tlb_view *tlb);
 struct tlb_entry_view {
-    uint64_t address; /* of the page */
+    uint64_t address;         /* of the page */
     uint32_t page_shift, pfn; /* pfn: its first frame */
-    uint32_t pid; /* 0: the kernel's */
-    uint32_t set, age; /* age: look-ups on this CPU since it was used */
-    bool is_stale; /* the page tables say otherwise by now, and this CPU has not been told yet */
+    uint32_t pid;             /* 0: the kernel's */
+    uint32_t set, age;        /* age: look-ups on this CPU since it was used */
+    bool is_stale;            /* the page tables say otherwise by now, and this CPU has not been told yet */
 };
 bool view_next_tlb_entry(const struct machine *machine, uint32_t cpu, uint64_t *cursor, struct tlb_entry_view *entry);
 /* Copies bytes without a fault: returns how many from address on could be read (a page without a frame ends it). */
@@ -269,14 +271,14 @@ size_t view_memory(const struct machine *machine, uint64_t address, uint32_t pid
 struct allocation_view {
     uint64_t seq, address, requested, allocated;
     enum op_kind op;
-    const char *release; /* "kfree", "vfree", "free", "free_pages", "kmem_cache_free", "munmap" */
-    const char *label; /* the handle, else the call site */
+    const char *release;   /* "kfree", "vfree", "free", "free_pages", "kmem_cache_free", "munmap" */
+    const char *label;     /* the handle, else the call site */
     const char *call_site; /* "": not said */
-    bool is_handle; /* label can be given as "name" */
+    bool is_handle;        /* label can be given as "name" */
     const char *cache;
-    uint32_t pid; /* 0: kernel */
+    uint32_t pid;       /* 0: kernel */
     uint32_t nr_frames; /* frames that back it now */
-    uint32_t order; /* alloc_pages */
+    uint32_t order;     /* alloc_pages */
 };
 bool view_next_allocation(const struct machine *machine, uint64_t *cursor, struct allocation_view *allocation);
 /* The frames behind one allocation, in address order, as runs. */

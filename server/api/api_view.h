@@ -15,7 +15,7 @@ struct view {
  * something that is not there. */
 struct reply view_reply(struct request *request, bool (*encode)(struct view *view, struct reply *refusal));
 void view_open(struct view *view); /* opens the answer's object with "seq" */
-bool view_find_process(const struct view *view, uint32_t *pid, struct reply *refusal); /* {pid} of the path */
+bool view_find_process(const struct view *view, uint32_t *pid, struct reply *refusal);            /* {pid} of the path */
 bool view_query_address(const struct request *request, uint64_t *address, struct reply *refusal); /* ?address=, needed */
 void view_put_kind_counts(struct buffer *out, const char *key, const uint64_t counts[NR_FRAME_KINDS]);
 void view_put_frame_range(struct buffer *out, const struct frame_range *run);

@@ -1,5 +1,5 @@
-/* server/api/import_lab.c - see import_lab.h. The log is committed as an import goes; when it lags more than a window behind,
- * the import waits for it, so that what is not yet on disk stays bounded. */
+/* server/api/import_lab.c - see import_lab.h. The log is committed as an import goes; when it lags more than a window
+ * behind, the import waits for it, so that what is not yet on disk stays bounded. */
 #include "server/api/import_lab.h"
 #include "server/api/idempotency.h"
 

@@ -1,6 +1,7 @@
 /* server/api/import_lab.h - a recorded trace into a lab, while others use the lab and watch.
  *
- * Under an Idempotency-Key the whole body is read, whatever becomes of it, since its hash tells one request from another. */
+ * Under an Idempotency-Key the whole body is read, whatever becomes of it, since its hash tells one request from another.
+ */
 #pragma once
 #include "server/import/import.h"
 #include "server/http/upload.h"
@@ -16,7 +17,7 @@ struct import_run {
     double started_s;
     struct answer answer; /* to the request's Idempotency-Key; its hash grows as the body is read */
     bool was_answered;
-    struct buffer text; /* the summary */
+    struct buffer text;                          /* the summary */
     _Atomic uint64_t nr_bytes_told, nr_ops_told; /* for other threads */
 };
 
@@ -25,10 +26,11 @@ void import_run_end(struct import_run *run);
 
 /* Both: run->text gets the summary as JSON. With run->was_answered nothing was done: the key had been used before.
  *
- * Operations go to the lab as they are read; the lab is taken for a few hundred at a time, so that others come in between. */
+ * Operations go to the lab as they are read; the lab is taken for a few hundred at a time, so that others come in between.
+ */
 enum pagoda_error import_into_lab(struct import_run *run, struct import_summary *summary) PAGODA_MUST_CHECK;
-/* All or nothing, also when the daemon is killed: the body is kept in a file without a name and rehearsed on a copy; if every
- * line of it can be applied it is run on the lab, which nobody else gets meanwhile. False in *applied: nothing was; summary
- * says why. */
+/* All or nothing, also when the daemon is killed: the body is kept in a file without a name and rehearsed on a copy; if
+ * every line of it can be applied it is run on the lab, which nobody else gets meanwhile. False in *applied: nothing was;
+ * summary says why. */
 enum pagoda_error import_whole_into_lab(struct import_run *run, struct import_summary *summary,
                                         bool *applied) PAGODA_MUST_CHECK;

@@ -1,5 +1,6 @@
-/* server/api/routes.c - which handler answers which request. A pattern's {parts} match one path segment each, percent-decoded;
- * {lab} names a lab, which is looked up here. A path that exists with other methods is a 405 that lists them. */
+/* server/api/routes.c - which handler answers which request. A pattern's {parts} match one path segment each,
+ * percent-decoded; {lab} names a lab, which is looked up here. A path that exists with other methods is a 405 that lists
+ * them. */
 #include "server/api/api.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* server/base/address_map.c - see address_map.h. Linear probing; removal moves later entries of the run back (Knuth's algorithm
- * R), so lookups never cross graves. */
+/* server/base/address_map.c - see address_map.h. Linear probing; removal moves later entries of the run back (Knuth's
+ * algorithm R), so lookups never cross graves. */
 #include "server/base/address_map.h"
 
 #include <stdlib.h>

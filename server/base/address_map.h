@@ -17,6 +17,6 @@ struct address_map {
 
 void address_map_clear(struct address_map *map);
 struct address_entry *address_map_find(const struct address_map *map, uint64_t key); /* NULL: none */
-void address_map_fetch(const struct address_map *map, uint64_t key); /* into the cache: it will be looked for soon */
-bool address_map_put(struct address_map *map, struct address_entry entry);           /* replaces; false: out of memory */
+void address_map_fetch(const struct address_map *map, uint64_t key);       /* into the cache: it will be looked for soon */
+bool address_map_put(struct address_map *map, struct address_entry entry); /* replaces; false: out of memory */
 void address_map_remove(struct address_map *map, struct address_entry *entry);

@@ -1,5 +1,5 @@
-/* server/base/buffer.c - see buffer.h. Capacity doubles; a comma is owed exactly when the last byte ends a value, which the byte
- * itself tells: after '{', '[', ':' and at the start of a line none is. */
+/* server/base/buffer.c - see buffer.h. Capacity doubles; a comma is owed exactly when the last byte ends a value, which the
+ * byte itself tells: after '{', '[', ':' and at the start of a line none is. */
 #include "server/base/buffer.h"
 
 #include <inttypes.h>

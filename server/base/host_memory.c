@@ -1,5 +1,5 @@
-/* server/base/host_memory.c - struct pagoda_host over mmap. A reservation is PROT_NONE and NORESERVE, so it costs address space
- * alone; commit makes part of it usable, and the kernel gives frames (zeroed) on the first touch. */
+/* server/base/host_memory.c - struct pagoda_host over mmap. A reservation is PROT_NONE and NORESERVE, so it costs address
+ * space alone; commit makes part of it usable, and the kernel gives frames (zeroed) on the first touch. */
 #include "server/base/host_memory.h"
 
 #include <stdint.h>

@@ -20,8 +20,8 @@ struct options {
     const char *profile, *memory, *cpus, *format, *file; /* replay; file: of check and backup too, the store */
     bool check, json;
     const char *state, *save_state; /* replay: where it starts, where its end is written; or NULL */
-    const char *salvage; /* check: the new store, or NULL */
-    const char *target;  /* backup */
+    const char *salvage;            /* check: the new store, or NULL */
+    const char *target;             /* backup */
 };
 
 /* Fills *options for a command. On a mistake prints one line to stderr and returns false. */

@@ -1,4 +1,5 @@
-/* server/export/export_csv.c - the log as a table: a column for each parameter of the engine's table, then the result (RFC 4180).
+/* server/export/export_csv.c - the log as a table: a column for each parameter of the engine's table, then the result (RFC
+ * 4180).
  */
 #include "server/export/export.h"
 #include "server/json/op_json.h"

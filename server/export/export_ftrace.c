@@ -1,4 +1,5 @@
-/* server/export/export_ftrace.c - the history as the kernel's own trace text (/sys/kernel/tracing/trace), kmem events and all.
+/* server/export/export_ftrace.c - the history as the kernel's own trace text (/sys/kernel/tracing/trace), kmem events and
+ * all.
  *
  * Each operation is first a marker, as a program's write to trace_marker would be ("tracing_mark_write: pagoda: {...}"),
  * then the kmem tracepoints that it went through, with the fields of Linux 6.1. Readers of ftrace text see a kernel at

@@ -1,5 +1,6 @@
-/* server/export/export_perfetto.c - the history as Chrome trace events (JSON Object Format), which Perfetto and chrome://tracing
- * draw: a slice for each operation on the track of its CPU, and counters of free frames and of frames by kind. */
+/* server/export/export_perfetto.c - the history as Chrome trace events (JSON Object Format), which Perfetto and
+ * chrome://tracing draw: a slice for each operation on the track of its CPU, and counters of free frames and of frames by
+ * kind. */
 #include "pagoda/view.h"
 #include "server/export/export.h"
 #include "server/json/op_json.h"

@@ -1,4 +1,5 @@
-/* server/http/http.c - libmicrohttpd around the routes: one epoll thread, two workers, connections suspended while they wait.
+/* server/http/http.c - libmicrohttpd around the routes: one epoll thread, two workers, connections suspended while they
+ * wait.
  *
  * A request goes through: begin (checks, route) -> body -> handle (here or on a worker) -> wait for the log if it wrote ->
  * send. While a worker or the writer has it, its connection is suspended and belongs to nobody else; who is done with it

@@ -1,5 +1,5 @@
-/* server/http/stream.c - see stream.h. libmicrohttpd asks for bytes on its own thread. While a slice is there it is handed out;
- * when it is used up the connection is suspended, a worker makes the next one and resumes it. */
+/* server/http/stream.c - see stream.h. libmicrohttpd asks for bytes on its own thread. While a slice is there it is handed
+ * out; when it is used up the connection is suspended, a worker makes the next one and resumes it. */
 #include "server/http/stream.h"
 
 #include <stdlib.h>

@@ -1,10 +1,11 @@
-/* server/http/stream.h - long answers, made slice by slice on a worker: memory holds one slice, a slow reader holds no thread. */
+/* server/http/stream.h - long answers, made slice by slice on a worker: memory holds one slice, a slow reader holds no
+ * thread. */
 #pragma once
 #include "server/http/http.h"
 
 struct stream_source {
-    /* Appends a slice to out; on a worker. Sets *is_last with the last one. An error breaks the answer off, so that its reader
-     * can tell that it is not whole. */
+    /* Appends a slice to out; on a worker. Sets *is_last with the last one. An error breaks the answer off, so that its
+     * reader can tell that it is not whole. */
     enum pagoda_error (*next)(void *context, struct buffer *out, bool *is_last);
     void (*close)(void *context); /* once, when nobody reads any more */
     void *context;

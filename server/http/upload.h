@@ -1,6 +1,6 @@
-/* server/http/upload.h - a body that is read while it arrives: a bounded pipe between the HTTP thread, which fills it, and a thread
- * of its own that runs the route's handler and drains it. When the pipe is full the connection is suspended, so that memory
- * holds a quarter of a MiB of a body of any length. */
+/* server/http/upload.h - a body that is read while it arrives: a bounded pipe between the HTTP thread, which fills it, and
+ * a thread of its own that runs the route's handler and drains it. When the pipe is full the connection is suspended, so
+ * that memory holds a quarter of a MiB of a body of any length. */
 #pragma once
 #include "server/http/http.h"
 #include "server/base/input.h"
@@ -20,4 +20,5 @@ bool upload_is_cancelled(struct upload *upload);
 size_t upload_push(struct upload *upload, const char *data, size_t nr_bytes);
 /* The body has ended. True: request->reply is there; else the connection sleeps until it is. */
 bool upload_finish(struct upload *upload);
-void upload_close(struct upload *upload); /* waits for the thread, which ends soon when its peer has gone; NULL is allowed */
+void upload_close(
+    struct upload *upload); /* waits for the thread, which ends soon when its peer has gone; NULL is allowed */

@@ -1,6 +1,6 @@
-/* server/import/ftrace_fields.c - see ftrace_fields.h. Fields are looked for where Linux 6.1 prints them, then behind that, then
- * anywhere: other versions and tools leave some out, add some ("accounted=", "[FAILED TO PARSE]") or print them in another
- * order. */
+/* server/import/ftrace_fields.c - see ftrace_fields.h. Fields are looked for where Linux 6.1 prints them, then behind that,
+ * then anywhere: other versions and tools leave some out, add some ("accounted=", "[FAILED TO PARSE]") or print them in
+ * another order. */
 #include "server/import/ftrace_fields.h"
 
 #include <endian.h>

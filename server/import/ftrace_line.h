@@ -1,5 +1,5 @@
-/* server/import/ftrace_line.h - one line of a kernel trace taken apart, whichever tool has printed it: /sys/kernel/tracing/trace
- * and trace_pipe, trace-cmd report, perf script. ftrace_line.c lists the layouts. */
+/* server/import/ftrace_line.h - one line of a kernel trace taken apart, whichever tool has printed it:
+ * /sys/kernel/tracing/trace and trace_pipe, trace-cmd report, perf script. ftrace_line.c lists the layouts. */
 #pragma once
 #include "pagoda/op.h"
 #include <stdbool.h>

@@ -1,6 +1,6 @@
-/* server/import/ftrace_objects.c - objects of a recorded kernel: kmalloc and kfree as they stand, objects of caches from the cache
- * that their call site uses (ftrace_caches.c). An object is freed by the function that suits how it was allocated here.
- * Frees of what was allocated before the recording began are counted, not applied. */
+/* server/import/ftrace_objects.c - objects of a recorded kernel: kmalloc and kfree as they stand, objects of caches from
+ * the cache that their call site uses (ftrace_caches.c). An object is freed by the function that suits how it was allocated
+ * here. Frees of what was allocated before the recording began are counted, not applied. */
 #include "server/import/ftrace_import.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* server/import/ftrace_order.c - see ftrace_order.h. The queue holds numbers of slots, so that an event is moved to its place
- * without being copied. Nearly always that place is the end. */
+/* server/import/ftrace_order.c - see ftrace_order.h. The queue holds numbers of slots, so that an event is moved to its
+ * place without being copied. Nearly always that place is the end. */
 #include "server/import/ftrace_order.h"
 
 #include <string.h>

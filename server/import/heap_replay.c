@@ -1,5 +1,5 @@
-/* server/import/heap_replay.c - see heap_replay.h. Traces have gaps: what they free without having it allocated is skipped; what
- * they hand out twice is freed in between. */
+/* server/import/heap_replay.c - see heap_replay.h. Traces have gaps: what they free without having it allocated is skipped;
+ * what they hand out twice is freed in between. */
 #include "server/import/heap_replay.h"
 #include "pagoda/view.h"
 

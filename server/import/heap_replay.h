@@ -1,5 +1,5 @@
-/* server/import/heap_replay.h - what the importers of malloc traces share: the process they run in, the blocks they know, the calls
- * they make, and whether blocks lie where the trace says. */
+/* server/import/heap_replay.h - what the importers of malloc traces share: the process they run in, the blocks they know,
+ * the calls they make, and whether blocks lie where the trace says. */
 #pragma once
 #include "server/base/address_map.h"
 #include "server/import/import.h"
@@ -9,11 +9,11 @@ struct heap_replay {
     const struct import_sink *sink;
     struct import_summary *summary;
     enum pagoda_error error; /* of the sink; ends the import */
-    uint32_t pid; /* 0: not made yet */
-    char name[63]; /* of the process */
+    uint32_t pid;            /* 0: not made yet */
+    char name[63];           /* of the process */
     uint32_t nr_name;
-    uint16_t tid; /* of the calls to come */
-    uint64_t heap_start; /* of the simulated process */
+    uint16_t tid;              /* of the calls to come */
+    uint64_t heap_start;       /* of the simulated process */
     struct address_map blocks; /* recorded pointer -> simulated one */
     struct import_event *rows[NR_OPS];
 };

@@ -5,14 +5,14 @@
 #include "server/base/input.h"
 
 /* The formats: id, name. */
-#define TRACE_FORMAT_MAP(X)                                                                                        \
-    X(FORMAT_AUTO, "auto")                                                                                         \
-    X(FORMAT_NDJSON, "ndjson") /* one operation a line, as POST /ops takes it */                                   \
-    X(FORMAT_FTRACE, "ftrace") /* kmem events of trace-cmd, perf, /sys/kernel/tracing */                           \
-    X(FORMAT_MALLOC_LOG, "malloc-log") /* calls of malloc with threads and pointers */                             \
-    X(FORMAT_MTRACE, "mtrace") /* glibc's mtrace(3) */                                                             \
-    X(FORMAT_REP, "rep") /* CS:APP malloc lab */                                                                   \
-    X(FORMAT_OPS, "ops") /* malloc scripts */
+#define TRACE_FORMAT_MAP(X)                                                                                                \
+    X(FORMAT_AUTO, "auto")                                                                                                 \
+    X(FORMAT_NDJSON, "ndjson")         /* one operation a line, as POST /ops takes it */                                   \
+    X(FORMAT_FTRACE, "ftrace")         /* kmem events of trace-cmd, perf, /sys/kernel/tracing */                           \
+    X(FORMAT_MALLOC_LOG, "malloc-log") /* calls of malloc with threads and pointers */                                     \
+    X(FORMAT_MTRACE, "mtrace")         /* glibc's mtrace(3) */                                                             \
+    X(FORMAT_REP, "rep")               /* CS:APP malloc lab */                                                             \
+    X(FORMAT_OPS, "ops")               /* malloc scripts */
 enum trace_format {
 #define X(id, name) id,
     TRACE_FORMAT_MAP(X)
@@ -55,8 +55,8 @@ struct import_summary {
     char first_difference[96];
     uint64_t nr_blocks_compared, nr_blocks_agree; /* places of malloc's blocks: recorded against here */
     uint32_t pid;                                 /* the process that a malloc trace ran in; 0: none */
-    uint64_t nr_rules_compared, nr_rules_agree; /* page events of slabs: signature against place, see import_ftrace.c */
-    char problem[96];                           /* of the input as a whole, with its line; empty: none */
+    uint64_t nr_rules_compared, nr_rules_agree;   /* page events of slabs: signature against place, see import_ftrace.c */
+    char problem[96];                             /* of the input as a whole, with its line; empty: none */
     struct import_event events[IMPORT_EVENTS_MAX];
     uint32_t nr_events_used;
 };

@@ -1,5 +1,5 @@
-/* server/import/import_ftrace.c - the kernel's own kmem events into a machine: lines are read (ftrace_line.c), put into the order
- * of their times (ftrace_order.c), and applied as objects (ftrace_objects.c) and pages (ftrace_pages.c).
+/* server/import/import_ftrace.c - the kernel's own kmem events into a machine: lines are read (ftrace_line.c), put into the
+ * order of their times (ftrace_order.c), and applied as objects (ftrace_objects.c) and pages (ftrace_pages.c).
  *
  * What is not applied is counted with its line: events inside the page allocator, which the machine's own repeats; callers
  * and functions; events that the recorder lost; lines that cannot be read.

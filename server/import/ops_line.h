@@ -1,5 +1,5 @@
-/* server/import/ops_line.h - one line of a malloc script: a letter, and up to three numbers, decimal or 0x hex, of which one may be
- * negative. Kept apart from what is done with it, because scripts are read in the millions. */
+/* server/import/ops_line.h - one line of a malloc script: a letter, and up to three numbers, decimal or 0x hex, of which
+ * one may be negative. Kept apart from what is done with it, because scripts are read in the millions. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* server/import/replay_state.c - see replay_state.h. A recording brackets its dumps with STATE and ENDSTATE lines; GET /state
- * gives the lines alone. */
+/* server/import/replay_state.c - see replay_state.h. A recording brackets its dumps with STATE and ENDSTATE lines; GET
+ * /state gives the lines alone. */
 #include "server/import/replay_state.h"
 #include "server/base/buffer.h"
 #include "server/base/input.h"

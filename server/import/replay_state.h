@@ -1,4 +1,5 @@
-/* server/import/replay_state.h - a recorded state of the page allocator to start a replay from (machine_create_from_state). */
+/* server/import/replay_state.h - a recorded state of the page allocator to start a replay from (machine_create_from_state).
+ */
 #pragma once
 #include "pagoda/machine.h"
 

@@ -1,5 +1,5 @@
-/* server/json/config_json.c - see config_json.h. Three fields are no plain numbers: profile is a name, lowmem_reserve_ratio a
- * list of three, cost_ns an object of cost steps and nanoseconds. */
+/* server/json/config_json.c - see config_json.h. Three fields are no plain numbers: profile is a name, lowmem_reserve_ratio
+ * a list of three, cost_ns an object of cost steps and nanoseconds. */
 #include "server/json/config_json.h"
 #include "server/json/op_json.h"
 #include "server/base/problem.h"

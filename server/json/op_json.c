@@ -1,4 +1,5 @@
-/* server/json/op_json.c - see op_json.h. One decoder for each type of parameter; the table says which parameter has which. */
+/* server/json/op_json.c - see op_json.h. One decoder for each type of parameter; the table says which parameter has which.
+ */
 #include "server/json/op_json.h"
 #include "pagoda/event.h"
 #include "pagoda/gfp.h"

@@ -1,7 +1,7 @@
-/* server/json/op_plain.c - see op_plain.h. Imports are millions of lines like {"op":"kmalloc","size":64,"gfp":"GFP_KERNEL"}; a
- * JSON library allocates a dozen times for each. Here one walk over the bytes fills the operation. Whatever is out of the
- * ordinary (escapes, bytes beyond ASCII, signs, fractions, nesting, a field unknown or out of range) is left to
- * op_decode(), so that there is one place that judges and explains. */
+/* server/json/op_plain.c - see op_plain.h. Imports are millions of lines like
+ * {"op":"kmalloc","size":64,"gfp":"GFP_KERNEL"}; a JSON library allocates a dozen times for each. Here one walk over the
+ * bytes fills the operation. Whatever is out of the ordinary (escapes, bytes beyond ASCII, signs, fractions, nesting, a
+ * field unknown or out of range) is left to op_decode(), so that there is one place that judges and explains. */
 #include "server/json/op_plain.h"
 #include "pagoda/gfp.h"
 #include "server/json/op_json.h"

@@ -1,4 +1,5 @@
-/* server/lab/ahead.c - a ring. An operation is hinted at twice: when it comes in, and when half of those before it are gone. */
+/* server/lab/ahead.c - a ring. An operation is hinted at twice: when it comes in, and when half of those before it are
+ * gone. */
 #include "server/lab/ahead.h"
 
 #include <string.h>

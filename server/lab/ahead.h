@@ -1,6 +1,6 @@
-/* server/lab/ahead.h - operations of a log that are read a little before they are applied, so that the host's memory can be asked
- * in time for what they will look at (machine_prefetch). Where a lab has a million live blocks, a replay otherwise mostly
- * waits. Entries come out in the order in which they were put in; they own copies of their texts. */
+/* server/lab/ahead.h - operations of a log that are read a little before they are applied, so that the host's memory can be
+ * asked in time for what they will look at (machine_prefetch). Where a lab has a million live blocks, a replay otherwise
+ * mostly waits. Entries come out in the order in which they were put in; they own copies of their texts. */
 #pragma once
 #include "pagoda/machine.h"
 #include "server/store/store.h"

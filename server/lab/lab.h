@@ -93,8 +93,8 @@ void lab_unlock(struct lab *lab);
 enum pagoda_error lab_apply(struct lab *lab, const struct op *op, const char *key, uint64_t body_hash,
                             struct op_result *result, uint64_t *ticket, struct problem *why) PAGODA_MUST_CHECK;
 
-/* Within one lock, around the operations of an import that is to be all or nothing. end: answer (NULL: none) is kept with it;
- * after an error, or with is_whole false, the lab is as it was at begin. */
+/* Within one lock, around the operations of an import that is to be all or nothing. end: answer (NULL: none) is kept with
+ * it; after an error, or with is_whole false, the lab is as it was at begin. */
 enum pagoda_error lab_begin_import(struct lab *lab) PAGODA_MUST_CHECK;
 enum pagoda_error lab_end_import(struct lab *lab, bool is_whole, const struct answer *answer) PAGODA_MUST_CHECK;
 

@@ -1,6 +1,6 @@
-/* server/lab/snapshot.c - see snapshot.h. The caller, who has the lab locked, pays for the flat image only; compressing it and
- * waiting for the disk is the worker's business. A snapshot that cannot be had costs time later, nothing else: failures are
- * counted, not reported. A damaged one is found by its hash and passed over for the next older one. */
+/* server/lab/snapshot.c - see snapshot.h. The caller, who has the lab locked, pays for the flat image only; compressing it
+ * and waiting for the disk is the worker's business. A snapshot that cannot be had costs time later, nothing else: failures
+ * are counted, not reported. A damaged one is found by its hash and passed over for the next older one. */
 #include "server/lab/snapshot.h"
 #include "server/base/host_memory.h"
 #include "server/lab/lab.h"

@@ -1,4 +1,5 @@
-/* server/lab/snapshot.h - machines to images and back, and the thread that compresses and stores them while the lab goes on. */
+/* server/lab/snapshot.h - machines to images and back, and the thread that compresses and stores them while the lab goes
+ * on. */
 #pragma once
 #include "pagoda/machine.h"
 #include "server/store/store.h"

@@ -23,7 +23,7 @@ struct lab_row {
     char created[24];
     int64_t parent; /* 0: none */
     uint64_t parent_seq;
-    uint64_t seq; /* the last operation in the log, the parent's share included */
+    uint64_t seq;      /* the last operation in the log, the parent's share included */
     bool is_importing; /* behind seq lies what an import left that was to be all or nothing: store_undo_import() */
     struct machine_config config;
 };
@@ -79,8 +79,8 @@ struct answer {
     const char *text; /* NULL: none yet */
 };
 
-/* These wait for their own commit. create fills in row->id. answer: kept in the same commit; NULL: none. CONFLICT: its key is
- * taken, and nothing was done. */
+/* These wait for their own commit. create fills in row->id. answer: kept in the same commit; NULL: none. CONFLICT: its key
+ * is taken, and nothing was done. */
 enum pagoda_error store_create_lab(struct store *store, struct lab_row *row, const struct answer *answer) PAGODA_MUST_CHECK;
 enum pagoda_error store_rename_lab(struct store *store, int64_t lab, const char *name) PAGODA_MUST_CHECK;
 enum pagoda_error store_delete_lab(struct store *store, int64_t lab, const struct answer *answer) PAGODA_MUST_CHECK;
@@ -88,8 +88,8 @@ enum pagoda_error store_delete_lab(struct store *store, int64_t lab, const struc
 /* INVALID with *why: a lab whose configuration this pagodad does not understand. */
 enum pagoda_error store_list_labs(struct store *store, void (*each)(void *context, const struct lab_row *row),
                                   void *context, struct problem *why) PAGODA_MUST_CHECK;
-/* One of them by its number, for a file that cannot be listed. NOT_FOUND: none, or deleted. row->seq is STORE_SEQ_UNKNOWN when
- * the end of its log cannot be read. */
+/* One of them by its number, for a file that cannot be listed. NOT_FOUND: none, or deleted. row->seq is STORE_SEQ_UNKNOWN
+ * when the end of its log cannot be read. */
 #define STORE_SEQ_UNKNOWN ((UINT64_C(1) << 40) - 1)
 enum pagoda_error store_read_lab(struct store *store, int64_t id, struct lab_row *row,
                                  struct problem *why) PAGODA_MUST_CHECK;
@@ -111,7 +111,8 @@ enum pagoda_error store_finish_import(struct store *store, int64_t lab, uint64_t
                                       const struct answer *answer) PAGODA_MUST_CHECK;
 enum pagoda_error store_undo_import(struct store *store, int64_t lab, uint64_t seq) PAGODA_MUST_CHECK;
 
-/* Around a request that is not one commit: the key is taken (CONFLICT: it was), then given its text, or, without one, back. */
+/* Around a request that is not one commit: the key is taken (CONFLICT: it was), then given its text, or, without one, back.
+ */
 enum pagoda_error store_begin_answer(struct store *store, const struct answer *answer, uint64_t seq) PAGODA_MUST_CHECK;
 enum pagoda_error store_end_answer(struct store *store, const struct answer *answer, uint64_t seq) PAGODA_MUST_CHECK;
 /* NOT_FOUND: this key has not been used on that lab. An empty text: a single operation's, or cut short. */

@@ -1,4 +1,5 @@
-/* tests/lib/fixture.h - machines for tests: a host hook over mmap that can be told to fail, and operations in one line each. */
+/* tests/lib/fixture.h - machines for tests: a host hook over mmap that can be told to fail, and operations in one line
+ * each. */
 #pragma once
 #include "pagoda/gfp.h"
 #include "pagoda/machine.h"

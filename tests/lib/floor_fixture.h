@@ -1,4 +1,5 @@
-/* tests/lib/floor_fixture.h - floors without a machine: gives pools their memory, and builds the page allocator's floor alone. */
+/* tests/lib/floor_fixture.h - floors without a machine: gives pools their memory, and builds the page allocator's floor
+ * alone. */
 #pragma once
 #include "alloc/page/page_alloc.h"
 

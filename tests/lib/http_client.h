@@ -1,5 +1,5 @@
-/* tests/lib/http_client.h - just enough HTTP for the benchmarks: keep-alive connections to a pagodad on this host. Whatever goes
- * wrong ends the program. */
+/* tests/lib/http_client.h - just enough HTTP for the benchmarks: keep-alive connections to a pagodad on this host. Whatever
+ * goes wrong ends the program. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

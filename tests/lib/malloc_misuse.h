@@ -1,5 +1,5 @@
-/* tests/lib/malloc_misuse.h - programs that break their heap, and the word that glibc 2.36 (x86-64) has for it at their last step.
- * Each expectation was printed by the real library for the same calls and the same writes.
+/* tests/lib/malloc_misuse.h - programs that break their heap, and the word that glibc 2.36 (x86-64) has for it at their
+ * last step. Each expectation was printed by the real library for the same calls and the same writes.
  *
  * A program is a list of steps. Slots 0-9 hold pointers; 10-16 those of t and d. A place is a slot and a distance: 0, 0-8.
  *     m0 24     malloc(24) into slot 0          c0 24     calloc(1, 24)
@@ -32,7 +32,8 @@ static const struct misuse {
     { "first fastbin entry has another size", "t24 m0 24 m1 56 m2 24 T f0 w0-8 65 r1 24", "invalid fastbin entry (free)" },
     { "cache list goes round", "m0 24 t24 T p10 @16 y0+8 @16+8 f0", "free(): too many chunks detected in tcache" },
     { "cache list is not aligned", "m0 24 t24 T p16 @10+8 y0+8 @16+8 f0", "free(): unaligned chunk detected in tcache 2" },
-    { "size of a free neighbour", "m0 2000 m1 2000 m2 24 f0 w0-8 2273 f1", "corrupted size vs. prev_size while consolidating" },
+    { "size of a free neighbour", "m0 2000 m1 2000 m2 24 f0 w0-8 2273 f1",
+      "corrupted size vs. prev_size while consolidating" },
     { "links of a free neighbour", "m0 2000 m1 2000 m2 24 f0 w0 @0 f1", "corrupted double-linked list" },
     { "first of the unsorted list", "m0 2000 m1 24 m2 2000 m3 24 f0 w0+8 @1 f2", "free(): corrupted unsorted chunks" },
     { "prev_size behind a free neighbour", "m0 2000 m1 2000 m2 24 f1 w1+2000 16 f0", "corrupted size vs. prev_size" },
@@ -45,16 +46,20 @@ static const struct misuse {
     /* malloc, from the cache and the fastbins */
     { "a link of the cache", "m0 24 m1 24 f0 f1 p1 @0+8 m2 24 m3 24", "malloc(): unaligned tcache chunk detected" },
     { "a link of the cache to nowhere", "m0 24 m1 24 f0 f1 p1 4702111234474983744 m2 24 m3 24", "11" },
-    { "a link of a fastbin", "t24 m0 24 m1 24 T f0 f1 p1 @0+8 c2 24 c3 24", "malloc(): unaligned fastbin chunk detected 2" },
+    { "a link of a fastbin", "t24 m0 24 m1 24 T f0 f1 p1 @0+8 c2 24 c3 24",
+      "malloc(): unaligned fastbin chunk detected 2" },
     { "a link of a fastbin, met on the way to the cache", "t24 m0 24 m1 24 T f0 f1 p1 @0+8 d24 m2 24",
       "malloc(): unaligned fastbin chunk detected 3" },
     { "size in a fastbin", "t24 m0 24 T f0 w0-8 65 c1 24", "malloc(): memory corruption (fast)" },
     { "a link of a fastbin, met by merging", "t24 m0 24 m1 24 m2 24 T f0 f1 p1 @0+8 m3 2000",
       "malloc_consolidate(): unaligned fastbin chunk detected" },
-    { "size in a fastbin, met by merging", "t24 m0 24 m1 24 T f0 w0-8 65 m2 2000", "malloc_consolidate(): invalid chunk size" },
-    { "prev_size in a fastbin", "t24 m0 24 m1 24 T f0 w0-8 32 w0-16 64 m2 2000", "corrupted size vs. prev_size in fastbins" },
+    { "size in a fastbin, met by merging", "t24 m0 24 m1 24 T f0 w0-8 65 m2 2000",
+      "malloc_consolidate(): invalid chunk size" },
+    { "prev_size in a fastbin", "t24 m0 24 m1 24 T f0 w0-8 32 w0-16 64 m2 2000",
+      "corrupted size vs. prev_size in fastbins" },
     /* malloc, from the bins */
-    { "bk in a small bin", "t200 m0 200 m1 24 T f0 m2 3000 w0+8 @1 c3 200", "malloc(): smallbin double linked list corrupted" },
+    { "bk in a small bin", "t200 m0 200 m1 24 T f0 m2 3000 w0+8 @1 c3 200",
+      "malloc(): smallbin double linked list corrupted" },
     { "size of an unsorted chunk", "m0 2000 m1 24 f0 w0-8 9 m2 3000", "malloc(): invalid size (unsorted)" },
     { "size behind an unsorted chunk", "m0 2000 m1 24 f0 w0+2008 8 m2 3000", "malloc(): invalid next size (unsorted)" },
     { "prev_size behind an unsorted chunk", "m0 2000 m1 24 f0 w0+2000 16 m2 3000",
@@ -66,12 +71,14 @@ static const struct misuse {
       "malloc(): largebin double linked list corrupted (nextsize)" },
     { "bk in a large bin", "m0 1990 m1 24 m2 2000 m3 24 f0 m4 3000 f2 w0+8 @1 m5 3000",
       "malloc(): largebin double linked list corrupted (bk)" },
-    { "fd_nextsize in a large bin", "m0 2000 m1 24 f0 m2 3000 w0+16 @1 m3 2000", "corrupted double-linked list (not small)" },
+    { "fd_nextsize in a large bin", "m0 2000 m1 24 f0 m2 3000 w0+16 @1 m3 2000",
+      "corrupted double-linked list (not small)" },
     /* top */
     { "size of top", "m0 24 w0+24 18446744073709551601 m1 2000", "malloc(): corrupted top size" },
     { "end of top", "m0 24 w0+24 257 m1 2000",
       "Fatal glibc error: malloc assertion failure in sysmalloc: (old_top == initial_top (av) && old_size == 0) || "
-      "((unsigned long) (old_size) >= MINSIZE && prev_inuse (old_top) && ((unsigned long) old_end & (pagesize - 1)) == 0)" },
+      "((unsigned long) (old_size) >= MINSIZE && prev_inuse (old_top) && ((unsigned long) old_end & (pagesize - 1)) == "
+      "0)" },
     /* realloc */
     { "realloc of the inside", "m0 24 r0+8 100", "realloc(): invalid pointer" },
     { "realloc, size too small", "m0 24 w0-8 16 r0 100", "realloc(): invalid old size" },
@@ -82,7 +89,8 @@ static const struct misuse {
     { "the break was moved back", "m0 100000 k4096 m1 100000", "break adjusted to free malloc space" },
     { "a link in the cache of a thread that ends", "n m0 24 m1 24 f0 f1 p1 @0+8 x",
       "tcache_thread_shutdown(): unaligned tcache chunk detected" },
-    { "bk of what was not looked at, rest of a large chunk", "u2000 w9+8 @9 m0 1970", "malloc(): corrupted unsorted chunks" },
+    { "bk of what was not looked at, rest of a large chunk", "u2000 w9+8 @9 m0 1970",
+      "malloc(): corrupted unsorted chunks" },
     { "bk of what was not looked at, rest of a larger bin's", "u2000 w9+8 @9 m0 1500",
       "malloc(): corrupted unsorted chunks 2" },
     { "realloc of a mapping, distance", "m0 200000 w0-16 16 r0 300000", "mremap_chunk(): invalid pointer" },

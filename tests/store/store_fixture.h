@@ -19,6 +19,6 @@ struct lab *store_fixture_lab(struct store_fixture *f, const char *profile); /* 
 struct op store_fixture_op(struct fixture_random *random, const struct machine *machine);
 /* Applies nr such operations and waits for the last; how many the machine took. */
 unsigned store_fixture_run(struct lab *lab, struct fixture_random *random, unsigned nr, enum pagoda_error *error);
-uint64_t store_fixture_hash(struct lab *lab);                   /* of the present */
+uint64_t store_fixture_hash(struct lab *lab);                  /* of the present */
 uint64_t store_fixture_hash_at(struct lab *lab, uint64_t seq); /* of a moment */
-uint64_t store_fixture_replayed_hash(struct lab *lab);          /* along the log from 0, without any snapshot */
+uint64_t store_fixture_replayed_hash(struct lab *lab);         /* along the log from 0, without any snapshot */

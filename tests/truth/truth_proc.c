@@ -1,6 +1,7 @@
 /* Snapshots of /proc. Each file is parsed into the struct that a machine would fill, and written again: every line must
  * come out byte for byte. So the layout is the kernel's, whatever the numbers. Besides, numbers of meminfo that follow from
- * those of zoneinfo beside it are worked out as a machine's are (alloc/proc/procfs_fill.c), and must be what the kernel printed.
+ * those of zoneinfo beside it are worked out as a machine's are (alloc/proc/procfs_fill.c), and must be what the kernel
+ * printed.
  */
 #include "alloc/proc/procfs_fill.h"
 #include "alloc/page/zone.h"

@@ -1,4 +1,5 @@
-/* tests/truth/truth_state.h - recorded states of the page allocator ("format 1"), for replays that begin or end with one. */
+/* tests/truth/truth_state.h - recorded states of the page allocator ("format 1"), for replays that begin or end with one.
+ */
 #pragma once
 #include "tests/lib/floor_fixture.h"
 #include "tests/truth/truth.h"

@@ -1,4 +1,5 @@
-/* tests/truth/truth_world.h - a process for replaying malloc recordings in: one heap, one address space, as the recorder set them up. */
+/* tests/truth/truth_world.h - a process for replaying malloc recordings in: one heap, one address space, as the recorder
+ * set them up. */
 #pragma once
 #include "alloc/malloc/malloc.h"
 

@@ -1,6 +1,6 @@
-/* server/store/sqlite/store_answer.c - requests under an Idempotency-Key that no operation can answer again: the text that was answered
- * is kept in the transaction that did what was asked. An import that is not all or nothing takes its key when it begins,
- * with an empty text: one that was cut short is known by it, and not begun again. */
+/* server/store/sqlite/store_answer.c - requests under an Idempotency-Key that no operation can answer again: the text that
+ * was answered is kept in the transaction that did what was asked. An import that is not all or nothing takes its key when
+ * it begins, with an empty text: one that was cut short is known by it, and not begun again. */
 #include "server/store/sqlite/store_state.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* server/store/sqlite/store_read.c - reading logs. A few read-only connections, each used by one thread at a time; long logs are read in
- * slices, so that nobody waits behind a whole lab and the WAL can be folded in between. */
+/* server/store/sqlite/store_read.c - reading logs. A few read-only connections, each used by one thread at a time; long
+ * logs are read in slices, so that nobody waits behind a whole lab and the WAL can be folded in between. */
 #include "server/store/sqlite/store_state.h"
 
 #include <stdlib.h>

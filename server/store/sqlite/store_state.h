@@ -1,6 +1,7 @@
-/* server/store/sqlite/store_state.h - what the store's files share: opening (store.c), batches and the writer thread (store_write.c),
- * the keeper (store_keeper.c), rows of operations (store_rows.c), labs (store_labs.c), answers (store_answer.c), imports
- * (store_import.c), snapshots (store_snapshot.c), reading (store_read.c). Nobody else includes it. */
+/* server/store/sqlite/store_state.h - what the store's files share: opening (store.c), batches and the writer thread
+ * (store_write.c), the keeper (store_keeper.c), rows of operations (store_rows.c), labs (store_labs.c), answers
+ * (store_answer.c), imports (store_import.c), snapshots (store_snapshot.c), reading (store_read.c). Nobody else includes
+ * it. */
 #pragma once
 #include "server/store/store.h"
 #include <pthread.h>
@@ -132,7 +133,7 @@ enum pagoda_error store_run_task(struct store *store, int (*run)(struct store *s
 /* store_rows.c, for the writer's thread. */
 bool store_prepare_writer(struct store *store);
 void store_finish_writer(struct store *store);
-int store_insert_rows(struct store *store); /* those of the batch that is being committed */
+int store_insert_rows(struct store *store);   /* those of the batch that is being committed */
 void store_forget_words(struct store *store); /* after a rollback */
 
 /* store_labs.c: throws away a slice of what a deleted lab left; *more: call again. */
