@@ -90,6 +90,7 @@ $(BUILD)/san/$(notdir $(1:.c=)): $(BUILD)/san/$(1:.c=.o) $(call objects,san,$(EN
 	$$(CC) $$(SANITIZE) $$^ -lcmocka $$(LINK) -o $$@
 endef
 $(foreach test,$(TEST_SOURCES),$(eval $(call test_program,$(test))))
+test-programs: $(addprefix $(BUILD)/san/,$(TESTS))
 test-c: $(addprefix $(BUILD)/san/,$(TESTS)) ## unit and property tests (SEED= repeats a run)
 	@set -e; for t in $(TESTS); do echo "== $$t"; $(BUILD)/san/$$t; done
 
