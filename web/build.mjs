@@ -42,11 +42,18 @@ const preloads = (part) => {
   const outputs = result.metafile.outputs;
   const first = Object.keys(outputs).find((path) => outputs[path].entryPoint === part);
   const found = new Set(first ? [first] : []);
-  for (const path of found) for (const { path: next, kind } of outputs[path].imports) if (kind === 'import-statement') found.add(next);
+  for (const path of found)
+    for (const { path: next, kind } of outputs[path].imports) if (kind === 'import-statement') found.add(next);
   return [...found].map((path) => `<link rel="modulepreload" href="/assets/${basename(path)}">`).join('');
 };
-const PARTS = { index: 'src/view/pages/home.js', lab: 'src/view/pages/lab.js', docs: 'src/view/pages/docs.js', compare: 'src/view/pages/compare.js' };
-for (const [page, part] of Object.entries(PARTS)) await writeFile(join(out, `${page}.html`), html.replace('</head>', preloads(part) + '</head>'));
+const PARTS = {
+  index: 'src/view/pages/home.js',
+  lab: 'src/view/pages/lab.js',
+  docs: 'src/view/pages/docs.js',
+  compare: 'src/view/pages/compare.js',
+};
+for (const [page, part] of Object.entries(PARTS))
+  await writeFile(join(out, `${page}.html`), html.replace('</head>', preloads(part) + '</head>'));
 
 let firstLoad = 0;
 for (const path of Object.keys(result.metafile.outputs)) {

@@ -83,7 +83,11 @@ const TEXTS = [
   ['truncated JSON', '{"op":"kmalloc","size":', 400],
   ['nothing', '', 400],
   ['duplicate keys', '{"op":"kmalloc","size":1,"size":2}', 400],
-  ['bad UTF-8', Buffer.from([...Buffer.from('{"op":"kmalloc","size":1,"name":"'), 0xc3, 0x28, ...Buffer.from('"}')]), 400],
+  [
+    'bad UTF-8',
+    Buffer.from([...Buffer.from('{"op":"kmalloc","size":1,"name":"'), 0xc3, 0x28, ...Buffer.from('"}')]),
+    400,
+  ],
   ['a NUL in a text', '{"op":"kmalloc","size":1,"name":"a\\u0000b"}', 400],
   ['two values', '{"op":"kmalloc","size":1}{}', 400],
   ['an array', '[]', 422],
@@ -103,14 +107,18 @@ test('size 0 is what the real call makes of it', async () => {
 });
 
 test('a 100 MB body is refused before it is read', async () => {
-  const answer = await daemon.exchange(`POST /api/v1/labs/${lab.id}/ops HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 104857600\r\n\r\n{`);
+  const answer = await daemon.exchange(
+    `POST /api/v1/labs/${lab.id}/ops HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 104857600\r\n\r\n{`,
+  );
   assert.match(answer, /^HTTP\/1\.1 413 /);
   await is_unchanged();
 });
 
 test('an endless chunked body is cut off', async () => {
   const chunk = `10000\r\n${'x'.repeat(65536)}\r\n`;
-  const answer = await daemon.exchange(`POST /api/v1/labs/${lab.id}/ops HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(8)}0\r\n\r\n`);
+  const answer = await daemon.exchange(
+    `POST /api/v1/labs/${lab.id}/ops HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(8)}0\r\n\r\n`,
+  );
   assert.match(answer, /^HTTP\/1\.1 413 /);
   await is_unchanged();
 });
@@ -125,14 +133,29 @@ test('wrong content type, wrong method, no length, wrong place', async () => {
   is_problem(await daemon.get('nothing'), 404);
   is_problem(await daemon.get('labs/nobody/zones'), 404);
   is_problem(await daemon.post('labs/nobody/ops', { op: 'kmalloc', size: 1 }), 404);
-  const answer = await daemon.exchange(`POST /api/v1/labs/${lab.id}/ops HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n`);
+  const answer = await daemon.exchange(
+    `POST /api/v1/labs/${lab.id}/ops HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n`,
+  );
   assert.match(answer, /^HTTP\/1\.1 411 /);
   await is_unchanged();
 });
 
 test('queries that mean nothing', async () => {
-  for (const query of ['zones?at=99', 'zones?at=-1', 'zones?at=x', 'zones?when=1', 'frames?lod=99', 'memory', 'memory?address=12', 'memory?address=0x0&length=0',
-    'translate?address=0x', 'allocations?limit=0', 'stats?points=0', 'ops?limit=1001', 'export?format=xml'])
+  for (const query of [
+    'zones?at=99',
+    'zones?at=-1',
+    'zones?at=x',
+    'zones?when=1',
+    'frames?lod=99',
+    'memory',
+    'memory?address=12',
+    'memory?address=0x0&length=0',
+    'translate?address=0x',
+    'allocations?limit=0',
+    'stats?points=0',
+    'ops?limit=1001',
+    'export?format=xml',
+  ])
     is_problem(await daemon.get(`labs/${lab.id}/${query}`), 422);
   is_problem(await daemon.post(`labs/${lab.id}/ops?dry_run=maybe`, { op: 'kmalloc', size: 1 }), 422, '/dry_run');
   await is_unchanged();
@@ -156,32 +179,61 @@ for (const [what, body, pointer] of LABS)
 
 test('NDJSON: lines stand for themselves, and stop or go on as asked', async () => {
   const other = await daemon.lab();
-  const lines = ['{"op":"kmalloc","size":10,"name":"a"}', '{"op":"kmalloc"}', '', 'garbage', '{"op":"kfree","name":"a"}'].join('\n');
-  const send = query => daemon.post(`labs/${other.id}/ops${query}`, lines, { headers: { 'content-type': 'application/x-ndjson' } });
-  const parse = reply => reply.text.trim().split('\n').map(line => JSON.parse(line));
+  const lines = [
+    '{"op":"kmalloc","size":10,"name":"a"}',
+    '{"op":"kmalloc"}',
+    '',
+    'garbage',
+    '{"op":"kfree","name":"a"}',
+  ].join('\n');
+  const send = (query) =>
+    daemon.post(`labs/${other.id}/ops${query}`, lines, { headers: { 'content-type': 'application/x-ndjson' } });
+  const parse = (reply) =>
+    reply.text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
 
   const stopped = parse(await send(''));
-  assert.deepEqual(stopped.map(line => line.status), [201, 422, undefined]);
+  assert.deepEqual(
+    stopped.map((line) => line.status),
+    [201, 422, undefined],
+  );
   assert.deepEqual(stopped.at(-1).summary, { applied: 1, failed: 1, first_failed_line: 2, seq: 1 });
   await daemon.op(other, { op: 'kfree', name: 'a' });
   const gone_on = parse(await send('?on_error=continue'));
-  assert.deepEqual(gone_on.map(line => line.line), [1, 2, 4, 5, undefined]);
+  assert.deepEqual(
+    gone_on.map((line) => line.line),
+    [1, 2, 4, 5, undefined],
+  );
   assert.deepEqual(gone_on.at(-1).summary, { applied: 2, failed: 2, first_failed_line: 2, seq: 4 });
   assert.equal(parse(await send('?on_error=continue&results=failures')).length, 3);
   assert.equal(parse(await send('?on_error=continue&results=summary')).length, 1);
 
   for (const body of ['', '\n\n', 'garbage', '{"op":"kmalloc"}'])
-    is_problem(await daemon.post(`labs/${lab.id}/ops`, body, { headers: { 'content-type': 'application/x-ndjson' } }), 422);
+    is_problem(
+      await daemon.post(`labs/${lab.id}/ops`, body, { headers: { 'content-type': 'application/x-ndjson' } }),
+      422,
+    );
   is_problem(await send('?on_error=retry'), 422, '/on_error');
   await is_unchanged();
 });
 
 test('requests for other hosts and from other sites', async () => {
   const ask = (headers, method = 'GET', body = '') =>
-    daemon.exchange(`${method} /api/v1/labs/${lab.id}${method === 'POST' ? '/ops' : ''} HTTP/1.1\r\n${headers}Content-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`);
+    daemon.exchange(
+      `${method} /api/v1/labs/${lab.id}${method === 'POST' ? '/ops' : ''} HTTP/1.1\r\n${headers}Content-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+    );
   const op = '{"op":"kmalloc","size":1}';
   const own = `localhost:${daemon.port}`;
-  for (const host of ['evil.example', 'evil.example:80', 'localhost.evil.example', '127.0.0.1.evil.example', '10.1.2.3', ''])
+  for (const host of [
+    'evil.example',
+    'evil.example:80',
+    'localhost.evil.example',
+    '127.0.0.1.evil.example',
+    '10.1.2.3',
+    '',
+  ])
     assert.match(await ask(`Host: ${host}\r\n`), /^HTTP\/1\.1 421 /, host);
   for (const host of [own, '127.0.0.1', '[::1]:8080', 'pagoda.localhost'])
     assert.match(await ask(`Host: ${host}\r\n`), /^HTTP\/1\.1 200 /, host);
@@ -189,7 +241,10 @@ test('requests for other hosts and from other sites', async () => {
     assert.match(await ask(`Host: ${own}\r\nOrigin: ${origin}\r\n`, 'POST', op), /^HTTP\/1\.1 403 /, origin);
   assert.match(await ask(`Host: ${own}\r\nSec-Fetch-Site: cross-site\r\n`, 'POST', op), /^HTTP\/1\.1 403 /);
   await is_unchanged();
-  assert.match(await ask(`Host: ${own}\r\nOrigin: http://${own}\r\nSec-Fetch-Site: same-origin\r\n`, 'POST', '{"op":"kmalloc"}'), /^HTTP\/1\.1 422 /);
+  assert.match(
+    await ask(`Host: ${own}\r\nOrigin: http://${own}\r\nSec-Fetch-Site: same-origin\r\n`, 'POST', '{"op":"kmalloc"}'),
+    /^HTTP\/1\.1 422 /,
+  );
 });
 
 test('static files: types, policy, and no way out of the directory', async () => {
@@ -204,8 +259,21 @@ test('static files: types, policy, and no way out of the directory', async () =>
   assert.match(script.headers.get('content-type'), /^text\/javascript/);
   assert.match(script.headers.get('cache-control'), /immutable/);
   assert.equal((await daemon.get('/', { headers: { 'if-none-match': home.headers.get('etag') } })).status, 304);
-  for (const path of ['/../secret.txt', '/%2e%2e/secret.txt', '/..%2fsecret.txt', '/assets/../../secret.txt', '//etc/passwd', '/.hidden', '/link.txt', '/assets', '/assets/',
-    '/index.html/', '/%00', '/assets/%2e%2e%2f%2e%2e%2fsecret.txt', '/secret.txt%00.html']) {
+  for (const path of [
+    '/../secret.txt',
+    '/%2e%2e/secret.txt',
+    '/..%2fsecret.txt',
+    '/assets/../../secret.txt',
+    '//etc/passwd',
+    '/.hidden',
+    '/link.txt',
+    '/assets',
+    '/assets/',
+    '/index.html/',
+    '/%00',
+    '/assets/%2e%2e%2f%2e%2e%2fsecret.txt',
+    '/secret.txt%00.html',
+  ]) {
     const answer = await daemon.exchange(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
     assert.match(answer, /^HTTP\/1\.1 40[04] /, path);
     assert.doesNotMatch(answer, /secret\n?$/);
@@ -214,7 +282,15 @@ test('static files: types, policy, and no way out of the directory', async () =>
 });
 
 test('wrong options are one line and exit 2; a store in use and one from the future are refused', async () => {
-  for (const args of [['serve', '--colour'], ['serve', '--listen'], ['serve', 'extra'], ['fly'], ['replay'], ['replay', '--format', 'xml', '-'], ['serve', '--log=1']]) {
+  for (const args of [
+    ['serve', '--colour'],
+    ['serve', '--listen'],
+    ['serve', 'extra'],
+    ['fly'],
+    ['replay'],
+    ['replay', '--format', 'xml', '-'],
+    ['serve', '--log=1'],
+  ]) {
     const done = run(args, { input: '' });
     assert.equal(done.status, 2, args.join(' '));
     assert.equal(done.stderr.trim().split('\n').length, 1, done.stderr);

@@ -10,7 +10,7 @@ before(async () => {
 });
 after(() => daemon.end());
 
-const make = async body => (await daemon.ask('POST', 'labs', { body })).body.id;
+const make = async (body) => (await daemon.ask('POST', 'labs', { body })).body.id;
 const op = async (id, body) => (await daemon.ask('POST', `labs/${id}/ops`, { body })).body;
 const get = async (id, path) => {
   const reply = await daemon.ask('GET', `labs/${id}/${path}`);
@@ -21,7 +21,7 @@ const get = async (id, path) => {
 test('a cache tells its layout, its slabs by state and what it wastes', async () => {
   for (const name of ['a', 'b', 'c']) await op(lab, { op: 'kmalloc', size: 50, name });
   const { caches } = await get(lab, 'caches');
-  const cache = caches.find(c => c.name === 'kmalloc-64');
+  const cache = caches.find((c) => c.name === 'kmalloc-64');
   assert.equal(caches.length, 52);
   assert.deepEqual(cache.slabs_by_state, { cpu: 1, cpu_partial: 0, partial: 0, full: 0 });
   assert.deepEqual(cache.layout, { free_pointer: 32, inuse: 64 });
@@ -41,8 +41,15 @@ test('one slab: who has which object, and in which order the free ones come', as
   const slab = await get(lab, `slabs/${slabs[0].pfn}`);
   assert.equal(slab.cache.name, 'kmalloc-64');
   assert.equal(slab.objects.length, 64);
-  assert.deepEqual(slab.objects.slice(0, 4).map(o => [o.in_use, o.label, o.nth, o.lost]),
-    [[true, 'a', 0, 14], [false, '', 1, 0], [true, 'c', 0, 14], [false, '', 2, 0]]);
+  assert.deepEqual(
+    slab.objects.slice(0, 4).map((o) => [o.in_use, o.label, o.nth, o.lost]),
+    [
+      [true, 'a', 0, 14],
+      [false, '', 1, 0],
+      [true, 'c', 0, 14],
+      [false, '', 2, 0],
+    ],
+  );
   assert.equal(slab.objects[0].is_handle, true);
   assert.equal(slab.free_chain.cpu_first, slab.objects[1].address);
   assert.equal(slab.objects[1].free_next, slab.objects[3].address);
@@ -79,11 +86,17 @@ test('slub_debug shows in layouts, and in what an operation says', async () => {
   const debug = await make({ name: 'debug', profile: 'linux-6.1', memory: '64M', slub_debug: 'FZPU' });
   const a = await op(debug, { op: 'kmalloc', size: 64, name: 'a', call_site: 'probe' });
   const { caches } = await get(debug, 'caches');
-  const cache = caches.find(c => c.name === 'kmalloc-64');
+  const cache = caches.find((c) => c.name === 'kmalloc-64');
   assert.equal(cache.size, 256);
   assert.equal(cache.head, 64);
   assert.deepEqual(cache.layout, { free_pointer: 72, inuse: 72, tracks: 80, padding: 148 });
-  assert.deepEqual(cache.flags, ['SLAB_CONSISTENCY_CHECKS', 'SLAB_RED_ZONE', 'SLAB_POISON', 'SLAB_STORE_USER', 'SLAB_KMALLOC']);
+  assert.deepEqual(cache.flags, [
+    'SLAB_CONSISTENCY_CHECKS',
+    'SLAB_RED_ZONE',
+    'SLAB_POISON',
+    'SLAB_STORE_USER',
+    'SLAB_KMALLOC',
+  ]);
   await op(debug, { op: 'write', name: 'a', fill: 0, length: 65 });
   const freed = await op(debug, { op: 'kfree', address: a.address });
   assert.equal(freed.outcome, 'bug');

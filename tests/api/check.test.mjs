@@ -2,7 +2,16 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, openSync, readFileSync, statSync, truncateSync, writeSync, closeSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeSync,
+  closeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { Daemon, run } from './daemon.mjs';
 
@@ -13,8 +22,19 @@ async function filled(count = 300) {
   const daemon = await Daemon.start();
   const labs = [await daemon.lab(), await daemon.lab({ profile: 'classic', memory: '16M' })];
   for (const lab of labs) {
-    const lines = Array.from({ length: count }, (_, i) => JSON.stringify(i % 3 ? { op: 'kmalloc', size: 1 + i * 37 % 3000, name: `k${i}` } : { op: 'alloc_pages', order: i % 4 }));
-    assert.equal((await daemon.post(`labs/${lab.id}/ops?results=summary`, lines.join('\n'), { headers: { 'content-type': 'application/x-ndjson' } })).status, 200);
+    const lines = Array.from({ length: count }, (_, i) =>
+      JSON.stringify(
+        i % 3 ? { op: 'kmalloc', size: 1 + ((i * 37) % 3000), name: `k${i}` } : { op: 'alloc_pages', order: i % 4 },
+      ),
+    );
+    assert.equal(
+      (
+        await daemon.post(`labs/${lab.id}/ops?results=summary`, lines.join('\n'), {
+          headers: { 'content-type': 'application/x-ndjson' },
+        })
+      ).status,
+      200,
+    );
   }
   return { daemon, labs };
 }
@@ -66,9 +86,10 @@ test('check names the lab and the operation where a log no longer leads', { skip
 test('a torn file is detected, and salvaged up to the tear', async () => {
   const { daemon, labs } = await filled(3000);
   await daemon.signal('SIGTERM');
-  const torn = join(daemon.directory, 'torn.db'), out = join(daemon.directory, 'out.db');
+  const torn = join(daemon.directory, 'torn.db'),
+    out = join(daemon.directory, 'out.db');
   copyFileSync(daemon.store, torn);
-  truncateSync(torn, Math.floor(statSync(torn).size * 0.6 / 4096) * 4096);
+  truncateSync(torn, Math.floor((statSync(torn).size * 0.6) / 4096) * 4096);
   assert.equal(run(['check', torn]).status, 1);
   const salvaged = run(['check', '--salvage', out, torn]);
   assert.equal(salvaged.status, 1, salvaged.stdout + salvaged.stderr);
@@ -87,7 +108,8 @@ test('damage in the middle is found; what is no store is said to be none', async
   await daemon.signal('SIGTERM');
   const bad = join(daemon.directory, 'bad.db');
   copyFileSync(daemon.store, bad);
-  const file = openSync(bad, 'r+'), size = statSync(bad).size;
+  const file = openSync(bad, 'r+'),
+    size = statSync(bad).size;
   for (let at = 20; at < size / 4096; at += 7) writeSync(file, Buffer.alloc(512, 0xa5), 0, 512, at * 4096);
   closeSync(file);
   assert.equal(run(['check', bad]).status, 1);

@@ -4,13 +4,15 @@ import assert from 'node:assert/strict';
 import { Daemon } from './daemon.mjs';
 
 let daemon;
-before(async () => { daemon = await Daemon.start(); });
+before(async () => {
+  daemon = await Daemon.start();
+});
 after(() => daemon.end());
 
-const compare = async query => {
+const compare = async (query) => {
   const reply = await daemon.get(`compare?${query}`);
   assert.equal(reply.status, 200, reply.text);
-  return Object.fromEntries(reply.body.allocators.map(each => [each.op, each]));
+  return Object.fromEntries(reply.body.allocators.map((each) => [each.op, each]));
 };
 
 test('192 KiB: too much for the classic kmalloc, scattered for vmalloc, a promise from malloc', async () => {
@@ -36,10 +38,14 @@ test('6.1: kmalloc performs better, as measured', async () => {
   assert.equal(kmalloc.physically_contiguous, true);
   assert.equal(kmalloc.limit, 4 << 20);
   assert.equal(vmalloc.waste.page_array, 128);
-  for (const each of [kmalloc, kzalloc, vmalloc]) assert.equal(each.cost.reduce((sum, { ns }) => sum + ns, 0), each.cost_ns);
+  for (const each of [kmalloc, kzalloc, vmalloc])
+    assert.equal(
+      each.cost.reduce((sum, { ns }) => sum + ns, 0),
+      each.cost_ns,
+    );
 });
 
-test('flags and contexts reach the kernel\'s allocators alone', async () => {
+test("flags and contexts reach the kernel's allocators alone", async () => {
   const { kmalloc, vmalloc, malloc } = await compare('profile=linux-6.1&size=100&gfp=GFP_ATOMIC&context=softirq');
   assert.equal(kmalloc.outcome, 'ok');
   assert.equal(kmalloc.may_sleep, false);
@@ -58,7 +64,13 @@ test('the same question has the same answer, and 304 for those who know it', asy
 });
 
 test('wrong queries are refused by name', async () => {
-  for (const [query, field] of [['profile=vms', 'profile'], ['size=x', 'size'], ['gfp=GFP_MUCH', 'gfp'], ['context=nmi', 'context'], ['colour=red', 'colour']]) {
+  for (const [query, field] of [
+    ['profile=vms', 'profile'],
+    ['size=x', 'size'],
+    ['gfp=GFP_MUCH', 'gfp'],
+    ['context=nmi', 'context'],
+    ['colour=red', 'colour'],
+  ]) {
     const reply = await daemon.get(`compare?${query}`);
     assert.equal(reply.status, 422, query);
     assert.match(reply.text, new RegExp(field));
@@ -67,16 +79,24 @@ test('wrong queries are refused by name', async () => {
 });
 
 test('curves: log spaced, from a byte to 16 MiB, kmalloc ends where its limit is', async () => {
-  for (const [profile, limit] of [['classic', 131056], ['linux-6.1', 4 << 20]]) {
+  for (const [profile, limit] of [
+    ['classic', 131056],
+    ['linux-6.1', 4 << 20],
+  ]) {
     const { body, status } = await daemon.get(`compare/curves?profile=${profile}&points=25`);
     assert.equal(status, 200);
     assert.equal(body.sizes[0], 1);
     assert.equal(body.sizes.at(-1), 16 << 20);
     assert.ok(body.sizes.every((size, i) => i === 0 || size > body.sizes[i - 1]));
-    assert.deepEqual(body.allocators.map(each => each.op), ['kmalloc', 'kzalloc', 'vmalloc', 'malloc']);
+    assert.deepEqual(
+      body.allocators.map((each) => each.op),
+      ['kmalloc', 'kzalloc', 'vmalloc', 'malloc'],
+    );
     const [kmalloc, , , malloc] = body.allocators;
     body.sizes.forEach((size, i) => assert.equal(kmalloc.points[i].outcome, size <= limit ? 'ok' : 'null', `${size}`));
-    malloc.points.forEach(({ outcome, first_touch_ns }, i) => { if (body.sizes[i] <= 8 << 20) assert.ok(outcome === 'ok' && first_touch_ns > 0, `${body.sizes[i]}`); });
+    malloc.points.forEach(({ outcome, first_touch_ns }, i) => {
+      if (body.sizes[i] <= 8 << 20) assert.ok(outcome === 'ok' && first_touch_ns > 0, `${body.sizes[i]}`);
+    });
   }
 });
 
@@ -84,10 +104,17 @@ test('page tables: whole tables, the way to an address, entries as runs', async 
   const lab = await daemon.lab({ profile: 'linux-6.1', memory: '64M' });
   const { address } = await daemon.op(lab, { op: 'vmalloc', size: '64K' });
   const { body } = await daemon.get(`labs/${lab.id}/pgtable?address=${address}`);
-  assert.deepEqual(body.tables.map(({ name }) => name), ['PGD', 'PUD', 'PMD', 'PTE']);
+  assert.deepEqual(
+    body.tables.map(({ name }) => name),
+    ['PGD', 'PUD', 'PMD', 'PTE'],
+  );
   const walk = (await daemon.get(`labs/${lab.id}/translate?address=${address}`)).body;
-  assert.deepEqual(body.tables.map(({ pfn, index }) => [pfn, index]), walk.levels.map(({ table_pfn, index }) => [table_pfn, index]));
-  for (const [i, table] of body.tables.slice(0, 3).entries()) { // each leads to the next
+  assert.deepEqual(
+    body.tables.map(({ pfn, index }) => [pfn, index]),
+    walk.levels.map(({ table_pfn, index }) => [table_pfn, index]),
+  );
+  for (const [i, table] of body.tables.slice(0, 3).entries()) {
+    // each leads to the next
     const on_way = table.entries.find(({ index }) => index === table.index);
     assert.equal(on_way.kind, 'table');
     assert.equal(on_way.pfn, body.tables[i + 1].pfn);
@@ -95,7 +122,10 @@ test('page tables: whole tables, the way to an address, entries as runs', async 
   const pages = body.tables[3];
   assert.equal(pages.nr_used, 16);
   assert.equal(pages.entry_bytes, 4096);
-  assert.equal(pages.entries.reduce((sum, { count }) => sum + count, 0), 16);
+  assert.equal(
+    pages.entries.reduce((sum, { count }) => sum + count, 0),
+    16,
+  );
   assert.deepEqual(pages.entries[0].flags, ['present', 'rw', 'accessed', 'dirty', 'global', 'nx']);
   assert.deepEqual(walk.levels[3].flags, pages.entries[0].flags);
   assert.equal(walk.page_size, 4096);
@@ -121,7 +151,13 @@ test('page tables of a process: its own, and swap and copy-on-write show', async
   await daemon.op(lab, { op: 'write', pid, address, fill: 1, length: 1 });
   await daemon.op(lab, { op: 'read', pid, address: '0x' + (BigInt(address) + 4096n).toString(16), length: 1 });
   const { body } = await daemon.get(`labs/${lab.id}/pgtable?pid=${pid}&address=${address}`);
-  assert.deepEqual(body.tables.map(({ name, nr_entries }) => [name, nr_entries]), [['PGD', 1024], ['PTE', 1024]]);
+  assert.deepEqual(
+    body.tables.map(({ name, nr_entries }) => [name, nr_entries]),
+    [
+      ['PGD', 1024],
+      ['PTE', 1024],
+    ],
+  );
   const entries = body.tables[1].entries.filter(({ index }) => index >= body.tables[1].index);
   assert.ok(entries[0].flags.includes('user') && entries[0].flags.includes('rw'));
   assert.ok(entries[1].flags.includes('cow') && !entries[1].flags.includes('rw')); // the zero page
@@ -142,7 +178,9 @@ test('TLBs: results count, the view lists', async () => {
   assert.deepEqual([body.entries, body.ways, body.hits, body.misses], [16, 2, 4, 4]);
   assert.equal(body.cpus.length, 2);
   assert.equal(body.cpus[0].translations.length, 4);
-  assert.ok(body.cpus[0].translations.every(({ stale, page_size, pid }) => stale && page_size === 4096 && pid === null));
+  assert.ok(
+    body.cpus[0].translations.every(({ stale, page_size, pid }) => stale && page_size === 4096 && pid === null),
+  );
   const purge = await daemon.op(lab, { op: 'vm_unmap_aliases' });
   assert.equal(purge.tlb.flushes, 2);
   ({ body } = await daemon.get(`labs/${lab.id}/tlb`));
@@ -154,5 +192,8 @@ test('a lab may price its steps', async () => {
   const { cost, cost_ns } = await daemon.op(lab, { op: 'vmalloc', size: '64K' });
   const writes = cost.find(({ step }) => step === 'page-table entry write');
   assert.equal(writes.ns, 1000 * writes.count);
-  assert.equal(cost.reduce((sum, { ns }) => sum + ns, 0), cost_ns);
+  assert.equal(
+    cost.reduce((sum, { ns }) => sum + ns, 0),
+    cost_ns,
+  );
 });

@@ -21,11 +21,16 @@ export class Daemon {
 
   async resume() {
     const begun = performance.now();
-    this.process = spawn(PAGODAD, ['serve', '--listen', '127.0.0.1:0', '--store', this.store, ...this.arguments], { stdio: ['ignore', 'pipe', 'inherit'] });
-    this.exited = new Promise(resolve => this.process.on('exit', (code, signal) => resolve({ code, signal })));
+    this.process = spawn(PAGODAD, ['serve', '--listen', '127.0.0.1:0', '--store', this.store, ...this.arguments], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    this.exited = new Promise((resolve) => this.process.on('exit', (code, signal) => resolve({ code, signal })));
     const line = await new Promise((resolve, reject) => {
       let text = '';
-      this.process.stdout.on('data', part => { text += part; if (text.includes('\n')) resolve(text); });
+      this.process.stdout.on('data', (part) => {
+        text += part;
+        if (text.includes('\n')) resolve(text);
+      });
       this.process.on('error', reject);
       this.exited.then(({ code }) => reject(new Error(`pagodad ended with ${code}`)));
     });
@@ -50,7 +55,10 @@ export class Daemon {
     const payload = plain ? body : JSON.stringify(body);
     const url = path.startsWith('/') ? `http://127.0.0.1:${this.port}${path}` : `${this.base}/${path}`;
     const reply = await fetch(url, {
-      method, body: payload, headers: { ...(payload !== undefined ? { 'content-type': 'application/json' } : {}), ...headers }, redirect: 'manual',
+      method,
+      body: payload,
+      headers: { ...(payload !== undefined ? { 'content-type': 'application/json' } : {}), ...headers },
+      redirect: 'manual',
     });
     if (raw) return { status: reply.status, headers: reply.headers, body: Buffer.from(await reply.arrayBuffer()) };
     const text = await reply.text();
@@ -58,8 +66,12 @@ export class Daemon {
     return { status: reply.status, headers: reply.headers, text, body: is_json && text ? JSON.parse(text) : text };
   }
 
-  get(path, options) { return this.ask('GET', path, options); }
-  post(path, body, options = {}) { return this.ask('POST', path, { ...options, body }); }
+  get(path, options) {
+    return this.ask('GET', path, options);
+  }
+  post(path, body, options = {}) {
+    return this.ask('POST', path, { ...options, body });
+  }
 
   async lab(fields = {}) {
     const made = await this.post('labs', { profile: 'linux-6.1', memory: '64M', ...fields });
@@ -78,9 +90,11 @@ export class Daemon {
     return new Promise((resolve, reject) => {
       const socket = net.connect(this.port, '127.0.0.1');
       let answer = '';
-      socket.on('data', part => { answer += part; });
+      socket.on('data', (part) => {
+        answer += part;
+      });
       socket.on('end', () => resolve(answer));
-      socket.on('error', error => (answer ? resolve(answer) : reject(error)));
+      socket.on('error', (error) => (answer ? resolve(answer) : reject(error)));
       socket.write(text);
     });
   }
@@ -89,22 +103,31 @@ export class Daemon {
   events(lab, last_id, each) {
     return new Promise((resolve, reject) => {
       const headers = last_id === undefined ? {} : { 'Last-Event-ID': String(last_id) };
-      const request = http.get(`${this.base}/labs/${lab.id}/events`, { headers }, reply => {
+      const request = http.get(`${this.base}/labs/${lab.id}/events`, { headers }, (reply) => {
         let text = '';
         const seen = [];
-        reply.on('data', part => {
+        reply.on('data', (part) => {
           text += part;
           for (let end; (end = text.indexOf('\n\n')) >= 0; text = text.slice(end + 2)) {
-            const fields = Object.fromEntries(text.slice(0, end).split('\n').filter(line => line && !line.startsWith(':')).map(line => line.split(/: (.*)/s)));
+            const fields = Object.fromEntries(
+              text
+                .slice(0, end)
+                .split('\n')
+                .filter((line) => line && !line.startsWith(':'))
+                .map((line) => line.split(/: (.*)/s)),
+            );
             if (!fields.data) continue;
             seen.push({ id: Number(fields.id), event: fields.event, data: JSON.parse(fields.data) });
-            if (each(seen.at(-1))) { request.destroy(); resolve(seen); }
+            if (each(seen.at(-1))) {
+              request.destroy();
+              resolve(seen);
+            }
           }
         });
         reply.on('error', () => resolve(seen));
         reply.on('end', () => resolve(seen));
       });
-      request.on('error', error => (error.code === 'ECONNRESET' ? undefined : reject(error)));
+      request.on('error', (error) => (error.code === 'ECONNRESET' ? undefined : reject(error)));
     });
   }
 }

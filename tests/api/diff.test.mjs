@@ -18,8 +18,14 @@ const diff = (query, path = `labs/${lab.id}/diff`) => daemon.get(`${path}?${quer
 
 test('allocations that came and went', async () => {
   const { body } = await diff('a=2&b=4');
-  assert.deepEqual(body.added.map(each => each.name), ['comes']);
-  assert.deepEqual(body.removed.map(each => [each.name, each.address, each.op]), [['goes', block.address, 'alloc_pages']]);
+  assert.deepEqual(
+    body.added.map((each) => each.name),
+    ['comes'],
+  );
+  assert.deepEqual(
+    body.removed.map((each) => [each.name, each.address, each.op]),
+    [['goes', block.address, 'alloc_pages']],
+  );
   assert.equal(body.nr_added, 1);
   assert.equal(body.nr_removed, 1);
 });
@@ -27,13 +33,16 @@ test('allocations that came and went', async () => {
 test('frames that changed hands, each once, with both states', async () => {
   const { body } = await diff('a=2&b=4');
   const [block_run] = block.frames;
-  const given_back = body.frames.find(run => run.pfn <= block_run.pfn && block_run.pfn < run.pfn + run.count);
+  const given_back = body.frames.find((run) => run.pfn <= block_run.pfn && block_run.pfn < run.pfn + run.count);
   assert.equal(given_back.a.kind, 'kernel');
   assert.equal(given_back.a.order, 3);
   assert.notEqual(given_back.b.kind, 'kernel');
-  const mapped = body.frames.filter(run => run.b.kind === 'vmalloc').reduce((sum, run) => sum + run.count, 0);
+  const mapped = body.frames.filter((run) => run.b.kind === 'vmalloc').reduce((sum, run) => sum + run.count, 0);
   assert.equal(mapped, 5);
-  assert.equal(body.frames.reduce((sum, run) => sum + run.count, 0), body.nr_frames);
+  assert.equal(
+    body.frames.reduce((sum, run) => sum + run.count, 0),
+    body.nr_frames,
+  );
   const sorted = body.frames.every((run, i, all) => i === 0 || all[i - 1].pfn + all[i - 1].count <= run.pfn);
   assert.ok(sorted);
   assert.equal(area.nr_frame_runs > 0, true);
@@ -41,7 +50,7 @@ test('frames that changed hands, each once, with both states', async () => {
 
 test('counters that differ, with both values', async () => {
   const { body } = await diff('a=2&b=3');
-  const live = body.counters.find(counter => counter.name === 'nr_allocations');
+  const live = body.counters.find((counter) => counter.name === 'nr_allocations');
   assert.deepEqual(live, { name: 'nr_allocations', a: 2, b: 3 });
 });
 
@@ -51,16 +60,23 @@ test('a moment and itself: nothing', async () => {
 });
 
 test('backwards is the mirror image', async () => {
-  const there = (await diff('a=1&b=4')).body, back = (await diff('a=4&b=1')).body;
+  const there = (await diff('a=1&b=4')).body,
+    back = (await diff('a=4&b=1')).body;
   assert.deepEqual(back.added, there.removed);
-  assert.deepEqual(back.frames.map(({ a, b, ...run }) => ({ ...run, a: b, b: a })), there.frames);
+  assert.deepEqual(
+    back.frames.map(({ a, b, ...run }) => ({ ...run, a: b, b: a })),
+    there.frames,
+  );
 });
 
 test('two labs that share a fork point; strangers are refused', async () => {
   const fork = (await daemon.post(`labs/${lab.id}/fork`, { at: 2 })).body;
   await daemon.op(fork, { op: 'kmalloc', size: 3000, name: 'only here' });
   const { body } = await diff(`a=2&with=${fork.id}`);
-  assert.deepEqual(body.added.map(each => each.name), ['only here']);
+  assert.deepEqual(
+    body.added.map((each) => each.name),
+    ['only here'],
+  );
   assert.equal(body.b, 3);
   const sibling = (await daemon.post(`labs/${lab.id}/fork`, { at: 1 })).body;
   assert.equal((await diff(`a=3&b=1&with=${sibling.id}`, `labs/${fork.id}/diff`)).status, 200);

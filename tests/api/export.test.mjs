@@ -18,51 +18,74 @@ before(async () => {
   await daemon.op(lab, { op: 'alloc_pages', order: 2, gfp: 'GFP_KERNEL|__GFP_ZERO', name: 'pages' });
   await daemon.op(lab, { op: 'write', name: 'area', hex: '00'.repeat(65536).slice(0, 90000) });
   await daemon.op(lab, { op: 'mark', text: 'half, "way"' });
-  const lines = Array.from({ length: nr_ops() }, (_, i) => JSON.stringify(i % 5 === 4
-    ? { op: 'kfree', name: `b${i - 2}` }
-    : { op: 'kmalloc', size: 1 + (i * 37) % 9000, name: `b${i}` })).join('\n');
-  const done = await daemon.post(`labs/${lab.id}/ops?results=summary`, lines, { headers: { 'content-type': 'application/x-ndjson' } });
+  const lines = Array.from({ length: nr_ops() }, (_, i) =>
+    JSON.stringify(
+      i % 5 === 4 ? { op: 'kfree', name: `b${i - 2}` } : { op: 'kmalloc', size: 1 + ((i * 37) % 9000), name: `b${i}` },
+    ),
+  ).join('\n');
+  const done = await daemon.post(`labs/${lab.id}/ops?results=summary`, lines, {
+    headers: { 'content-type': 'application/x-ndjson' },
+  });
   assert.equal(done.status, 200, done.text);
 });
 after(() => daemon.end());
 
-const state = async which => (await daemon.get(`labs/${which.id}`)).body;
-const exported = async format => {
+const state = async (which) => (await daemon.get(`labs/${which.id}`)).body;
+const exported = async (format) => {
   const reply = await daemon.ask('GET', `labs/${lab.id}/export?format=${format}`, { raw: true });
   assert.equal(reply.status, 200);
   return { type: reply.headers.get('content-type'), text: reply.body.toString() };
 };
 const imported = async (format, text) => {
   const twin = await daemon.lab({ swap: '16M' });
-  const done = await daemon.post(`labs/${twin.id}/import?format=${format}`, text, { headers: { 'content-type': 'text/plain' } });
+  const done = await daemon.post(`labs/${twin.id}/import?format=${format}`, text, {
+    headers: { 'content-type': 'text/plain' },
+  });
   assert.equal(done.status, 200, done.text);
   return { twin: await state(twin), summary: done.body };
 };
 
 test('ndjson comes back to the identical state', async () => {
   const { text } = await exported('ndjson');
-  const here = await state(lab), { twin } = await imported('ndjson', text);
+  const here = await state(lab),
+    { twin } = await imported('ndjson', text);
   assert.equal(text.trim().split('\n').length, here.seq);
   assert.equal(twin.seq, here.seq);
   assert.equal(twin.hash, here.hash);
 });
 
-test('ftrace text: the kernel\'s header, kmem events with all their fields', async () => {
+test("ftrace text: the kernel's header, kmem events with all their fields", async () => {
   const { type, text } = await exported('ftrace');
   assert.match(type, /^text\/plain/);
   assert.match(text, /^# tracer: nop\n/);
-  const events = text.split('\n').filter(line => line && !line.startsWith('#'));
+  const events = text.split('\n').filter((line) => line && !line.startsWith('#'));
   for (const line of events) assert.match(line, /^ *lab-\d+ +\[\d{3}\] [.dshn12]{5} +\d+\.\d{6}: [a-z_]+: ./);
-  assert.ok(events.some(line => / kmalloc: call_site=\S+ ptr=[0-9a-f]{16} bytes_req=\d+ bytes_alloc=\d+ gfp_flags=GFP_KERNEL node=-1 accounted=false$/.test(line)));
-  assert.ok(events.some(line => / \[000\] d\.h1\. .* kmalloc: .* gfp_flags=GFP_ATOMIC/.test(line)));
-  assert.ok(events.some(line => / mm_page_alloc: page=ffffea[0-9a-f]{10} pfn=0x[0-9a-f]+ order=2 migratetype=0 gfp_flags=GFP_KERNEL\|__GFP_ZERO$/.test(line)));
-  assert.ok(events.some(line => / mm_page_alloc: .* gfp_flags=GFP_KERNEL\|__GFP_NOWARN\|__GFP_NORETRY/.test(line)), 'a page of a slab has a slab\'s flags');
-  assert.ok(events.some(line => / kfree: call_site=\S+ ptr=[0-9a-f]{16}$/.test(line)));
+  assert.ok(
+    events.some((line) =>
+      / kmalloc: call_site=\S+ ptr=[0-9a-f]{16} bytes_req=\d+ bytes_alloc=\d+ gfp_flags=GFP_KERNEL node=-1 accounted=false$/.test(
+        line,
+      ),
+    ),
+  );
+  assert.ok(events.some((line) => / \[000\] d\.h1\. .* kmalloc: .* gfp_flags=GFP_ATOMIC/.test(line)));
+  assert.ok(
+    events.some((line) =>
+      / mm_page_alloc: page=ffffea[0-9a-f]{10} pfn=0x[0-9a-f]+ order=2 migratetype=0 gfp_flags=GFP_KERNEL\|__GFP_ZERO$/.test(
+        line,
+      ),
+    ),
+  );
+  assert.ok(
+    events.some((line) => / mm_page_alloc: .* gfp_flags=GFP_KERNEL\|__GFP_NOWARN\|__GFP_NORETRY/.test(line)),
+    "a page of a slab has a slab's flags",
+  );
+  assert.ok(events.some((line) => / kfree: call_site=\S+ ptr=[0-9a-f]{16}$/.test(line)));
 });
 
 test('ftrace text comes back to the identical state', async () => {
   const { text } = await exported('ftrace');
-  const here = await state(lab), { twin, summary } = await imported('auto', text);
+  const here = await state(lab),
+    { twin, summary } = await imported('auto', text);
   assert.equal(twin.seq, here.seq, JSON.stringify(summary.by_event));
   assert.equal(twin.hash, here.hash);
 });
@@ -70,12 +93,15 @@ test('ftrace text comes back to the identical state', async () => {
 test('csv: one row an operation, one column a parameter', async () => {
   const { type, text } = await exported('csv');
   assert.match(type, /^text\/csv/);
-  const rows = [...text.matchAll(/((?:"(?:[^"]|"")*"|[^,\r]*)(?:,(?:"(?:[^"]|"")*"|[^,\r]*))*)\r\n/g)].map(match =>
-    [...match[1].matchAll(/(?:^|,)("(?:[^"]|"")*"|[^,]*)/g)].map(field => field[1].startsWith('"') ? field[1].slice(1, -1).replaceAll('""', '"') : field[1]));
+  const rows = [...text.matchAll(/((?:"(?:[^"]|"")*"|[^,\r]*)(?:,(?:"(?:[^"]|"")*"|[^,\r]*))*)\r\n/g)].map((match) =>
+    [...match[1].matchAll(/(?:^|,)("(?:[^"]|"")*"|[^,]*)/g)].map((field) =>
+      field[1].startsWith('"') ? field[1].slice(1, -1).replaceAll('""', '"') : field[1],
+    ),
+  );
   const [head, ...body] = rows;
   assert.equal(body.length, (await state(lab)).seq);
   for (const row of body) assert.equal(row.length, head.length);
-  const record = i => Object.fromEntries(head.map((name, column) => [name, body[i][column]]));
+  const record = (i) => Object.fromEntries(head.map((name, column) => [name, body[i][column]]));
   assert.equal(record(1).name, 'heap, "block"');
   assert.equal(record(5).gfp, 'GFP_ATOMIC');
   assert.equal(record(8).text, 'half, "way"');
@@ -86,10 +112,10 @@ test('perfetto: slices in time order, counters, a track name', async () => {
   const { type, text } = await exported('perfetto');
   assert.match(type, /^application\/json/);
   const { traceEvents } = JSON.parse(text);
-  const slices = traceEvents.filter(event => event.ph === 'X' || event.ph === 'i');
+  const slices = traceEvents.filter((event) => event.ph === 'X' || event.ph === 'i');
   assert.equal(slices.length, (await state(lab)).seq);
   assert.ok(slices.every((slice, i) => i === 0 || slice.ts >= slices[i - 1].ts));
-  assert.ok(traceEvents.some(event => event.ph === 'C' && event.name === 'free pages'));
+  assert.ok(traceEvents.some((event) => event.ph === 'C' && event.name === 'free pages'));
   assert.equal(traceEvents[0].args.name, 'a "quoted", named lab');
 });
 
@@ -102,7 +128,10 @@ test('an unknown format, an empty lab', async () => {
 
 test('the log with results, as lines', async () => {
   const reply = await daemon.get(`labs/${lab.id}/ops`, { headers: { accept: 'application/x-ndjson' } });
-  const lines = reply.text.trim().split('\n').map(line => JSON.parse(line));
+  const lines = reply.text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
   assert.equal(lines.length, (await state(lab)).seq);
   assert.ok(lines.every((line, i) => line.seq === i + 1));
 });

@@ -3,16 +3,20 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { Daemon } from './daemon.mjs';
 
-const keyed = key => ({ headers: { 'idempotency-key': key } });
-const answer = reply => [reply.status, reply.body, reply.headers.get('location')];
+const keyed = (key) => ({ headers: { 'idempotency-key': key } });
+const answer = (reply) => [reply.status, reply.body, reply.headers.get('location')];
 
 test('labs are made, forked and deleted once', async () => {
   const daemon = await Daemon.start();
-  const restart = async () => { await daemon.signal('SIGKILL'); await daemon.resume(); };
+  const restart = async () => {
+    await daemon.signal('SIGKILL');
+    await daemon.resume();
+  };
   const wish = { name: 'once', profile: 'linux-6.1', memory: '64M' };
   const made = await daemon.post('labs', wish, keyed('make'));
   assert.equal(made.status, 201);
-  const lab = made.body, path = `labs/${lab.id}`;
+  const lab = made.body,
+    path = `labs/${lab.id}`;
   await daemon.op(lab, { op: 'kmalloc', size: 100 });
   await daemon.ask('PATCH', path, { body: { name: 'renamed' } });
   const forked = await daemon.post(`${path}/fork`, { at: 1 }, keyed('make')); // keys of a lab are not those of the service
@@ -47,7 +51,11 @@ test('labs are made, forked and deleted once', async () => {
 test('one key, many at once: one lab', async () => {
   const daemon = await Daemon.start();
   const all = await Promise.all(Array.from({ length: 12 }, () => daemon.post('labs', { name: 'race' }, keyed('race'))));
-  assert.deepEqual([...new Set(all.map(reply => `${reply.status} ${reply.text}`))].length, 1, all.map(reply => reply.text).join('\n'));
+  assert.deepEqual(
+    [...new Set(all.map((reply) => `${reply.status} ${reply.text}`))].length,
+    1,
+    all.map((reply) => reply.text).join('\n'),
+  );
   assert.equal((await daemon.get('labs')).body.labs.length, 1);
   await daemon.end();
 });

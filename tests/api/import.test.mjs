@@ -14,13 +14,15 @@ const text = gunzipSync(packed).toString();
 const lines = text.split('\n');
 
 let daemon;
-before(async () => { daemon = await Daemon.start(); });
+before(async () => {
+  daemon = await Daemon.start();
+});
 after(() => daemon.end());
 
 const import_into = async (lab, body, query = '') =>
   daemon.post(`labs/${lab.id}/import${query}`, body, { headers: { 'content-type': 'application/octet-stream' } });
-const count = name => lines.filter(line => line.includes(`: ${name}: `)).length;
-const row = (summary, name) => summary.by_event.find(event => event.event === name);
+const count = (name) => lines.filter((line) => line.includes(`: ${name}: `)).length;
+const row = (summary, name) => summary.by_event.find((event) => event.event === name);
 
 test('an ftrace excerpt: every event is read, applied or skipped with a reason', async () => {
   const lab = await daemon.lab();
@@ -28,23 +30,27 @@ test('an ftrace excerpt: every event is read, applied or skipped with a reason',
   assert.equal(done.status, 200, done.text);
   const summary = done.body;
   assert.equal(summary.failed, 0);
-  assert.equal(summary.events_read, lines.filter(line => line && !line.startsWith('#')).length);
+  assert.equal(summary.events_read, lines.filter((line) => line && !line.startsWith('#')).length);
   for (const name of ['kmalloc', 'kfree', 'kmem_cache_alloc', 'kmem_cache_free', 'mm_page_alloc'])
     assert.equal(row(summary, name).read, count(name), name);
   for (const event of summary.by_event) {
     assert.equal(event.read, event.applied + event.skipped, event.event);
-    assert.equal(event.skipped, event.reasons.reduce((sum, reason) => sum + reason.count, 0), event.event);
+    assert.equal(
+      event.skipped,
+      event.reasons.reduce((sum, reason) => sum + reason.count, 0),
+      event.event,
+    );
   }
   assert.equal(summary.kmalloc_compared, count('kmalloc'));
   assert.equal(summary.kmalloc_agree, summary.kmalloc_compared);
   assert.equal(summary.slab_pages_agree, summary.slab_pages_compared);
   assert.equal(summary.seq, (await daemon.get(`labs/${lab.id}`)).body.seq);
   const { caches } = (await daemon.get(`labs/${lab.id}/caches`)).body;
-  assert.ok(caches.some(cache => cache.name === 'radix_tree_node' && cache.object_size === 584));
+  assert.ok(caches.some((cache) => cache.name === 'radix_tree_node' && cache.object_size === 584));
 
   const plain = await daemon.lab();
   assert.equal((await import_into(plain, text, '?format=ftrace')).status, 200);
-  const hash = async id => (await daemon.get(`labs/${id}`)).body.hash;
+  const hash = async (id) => (await daemon.get(`labs/${id}`)).body.hash;
   assert.equal(await hash(plain.id), await hash(lab.id));
 });
 
@@ -58,13 +64,19 @@ test('a second trace finds the caches of the first', async () => {
 
 test('a truncated gzip and a line of garbage are named, the rest is read', async () => {
   const lab = await daemon.lab();
-  const cut = await import_into(lab, packed.subarray(0, packed.length / 2 | 0));
+  const cut = await import_into(lab, packed.subarray(0, (packed.length / 2) | 0));
   assert.equal(cut.status, 200, cut.text);
   assert.match(cut.body.problem, /^truncated gzip input after line \d+$/);
   assert.ok(cut.body.applied > 20);
 
   const other = await daemon.lab();
-  const broken = [...lines.slice(0, 40), 'this is no trace', '\u0000\u0001', 'x-1 [000] ..... 1.0: kmalloc: ptr=', ...lines.slice(40)].join('\n');
+  const broken = [
+    ...lines.slice(0, 40),
+    'this is no trace',
+    '\u0000\u0001',
+    'x-1 [000] ..... 1.0: kmalloc: ptr=',
+    ...lines.slice(40),
+  ].join('\n');
   const done = await import_into(other, broken);
   assert.equal(done.status, 200);
   assert.equal(done.body.failed, 3);
@@ -76,7 +88,7 @@ test('a truncated gzip and a line of garbage are named, the rest is read', async
 test('gzip in the middle of damage, zstd, and nothing at all', async () => {
   const lab = await daemon.lab();
   const damaged = Buffer.from(packed);
-  damaged.fill(0xff, damaged.length / 2 | 0, (damaged.length / 2 | 0) + 20);
+  damaged.fill(0xff, (damaged.length / 2) | 0, ((damaged.length / 2) | 0) + 20);
   const done = await import_into(lab, damaged);
   assert.match(done.body.problem ?? done.body.detail, /damaged gzip|truncated gzip/);
   const zstd = spawnSync('zstd', ['-q', '-c'], { input: text });
@@ -89,8 +101,10 @@ test('gzip in the middle of damage, zstd, and nothing at all', async () => {
 });
 
 test('perf script and trace-cmd lines are the same events', async () => {
-  const perf = lines.filter(line => line && !line.startsWith('#')).map(line =>
-    line.replace(/^ *(\S+)-(\d+) +(\[\d+\]) \S+ +([\d.]+): (\w+): /, '$1 $2 $3 $4: kmem:$5: ')).join('\n');
+  const perf = lines
+    .filter((line) => line && !line.startsWith('#'))
+    .map((line) => line.replace(/^ *(\S+)-(\d+) +(\[\d+\]) \S+ +([\d.]+): (\w+): /, '$1 $2 $3 $4: kmem:$5: '))
+    .join('\n');
   const as_perf = (await import_into(await daemon.lab(), perf)).body;
   const as_ftrace = (await import_into(await daemon.lab(), text)).body;
   assert.equal(as_perf.failed, 0);
@@ -122,7 +136,12 @@ test('pagodad replay prints a summary and checks', () => {
 
 test('an export replays without a server', async () => {
   const lab = await daemon.lab({ profile: 'classic', memory: '16M' });
-  for (const op of [{ op: 'kmalloc', size: 100, name: 'a' }, { op: 'vmalloc', size: 10000 }, { op: 'kfree', name: 'a' }]) await daemon.op(lab, op);
+  for (const op of [
+    { op: 'kmalloc', size: 100, name: 'a' },
+    { op: 'vmalloc', size: 10000 },
+    { op: 'kfree', name: 'a' },
+  ])
+    await daemon.op(lab, op);
   const { text: log } = await daemon.get(`labs/${lab.id}/export`);
   const done = run(['replay', '--json', '--format', 'ndjson', '-'], { input: log });
   assert.deepEqual(JSON.parse(done.stdout).outcomes, { ok: 3, null: 0, bug: 0 });
@@ -137,60 +156,84 @@ test('the whole recording', { skip: !RECORDING || !existsSync(RECORDING) }, () =
 });
 
 // A body in pieces, at one's own pace.
-const slow_import = (lab, pieces, { query = '', between = () => {} } = {}) => new Promise((resolve, reject) => {
-  const request = http.request(`${daemon.base}/labs/${lab.id}/import${query}`, { method: 'POST', headers: { 'content-type': 'text/plain', 'transfer-encoding': 'chunked' } }, reply => {
-    let answer = '';
-    reply.on('data', part => { answer += part; });
-    reply.on('end', () => resolve({ status: reply.statusCode, body: JSON.parse(answer) }));
+const slow_import = (lab, pieces, { query = '', between = () => {} } = {}) =>
+  new Promise((resolve, reject) => {
+    const request = http.request(
+      `${daemon.base}/labs/${lab.id}/import${query}`,
+      { method: 'POST', headers: { 'content-type': 'text/plain', 'transfer-encoding': 'chunked' } },
+      (reply) => {
+        let answer = '';
+        reply.on('data', (part) => {
+          answer += part;
+        });
+        reply.on('end', () => resolve({ status: reply.statusCode, body: JSON.parse(answer) }));
+      },
+    );
+    request.on('error', reject);
+    (async () => {
+      for (const [i, piece] of pieces.entries()) {
+        await new Promise((done) => request.write(piece, done));
+        await between(i, request);
+      }
+      request.end();
+    })().catch(reject);
   });
-  request.on('error', reject);
-  (async () => {
-    for (const [i, piece] of pieces.entries()) {
-      await new Promise(done => request.write(piece, done));
-      await between(i, request);
-    }
-    request.end();
-  })().catch(reject);
-});
-const kmallocs = (from, count) => Array.from({ length: count }, (_, i) => JSON.stringify({ op: 'kmalloc', size: 64, name: `k${from + i}` })).join('\n') + '\n';
-const until = async test => { for (let i = 0; i < 200; i++) { const got = await test(); if (got) return got; await new Promise(done => setTimeout(done, 20)); } throw new Error('it never came'); };
-const seq_of = async lab => (await daemon.get(`labs/${lab.id}`)).body.seq;
+const kmallocs = (from, count) =>
+  Array.from({ length: count }, (_, i) => JSON.stringify({ op: 'kmalloc', size: 64, name: `k${from + i}` })).join(
+    '\n',
+  ) + '\n';
+const until = async (test) => {
+  for (let i = 0; i < 200; i++) {
+    const got = await test();
+    if (got) return got;
+    await new Promise((done) => setTimeout(done, 20));
+  }
+  throw new Error('it never came');
+};
+const seq_of = async (lab) => (await daemon.get(`labs/${lab.id}`)).body.seq;
 
 test('a body is applied while it still arrives; its progress can be seen and heard', async () => {
   const lab = await daemon.lab();
   let progress;
-  const heard = daemon.events(lab, undefined, event => event.event === 'import' && event.data.running === false);
-  const done = await slow_import(lab, [kmallocs(0, 2000), kmallocs(2000, 2000)], { between: async i => {
-    if (i > 0) return;
-    await until(async () => await seq_of(lab) >= 1500);
-    progress = (await daemon.get(`labs/${lab.id}/import`)).body;
-  } });
+  const heard = daemon.events(lab, undefined, (event) => event.event === 'import' && event.data.running === false);
+  const done = await slow_import(lab, [kmallocs(0, 2000), kmallocs(2000, 2000)], {
+    between: async (i) => {
+      if (i > 0) return;
+      await until(async () => (await seq_of(lab)) >= 1500);
+      progress = (await daemon.get(`labs/${lab.id}/import`)).body;
+    },
+  });
   assert.equal(done.status, 200);
   assert.equal(done.body.applied, 4000);
   assert.equal(progress.running, true);
   assert.ok(progress.operations > 0 && progress.bytes > 0, JSON.stringify(progress));
   assert.equal((await daemon.get(`labs/${lab.id}/import`)).body.running, false);
-  assert.ok((await heard).some(event => event.event === 'import' && event.data.running));
+  assert.ok((await heard).some((event) => event.event === 'import' && event.data.running));
 });
 
 test('memory holds a piece of a long body, not the body', async () => {
   const lab = await daemon.lab();
-  const resident = async () => Number(/process_resident_memory_bytes (\d+)/.exec((await daemon.get('/metrics')).text)[1]);
-  const piece = ' '.repeat(1 << 20).replace(/ {64}/g, '# nothing is written on this line, but it has some length, too\n');
+  const resident = async () =>
+    Number(/process_resident_memory_bytes (\d+)/.exec((await daemon.get('/metrics')).text)[1]);
+  const piece = ' '
+    .repeat(1 << 20)
+    .replace(/ {64}/g, '# nothing is written on this line, but it has some length, too\n');
   await slow_import(lab, [kmallocs(0, 10)]);
   const before_it = await resident();
   const done = await slow_import(lab, [kmallocs(20, 10), ...Array(150).fill(piece)], { query: '?format=ftrace' });
   assert.equal(done.status, 422); // kmallocs are no ftrace
-  assert.ok(await resident() - before_it < 64 << 20);
+  assert.ok((await resident()) - before_it < 64 << 20);
 });
 
 test('an import is stopped on request; what came before it stays', async () => {
   const lab = await daemon.lab();
-  const done = await slow_import(lab, [kmallocs(0, 1000), kmallocs(1000, 10)], { between: async i => {
-    if (i > 0) return;
-    await until(async () => await seq_of(lab) >= 900);
-    assert.equal((await daemon.ask('DELETE', `labs/${lab.id}/import`)).status, 204);
-  } });
+  const done = await slow_import(lab, [kmallocs(0, 1000), kmallocs(1000, 10)], {
+    between: async (i) => {
+      if (i > 0) return;
+      await until(async () => (await seq_of(lab)) >= 900);
+      assert.equal((await daemon.ask('DELETE', `labs/${lab.id}/import`)).status, 204);
+    },
+  });
   assert.equal(done.status, 200);
   assert.match(done.body.problem, /stopped/);
   assert.equal(done.body.applied, await seq_of(lab));
@@ -199,10 +242,12 @@ test('an import is stopped on request; what came before it stays', async () => {
 
 test('a peer that goes away leaves what it sent, and the lab at work', async () => {
   const lab = await daemon.lab();
-  await slow_import(lab, [kmallocs(0, 1000)], { between: async (_, request) => {
-    await until(async () => await seq_of(lab) >= 900);
-    request.destroy();
-  } }).catch(() => {});
+  await slow_import(lab, [kmallocs(0, 1000)], {
+    between: async (_, request) => {
+      await until(async () => (await seq_of(lab)) >= 900);
+      request.destroy();
+    },
+  }).catch(() => {});
   await until(async () => !(await daemon.get(`labs/${lab.id}/import`)).body.running);
   const seq = await seq_of(lab);
   assert.ok(seq >= 900 && seq <= 1000);
@@ -211,7 +256,11 @@ test('a peer that goes away leaves what it sent, and the lab at work', async () 
 
 test('all or nothing', async () => {
   const lab = await daemon.lab();
-  const bad = await import_into(lab, `${kmallocs(0, 1500)}{"op":"kfree","name":"nobody"}\n${kmallocs(1500, 5)}`, '?atomic=true');
+  const bad = await import_into(
+    lab,
+    `${kmallocs(0, 1500)}{"op":"kfree","name":"nobody"}\n${kmallocs(1500, 5)}`,
+    '?atomic=true',
+  );
   assert.equal(bad.status, 422);
   assert.match(bad.body.detail, /line 1501/);
   assert.equal(await seq_of(lab), 0);
@@ -221,7 +270,8 @@ test('all or nothing', async () => {
   const good = await import_into(lab, kmallocs(0, 1500), '?atomic=true');
   assert.equal(good.status, 200, good.text);
   assert.equal(await seq_of(lab), 1500);
-  const trace = await daemon.lab(), twin = await daemon.lab();
+  const trace = await daemon.lab(),
+    twin = await daemon.lab();
   assert.equal((await import_into(trace, packed, '?atomic=true')).status, 200);
   await import_into(twin, packed);
   assert.equal((await daemon.get(`labs/${trace.id}`)).body.hash, (await daemon.get(`labs/${twin.id}`)).body.hash);

@@ -4,7 +4,9 @@ import assert from 'node:assert/strict';
 import { Daemon } from './daemon.mjs';
 
 let daemon;
-before(async () => { daemon = await Daemon.start(); });
+before(async () => {
+  daemon = await Daemon.start();
+});
 after(() => daemon.end());
 
 test('is ready within 100 ms and answers health checks', async () => {
@@ -16,15 +18,21 @@ test('is ready within 100 ms and answers health checks', async () => {
 
 test('publishes profiles and the op table', async () => {
   const { profiles } = (await daemon.get('profiles')).body;
-  assert.deepEqual(profiles.map(profile => profile.name), ['classic', 'linux-6.1']);
+  assert.deepEqual(
+    profiles.map((profile) => profile.name),
+    ['classic', 'linux-6.1'],
+  );
   assert.deepEqual(profiles[0].min_blocks, [32, 64]);
   const table = (await daemon.get('ops')).body;
-  assert.deepEqual(table.ops.find(op => op.op === 'vmalloc').further.includes('gfp'), false);
+  assert.deepEqual(table.ops.find((op) => op.op === 'vmalloc').further.includes('gfp'), false);
   assert.deepEqual(table.contexts, ['process', 'softirq', 'tasklet', 'hardirq']);
-  assert.ok(table.gfp.some(flag => flag.name === 'GFP_KERNEL' && flag.bits === '0xcc0' && flag.mask));
+  assert.ok(table.gfp.some((flag) => flag.name === 'GFP_KERNEL' && flag.bits === '0xcc0' && flag.mask));
   for (const op of table.ops)
     for (const name of [...op.needed, ...op.further])
-      assert.ok(table.params.some(param => param.name === name), `${op.op}.${name}`);
+      assert.ok(
+        table.params.some((param) => param.name === name),
+        `${op.op}.${name}`,
+      );
 });
 
 test('a lab is made, listed, renamed and deleted', async () => {
@@ -36,7 +44,7 @@ test('a lab is made, listed, renamed and deleted', async () => {
   assert.equal(made.body.seq, 0);
   assert.match(made.body.hash, /^0x[0-9a-f]{16}$/);
   const path = `labs/${made.body.id}`;
-  assert.ok((await daemon.get('labs')).body.labs.some(lab => lab.id === made.body.id));
+  assert.ok((await daemon.get('labs')).body.labs.some((lab) => lab.id === made.body.id));
   assert.equal((await daemon.ask('PATCH', path, { body: { name: 'second' } })).body.name, 'second');
   assert.equal((await daemon.get(path)).body.name, 'second');
   assert.equal((await daemon.ask('DELETE', path)).status, 204);
@@ -45,7 +53,12 @@ test('a lab is made, listed, renamed and deleted', async () => {
 
 test('operations answer with results, and what the allocator refuses is a result too', async () => {
   const lab = await daemon.lab({ profile: 'classic', memory: '16M' });
-  const done = await daemon.post(`labs/${lab.id}/ops`, { op: 'kmalloc', size: 1000, gfp: 'GFP_KERNEL|__GFP_ZERO', name: 'a' });
+  const done = await daemon.post(`labs/${lab.id}/ops`, {
+    op: 'kmalloc',
+    size: 1000,
+    gfp: 'GFP_KERNEL|__GFP_ZERO',
+    name: 'a',
+  });
   assert.equal(done.status, 201);
   assert.equal(done.headers.get('location'), `/api/v1/labs/${lab.id}/ops/1`);
   assert.equal(done.body.outcome, 'ok');
@@ -82,31 +95,40 @@ test('every view shows what was done', async () => {
 
   const frames = (await daemon.get(`${path}/frames`)).body;
   assert.equal(frames.nr_frames, 64 << 8);
-  assert.equal(frames.frames.reduce((sum, run) => sum + run.count, 0), frames.nr_frames);
-  assert.ok(frames.frames.some(run => run.kind === 'slab' && /kmalloc-128/.test(run.owner)));
+  assert.equal(
+    frames.frames.reduce((sum, run) => sum + run.count, 0),
+    frames.nr_frames,
+  );
+  assert.ok(frames.frames.some((run) => run.kind === 'slab' && /kmalloc-128/.test(run.owner)));
   const cells = await daemon.get(`${path}/frames`, { headers: { accept: 'application/octet-stream' }, raw: true });
   assert.equal(cells.body.length, 4 * frames.nr_frames);
   assert.equal(cells.headers.get('x-pagoda-seq'), '5');
   const { tiles } = (await daemon.get(`${path}/frames?lod=9`)).body;
   assert.equal(tiles.length, frames.nr_frames / 512);
-  assert.equal(tiles.reduce((sum, tile) => sum + Object.values(tile.shares).reduce((a, b) => a + b, 0), 0), frames.nr_frames);
+  assert.equal(
+    tiles.reduce((sum, tile) => sum + Object.values(tile.shares).reduce((a, b) => a + b, 0), 0),
+    frames.nr_frames,
+  );
   assert.equal((await daemon.get(`${path}/frames/4096`)).body.pfn, 4096);
   assert.equal((await daemon.get(`${path}/frames/99999999`)).status, 404);
 
   const { zones } = (await daemon.get(`${path}/zones`)).body;
-  assert.ok(zones.length >= 2 && zones.every(zone => zone.free_area.length === 11));
+  assert.ok(zones.length >= 2 && zones.every((zone) => zone.free_area.length === 11));
   const { caches } = (await daemon.get(`${path}/caches`)).body;
-  assert.equal(caches.find(cache => cache.name === 'kmalloc-128').nr_in_use, 1);
+  assert.equal(caches.find((cache) => cache.name === 'kmalloc-128').nr_in_use, 1);
   const cache = (await daemon.get(`${path}/caches/kmalloc-128?objects=true`)).body;
-  assert.equal(cache.slabs.flatMap(slab => slab.objects).filter(each => each.in_use)[0].address, object.address);
+  assert.equal(cache.slabs.flatMap((slab) => slab.objects).filter((each) => each.in_use)[0].address, object.address);
   assert.equal((await daemon.get(`${path}/caches/none`)).status, 404);
 
   const { areas } = (await daemon.get(`${path}/vmalloc`)).body;
-  const mine = areas.find(each => each.start === area.address);
-  assert.equal(mine.frames.reduce((sum, run) => sum + run.count, 0), 5);
+  const mine = areas.find((each) => each.start === area.address);
+  assert.equal(
+    mine.frames.reduce((sum, run) => sum + run.count, 0),
+    5,
+  );
   assert.equal((await daemon.get(`${path}/processes`)).body.processes[0].pid, pid);
-  assert.ok((await daemon.get(`${path}/processes/${pid}/maps`)).body.maps.some(map => map.name === '[heap]'));
-  assert.ok((await daemon.get(`${path}/processes/${pid}/heap`)).body.chunks.some(chunk => chunk.requested === 500));
+  assert.ok((await daemon.get(`${path}/processes/${pid}/maps`)).body.maps.some((map) => map.name === '[heap]'));
+  assert.ok((await daemon.get(`${path}/processes/${pid}/heap`)).body.chunks.some((chunk) => chunk.requested === 500));
   assert.equal((await daemon.get(`${path}/processes/9999/maps`)).status, 404);
 
   const walk = (await daemon.get(`${path}/translate?address=${area.address}`)).body;
@@ -114,13 +136,16 @@ test('every view shows what was done', async () => {
   assert.equal((await daemon.get(`${path}/translate?address=${block.address}&pid=${pid}`)).body.region, 'user');
   assert.equal((await daemon.get(`${path}/memory?address=${object.address}&length=3`)).body.hex, '00ff10');
   const { allocations } = (await daemon.get(`${path}/allocations`)).body;
-  assert.deepEqual(allocations.map(each => each.name).sort(), ['area', 'block', 'object']);
+  assert.deepEqual(allocations.map((each) => each.name).sort(), ['area', 'block', 'object']);
   const first_page = (await daemon.get(`${path}/allocations?limit=2`)).body;
   const second_page = (await daemon.get(`${path}/allocations?limit=2&next=${first_page.next}`)).body;
   assert.deepEqual([...first_page.allocations, ...second_page.allocations], allocations);
   assert.equal((await daemon.get(`${path}/stats`)).body.outcomes.ok, 5);
   const { points } = (await daemon.get(`${path}/stats?points=3`)).body;
-  assert.deepEqual(points.map(point => point.seq), [0, 2, 5]);
+  assert.deepEqual(
+    points.map((point) => point.seq),
+    [0, 2, 5],
+  );
 });
 
 test('any moment can be seen again, and ETags make that free', async () => {
@@ -129,23 +154,38 @@ test('any moment can be seen again, and ETags make that free', async () => {
   const views = ['frames', 'zones', 'caches', 'vmalloc', 'allocations', 'stats', 'processes'];
   const seen = [];
   for (let i = 0; i < 12; i++) {
-    await daemon.op(lab, [{ op: 'kmalloc', size: 3000 }, { op: 'vmalloc', size: 9000 }, { op: 'alloc_pages', order: i % 4 }][i % 3]);
-    seen.push(await Promise.all(views.map(async view => (await daemon.get(`${path}/${view}`)).text)));
+    await daemon.op(
+      lab,
+      [
+        { op: 'kmalloc', size: 3000 },
+        { op: 'vmalloc', size: 9000 },
+        { op: 'alloc_pages', order: i % 4 },
+      ][i % 3],
+    );
+    seen.push(await Promise.all(views.map(async (view) => (await daemon.get(`${path}/${view}`)).text)));
   }
   for (const seq of [12, 3, 7, 8, 1, 11])
     for (const [i, view] of views.entries()) {
       const past = await daemon.get(`${path}/${view}?at=${seq}`);
       assert.equal(past.text, seen[seq - 1][i], `${view} at ${seq}`);
       assert.match(past.headers.get('cache-control'), /immutable/);
-      const again = await daemon.get(`${path}/${view}?at=${seq}`, { headers: { 'if-none-match': past.headers.get('etag') } });
+      const again = await daemon.get(`${path}/${view}?at=${seq}`, {
+        headers: { 'if-none-match': past.headers.get('etag') },
+      });
       assert.equal(again.status, 304);
       assert.equal(again.text, '');
     }
   const head = await daemon.get(`${path}/zones`);
   assert.equal(head.headers.get('cache-control'), 'no-cache');
-  assert.equal((await daemon.get(`${path}/zones`, { headers: { 'if-none-match': head.headers.get('etag') } })).status, 304);
+  assert.equal(
+    (await daemon.get(`${path}/zones`, { headers: { 'if-none-match': head.headers.get('etag') } })).status,
+    304,
+  );
   await daemon.op(lab, { op: 'kmalloc', size: 8 });
-  assert.equal((await daemon.get(`${path}/zones`, { headers: { 'if-none-match': head.headers.get('etag') } })).status, 200);
+  assert.equal(
+    (await daemon.get(`${path}/zones`, { headers: { 'if-none-match': head.headers.get('etag') } })).status,
+    200,
+  );
 });
 
 test('the log lists operations, and tells each one again in full', async () => {
@@ -153,11 +193,17 @@ test('the log lists operations, and tells each one again in full', async () => {
   const first = await daemon.op(lab, { op: 'kmalloc', size: 200, name: 'x', call_site: 'demo+0x1' });
   for (let i = 0; i < 4; i++) await daemon.op(lab, { op: 'alloc_pages', order: 0 });
   const page = await daemon.get(`labs/${lab.id}/ops?limit=2`);
-  assert.deepEqual(page.body.ops.map(op => op.seq), [1, 2]);
+  assert.deepEqual(
+    page.body.ops.map((op) => op.seq),
+    [1, 2],
+  );
   assert.equal(page.body.ops[0].name, 'x');
   assert.equal(page.body.ops[0].result.address, first.address);
   assert.match(page.headers.get('link'), /rel="next"/);
-  assert.deepEqual((await daemon.get(`labs/${lab.id}/ops?from=${page.body.next}`)).body.ops.map(op => op.seq), [3, 4, 5]);
+  assert.deepEqual(
+    (await daemon.get(`labs/${lab.id}/ops?from=${page.body.next}`)).body.ops.map((op) => op.seq),
+    [3, 4, 5],
+  );
   const { request, ...again } = (await daemon.get(`labs/${lab.id}/ops/1`)).body;
   assert.deepEqual(again, first);
   assert.equal(request.call_site, 'demo+0x1');
@@ -172,14 +218,24 @@ test('a fork shares the past and goes its own way; an export makes the same mach
   const fork = (await daemon.post(`labs/${lab.id}/fork`, { at: 4 })).body;
   assert.equal(fork.seq, 4);
   await daemon.op(fork, { op: 'kfree', name: 'n1' });
-  assert.equal((await daemon.get(`labs/${fork.id}/zones?at=3`)).text, (await daemon.get(`labs/${lab.id}/zones?at=3`)).text);
+  assert.equal(
+    (await daemon.get(`labs/${fork.id}/zones?at=3`)).text,
+    (await daemon.get(`labs/${lab.id}/zones?at=3`)).text,
+  );
   assert.equal((await daemon.get(`labs/${fork.id}/ops`)).body.ops.length, 5);
   assert.equal((await daemon.ask('DELETE', `labs/${lab.id}`)).status, 204);
   assert.equal((await daemon.get(`labs/${fork.id}/ops/2`)).body.request.name, 'n1');
 
   const text = (await daemon.get(`labs/${fork.id}/export?format=ndjson`)).text;
   const copy = await daemon.lab();
-  assert.equal((await daemon.post(`labs/${copy.id}/import?format=ndjson`, text, { headers: { 'content-type': 'application/x-ndjson' } })).status, 200);
+  assert.equal(
+    (
+      await daemon.post(`labs/${copy.id}/import?format=ndjson`, text, {
+        headers: { 'content-type': 'application/x-ndjson' },
+      })
+    ).status,
+    200,
+  );
   assert.equal((await daemon.get(`labs/${copy.id}`)).body.hash, (await daemon.get(`labs/${fork.id}`)).body.hash);
 });
 
@@ -192,9 +248,14 @@ test('If-Match and Idempotency-Key keep two people and retries apart', async () 
   const first = await daemon.post(path, op, { headers: { 'idempotency-key': 'k1' } });
   const again = await daemon.post(path, op, { headers: { 'idempotency-key': 'k1' } });
   assert.deepEqual(again.body, first.body);
-  assert.equal((await daemon.post(path, { op: 'kmalloc', size: 65 }, { headers: { 'idempotency-key': 'k1' } })).status, 422);
-  const many = await Promise.all(Array.from({ length: 8 }, () => daemon.post(path, op, { headers: { 'idempotency-key': 'k2' } })));
-  assert.equal(new Set(many.map(reply => reply.body.seq)).size, 1);
+  assert.equal(
+    (await daemon.post(path, { op: 'kmalloc', size: 65 }, { headers: { 'idempotency-key': 'k1' } })).status,
+    422,
+  );
+  const many = await Promise.all(
+    Array.from({ length: 8 }, () => daemon.post(path, op, { headers: { 'idempotency-key': 'k2' } })),
+  );
+  assert.equal(new Set(many.map((reply) => reply.body.seq)).size, 1);
   assert.equal((await daemon.get(`labs/${lab.id}`)).body.seq, 3);
 });
 

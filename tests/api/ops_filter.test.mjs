@@ -13,9 +13,19 @@ const ask = async (path, init) => {
 };
 
 test('only the operations of that name, in order, in pages that go on', async () => {
-  const { body: lab } = await ask('/labs', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"name":"marks","profile":"classic"}' });
-  const lines = Array.from({ length: 130000 }, (_, i) => (i % 50000 === 7 ? `{"op":"mark","text":"at ${i + 1}"}` : '{"op":"ksize","address":"0x0"}'));
-  const sent = await fetch(`${daemon.base}/labs/${lab.id}/ops?results=summary`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson' }, body: lines.join('\n') });
+  const { body: lab } = await ask('/labs', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"name":"marks","profile":"classic"}',
+  });
+  const lines = Array.from({ length: 130000 }, (_, i) =>
+    i % 50000 === 7 ? `{"op":"mark","text":"at ${i + 1}"}` : '{"op":"ksize","address":"0x0"}',
+  );
+  const sent = await fetch(`${daemon.base}/labs/${lab.id}/ops?results=summary`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-ndjson' },
+    body: lines.join('\n'),
+  });
   await sent.text();
   const found = [];
   let pages = 0;
@@ -26,14 +36,21 @@ test('only the operations of that name, in order, in pages that go on', async ()
     if (body.next) assert.match(link, /op=mark>; rel="next"/);
     from = body.next ? Number(body.next) : 0;
   }
-  assert.deepEqual(found.map(({ seq, op, text }) => [seq, op, text]), [8, 50008, 100008].map((seq) => [seq, 'mark', `at ${seq}`]));
+  assert.deepEqual(
+    found.map(({ seq, op, text }) => [seq, op, text]),
+    [8, 50008, 100008].map((seq) => [seq, 'mark', `at ${seq}`]),
+  );
   assert.ok(pages <= 4, `${pages} pages`);
   const { body } = await ask(`/labs/${lab.id}/ops?op=vmalloc`);
   assert.deepEqual(body.ops, []);
 });
 
 test('an operation that there is not is a wrong parameter', async () => {
-  const { body: lab } = await ask('/labs', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"name":"x","profile":"classic"}' });
+  const { body: lab } = await ask('/labs', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"name":"x","profile":"classic"}',
+  });
   const { status, body } = await ask(`/labs/${lab.id}/ops?op=nonsense`);
   assert.equal(status, 422);
   assert.equal(body.errors[0].pointer, '/op');

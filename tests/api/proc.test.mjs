@@ -25,17 +25,19 @@ const read = async (file, query = '') => {
   assert.equal(reply.status, 200, reply.text);
   return reply;
 };
-const words = bytes => new BigUint64Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+const words = (bytes) => new BigUint64Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
 const binary = (path, accept) => daemon.ask('GET', path, { raw: true, headers: { accept } });
 
 test('every file is plain text of its moment, and tagged', async () => {
-  for (const file of [...KERNEL_FILES, ...['maps', 'smaps', 'status'].map(name => `${pid}/${name}`)]) {
+  for (const file of [...KERNEL_FILES, ...['maps', 'smaps', 'status'].map((name) => `${pid}/${name}`)]) {
     const reply = await read(file);
     assert.match(reply.headers.get('content-type'), /^text\/plain/);
     assert.ok(reply.text.endsWith('\n'), file);
     assert.ok(!reply.text.includes('undefined'));
     assert.equal(reply.headers.get('x-pagoda-seq'), '5');
-    const again = await daemon.get(`labs/${lab.id}/proc/${file}`, { headers: { 'if-none-match': reply.headers.get('etag') } });
+    const again = await daemon.get(`labs/${lab.id}/proc/${file}`, {
+      headers: { 'if-none-match': reply.headers.get('etag') },
+    });
     assert.equal(again.status, 304);
   }
 });
@@ -44,8 +46,10 @@ test('the past can be read', async () => {
   const then = await read('vmallocinfo', '?at=1');
   assert.equal(then.text, '');
   assert.match(then.headers.get('cache-control'), /immutable/);
-  assert.equal((await read('vmallocinfo', '?at=5')).text,
-    '0xffffc90000000000-0xffffc9000001a000  106496 load_module+0x10/0x20 pages=25 vmalloc N0=25\n');
+  assert.equal(
+    (await read('vmallocinfo', '?at=5')).text,
+    '0xffffc90000000000-0xffffc9000001a000  106496 load_module+0x10/0x20 pages=25 vmalloc N0=25\n',
+  );
   assert.equal((await daemon.get(`labs/${lab.id}/proc/${pid}/maps?at=1`)).status, 404, 'no process yet');
 });
 
@@ -57,19 +61,30 @@ const awk = (program, text) => {
 };
 
 test('awk one-liners read them', async () => {
-  const text = Object.fromEntries(await Promise.all(KERNEL_FILES.map(async file => [file, (await read(file)).text])));
+  const text = Object.fromEntries(await Promise.all(KERNEL_FILES.map(async (file) => [file, (await read(file)).text])));
   const zones = (await daemon.get(`labs/${lab.id}/zones`)).body.zones;
   const free_kb = Number(awk('/^MemFree:/ {print $2}', text.meminfo));
-  assert.equal(awk('/MemTotal/ {print $2}', text.meminfo), String(zones.reduce((sum, zone) => sum + zone.managed * 4, 0)));
-  assert.equal(awk('{for (i = 5; i <= NF; i++) n += $i * 2 ^ (i - 5)} END {print n}', text.buddyinfo),
-    String(zones.reduce((sum, zone) => sum + zone.free, 0)));
+  assert.equal(
+    awk('/MemTotal/ {print $2}', text.meminfo),
+    String(zones.reduce((sum, zone) => sum + zone.managed * 4, 0)),
+  );
+  assert.equal(
+    awk('{for (i = 5; i <= NF; i++) n += $i * 2 ^ (i - 5)} END {print n}', text.buddyinfo),
+    String(zones.reduce((sum, zone) => sum + zone.free, 0)),
+  );
   assert.equal(Number(awk('$1 == "pages" && $2 == "free" {n += $3} END {print n * 4}', text.zoneinfo)), free_kb);
   assert.equal(Number(awk('$1 == "nr_free_pages" {print $2 * 4}', text.vmstat)), free_kb);
   assert.equal(awk('$1 == "kmalloc-1k" {print $3, $4, $5, $6, $(NF-1)}', text.slabinfo), '16 1024 16 4 1');
-  assert.equal(awk('/vmalloc/ {for (i = 1; i <= NF; i++) if ($i ~ /^pages=/) {split($i, p, "="); n += p[2]}} END {print n * 4}', text.vmallocinfo),
-    awk('/^VmallocUsed/ {print $2}', text.meminfo));
+  assert.equal(
+    awk(
+      '/vmalloc/ {for (i = 1; i <= NF; i++) if ($i ~ /^pages=/) {split($i, p, "="); n += p[2]}} END {print n * 4}',
+      text.vmallocinfo,
+    ),
+    awk('/^VmallocUsed/ {print $2}', text.meminfo),
+  );
   assert.equal(awk('/type +Movable/ && /DMA32/ {print NF}', text.pagetypeinfo), '17');
-  const smaps = (await read(`${pid}/smaps`)).text, status = (await read(`${pid}/status`)).text;
+  const smaps = (await read(`${pid}/smaps`)).text,
+    status = (await read(`${pid}/status`)).text;
   assert.equal(awk('/^Rss:/ {n += $2} END {print n}', smaps), awk('/^VmRSS:/ {print $2}', status));
   assert.equal(awk('/^Pss:/ {n += $2} END {print n}', smaps), '12');
 });
@@ -97,36 +112,62 @@ for line in sys.stdin:
 json.dump(zones, sys.stdout)`;
   const done = spawnSync('python3', ['-c', program], { input: (await read('zoneinfo')).text, encoding: 'utf8' });
   assert.equal(done.status, 0, done.stderr);
-  const parsed = JSON.parse(done.stdout), shown = (await daemon.get(`labs/${lab.id}/zones`)).body.zones;
+  const parsed = JSON.parse(done.stdout),
+    shown = (await daemon.get(`labs/${lab.id}/zones`)).body.zones;
   assert.deepEqual(Object.keys(parsed), ['DMA', 'DMA32', 'Normal', 'Movable', 'Device']);
   for (const zone of shown) {
     const found = parsed[zone.name];
     for (const field of ['min', 'low', 'high', 'boost', 'spanned', 'present', 'managed'])
-      assert.equal(found[field], zone[field] + (['min', 'low', 'high'].includes(field) ? zone.boost : 0), `${zone.name} ${field}`);
+      assert.equal(
+        found[field],
+        zone[field] + (['min', 'low', 'high'].includes(field) ? zone.boost : 0),
+        `${zone.name} ${field}`,
+      );
     assert.deepEqual(found.protection.slice(0, 4), zone.lowmem_reserve);
     assert.equal(found.pagesets.length, 2);
-    assert.equal(found.pagesets.reduce((sum, set) => sum + set.count, 0), zone.pcp);
+    assert.equal(
+      found.pagesets.reduce((sum, set) => sum + set.count, 0),
+      zone.pcp,
+    );
     assert.equal(found.pagesets[0].high, zone.pcp_high);
   }
 });
 
 // What page-types makes of the bits.
 const KPF = { LRU: 5n, SLAB: 7n, BUDDY: 10n, MMAP: 11n, ANON: 12n, NOPAGE: 20n, RESERVED: 32n };
-const decode = flags => (flags >> KPF.NOPAGE & 1n ? 'none' : flags >> KPF.BUDDY & 1n ? 'free' : flags >> KPF.SLAB & 1n ? 'slab'
-  : flags >> KPF.ANON & 1n ? 'anon' : flags >> KPF.RESERVED & 1n ? 'reserved' : 'other');
+const decode = (flags) =>
+  (flags >> KPF.NOPAGE) & 1n
+    ? 'none'
+    : (flags >> KPF.BUDDY) & 1n
+      ? 'free'
+      : (flags >> KPF.SLAB) & 1n
+        ? 'slab'
+        : (flags >> KPF.ANON) & 1n
+          ? 'anon'
+          : (flags >> KPF.RESERVED) & 1n
+            ? 'reserved'
+            : 'other';
 
 test('kpageflags and kpagecount agree with the frames', async () => {
-  const path = `labs/${lab.id}/frames`, shown = (await daemon.get(path)).body;
+  const path = `labs/${lab.id}/frames`,
+    shown = (await daemon.get(path)).body;
   const reply = await binary(path, 'application/vnd.linux.kpageflags');
   assert.equal(reply.headers.get('content-type'), 'application/vnd.linux.kpageflags');
   const flags = words(reply.body);
   assert.equal(flags.length, shown.nr_frames);
   for (const run of shown.frames)
     for (let pfn = run.pfn; pfn < run.pfn + run.count; pfn++)
-      assert.equal(decode(flags[pfn]), ['free', 'slab', 'anon', 'reserved', 'none'].includes(run.kind) ? run.kind : 'other', `pfn ${pfn}`);
+      assert.equal(
+        decode(flags[pfn]),
+        ['free', 'slab', 'anon', 'reserved', 'none'].includes(run.kind) ? run.kind : 'other',
+        `pfn ${pfn}`,
+      );
   const counts = words((await binary(path, 'application/vnd.linux.kpagecount')).body);
   assert.equal(counts.length, shown.nr_frames);
-  assert.equal(counts.reduce((sum, n) => sum + Number(n), 0), shown.counts.anon);
+  assert.equal(
+    counts.reduce((sum, n) => sum + Number(n), 0),
+    shown.counts.anon,
+  );
   const part = words((await binary(`${path}?from=4096&count=10`, 'application/vnd.linux.kpageflags')).body);
   assert.deepEqual(part, flags.slice(4096, 4106));
   const json = await daemon.get(path);
@@ -135,7 +176,9 @@ test('kpageflags and kpagecount agree with the frames', async () => {
 });
 
 test('pagemap leads to the frames that translate finds', async () => {
-  const reply = await daemon.ask('GET', `labs/${lab.id}/proc/${pid}/pagemap?address=${lab.mapping}&length=65536`, { raw: true });
+  const reply = await daemon.ask('GET', `labs/${lab.id}/proc/${pid}/pagemap?address=${lab.mapping}&length=65536`, {
+    raw: true,
+  });
   assert.equal(reply.status, 200);
   assert.equal(reply.headers.get('content-type'), 'application/octet-stream');
   const map = words(reply.body);
@@ -158,7 +201,7 @@ test('classic has what Linux 2.0 had', async () => {
   assert.equal(lines[0], '        total:    used:    free:  shared: buffers:  cached:');
   assert.match(lines[1], /^Mem: ( +\d+){6}$/);
   assert.equal(awk('/^Mem:/ {t = $2} /^MemTotal:/ {print t == $2 * 1024}', reply.text), '1');
-  for (const file of KERNEL_FILES.filter(name => name !== 'meminfo')) {
+  for (const file of KERNEL_FILES.filter((name) => name !== 'meminfo')) {
     const refused = await daemon.get(`labs/${classic.id}/proc/${file}`);
     assert.equal(refused.status, 404);
     assert.match(refused.body.detail, /meminfo/, 'says what there is');

@@ -8,21 +8,33 @@ import { gunzipSync } from 'node:zlib';
 
 const [build, truth = ''] = process.argv.slice(2);
 // pagodad-memory is the same daemon with a store that remembers nothing.
-const [pagodad, memory, benchHttp, benchImport, benchSqlite] =
-  ['pagodad', 'pagodad-memory', 'bench_http', 'bench_import', 'bench_sqlite'].map((name) => join(build, name));
+const [pagodad, memory, benchHttp, benchImport, benchSqlite] = [
+  'pagodad',
+  'pagodad-memory',
+  'bench_http',
+  'bench_import',
+  'bench_sqlite',
+].map((name) => join(build, name));
 const ROUNDS = 3;
 const row = (name, text) => console.log(`${name.padEnd(28)} ${text}`);
 
 // The text as the kernel prints it, and as it is kept.
 function benchReplay(folder) {
   const recorded = join(truth, 'kernel-6.1/d-ftrace-workload1/trace.txt.gz');
-  const kept = existsSync(recorded) ? recorded : 'data/excerpt.ftrace.gz', text = join(folder, 'trace.txt');
+  const kept = existsSync(recorded) ? recorded : 'data/excerpt.ftrace.gz',
+    text = join(folder, 'trace.txt');
   writeFileSync(text, gunzipSync(readFileSync(kept)));
-  const rate = (file) => Math.max(...[1, 2, 3, 4, 5].map(() => {
-    const run = spawnSync(pagodad, ['replay', file], { encoding: 'utf8' });
-    return Number(/([0-9]+) events\/s/.exec(run.stdout)?.[1] ?? 0);
-  })) / 1e6;
-  row('ftrace replay, text', `${rate(text).toFixed(2)} M events/s (${kept === recorded ? 'recording' : 'excerpt'}; goal >= 2)`);
+  const rate = (file) =>
+    Math.max(
+      ...[1, 2, 3, 4, 5].map(() => {
+        const run = spawnSync(pagodad, ['replay', file], { encoding: 'utf8' });
+        return Number(/([0-9]+) events\/s/.exec(run.stdout)?.[1] ?? 0);
+      }),
+    ) / 1e6;
+  row(
+    'ftrace replay, text',
+    `${rate(text).toFixed(2)} M events/s (${kept === recorded ? 'recording' : 'excerpt'}; goal >= 2)`,
+  );
   row('the same, unpacked from gzip', `${rate(kept).toFixed(2)} M events/s`);
 }
 
@@ -35,7 +47,9 @@ async function startDaemon(binary, store, port) {
     try {
       const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
       if (answer.ok) return { daemon, ready_ms: performance.now() - started };
-    } catch { /* not listening yet */ }
+    } catch {
+      /* not listening yet */
+    }
     await new Promise((resume) => setTimeout(resume, 1));
   }
 }
@@ -48,8 +62,11 @@ async function benchDaemon() {
     row('ready to serve after', `${ready_ms.toFixed(1)} ms`);
     const idle = rss(daemon.pid);
     row('idle RSS', `${idle.toFixed(1)} MiB`);
-    await fetch(`http://127.0.0.1:${port}/api/v1/labs`, { method: 'POST', headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ name: 'bench', profile: 'linux-6.1', memory: '256M' }) });
+    await fetch(`http://127.0.0.1:${port}/api/v1/labs`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'bench', profile: 'linux-6.1', memory: '256M' }),
+    });
     row('a 256 MiB lab adds', `${(rss(daemon.pid) - idle).toFixed(1)} MiB`);
   } finally {
     daemon.kill('SIGTERM');
@@ -64,7 +81,9 @@ const sql = (store, text) => spawnSync('sqlite3', [store, text], { encoding: 'ut
 function figures(program, ...args) {
   const run = spawnSync(program, args, { encoding: 'utf8' });
   if (run.status !== 0) throw new Error(`${program}: ${run.stderr}`);
-  return Object.fromEntries([...run.stdout.matchAll(/(\w+)=([\d.]+)/g)].map(([, name, number]) => [name, Number(number)]));
+  return Object.fromEntries(
+    [...run.stdout.matchAll(/(\w+)=([\d.]+)/g)].map(([, name, number]) => [name, Number(number)]),
+  );
 }
 
 async function withDaemon(binary, folder, port, use) {
@@ -78,27 +97,47 @@ async function withDaemon(binary, folder, port, use) {
   }
 }
 
-const newLab = async (base, fields = {}) => (await fetch(`${base}/labs`, { method: 'POST', headers: { 'content-type': 'application/json' },
-  body: JSON.stringify({ name: 'bench', profile: 'linux-6.1', memory: '512M', ...fields }) })).json();
-const importInto = async (base, lab, body) => (await fetch(`${base}/labs/${lab.id}/import`, { method: 'POST', headers: { 'content-type': 'text/plain' }, body })).json();
+const newLab = async (base, fields = {}) =>
+  (
+    await fetch(`${base}/labs`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'bench', profile: 'linux-6.1', memory: '512M', ...fields }),
+    })
+  ).json();
+const importInto = async (base, lab, body) =>
+  (
+    await fetch(`${base}/labs/${lab.id}/import`, { method: 'POST', headers: { 'content-type': 'text/plain' }, body })
+  ).json();
 
 // Rates of single operations: durable, from memory, and of bare commits of the same rows.
 async function benchOperations(folder, port) {
-  const rate = (binary, connections, then = () => {}) => withDaemon(binary, folder, port, async (base, store) => {
-    const { durable_ops_per_s } = figures(benchHttp, String(port), connections, '1');
-    then(store);
-    return durable_ops_per_s;
-  });
+  const rate = (binary, connections, then = () => {}) =>
+    withDaemon(binary, folder, port, async (base, store) => {
+      const { durable_ops_per_s } = figures(benchHttp, String(port), connections, '1');
+      then(store);
+      return durable_ops_per_s;
+    });
   const best = { one: 0, many: 0, memory: 0, commits: 0 };
   for (let round = 0; round < ROUNDS; round++) {
-    best.one = Math.max(best.one, await rate(pagodad, '1', (store) => {
-      best.commits = Math.max(best.commits, figures(benchSqlite, store, '1', '1000').rows_per_s);
-    }));
+    best.one = Math.max(
+      best.one,
+      await rate(pagodad, '1', (store) => {
+        best.commits = Math.max(best.commits, figures(benchSqlite, store, '1', '1000').rows_per_s);
+      }),
+    );
     best.many = Math.max(best.many, await rate(pagodad, '64'));
     if (existsSync(memory)) best.memory = Math.max(best.memory, await rate(memory, '64'));
   }
-  row('durable ops, 1 connection', `${best.one.toFixed(0)}/s, bare FULL commits ${best.commits.toFixed(0)}/s, time ratio ${(best.commits / best.one).toFixed(2)} (goal <= 1.3)`);
-  if (best.memory) row('durable ops, 64 connections', `${best.many.toFixed(0)}/s, from memory ${best.memory.toFixed(0)}/s, ratio ${(best.many / best.memory).toFixed(2)} (goal >= 0.6)`);
+  row(
+    'durable ops, 1 connection',
+    `${best.one.toFixed(0)}/s, bare FULL commits ${best.commits.toFixed(0)}/s, time ratio ${(best.commits / best.one).toFixed(2)} (goal <= 1.3)`,
+  );
+  if (best.memory)
+    row(
+      'durable ops, 64 connections',
+      `${best.many.toFixed(0)}/s, from memory ${best.memory.toFixed(0)}/s, ratio ${(best.many / best.memory).toFixed(2)} (goal >= 0.6)`,
+    );
 }
 
 // NDJSON into a lab, against a bare program that inserts the same rows; then a long one beside somebody who works.
@@ -109,9 +148,17 @@ async function benchImports(folder, port) {
       best.ours = Math.max(best.ours, figures(benchImport, String(port), '500000', 'alone').ops_per_s);
       best.bare = Math.max(best.bare, figures(benchSqlite, store).rows_per_s);
     });
-  row('NDJSON import, durable', `${(best.ours / 1e3).toFixed(0)} k ops/s, bare SQLite ${(best.bare / 1e3).toFixed(0)} k rows/s, ratio ${(best.ours / best.bare).toFixed(2)} (goal >= 0.6)`);
-  const { others, p50_ms, p99_ms, max_ms, seconds } = await withDaemon(pagodad, folder, port, () => figures(benchImport, String(port), '10000000'));
-  row('others while one imports 10 M', `p50 ${p50_ms} ms, p99 ${p99_ms} ms, max ${max_ms} ms of ${others} operations in ${seconds.toFixed(0)} s (goal p99 <= 20)`);
+  row(
+    'NDJSON import, durable',
+    `${(best.ours / 1e3).toFixed(0)} k ops/s, bare SQLite ${(best.bare / 1e3).toFixed(0)} k rows/s, ratio ${(best.ours / best.bare).toFixed(2)} (goal >= 0.6)`,
+  );
+  const { others, p50_ms, p99_ms, max_ms, seconds } = await withDaemon(pagodad, folder, port, () =>
+    figures(benchImport, String(port), '10000000'),
+  );
+  row(
+    'others while one imports 10 M',
+    `p50 ${p50_ms} ms, p99 ${p99_ms} ms, max ${max_ms} ms of ${others} operations in ${seconds.toFixed(0)} s (goal p99 <= 20)`,
+  );
 }
 
 // Bytes an operation, opening after a restart, any moment of it.
@@ -126,9 +173,14 @@ async function benchHistory(folder, port) {
   row('ftrace import, durable', `${(summary.operations / summary.seconds / 1e3).toFixed(0)} k ops/s`);
   first.daemon.kill('SIGTERM');
   await new Promise((resume) => first.daemon.on('exit', resume));
-  const bytes = Number(sql(store, "SELECT sum(pgsize) FROM dbstat WHERE name IN ('op', 'call', 'text', 'sqlite_autoindex_text_1')"));
+  const bytes = Number(
+    sql(store, "SELECT sum(pgsize) FROM dbstat WHERE name IN ('op', 'call', 'text', 'sqlite_autoindex_text_1')"),
+  );
   const images = Number(sql(store, 'SELECT sum(length(bytes)) FROM image'));
-  row('store, bytes an operation', `${(bytes / summary.operations).toFixed(1)} and ${(images / summary.operations).toFixed(1)} of snapshots (goal <= 40)`);
+  row(
+    'store, bytes an operation',
+    `${(bytes / summary.operations).toFixed(1)} and ${(images / summary.operations).toFixed(1)} of snapshots (goal <= 40)`,
+  );
   const { daemon } = await startDaemon(pagodad, store, port);
   let started = performance.now();
   const { seq } = await (await fetch(`${base}/labs/${lab.id}`)).json();
@@ -136,16 +188,20 @@ async function benchHistory(folder, port) {
   const times = [];
   for (let i = 1; i <= 100; i++) {
     started = performance.now();
-    await (await fetch(`${base}/labs/${lab.id}/zones?at=${Math.floor(seq * (i * 0.618 % 1))}`)).text();
+    await (await fetch(`${base}/labs/${lab.id}/zones?at=${Math.floor(seq * ((i * 0.618) % 1))}`)).text();
     times.push(performance.now() - started);
   }
-  row('a view at any moment', `p50 ${times.sort((a, b) => a - b)[50].toFixed(1)} ms, p95 ${times[95].toFixed(1)} ms (goal <= 100)`);
+  row(
+    'a view at any moment',
+    `p50 ${times.sort((a, b) => a - b)[50].toFixed(1)} ms, p95 ${times[95].toFixed(1)} ms (goal <= 100)`,
+  );
   daemon.kill('SIGTERM');
   await new Promise((resume) => daemon.on('exit', resume));
 }
 
 async function benchInFolder() {
-  const folder = mkdtempSync(join(tmpdir(), 'pagoda-bench-')), port = 20000 + Math.floor(Math.random() * 20000);
+  const folder = mkdtempSync(join(tmpdir(), 'pagoda-bench-')),
+    port = 20000 + Math.floor(Math.random() * 20000);
   try {
     benchReplay(folder);
     await benchOperations(folder, port);

@@ -40,9 +40,13 @@ export async function startDaemon(again) {
   const directory = again?.directory ?? (await mkdtemp(join(tmpdir(), 'pagoda-browser-')));
   const program = resolve(root, process.env.PAGODAD ?? 'build/pagodad');
   const web = resolve(root, process.env.WEB ?? 'build/web');
-  const child = spawn(program, ['serve', '--listen', `127.0.0.1:${port}`, '--store', join(directory, 'pagoda.db'), '--web', web], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const child = spawn(
+    program,
+    ['serve', '--listen', `127.0.0.1:${port}`, '--store', join(directory, 'pagoda.db'), '--web', web],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  );
   let said = '';
   child.stderr.on('data', (data) => (said += data));
   const ended = new Promise((done) => child.on('exit', done));
@@ -82,16 +86,25 @@ export async function openPage(browser, options = {}) {
   });
   const page = await context.newPage();
   const complaints = [];
-  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(`console: ${message.text()}`));
+  page.on(
+    'console',
+    (message) => ['error', 'warning'].includes(message.type()) && complaints.push(`console: ${message.text()}`),
+  );
   page.on('pageerror', (error) => complaints.push(`exception: ${error.message}`));
   page.on(
     'requestfailed',
     (request) =>
-      request.failure()?.errorText !== 'net::ERR_ABORTED' && complaints.push(`failed: ${request.url()} ${request.failure()?.errorText}`),
+      request.failure()?.errorText !== 'net::ERR_ABORTED' &&
+      complaints.push(`failed: ${request.url()} ${request.failure()?.errorText}`),
   );
-  page.on('response', (response) => response.status() >= 400 && complaints.push(`${response.status()}: ${response.url()}`));
+  page.on(
+    'response',
+    (response) => response.status() >= 400 && complaints.push(`${response.status()}: ${response.url()}`),
+  );
   await page.addInitScript(() =>
-    addEventListener('securitypolicyviolation', (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`)),
+    addEventListener('securitypolicyviolation', (event) =>
+      console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`),
+    ),
   );
   return { page, complaints };
 }
@@ -101,7 +114,9 @@ export async function axe(page) {
   const { readFile } = await import('node:fs/promises');
   await page.evaluate(await readFile(AXE, 'utf8'));
   const result = await page.evaluate(() =>
-    globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }),
+    globalThis.axe.run(document, {
+      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+    }),
   );
   return result.violations.map(
     (v) =>

@@ -21,7 +21,8 @@ export function labPage(daemon) {
   }
 
   const op = (lab, body) => api(`/labs/${lab.id}/ops`, body);
-  const legend = async (page, kind) => Number(await page.getAttribute(`[data-test=legend] [data-kind=${kind}]`, 'data-count'));
+  const legend = async (page, kind) =>
+    Number(await page.getAttribute(`[data-test=legend] [data-kind=${kind}]`, 'data-count'));
   const picture = (page) => page.$eval('canvas[data-test=frames]', (canvas) => canvas.toDataURL());
   return { api, shown, openLab, op, legend, picture };
 }

@@ -46,7 +46,11 @@ test('kmalloc through the form: its frames are seen in inspector and canvas', as
   assert.match(await page.textContent('[data-fact=frames]'), /32 frames/);
   assert.match(await page.textContent('[data-fact=contiguous]'), /physically/);
   assert.equal(before - (await legend(page, 'free')), 32);
-  assert.equal(await page.getAttribute('[data-test=ribbons]', 'data-count'), '1', 'one solid ribbon: physically contiguous');
+  assert.equal(
+    await page.getAttribute('[data-test=ribbons]', 'data-count'),
+    '1',
+    'one solid ribbon: physically contiguous',
+  );
   assert.notEqual(await picture(page), empty, 'the canvas shows it');
   await page.click('.release');
   await shown(page, 2);
@@ -86,7 +90,8 @@ test('malloc spawns a process, and frames come when it is touched', async () => 
 test('the timeline: drag to the past and back, step by keys, and the same moment draws the same picture', async () => {
   const { page, complaints } = await openPage(browser);
   const lab = await openLab(page);
-  for (const size of [1000, 50000, 131056, 4000]) await api(`/labs/${lab.id}/ops`, { op: 'kmalloc', size, gfp: 'GFP_KERNEL' });
+  for (const size of [1000, 50000, 131056, 4000])
+    await api(`/labs/${lab.id}/ops`, { op: 'kmalloc', size, gfp: 'GFP_KERNEL' });
   await shown(page, 4); /* by the event stream */
   await page.click('.pick');
   await page.keyboard.press('Escape');
@@ -173,12 +178,24 @@ for (const colorScheme of ['light', 'dark']) {
     await api(`/labs/${lab.id}/ops`, { op: 'spawn', name: 'demo' });
     await api(`/labs/${lab.id}/ops`, { op: 'kmalloc', size: 1000, gfp: 'GFP_KERNEL', name: 'skb' });
     await api(`/labs/${lab.id}/ops`, { op: 'vmalloc', size: 40000, name: 'v' });
-    for (let i = 0; i < 40; i++) await api(`/labs/${lab.id}/ops`, { op: 'kmalloc', size: 30 + i, gfp: 'GFP_KERNEL', name: `n${i}` });
+    for (let i = 0; i < 40; i++)
+      await api(`/labs/${lab.id}/ops`, { op: 'kmalloc', size: 30 + i, gfp: 'GFP_KERNEL', name: `n${i}` });
     await api(`/labs/${lab.id}/ops`, { op: 'mark', text: 'forty more' });
     await shown(page, 44);
     await page.click('.pick:has-text("skb")');
     await page.waitForSelector('[data-test=selected]');
-    for (const tab of ['map', 'buddy', 'slabs', 'pagetables', 'heap', 'bytes', 'virtual', 'processes', 'swap', 'changes']) {
+    for (const tab of [
+      'map',
+      'buddy',
+      'slabs',
+      'pagetables',
+      'heap',
+      'bytes',
+      'virtual',
+      'processes',
+      'swap',
+      'changes',
+    ]) {
       await page.click(`#tab-${tab}`);
       await page.waitForTimeout(250);
       assert.deepEqual(await axe(page), [], tab);

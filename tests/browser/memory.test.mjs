@@ -14,7 +14,8 @@ before(async () => {
   ({ api, shown, op, openLab } = labPage(daemon));
   lab = await api('/labs', { name: 'memory', profile: 'linux-6.1', memory: '64M', swap: '16M' });
   ({ pid } = await op(lab, { op: 'spawn', name: 'sh' }));
-  for (const [i, size] of [24, 24, 24, 1500, 40, 3000].entries()) await op(lab, { op: 'malloc', pid, size, name: `m${i}` });
+  for (const [i, size] of [24, 24, 24, 1500, 40, 3000].entries())
+    await op(lab, { op: 'malloc', pid, size, name: `m${i}` });
   for (const name of ['m0', 'm2', 'm3']) await op(lab, { op: 'free', pid, name });
   await op(lab, { op: 'mmap', pid, length: 1 << 20, name: 'map' });
   await op(lab, { op: 'write', pid, name: 'map', fill: 65, length: 65536 });
@@ -36,7 +37,13 @@ async function openTab(tab, options, query = '') {
   return opened;
 }
 
-const READY = { heap: '[data-test=heap-strip] button', pagetables: '[data-test=table-PTE]', virtual: '[data-test=cascade]', processes: '[data-test=maps] tbody tr', swap: '[data-test=slots] g' };
+const READY = {
+  heap: '[data-test=heap-strip] button',
+  pagetables: '[data-test=table-PTE]',
+  virtual: '[data-test=cascade]',
+  processes: '[data-test=maps] tbody tr',
+  swap: '[data-test=slots] g',
+};
 for (const colorScheme of ['light', 'dark'])
   for (const width of [1440, 800])
     test(`every view of a process's memory is accessible and silent: ${colorScheme}, ${width} wide`, async () => {
@@ -67,7 +74,11 @@ test('heap: a chunk of a list is the same chunk in the strip, with the words of 
   const nr = chunks.findIndex((chunk) => chunk.address === cached.chunks[0].address);
   assert.equal(await page.getAttribute('[data-test=heap-strip] button[aria-pressed=true]', 'data-nr'), String(nr));
   assert.match(await text(page, '.words'), /next.*stored value xor 0x[0-9a-f]+.*key.*a second free is noticed/s);
-  assert.equal(await page.locator('.htracks .chain path:not(marker path)').count(), 1, 'an arrow from the first to the second');
+  assert.equal(
+    await page.locator('.htracks .chain path:not(marker path)').count(),
+    1,
+    'an arrow from the first to the second',
+  );
   await page.click('.words .link');
   await page.waitForSelector(`[data-test=chunk][data-address="${cached.chunks[1].address}"]`);
   await page.focus('[data-test=heap-strip] button[aria-pressed=true]');
@@ -80,9 +91,12 @@ test('heap: a chunk of a list is the same chunk in the strip, with the words of 
 
 test('page tables: the walk as the daemon has it; arrows take another entry', async () => {
   const { page, complaints } = await openTab('pagetables');
-  const { levels, pfn } = await api(`/labs/${lab.id}/translate?address=${(await api(`/labs/${lab.id}/processes`)).processes[0].heap_start}&pid=${pid}`);
+  const { levels, pfn } = await api(
+    `/labs/${lab.id}/translate?address=${(await api(`/labs/${lab.id}/processes`)).processes[0].heap_start}&pid=${pid}`,
+  );
   await page.waitForSelector('[data-test=table-PTE]');
-  for (const level of levels) assert.equal(await page.getAttribute(`[data-test=table-${level.name}]`, 'data-index'), String(level.index));
+  for (const level of levels)
+    assert.equal(await page.getAttribute(`[data-test=table-${level.name}]`, 'data-index'), String(level.index));
   assert.match(await text(page, '[data-test=outcome]'), new RegExp(`frame 0x${pfn.toString(16)}`));
   await page.focus('[data-test=table-PTE]');
   await page.keyboard.press('ArrowLeft');
@@ -137,7 +151,11 @@ test('processes and swap: the numbers of the daemon; from a slot to its process'
 test('a machine without processes and swap says so', async () => {
   const { page, complaints } = await openPage(browser);
   await openLab(page);
-  for (const [tab, says] of [['heap', /no process/], ['processes', /no process yet/], ['swap', /no swap/]]) {
+  for (const [tab, says] of [
+    ['heap', /no process/],
+    ['processes', /no process yet/],
+    ['swap', /no swap/],
+  ]) {
     await page.click(`#tab-${tab}`);
     await page.waitForSelector('#tabpanel .empty');
     assert.match(await text(page, '#tabpanel .empty'), says);
@@ -173,13 +191,16 @@ test('import: a file in, what was skipped and why; stopped half-way; refused as 
     await page.uncheck('[name=atomic]');
     await put('long.ndjson', '{"op":"ksize","address":"0x0"}\n'.repeat(600000));
     await page.click('.import button[type=submit]');
-    await page.waitForFunction(() => /[1-9].* operations? applied/.test(document.querySelector('[data-test=import-progress]')?.textContent ?? ''));
+    await page.waitForFunction(() =>
+      /[1-9].* operations? applied/.test(document.querySelector('[data-test=import-progress]')?.textContent ?? ''),
+    );
     await page.focus('[data-test=import-progress] button');
     await page.keyboard.press('Enter');
     await page.waitForSelector('[data-test=import-result]:has-text("Stopped")');
     const { seq } = await api(`/labs/${here.id}`);
     assert.ok(seq > 2 && seq < 600000, `stopped at ${seq}`);
-    for (const format of ['ndjson', 'csv', 'ftrace', 'perfetto']) assert.equal(await page.locator(`.exports a[href$="format=${format}"]`).count(), 1);
+    for (const format of ['ndjson', 'csv', 'ftrace', 'perfetto'])
+      assert.equal(await page.locator(`.exports a[href$="format=${format}"]`).count(), 1);
     await page.keyboard.press('Escape');
     await page.waitForSelector('dialog', { state: 'detached' });
   } finally {

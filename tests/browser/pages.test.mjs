@@ -22,7 +22,12 @@ test('home: how the four differ is on the first screen; one press shows them in 
   await page.goto(daemon.url);
   const box = await page.locator('.compare table').boundingBox();
   assert.ok(box.y < 700, `the table begins at ${box.y}`);
-  assert.deepEqual(await page.$$eval('.compare thead th', (cells) => cells.map((cell) => cell.textContent)), ['kmalloc', 'kzalloc', 'vmalloc', 'malloc']);
+  assert.deepEqual(await page.$$eval('.compare thead th', (cells) => cells.map((cell) => cell.textContent)), [
+    'kmalloc',
+    'kzalloc',
+    'vmalloc',
+    'malloc',
+  ]);
   await page.click('[data-test=tour]');
   await page.waitForURL(/\/lab\/\w+\?sel=0x/);
   await page.waitForSelector('[data-test=selected]');
@@ -120,7 +125,11 @@ test('marks: set by a button, found by their words, gone to by a key; those of l
   const lab = await api('/labs', { name: 'marks', profile: 'classic' });
   await op(lab, { op: 'mark', text: 'long ago' });
   const lines = Array.from({ length: 1500 }, () => '{"op":"ksize","address":"0x0"}');
-  await fetch(`${daemon.url}/api/v1/labs/${lab.id}/ops?results=summary`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson' }, body: lines.join('\n') });
+  await fetch(`${daemon.url}/api/v1/labs/${lab.id}/ops?results=summary`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-ndjson' },
+    body: lines.join('\n'),
+  });
   await page.goto(`${daemon.url}/lab/${lab.id}`);
   await page.waitForSelector('[data-test=timeline][data-marks="1"]');
   await page.click('button:text-is("Mark")');
@@ -169,7 +178,10 @@ test('lists of words are lists: protection, advice, limits; an error stands at i
   await page.click('[data-test=submit]');
   await page.waitForSelector('#f-length-error');
   assert.equal(await page.getAttribute('#f-length', 'aria-invalid'), 'true');
-  assert.ok(complaints.every((one) => /422/.test(one)), complaints.join());
+  assert.ok(
+    complaints.every((one) => /422/.test(one)),
+    complaints.join(),
+  );
 });
 
 test('beside a fast import the page looks a few times a second, one request of a view at a time, and ends at the truth', async () => {
@@ -185,10 +197,18 @@ test('beside a fast import the page looks a few times a second, one request of a
     views[name]++;
     if (++running[name] > 1) twice++;
   });
-  for (const end of ['requestfinished', 'requestfailed']) page.on(end, (request) => nameOf(request) && running[nameOf(request)]--);
-  const lines = Array.from({ length: 60000 }, (_, i) => (i % 2 ? `{"op":"kfree","name":"x${i - 1}"}` : `{"op":"kmalloc","size":${40 + (i % 900)},"name":"x${i}"}`));
+  for (const end of ['requestfinished', 'requestfailed'])
+    page.on(end, (request) => nameOf(request) && running[nameOf(request)]--);
+  const lines = Array.from({ length: 60000 }, (_, i) =>
+    i % 2 ? `{"op":"kfree","name":"x${i - 1}"}` : `{"op":"kmalloc","size":${40 + (i % 900)},"name":"x${i}"}`,
+  );
   const began = performance.now();
-  const send = () => fetch(`${daemon.url}/api/v1/labs/${lab.id}/import?format=ndjson`, { method: 'POST', headers: { 'content-type': 'application/octet-stream' }, body: lines.join('\n') }).then((answer) => answer.json());
+  const send = () =>
+    fetch(`${daemon.url}/api/v1/labs/${lab.id}/import?format=ndjson`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/octet-stream' },
+      body: lines.join('\n'),
+    }).then((answer) => answer.json());
   for (let i = 0; i < 4; i++) assert.equal((await send()).outcomes.ok, 60000);
   await shown(page, 240000);
   const seconds = (performance.now() - began) / 1000;
@@ -206,7 +226,9 @@ test('the reference: requests by subject, each opens to its parameters and shape
   const { page, complaints } = await openPage(browser);
   await page.goto(`${daemon.url}/docs`);
   await page.waitForSelector('.request');
-  const described = Object.values((await api('/openapi.json')).paths).flatMap((methods) => Object.keys(methods).filter((m) => /^(get|post|put|patch|delete)$/.test(m)));
+  const described = Object.values((await api('/openapi.json')).paths).flatMap((methods) =>
+    Object.keys(methods).filter((m) => /^(get|post|put|patch|delete)$/.test(m)),
+  );
   assert.equal(await page.locator('.request').count(), described.length);
   await page.click('.request summary:has-text("/labs/{lab}/diff")');
   await page.waitForSelector('.request[open] pre:has-text("nr_frames: integer")');
@@ -228,8 +250,21 @@ test('a lab with an option of its machine; a wrong one is told at its field', as
   await page.click('[data-test=open-lab]');
   await page.waitForURL(/\/lab\//);
   await shown(page, 0);
-  assert.match((await api(page.url().replace(/.*\/lab\//, '/labs/').replace(/\?.*/, ''))).slub_debug, /F.*Z|Z.*F/);
-  assert.ok(complaints.every((one) => /422/.test(one)), complaints.join());
+  assert.match(
+    (
+      await api(
+        page
+          .url()
+          .replace(/.*\/lab\//, '/labs/')
+          .replace(/\?.*/, ''),
+      )
+    ).slub_debug,
+    /F.*Z|Z.*F/,
+  );
+  assert.ok(
+    complaints.every((one) => /422/.test(one)),
+    complaints.join(),
+  );
 });
 
 test('slabs by keyboard: one stop a slab, arrows from object to object; a fork goes on at the same tab', async () => {
@@ -247,7 +282,9 @@ test('slabs by keyboard: one stop a slab, arrows from object to object; a fork g
   await page.waitForURL(/sel=0x/);
   assert.deepEqual(await axe(page), []);
   await page.click('button:has-text("Fork here")');
-  await page.waitForURL((url) => !url.pathname.endsWith(lab.id) && /tab=slabs/.test(url.search) && /cache=kmalloc-8/.test(url.search));
+  await page.waitForURL(
+    (url) => !url.pathname.endsWith(lab.id) && /tab=slabs/.test(url.search) && /cache=kmalloc-8/.test(url.search),
+  );
   await page.waitForSelector('.object.sel');
   assert.deepEqual(complaints, []);
 });

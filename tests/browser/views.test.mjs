@@ -30,8 +30,14 @@ test('colour by: each legend adds up to all frames, filters on a press, and the 
     await page.waitForSelector(`[data-test=legend][data-by=${by}]`);
     if (by === 'owner') await page.waitForSelector('[data-test=legend] :text("kernel image")');
     else {
-      const counts = await page.$$eval('[data-test=legend] button', (all) => all.map((one) => Number(one.dataset.count)));
-      assert.equal(counts.reduce((a, b) => a + b, 0), nr, by);
+      const counts = await page.$$eval('[data-test=legend] button', (all) =>
+        all.map((one) => Number(one.dataset.count)),
+      );
+      assert.equal(
+        counts.reduce((a, b) => a + b, 0),
+        nr,
+        by,
+      );
     }
     await page.waitForTimeout(60);
     pictures.add(await picture(page));
@@ -63,7 +69,10 @@ test('buddy: the splits of the last operation, one at a time, with the arithmeti
   await page.waitForSelector('[data-test=stepper]');
   await page.keyboard.press('Escape');
   await page.keyboard.press('.');
-  assert.match(await text(page, '[data-test=step-text]'), new RegExp(`0x${splits[0].pfn.toString(16)} of order ${splits[0].order + 1}`));
+  assert.match(
+    await text(page, '[data-test=step-text]'),
+    new RegExp(`0x${splits[0].pfn.toString(16)} of order ${splits[0].order + 1}`),
+  );
   await page.keyboard.press('.');
   assert.match(await text(page, '[data-test=step-text]'), new RegExp(`of order ${splits[1].order + 1}`));
   const motion = await page.$eval('.ladder .now .half', (half) => getComputedStyle(half).animationDuration);
@@ -193,8 +202,14 @@ test('history: remarks are drawn; the next failure; the operations that name the
 test('a long history shows how much of it is read, and the next failure in it is found', async () => {
   const { page, complaints } = await openPage(browser);
   const lab = await api('/labs', { name: 'long', profile: 'classic' });
-  const lines = Array.from({ length: 6000 }, (_, i) => (i === 2499 ? '{"op":"kmalloc","size":9999999}' : '{"op":"ksize","address":"0x0"}'));
-  await fetch(`${daemon.url}/api/v1/labs/${lab.id}/ops?results=summary`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson' }, body: lines.join('\n') });
+  const lines = Array.from({ length: 6000 }, (_, i) =>
+    i === 2499 ? '{"op":"kmalloc","size":9999999}' : '{"op":"ksize","address":"0x0"}',
+  );
+  await fetch(`${daemon.url}/api/v1/labs/${lab.id}/ops?results=summary`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-ndjson' },
+    body: lines.join('\n'),
+  });
   await page.route('**/stats?*', async (route) => {
     await new Promise((done) => setTimeout(done, 60));
     await route.continue();
@@ -245,7 +260,9 @@ test('finding: / for things, Ctrl+K for commands, all by keyboard', async () => 
   await page.keyboard.press('Enter');
   await page.waitForSelector('.finder', { state: 'detached' });
   assert.match(await text(page, '[data-test=call]'), /vmalloc\(/);
-  await page.waitForFunction(() => document.activeElement?.id === 'f-size', null, { timeout: 5000 }); /* ready to be typed into */
+  await page.waitForFunction(() => document.activeElement?.id === 'f-size', null, {
+    timeout: 5000,
+  }); /* ready to be typed into */
   await page.focus('#tab-slabs');
   await page.keyboard.press('2');
   await page.waitForSelector('#tab-buddy[aria-selected=true]');
@@ -291,7 +308,11 @@ test('the map by keyboard: owner, mapping, fit to the selection', async () => {
   await page.keyboard.press('f');
   await page.keyboard.press('ArrowRight');
   await page.keyboard.press('ArrowLeft');
-  assert.match(await text(page, '.frames [aria-live]'), new RegExp(`^frame 0x${allocations[0].frames[0].pfn.toString(16)},`), 'the cursor starts at the selection');
+  assert.match(
+    await text(page, '.frames [aria-live]'),
+    new RegExp(`^frame 0x${allocations[0].frames[0].pfn.toString(16)},`),
+    'the cursor starts at the selection',
+  );
   await page.keyboard.press('Enter'); /* the selected one's frame by itself */
   await page.waitForSelector('[data-test=frame] [data-fact=allocation]');
   await page.keyboard.press('o');

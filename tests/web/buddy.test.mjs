@@ -1,7 +1,17 @@
 /* The buddy's arithmetic, and the ladder of halvings that an operation's events tell. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { buddyEvents, buddyOperation, cpuText, freeAreaCells, ladder, levelScale, levelText, stepText, xorExample } from '../../web/src/model/buddy.js';
+import {
+  buddyEvents,
+  buddyOperation,
+  cpuText,
+  freeAreaCells,
+  ladder,
+  levelScale,
+  levelText,
+  stepText,
+  xorExample,
+} from '../../web/src/model/buddy.js';
 
 const result = (/** @type {any[]} */ ...events) => /** @type {any} */ ({ events });
 
@@ -53,7 +63,10 @@ test('a split is told with the larger ones that led to it, and with what went on
 });
 
 test('a merge is told with the smaller ones before it; the freed half is the one that is not the buddy', () => {
-  const merges = result({ event: 'merge', pfn: 0x42, order: 1, buddy: 0x42 }, { event: 'merge', pfn: 0x40, order: 2, buddy: 0x40 });
+  const merges = result(
+    { event: 'merge', pfn: 0x42, order: 1, buddy: 0x42 },
+    { event: 'merge', pfn: 0x40, order: 2, buddy: 0x40 },
+  );
   assert.deepEqual(ladder(buddyEvents(merges), 1, merges), [
     { order: 0, left: 0x42, right: 0x43, stays: 'right', word: 'came back' },
     { order: 1, left: 0x40, right: 0x42, stays: 'right', word: 'just joined' },
@@ -69,7 +82,18 @@ test('an operation without splits leaves the word to the one that made the selec
   assert.equal(buddyOperation({ views: { op: quiet }, explained: null }), quiet);
 });
 
-const zone = (/** @type {any} */ more) => /** @type {any} */ ({ name: 'Normal', managed: 1000, free: 500, min: 20, low: 25, high: 30, boost: 0, free_area: [], ...more });
+const zone = (/** @type {any} */ more) =>
+  /** @type {any} */ ({
+    name: 'Normal',
+    managed: 1000,
+    free: 500,
+    min: 20,
+    low: 25,
+    high: 30,
+    boost: 0,
+    free_area: [],
+    ...more,
+  });
 
 test('the level against the marks, in words and to scale', () => {
   assert.match(levelText(zone({})), /above high: kswapd sleeps/);
@@ -79,7 +103,10 @@ test('the level against the marks, in words and to scale', () => {
   assert.equal(scale.free, scale.marks[1].share);
   const raised = zone({ free: 700, min: 175, low: 218, high: 261, boost: 512 });
   assert.match(levelText(raised), /between|below low/, 'a boost raises the marks that are compared with');
-  assert.deepEqual(levelScale(raised).marks.map((m) => m.n), [687, 730, 773]);
+  assert.deepEqual(
+    levelScale(raised).marks.map((m) => m.n),
+    [687, 730, 773],
+  );
   assert.equal(levelScale(raised).apart, false, 'too close for words under each');
   assert.equal(levelScale(zone({})).beyond, true);
 });
@@ -87,11 +114,20 @@ test('the level against the marks, in words and to scale', () => {
 test('free areas: shares of the free pages; types that never occur are left out; indices when there are any', () => {
   const areas = [
     { order: 0, nr_free: 4, migratetypes: { Unmovable: 4, Movable: 0, Reclaimable: 0, HighAtomic: 0, Isolate: 0 } },
-    { order: 1, nr_free: 6, migratetypes: { Unmovable: 0, Movable: 6, Reclaimable: 0, HighAtomic: 0, Isolate: 0 }, unusable_index: 250, fragmentation_index: -1000 },
+    {
+      order: 1,
+      nr_free: 6,
+      migratetypes: { Unmovable: 0, Movable: 6, Reclaimable: 0, HighAtomic: 0, Isolate: 0 },
+      unusable_index: 250,
+      fragmentation_index: -1000,
+    },
   ];
   const { types, rows, hasIndices } = freeAreaCells(zone({ free_area: areas }));
   assert.deepEqual(types, ['Unmovable', 'Movable', 'Reclaimable']);
-  assert.deepEqual([rows[0].share, rows[1].cells[1].share, rows[1].unusable, rows[1].fragmentation, hasIndices], [0.25, 0.75, 0.25, -1, true]);
+  assert.deepEqual(
+    [rows[0].share, rows[1].cells[1].share, rows[1].unusable, rows[1].fragmentation, hasIndices],
+    [0.25, 0.75, 0.25, -1, true],
+  );
 });
 
 test('a CPU’s lists in words', () => {
@@ -99,6 +135,9 @@ test('a CPU’s lists in words', () => {
     { order: 0, migratetype: 'Movable', nr_blocks: 7 },
     { order: 1, migratetype: 'Unmovable', nr_blocks: 2 },
   ];
-  assert.equal(cpuText({ cpu: 1, count: 11, high: 42, batch: 1, free_factor: 0, lists }), 'CPU 1: 11 frames of up to 42 (7 Movable, 2 of order 1 Unmovable)');
+  assert.equal(
+    cpuText({ cpu: 1, count: 11, high: 42, batch: 1, free_factor: 0, lists }),
+    'CPU 1: 11 frames of up to 42 (7 Movable, 2 of order 1 Unmovable)',
+  );
   assert.equal(cpuText({ cpu: 0, count: 0, high: 42, batch: 1, free_factor: 0, lists: [] }), 'CPU 0: empty');
 });

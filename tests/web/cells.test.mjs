@@ -55,7 +55,13 @@ test('tiles show their main kind and how pure they are', () => {
     ['free', 'anon', 255, 191],
   );
   assert.deepEqual([countKinds(cells).free, countKinds(cells).anon], [5, 3], 'counted by frames, not by tiles');
-  assert.deepEqual(cells.shares, [null, [[7, 0.75], [1, 0.25]]]);
+  assert.deepEqual(cells.shares, [
+    null,
+    [
+      [7, 0.75],
+      [1, 0.25],
+    ],
+  ]);
 });
 
 test('a cell stands for one frame up to 4 GiB, and for more above', () => {

@@ -31,7 +31,11 @@ test('the question: the operation before unless told; a later moment and another
   assert.deepEqual(question({ seq: 9, since: null, against: '' }), { query: 'a=8&b=9', isReversed: false, since: 8 });
   assert.deepEqual(question({ seq: 0, since: null, against: '' }).query, 'a=0&b=0');
   assert.deepEqual(question({ seq: 4, since: 9, against: '' }), { query: 'a=4&b=9', isReversed: true, since: 9 });
-  assert.deepEqual(question({ seq: 9, since: 4, against: 'fork' }), { query: 'a=9&b=4&with=fork', isReversed: true, since: 4 });
+  assert.deepEqual(question({ seq: 9, since: 4, against: 'fork' }), {
+    query: 'a=9&b=4&with=fork',
+    isReversed: true,
+    since: 4,
+  });
 });
 
 test('read backwards, before and after, made and given back change places; twice, nothing has changed', () => {
@@ -44,27 +48,65 @@ test('read backwards, before and after, made and given back change places; twice
 
 test('counters have words, units and a sign', () => {
   const rows = counterRows(diff.counters);
-  assert.deepEqual(rows.map((r) => [r.label, r.unit, r.by]), [['free', 'frames', '−2'], ['simulated time', '', '+1.5 µs'], ['asked for', '', '+2 KiB'], ['something_new', '', '+1']]);
+  assert.deepEqual(
+    rows.map((r) => [r.label, r.unit, r.by]),
+    [
+      ['free', 'frames', '−2'],
+      ['simulated time', '', '+1.5 µs'],
+      ['asked for', '', '+2 KiB'],
+      ['something_new', '', '+1'],
+    ],
+  );
 });
 
 test('frames are summed by what they were and are; of one kind, by what else changed', () => {
-  assert.deepEqual(transitions(diff.frames).map((t) => [t.from, t.to, t.count, t.what]), [['free', 'free', 6, 'another block size'], ['free', 'slab', 2, '']]);
+  assert.deepEqual(
+    transitions(diff.frames).map((t) => [t.from, t.to, t.count, t.what]),
+    [
+      ['free', 'free', 6, 'another block size'],
+      ['free', 'slab', 2, ''],
+    ],
+  );
   assert.equal(stateText(slab), 'slab or bucket, kmalloc-64');
   assert.equal(stateText(free), 'free, order 3');
 });
 
 test('changed frames on a map: one cell a frame while they fit, then more', () => {
-  assert.deepEqual(changedCells(diff.frames, 4096).runs.map((r) => [r.cell, r.count, r.kind]), [[8, 2, 'slab'], [10, 6, 'free']]);
+  assert.deepEqual(
+    changedCells(diff.frames, 4096).runs.map((r) => [r.cell, r.count, r.kind]),
+    [
+      [8, 2, 'slab'],
+      [10, 6, 'free'],
+    ],
+  );
   const coarse = changedCells(diff.frames, 65536);
   assert.deepEqual([coarse.per, coarse.nr, ...coarse.runs.map((r) => [r.cell, r.count])], [8, 8192, [1, 1], [1, 1]]);
 });
 
 test('the tour asks all four for the same, and says so before each', () => {
   const ops = tourOps({ profile: 'classic', size: 100000, gfp: 'GFP_KERNEL', context: 'process' });
-  assert.deepEqual(ops.filter((op) => op.size === 100000).map((op) => op.op), ['kmalloc', 'kzalloc', 'vmalloc', 'malloc']);
+  assert.deepEqual(
+    ops.filter((op) => op.size === 100000).map((op) => op.op),
+    ['kmalloc', 'kzalloc', 'vmalloc', 'malloc'],
+  );
   assert.ok(ops.filter((op) => op.op === 'mark').length >= 4);
   assert.equal(ops.find((op) => op.op === 'vmalloc')?.gfp, undefined, 'vmalloc takes no flags');
-  assert.equal(tourOps({ profile: 'classic', size: 0, gfp: 'GFP_KERNEL', context: 'hardirq' }).some((op) => op.op === 'write'), false);
-  assert.equal(firstSelection([{ name: 'by_kmalloc', outcome: 'ok', address: '0xc1', pid: 0 }, { name: 'by_vmalloc', outcome: 'ok', address: '0xd1', pid: 0 }]), '0xd1');
-  assert.equal(firstSelection([{ name: 'by_vmalloc', outcome: 'bug', address: null, pid: 0 }, { name: 'by_malloc', outcome: 'ok', address: '0x8', pid: 100 }]), '0x8-100');
+  assert.equal(
+    tourOps({ profile: 'classic', size: 0, gfp: 'GFP_KERNEL', context: 'hardirq' }).some((op) => op.op === 'write'),
+    false,
+  );
+  assert.equal(
+    firstSelection([
+      { name: 'by_kmalloc', outcome: 'ok', address: '0xc1', pid: 0 },
+      { name: 'by_vmalloc', outcome: 'ok', address: '0xd1', pid: 0 },
+    ]),
+    '0xd1',
+  );
+  assert.equal(
+    firstSelection([
+      { name: 'by_vmalloc', outcome: 'bug', address: null, pid: 0 },
+      { name: 'by_malloc', outcome: 'ok', address: '0x8', pid: 100 },
+    ]),
+    '0x8-100',
+  );
 });

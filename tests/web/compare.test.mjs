@@ -4,13 +4,32 @@ import assert from 'node:assert/strict';
 import * as model from '../../web/src/model/compare.js';
 
 const answer = (fields = {}) => ({
-  op: 'vmalloc', outcome: 'ok', message: null, address: '0xffffc90000000000', requested: 9000, allocated: 12288, cache: null,
-  frames: [{ pfn: 7, count: 2 }, { pfn: 3, count: 1 }], nr_frame_runs: 2, physically_contiguous: false,
+  op: 'vmalloc',
+  outcome: 'ok',
+  message: null,
+  address: '0xffffc90000000000',
+  requested: 9000,
+  allocated: 12288,
+  cache: null,
+  frames: [
+    { pfn: 7, count: 2 },
+    { pfn: 3, count: 1 },
+  ],
+  nr_frame_runs: 2,
+  physically_contiguous: false,
   waste: { slack: 3288, page_array: 24, page_tables: 4096, total: 7408, guard_addresses: 4096 },
-  context: 'process', may_sleep: true, limit: 1 << 24, release: 'vfree', cost_ns: 900, slept_ns: 0, cost: [], first_touch: null,
-  access: { length: 9000, cost_ns: 60, slept_ns: 0, cost: [], tlb: { hits: 1, misses: 3, flushes: 0 } }, ...fields,
+  context: 'process',
+  may_sleep: true,
+  limit: 1 << 24,
+  release: 'vfree',
+  cost_ns: 900,
+  slept_ns: 0,
+  cost: [],
+  first_touch: null,
+  access: { length: 9000, cost_ns: 60, slept_ns: 0, cost: [], tlb: { hits: 1, misses: 3, flushes: 0 } },
+  ...fields,
 });
-const cell = (a, name) => model.factRows([a]).find(row => row.name === name).cells[0];
+const cell = (a, name) => model.factRows([a]).find((row) => row.name === name).cells[0];
 
 test('a link restores the question', () => {
   const question = { profile: 'linux-6.1', size: '64K', gfp: 'GFP_ATOMIC', context: 'softirq' };
@@ -28,12 +47,25 @@ test('the slider spans 1 byte to 16 MiB', () => {
 
 test('shares name every wasted byte and make a whole', () => {
   const shares = model.sharesOf(answer());
-  assert.deepEqual(shares.map(s => [s.name, s.bytes]), [['asked for', 9000], ['rounding', 3288], ['page array', 24], ['page tables', 4096]]);
+  assert.deepEqual(
+    shares.map((s) => [s.name, s.bytes]),
+    [
+      ['asked for', 9000],
+      ['rounding', 3288],
+      ['page array', 24],
+      ['page tables', 4096],
+    ],
+  );
   assert.ok(Math.abs(shares.reduce((sum, s) => sum + s.share, 0) - 1) < 1e-9);
 });
 
 test('a promise is drawn as one', () => {
-  const promise = answer({ op: 'malloc', frames: [{ pfn: 9, count: 1 }], nr_frame_runs: 1, first_touch: { cost_ns: 5000 } });
+  const promise = answer({
+    op: 'malloc',
+    frames: [{ pfn: 9, count: 1 }],
+    nr_frame_runs: 1,
+    first_touch: { cost_ns: 5000 },
+  });
   assert.deepEqual([model.piecesOf(promise).untouched, model.piecesOf(answer()).untouched], [2, 0]);
   assert.match(cell(promise, 'frames'), /1 frame in 1 run now, the rest when touched/);
   assert.match(cell(promise, 'cost of first touch'), /5 µs more/);

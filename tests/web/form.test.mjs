@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bytes, count, duration, parseSize } from '../../web/src/format.js';
-import { callLine, candidates, emptyForm, fieldsOf, handleAt, remark, requestOf, suggestedName } from '../../web/src/model/form.js';
+import {
+  callLine,
+  candidates,
+  emptyForm,
+  fieldsOf,
+  handleAt,
+  remark,
+  requestOf,
+  suggestedName,
+} from '../../web/src/model/form.js';
 import { gfpBits, gfpExpression, gfpMeaning } from '../../web/src/model/gfp.js';
 
 const PARAMS = /** @type {any[]} */ ([
@@ -14,7 +23,13 @@ const PARAMS = /** @type {any[]} */ ([
   { name: 'address', type: 'address', default: 0 },
   { name: 'pid', type: 'number', default: 0 },
 ]);
-const KMALLOC = { op: 'kmalloc', group: 'kernel', doc: '', needed: ['size'], further: ['gfp', 'cpu', 'context', 'name'] };
+const KMALLOC = {
+  op: 'kmalloc',
+  group: 'kernel',
+  doc: '',
+  needed: ['size'],
+  further: ['gfp', 'cpu', 'context', 'name'],
+};
 const KFREE = { op: 'kfree', group: 'kernel', doc: '', needed: ['address'], further: ['cpu', 'context'] };
 const MALLOC = { op: 'malloc', group: 'user', doc: '', needed: ['pid', 'size'], further: ['name'] };
 const NONE = { pid: 0, name: 'a' };
@@ -28,10 +43,19 @@ const GFP = [
 const form = (/** @type {any} */ patch) => ({ ...emptyForm(), ...patch });
 
 test('a request says what was said, and leaves defaults out', () => {
-  assert.deepEqual(requestOf(form({}), KMALLOC, PARAMS, NONE), { op: 'kmalloc', size: 1000, gfp: 'GFP_KERNEL', name: 'a' });
+  assert.deepEqual(requestOf(form({}), KMALLOC, PARAMS, NONE), {
+    op: 'kmalloc',
+    size: 1000,
+    gfp: 'GFP_KERNEL',
+    name: 'a',
+  });
   assert.deepEqual(
     requestOf(
-      form({ values: { size: '64K', context: 'softirq', cpu: '1', name: 'x' }, preset: 'GFP_ATOMIC', flags: ['__GFP_ZERO'] }),
+      form({
+        values: { size: '64K', context: 'softirq', cpu: '1', name: 'x' },
+        preset: 'GFP_ATOMIC',
+        flags: ['__GFP_ZERO'],
+      }),
       KMALLOC,
       PARAMS,
       NONE,
@@ -46,7 +70,10 @@ test('what is no number goes to the daemon as it is', () => {
 });
 
 test('an address is an address, and any other word a handle', () => {
-  assert.deepEqual(requestOf(form({ values: { address: '0xc0001010' } }), KFREE, PARAMS, NONE), { op: 'kfree', address: '0xc0001010' });
+  assert.deepEqual(requestOf(form({ values: { address: '0xc0001010' } }), KFREE, PARAMS, NONE), {
+    op: 'kfree',
+    address: '0xc0001010',
+  });
   assert.deepEqual(requestOf(form({ values: { address: 'skb' } }), KFREE, PARAMS, NONE), { op: 'kfree', name: 'skb' });
 });
 
@@ -72,7 +99,10 @@ test('the call as C', () => {
     line({ op: 'kmalloc', size: 1000, gfp: 'GFP_KERNEL|__GFP_ZERO', name: 'skb' }),
     'skb = kmalloc(1000, GFP_KERNEL | __GFP_ZERO);',
   );
-  assert.equal(line({ op: 'vmalloc', size: 196608, name: 'v', context: 'softirq' }), 'v = vmalloc(196608); /* softirq */');
+  assert.equal(
+    line({ op: 'vmalloc', size: 196608, name: 'v', context: 'softirq' }),
+    'v = vmalloc(196608); /* softirq */',
+  );
   assert.equal(line({ op: 'malloc', size: 10, name: 'b', pid: 7 }), 'b = malloc(10); /* pid 7 */');
   assert.equal(line({ op: 'kfree', address: '0xc0001010' }), 'kfree(0xc0001010);');
   assert.equal(line({ op: 'write', name: 'b', fill: 170, length: 20 }), 'memset(b, 170, 20);');
@@ -89,7 +119,9 @@ test('remarks on a size', () => {
   assert.ok(remark('kmalloc', 131057, profile, null).bad);
   assert.ok(!remark('kmalloc', 131056, profile, null).bad);
   assert.match(remark('vmalloc', 196608, profile, null).strong, /kmalloc could not/);
-  assert.ok(remark('kmalloc', 131057, profile, /** @type {any} */ ({ outcome: 'null', frames: [], message: null })).bad);
+  assert.ok(
+    remark('kmalloc', 131057, profile, /** @type {any} */ ({ outcome: 'null', frames: [], message: null })).bad,
+  );
 });
 
 test('handles: a, b … z, a1, skipping those in use', () => {
@@ -156,7 +188,8 @@ test('words to choose from: the first stands for a needed one, the default stays
     { name: 'prot', type: 'choice', default: 'rw-', choices: ['r--', 'rw-'] },
   ]);
   const info = { op: 'madvise', group: 'user', doc: '', needed: ['pid', 'advice'], further: ['prot'] };
-  const request = (/** @type {any} */ values) => requestOf(form({ op: 'madvise', values }), info, params, { pid: 7, name: 'a' });
+  const request = (/** @type {any} */ values) =>
+    requestOf(form({ op: 'madvise', values }), info, params, { pid: 7, name: 'a' });
   assert.deepEqual(request({}), { op: 'madvise', pid: 7, advice: 'MADV_DONTNEED' });
   assert.deepEqual(request({ advice: 'MADV_FREE', prot: 'rw-' }), { op: 'madvise', pid: 7, advice: 'MADV_FREE' });
   assert.equal(request({ prot: 'r--' }).prot, 'r--');
@@ -167,12 +200,34 @@ test('every operation of the engine is a line of C with its own arguments', asyn
   const map = await readFile(new URL('../../include/pagoda/op.h', import.meta.url), 'utf8');
   const ops = [...map.matchAll(/X\(OP_\w+, "(\w+)"/g)].map((match) => match[1]);
   assert.ok(ops.length > 45, `${ops.length} operations`);
-  const request = { name: 'p', address: '0x10', size: 100, n: 2, order: 1, length: 4096, new_length: 8192, align: 64, cache: 'c', text: 't', fill: 1, pid: 7, tid: 1, value: 5, increment: 16 };
+  const request = {
+    name: 'p',
+    address: '0x10',
+    size: 100,
+    n: 2,
+    order: 1,
+    length: 4096,
+    new_length: 8192,
+    align: 64,
+    cache: 'c',
+    text: 't',
+    fill: 1,
+    pid: 7,
+    tid: 1,
+    value: 5,
+    increment: 16,
+  };
   for (const op of ops) {
     const { args, call } = callLine({ op, ...request });
     assert.doesNotMatch(`${call}(${args})`, /undefined|NaN|\?/, op);
   }
-  assert.equal(callLine({ op: 'kmem_cache_create', cache: 'c', size: 64, flags: 'SLAB_POISON|SLAB_ACCOUNT' }).args, '"c", 64, 0, SLAB_POISON | SLAB_ACCOUNT, NULL');
-  assert.equal(callLine({ op: 'mprotect', address: '0x10', length: 4096, prot: 'r-x' }).args, '0x10, 4096, PROT_READ | PROT_EXEC');
+  assert.equal(
+    callLine({ op: 'kmem_cache_create', cache: 'c', size: 64, flags: 'SLAB_POISON|SLAB_ACCOUNT' }).args,
+    '"c", 64, 0, SLAB_POISON | SLAB_ACCOUNT, NULL',
+  );
+  assert.equal(
+    callLine({ op: 'mprotect', address: '0x10', length: 4096, prot: 'r-x' }).args,
+    '0x10, 4096, PROT_READ | PROT_EXEC',
+  );
   assert.equal(callLine({ op: 'setrlimit', resource: 'RLIMIT_AS', size: 9, pid: 7 }).args, 'RLIMIT_AS, 9');
 });

@@ -42,7 +42,10 @@ test('a block is a square or a 2:1 rectangle, and touches its buddy', () => {
         b = blockRect(layout, start ^ (2 ** order), order);
       assert.equal(a.w * a.h, 2 ** order);
       assert.ok(a.w === a.h || a.w === 2 * a.h);
-      const [inner, outer] = [Math.min(start, start ^ (2 ** order)), blockRect(layout, Math.min(start, start ^ (2 ** order)), order + 1)];
+      const [inner, outer] = [
+        Math.min(start, start ^ (2 ** order)),
+        blockRect(layout, Math.min(start, start ^ (2 ** order)), order + 1),
+      ];
       assert.deepEqual([outer.x, outer.y], placeOf(layout, inner));
       assert.equal(outer.w * outer.h, a.w * a.h + b.w * b.h);
     }

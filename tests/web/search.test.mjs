@@ -4,13 +4,26 @@ import { test } from 'node:test';
 import { commandHits, searchHits } from '../../web/src/model/search.js';
 import { eventsOf } from '../../web/src/model/touched.js';
 
-const a = { address: '0xc0001010', requested: 100, allocated: 128, op: 'kmalloc', name: 'skb', pid: 0, frames: [{ pfn: 1, count: 1 }] };
+const a = {
+  address: '0xc0001010',
+  requested: 100,
+  allocated: 128,
+  op: 'kmalloc',
+  name: 'skb',
+  pid: 0,
+  frames: [{ pfn: 1, count: 1 }],
+};
 const state = /** @type {any} */ ({
   head: 50,
   ops: [{ seq: 12, op: 'kfree', outcome: 'ok' }],
   profile: { page_offset: '0xc0000000' },
   marks: [{ seq: 9, text: 'Pressure begins' }],
-  views: { pid: 7, cells: { nr: 4096, shift: 0 }, allocations: [a, { ...a, address: '0xc0009000', name: 'skb2' }], processes: [{ pid: 7, name: 'demo', rss_pages: 3 }] },
+  views: {
+    pid: 7,
+    cells: { nr: 4096, shift: 0 },
+    allocations: [a, { ...a, address: '0xc0009000', name: 'skb2' }],
+    processes: [{ pid: 7, name: 'demo', rss_pages: 3 }],
+  },
 });
 const caches = [{ name: 'kmalloc-128', nr_in_use: 2 }];
 const find = (/** @type {string} */ text) => searchHits(text, state, caches);
@@ -23,7 +36,10 @@ test('an address finds the allocation that it lies in, its frame and its bytes',
   );
   assert.match(hits[0].note, /0x10 bytes into it/);
   assert.deepEqual(hits[1].actions[0], { type: 'select', selection: { kind: 'frame', pfn: 1 } });
-  assert.deepEqual(find('0x8049000').map((h) => h.note), ['of pid 7']);
+  assert.deepEqual(
+    find('0x8049000').map((h) => h.note),
+    ['of pid 7'],
+  );
 });
 
 test('frame, operation, name, cache, process', () => {
@@ -44,7 +60,10 @@ test('frame, operation, name, cache, process', () => {
 });
 
 test('commands by any of their words', () => {
-  const commands = [{ title: 'Show Buddy', note: 'view' }, { title: 'Call kmalloc', note: 'contiguous memory' }];
+  const commands = [
+    { title: 'Show Buddy', note: 'view' },
+    { title: 'Call kmalloc', note: 'contiguous memory' },
+  ];
   assert.deepEqual(commandHits('memory call', commands), [commands[1]]);
   assert.equal(commandHits('', commands).length, 2);
 });
@@ -58,6 +77,9 @@ const ops = /** @type {any} */ ([
 ]);
 
 test('operations that name the selection: by handle or by an address inside it, of its own address space', () => {
-  assert.deepEqual(eventsOf({ kind: 'allocation', address: a.address, pid: 0 }, ops, '0xc0000000', /** @type {any} */ (a)), [1, 2, 5]);
+  assert.deepEqual(
+    eventsOf({ kind: 'allocation', address: a.address, pid: 0 }, ops, '0xc0000000', /** @type {any} */ (a)),
+    [1, 2, 5],
+  );
   assert.deepEqual(eventsOf({ kind: 'frame', pfn: 5 }, ops, '0xc0000000'), [4]);
 });

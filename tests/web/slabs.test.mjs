@@ -3,12 +3,22 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { cacheFacts, objectChain, objectGrid, slabsByState } from '../../web/src/model/slabs.js';
 
-const object = (/** @type {number} */ i, /** @type {any} */ more) => ({ address: '0x' + (0x1000 + i * 64).toString(16), in_use: false, requested: 0, seq: 0, label: '', ...more });
+const object = (/** @type {number} */ i, /** @type {any} */ more) => ({
+  address: '0x' + (0x1000 + i * 64).toString(16),
+  in_use: false,
+  requested: 0,
+  seq: 0,
+  label: '',
+  ...more,
+});
 const to = (/** @type {number} */ i) => ({ free_next: '0x' + (0x1000 + i * 64).toString(16) });
 const used = { in_use: true, requested: 48, seq: 3, label: 'a' };
 
 test('free objects are numbered in the order in which they will be handed out', () => {
-  const { objects, chain, broken } = objectChain([object(0, { free_next: '0x0' }), object(1, used), object(2, to(3)), object(3, to(0))], 64);
+  const { objects, chain, broken } = objectChain(
+    [object(0, { free_next: '0x0' }), object(1, used), object(2, to(3)), object(3, to(0))],
+    64,
+  );
   assert.deepEqual(chain, [2, 3, 0]);
   assert.deepEqual(
     objects.map((o) => [o.nth, o.next, o.lost, o.share]),
@@ -36,7 +46,10 @@ test('a chain that leaves the slab, or runs in a circle, is told', () => {
 });
 
 test('objects stand in rows, and each free one has an arrow to the next', () => {
-  const { objects } = objectChain([0, 1, 2, 3, 4].map((i) => object(i, i < 4 ? to(i + 1) : { free_next: '0x0' })), 64);
+  const { objects } = objectChain(
+    [0, 1, 2, 3, 4].map((i) => object(i, i < 4 ? to(i + 1) : { free_next: '0x0' })),
+    64,
+  );
   const grid = objectGrid(objects, 330);
   assert.equal(grid.across, 3);
   assert.deepEqual(grid.place(4), { x: 110, y: 44 });
@@ -44,7 +57,17 @@ test('objects stand in rows, and each free one has an arrow to the next', () => 
   assert.ok(grid.arrows.every((d) => !/NaN/.test(d)));
 });
 
-const cache = /** @type {any} */ ({ name: 'kmalloc-1020', object_size: 1020, size: 1020, order: 0, objects_per_slab: 4, nr_slabs: 2, nr_objects: 8, nr_in_use: 6, requested_bytes: 6000 });
+const cache = /** @type {any} */ ({
+  name: 'kmalloc-1020',
+  object_size: 1020,
+  size: 1020,
+  order: 0,
+  objects_per_slab: 4,
+  nr_slabs: 2,
+  nr_objects: 8,
+  nr_in_use: 6,
+  requested_bytes: 6000,
+});
 
 test('rounding costs what was granted and not asked for', () => {
   assert.deepEqual([cacheFacts(cache).lost, cacheFacts(cache).fill, cacheFacts(cache).slabBytes], [120, 0.75, 8192]);
@@ -53,7 +76,9 @@ test('rounding costs what was granted and not asked for', () => {
 });
 
 test('slabs by state, in the order in which they are allocated from; an unknown state is not lost', () => {
-  const slabs = /** @type {any} */ (['full', 'cpu', 'partial', 'strange', 'full'].map((state, pfn) => ({ pfn, state })));
+  const slabs = /** @type {any} */ (
+    ['full', 'cpu', 'partial', 'strange', 'full'].map((state, pfn) => ({ pfn, state }))
+  );
   assert.deepEqual(
     slabsByState(slabs).map((g) => [g.state, g.slabs.length]),
     [

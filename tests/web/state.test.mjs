@@ -8,7 +8,8 @@ import { isTold, story } from '../../web/src/model/story.js';
 import { stateFromUrl, urlFromState } from '../../web/src/model/url.js';
 import { virtualBands } from '../../web/src/model/virtual.js';
 
-const opened = () => reduce(initialState('x'), { type: 'opened', lab: { seq: 10, now_ns: 5 }, profile: null, table: null });
+const opened = () =>
+  reduce(initialState('x'), { type: 'opened', lab: { seq: 10, now_ns: 5 }, profile: null, table: null });
 
 test('seeking to the head is living in the present', () => {
   let state = reduce(opened(), { type: 'seek', seq: 4 });
@@ -16,7 +17,11 @@ test('seeking to the head is living in the present', () => {
   state = reduce(state, { type: 'head', seq: 12 });
   assert.equal(shownSeq(state), 4, 'what happens meanwhile does not move the picture');
   assert.deepEqual(
-    [reduce(state, { type: 'seek', seq: 99 }).at, reduce(state, { type: 'seek', seq: -3 }).at, reduce(state, { type: 'live' }).at],
+    [
+      reduce(state, { type: 'seek', seq: 99 }).at,
+      reduce(state, { type: 'seek', seq: -3 }).at,
+      reduce(state, { type: 'live' }).at,
+    ],
     [null, 0, null],
   );
 });
@@ -33,7 +38,10 @@ test('selecting the same thing again keeps its story; another loses it, and wher
   const selection = { kind: 'allocation', address: '0x10', pid: 0 };
   const on = { ...reduce(opened(), { type: 'select', selection }), explained: /** @type {any} */ ({ seq: 1 }) };
   assert.equal(reduce(on, { type: 'select', selection: { ...selection } }).explained, on.explained);
-  const other = reduce({ ...on, bytesAt: { address: '0x99', pid: 0 } }, { type: 'select', selection: { kind: 'frame', pfn: 3 } });
+  const other = reduce(
+    { ...on, bytesAt: { address: '0x99', pid: 0 } },
+    { type: 'select', selection: { kind: 'frame', pfn: 3 } },
+  );
   assert.deepEqual([other.explained, other.bytesAt], [null, null]);
 });
 
@@ -49,7 +57,11 @@ test('a link restores where a tab looks: chunk, walked address, place in the add
   assert.deepEqual([since, against], [4, 'j63yvf0t']);
   const object = { kind: 'object', address: '0xffff888001442008', pfn: 5186, cache: 'kmalloc-rcl-8' };
   assert.deepEqual(trip({ selection: object }).selection, object);
-  assert.equal(urlFromState({ ...opened(), tab: 'map', chunk: '0x10', walk: '0x20', since: 3 }), '', 'what another tab looks at stays out');
+  assert.equal(
+    urlFromState({ ...opened(), tab: 'map', chunk: '0x10', walk: '0x20', since: 3 }),
+    '',
+    'what another tab looks at stays out',
+  );
   assert.deepEqual(stateFromUrl('?chunk=x&walk=-1&path=a,b&step=-2&since=1e9&with=../x&only=%3Cb%3E'), {});
 });
 
@@ -57,7 +69,10 @@ test('looking elsewhere: another selection or process lets go of the chunk and t
   const on = { ...opened(), pid: 7, chunk: '0x10', walk: '0x20' };
   assert.deepEqual([reduce(on, { type: 'pid', pid: 8 }).chunk, reduce(on, { type: 'pid', pid: 8 }).walk], [null, null]);
   assert.equal(reduce(on, { type: 'pid', pid: 7 }), on);
-  assert.deepEqual([reduce(on, { type: 'select', selection: null }).chunk, reduce(on, { type: 'select', selection: null }).walk], [null, null]);
+  assert.deepEqual(
+    [reduce(on, { type: 'select', selection: null }).chunk, reduce(on, { type: 'select', selection: null }).walk],
+    [null, null],
+  );
 });
 
 test('views that were asked for before a process was chosen do not undo the choice', () => {
@@ -77,7 +92,10 @@ test('every event and decision of the engine is told in words of its own', async
   const map = await readFile(new URL('../../include/pagoda/event.h', import.meta.url), 'utf8');
   const names = [...map.matchAll(/X\(EV_\w+, "(\w+)"/g)].map((match) => match[1]);
   assert.ok(names.length > 60);
-  assert.deepEqual(names.filter((name) => !isTold(name)), []);
+  assert.deepEqual(
+    names.filter((name) => !isTold(name)),
+    [],
+  );
 });
 
 test('a link restores what its sender saw', () => {
@@ -91,10 +109,21 @@ test('a link restores what its sender saw', () => {
     pid: 12,
     selection: { kind: /** @type {const} */ ('allocation'), address: '0xffff888004c81000', pid: 12 },
   };
-  const { at, tab, layout, colour, bytesAt, pid, selection } = { ...initialState('x'), ...stateFromUrl(urlFromState(state)) };
+  const { at, tab, layout, colour, bytesAt, pid, selection } = {
+    ...initialState('x'),
+    ...stateFromUrl(urlFromState(state)),
+  };
   assert.deepEqual(
     { at, tab, layout, colour, bytesAt, pid, selection },
-    { at: 7, tab: 'bytes', layout: 'linear', colour: 'order', bytesAt: state.bytesAt, pid: 12, selection: state.selection },
+    {
+      at: 7,
+      tab: 'bytes',
+      layout: 'linear',
+      colour: 'order',
+      bytesAt: state.bytesAt,
+      pid: 12,
+      selection: state.selection,
+    },
   );
   assert.equal(stateFromUrl(urlFromState({ ...opened(), tab: 'slabs', cache: 'kmalloc-64' })).cache, 'kmalloc-64');
   assert.deepEqual(stateFromUrl('?sel=frame-99').selection, { kind: 'frame', pfn: 99 });
@@ -106,7 +135,10 @@ test('events become a story: groups counted, cycles folded', () => {
     { event: 'watermark', free: 9, mark: 3, ok: true, zone: 0 },
     { event: 'try_buddy', order: 0, ok: true, zone: 0 },
   ];
-  const lines = story([...cycle, ...cycle, ...cycle, ...cycle, { event: 'tlb_flush', address: '0x1', count: 1 }], ['DMA']);
+  const lines = story(
+    [...cycle, ...cycle, ...cycle, ...cycle, { event: 'tlb_flush', address: '0x1', count: 1 }],
+    ['DMA'],
+  );
   assert.deepEqual(
     lines.map((l) => l.name),
     ['watermark', 'try_buddy', '', 'tlb_flush'],
@@ -143,7 +175,9 @@ const views = /** @type {any} */ ({
   vmalloc: {
     start: '0xd0000000',
     end: '0xe0000000',
-    areas: [{ start: '0xd0000000', end: '0xd0003000', nr_pages: 2, guard_pages: 1, state: 'busy', name: 'v', frames: [] }],
+    areas: [
+      { start: '0xd0000000', end: '0xd0003000', nr_pages: 2, guard_pages: 1, state: 'busy', name: 'v', frames: [] },
+    ],
   },
   allocations: [
     allocation({ address: '0xc0002010', name: 'b' }),
@@ -159,13 +193,16 @@ test('virtual bands: each thing in its region, in address order, inside its band
     bands.map((b) => b.bars.flatMap((bar) => bar.parts.map((p) => p.allocation.name))),
     [['m'], ['a', 'b'], ['v']],
   );
-  for (const band of bands) for (const bar of band.bars) assert.ok(bar.y >= band.y && bar.y + bar.h <= band.y + band.h, band.id);
+  for (const band of bands)
+    for (const bar of band.bars) assert.ok(bar.y >= band.y && bar.y + bar.h <= band.y + band.h, band.id);
   assert.equal(bands[2].bars[0].guard, 1);
   assert.equal(bands[0].bars[0].share, 0.25);
 });
 
 test('a thousand allocations still fit their band, and the selected one keeps a bar of its own', () => {
-  const many = Array.from({ length: 1000 }, (_, i) => allocation({ address: '0x' + (0xc0000000 + i * 8192).toString(16), name: 'k' + i }));
+  const many = Array.from({ length: 1000 }, (_, i) =>
+    allocation({ address: '0x' + (0xc0000000 + i * 8192).toString(16), name: 'k' + i }),
+  );
   const bands = virtualBands({ ...views, allocations: many }, null, 500, many[500]);
   const direct = bands[1];
   const last = direct.bars[direct.bars.length - 1];

@@ -1,7 +1,22 @@
 /* The timeline: use as stacked steps, free memory against the marks, lanes of what happened, and reading a long history in parts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { added, failureIntervals, freeLines, lanes, markBeside, marksOf, placeFlags, pointAt, POINTS, scaleFor, seriesParts, stack, thinned, xOf } from '../../web/src/model/timeline.js';
+import {
+  added,
+  failureIntervals,
+  freeLines,
+  lanes,
+  markBeside,
+  marksOf,
+  placeFlags,
+  pointAt,
+  POINTS,
+  scaleFor,
+  seriesParts,
+  stack,
+  thinned,
+  xOf,
+} from '../../web/src/model/timeline.js';
 
 test('use: steps from point to point, stacked', () => {
   const points = /** @type {any} */ ([
@@ -33,12 +48,21 @@ test('a short history is one part; a long one is read in parts that meet', () =>
   assert.equal(parts.length, 8);
   assert.equal(parts[0][0], 0);
   assert.equal(parts[parts.length - 1][1], 320000);
-  assert.equal(parts.reduce((sum, [, , nr]) => sum + nr, 0), POINTS);
+  assert.equal(
+    parts.reduce((sum, [, , nr]) => sum + nr, 0),
+    POINTS,
+  );
   for (const head of [4097, 5003, 999999]) assert.equal(seriesParts(0, head).pop()?.[1], head, 'to the very end');
   for (let i = 1; i < parts.length; i++) assert.ok(parts[i][0] > parts[i - 1][1], 'no moment twice');
 });
 
-const level = (/** @type {number} */ free, /** @type {number} */ low) => ({ name: 'Normal', free, min: low - 10, low, high: low + 10 });
+const level = (/** @type {number} */ free, /** @type {number} */ low) => ({
+  name: 'Normal',
+  free,
+  min: low - 10,
+  low,
+  high: low + 10,
+});
 const dma = { name: 'DMA', free: 3000, min: 10, low: 12, high: 14 };
 
 test('free memory: the marks drawn are those of the zone that came closest to them, or of the chosen one', () => {
@@ -59,7 +83,11 @@ test('free memory: the marks drawn are those of the zone that came closest to th
   assert.equal(freeLines(points, 10, 116, 60, 'DMA').marked, 'DMA');
   const tight = { ...points[0], zones: [{ ...dma, free: 13 }, level(5000, 100)] };
   assert.equal(freeLines([tight], 10, 116, 60).marked, 'DMA');
-  assert.deepEqual(freeLines(/** @type {any} */ ([{ seq: 0, frames: {} }]), 1, 10, 10).lines, [], 'a daemon that tells no zones');
+  assert.deepEqual(
+    freeLines(/** @type {any} */ ([{ seq: 0, frames: {} }]), 1, 10, 10).lines,
+    [],
+    'a daemon that tells no zones',
+  );
 });
 
 test('lanes: where counters rose; swap also where it fell; empty lanes are left out', () => {
@@ -75,7 +103,15 @@ test('lanes: where counters rose; swap also where it fell; empty lanes are left 
       ['failures', [1]],
     ],
   );
-  assert.deepEqual(marksOf(/** @type {any} */ ([{ seq: 3, op: 'mark', text: 'here' }, { seq: 4, op: 'kfree' }])), [{ seq: 3, text: 'here' }]);
+  assert.deepEqual(
+    marksOf(
+      /** @type {any} */ ([
+        { seq: 3, op: 'mark', text: 'here' },
+        { seq: 4, op: 'kfree' },
+      ]),
+    ),
+    [{ seq: 3, text: 'here' }],
+  );
 });
 
 test('the next failure is looked for where the counters rise, after the moment shown', () => {
@@ -112,10 +148,20 @@ test('remarks: the one beside a moment, and words that do not run into one anoth
     { seq: 3, text: 'second' },
     { seq: 9, text: 'a very long remark that could not be said in full' },
   ];
-  assert.deepEqual([markBeside(marks, 2, 1)?.seq, markBeside(marks, 2, -1), markBeside(marks, 9, -1)?.seq, markBeside(marks, 9, 1)], [3, null, 3, null]);
+  assert.deepEqual(
+    [markBeside(marks, 2, 1)?.seq, markBeside(marks, 2, -1), markBeside(marks, 9, -1)?.seq, markBeside(marks, 9, 1)],
+    [3, null, 3, null],
+  );
   const textWidth = (/** @type {string} */ text) => text.length * 5;
   const placed = placeFlags(marks, [50, 60, 300], { start: 100, end: 400, textWidth });
-  assert.deepEqual(placed.map((one) => [one.seq, one.row]), [[2, 1], [9, 0]], 'the second has no room: the title and the first are in its way');
+  assert.deepEqual(
+    placed.map((one) => [one.seq, one.row]),
+    [
+      [2, 1],
+      [9, 0],
+    ],
+    'the second has no room: the title and the first are in its way',
+  );
   assert.equal(placed[0].text, 'first of all');
   assert.match(placed[1].text, /^a very long.*…$/);
   for (const one of placed) assert.ok(one.x >= 0 && one.x + textWidth(one.text) <= 400);

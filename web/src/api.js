@@ -15,7 +15,12 @@ export class ApiError extends Error {
 /** @param {unknown} error @returns {Problem} */
 export function problemOf(error) {
   if (error instanceof ApiError) return error.problem;
-  return { status: 0, title: 'Pagoda does not answer', detail: String(error instanceof Error ? error.message : error), errors: [] };
+  return {
+    status: 0,
+    title: 'Pagoda does not answer',
+    detail: String(error instanceof Error ? error.message : error),
+    errors: [],
+  };
 }
 
 /** @param {Response} response @returns {Promise<ApiError>} */
@@ -60,7 +65,13 @@ export async function post(path, body, signal) {
 
 /** Sends a file as it is. @param {string} path @param {Blob} body @returns {Promise<any>} */
 export async function upload(path, body) {
-  return (await ask(path, { method: 'POST', headers: { 'content-type': 'application/octet-stream', accept: 'application/json' }, body })).json();
+  return (
+    await ask(path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/octet-stream', accept: 'application/json' },
+      body,
+    })
+  ).json();
 }
 
 /** @param {string} path */

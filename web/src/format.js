@@ -51,5 +51,7 @@ export function parseSize(text) {
 /** An RFC 3339 moment in the reader's own words. @param {string} text */
 export function moment(text) {
   const date = new Date(text);
-  return Number.isNaN(date.getTime()) ? text : date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+  return Number.isNaN(date.getTime())
+    ? text
+    : date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 }

@@ -8,13 +8,27 @@ export const KINDS = [
   { id: 0, name: 'none', letter: '-', label: 'hole', token: '--reserved', doc: 'no memory here' },
   { id: 1, name: 'free', letter: 'B', label: 'free', token: '--free', doc: 'in the buddy lists' },
   { id: 2, name: 'pcp', letter: 'b', label: 'free on a CPU', token: '--pcp', doc: 'on a per-CPU page list' },
-  { id: 3, name: 'kernel', letter: 'K', label: 'kernel pages', token: '--kernel', doc: 'alloc_pages, kmalloc too large for a slab' },
+  {
+    id: 3,
+    name: 'kernel',
+    letter: 'K',
+    label: 'kernel pages',
+    token: '--kernel',
+    doc: 'alloc_pages, kmalloc too large for a slab',
+  },
   { id: 4, name: 'slab', letter: 'S', label: 'slab or bucket', token: '--slab', doc: 'a slab cut into objects' },
   { id: 5, name: 'vmalloc', letter: 'v', label: 'vmalloc', token: '--vmalloc', doc: 'mapped into the vmalloc range' },
   { id: 6, name: 'pgtable', letter: 'g', label: 'page table', token: '--pgtable', doc: 'a level of a page table' },
   { id: 7, name: 'anon', letter: 'a', label: 'user page', token: '--anon', doc: 'anonymous memory of a process' },
   { id: 8, name: 'swapcache', letter: 'w', label: 'swap cache', token: '--swap', doc: 'on its way to or from swap' },
-  { id: 9, name: 'reserved', letter: 'r', label: 'reserved', token: '--reserved', doc: 'the kernel itself, holes, firmware' },
+  {
+    id: 9,
+    name: 'reserved',
+    letter: 'r',
+    label: 'reserved',
+    token: '--reserved',
+    doc: 'the kernel itself, holes, firmware',
+  },
 ];
 
 /** @type {Record<string, Kind>} */

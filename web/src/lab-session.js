@@ -42,14 +42,26 @@ export function openLab(id) {
   async function start() {
     try {
       const [lab, profiles, table] = await Promise.all([get(base), get('/profiles'), get('/ops')]);
-      store.send({ type: 'opened', lab, table, profile: profiles.profiles.find((/** @type {any} */ p) => p.name === lab.profile) ?? null });
+      store.send({
+        type: 'opened',
+        lab,
+        table,
+        profile: profiles.profiles.find((/** @type {any} */ p) => p.name === lab.profile) ?? null,
+      });
       document.title = `${lab.name || lab.id} · Pagoda`;
     } catch (error) {
       store.send({ type: 'failed', problem: problemOf(error) });
       return;
     }
     stops.push(follow(id, { onOp: moved, onState: connected, onImport: importer.heard }));
-    stops.push(watchMoment(context), watchHistory(context), watchUrl(), calls.watchPreview(), watchSelection(context), watchPlay(context));
+    stops.push(
+      watchMoment(context),
+      watchHistory(context),
+      watchUrl(),
+      calls.watchPreview(),
+      watchSelection(context),
+      watchPlay(context),
+    );
   }
 
   /** Operations may come by the thousand: the page moves once a frame. @param {{ seq: number, now_ns: number }} result */
@@ -108,5 +120,17 @@ export function openLab(id) {
   }
 
   start();
-  return { id, base, store, hover, importer, select, forkHere, share, ...calls, ...moves, close: () => stops.forEach((stop) => stop()) };
+  return {
+    id,
+    base,
+    store,
+    hover,
+    importer,
+    select,
+    forkHere,
+    share,
+    ...calls,
+    ...moves,
+    close: () => stops.forEach((stop) => stop()),
+  };
 }

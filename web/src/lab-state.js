@@ -114,7 +114,8 @@ function seek(state, seq) {
 }
 
 /** @param {Selection | null} a @param {Selection | null} b */
-const isSame = (a, b) => a?.kind === 'allocation' && b?.kind === 'allocation' && a.address === b.address && a.pid === b.pid;
+const isSame = (a, b) =>
+  a?.kind === 'allocation' && b?.kind === 'allocation' && a.address === b.address && a.pid === b.pid;
 
 /** @param {LabState} state @param {Action} action @returns {LabState} */
 export function reduce(state, action) {
@@ -137,7 +138,12 @@ export function reduce(state, action) {
       return { ...state, problem: null };
     case 'connection':
       if (state.connection === 'lost' && action.connection === 'live')
-        return { ...state, connection: 'live', reconnects: state.reconnects + 1, problem: state.problem?.status ? state.problem : null };
+        return {
+          ...state,
+          connection: 'live',
+          reconnects: state.reconnects + 1,
+          problem: state.problem?.status ? state.problem : null,
+        };
       return { ...state, connection: action.connection };
     case 'head': {
       if (action.seq <= state.head) return state;
@@ -152,7 +158,13 @@ export function reduce(state, action) {
     case 'speed':
       return { ...state, speed: action.speed };
     case 'views':
-      return { ...state, views: action.views, loading: false, pid: state.pid === (action.asked ?? state.pid) ? action.views.pid : state.pid, step: state.views ? null : state.step };
+      return {
+        ...state,
+        views: action.views,
+        loading: false,
+        pid: state.pid === (action.asked ?? state.pid) ? action.views.pid : state.pid,
+        step: state.views ? null : state.step,
+      };
     case 'loading':
       return { ...state, loading: true };
     case 'series':
@@ -166,7 +178,15 @@ export function reduce(state, action) {
     case 'pid':
       return action.pid === state.pid ? state : { ...state, pid: action.pid, chunk: null, walk: null };
     case 'select':
-      return { ...state, selection: action.selection, explained: isSame(state.selection, action.selection) ? state.explained : null, bytesAt: null, chunk: action.chunk ?? null, walk: null, cache: action.cache ?? null };
+      return {
+        ...state,
+        selection: action.selection,
+        explained: isSame(state.selection, action.selection) ? state.explained : null,
+        bytesAt: null,
+        chunk: action.chunk ?? null,
+        walk: null,
+        cache: action.cache ?? null,
+      };
     case 'explained':
       return { ...state, explained: action.result };
     case 'colour':

@@ -82,7 +82,8 @@ function drawBlock(ctx, { layout, cells, camera, palette, selected, faded, focus
     order = cells.bytes[head * CELL + 1],
     entry = colours.of[head];
   const rects = layout.kind === 'buddy' ? [blockRect(layout, head, order)] : rectsOf(layout, head, 2 ** order);
-  const dim = faded && entry !== focus && !selected.some((run) => head < run.pfn + run.count && head + 2 ** order > run.pfn);
+  const dim =
+    faded && entry !== focus && !selected.some((run) => head < run.pfn + run.count && head + 2 ** order > run.pfn);
   const isPaper = colours.entries[entry].colour === '--free' || colours.entries[entry].colour === '--pcp';
   ctx.strokeStyle = isPaper ? palette.freeLine : palette.edge;
   for (const r of rects) {
@@ -91,10 +92,16 @@ function drawBlock(ctx, { layout, cells, camera, palette, selected, faded, focus
       w = r.w * camera.px,
       h = r.h * camera.px;
     if (camera.px >= 8 && !dim) pattern(ctx, kind, x, y, w, h, palette);
-    ctx.strokeRect(Math.round(x) + 0.5, Math.round(y) + 0.5, Math.round(x + w) - Math.round(x), Math.round(y + h) - Math.round(y));
+    ctx.strokeRect(
+      Math.round(x) + 0.5,
+      Math.round(y) + 0.5,
+      Math.round(x + w) - Math.round(x),
+      Math.round(y + h) - Math.round(y),
+    );
   }
   const letter = camera.px >= 14 ? colours.entries[entry].letter : '';
-  const text = colours.by === 'order' ? String(order) : letter + (order > 0 && rects[0].w * camera.px >= 18 ? order : '');
+  const text =
+    colours.by === 'order' ? String(order) : letter + (order > 0 && rects[0].w * camera.px >= 18 ? order : '');
   label(ctx, rects[0], camera, palette, text, isPaper || dim ? palette.mute : inkOn(fills[entry]));
 }
 
@@ -126,8 +133,10 @@ function pattern(ctx, kind, x, y, w, h, palette) {
   ctx.strokeStyle = ctx.fillStyle = kind === PCP ? palette.mute : kind === SWAPCACHE ? palette.panel : palette.edge;
   const step = Math.max(4, Math.min(8, h / 2));
   if (kind === PCP)
-    for (let j = y + step / 2; j < y + h; j += step) for (let i = x + step / 2; i < x + w; i += step) ctx.rect(i - 0.5, j - 0.5, 1, 1);
-  if (kind === VMALLOC || kind === SWAPCACHE) for (let i = -h; i < w; i += step) (ctx.moveTo(x + i, y + h), ctx.lineTo(x + i + h, y));
+    for (let j = y + step / 2; j < y + h; j += step)
+      for (let i = x + step / 2; i < x + w; i += step) ctx.rect(i - 0.5, j - 0.5, 1, 1);
+  if (kind === VMALLOC || kind === SWAPCACHE)
+    for (let i = -h; i < w; i += step) (ctx.moveTo(x + i, y + h), ctx.lineTo(x + i + h, y));
   if (kind === SWAPCACHE) for (let i = 0; i < w + h; i += step) (ctx.moveTo(x + i, y + h), ctx.lineTo(x + i - h, y));
   if (kind === PGTABLE) {
     for (let i = x + step; i < x + w - 1; i += step) (ctx.moveTo(i, y), ctx.lineTo(i, y + h));

@@ -67,7 +67,8 @@ function shade(pixels, places, mixed, nr, paper) {
     if (share === 255) continue;
     const from = pixels[places[i]];
     let out = 255 << 24;
-    for (const bit of [0, 8, 16]) out |= (((((from >>> bit) & 255) * share + ((paper >>> bit) & 255) * (255 - share)) / 255) & 255) << bit;
+    for (const bit of [0, 8, 16])
+      out |= (((((from >>> bit) & 255) * share + ((paper >>> bit) & 255) * (255 - share)) / 255) & 255) << bit;
     pixels[places[i]] = out;
   }
 }

@@ -34,7 +34,9 @@ export function fillsOf(palette, entries) {
   return {
     css,
     full: Uint32Array.from(css, (colour) => pack(rgb(colour))),
-    faded: Uint32Array.from(css, (colour, i) => pack(/^--(free|pcp)$/.test(entries[i].colour) ? rgb(colour) : mix(rgb(colour), panel, 0.34))),
+    faded: Uint32Array.from(css, (colour, i) =>
+      pack(/^--(free|pcp)$/.test(entries[i].colour) ? rgb(colour) : mix(rgb(colour), panel, 0.34)),
+    ),
     tail: Uint32Array.from(css, (colour) => pack(mix(rgb(colour), panel, 0.72))),
   };
 }

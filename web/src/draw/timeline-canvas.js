@@ -103,7 +103,14 @@ function drawFree(ctx, scene, top, bottom) {
   if (low) {
     const text = `${marks.map((mark) => mark.name).join(', ')} of ${marked}`;
     ctx.font = `${NAME}px ${palette.sans}`;
-    note(ctx, palette, text, width - MARGIN - 6 - ctx.measureText(text).width, Math.min(bottom - 1, top + low.points[0][1] - 3), palette.errorInk);
+    note(
+      ctx,
+      palette,
+      text,
+      width - MARGIN - 6 - ctx.measureText(text).width,
+      Math.min(bottom - 1, top + low.points[0][1] - 3),
+      palette.errorInk,
+    );
   }
   rule(ctx, scene, bottom + 1);
 }
@@ -111,7 +118,9 @@ function drawFree(ctx, scene, top, bottom) {
 /** @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {{ id: string, label: string, spans: { from: number, to: number, n: number }[], most: number }} lane @param {number} y */
 function drawLane(ctx, { head, width, palette }, lane, y) {
   const bad = lane.id === 'oom' || lane.id === 'failures';
-  const colour = bad ? palette.error : palette.kinds[KIND_BY_NAME[lane.id === 'swap' ? 'swapcache' : lane.id === 'faults' ? 'anon' : 'kernel'].id];
+  const colour = bad
+    ? palette.error
+    : palette.kinds[KIND_BY_NAME[lane.id === 'swap' ? 'swapcache' : lane.id === 'faults' ? 'anon' : 'kernel'].id];
   ctx.fillStyle = colour;
   for (const span of lane.spans) {
     const x0 = xOf(span.to - 1 > span.from ? span.from : span.to - 1, head, width),

@@ -40,28 +40,49 @@ export function ladder(steps, index, result) {
   for (let i = index - 1; i >= 0; i--) {
     const other = steps[i];
     if (other.kind !== step.kind) continue;
-    if (step.kind === 'split' ? contains(other, chain[0]) : contains(chain[0], other) && other.order === chain[0].order - 1) chain.unshift(other);
+    if (
+      step.kind === 'split'
+        ? contains(other, chain[0])
+        : contains(chain[0], other) && other.order === chain[0].order - 1
+    )
+      chain.unshift(other);
   }
   return chain.map((one, i) => {
     const right = one.pfn + 2 ** one.order;
     const inner = one.kind === 'split' ? chain[i + 1] : chain[i - 1];
-    const end = inner ? { pfn: inner.pfn, word: one.kind === 'split' ? 'split again' : 'just joined' } : one.kind === 'split' ? takenFrom(result, one) : freedInto(result, one);
-    return { order: one.order, left: one.pfn, right, stays: end === null ? null : end.pfn >= right ? 'right' : 'left', word: end?.word ?? '' };
+    const end = inner
+      ? { pfn: inner.pfn, word: one.kind === 'split' ? 'split again' : 'just joined' }
+      : one.kind === 'split'
+        ? takenFrom(result, one)
+        : freedInto(result, one);
+    return {
+      order: one.order,
+      left: one.pfn,
+      right,
+      stays: end === null ? null : end.pfn >= right ? 'right' : 'left',
+      word: end?.word ?? '',
+    };
   });
 }
 
 /** The half of a pair that the operation took, for itself or for its CPU's list. @param {Result | null} result @param {Step} step */
 function takenFrom(result, step) {
   const after = (result?.events ?? []).slice(step.at + 1);
-  const found = after.find((e) => e.event === 'mm_page_alloc' && e.pfn >= step.pfn && e.pfn < step.pfn + 2 ** (step.order + 1));
+  const found = after.find(
+    (e) => e.event === 'mm_page_alloc' && e.pfn >= step.pfn && e.pfn < step.pfn + 2 ** (step.order + 1),
+  );
   if (found) return { pfn: Number(found.pfn), word: 'taken' };
-  return after.some((e) => e.event === 'pcp_refill' && e.order === step.order) ? { pfn: step.pfn, word: 'to the CPU’s list' } : null;
+  return after.some((e) => e.event === 'pcp_refill' && e.order === step.order)
+    ? { pfn: step.pfn, word: 'to the CPU’s list' }
+    : null;
 }
 
 /** The half that came back, by the merge's own word on which one was its buddy. @param {Result | null} result @param {Step} step */
 function freedInto(result, step) {
   const buddy = Number(result?.events?.[step.at]?.buddy ?? NaN);
-  return Number.isNaN(buddy) ? null : { pfn: buddy === step.pfn ? step.pfn + 2 ** step.order : step.pfn, word: 'came back' };
+  return Number.isNaN(buddy)
+    ? null
+    : { pfn: buddy === step.pfn ? step.pfn + 2 ** step.order : step.pfn, word: 'came back' };
 }
 
 /** @param {Step} step */
@@ -82,18 +103,31 @@ export function xorExample(pfn, order) {
   const all = Math.max(4, Math.ceil(Math.max(pfn, buddy, mask).toString(2).length / 4) * 4);
   const width = order < SHOWN_BITS ? Math.min(all, SHOWN_BITS) : all;
   const digits = (/** @type {number} */ n) => n.toString(2).padStart(width, '0').slice(-width).split('');
-  return { pfn, order, buddy, mask, width, cut: all > width, marked: width - 1 - order, rows: [digits(pfn), digits(mask), digits(buddy)] };
+  return {
+    pfn,
+    order,
+    buddy,
+    mask,
+    width,
+    cut: all > width,
+    marked: width - 1 - order,
+    rows: [digits(pfn), digits(mask), digits(buddy)],
+  };
 }
 
 /** The marks as they are compared with: a fallback into another type's block raises them for a while. @param {import('../types.js').Zone} zone */
-const boosted = (zone) => (zone.boost && zone.high ? { ...zone, min: zone.min + zone.boost, low: zone.low + zone.boost, high: zone.high + zone.boost } : zone);
+const boosted = (zone) =>
+  zone.boost && zone.high
+    ? { ...zone, min: zone.min + zone.boost, low: zone.low + zone.boost, high: zone.high + zone.boost }
+    : zone;
 
 /** Free memory against the watermarks, in words that say what follows. @param {import('../types.js').Zone} zone */
 export function levelText(zone) {
   const { free, min, low, high } = boosted(zone);
   if (!min && !low) return 'this kernel keeps no watermarks here';
   if (free >= high) return `${count(free)} free, above high: kswapd sleeps`;
-  if (free >= low) return `${count(free)} free, between low and high: kswapd sleeps until low is crossed, and works up to high once it runs`;
+  if (free >= low)
+    return `${count(free)} free, between low and high: kswapd sleeps until low is crossed, and works up to high once it runs`;
   if (free >= min) return `${count(free)} free, below low: kswapd is woken; calls go on`;
   return `${count(free)} free, below min: callers reclaim for themselves; only GFP_ATOMIC and its like go further`;
 }
@@ -111,14 +145,22 @@ export function levelScale(given) {
     .filter(([, n]) => n > 0)
     .map(([name, n]) => ({ name, n, share: share(n) }));
   const apart = marks.every((mark, i) => !i || mark.share - marks[i - 1].share > 0.09);
-  return { end, apart, free: share(zone.free), beyond: zone.free > end, boost: zone.boost ? share(zone.boost) : 0, marks };
+  return {
+    end,
+    apart,
+    free: share(zone.free),
+    beyond: zone.free > end,
+    boost: zone.boost ? share(zone.boost) : 0,
+    marks,
+  };
 }
 
 /** Free areas as a table of cells: blocks and the share of the zone's free pages that they are.
  * @param {import('../types.js').Zone} zone */
 export function freeAreaCells(zone) {
   const types = Object.keys(zone.free_area[0]?.migratetypes ?? {});
-  const shown = types.length > 1 ? types.filter((t, i) => i < 3 || zone.free_area.some((area) => area.migratetypes[t])) : types;
+  const shown =
+    types.length > 1 ? types.filter((t, i) => i < 3 || zone.free_area.some((area) => area.migratetypes[t])) : types;
   const pages = zone.free_area.reduce((sum, area) => sum + area.nr_free * 2 ** area.order, 0) || 1;
   const rows = zone.free_area.map((area) => ({
     order: area.order,
@@ -140,6 +182,8 @@ const indexOf = (value) => (value === undefined || value === null ? null : value
 
 /** A CPU's lists in words: what lies on them, by order and type. @param {import('../types.js').CpuLists} cpu */
 export function cpuText({ cpu, count: nr, high, lists }) {
-  const what = lists.map((list) => `${count(list.nr_blocks)}${list.order ? ` of order ${list.order}` : ''} ${list.migratetype}`).join(', ');
+  const what = lists
+    .map((list) => `${count(list.nr_blocks)}${list.order ? ` of order ${list.order}` : ''} ${list.migratetype}`)
+    .join(', ');
   return `CPU ${cpu}: ${nr ? `${plural(nr, 'frame')} of up to ${count(high)}` : 'empty'}${what ? ` (${what})` : ''}`;
 }

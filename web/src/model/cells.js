@@ -74,7 +74,9 @@ function sharesOf({ shares }) {
   const all = Object.entries(shares);
   if (all.length < 2) return null;
   const sum = all.reduce((n, [, share]) => n + share, 0);
-  return all.map(([name, share]) => /** @type {[number, number]} */ ([KIND_BY_NAME[name]?.id ?? 0, share / sum])).sort((a, b) => b[1] - a[1]);
+  return all
+    .map(([name, share]) => /** @type {[number, number]} */ ([KIND_BY_NAME[name]?.id ?? 0, share / sum]))
+    .sort((a, b) => b[1] - a[1]);
 }
 
 /** @param {Cells} cells @param {number} index */
@@ -126,8 +128,10 @@ export function changedRuns(result) {
   const runs = [];
   for (const event of result.events ?? []) {
     if (typeof event.pfn !== 'number') continue;
-    if (event.event === 'mm_page_alloc' || event.event === 'mm_page_free') runs.push({ pfn: event.pfn, count: 2 ** (event.order ?? 0) });
-    else if (event.event === 'pgtable_alloc' || event.event === 'new_slab') runs.push({ pfn: event.pfn, count: 2 ** (event.order ?? 0) });
+    if (event.event === 'mm_page_alloc' || event.event === 'mm_page_free')
+      runs.push({ pfn: event.pfn, count: 2 ** (event.order ?? 0) });
+    else if (event.event === 'pgtable_alloc' || event.event === 'new_slab')
+      runs.push({ pfn: event.pfn, count: 2 ** (event.order ?? 0) });
   }
   return runs.length ? runs : (result.frames ?? []);
 }

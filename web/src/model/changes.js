@@ -11,7 +11,8 @@ import { KIND_BY_NAME } from '../kinds.js';
  * @param {{ seq: number, since: number | null, against: string }} wish @returns {{ query: string, isReversed: boolean, since: number }} */
 export function question({ seq, since, against }) {
   const from = since ?? Math.max(0, seq - 1);
-  if (against) return { query: `a=${seq}&b=${from}&with=${encodeURIComponent(against)}`, isReversed: true, since: from };
+  if (against)
+    return { query: `a=${seq}&b=${from}&with=${encodeURIComponent(against)}`, isReversed: true, since: from };
   return { query: `a=${Math.min(from, seq)}&b=${Math.max(from, seq)}`, isReversed: from > seq, since: from };
 }
 
@@ -47,7 +48,15 @@ export function counterRows(counters) {
     const kind = name.startsWith('frames.') ? name.slice(7) : '';
     const text = name.endsWith('_ns') ? duration : name.endsWith('_bytes') ? bytes : count;
     const sign = b > a ? '+' : '−';
-    return { name, kind, label: kind ? (KIND_BY_NAME[kind]?.label ?? kind) : (WORDS[name] ?? name), unit: kind ? 'frames' : '', a: text(a), b: text(b), by: `${sign}${text(Math.abs(b - a))}` };
+    return {
+      name,
+      kind,
+      label: kind ? (KIND_BY_NAME[kind]?.label ?? kind) : (WORDS[name] ?? name),
+      unit: kind ? 'frames' : '',
+      a: text(a),
+      b: text(b),
+      by: `${sign}${text(Math.abs(b - a))}`,
+    };
   });
 }
 
@@ -76,7 +85,8 @@ function reason(a, b, known) {
 }
 
 /** One side of a range in words. @param {FrameState} state */
-export const stateText = ({ kind, order, owner }) => [KIND_BY_NAME[kind]?.label ?? kind, owner, order ? `order ${order}` : ''].filter(Boolean).join(', ');
+export const stateText = ({ kind, order, owner }) =>
+  [KIND_BY_NAME[kind]?.label ?? kind, owner, order ? `order ${order}` : ''].filter(Boolean).join(', ');
 
 const CELLS_MAX = 8192;
 

@@ -10,7 +10,19 @@ import { CELL } from './cells.js';
 /** @typedef {{ by: string, entries: Entry[], of: Uint8Array, note: string }} Colouring of: each cell's entry; more entries than 255 never are */
 
 /** Cividis, dark to light: reads the same with every kind of colour vision. */
-const CIVIDIS = ['#00224e', '#123570', '#3b496c', '#575d6d', '#707173', '#8a8678', '#a59c74', '#c3b369', '#e1cc55', '#f1da4a', '#fee838'];
+const CIVIDIS = [
+  '#00224e',
+  '#123570',
+  '#3b496c',
+  '#575d6d',
+  '#707173',
+  '#8a8678',
+  '#a59c74',
+  '#c3b369',
+  '#e1cc55',
+  '#f1da4a',
+  '#fee838',
+];
 const NOBODY = '--free';
 const TYPES = [
   ['Unmovable', 'U', '#e69f00'],
@@ -41,7 +53,13 @@ function counted(by, of, entries, shift, note = '') {
   return { by, entries, of, note };
 }
 
-const entry = (/** @type {string} */ key, /** @type {string} */ label, /** @type {string} */ letter, /** @type {string} */ colour, doc = '') => ({
+const entry = (
+  /** @type {string} */ key,
+  /** @type {string} */ label,
+  /** @type {string} */ letter,
+  /** @type {string} */ colour,
+  doc = '',
+) => ({
   key,
   label,
   letter,
@@ -55,9 +73,14 @@ const entry = (/** @type {string} */ key, /** @type {string} */ label, /** @type
 function byState(cells) {
   const of = new Uint8Array(cells.nr);
   for (let i = 0; i < cells.nr; i++) of[i] = Math.min(cells.bytes[i * CELL], KINDS.length - 1);
-  const entries = KINDS.map((kind) => ({ ...entry(kind.name, kind.label, kind.letter, kind.token, kind.doc), kind: kind.name }));
+  const entries = KINDS.map((kind) => ({
+    ...entry(kind.name, kind.label, kind.letter, kind.token, kind.doc),
+    kind: kind.name,
+  }));
   const colours = counted('state', of, entries, cells.shift);
-  if (cells.counts) for (const one of entries) one.count = cells.counts[one.key] ?? 0; /* a tile's colour is that of most of it; its counts are exact */
+  if (cells.counts)
+    for (const one of entries)
+      one.count = cells.counts[one.key] ?? 0; /* a tile's colour is that of most of it; its counts are exact */
   return colours;
 }
 
@@ -88,7 +111,11 @@ const OWNERS_MAX = 250;
  * @param {Cells} cells @param {OwnedRun[] | null} runs @returns {Colouring} */
 function byOwner(cells, runs) {
   const of = new Uint8Array(cells.nr);
-  const entries = [entry('nobody', 'free, nobody’s', '', NOBODY), entry('unnamed', 'in use, owner not recorded', '', '--mute'), entry('rest', 'further owners', '', '--line')];
+  const entries = [
+    entry('nobody', 'free, nobody’s', '', NOBODY),
+    entry('unnamed', 'in use, owner not recorded', '', '--mute'),
+    entry('rest', 'further owners', '', '--line'),
+  ];
   /** @type {Map<string | number, number>} */
   const places = new Map();
   const place = (/** @type {string | number} */ key, /** @type {string} */ label, /** @type {number} */ hash) => {
@@ -120,7 +147,13 @@ function byOrder(cells) {
   for (let i = 0; i < cells.nr; i++) most = Math.max(most, (of[i] = Math.min(10, cells.bytes[i * CELL + 1])));
   const at = (/** @type {number} */ order) => CIVIDIS[Math.round((order * (CIVIDIS.length - 1)) / Math.max(1, most))];
   const entries = Array.from({ length: most + 1 }, (_, order) =>
-    entry(`order-${order}`, `order ${order}`, String(order), at(order), `blocks of ${count(2 ** order)} frames, free or not`),
+    entry(
+      `order-${order}`,
+      `order ${order}`,
+      String(order),
+      at(order),
+      `blocks of ${count(2 ** order)} frames, free or not`,
+    ),
   );
   return counted('order', of, entries, 0);
 }
@@ -137,8 +170,13 @@ function byMigratetype(cells) {
 function byZone(cells, zones) {
   const of = new Uint8Array(cells.nr);
   const there = zones.filter((z) => z.spanned);
-  const entries = [entry('none', 'no zone', '-', '--reserved'), ...there.map((z, i) => entry(z.name, `zone ${z.name}`, z.name.slice(-1), ZONES[i % ZONES.length]))];
-  there.forEach((z, i) => of.fill(i + 1, Math.floor(z.start_pfn / 2 ** cells.shift), Math.ceil((z.start_pfn + z.spanned) / 2 ** cells.shift)));
+  const entries = [
+    entry('none', 'no zone', '-', '--reserved'),
+    ...there.map((z, i) => entry(z.name, `zone ${z.name}`, z.name.slice(-1), ZONES[i % ZONES.length])),
+  ];
+  there.forEach((z, i) =>
+    of.fill(i + 1, Math.floor(z.start_pfn / 2 ** cells.shift), Math.ceil((z.start_pfn + z.spanned) / 2 ** cells.shift)),
+  );
   return counted('zone', of, entries, cells.shift);
 }
 
@@ -149,7 +187,8 @@ const AGE_NAMES = ['this operation', '1 – 3 operations ago', '4 – 15', '16 �
 function byAge({ cells, allocations, seq, more }) {
   const born = new Uint32Array(cells.nr); /* seq + 1; 0: no live allocation */
   for (const a of allocations)
-    for (const run of a.frames) for (let i = run.pfn; i < run.pfn + run.count && i < cells.nr; i++) born[i] = Math.max(born[i], a.seq + 1);
+    for (const run of a.frames)
+      for (let i = run.pfn; i < run.pfn + run.count && i < cells.nr; i++) born[i] = Math.max(born[i], a.seq + 1);
   const of = new Uint8Array(cells.nr);
   for (let i = 0; i < cells.nr; i++) {
     const kind = cells.bytes[i * CELL];
@@ -163,7 +202,9 @@ function byAge({ cells, allocations, seq, more }) {
   const entries = [
     entry('free', 'free', 'B', NOBODY),
     entry('none', 'the kernel’s own, or unknown', '', '--line'),
-    ...AGE_NAMES.map((name, i) => entry(`age-${i}`, name, '', CIVIDIS[CIVIDIS.length - 1 - Math.round((i * (CIVIDIS.length - 1)) / 6)])),
+    ...AGE_NAMES.map((name, i) =>
+      entry(`age-${i}`, name, '', CIVIDIS[CIVIDIS.length - 1 - Math.round((i * (CIVIDIS.length - 1)) / 6)]),
+    ),
   ];
   return counted('age', of, entries, 0, more ? 'of the first 1 000 allocations' : '');
 }

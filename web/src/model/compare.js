@@ -5,7 +5,12 @@ import { bytes, count, duration, plural } from '../format.js';
 /** @typedef {import('../types.js').CompareCurves} Curves */
 /** @typedef {{ profile: string, size: string, gfp: string, context: string }} Question */
 
-export const KIND_OF = /** @type {Record<string, string>} */ ({ kmalloc: 'slab', kzalloc: 'kernel', vmalloc: 'vmalloc', malloc: 'anon' });
+export const KIND_OF = /** @type {Record<string, string>} */ ({
+  kmalloc: 'slab',
+  kzalloc: 'kernel',
+  vmalloc: 'vmalloc',
+  malloc: 'anon',
+});
 export const GFPS = ['GFP_KERNEL', 'GFP_USER', 'GFP_ATOMIC', 'GFP_NOWAIT', 'GFP_DMA'];
 export const CONTEXTS = ['process', 'softirq', 'tasklet', 'hardirq'];
 
@@ -51,7 +56,11 @@ export function piecesOf(answer) {
   const pages = Math.max(Math.ceil(answer.allocated / 4096), sum(answer.frames));
   const untouched = answer.first_touch ? pages - sum(answer.frames) : 0;
   const listed = sum(answer.frames) + untouched;
-  return { runs: answer.frames.map((run) => ({ ...run, share: run.count / listed })), untouched, share: untouched / listed };
+  return {
+    runs: answer.frames.map((run) => ({ ...run, share: run.count / listed })),
+    untouched,
+    share: untouched / listed,
+  };
 }
 
 /** @param {Answer} answer */
@@ -72,7 +81,10 @@ const FACTS = [
   ['allocated', (a) => (a.outcome === 'ok' ? bytes(a.allocated) : '–')],
   ['frames', placement],
   ['cost of the call', (a) => duration(a.cost_ns)],
-  ['cost of first touch', (a) => (a.first_touch ? `${duration(a.first_touch.cost_ns)} more` : 'none: its frames are there')],
+  [
+    'cost of first touch',
+    (a) => (a.first_touch ? `${duration(a.first_touch.cost_ns)} more` : 'none: its frames are there'),
+  ],
   [
     'reading it once more',
     (a) =>
@@ -88,12 +100,13 @@ const FACTS = [
 /** One row for each fact, one cell for each allocator. @param {Answer[]} answers */
 export const factRows = (answers) => FACTS.map(([name, tell]) => ({ name, cells: answers.map(tell) }));
 
-export const MEASURES = /** @type {Record<string, { title: string, unit: 'ns' | 'bytes', of: (p: import('../types.js').ComparePoint) => number }>} */ ({
-  call: { title: 'cost of the call', unit: 'ns', of: (p) => p.cost_ns },
-  use: { title: 'cost of the call and of touching every page', unit: 'ns', of: (p) => p.cost_ns + p.first_touch_ns },
-  access: { title: 'cost of reading all of it once more', unit: 'ns', of: (p) => p.access_ns },
-  waste: { title: 'bytes beyond what was asked for', unit: 'bytes', of: (p) => p.waste },
-});
+export const MEASURES =
+  /** @type {Record<string, { title: string, unit: 'ns' | 'bytes', of: (p: import('../types.js').ComparePoint) => number }>} */ ({
+    call: { title: 'cost of the call', unit: 'ns', of: (p) => p.cost_ns },
+    use: { title: 'cost of the call and of touching every page', unit: 'ns', of: (p) => p.cost_ns + p.first_touch_ns },
+    access: { title: 'cost of reading all of it once more', unit: 'ns', of: (p) => p.access_ns },
+    waste: { title: 'bytes beyond what was asked for', unit: 'bytes', of: (p) => p.waste },
+  });
 
 /** Sizes, and a series for each allocator; null where the request fails. @param {Curves} curves @param {string} measure
  * @returns {{ sizes: number[], series: { op: string, values: (number | null)[] }[] }} */
@@ -101,9 +114,13 @@ export function seriesOf(curves, measure) {
   const { of } = MEASURES[measure];
   return {
     sizes: curves.sizes,
-    series: curves.allocators.map(({ op, points }) => ({ op, values: points.map((p) => (p.outcome === 'ok' ? of(p) : null)) })),
+    series: curves.allocators.map(({ op, points }) => ({
+      op,
+      values: points.map((p) => (p.outcome === 'ok' ? of(p) : null)),
+    })),
   };
 }
 
 /** @param {string} measure @param {number | null} value */
-export const tellValue = (measure, value) => (value === null ? 'fails' : MEASURES[measure].unit === 'ns' ? duration(value) : bytes(value));
+export const tellValue = (measure, value) =>
+  value === null ? 'fails' : MEASURES[measure].unit === 'ns' ? duration(value) : bytes(value);

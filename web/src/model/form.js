@@ -182,7 +182,9 @@ export function callLine(request) {
     mmap: `NULL, ${num(request.length)}, ${protOf(request.prot)}, …`,
     munmap: `${who}, ${num(request.length)}`,
     mlock: `${who}, ${num(request.length)}`,
-    write: request.hex ? `${who}, "${request.hex}", ${request.hex.length / 2}` : `${who}, ${num(request.fill)}, ${num(request.length)}`,
+    write: request.hex
+      ? `${who}, "${request.hex}", ${request.hex.length / 2}`
+      : `${who}, ${num(request.fill)}, ${num(request.length)}`,
     read: `buffer, ${who}, ${num(request.length)}`,
     exit: '0',
     fork: '',
@@ -191,7 +193,12 @@ export function callLine(request) {
     mark: `"${request.text ?? ''}"`,
   };
   const call = op === 'write' ? (request.hex ? 'memcpy' : 'memset') : op === 'read' ? 'memcpy' : op;
-  const target = makesMemory(op) && request.name && op !== 'posix_memalign' ? `${request.name} = ` : op === 'krealloc' || op === 'realloc' ? `${who} = ` : '';
+  const target =
+    makesMemory(op) && request.name && op !== 'posix_memalign'
+      ? `${request.name} = `
+      : op === 'krealloc' || op === 'realloc'
+        ? `${who} = `
+        : '';
   const notes = [];
   if (request.pid) notes.push(`pid ${request.pid}`);
   if (request.context && request.context !== 'process') notes.push(request.context);
@@ -211,11 +218,17 @@ function protOf(prot = 'rw-') {
 export function remark(op, size, profile, preview) {
   if (!makesMemory(op) || !Number.isFinite(size)) return { text: '', strong: '', bad: false };
   if (preview && preview.outcome !== 'ok') {
-    const limit = isKmalloc(op) && profile && size > profile.kmalloc_max ? ` · kmalloc's limit is ${count(profile.kmalloc_max)}` : '';
+    const limit =
+      isKmalloc(op) && profile && size > profile.kmalloc_max
+        ? ` · kmalloc's limit is ${count(profile.kmalloc_max)}`
+        : '';
     const what = preview.outcome === 'null' ? 'would return NULL' : 'would be a bug';
     return { text: (preview.message ? shorten(preview.message) : '') + limit, strong: what, bad: true };
   }
-  const limit = profile && op.startsWith('v') && size > profile.kmalloc_max ? `kmalloc could not: limit ${count(profile.kmalloc_max)}` : '';
+  const limit =
+    profile && op.startsWith('v') && size > profile.kmalloc_max
+      ? `kmalloc could not: limit ${count(profile.kmalloc_max)}`
+      : '';
   if (preview && preview.allocated) return { ...granted(preview, size), ...(limit ? { strong: limit } : {}) };
   if (isKmalloc(op) && profile && size > profile.kmalloc_max)
     return { text: 'would return NULL', strong: `limit ${count(profile.kmalloc_max)}`, bad: true };
@@ -229,7 +242,14 @@ const shorten = (/** @type {string} */ text) => (text.length > 90 ? text.slice(0
 function granted(preview, size) {
   const lost = preview.allocated - size;
   const listed = preview.frames.reduce((sum, run) => sum + run.count, 0);
-  const frames = preview.nr_frame_runs > preview.frames.length ? Math.ceil(preview.allocated / 4096) : listed; /* a long list is cut */
+  const frames =
+    preview.nr_frame_runs > preview.frames.length
+      ? Math.ceil(preview.allocated / 4096)
+      : listed; /* a long list is cut */
   const where = preview.cache ?? (frames ? plural(frames, 'frame') : 'no frame until it is touched');
-  return { text: `${count(size)} → ${count(preview.allocated)} · ${where}`, strong: lost > 0 ? `${count(lost)} B lost` : '', bad: false };
+  return {
+    text: `${count(size)} → ${count(preview.allocated)} · ${where}`,
+    strong: lost > 0 ? `${count(lost)} B lost` : '',
+    bad: false,
+  };
 }

@@ -22,7 +22,12 @@ export const CHUNK_KINDS = [
   { key: 'top', letter: 'T', label: 'top', doc: 'the rest of the heap: cut when no list has a fit' },
   { key: 'mmap', letter: 'M', label: 'own mapping', doc: 'larger than mmap_threshold: mapped for itself' },
   { key: 'fence', letter: '|', label: 'fencepost', doc: 'a few bytes that end a part of the heap' },
-  { key: 'free', letter: '?', label: 'free, on no list', doc: 'free by the next chunk’s PREV_INUSE bit, but no list has it' },
+  {
+    key: 'free',
+    letter: '?',
+    label: 'free, on no list',
+    doc: 'free by the next chunk’s PREV_INUSE bit, but no list has it',
+  },
 ];
 const KIND = new Map(CHUNK_KINDS.map((kind) => [kind.key, kind]));
 
@@ -81,7 +86,16 @@ export function heapRegions(chunks, arenas) {
     if (last && at === end && last.mmapped === mmapped && last.arena === chunk.arena) {
       last.chunks.push(nr);
       last.length += chunk.size;
-    } else regions.push({ key: chunk.address, title: regionTitle(chunk, arenas), start: chunk.address, length: chunk.size, chunks: [nr], arena: chunk.arena, mmapped });
+    } else
+      regions.push({
+        key: chunk.address,
+        title: regionTitle(chunk, arenas),
+        start: chunk.address,
+        length: chunk.size,
+        chunks: [nr],
+        arena: chunk.arena,
+        mmapped,
+      });
     end = at + BigInt(chunk.size);
   });
   return regions;
@@ -100,7 +114,11 @@ const FOLD_FROM = 3; /* as many rows of nothing but one chunk are folded into on
 
 /** The scale at which a heap fits a screen or two. @param {Chunk[]} chunks @param {Region[]} regions */
 export function rowBytesFor(chunks, regions) {
-  return ROW_BYTES.find((size) => regions.reduce((sum, region) => sum + regionRows(chunks, region, size).length, 0) <= ROWS_MAX) ?? 65536;
+  return (
+    ROW_BYTES.find(
+      (size) => regions.reduce((sum, region) => sum + regionRows(chunks, region, size).length, 0) <= ROWS_MAX,
+    ) ?? 65536
+  );
 }
 
 /** @param {Chunk[]} chunks @param {Region} region @param {number} rowBytes @param {number} [header] bytes before the program's @returns {Row[]} */
@@ -129,8 +147,16 @@ export function regionRows(chunks, region, rowBytes, header = 16) {
         open = n;
       }
       const to = Math.min(end, (n + 1) * rowBytes);
-      const asked = Math.max(0, Math.min(to, at + header + requested) - Math.max(from, requested ? at : end)) / (to - from);
-      rows[rows.length - 1].pieces.push({ nr, from: from / rowBytes - n, to: to / rowBytes - n, first: from === at, last: to === end, asked: requested ? asked : 0 });
+      const asked =
+        Math.max(0, Math.min(to, at + header + requested) - Math.max(from, requested ? at : end)) / (to - from);
+      rows[rows.length - 1].pieces.push({
+        nr,
+        from: from / rowBytes - n,
+        to: to / rowBytes - n,
+        first: from === at,
+        last: to === end,
+        asked: requested ? asked : 0,
+      });
       from = to;
     }
     at = end;
@@ -188,7 +214,9 @@ export function listGroups(lists, arenas) {
 /** @param {List} list */
 function listLabel(list) {
   if (!list.max_size) return list.kind === 'unsorted' ? 'any size' : `from ${count(list.min_size)} B`;
-  return list.min_size === list.max_size ? `${count(list.min_size)} B` : `${count(list.min_size)}–${count(list.max_size)} B`;
+  return list.min_size === list.max_size
+    ? `${count(list.min_size)} B`
+    : `${count(list.min_size)}–${count(list.max_size)} B`;
 }
 
 /** @param {List} list @param {{ address: string, main: boolean }[]} arenas */
@@ -222,12 +250,21 @@ export function chunkText(chunk, kind, word) {
 
 /** What a word of the header says. @param {Field} field @param {Chunk} chunk @param {{ tcache_key: string }} state */
 export function fieldMeaning(field, chunk, state) {
-  if (field.name === 'prev_size') return field.previous_block ? 'the last word of the block before, which is in use' : `the chunk before is free: ${count(Number(BigInt(field.value)))} B`;
+  if (field.name === 'prev_size')
+    return field.previous_block
+      ? 'the last word of the block before, which is in use'
+      : `the chunk before is free: ${count(Number(BigInt(field.value)))} B`;
   if (field.name === 'size') return [`${count(chunk.size)} B`, ...chunk.flags].join(' | ');
-  if (field.name === 'key') return field.value === state.tcache_key ? 'the thread cache’s key: a second free is noticed' : 'not the thread cache’s key';
+  if (field.name === 'key')
+    return field.value === state.tcache_key
+      ? 'the thread cache’s key: a second free is noticed'
+      : 'not the thread cache’s key';
   if (field.target === null) return '';
   const end = BigInt(field.target) === 0n;
-  if (field.protected) return end ? `the end of the list, stored as 0 xor ${hex(wordAddress(chunk, field) >> 12n)}` : `leads to ${field.target}: stored value xor ${hex(wordAddress(chunk, field) >> 12n)}`;
+  if (field.protected)
+    return end
+      ? `the end of the list, stored as 0 xor ${hex(wordAddress(chunk, field) >> 12n)}`
+      : `leads to ${field.target}: stored value xor ${hex(wordAddress(chunk, field) >> 12n)}`;
   return end ? 'the end of the list' : `leads to ${field.target}`;
 }
 
@@ -241,8 +278,20 @@ export function thresholds(state) {
     { name: 'trim_threshold', value: bytes(state.trim_threshold), doc: 'a larger top is given back to the kernel' },
     { name: 'top_pad', value: bytes(state.top_pad), doc: 'asked of the kernel beyond what is needed' },
     { name: 'max_fast', value: bytes(state.max_fast), doc: 'largest chunk of a fastbin' },
-    { name: 'tcache', value: `${count(state.tcache_count)} × ≤ ${bytes(state.tcache_max)}`, doc: 'chunks in each list of a thread’s cache, and the largest' },
-    { name: 'own mappings', value: `${count(state.n_mmaps)} of ${count(state.n_mmaps_max)}, ${bytes(state.mmapped_mem)}`, doc: 'blocks with a mapping of their own' },
-    { name: 'thresholds', value: state.thresholds_fixed ? 'fixed by the program' : 'follow what is freed', doc: 'mmap_threshold grows when a mapped block is freed' },
+    {
+      name: 'tcache',
+      value: `${count(state.tcache_count)} × ≤ ${bytes(state.tcache_max)}`,
+      doc: 'chunks in each list of a thread’s cache, and the largest',
+    },
+    {
+      name: 'own mappings',
+      value: `${count(state.n_mmaps)} of ${count(state.n_mmaps_max)}, ${bytes(state.mmapped_mem)}`,
+      doc: 'blocks with a mapping of their own',
+    },
+    {
+      name: 'thresholds',
+      value: state.thresholds_fixed ? 'fixed by the program' : 'follow what is freed',
+      doc: 'mmap_threshold grows when a mapped block is freed',
+    },
   ];
 }

@@ -54,7 +54,12 @@ export function hexRows({ hex, from, born = null, before = null, extents, fields
       append(spans, kind, changed, (j === 8 ? '  ' : j ? ' ' : '') + byte);
       append(ascii, kind, changed, code >= 32 && code < 127 ? String.fromCharCode(code) : '·');
     }
-    rows.push({ address: '0x' + (first + BigInt(i)).toString(16), spans, ascii, notes: notesFor(first + BigInt(i), fields, extents) });
+    rows.push({
+      address: '0x' + (first + BigInt(i)).toString(16),
+      spans,
+      ascii,
+      notes: notesFor(first + BigInt(i), fields, extents),
+    });
   }
   return rows;
 }
@@ -86,7 +91,12 @@ const POISON = new Set(['6b', 'a5', '5a', 'bb', 'cc']);
 function kindAt(at, byte, fresh, extents, fields, poison) {
   if (fields.some((f) => at >= f.start && at < f.end)) return 'meta';
   const owner = extents.find((e) => at >= e.start && at < e.start + BigInt(Math.max(e.requested, e.allocated)));
-  if (poison && POISON.has(byte) && (!owner || !owner.mine || at >= owner.start + BigInt(owner.requested) || fresh === byte)) return 'poison';
+  if (
+    poison &&
+    POISON.has(byte) &&
+    (!owner || !owner.mine || at >= owner.start + BigInt(owner.requested) || fresh === byte)
+  )
+    return 'poison';
   if (!owner) return 'out';
   if (!owner.mine) return 'other';
   if (at >= owner.start + BigInt(owner.requested)) return 'slack';
@@ -94,7 +104,11 @@ function kindAt(at, byte, fresh, extents, fields, poison) {
   return byte === '00' ? 'zero' : 'data';
 }
 
-const word = (/** @type {bigint} */ start, /** @type {number} */ size, /** @type {string} */ name) => ({ start, end: start + BigInt(size), name });
+const word = (/** @type {bigint} */ start, /** @type {number} */ size, /** @type {string} */ name) => ({
+  start,
+  end: start + BigInt(size),
+  name,
+});
 
 /** The metadata that allocators keep in memory near an allocation, by name.
  * @param {{ profile: string, bits: number, allocation: { address: string, pid: number | null, op: string, cache: string | null } | null }} about @returns {Field[]} */
@@ -111,9 +125,12 @@ export function headerFields({ profile, bits, allocation }) {
     const page = at & ~4095n;
     const near = at - page <= 64n ? page : null;
     if (near === null) return [];
-    return ['next: page descriptor of the bucket’s list', 'first_free: block', 'class: number of the block size', 'nr_free: blocks left'].map((name, i) =>
-      word(near + BigInt(4 * i), 4, name),
-    );
+    return [
+      'next: page descriptor of the bucket’s list',
+      'first_free: block',
+      'class: number of the block size',
+      'nr_free: blocks left',
+    ].map((name, i) => word(near + BigInt(4 * i), 4, name));
   }
   return [];
 }
@@ -130,7 +147,13 @@ export function leadOf(fields, address) {
 export function freePointerFields(objects, offset, size) {
   return objects
     .filter((o) => !o.in_use)
-    .map((o) => word(BigInt(o.address) + BigInt(offset), size, `free pointer → ${BigInt(o.free_next ?? 0) ? o.free_next : 'end of the chain'}`));
+    .map((o) =>
+      word(
+        BigInt(o.address) + BigInt(offset),
+        size,
+        `free pointer → ${BigInt(o.free_next ?? 0) ? o.free_next : 'end of the chain'}`,
+      ),
+    );
 }
 
 /** Live allocations that reach into a window, the selected one first. @param {import('../types.js').Allocation[]} live @param {string} from @param {number} length @param {number} pid @param {{ address: string } | null} mine @param {(a: any) => string} title @returns {Extent[]} */
@@ -139,7 +162,13 @@ export function extentsIn(live, from, length, pid, mine, title) {
     end = start + BigInt(length);
   return live
     .filter((a) => (a.pid ?? 0) === pid)
-    .map((a) => ({ start: BigInt(a.address), requested: a.requested, allocated: a.allocated, name: `${title(a)}, ${a.op} ${a.requested}`, mine: mine !== null && a.address === mine.address }))
+    .map((a) => ({
+      start: BigInt(a.address),
+      requested: a.requested,
+      allocated: a.allocated,
+      name: `${title(a)}, ${a.op} ${a.requested}`,
+      mine: mine !== null && a.address === mine.address,
+    }))
     .filter((e) => e.start < end && e.start + BigInt(Math.max(e.requested, e.allocated, 1)) > start)
     .sort((a, b) => Number(b.mine) - Number(a.mine));
 }

@@ -14,9 +14,24 @@ export const IMPORT_FORMATS = [
 export const EXPORT_FORMATS = [
   { format: 'ndjson', ending: 'ndjson', label: 'Operations', doc: 'NDJSON: imported again, it makes the same machine' },
   { format: 'csv', ending: 'csv', label: 'Table', doc: 'CSV: operations and results, for a spreadsheet' },
-  { format: 'ftrace', ending: 'ftrace.txt', label: 'ftrace', doc: 'kmem events as text: KernelShark, trace-cmd, Perfetto' },
-  { format: 'perfetto', ending: 'perfetto.json', label: 'Perfetto', doc: 'Chrome JSON trace: counters and slices, for ui.perfetto.dev' },
-  { format: 'sqlite', ending: 'db', label: 'SQLite', doc: 'a store of its own: pagodad serve --store opens it, sqlite3 queries its view trace' },
+  {
+    format: 'ftrace',
+    ending: 'ftrace.txt',
+    label: 'ftrace',
+    doc: 'kmem events as text: KernelShark, trace-cmd, Perfetto',
+  },
+  {
+    format: 'perfetto',
+    ending: 'perfetto.json',
+    label: 'Perfetto',
+    doc: 'Chrome JSON trace: counters and slices, for ui.perfetto.dev',
+  },
+  {
+    format: 'sqlite',
+    ending: 'db',
+    label: 'SQLite',
+    doc: 'a store of its own: pagodad serve --store opens it, sqlite3 queries its view trace',
+  },
 ];
 
 /** How far it is. Packed input is told as it was read, so that its share is right. @param {{ bytes: number, operations: number }} news @param {number} size of the file, 0: not known @param {number} seconds since it began */
@@ -44,7 +59,13 @@ export function summaryFacts(summary) {
     ['time', `${Number(summary.seconds.toPrecision(3))} s${rate ? `, ${count(rate)} operations a second` : ''}`],
   ];
   if (summary.pid) rows.push(['process', `pid ${summary.pid}`]);
-  return { rows, agreements: agreements(summary), skips: skips(summary), problem: summary.problem ?? '', stopped: summary.problem === 'stopped on request' };
+  return {
+    rows,
+    agreements: agreements(summary),
+    skips: skips(summary),
+    problem: summary.problem ?? '',
+    stopped: summary.problem === 'stopped on request',
+  };
 }
 
 /** How much of what was recorded came out the same here. @param {any} summary */
@@ -55,12 +76,17 @@ function agreements(summary) {
     { what: 'page events of slabs', same: summary.slab_pages_agree, of: summary.slab_pages_compared },
   ]
     .filter((one) => one.of)
-    .map((one) => ({ ...one, text: `${count(one.same)} of ${count(one.of)}, ${(Math.floor((1000 * one.same) / one.of) / 10).toFixed(1)} %` }));
+    .map((one) => ({
+      ...one,
+      text: `${count(one.same)} of ${count(one.of)}, ${(Math.floor((1000 * one.same) / one.of) / 10).toFixed(1)} %`,
+    }));
 }
 
 /** The most frequent first. @param {any} summary @returns {Skip[]} */
 function skips(summary) {
   return (summary.by_event ?? [])
-    .flatMap((/** @type {any} */ event) => event.reasons.map((/** @type {any} */ reason) => ({ ...reason, event: event.event })))
+    .flatMap((/** @type {any} */ event) =>
+      event.reasons.map((/** @type {any} */ reason) => ({ ...reason, event: event.event })),
+    )
     .sort((/** @type {Skip} */ a, /** @type {Skip} */ b) => b.count - a.count);
 }

@@ -15,7 +15,11 @@ export function allocationFacts(a, views, made) {
   const region = regionOf(a, views);
   const area = views.vmalloc.areas.find((v) => v.start === a.address);
   const facts = [
-    fact('allocator', { text: a.op, link: { op: a.op } }, ...(a.cache ? [{ text: a.cache, link: { cache: a.cache, tab: 'slabs' } }] : [])),
+    fact(
+      'allocator',
+      { text: a.op, link: { op: a.op } },
+      ...(a.cache ? [{ text: a.cache, link: { cache: a.cache, tab: 'slabs' } }] : []),
+    ),
     fact('asked for', { text: bytes(a.requested), note: a.requested >= 1024 ? `${count(a.requested)} B` : undefined }),
   ];
   facts.push(
@@ -31,13 +35,24 @@ export function allocationFacts(a, views, made) {
       { text: `– ${hex(BigInt(a.address) + BigInt(Math.max(a.allocated, 1)))}` },
     ),
   );
-  if (area && area.guard_pages) facts.push(fact('guard page', { text: hex(BigInt(area.end) - BigInt(area.guard_pages) * 4096n), note: 'touching it is a fault' }));
+  if (area && area.guard_pages)
+    facts.push(
+      fact('guard page', {
+        text: hex(BigInt(area.end) - BigInt(area.guard_pages) * 4096n),
+        note: 'touching it is a fault',
+      }),
+    );
   facts.push(fact('frames', ...framesWords(a)));
   facts.push(fact('contiguous', { text: contiguity(a, region) }));
   if (a.pid) facts.push(fact('process', { text: `pid ${a.pid}`, link: { tab: 'heap', pid: a.pid } }));
   facts.push(fact('released by', { text: a.release, link: { op: a.release } }));
   if (made)
-    facts.push(fact('cost', { text: duration(made.cost_ns), note: made.slept_ns ? `slept ${duration(made.slept_ns)}` : costNote(made) }));
+    facts.push(
+      fact('cost', {
+        text: duration(made.cost_ns),
+        note: made.slept_ns ? `slept ${duration(made.slept_ns)}` : costNote(made),
+      }),
+    );
   if (a.call_site) facts.push(fact('called from', { text: a.call_site }));
   facts.push(fact('since', { text: `op ${a.seq}`, link: { seq: a.seq } }));
   return facts;
@@ -52,7 +67,12 @@ function framesWords(a) {
   const words = [
     {
       text: plural(a.nr_frames, 'frame'),
-      note: a.frames.length > 1 ? `in ${a.frames.length} runs` : a.pid && a.nr_frames < pages ? `of ${pages} touched` : undefined,
+      note:
+        a.frames.length > 1
+          ? `in ${a.frames.length} runs`
+          : a.pid && a.nr_frames < pages
+            ? `of ${pages} touched`
+            : undefined,
     },
   ];
   const links = a.frames
@@ -72,7 +92,9 @@ function contiguity(a, region) {
 /** The cost of an operation as parts of one bar, the largest first; what is too thin to be seen is summed.
  * @param {{ step: string, count: number, ns: number }[]} cost @param {number} [slept] ns */
 export function costParts(cost, slept = 0) {
-  const all = [...cost, ...(slept ? [{ step: 'asleep', count: 1, ns: slept }] : [])].filter((c) => c.ns > 0).sort((x, y) => y.ns - x.ns);
+  const all = [...cost, ...(slept ? [{ step: 'asleep', count: 1, ns: slept }] : [])]
+    .filter((c) => c.ns > 0)
+    .sort((x, y) => y.ns - x.ns);
   const total = all.reduce((sum, c) => sum + c.ns, 0);
   return all.map((c, i) => ({ ...c, share: c.ns / total, shade: i }));
 }
@@ -88,20 +110,40 @@ export function frameFacts(pfn, cells, detail, owner = null) {
   const cell = cellAt(cells, Math.floor(pfn / 2 ** cells.shift));
   const facts = [fact('frame', { text: hex(pfn), note: `phys ${hex(BigInt(pfn) * 4096n)}` })];
   if (cells.shift) return [...facts, fact('tile', { text: `${2 ** cells.shift} frames, mostly ${cell.kind.label}` })];
-  facts.push(fact('state', { text: `${cell.kind.letter} ${cell.kind.label}` }, ...ownerWords(detail?.block?.owner, cell.kind.name)));
+  facts.push(
+    fact(
+      'state',
+      { text: `${cell.kind.letter} ${cell.kind.label}` },
+      ...ownerWords(detail?.block?.owner, cell.kind.name),
+    ),
+  );
   const head = detail?.block?.pfn ?? headOf(cells, pfn);
   const buddy = headOf(cells, pfn) ^ (2 ** cell.order);
-  if (owner) facts.push(fact('allocation', { text: titleOf(owner), note: owner.op, link: { allocation: { address: owner.address, pid: owner.pid ?? 0 } } }));
+  if (owner)
+    facts.push(
+      fact('allocation', {
+        text: titleOf(owner),
+        note: owner.op,
+        link: { allocation: { address: owner.address, pid: owner.pid ?? 0 } },
+      }),
+    );
   facts.push(
     fact(
       'block',
-      { text: `order ${cell.order}`, link: { tab: 'buddy' }, note: cell.order ? `from ${hex(headOf(cells, pfn))}` : undefined },
-      ...(buddy < cells.nr ? [{ text: `buddy ${hex(buddy)}`, link: { frame: buddy }, note: cellAt(cells, buddy).kind.label }] : []),
+      {
+        text: `order ${cell.order}`,
+        link: { tab: 'buddy' },
+        note: cell.order ? `from ${hex(headOf(cells, pfn))}` : undefined,
+      },
+      ...(buddy < cells.nr
+        ? [{ text: `buddy ${hex(buddy)}`, link: { frame: buddy }, note: cellAt(cells, buddy).kind.label }]
+        : []),
     ),
   );
   if (detail?.block?.count > 1 && head !== headOf(cells, pfn))
     facts.push(fact('run', { text: `${hex(head)}+${detail.block.count}`, link: { frame: head } }));
-  if (detail?.address) facts.push(fact('direct map', { text: String(detail.address), link: { frame: pfn, tab: 'bytes' } }));
+  if (detail?.address)
+    facts.push(fact('direct map', { text: String(detail.address), link: { frame: pfn, tab: 'bytes' } }));
   if (detail?.block?.migratetype !== undefined && detail.block.migratetype !== '')
     facts.push(fact('migratetype', { text: String(detail.block.migratetype) }));
   if (detail?.born) facts.push(fact('since', { text: `op ${detail.born}`, link: { seq: detail.born } }));
@@ -129,12 +171,21 @@ export function objectFacts(object) {
 /** The operation shown, when nothing is selected. @param {import('../types.js').Result} result @returns {Fact[]} */
 export function operationFacts(result) {
   const facts = [fact('call', { text: result.op, note: result.request?.text, link: { op: result.op } })];
-  if (result.address) facts.push(fact('address', { text: result.address, link: { bytes: result.address, pid: result.request?.pid ?? 0, tab: 'bytes' } }));
+  if (result.address)
+    facts.push(
+      fact('address', {
+        text: result.address,
+        link: { bytes: result.address, pid: result.request?.pid ?? 0, tab: 'bytes' },
+      }),
+    );
   if (result.frames?.length)
     facts.push(
       fact(
         'frames',
-        ...result.frames.slice(0, 4).map((run) => ({ text: run.count > 1 ? `${hex(run.pfn)}+${run.count}` : hex(run.pfn), link: { frame: run.pfn } })),
+        ...result.frames.slice(0, 4).map((run) => ({
+          text: run.count > 1 ? `${hex(run.pfn)}+${run.count}` : hex(run.pfn),
+          link: { frame: run.pfn },
+        })),
       ),
     );
   if (result.nr_reclaimed) facts.push(fact('reclaimed', { text: plural(result.nr_reclaimed, 'page') }));
@@ -152,7 +203,8 @@ export function frameSentence(pfn, cells, owner) {
 export function ownerOfFrame(pfn, live) {
   let best = null;
   for (const a of live) {
-    if (a.frames.some((run) => pfn >= run.pfn && pfn < run.pfn + run.count) && (!best || a.allocated > best.allocated)) best = a;
+    if (a.frames.some((run) => pfn >= run.pfn && pfn < run.pfn + run.count) && (!best || a.allocated > best.allocated))
+      best = a;
   }
   return best;
 }

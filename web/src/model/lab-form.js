@@ -10,7 +10,8 @@ export const emptyLabForm = () => ({ name: '', profile: 'classic', memory: '', c
 const FIRST = ['memory', 'swap', 'cpus', 'min_block'];
 
 /** @param {OptionInfo[]} options @param {string} profile */
-export const furtherOptions = (options, profile) => options.filter((one) => !FIRST.includes(one.name) && one.profiles.includes(profile));
+export const furtherOptions = (options, profile) =>
+  options.filter((one) => !FIRST.includes(one.name) && one.profiles.includes(profile));
 
 /** What an option is, in the few words of its description that fit beside its name. @param {OptionInfo} option */
 export function optionHint({ doc }) {

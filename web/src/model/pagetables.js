@@ -26,7 +26,8 @@ export function canonical(address, bits) {
 }
 
 /** The first address that an entry of a table covers. @param {Table} table @param {number} index @param {number} bits */
-export const entryAddress = (table, index, bits) => hex(canonical(BigInt(table.base) + BigInt(index) * BigInt(table.entry_bytes), bits));
+export const entryAddress = (table, index, bits) =>
+  hex(canonical(BigInt(table.base) + BigInt(index) * BigInt(table.entry_bytes), bits));
 
 /** The address when another entry of a table is taken, the offset below it kept. @param {string} address @param {Table} table @param {number} index @param {number} bits */
 export function withIndex(address, table, index, bits) {
@@ -35,14 +36,18 @@ export function withIndex(address, table, index, bits) {
 }
 
 /** @param {Table} table @param {number} index @returns {EntryRun | null} */
-export const runAt = (table, index) => table.entries.find((run) => index >= run.index && index < run.index + run.count) ?? null;
+export const runAt = (table, index) =>
+  table.entries.find((run) => index >= run.index && index < run.index + run.count) ?? null;
 
 /** One entry in words. @param {Table} table @param {number} index @param {number} bits */
 export function entryText(table, index, bits) {
   const run = runAt(table, index);
   const covers = `from ${entryAddress(table, index, bits)}, ${bytes(table.entry_bytes)}`;
   if (!run) return `entry ${index}: not present, ${covers}`;
-  const what = run.kind === 'swap' ? `swap slot ${(run.slot ?? 0) + index - run.index}` : `${run.kind === 'table' ? 'table in' : run.kind === 'huge' ? 'large page at' : 'page in'} frame ${hex((run.pfn ?? 0) + (index - run.index) * (run.kind === 'huge' ? table.entry_bytes / 4096 : 1))}`;
+  const what =
+    run.kind === 'swap'
+      ? `swap slot ${(run.slot ?? 0) + index - run.index}`
+      : `${run.kind === 'table' ? 'table in' : run.kind === 'huge' ? 'large page at' : 'page in'} frame ${hex((run.pfn ?? 0) + (index - run.index) * (run.kind === 'huge' ? table.entry_bytes / 4096 : 1))}`;
   return `entry ${index}: ${what}, ${covers}`;
 }
 
@@ -57,7 +62,19 @@ export function tableGrids(tables, width, bits) {
     const columns = columnsOf(table);
     const place = (/** @type {number} */ i) => ({ x: (i % columns) * cell, y: HEAD + Math.floor(i / columns) * cell });
     const rows = Math.ceil(table.nr_entries / columns);
-    const grid = { table, x, y: HEAD, columns, rows, cell, width: columns * cell, height: rows * cell, cells: cellsOf(table, place, bits), walked: place(table.index), run: runAt(table, table.index) };
+    const grid = {
+      table,
+      x,
+      y: HEAD,
+      columns,
+      rows,
+      cell,
+      width: columns * cell,
+      height: rows * cell,
+      cells: cellsOf(table, place, bits),
+      walked: place(table.index),
+      run: runAt(table, table.index),
+    };
     x += grid.width + GAP;
     return grid;
   });
@@ -67,7 +84,14 @@ export function tableGrids(tables, width, bits) {
 
 /** @param {Table} table @param {(i: number) => { x: number, y: number }} place @param {number} bits @returns {Cell[]} */
 function cellsOf(table, place, bits) {
-  return table.entries.flatMap((run) => Array.from({ length: run.count }, (_, i) => ({ ...place(run.index + i), kind: run.kind, index: run.index + i, title: entryText(table, run.index + i, bits) })));
+  return table.entries.flatMap((run) =>
+    Array.from({ length: run.count }, (_, i) => ({
+      ...place(run.index + i),
+      kind: run.kind,
+      index: run.index + i,
+      title: entryText(table, run.index + i, bits),
+    })),
+  );
 }
 
 /** From the walked cell to the head of the table it leads to. @param {Grid} from @param {Grid} to */
@@ -88,7 +112,14 @@ export function walkRows(walk, tables) {
     const run = table && runAt(table, level.index);
     const kind = run?.kind ?? (level.flags?.includes('present') ? (isLast ? 'page' : 'table') : 'none');
     const frame = Number((BigInt(level.entry) >> 12n) & ((1n << 40n) - 1n));
-    return { ...level, kind, frame: level.flags?.includes('present') ? frame : null, covers: table ? bytes(table.entry_bytes) : '', used: table ? `${count(table.nr_used)} of ${count(table.nr_entries)}` : '', slot: run?.kind === 'swap' ? run.slot : null };
+    return {
+      ...level,
+      kind,
+      frame: level.flags?.includes('present') ? frame : null,
+      covers: table ? bytes(table.entry_bytes) : '',
+      used: table ? `${count(table.nr_used)} of ${count(table.nr_entries)}` : '',
+      slot: run?.kind === 'swap' ? run.slot : null,
+    };
   });
 }
 
@@ -114,7 +145,10 @@ export function tlbHits(tlb, address, pid) {
   const at = BigInt(address);
   return tlb.cpus.flatMap((/** @type {any} */ cpu) =>
     cpu.translations
-      .filter((/** @type {any} */ t) => at >= BigInt(t.address) && at < BigInt(t.address) + BigInt(t.page_size) && (t.pid === null || t.pid === pid))
+      .filter(
+        (/** @type {any} */ t) =>
+          at >= BigInt(t.address) && at < BigInt(t.address) + BigInt(t.page_size) && (t.pid === null || t.pid === pid),
+      )
       .map((/** @type {any} */ t) => ({ cpu: cpu.cpu, ...t })),
   );
 }

@@ -9,7 +9,12 @@ const PAGE = 4096n;
 
 export const PAGE_STATES = [
   { key: 'present', letter: 'a', label: 'present', doc: 'has a frame of its own' },
-  { key: 'shared', letter: 'c', label: 'shared, copy on write', doc: 'its frame is another process’s too, until one of them writes' },
+  {
+    key: 'shared',
+    letter: 'c',
+    label: 'shared, copy on write',
+    doc: 'its frame is another process’s too, until one of them writes',
+  },
   { key: 'zero', letter: '0', label: 'zero page', doc: 'read but never written: the one page of zeroes' },
   { key: 'lazyfree', letter: 'l', label: 'may be dropped', doc: 'MADV_FREE: reclaimed without being written anywhere' },
   { key: 'swapped', letter: 'w', label: 'in swap', doc: 'touching it reads it back: a major fault' },
@@ -47,17 +52,27 @@ export function stripText(strip) {
 export function stateSums(runs) {
   const sums = new Map(PAGE_STATES.map((state) => [state.key, 0]));
   for (const run of runs) sums.set(run.state, (sums.get(run.state) ?? 0) + run.count);
-  return PAGE_STATES.map((state) => ({ ...state, count: /** @type {number} */ (sums.get(state.key)) })).filter((state) => state.count);
+  return PAGE_STATES.map((state) => ({ ...state, count: /** @type {number} */ (sums.get(state.key)) })).filter(
+    (state) => state.count,
+  );
 }
 
 /** A process's address space in shares: with frames, in swap, the rest only promised. @param {{ rss_pages: number, swap_pages: number, virtual_bytes: number }} process @param {number} most pages, the scale */
 export function processBar(process, most) {
   const all = process.virtual_bytes / 4096;
   const scale = most || 1;
-  return { rss: process.rss_pages / scale, swap: process.swap_pages / scale, promised: Math.max(0, all - process.rss_pages - process.swap_pages) / scale };
+  return {
+    rss: process.rss_pages / scale,
+    swap: process.swap_pages / scale,
+    promised: Math.max(0, all - process.rss_pages - process.swap_pages) / scale,
+  };
 }
 
-const OVERCOMMIT = ['guess: only what is plainly too much is refused', 'always: nothing is refused', 'never beyond the limit'];
+const OVERCOMMIT = [
+  'guess: only what is plainly too much is refused',
+  'always: nothing is refused',
+  'never beyond the limit',
+];
 
 /** @param {{ overcommit_memory: number, limit_pages: number, committed_pages: number }} commit */
 export function commitFacts({ overcommit_memory: mode, limit_pages: limit, committed_pages: committed }) {
@@ -70,7 +85,8 @@ export function commitFacts({ overcommit_memory: mode, limit_pages: limit, commi
 }
 
 /** @param {Record<string, number | null>} limits */
-export const limitRows = (limits) => Object.entries(limits).map(([name, value]) => ({ name, value: value === null ? 'unlimited' : bytes(value) }));
+export const limitRows = (limits) =>
+  Object.entries(limits).map(([name, value]) => ({ name, value: value === null ? 'unlimited' : bytes(value) }));
 
 /** Parents before children, with how deep each stands. @param {{ pid: number, parent_pid: number }[]} processes */
 export function processTree(processes) {

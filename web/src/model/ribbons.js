@@ -42,7 +42,8 @@ export function ribbons(from, runs, layout, to) {
 /** Where a rectangle's left edge is seen; at the edge of the picture when it lies outside.
  * @param {import('./geometry.js').Rect} rect @param {{ x: number, y: number, px: number, left: number, top: number, right: number, bottom: number }} to */
 function arrival(rect, to) {
-  const clamp = (/** @type {number} */ v, /** @type {number} */ lo, /** @type {number} */ hi) => Math.max(lo, Math.min(hi, v));
+  const clamp = (/** @type {number} */ v, /** @type {number} */ lo, /** @type {number} */ hi) =>
+    Math.max(lo, Math.min(hi, v));
   const y0 = clamp(to.y + rect.y * to.px, to.top, to.bottom - 1);
   const y1 = clamp(to.y + (rect.y + rect.h) * to.px, y0 + 1, to.bottom);
   return { x: clamp(to.x + rect.x * to.px, to.left, to.right), y0, y1: Math.max(y1, y0 + 1) };

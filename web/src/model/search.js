@@ -23,7 +23,10 @@ export function searchHits(query, state, caches) {
 }
 
 const frame = (/** @type {number} */ pfn) => ({ type: 'select', selection: { kind: 'frame', pfn } });
-const allocation = (/** @type {import('../types.js').Allocation} */ a) => ({ type: 'select', selection: { kind: 'allocation', address: a.address, pid: a.pid ?? 0 } });
+const allocation = (/** @type {import('../types.js').Allocation} */ a) => ({
+  type: 'select',
+  selection: { kind: 'allocation', address: a.address, pid: a.pid ?? 0 },
+});
 const tab = (/** @type {string} */ name) => ({ type: 'tab', tab: name });
 
 /** "#12", "op 12", or a bare number within the history @param {string} text @param {import('../lab-state.js').LabState} state @returns {Hit[]} */
@@ -32,7 +35,14 @@ function operationHits(text, state) {
   if (!match || Number(match[1]) > state.head) return [];
   const seq = Number(match[1]);
   const row = state.ops.find((op) => op.seq === seq);
-  return [{ id: `op-${seq}`, title: `operation ${count(seq)}`, note: row ? `${row.op}, ${row.outcome}` : 'go to this moment', actions: [{ type: 'seek', seq }] }];
+  return [
+    {
+      id: `op-${seq}`,
+      title: `operation ${count(seq)}`,
+      note: row ? `${row.op}, ${row.outcome}` : 'go to this moment',
+      actions: [{ type: 'seek', seq }],
+    },
+  ];
 }
 
 /** @param {string} text @param {import('../lab-state.js').LabState} state @returns {Hit[]} */
@@ -44,16 +54,32 @@ function addressHits(text, state) {
     const start = BigInt(a.address);
     if (at >= start && at < start + BigInt(Math.max(1, a.allocated))) {
       const offset = at - start;
-      hits.push({ id: `in-${a.address}-${a.pid}`, title: titleOf(a), note: `${a.op}, ${offset ? `${hex(offset)} bytes into it` : 'begins here'}${a.pid ? `, pid ${a.pid}` : ''}`, actions: [allocation(a)] });
+      hits.push({
+        id: `in-${a.address}-${a.pid}`,
+        title: titleOf(a),
+        note: `${a.op}, ${offset ? `${hex(offset)} bytes into it` : 'begins here'}${a.pid ? `, pid ${a.pid}` : ''}`,
+        actions: [allocation(a)],
+      });
     }
   }
   const direct = BigInt(state.profile?.page_offset ?? 0);
   const nr = BigInt(state.views.cells.nr * 2 ** state.views.cells.shift);
   const pfn = (at - direct) / 4096n;
-  if (at >= direct && pfn < nr) hits.push({ id: `direct-${pfn}`, title: `frame ${hex(pfn)}`, note: 'behind this address of the direct map', actions: [frame(Number(pfn)), tab('map')] });
+  if (at >= direct && pfn < nr)
+    hits.push({
+      id: `direct-${pfn}`,
+      title: `frame ${hex(pfn)}`,
+      note: 'behind this address of the direct map',
+      actions: [frame(Number(pfn)), tab('map')],
+    });
   const pid = state.views.pid;
   const isUser = at < direct;
-  hits.push({ id: `bytes-${text}`, title: `bytes at ${text}`, note: isUser && pid ? `of pid ${pid}` : 'of the kernel', actions: [{ type: 'bytesAt', address: text, pid: isUser ? pid : 0 }, tab('bytes')] });
+  hits.push({
+    id: `bytes-${text}`,
+    title: `bytes at ${text}`,
+    note: isUser && pid ? `of pid ${pid}` : 'of the kernel',
+    actions: [{ type: 'bytesAt', address: text, pid: isUser ? pid : 0 }, tab('bytes')],
+  });
   return hits.slice(0, 5);
 }
 
@@ -64,7 +90,9 @@ function frameHits(text, state) {
   if (!match || !views) return [];
   const pfn = Number(match[1]);
   if (pfn >= views.cells.nr * 2 ** views.cells.shift) return [];
-  return [{ id: `frame-${pfn}`, title: `frame ${hex(pfn)}`, note: `number ${count(pfn)}`, actions: [frame(pfn), tab('map')] }];
+  return [
+    { id: `frame-${pfn}`, title: `frame ${hex(pfn)}`, note: `number ${count(pfn)}`, actions: [frame(pfn), tab('map')] },
+  ];
 }
 
 /** @param {string} text @param {import('../types.js').Allocation[]} live @returns {Hit[]} */
@@ -75,7 +103,12 @@ function nameHits(text, live) {
     .filter(({ title }) => title.toLowerCase().includes(wanted) && !title.startsWith('0x'))
     .sort((x, y) => rank(x.title, wanted) - rank(y.title, wanted))
     .slice(0, 6)
-    .map(({ a, title }) => ({ id: `name-${a.address}-${a.pid}`, title, note: `${a.op} ${count(a.requested)} bytes at ${a.address}${a.pid ? `, pid ${a.pid}` : ''}`, actions: [allocation(a)] }));
+    .map(({ a, title }) => ({
+      id: `name-${a.address}-${a.pid}`,
+      title,
+      note: `${a.op} ${count(a.requested)} bytes at ${a.address}${a.pid ? `, pid ${a.pid}` : ''}`,
+      actions: [allocation(a)],
+    }));
 }
 
 /** @param {string} text @param {{ seq: number, text: string }[]} marks @returns {Hit[]} */
@@ -83,7 +116,12 @@ const markHits = (text, marks) =>
   marks
     .filter((mark) => mark.text.toLowerCase().includes(text.toLowerCase()))
     .slice(0, 4)
-    .map((mark) => ({ id: `mark-${mark.seq}`, title: mark.text, note: `mark, operation ${count(mark.seq)}`, actions: [{ type: 'seek', seq: mark.seq }] }));
+    .map((mark) => ({
+      id: `mark-${mark.seq}`,
+      title: mark.text,
+      note: `mark, operation ${count(mark.seq)}`,
+      actions: [{ type: 'seek', seq: mark.seq }],
+    }));
 
 /** @param {string} text @param {{ name: string, nr_in_use: number }[]} caches @returns {Hit[]} */
 function cacheHits(text, caches) {
@@ -92,7 +130,12 @@ function cacheHits(text, caches) {
     .filter((c) => c.name.toLowerCase().includes(wanted))
     .sort((x, y) => rank(x.name, wanted) - rank(y.name, wanted) || y.nr_in_use - x.nr_in_use)
     .slice(0, 5)
-    .map((c) => ({ id: `cache-${c.name}`, title: `cache ${c.name}`, note: `${count(c.nr_in_use)} objects in use`, actions: [{ type: 'cache', cache: c.name }, tab('slabs')] }));
+    .map((c) => ({
+      id: `cache-${c.name}`,
+      title: `cache ${c.name}`,
+      note: `${count(c.nr_in_use)} objects in use`,
+      actions: [{ type: 'cache', cache: c.name }, tab('slabs')],
+    }));
 }
 
 /** @param {string} text @param {import('../types.js').Process[]} processes @returns {Hit[]} */
@@ -101,7 +144,12 @@ function processHits(text, processes) {
   return processes
     .filter((p) => String(p.pid) === wanted || p.name.toLowerCase().includes(wanted))
     .slice(0, 3)
-    .map((p) => ({ id: `pid-${p.pid}`, title: `process ${p.pid} ${p.name}`, note: `${count(p.rss_pages)} pages resident`, actions: [{ type: 'pid', pid: p.pid }, tab('heap')] }));
+    .map((p) => ({
+      id: `pid-${p.pid}`,
+      title: `process ${p.pid} ${p.name}`,
+      note: `${count(p.rss_pages)} pages resident`,
+      actions: [{ type: 'pid', pid: p.pid }, tab('heap')],
+    }));
 }
 
 /** Whole words first, beginnings next. @param {string} name @param {string} wanted */

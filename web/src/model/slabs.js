@@ -26,7 +26,12 @@ const CLASSIC_STATES = [
 /** @param {Slab[]} slabs @param {string} [profile] */
 export function slabsByState(slabs, profile = '') {
   const STATES = profile === 'classic' ? CLASSIC_STATES : SLUB_STATES;
-  const known = STATES.map(([state, label, doc]) => ({ state, label, doc, slabs: slabs.filter((s) => s.state === state) }));
+  const known = STATES.map(([state, label, doc]) => ({
+    state,
+    label,
+    doc,
+    slabs: slabs.filter((s) => s.state === state),
+  }));
   const others = slabs.filter((s) => !STATES.some(([state]) => state === s.state));
   if (others.length) known.push({ state: 'other', label: 'others', doc: '', slabs: others });
   return known.filter((group) => group.slabs.length);
@@ -38,7 +43,10 @@ const DESCRIPTOR = 16; /* bytes at the head of a classic block of pages */
 export function cacheFacts(cache, profile = '') {
   const left = Math.max(0, 4096 * 2 ** cache.order - cache.objects_per_slab * cache.size);
   const head = profile === 'classic' ? Math.min(left, DESCRIPTOR) : 0;
-  const rest = [head ? `a page descriptor of ${bytes(head)} at its head` : '', left - head ? `${bytes(left - head)} left over at its end` : ''];
+  const rest = [
+    head ? `a page descriptor of ${bytes(head)} at its head` : '',
+    left - head ? `${bytes(left - head)} left over at its end` : '',
+  ];
   const lost = cache.rounding_bytes ?? Math.max(0, cache.nr_in_use * cache.size - cache.requested_bytes);
   const slabBytes = cache.nr_slabs * 4096 * 2 ** cache.order;
   return {
@@ -46,7 +54,12 @@ export function cacheFacts(cache, profile = '') {
     slabBytes,
     fill: cache.nr_objects ? cache.nr_in_use / cache.nr_objects : 0,
     lostShare: cache.nr_in_use ? lost / (cache.nr_in_use * cache.size) : 0,
-    text: [`${count(cache.objects_per_slab)} objects of ${bytes(cache.size)} in ${bytes(4096 * 2 ** cache.order)}`, ...rest].filter(Boolean).join(', '),
+    text: [
+      `${count(cache.objects_per_slab)} objects of ${bytes(cache.size)} in ${bytes(4096 * 2 ** cache.order)}`,
+      ...rest,
+    ]
+      .filter(Boolean)
+      .join(', '),
   };
 }
 
@@ -56,7 +69,14 @@ export function cacheFacts(cache, profile = '') {
 export function objectChain(objects, size, first = [], stray = '') {
   const at = new Map(objects.map((o, i) => [o.address, i]));
   const pointed = new Set(objects.filter((o) => !o.in_use && o.free_next).map((o) => o.free_next));
-  const drawn = objects.map((o) => ({ ...o, nth: 0, next: -1, share: share(o, size), lost: o.in_use ? Math.max(0, size - o.requested) : 0, title: titleOf(o, size) }));
+  const drawn = objects.map((o) => ({
+    ...o,
+    nth: 0,
+    next: -1,
+    share: share(o, size),
+    lost: o.in_use ? Math.max(0, size - o.requested) : 0,
+    title: titleOf(o, size),
+  }));
   const chain = /** @type {number[]} */ ([]);
   const free = objects.filter((o) => !o.in_use);
   let broken = stray ? `a free pointer leads to ${stray}, which is no free object of this slab` : '';
@@ -102,7 +122,16 @@ export function objectGrid(objects, width) {
   const across = Math.max(1, Math.floor((width + gap) / (w + gap)));
   const place = (/** @type {number} */ i) => ({ x: (i % across) * (w + gap), y: Math.floor(i / across) * (h + gap) });
   const arrows = objects.flatMap((o, i) => (o.nth && o.next >= 0 ? [arrow(place(i), place(o.next), w, h)] : []));
-  return { w, h, gap, across, width: Math.min(nr, across) * (w + gap) - gap, height: Math.ceil(nr / across) * (h + gap) - gap, place, arrows };
+  return {
+    w,
+    h,
+    gap,
+    across,
+    width: Math.min(nr, across) * (w + gap) - gap,
+    height: Math.ceil(nr / across) * (h + gap) - gap,
+    place,
+    arrows,
+  };
 }
 
 /** Neighbours: straight from edge to edge; others: an arc that leaves their row. @param {{ x: number, y: number }} a @param {{ x: number, y: number }} b @param {number} w @param {number} h */

@@ -14,13 +14,28 @@ const MANY = 64; /* parts of a level that has no names of its own */
 const PAGES_LISTED = 256;
 
 /** @param {What} what @param {bigint} start @param {bigint} end @param {Partial<Node>} more @returns {Node} */
-const node = (what, start, end, more) => ({ what, id: `${what} ${hex(start)}-${hex(end)}`, start, end, look: what, letter: '', label: '', detail: '', used: 0, ...more });
+const node = (what, start, end, more) => ({
+  what,
+  id: `${what} ${hex(start)}-${hex(end)}`,
+  start,
+  end,
+  look: what,
+  letter: '',
+  label: '',
+  detail: '',
+  used: 0,
+  ...more,
+});
 
 /** Whether one can look into it. @param {Node} n */
 export const isOpen = (n) => !['page', 'guard', 'gap', 'hole'].includes(n.what) && n.look !== 'unmodelled';
 
 /** @param {World} world */
-export const wholeSpace = (world) => node('space', 0n, 1n << BigInt(world.bits), { label: `${world.bits}-bit address space`, detail: bytesOf(1n << BigInt(world.bits)) });
+export const wholeSpace = (world) =>
+  node('space', 0n, 1n << BigInt(world.bits), {
+    label: `${world.bits}-bit address space`,
+    detail: bytesOf(1n << BigInt(world.bits)),
+  });
 
 /** Sizes beyond what a number counts exactly. @param {bigint} n */
 export function bytesOf(n) {
@@ -34,7 +49,11 @@ export function childrenOf(parent, world) {
     case 'space':
       return regions(world);
     case 'region':
-      return parent.look === 'user' ? maps(parent, world) : parent.look === 'vmalloc' ? areas(parent, world) : frames(parent, world);
+      return parent.look === 'user'
+        ? maps(parent, world)
+        : parent.look === 'vmalloc'
+          ? areas(parent, world)
+          : frames(parent, world);
     case 'part':
       return frames(parent, world);
     case 'map':
@@ -68,24 +87,63 @@ function regions({ views, bits, pageOffset, memory }) {
   const top = 1n << BigInt(bits);
   const userEnd = bits === 64 ? 1n << 47n : offset;
   const list = [
-    node('region', 0n, userEnd, { look: 'user', letter: 'u', label: process ? `user space of pid ${process.pid} ${process.name}` : 'user space', detail: process ? `${plural(views.maps.length, 'mapping')}, ${bytes(process.virtual_bytes)} mapped` : 'no process yet' }),
+    node('region', 0n, userEnd, {
+      look: 'user',
+      letter: 'u',
+      label: process ? `user space of pid ${process.pid} ${process.name}` : 'user space',
+      detail: process
+        ? `${plural(views.maps.length, 'mapping')}, ${bytes(process.virtual_bytes)} mapped`
+        : 'no process yet',
+    }),
   ];
-  if (bits === 64) list.push(node('hole', userEnd, top - userEnd, { look: 'hole', letter: '×', label: 'non-canonical hole', detail: 'no address here is valid: the CPU refuses it' }));
-  list.push(node('region', offset, offset + BigInt(memory), { look: 'direct', letter: 'D', label: 'direct map', detail: `all ${bytes(memory)} of memory in order; kmalloc’s addresses` }));
+  if (bits === 64)
+    list.push(
+      node('hole', userEnd, top - userEnd, {
+        look: 'hole',
+        letter: '×',
+        label: 'non-canonical hole',
+        detail: 'no address here is valid: the CPU refuses it',
+      }),
+    );
+  list.push(
+    node('region', offset, offset + BigInt(memory), {
+      look: 'direct',
+      letter: 'D',
+      label: 'direct map',
+      detail: `all ${bytes(memory)} of memory in order; kmalloc’s addresses`,
+    }),
+  );
   if (views.vmalloc.start) {
     const busy = views.vmalloc.areas.filter((area) => area.state === 'busy');
-    list.push(node('region', BigInt(views.vmalloc.start), BigInt(views.vmalloc.end), { look: 'vmalloc', letter: 'v', label: 'vmalloc', detail: `${plural(busy.length, 'area')} in use` }));
+    list.push(
+      node('region', BigInt(views.vmalloc.start), BigInt(views.vmalloc.end), {
+        look: 'vmalloc',
+        letter: 'v',
+        label: 'vmalloc',
+        detail: `${plural(busy.length, 'area')} in use`,
+      }),
+    );
   }
-  return withGaps(list, 0n, top, (start, end) => node('gap', start, end, { look: 'unmodelled', label: 'not modelled', detail: 'other parts of the kernel’s space' }));
+  return withGaps(list, 0n, top, (start, end) =>
+    node('gap', start, end, { look: 'unmodelled', label: 'not modelled', detail: 'other parts of the kernel’s space' }),
+  );
 }
 
 /** @param {Node} parent @param {World} world */
 function maps(parent, { views }) {
   const list = views.maps.map((map) => {
     const nr = Number((BigInt(map.end) - BigInt(map.start)) / PAGE) || 1;
-    return node('map', BigInt(map.start), BigInt(map.end), { look: 'map', letter: 'a', label: map.name || 'anonymous', detail: `${map.perms}, ${count(map.rss_pages)} of ${count(nr)} pages have frames${map.swap_pages ? `, ${count(map.swap_pages)} in swap` : ''}`, used: map.rss_pages / nr });
+    return node('map', BigInt(map.start), BigInt(map.end), {
+      look: 'map',
+      letter: 'a',
+      label: map.name || 'anonymous',
+      detail: `${map.perms}, ${count(map.rss_pages)} of ${count(nr)} pages have frames${map.swap_pages ? `, ${count(map.swap_pages)} in swap` : ''}`,
+      used: map.rss_pages / nr,
+    });
   });
-  return withGaps(list, parent.start, parent.end, (start, end) => node('gap', start, end, { label: 'nothing mapped', detail: 'touching it is a segmentation fault' }));
+  return withGaps(list, parent.start, parent.end, (start, end) =>
+    node('gap', start, end, { label: 'nothing mapped', detail: 'touching it is a segmentation fault' }),
+  );
 }
 
 /** @param {Node} parent @param {World} world */
@@ -94,10 +152,20 @@ function areas(parent, { views }) {
     .filter((area) => area.state !== 'free')
     .map((area) => {
       const lazy = area.state !== 'busy';
-      return node(lazy ? 'lazy' : 'area', BigInt(area.start), BigInt(area.end), { letter: lazy ? 'z' : 'v', label: lazy ? 'freed, not yet purged' : area.name || area.caller, detail: lazy ? 'kept until the TLBs are flushed for many at once' : `${plural(area.nr_pages, 'page')}${area.guard_pages ? `, ${plural(area.guard_pages, 'guard page')}` : ''}, since op ${area.seq}`, used: lazy ? 0 : 1, area });
+      return node(lazy ? 'lazy' : 'area', BigInt(area.start), BigInt(area.end), {
+        letter: lazy ? 'z' : 'v',
+        label: lazy ? 'freed, not yet purged' : area.name || area.caller,
+        detail: lazy
+          ? 'kept until the TLBs are flushed for many at once'
+          : `${plural(area.nr_pages, 'page')}${area.guard_pages ? `, ${plural(area.guard_pages, 'guard page')}` : ''}, since op ${area.seq}`,
+        used: lazy ? 0 : 1,
+        area,
+      });
     })
     .sort((a, b) => (a.start < b.start ? -1 : 1));
-  return withGaps(list, parent.start, parent.end, (start, end) => node('gap', start, end, { label: 'free', detail: 'the next vmalloc that fits goes to the lowest such' }));
+  return withGaps(list, parent.start, parent.end, (start, end) =>
+    node('gap', start, end, { label: 'free', detail: 'the next vmalloc that fits goes to the lowest such' }),
+  );
 }
 
 /** Frames through the direct map: aligned parts, then runs of one kind. @param {Node} parent @param {World} world */
@@ -118,7 +186,13 @@ function frames(parent, { views, pageOffset }) {
       const from = first + i * step,
         to = Math.min(first + nr, from + step);
       const used = usedIn(from, to);
-      return node('part', at(from), at(to), { look: 'part', letter: '▪', label: `frames ${hex(from)}–${hex(to - 1)}`, detail: `${Math.round(100 * used)} % in use`, used });
+      return node('part', at(from), at(to), {
+        look: 'part',
+        letter: '▪',
+        label: `frames ${hex(from)}–${hex(to - 1)}`,
+        detail: `${Math.round(100 * used)} % in use`,
+        used,
+      });
     });
   }
   const runs = /** @type {Node[]} */ ([]);
@@ -127,7 +201,17 @@ function frames(parent, { views, pageOffset }) {
     let end = pfn + 1;
     while (end < first + nr && cells.bytes[(end >> cells.shift) * CELL] === kind) end++;
     const { letter, label, name } = KINDS[Math.min(kind, KINDS.length - 1)];
-    runs.push(node(end - pfn === 1 ? 'page' : 'run', at(pfn), at(end), { look: `k-${name}`, letter, label, detail: `${plural(end - pfn, 'frame')} from ${hex(pfn)}`, pfn, used: kind > 2 ? 1 : 0, state: label }));
+    runs.push(
+      node(end - pfn === 1 ? 'page' : 'run', at(pfn), at(end), {
+        look: `k-${name}`,
+        letter,
+        label,
+        detail: `${plural(end - pfn, 'frame')} from ${hex(pfn)}`,
+        pfn,
+        used: kind > 2 ? 1 : 0,
+        state: label,
+      }),
+    );
     pfn = end;
   }
   return runs;
@@ -144,8 +228,24 @@ function pageRuns(parent, { runs }) {
     const skipped = Number((start - BigInt(run.address)) / PAGE);
     const state = PAGE_STATES.find((s) => s.key === run.state);
     const pfn = run.pfn === undefined || run.state === 'zero' ? run.pfn : run.pfn + skipped;
-    const where = pfn !== undefined ? `frame ${hex(pfn)}${nr > 1 && run.state !== 'zero' ? `–${hex(pfn + nr - 1)}` : ''}` : run.slot !== undefined ? `swap slot ${run.slot}${nr > 1 ? `–${run.slot + nr - 1}` : ''}` : 'no frame';
-    return [node(nr === 1 ? 'page' : 'run', start, end, { look: `p-${run.state}`, letter: state?.letter ?? '?', label: state?.label ?? run.state, detail: `${plural(nr, 'page')}, ${where}${(run.nr_users ?? 1) > 1 ? `, ${run.nr_users} users` : ''}`, pfn, slot: run.slot, state: run.state, used: pfn !== undefined ? 1 : 0 })];
+    const where =
+      pfn !== undefined
+        ? `frame ${hex(pfn)}${nr > 1 && run.state !== 'zero' ? `–${hex(pfn + nr - 1)}` : ''}`
+        : run.slot !== undefined
+          ? `swap slot ${run.slot}${nr > 1 ? `–${run.slot + nr - 1}` : ''}`
+          : 'no frame';
+    return [
+      node(nr === 1 ? 'page' : 'run', start, end, {
+        look: `p-${run.state}`,
+        letter: state?.letter ?? '?',
+        label: state?.label ?? run.state,
+        detail: `${plural(nr, 'page')}, ${where}${(run.nr_users ?? 1) > 1 ? `, ${run.nr_users} users` : ''}`,
+        pfn,
+        slot: run.slot,
+        state: run.state,
+        used: pfn !== undefined ? 1 : 0,
+      }),
+    ];
   });
 }
 
@@ -156,9 +256,24 @@ function areaPages(parent) {
   const list = area.frames.map((/** @type {import('../types.js').Run} */ run) => {
     const start = at;
     at += BigInt(run.count) * PAGE;
-    return node(run.count === 1 ? 'page' : 'run', start, at, { look: 'k-vmalloc', letter: 'v', label: 'mapped', detail: `${plural(run.count, 'page')}, frame ${hex(run.pfn)}${run.count > 1 ? `–${hex(run.pfn + run.count - 1)}` : ''}`, pfn: run.pfn, state: 'mapped', used: 1 });
+    return node(run.count === 1 ? 'page' : 'run', start, at, {
+      look: 'k-vmalloc',
+      letter: 'v',
+      label: 'mapped',
+      detail: `${plural(run.count, 'page')}, frame ${hex(run.pfn)}${run.count > 1 ? `–${hex(run.pfn + run.count - 1)}` : ''}`,
+      pfn: run.pfn,
+      state: 'mapped',
+      used: 1,
+    });
   });
-  if (at < parent.end) list.push(node('guard', at, parent.end, { letter: 'G', label: 'guard page', detail: 'never mapped: running over the end is a fault at once' }));
+  if (at < parent.end)
+    list.push(
+      node('guard', at, parent.end, {
+        letter: 'G',
+        label: 'guard page',
+        detail: 'never mapped: running over the end is a fault at once',
+      }),
+    );
   return list;
 }
 
@@ -173,7 +288,16 @@ function pages(parent) {
     const pfn = parent.pfn === undefined ? undefined : parent.pfn + by;
     const slot = parent.slot === undefined ? undefined : parent.slot + by;
     const where = pfn !== undefined ? `frame ${hex(pfn)}` : slot !== undefined ? `swap slot ${slot}` : 'no frame';
-    return node(step === 1 ? 'page' : 'run', start, end, { look: parent.look, letter: parent.letter, label: step === 1 ? parent.label : `${plural(step, 'page')}, ${parent.label}`, detail: where, pfn, slot, state: parent.state, used: parent.used });
+    return node(step === 1 ? 'page' : 'run', start, end, {
+      look: parent.look,
+      letter: parent.letter,
+      label: step === 1 ? parent.label : `${plural(step, 'page')}, ${parent.label}`,
+      detail: where,
+      pfn,
+      slot,
+      state: parent.state,
+      used: parent.used,
+    });
   });
 }
 

@@ -37,34 +37,67 @@ const TELL = {
   mmap: (e) => join(String(e.address), plural(e.count, 'page')),
   munmap: (e) => join(String(e.address), plural(e.count, 'page')),
   zero: (e) => `${bytes(e.count)} at ${e.address}`,
-  slab_cpu: (e) => join(frame(e), ['the CPU’s own list', 'the CPU’s partial list', 'the node’s list', 'a new slab'][Number(e.source)]),
+  slab_cpu: (e) =>
+    join(frame(e), ['the CPU’s own list', 'the CPU’s partial list', 'the node’s list', 'a new slab'][Number(e.source)]),
   watermark: (e) => `${zone(e) || 'all memory'}: ${count(e.free)} free ${e.ok ? '≥' : '<'} mark ${count(e.mark)}`,
   try_pcp: (e) => join(zone(e), `CPU’s list ${e.ok ? `has ${plural(e.count, 'page')}` : 'is empty'}`),
   try_buddy: (e) => join(zone(e), `free list of ${block(e)}`, mt(e), e.ok ? 'has one' : 'is empty'),
   slowpath: (e) => block(e),
-  mm_page_alloc_extfrag: (e) => join(frame(e), `${block(e)} ${mt(e)} taken from a block of order ${e.fallback_order}`, typeof e.fallback_migratetype === 'string' && `of ${e.fallback_migratetype}`),
+  mm_page_alloc_extfrag: (e) =>
+    join(
+      frame(e),
+      `${block(e)} ${mt(e)} taken from a block of order ${e.fallback_order}`,
+      typeof e.fallback_migratetype === 'string' && `of ${e.fallback_migratetype}`,
+    ),
   steal: (e) => join(frame(e), `${plural(e.count, 'page')} of the pageblock become ${mt(e)}`),
   reserve_highatomic: (e) => join(frame(e), zone(e), 'this pageblock is kept for high-order atomic calls'),
   unreserve_highatomic: (e) => join(frame(e), zone(e), 'the pageblock kept for atomic calls is given up'),
   wakeup_kswapd: (e) => join(zone(e) && `for ${zone(e)} and below`, block(e)),
   mm_vmscan_kswapd_wake: (e) => join(zone(e) && `for ${zone(e)} and below`, block(e)),
-  mm_vmscan_kswapd_sleep: (e) => join(`${plural(e.count, 'page')} reclaimed`, e.ok ? 'the zones are balanced' : 'not balanced yet'),
-  mm_vmscan_lru_shrink_inactive: (e) => join(`${plural(e.count, 'page')} reclaimed of ${count(e.nr_scanned)} looked at`, `priority ${e.priority}`),
-  mm_vmscan_lru_shrink_active: (e) => join(`${plural(e.count, 'page')} moved to the inactive list`, `priority ${e.priority}`),
+  mm_vmscan_kswapd_sleep: (e) =>
+    join(`${plural(e.count, 'page')} reclaimed`, e.ok ? 'the zones are balanced' : 'not balanced yet'),
+  mm_vmscan_lru_shrink_inactive: (e) =>
+    join(`${plural(e.count, 'page')} reclaimed of ${count(e.nr_scanned)} looked at`, `priority ${e.priority}`),
+  mm_vmscan_lru_shrink_active: (e) =>
+    join(`${plural(e.count, 'page')} moved to the inactive list`, `priority ${e.priority}`),
   reclaimed_from: (e) => `${plural(e.count, 'page')} of pid ${e.pid}`,
-  workingset_refault: (e) => join(frame(e), `came back after ${plural(e.distance, 'eviction')}`, e.ok ? 'to the active list' : 'to the inactive list'),
+  workingset_refault: (e) =>
+    join(
+      frame(e),
+      `came back after ${plural(e.distance, 'eviction')}`,
+      e.ok ? 'to the active list' : 'to the inactive list',
+    ),
   copy_on_write: (e) => join(`${frame(e)} is a copy of ${hex(Number(e.from_pfn))}`, String(e.address), `pid ${e.pid}`),
-  mm_compaction_begin: (e) => join(zone(e), block(e), `moves pages from ${hex(e.pfn)} up to free frames from ${hex(Number(e.free_pfn))} down`),
-  mm_compaction_end: (e) => join(zone(e), `${plural(e.count, 'page')} moved`, e.ok ? 'a block is there' : 'no block came of it'),
-  mm_migrate_page: (e) => join(`from ${hex(Number(e.from_pfn))} to ${hex(e.pfn)}`, e.pid && `pid ${e.pid}`, String(e.address)),
+  mm_compaction_begin: (e) =>
+    join(zone(e), block(e), `moves pages from ${hex(e.pfn)} up to free frames from ${hex(Number(e.free_pfn))} down`),
+  mm_compaction_end: (e) =>
+    join(zone(e), `${plural(e.count, 'page')} moved`, e.ok ? 'a block is there' : 'no block came of it'),
+  mm_migrate_page: (e) =>
+    join(`from ${hex(Number(e.from_pfn))} to ${hex(e.pfn)}`, e.pid && `pid ${e.pid}`, String(e.address)),
   drain_all_pages: (e) => `${plural(e.count, 'page')} given back from the CPUs’ lists`,
   alloc_no_watermarks: (e) => join(block(e), 'may use what the marks keep back'),
-  folio_check_references: (e) => join(frame(e), e.pid && `pid ${e.pid}`, e.ok ? 'not used lately: it may go' : 'used lately: it stays'),
-  get_scan_count: (e) => join(plural(e.count, 'anonymous page'), `${count(e.free_swap)} swap slots free`, e.ok ? 'these can go' : 'they cannot go anywhere'),
-  mm_compaction_suitable: (e) => join(zone(e), block(e), `${count(e.free)} free ${e.ok ? '≥' : '<'} ${count(e.needed)} needed to compact`),
-  fragmentation_index: (e) => join(zone(e), block(e), `${(Number(e.index) / 1000).toFixed(3)}: ${e.ok ? 'it is fragmentation' : 'it is want of memory'}`),
+  folio_check_references: (e) =>
+    join(frame(e), e.pid && `pid ${e.pid}`, e.ok ? 'not used lately: it may go' : 'used lately: it stays'),
+  get_scan_count: (e) =>
+    join(
+      plural(e.count, 'anonymous page'),
+      `${count(e.free_swap)} swap slots free`,
+      e.ok ? 'these can go' : 'they cannot go anywhere',
+    ),
+  mm_compaction_suitable: (e) =>
+    join(zone(e), block(e), `${count(e.free)} free ${e.ok ? '≥' : '<'} ${count(e.needed)} needed to compact`),
+  fragmentation_index: (e) =>
+    join(
+      zone(e),
+      block(e),
+      `${(Number(e.index) / 1000).toFixed(3)}: ${e.ok ? 'it is fragmentation' : 'it is want of memory'}`,
+    ),
   mm_compaction_deferred: (e) => join(zone(e), block(e), `it failed lately: not tried for 2^${e.defer_shift} calls`),
-  reclaim_retry_zone: (e) => join(`${zone(e) || 'all memory'}: ${count(e.available)} could be had ${e.ok ? '≥' : '<'} min ${count(e.min_wmark)}`, e.count > 0 && `${plural(e.count, 'try', 'tries')} without progress`),
+  reclaim_retry_zone: (e) =>
+    join(
+      `${zone(e) || 'all memory'}: ${count(e.available)} could be had ${e.ok ? '≥' : '<'} min ${count(e.min_wmark)}`,
+      e.count > 0 && `${plural(e.count, 'try', 'tries')} without progress`,
+    ),
   compact_retry: (e) => join(block(e), `try ${count(e.count)}`, e.ok ? 'once more' : 'no more'),
   oom_badness: (e) => join(`pid ${e.pid}: ${plural(e.points, 'page')}`, e.ok && 'the one that is killed'),
   oom_refused: (e) => join(block(e), 'nobody may be killed for this call'),
@@ -73,10 +106,19 @@ const TELL = {
   nopage_costly_order: (e) => join(block(e), 'orders above 3 are not tried again'),
   nopage: (e) => join(block(e), 'everything was tried'),
   mremap: (e) => join(`${e.from_address} moved to ${e.address}`, plural(e.count, 'page')),
-  mprotect: (e) => join(String(e.address), plural(e.count, 'page'), ['r', 'w', 'x'].map((c, i) => (Number(e.access) & (1 << i) ? c : '-')).join('')),
+  mprotect: (e) =>
+    join(
+      String(e.address),
+      plural(e.count, 'page'),
+      ['r', 'w', 'x'].map((c, i) => (Number(e.access) & (1 << i) ? c : '-')).join(''),
+    ),
   madvise: (e) => join(String(e.address), plural(e.count, 'page')),
   find_vmap_lowest_match: (e) =>
-    join(`hole at ${e.address}`, e.count >= 0xffffffff ? 'as good as endless' : plural(e.count, 'page'), e.ok === false && 'too small'),
+    join(
+      `hole at ${e.address}`,
+      e.count >= 0xffffffff ? 'as good as endless' : plural(e.count, 'page'),
+      e.ok === false && 'too small',
+    ),
   oom_kill: (e) => `pid ${e.pid}, ${plural(e.count, 'page')} freed`,
   direct_reclaim: (e) => `${plural(e.count, 'page')} reclaimed`,
   kswapd: (e) => `${plural(e.count, 'page')} reclaimed`,
@@ -169,6 +211,7 @@ function summary(events, lines) {
 
 /** One sentence for the outcome of an operation. @param {import('../types.js').Result} result */
 export function outcomeText(result) {
-  if (result.outcome === 'ok') return `ok, ${duration(result.cost_ns)}${result.slept_ns ? `, slept ${duration(result.slept_ns)}` : ''}`;
+  if (result.outcome === 'ok')
+    return `ok, ${duration(result.cost_ns)}${result.slept_ns ? `, slept ${duration(result.slept_ns)}` : ''}`;
   return result.outcome === 'null' ? 'NULL' : 'bug';
 }

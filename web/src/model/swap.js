@@ -19,7 +19,9 @@ export function swapCells(slots, total) {
       set.add(run.pid);
       owners.set(cell, set);
     }
-  const cells = [...owners].sort(([a], [b]) => a - b).map(([cell, set]) => ({ cell, count: 1, pid: Math.min(...set), owners: [...set].sort((a, b) => a - b) }));
+  const cells = [...owners]
+    .sort(([a], [b]) => a - b)
+    .map(([cell, set]) => ({ cell, count: 1, pid: Math.min(...set), owners: [...set].sort((a, b) => a - b) }));
   return cells.reduce((/** @type {CellRun[]} */ runs, one) => {
     const last = runs[runs.length - 1];
     if (last && last.cell + last.count === one.cell && last.owners.join() === one.owners.join()) last.count++;

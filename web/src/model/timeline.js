@@ -43,7 +43,8 @@ export function added(known, head) {
 }
 
 /** A series that grew long loses every other sample of its own; what happened between two stays in their counters. @param {Point[]} points */
-export const thinned = (points) => (points.length <= 2 * POINTS ? points : points.filter((_, i) => i % 2 === 0 || i === points.length - 1));
+export const thinned = (points) =>
+  points.length <= 2 * POINTS ? points : points.filter((_, i) => i % 2 === 0 || i === points.length - 1);
 
 /** Stretches of the history after `seq` in which the counters of failures rise. @param {Point[]} points @param {number} seq @param {number} head @returns {[number, number][]} */
 export function failureIntervals(points, seq, head) {
@@ -52,7 +53,8 @@ export function failureIntervals(points, seq, head) {
   for (let i = 0; i < points.length; i++) {
     const end = points[i + 1]?.seq ?? head;
     if (end <= seq) continue;
-    if (!points[i + 1] || failed(points[i + 1]) > failed(points[i])) found.push([Math.max(seq + 1, points[i].seq + 1), end]);
+    if (!points[i + 1] || failed(points[i + 1]) > failed(points[i]))
+      found.push([Math.max(seq + 1, points[i].seq + 1), end]);
   }
   return found.filter(([from, to]) => from <= to);
 }
@@ -71,7 +73,9 @@ export const usedOf = (point) => STACK.reduce((sum, kind) => sum + (point.frames
 
 /** The end of the stretch for which a point holds. @param {Point[]} points @param {number} i @param {number} head @param {number} width */
 const endOf = (points, i, head, width) =>
-  i + 1 < points.length ? xOf(points[i + 1].seq, head, width) : xOf(head, head, width) + (points.length === 1 ? MARGIN : 0);
+  i + 1 < points.length
+    ? xOf(points[i + 1].seq, head, width)
+    : xOf(head, head, width) + (points.length === 1 ? MARGIN : 0);
 
 /**
  * Stacked steps: the state after operation s holds until operation s + 1.
@@ -101,7 +105,10 @@ export function stack(points, head, scale, width, height) {
 export function freeLines(points, head, width, height, zone) {
   const names = points[0]?.zones?.map((z) => z.name) ?? [];
   const most = points.reduce((top, p) => (p.zones ?? []).reduce((t, z) => Math.max(t, z.free, z.high), top), 16);
-  const least = points.reduce((low, p) => (p.zones ?? []).reduce((t, z) => Math.min(t, z.free, z.min || Infinity), low), most);
+  const least = points.reduce(
+    (low, p) => (p.zones ?? []).reduce((t, z) => Math.min(t, z.free, z.min || Infinity), low),
+    most,
+  );
   const end = Math.log2(1 + most) + 0.5,
     start = Math.max(0, Math.floor(Math.log2(1 + least) - 1.5));
   const y = (/** @type {number} */ n) => height - (Math.max(0, Math.log2(1 + n) - start) / (end - start)) * height;
@@ -176,7 +183,8 @@ export function lanes(points) {
 }
 
 /** Remarks of the log, with their words. @param {OpRow[]} ops */
-export const marksOf = (ops) => ops.filter((op) => op.op === 'mark').map((op) => ({ seq: op.seq, text: op.text ?? '' }));
+export const marksOf = (ops) =>
+  ops.filter((op) => op.op === 'mark').map((op) => ({ seq: op.seq, text: op.text ?? '' }));
 
 const FLAG_ROWS = 2;
 const FLAG_WIDTH = 120; /* pixels that a remark may take beyond the next pole */
@@ -208,7 +216,8 @@ function cut(text, width, textWidth) {
 }
 
 /** The remark next to a moment. @param {{ seq: number, text: string }[]} marks @param {number} seq @param {1 | -1} by */
-export const markBeside = (marks, seq, by) => (by > 0 ? marks.find((mark) => mark.seq > seq) : marks.filter((mark) => mark.seq < seq).pop()) ?? null;
+export const markBeside = (marks, seq, by) =>
+  (by > 0 ? marks.find((mark) => mark.seq > seq) : marks.filter((mark) => mark.seq < seq).pop()) ?? null;
 
 /** The point that holds at a moment. @param {Point[]} points @param {number} seq @returns {Point | null} */
 export function pointAt(points, seq) {

@@ -17,7 +17,12 @@ export function tourOps({ size, gfp, context }) {
     { op: 'mark', text: 'malloc: a promise' },
     { op: 'spawn', name: 'demo' },
     { op: 'malloc', pid: null, size, name: 'by_malloc' },
-    ...(touched ? [{ op: 'mark', text: `${count(touched)} bytes are written: their frames come` }, { op: 'write', pid: null, name: 'by_malloc', fill: 170, length: touched }] : []),
+    ...(touched
+      ? [
+          { op: 'mark', text: `${count(touched)} bytes are written: their frames come` },
+          { op: 'write', pid: null, name: 'by_malloc', fill: 170, length: touched },
+        ]
+      : []),
   ];
 }
 

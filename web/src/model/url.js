@@ -72,7 +72,8 @@ const OF_TAB = {
 /** @param {import('../lab-state.js').LabState} state */
 export function urlFromState(state) {
   const query = new URLSearchParams();
-  const put = (/** @type {string} */ name, /** @type {unknown} */ value) => value !== null && value !== '' && value !== undefined && query.set(name, String(value));
+  const put = (/** @type {string} */ name, /** @type {unknown} */ value) =>
+    value !== null && value !== '' && value !== undefined && query.set(name, String(value));
   put('seq', state.at);
   put('sel', state.selection && textOfSelection(state.selection));
   if (state.tab !== 'map') put('tab', state.tab);

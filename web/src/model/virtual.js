@@ -37,7 +37,13 @@ export function virtualBands(views, profile, height, selected = null) {
       items: user,
       empty: process ? 'nothing mapped' : 'no process yet',
     },
-    { id: 'direct', title: 'direct map', address: profile?.page_offset ?? '', items: direct, empty: 'no kernel allocation' },
+    {
+      id: 'direct',
+      title: 'direct map',
+      address: profile?.page_offset ?? '',
+      items: direct,
+      empty: 'no kernel allocation',
+    },
     { id: 'vmalloc', title: 'vmalloc', address: views.vmalloc.start ?? '', items: vmalloc, empty: 'no area' },
   ];
   let y = 0;
@@ -118,7 +124,10 @@ function directItems(views) {
 function nameOf(allocations, start) {
   const first = allocations[0];
   const names = allocations.slice(0, 4).map(titleOf);
-  const label = allocations.length === 1 ? titleOf(first) : names.join(' ') + (allocations.length > 4 ? ` +${allocations.length - 4}` : '');
+  const label =
+    allocations.length === 1
+      ? titleOf(first)
+      : names.join(' ') + (allocations.length > 4 ? ` +${allocations.length - 4}` : '');
   return {
     label,
     title: `${first.cache ?? first.op} ${hex(start)}: ${allocations.length === 1 ? bytes(first.allocated) : allocations.length + ' objects'}`,
@@ -178,7 +187,8 @@ function placeBars(items, top, room, selected) {
 function mergeToFit(items, most, stays) {
   if (items.length <= most) return items;
   const large = items.filter((item) => item.end - item.start >= LARGE);
-  const alone = (/** @type {Item} */ item) => stays(item) || (item.end - item.start >= LARGE && large.length * 3 <= most);
+  const alone = (/** @type {Item} */ item) =>
+    stays(item) || (item.end - item.start >= LARGE && large.length * 3 <= most);
   const step = Math.ceil(items.length / Math.max(1, most - 2 * large.length - 2));
   const merged = [];
   for (let i = 0; i < items.length;) {

@@ -99,7 +99,8 @@ export function createCalls({ store, base, complain, select }) {
     const info = opInfo(store.peek().table?.ops ?? [], request.op);
     return Boolean(
       info?.needed.every(
-        (name) => name in request && !Number.isNaN(request[name]) && (name !== 'size' || typeof request[name] === 'number'),
+        (name) =>
+          name in request && !Number.isNaN(request[name]) && (name !== 'size' || typeof request[name] === 'number'),
       ),
     );
   }
@@ -120,7 +121,8 @@ export function createCalls({ store, base, complain, select }) {
       const state = store.value;
       const isThere = state.views?.seq === state.head; /* the names in use are known */
       const request = state.table && isThere && !isPast(state) ? currentRequest() : null;
-      const wish = request && makesMemory(request.op) && canAsk(request) ? `${state.head} ${JSON.stringify(request)}` : '';
+      const wish =
+        request && makesMemory(request.op) && canAsk(request) ? `${state.head} ${JSON.stringify(request)}` : '';
       if (wish === asked) return;
       asked = wish;
       clearTimeout(timer);

@@ -84,7 +84,9 @@ export async function findNextFailure({ store, base }, seq) {
   for (const [from, to] of failureIntervals(points, seq, head)) {
     for (let at = from; at <= to; at += OPS_SHOWN) {
       const page = await get(`${base}/ops?from=${at}&limit=${OPS_SHOWN}`);
-      const found = page.ops.find((/** @type {import('../types.js').OpRow} */ op) => op.seq > seq && op.outcome !== 'ok');
+      const found = page.ops.find(
+        (/** @type {import('../types.js').OpRow} */ op) => op.seq > seq && op.outcome !== 'ok',
+      );
       if (found) return found.seq;
     }
   }

@@ -74,5 +74,19 @@ export function createImporter({ store, base }) {
     summary.value = null;
     problem.value = null;
   };
-  return { open, file, news, sending, started, summary, problem, heard, send, stop, show, choose, hide: () => (open.value = false) };
+  return {
+    open,
+    file,
+    news,
+    sending,
+    started,
+    summary,
+    problem,
+    heard,
+    send,
+    stop,
+    show,
+    choose,
+    hide: () => (open.value = false),
+  };
 }

@@ -18,7 +18,8 @@ export function watchMoment({ store, base, complain }) {
     last = 0;
   let wake = () => {};
   const pace = createPace();
-  const keyOf = (/** @type {import('../lab-state.js').LabState} */ state, pid = state.pid) => `${shownSeq(state)} ${pid} ${state.reconnects}`;
+  const keyOf = (/** @type {import('../lab-state.js').LabState} */ state, pid = state.pid) =>
+    `${shownSeq(state)} ${pid} ${state.reconnects}`;
 
   /** What follows the lab waits for its turn; who goes to the past is served at once. @param {boolean} isRush */
   const turn = async (isRush) => {

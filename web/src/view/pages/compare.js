@@ -54,16 +54,23 @@ function InLab({ question }) {
   const size = parseSize(question.size);
   const open = () => {
     setBusy(true);
-    openTour({ ...question, size }, `${question.size} four ways`).catch((error) => (setProblem(problemOf(error)), setBusy(false)));
+    openTour({ ...question, size }, `${question.size} four ways`).catch(
+      (error) => (setProblem(problemOf(error)), setBusy(false)),
+    );
   };
   return html`<p class="ways"><button type="button" disabled=${busy || Number.isNaN(size)} onClick=${open}>${busy ? 'Calling all four…' : 'Watch these calls in a lab'}</button></p>${problem ? html`<${ProblemBox} problem=${problem} />` : null}`;
 }
 
 /** @param {{ question: model.Question, change: (patch: Partial<model.Question>) => void, wrong: Set<string> }} props */
 function Ask({ question, change, wrong }) {
-  const set = (/** @type {keyof model.Question} */ name) => (/** @type {any} */ e) => change({ [name]: e.target.value });
+  const set = (/** @type {keyof model.Question} */ name) => (/** @type {any} */ e) =>
+    change({ [name]: e.target.value });
   const size = parseSize(question.size);
-  const choice = (/** @type {keyof model.Question} */ name, /** @type {string} */ label, /** @type {string[]} */ words) => html`<label><span>${label}</span>
+  const choice = (
+    /** @type {keyof model.Question} */ name,
+    /** @type {string} */ label,
+    /** @type {string[]} */ words,
+  ) => html`<label><span>${label}</span>
     <select value=${question[name]} onChange=${set(name)} aria-invalid=${wrong.has(name) ? 'true' : undefined}>${words.map((w) => html`<option key=${w} value=${w} selected=${w === question[name]}>${w}</option>`)}</select></label>`;
   return html`<form class="card ask" onSubmit=${(/** @type {Event} */ e) => e.preventDefault()} autocomplete="off">
     ${choice('profile', 'Machine', ['classic', 'linux-6.1'])}
@@ -82,7 +89,11 @@ function Answers({ answers, question }) {
 /** @param {{ answer: Answer, question: model.Question }} props */
 function AnswerCard({ answer, question }) {
   const takesFlags = answer.op === 'kmalloc' || answer.op === 'kzalloc';
-  const { call, args } = callLine({ op: answer.op, size: answer.requested, ...(takesFlags ? { gfp: question.gfp } : {}) });
+  const { call, args } = callLine({
+    op: answer.op,
+    size: answer.requested,
+    ...(takesFlags ? { gfp: question.gfp } : {}),
+  });
   return html`<section class=${`card answer ${answer.outcome}`} aria-label=${answer.op}><h2 class="plain"><i class=${`chip k-${model.KIND_OF[answer.op]}`} aria-hidden="true"></i>${answer.op} <small>${answer.outcome === 'ok' ? answer.cache || '' : answer.outcome === 'null' ? 'returns NULL' : 'bug'}</small></h2>
     <code class="line">p = ${call}(${args});</code>
     ${answer.outcome === 'ok' ? html`<${Strip} answer=${answer} /><${Shares} answer=${answer} />` : html`<p class="says">${answer.message || `More than it can give: at most ${bytes(answer.limit)}.`}</p>`}
@@ -106,7 +117,10 @@ function Shares({ answer }) {
 
 /** @param {{ answer: Answer }} props */
 function Cost({ answer }) {
-  const steps = [...answer.cost, ...(answer.first_touch?.cost ?? []).map((s) => ({ ...s, step: `touch: ${s.step}` }))].sort((a, b) => b.ns - a.ns);
+  const steps = [
+    ...answer.cost,
+    ...(answer.first_touch?.cost ?? []).map((s) => ({ ...s, step: `touch: ${s.step}` })),
+  ].sort((a, b) => b.ns - a.ns);
   const most = Math.max(1, ...steps.map((s) => s.ns));
   return html`<ul class="steps" aria-label="cost, step by step">${steps.slice(0, 5).map((s) => html`<li key=${s.step}><span>${s.step}${s.count > 1 ? ` × ${count(s.count)}` : ''}</span><i style=${{ width: `${Math.max(2, (100 * s.ns) / most)}%` }} aria-hidden="true"></i><b>${duration(s.ns)}</b></li>`)}</ul>`;
 }

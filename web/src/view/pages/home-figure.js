@@ -19,7 +19,15 @@ const OTHERS = {
 
 /** @type {{ op: string, title?: string, kind: string, line: string, note: string, runs: [number, number][], touched: number }[]} */
 const CASES = [
-  { op: 'kmalloc', title: 'kmalloc, kzalloc', kind: 'kernel', line: 'p = kmalloc(32000, GFP_KERNEL);', note: 'one solid run of frames', runs: [[32, 8]], touched: 1 },
+  {
+    op: 'kmalloc',
+    title: 'kmalloc, kzalloc',
+    kind: 'kernel',
+    line: 'p = kmalloc(32000, GFP_KERNEL);',
+    note: 'one solid run of frames',
+    runs: [[32, 8]],
+    touched: 1,
+  },
   {
     op: 'vmalloc',
     kind: 'vmalloc',

@@ -14,7 +14,12 @@ import { Mark, ProblemBox, ThemeButton } from '../parts/parts.js';
 
 export function HomePage() {
   const [labs, setLabs] = useState(/** @type {LabInfo[] | null} */ (null));
-  const [machines, setMachines] = useState(/** @type {{ profiles: Profile[], options: import('../../types.js').OptionInfo[] }} */ ({ profiles: [], options: [] }));
+  const [machines, setMachines] = useState(
+    /** @type {{ profiles: Profile[], options: import('../../types.js').OptionInfo[] }} */ ({
+      profiles: [],
+      options: [],
+    }),
+  );
   const [problem, setProblem] = useState(/** @type {Problem | null} */ (null));
   const load = () =>
     Promise.all([get('/labs'), get('/profiles')]).then(
@@ -77,11 +82,23 @@ const ROWS = [
   ['contiguous', 'physically and virtually', 'as kmalloc', 'virtually; frames anywhere', 'virtually; frames anywhere'],
   ['frames arrive', 'at the call', 'at the call', 'at the call', 'when a page is first touched'],
   ['contents', 'whatever was there', 'zeroes', 'whatever was there', 'zeroes from the kernel, old bytes from the heap'],
-  ['most at once', '128 KiB − 16 (classic), 4 MiB (6.1)', 'as kmalloc', 'what free frames and the range allow', 'the address space'],
+  [
+    'most at once',
+    '128 KiB − 16 (classic), 4 MiB (6.1)',
+    'as kmalloc',
+    'what free frames and the range allow',
+    'the address space',
+  ],
   ['may sleep', 'with GFP_KERNEL; never with GFP_ATOMIC', 'as kmalloc', 'always', 'at a page fault'],
   ['in an interrupt', 'with GFP_ATOMIC only', 'with GFP_ATOMIC only', 'never', 'never'],
   ['may go to swap', 'no', 'no', 'no', 'yes'],
-  ['a call costs', 'tens of ns', 'the same, and clearing', 'page tables, a TLB flush', 'tens of ns, then a fault per page'],
+  [
+    'a call costs',
+    'tens of ns',
+    'the same, and clearing',
+    'page tables, a TLB flush',
+    'tens of ns, then a fault per page',
+  ],
   ['released by', 'kfree', 'kfree', 'vfree', 'free'],
 ];
 const COLUMNS = [

@@ -85,7 +85,9 @@ function isToldAtFields({ problem, table, form }) {
   if (!problem?.errors.length || !info) return false;
   const names = fieldsOf(info, table.params).map((one) => one.param.name);
   const told = fieldErrors(problem, names);
-  return problem.errors.every((error) => names.includes(fieldOf(error)) || (fieldOf(error) === 'name' && told.has('address')));
+  return problem.errors.every(
+    (error) => names.includes(fieldOf(error)) || (fieldOf(error) === 'name' && told.has('address')),
+  );
 }
 
 /** @param {{ session: Session }} props */

@@ -25,7 +25,13 @@ export function OpenLab({ profiles, options }) {
       setBusy(false);
     }
   };
-  const input = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string} */ hint, /** @type {string} */ placeholder, doc = '') => html`<div key=${name} class=${`field${errors.has(name) ? ' wrong' : ''}`} title=${doc}>
+  const input = (
+    /** @type {string} */ name,
+    /** @type {string} */ label,
+    /** @type {string} */ hint,
+    /** @type {string} */ placeholder,
+    doc = '',
+  ) => html`<div key=${name} class=${`field${errors.has(name) ? ' wrong' : ''}`} title=${doc}>
     <label class="name" for=${`lab-${name}`}>${label} <small>${hint}</small></label><input class="in" id=${`lab-${name}`} name=${name} value=${form[name] ?? ''} placeholder=${placeholder} onInput=${set(name)} spellcheck=${false}
       aria-invalid=${errors.has(name) ? 'true' : undefined} aria-describedby=${errors.has(name) ? `lab-${name}-error` : undefined} />
     ${errors.has(name) ? html`<p class="error" id=${`lab-${name}-error`} role="alert">${errors.get(name)}</p>` : null}</div>`;
@@ -35,7 +41,9 @@ export function OpenLab({ profiles, options }) {
   return html`<section class="card" aria-labelledby="open-title"><h2 id="open-title">Open a lab</h2><form onSubmit=${open} noValidate autocomplete="off">
     ${input('name', 'Name', '', 'my first lab')}
     <div class="profiles" role="radiogroup" aria-label="Machine">${profiles.map(
-      (p) => html`<label key=${p.name} class=${form.profile === p.name ? 'on' : ''}><input type="radio" name="profile" value=${p.name} checked=${form.profile === p.name} onChange=${set('profile')} />
+      (
+        p,
+      ) => html`<label key=${p.name} class=${form.profile === p.name ? 'on' : ''}><input type="radio" name="profile" value=${p.name} checked=${form.profile === p.name} onChange=${set('profile')} />
       <b>${p.name}</b><span>${p.title}</span></label>`,
     )}</div>
     ${input('memory', 'Memory', profile ? `${bytes(profile.memory_min)} – ${bytes(profile.memory_max)}` : '', profile ? bytes(profile.memory_default) : '')}

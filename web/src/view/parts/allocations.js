@@ -14,7 +14,9 @@ const SHOWN = 200;
 export function Allocations({ session }) {
   const state = session.store.value;
   const live = state.views?.allocations ?? [];
-  const newest = [...live].sort((a, b) => b.seq - a.seq || Number(b.name !== null) - Number(a.name !== null)).slice(0, SHOWN);
+  const newest = [...live]
+    .sort((a, b) => b.seq - a.seq || Number(b.name !== null) - Number(a.name !== null))
+    .slice(0, SHOWN);
   const past = isPast(state);
   return html`<section class="allocations" aria-labelledby="allocations-title">
     <h2 id="allocations-title">Live allocations <span data-test="nr-live">${state.views ? count(live.length) + (state.views.more ? '+' : '') : ''}</span></h2>
@@ -27,7 +29,8 @@ export function Allocations({ session }) {
 /** @param {{ a: Allocation, session: import('../../lab-session.js').Session, past: boolean }} props */
 function Row({ a, session, past }) {
   const { selection, views } = session.store.value;
-  const selected = selection?.kind === 'allocation' && selection.address === a.address && selection.pid === (a.pid ?? 0);
+  const selected =
+    selection?.kind === 'allocation' && selection.address === a.address && selection.pid === (a.pid ?? 0);
   return html`<li class=${selected ? 'sel' : ''}>
     <button type="button" class="pick" aria-pressed=${selected} onClick=${() => session.select(a.address, a.pid ?? 0)}>
       <${Chip} kind=${kindOfOp(a.op, a)} /><b>${titleOf(a)}</b><small>${sizes(a, (views?.processes.length ?? 0) > 1)}</small></button>
@@ -38,11 +41,18 @@ function Row({ a, session, past }) {
 /** @param {Allocation} a @param {boolean} many processes there are, so that it must be said whose it is */
 function sizes(a, many) {
   const size = (/** @type {number} */ n) => (n >= 65536 && n % 1024 === 0 ? bytes(n) : count(n));
-  const granted = a.cache && a.op !== 'kmem_cache_alloc' && a.allocated !== a.requested ? ` → ${size(a.allocated)}` : '';
+  const granted =
+    a.cache && a.op !== 'kmem_cache_alloc' && a.allocated !== a.requested ? ` → ${size(a.allocated)}` : '';
   const frames = a.pid
     ? `${count(a.nr_frames)} of ${plural(Math.max(1, Math.ceil(a.allocated / 4096)), 'page')}`
     : a.nr_frames > 1
       ? plural(a.nr_frames, 'frame')
       : '';
-  return [`${a.op === 'kmem_cache_alloc' && a.cache ? a.cache : a.op} ${size(a.requested)}${granted}`, frames, a.pid && many ? `pid ${a.pid}` : ''].filter(Boolean).join(' · ');
+  return [
+    `${a.op === 'kmem_cache_alloc' && a.cache ? a.cache : a.op} ${size(a.requested)}${granted}`,
+    frames,
+    a.pid && many ? `pid ${a.pid}` : '',
+  ]
+    .filter(Boolean)
+    .join(' · ');
 }

@@ -2,7 +2,16 @@
 import { html } from 'htm/preact';
 import { duration, hex, parseSize } from '../../format.js';
 import { isPast } from '../../lab-state.js';
-import { callLine, fieldErrors, fieldsOf, FIRST_OPS, makesMemory, opInfo, remark, suggestedName } from '../../model/form.js';
+import {
+  callLine,
+  fieldErrors,
+  fieldsOf,
+  FIRST_OPS,
+  makesMemory,
+  opInfo,
+  remark,
+  suggestedName,
+} from '../../model/form.js';
 import { Field } from './fields.js';
 import { GfpComposer } from './gfp-composer.js';
 import { Empty } from './parts.js';
@@ -12,10 +21,12 @@ export function CallPanel({ session }) {
   const state = session.store.value;
   const { table, form } = state;
   const info = table && opInfo(table.ops, form.op);
-  if (!table || !info) return html`<section aria-busy="true"><h2>Call</h2><${Empty}>Reading the list of operations…<//></section>`;
+  if (!table || !info)
+    return html`<section aria-busy="true"><h2>Call</h2><${Empty}>Reading the list of operations…<//></section>`;
   const change = (/** @type {Partial<import('../../model/form.js').Form>} */ patch) =>
     session.store.send({ type: 'form', form: { ...state.form, ...patch } });
-  const set = (/** @type {string} */ name, /** @type {string} */ value) => change({ values: { ...state.form.values, [name]: value } });
+  const set = (/** @type {string} */ name, /** @type {string} */ value) =>
+    change({ values: { ...state.form.values, [name]: value } });
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     session.submit();
@@ -29,9 +40,15 @@ export function CallPanel({ session }) {
       (info.op === 'write' && (param.name === 'fill' || param.name === 'length')),
   );
   const rest = fields.filter(
-    (field) => !main.includes(field) && field.param.type !== 'gfp' && !(field.param.name === 'cpu' && (state.lab?.cpus ?? 1) < 2),
+    (field) =>
+      !main.includes(field) &&
+      field.param.type !== 'gfp' &&
+      !(field.param.name === 'cpu' && (state.lab?.cpus ?? 1) < 2),
   );
-  const errors = fieldErrors(state.problem, fields.map((one) => one.param.name));
+  const errors = fieldErrors(
+    state.problem,
+    fields.map((one) => one.param.name),
+  );
   const field = (/** @type {any} */ { param, needed }) =>
     html`<${Field} key=${param.name} param=${param} needed=${needed} session=${session} error=${errors.get(param.name)} onSet=${set} />`;
   const hasGfp = fields.some(({ param }) => param.type === 'gfp');
@@ -84,7 +101,8 @@ function SizeRemark({ state }) {
 
 /** What a call without flags does. @param {{ op: string }} props */
 function Manners({ op }) {
-  if (op === 'vmalloc' || op === 'vzalloc') return html`<p class="flags"><span>takes no GFP flags</span><span>may sleep</span></p>`;
+  if (op === 'vmalloc' || op === 'vzalloc')
+    return html`<p class="flags"><span>takes no GFP flags</span><span>may sleep</span></p>`;
   if (op === 'malloc' || op === 'calloc' || op === 'mmap')
     return html`<p class="flags"><span>user space</span><span>frames come when touched</span></p>`;
   return null;

@@ -11,7 +11,12 @@ export function commandsOf(session) {
   const { store } = session;
   const state = store.peek();
   const seq = shownSeq(state);
-  const command = (/** @type {string} */ title, /** @type {string} */ note, /** @type {() => void} */ run) => ({ id: title, title, note, run });
+  const command = (/** @type {string} */ title, /** @type {string} */ note, /** @type {() => void} */ run) => ({
+    id: title,
+    title,
+    note,
+    run,
+  });
   const sends = (/** @type {string} */ title, /** @type {string} */ note, /** @type {any[]} */ ...actions) =>
     command(title, note, () => actions.forEach((action) => store.send(action)));
   return [
@@ -26,7 +31,9 @@ export function commandsOf(session) {
     sends('Back to live', 'End', { type: 'live' }),
     sends('One operation back', '←', { type: 'seek', seq: seq - 1 }),
     sends('One operation forward', '→', { type: 'seek', seq: seq + 1 }),
-    ...COLOURS.filter((c) => canColour(c, state)).map((c) => sends(`Colour by ${c.label}`, 'map', { type: 'colour', colour: c.id }, { type: 'tab', tab: 'map' })),
+    ...COLOURS.filter((c) => canColour(c, state)).map((c) =>
+      sends(`Colour by ${c.label}`, 'map', { type: 'colour', colour: c.id }, { type: 'tab', tab: 'map' }),
+    ),
     sends('Layout: buddy (Z-order)', 'map', { type: 'layout', layout: 'buddy' }, { type: 'tab', tab: 'map' }),
     sends('Layout: linear', 'map', { type: 'layout', layout: 'linear' }, { type: 'tab', tab: 'map' }),
     sends('Let go of the selection', 'Esc', { type: 'select', selection: null }),
@@ -41,4 +48,9 @@ export function commandsOf(session) {
 }
 
 /** @param {import('../../lab-session.js').Session} session @param {import('../../types.js').OpInfo} op @returns {Command} */
-const callCommand = (session, op) => ({ id: `call-${op.op}`, title: `Call ${op.op}`, note: op.doc, run: () => session.showCall(op.op) });
+const callCommand = (session, op) => ({
+  id: `call-${op.op}`,
+  title: `Call ${op.op}`,
+  note: op.doc,
+  run: () => session.showCall(op.op),
+});

@@ -8,7 +8,12 @@ import { themeVersion } from '../../theme.js';
 
 const HEIGHT = 320;
 /** Never colour alone. */
-const DASHES = /** @type {Record<string, number[]>} */ ({ kmalloc: [], kzalloc: [8, 4], vmalloc: [2, 3], malloc: [10, 3, 2, 3] });
+const DASHES = /** @type {Record<string, number[]>} */ ({
+  kmalloc: [],
+  kzalloc: [8, 4],
+  vmalloc: [2, 3],
+  malloc: [10, 3, 2, 3],
+});
 
 /** @param {string} token */
 const css = (token) => getComputedStyle(document.documentElement).getPropertyValue(token).trim();
@@ -16,14 +21,28 @@ const css = (token) => getComputedStyle(document.documentElement).getPropertyVal
 /** @param {ReturnType<typeof import('../../model/compare.js').seriesOf>} data @param {string} measure @param {number} width @param {(size: number) => void} choose */
 function optionsFor(data, measure, width, choose) {
   const tell = MEASURES[measure].unit === 'ns' ? duration : bytes;
-  const axis = { stroke: css('--mute'), grid: { stroke: css('--line2'), width: 1 }, ticks: { stroke: css('--line'), width: 1 }, font: '11px system-ui, sans-serif' };
+  const axis = {
+    stroke: css('--mute'),
+    grid: { stroke: css('--line2'), width: 1 },
+    ticks: { stroke: css('--line'), width: 1 },
+    font: '11px system-ui, sans-serif',
+  };
   return /** @type {any} */ ({
     width,
     height: HEIGHT,
     scales: { x: { time: false, distr: 3, log: 2 }, y: { distr: 3, log: 10 } },
     axes: [
-      { ...axis, values: (/** @type {any} */ _, /** @type {(number | null)[]} */ at) => at.map((v) => (v && Number.isInteger(Math.log2(v) / 2) ? bytes(v) : '')) },
-      { ...axis, size: 70, values: (/** @type {any} */ _, /** @type {(number | null)[]} */ at) => at.map((v) => (v && Number.isInteger(Math.log10(v)) ? tell(v) : '')) },
+      {
+        ...axis,
+        values: (/** @type {any} */ _, /** @type {(number | null)[]} */ at) =>
+          at.map((v) => (v && Number.isInteger(Math.log2(v) / 2) ? bytes(v) : '')),
+      },
+      {
+        ...axis,
+        size: 70,
+        values: (/** @type {any} */ _, /** @type {(number | null)[]} */ at) =>
+          at.map((v) => (v && Number.isInteger(Math.log10(v)) ? tell(v) : '')),
+      },
     ],
     series: [
       { label: 'size', value: (/** @type {any} */ _, /** @type {number} */ v) => (v ? bytes(v) : '–') },
@@ -33,11 +52,21 @@ function optionsFor(data, measure, width, choose) {
         width: 2,
         dash: DASHES[op],
         points: { show: false },
-        value: (/** @type {any} */ _, /** @type {number | null} */ v, /** @type {number} */ __, /** @type {number | null} */ i) => (i === null ? '–' : tellValue(measure, v)),
+        value: (
+          /** @type {any} */ _,
+          /** @type {number | null} */ v,
+          /** @type {number} */ __,
+          /** @type {number | null} */ i,
+        ) => (i === null ? '–' : tellValue(measure, v)),
       })),
     ],
     cursor: { drag: { x: false, y: false } },
-    hooks: { ready: [(/** @type {any} */ plot) => plot.over.addEventListener('click', () => plot.cursor.idx !== null && choose(data.sizes[plot.cursor.idx]))] },
+    hooks: {
+      ready: [
+        (/** @type {any} */ plot) =>
+          plot.over.addEventListener('click', () => plot.cursor.idx !== null && choose(data.sizes[plot.cursor.idx])),
+      ],
+    },
   });
 }
 
@@ -56,6 +85,8 @@ export function Curves({ data, measure, size, choose }) {
     watch.observe(host);
     return () => (watch.disconnect(), plot.destroy());
   }, [data, measure, theme]);
-  const fails = data.series.filter((s) => s.values.includes(null)).map((s) => `${s.op} fails from ${bytes(data.sizes[s.values.indexOf(null)])}`);
+  const fails = data.series
+    .filter((s) => s.values.includes(null))
+    .map((s) => `${s.op} fails from ${bytes(data.sizes[s.values.indexOf(null)])}`);
   return html`<figure><div class="curves" ref=${box} aria-hidden="true"></div><figcaption class="cap">${MEASURES[measure].title}, both axes logarithmic. ${fails.length ? `A curve ends where the request fails: ${fails.join(', ')}. ` : ''}Click a place to ask for that size${Number.isNaN(size) ? '' : ` (now ${bytes(size)})`}.</figcaption></figure>`;
 }

@@ -29,8 +29,20 @@ export function Field(props) {
 }
 
 const nameOf = (/** @type {string} */ name) =>
-  ({ pid: 'Process', cpu: 'CPU', n: 'Elements', duration_ns: 'Duration', call_site: 'Call site', align: 'Alignment', prot: 'Protection', hex: 'Bytes', fill: 'Fill with', tid: 'Thread', pad: 'Keep at top', new_length: 'New length' })[name] ??
-  name[0].toUpperCase() + name.slice(1);
+  ({
+    pid: 'Process',
+    cpu: 'CPU',
+    n: 'Elements',
+    duration_ns: 'Duration',
+    call_site: 'Call site',
+    align: 'Alignment',
+    prot: 'Protection',
+    hex: 'Bytes',
+    fill: 'Fill with',
+    tid: 'Thread',
+    pad: 'Keep at top',
+    new_length: 'New length',
+  })[name] ?? name[0].toUpperCase() + name.slice(1);
 
 /** @param {FieldProps & { id: string }} props */
 function Text({ param, session, error, onSet, id }) {
@@ -98,6 +110,7 @@ function Choice({ param, session, error, onSet, id }) {
 /** Words that go together, with a bar between them. @param {FieldProps & { id: string }} props */
 function Flags({ param, session, onSet, id }) {
   const on = (session.store.value.form.values[param.name] ?? '').split('|').filter(Boolean);
-  const toggle = (/** @type {string} */ word) => onSet(param.name, (param.choices ?? []).filter((one) => on.includes(one) !== (one === word)).join('|'));
+  const toggle = (/** @type {string} */ word) =>
+    onSet(param.name, (param.choices ?? []).filter((one) => on.includes(one) !== (one === word)).join('|'));
   return html`<span class="pills many" role="group" aria-labelledby=${id} title=${param.doc}>${(param.choices ?? []).map((word) => html`<label key=${word} class=${on.includes(word) ? 'on' : ''}><input type="checkbox" name=${param.name} value=${word} checked=${on.includes(word)} onChange=${() => toggle(word)} />${word.replace(/^SLAB_/, '')}</label>`)}</span>`;
 }

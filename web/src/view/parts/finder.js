@@ -17,7 +17,10 @@ export function Finder({ session, mode }) {
   const { data } = useView(`${session.base}/caches?at=${state.views?.seq ?? 0}`);
   const commands = useMemo(() => commandsOf(session), []);
   useEffect(() => dialog.current?.showModal(), []);
-  const found = searchHits(query, state, data?.caches ?? []).map((hit) => ({ ...hit, run: () => hit.actions.forEach((action) => store.send(action)) }));
+  const found = searchHits(query, state, data?.caches ?? []).map((hit) => ({
+    ...hit,
+    run: () => hit.actions.forEach((action) => store.send(action)),
+  }));
   const told = mode === 'commands' || query.trim() ? commandHits(query, commands) : [];
   const hits = (mode === 'commands' ? [...told, ...found] : [...found, ...told]).slice(0, SHOWN);
   const here = Math.min(at, Math.max(0, hits.length - 1));
@@ -39,7 +42,8 @@ export function Finder({ session, mode }) {
       aria-label=${mode === 'commands' ? 'Command, or what to find' : 'Find an address, frame, cache, name or operation'} placeholder=${mode === 'commands' ? 'what to do' : '0x address, frame 420, #12, a cache, a name'}
       value=${query} spellcheck=${false} autocomplete="off" onInput=${(/** @type {any} */ e) => (setQuery(e.target.value), setAt(0))} onKeyDown=${keys} />
     <ul id="hits" role="listbox" aria-label="What was found">${hits.map(
-      (hit, i) => html`<li key=${hit.id} id=${`hit-${i}`} role="option" aria-selected=${i === here} onPointerMove=${() => setAt(i)} onClick=${() => run(i)}><b>${hit.title}</b> <small>${hit.note}</small></li>`,
+      (hit, i) =>
+        html`<li key=${hit.id} id=${`hit-${i}`} role="option" aria-selected=${i === here} onPointerMove=${() => setAt(i)} onClick=${() => run(i)}><b>${hit.title}</b> <small>${hit.note}</small></li>`,
     )}</ul>
     <p class="cap" role="status">${hits.length ? '↑ ↓ choose, Enter goes there, Esc closes' : query ? 'Nothing in this moment is called that.' : 'Type an address, a frame number, #operation, a cache or a name.'}</p></dialog>`;
 }

@@ -49,9 +49,11 @@ export function HelpSheet({ onClose }) {
   useEffect(() => dialog.current?.showModal(), []);
   return html`<dialog class="sheet keys" ref=${dialog} onClose=${onClose} aria-labelledby="keys-title">
     <form method="dialog"><h2 id="keys-title">Keys</h2><div class="keygroups">${KEYS.map(
-      ([title, keys]) => html`<section key=${title}><h3>${title}</h3><dl>${keys.map(
-        ([key, what]) => html`<dt>${key.split(' ').map((one) => (one === '–' ? '–' : html`<kbd>${one}</kbd>`))}</dt><dd>${what}</dd>`,
-      )}</dl></section>`,
+      ([title, keys]) =>
+        html`<section key=${title}><h3>${title}</h3><dl>${keys.map(
+          ([key, what]) =>
+            html`<dt>${key.split(' ').map((one) => (one === '–' ? '–' : html`<kbd>${one}</kbd>`))}</dt><dd>${what}</dd>`,
+        )}</dl></section>`,
     )}</div>
       <p><label class="cap"><input type="checkbox" checked=${singleKeys.value} onChange=${(/** @type {any} */ e) => setSingleKeys(e.currentTarget.checked)} /> single keys act anywhere on the page (off: only on the map and the timeline, and with Ctrl)</label></p>
       <p><button class="p">Close</button></p></form></dialog>`;

@@ -4,7 +4,14 @@ import { useEffect, useState } from 'preact/hooks';
 import { TOUCH_MAX } from '../../session/calls.js';
 import { duration, plural } from '../../format.js';
 import { isPast, selectedAllocation, shownSeq } from '../../lab-state.js';
-import { allocationFacts, costParts, frameFacts, objectFacts, operationFacts, ownerOfFrame } from '../../model/inspector.js';
+import {
+  allocationFacts,
+  costParts,
+  frameFacts,
+  objectFacts,
+  operationFacts,
+  ownerOfFrame,
+} from '../../model/inspector.js';
 import { titleOf } from '../../model/title.js';
 import { outcomeText, story } from '../../model/story.js';
 import { Empty } from './parts.js';
@@ -80,7 +87,10 @@ const ZONES = ['DMA', 'DMA32', 'Normal'];
 function Why({ result, title, zoned }) {
   const decided = result.decisions ?? [];
   const told = new Set(decided.map((step) => step.event)); /* what decisions led to stands among them, in its order */
-  const lines = story([...decided, ...(result.events ?? []).filter((event) => !told.has(event.event))], zoned ? ZONES : []);
+  const lines = story(
+    [...decided, ...(result.events ?? []).filter((event) => !told.has(event.event))],
+    zoned ? ZONES : [],
+  );
   return html`<section data-test="why"><h2>${title} <span>${plural((result.events ?? []).length, 'event')}</span></h2>
     <${Path} path=${result.path} />
     ${result.message ? html`<p class="message">${result.message}</p>` : null}

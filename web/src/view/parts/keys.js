@@ -11,14 +11,18 @@ const OWN_KEYS = `${TYPED}, input, [role=tab], [role=application], [role=listbox
 /** @param {import('../../lab-session.js').Session} session */
 export function bindKeys(session) {
   const { store } = session;
-  const inside = (/** @type {Event} */ event, /** @type {string} */ where) => event.target instanceof Element && event.target.closest(where) !== null;
+  const inside = (/** @type {Event} */ event, /** @type {string} */ where) =>
+    event.target instanceof Element && event.target.closest(where) !== null;
   /** Keys that a control under the focus may need itself. @param {(event: KeyboardEvent) => void} act */
-  const onPage = (act, where = OWN_KEYS) => (/** @type {KeyboardEvent} */ event) => {
-    if (inside(event, where)) return;
-    event.preventDefault();
-    act(event);
-  };
-  const anywhere = (/** @type {() => void} */ act) => (/** @type {KeyboardEvent} */ event) => singleKeys.value && onPage(act, TYPED)(event);
+  const onPage =
+    (act, where = OWN_KEYS) =>
+    (/** @type {KeyboardEvent} */ event) => {
+      if (inside(event, where)) return;
+      event.preventDefault();
+      act(event);
+    };
+  const anywhere = (/** @type {() => void} */ act) => (/** @type {KeyboardEvent} */ event) =>
+    singleKeys.value && onPage(act, TYPED)(event);
   const step = (/** @type {number} */ n) => onPage(() => store.send({ type: 'seek', seq: shownSeq(store.peek()) + n }));
   const help = anywhere(() => store.send({ type: 'help', open: true }));
   const faster = (/** @type {number} */ by) =>
@@ -35,7 +39,10 @@ export function bindKeys(session) {
     'Shift+ArrowRight': step(10),
     Home: onPage(() => store.send({ type: 'seek', seq: 0 })),
     End: onPage(() => store.send({ type: 'live' })),
-    Space: onPage(() => store.send({ type: 'play', playing: !store.peek().playing }), `${TYPED}, button, a, summary, [role=tab]`),
+    Space: onPage(
+      () => store.send({ type: 'play', playing: !store.peek().playing }),
+      `${TYPED}, button, a, summary, [role=tab]`,
+    ),
     '[': faster(-1),
     ']': faster(1),
     '.': anywhere(() => session.nextEvent(1)),
@@ -48,7 +55,9 @@ export function bindKeys(session) {
       event.preventDefault();
       if (!store.peek().help) store.send({ type: 'palette', palette: store.peek().palette ? null : 'commands' });
     },
-    ...Object.fromEntries(TABS.map(([id], i) => [String((i + 1) % 10), anywhere(() => store.send({ type: 'tab', tab: id }))])),
+    ...Object.fromEntries(
+      TABS.map(([id], i) => [String((i + 1) % 10), anywhere(() => store.send({ type: 'tab', tab: id }))]),
+    ),
     'Shift+?': help,
     '?': help,
     Escape: (event) => !inside(event, 'dialog') && goUp(store),

@@ -18,7 +18,9 @@ export function Timeline({ session }) {
   const go = (/** @type {number} */ to) => store.send({ type: 'seek', seq: to });
   const play = () => store.send({ type: 'play', playing: !state.playing });
   const op = state.views?.op?.seq === seq ? state.views.op : null;
-  const row = state.ops.find((one) => one.seq === seq) ?? (op?.request ? /** @type {any} */ ({ ...op.request, outcome: op.outcome }) : null);
+  const row =
+    state.ops.find((one) => one.seq === seq) ??
+    (op?.request ? /** @type {any} */ ({ ...op.request, outcome: op.outcome }) : null);
   const keys = (/** @type {KeyboardEvent} */ event) => {
     if (!event.shiftKey || (event.key !== 'ArrowLeft' && event.key !== 'ArrowRight')) return;
     go(seq + (event.key === 'ArrowRight' ? 10 : -10));
@@ -99,7 +101,18 @@ function Chart({ state, zone }) {
       element.height = Math.round(size.height * ratio);
       const ctx = /** @type {CanvasRenderingContext2D} */ (element.getContext('2d'));
       ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-      drawTimeline(ctx, { points: state.points, ops: state.ops, marks: state.marks, head: state.head, seq: shownSeq(state), scale, title: `frames in use, up to ${count(scale)}${scale < total ? ` of ${count(total)}` : ''}`, zone, ...size, palette: readPalette(document.documentElement) });
+      drawTimeline(ctx, {
+        points: state.points,
+        ops: state.ops,
+        marks: state.marks,
+        head: state.head,
+        seq: shownSeq(state),
+        scale,
+        title: `frames in use, up to ${count(scale)}${scale < total ? ` of ${count(total)}` : ''}`,
+        zone,
+        ...size,
+        palette: readPalette(document.documentElement),
+      });
       element.dataset.marks = String(state.marks.length);
       element.dataset.points = String(state.points.length);
     });

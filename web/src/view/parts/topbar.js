@@ -35,7 +35,12 @@ export function TopBar({ session }) {
 
 /** The form's request as a question to all allocators. @param {import('../../lab-state.js').LabState} state */
 function compareLink({ lab, form }) {
-  const query = new URLSearchParams({ profile: lab?.profile ?? 'classic', size: form.values.size || '1000', gfp: form.preset, context: form.values.context || 'process' });
+  const query = new URLSearchParams({
+    profile: lab?.profile ?? 'classic',
+    size: form.values.size || '1000',
+    gfp: form.preset,
+    context: form.values.context || 'process',
+  });
   return `/compare?${query}`;
 }
 

@@ -3,7 +3,17 @@
 import { html } from 'htm/preact';
 import { useMemo } from 'preact/hooks';
 import { bytes, count, hex, plural } from '../../format.js';
-import { buddyEvents, buddyOperation, cpuText, freeAreaCells, ladder, levelScale, levelText, stepText, xorExample } from '../../model/buddy.js';
+import {
+  buddyEvents,
+  buddyOperation,
+  cpuText,
+  freeAreaCells,
+  ladder,
+  levelScale,
+  levelText,
+  stepText,
+  xorExample,
+} from '../../model/buddy.js';
 import { headOf, cellAt } from '../../model/cells.js';
 import { selectedAllocation } from '../../lab-state.js';
 import { Empty } from '../parts/parts.js';
@@ -13,7 +23,9 @@ import { Empty } from '../parts/parts.js';
 
 /** @param {{ session: Session }} props */
 export function BuddyTab({ session }) {
-  const zones = (session.store.value.views?.zones ?? []).filter((z) => z.managed || z.present).reverse(); /* as an allocation tries them */
+  const zones = (session.store.value.views?.zones ?? [])
+    .filter((z) => z.managed || z.present)
+    .reverse(); /* as an allocation tries them */
   return html`<div class="pane buddy"><div class="scroll zones" tabindex="0" role="region" aria-label="Free areas">${zones.map((zone) => html`<${ZonePanel} key=${zone.name} zone=${zone} />`)}</div>
     <div class="scroll steps-pane" tabindex="0" role="region" aria-label="Splits and merges"><${Steps} session=${session} /></div></div>`;
 }
@@ -27,7 +39,9 @@ function ZonePanel({ zone }) {
     <table class="areas"><caption class="sr">Free blocks of zone ${zone.name} by order${types.length > 1 ? ' and migratetype' : ''}</caption>
       <thead><tr><th scope="col">order</th>${hasIndices ? null : html`<th scope="col" class="n">block</th>`}${types.length > 1 ? types.map((t) => html`<th scope="col" class="n" key=${t}>${t}</th>`) : null}<th scope="col" class="n">blocks</th><th scope="col">memory</th>${hasIndices ? html`<th scope="col" class="n" title="share of the free memory that is in too small blocks for this order">unusable</th><th scope="col" class="n" title="towards 1: a failure would be for fragmentation; towards 0: for lack of memory; −1: there is a block">frag.</th>` : null}</tr></thead>
       <tbody>${rows.map(
-        (row) => html`<tr key=${row.order}><th scope="row" title=${`blocks of ${bytes(4096 * 2 ** row.order)}`}>${row.order}</th>${hasIndices ? null : html`<td class="n">${bytes(4096 * 2 ** row.order)}</td>`}
+        (
+          row,
+        ) => html`<tr key=${row.order}><th scope="row" title=${`blocks of ${bytes(4096 * 2 ** row.order)}`}>${row.order}</th>${hasIndices ? null : html`<td class="n">${bytes(4096 * 2 ** row.order)}</td>`}
         ${types.length > 1 ? row.cells.map((cell) => html`<td class="n heat" key=${cell.type} style=${{ '--heat': `${heat(cell.share)}%` }}>${cell.blocks ? count(cell.blocks) : html`<span class="zero">0</span>`}</td>`) : null}
         <td class="n">${row.nr_free ? count(row.nr_free) : html`<span class="zero">0</span>`}</td>
         <td title=${bytes(row.pages * 4096)}><span class=${`use ${hasIndices ? 'short' : 'long'}`}><i style=${{ width: `${(100 * row.pages) / most}%` }}></i></span>${hasIndices ? null : html` <small>${row.pages ? bytes(row.pages * 4096) : ''}</small>`}</td>
@@ -95,7 +109,8 @@ function exampleFor(state, step) {
   if (step) return xorExample(step.pfn, step.order);
   const views = state.views;
   if (!views || views.cells.shift) return null;
-  const pfn = state.selection?.kind === 'frame' ? state.selection.pfn : (selectedAllocation(state)?.frames[0]?.pfn ?? null);
+  const pfn =
+    state.selection?.kind === 'frame' ? state.selection.pfn : (selectedAllocation(state)?.frames[0]?.pfn ?? null);
   if (pfn === null || pfn >= views.cells.nr) return null;
   return xorExample(headOf(views.cells, pfn), cellAt(views.cells, pfn).order);
 }
@@ -119,7 +134,8 @@ function Ladder({ rungs, kind, session, at }) {
     return html`<span class=${`half${mine ? ' goes' : ''}`}><${FrameLink} session=${session} pfn=${pfn} /><small>${says}</small></span>`;
   };
   return html`<ol class=${`ladder ${kind}`} aria-label=${kind === 'split' ? 'Halvings, from large to small' : 'Joinings, from small to large'}>${rungs.map(
-    (rung, i) => html`<li key=${`${at}-${i}`} class=${i === rungs.length - 1 ? 'now' : ''}><b>order ${rung.order}</b><span class="pair">${side(rung, 'left')}${side(rung, 'right')}</span></li>`,
+    (rung, i) =>
+      html`<li key=${`${at}-${i}`} class=${i === rungs.length - 1 ? 'now' : ''}><b>order ${rung.order}</b><span class="pair">${side(rung, 'left')}${side(rung, 'right')}</span></li>`,
   )}</ol>`;
 }
 
@@ -129,7 +145,10 @@ function Xor({ example, session }) {
   const numbers = [example.pfn, example.mask, example.buddy];
   return html`<div class="xor" data-test="xor"><h3>Why these two: pfn XOR 2<sup>order</sup></h3>
     <table><caption class="sr">${hex(example.pfn)} XOR ${hex(example.mask)} is ${hex(example.buddy)}: bit ${example.order} differs</caption><tbody>${example.rows.map(
-      (row, r) => html`<tr key=${r} class=${r === 2 ? 'sum' : ''}><th scope="row">${names[r]}</th><td class="n">${r === 1 ? hex(numbers[r]) : html`<${FrameLink} session=${session} pfn=${numbers[r]} />`}</td>
+      (
+        row,
+        r,
+      ) => html`<tr key=${r} class=${r === 2 ? 'sum' : ''}><th scope="row">${names[r]}</th><td class="n">${r === 1 ? hex(numbers[r]) : html`<${FrameLink} session=${session} pfn=${numbers[r]} />`}</td>
       <td class="binary" aria-label=${`binary ${example.cut ? '…' : ''}${row.join('')}`}>${example.cut ? '…' : ''}${row.map((digit, i) => html`<i key=${i} class=${`${i === example.marked ? 'marked' : i > example.marked ? 'low' : ''}${i % 4 === 0 && i ? ' group' : ''}`}>${digit}</i>`)}</td></tr>`,
     )}</tbody></table>
     <p class="cap">${example.order ? `Blocks of order ${example.order} begin at multiples of ${count(example.mask)}: ${example.order === 1 ? 'the lowest bit is' : `the ${example.order} lowest bits are`} 0. ` : ''}Bit ${example.order} says which of the two it is; all bits above are the same. Both free, they merge into one of order ${example.order + 1}.</p></div>`;

@@ -4,7 +4,15 @@ import { html } from 'htm/preact';
 import { useEffect, useState } from 'preact/hooks';
 import { count, hex, plural } from '../../format.js';
 import { selectedAllocation } from '../../lab-state.js';
-import { extentsIn, freePointerFields, headerFields, hexRows, leadOf, PAGE_BYTES, windowFor } from '../../model/hexdump.js';
+import {
+  extentsIn,
+  freePointerFields,
+  headerFields,
+  hexRows,
+  leadOf,
+  PAGE_BYTES,
+  windowFor,
+} from '../../model/hexdump.js';
 import { titleOf } from '../../model/title.js';
 import { Empty, ProblemBox } from '../parts/parts.js';
 import { useView } from '../parts/use-view.js';
@@ -19,13 +27,30 @@ function subjectOf(state) {
   if (bytesAt) {
     const at = BigInt(bytesAt.address);
     const there = views?.allocations.find(
-      (a) => (a.pid ?? 0) === bytesAt.pid && at >= BigInt(a.address) && at < BigInt(a.address) + BigInt(Math.max(1, a.allocated)),
+      (a) =>
+        (a.pid ?? 0) === bytesAt.pid &&
+        at >= BigInt(a.address) &&
+        at < BigInt(a.address) + BigInt(Math.max(1, a.allocated)),
     );
-    return { address: bytesAt.address, pid: bytesAt.pid, size: PAGE_BYTES, title: `address ${bytesAt.address}`, allocation: there ?? null };
+    return {
+      address: bytesAt.address,
+      pid: bytesAt.pid,
+      size: PAGE_BYTES,
+      title: `address ${bytesAt.address}`,
+      allocation: there ?? null,
+    };
   }
   const a = selectedAllocation(state);
-  if (a) return { address: a.address, pid: a.pid ?? 0, size: Math.max(a.requested, 1), title: titleOf(a), allocation: a };
-  if (selection?.kind === 'object') return { address: selection.address, pid: 0, size: PAGE_BYTES, title: `free object of ${selection.cache}`, allocation: null };
+  if (a)
+    return { address: a.address, pid: a.pid ?? 0, size: Math.max(a.requested, 1), title: titleOf(a), allocation: a };
+  if (selection?.kind === 'object')
+    return {
+      address: selection.address,
+      pid: 0,
+      size: PAGE_BYTES,
+      title: `free object of ${selection.cache}`,
+      allocation: null,
+    };
   if (selection?.kind === 'frame' && profile?.page_offset) {
     const address = hex(BigInt(profile.page_offset) + BigInt(selection.pfn) * 4096n);
     return { address, pid: 0, size: 4096, title: `frame ${hex(selection.pfn)}`, allocation: null };
@@ -35,7 +60,14 @@ function subjectOf(state) {
   if (!op || !address || BigInt(address) === 0n) return null;
   const pid = op.request?.pid ?? 0;
   const made = views?.allocations.find((b) => b.address === address && (b.pid ?? 0) === pid);
-  if (made) return { address, pid, size: Math.max(made.requested, 1), title: `${titleOf(made)}, of op ${op.seq}`, allocation: made };
+  if (made)
+    return {
+      address,
+      pid,
+      size: Math.max(made.requested, 1),
+      title: `${titleOf(made)}, of op ${op.seq}`,
+      allocation: made,
+    };
   return { address, pid, size: PAGE_BYTES, title: `where op ${op.seq}, ${op.op}, was`, allocation: null };
 }
 
@@ -87,21 +119,36 @@ function Dump({ session, subject, page, setPage }) {
   const bits = state.profile?.word_bits ?? 32;
   const header = headerFields({ profile, bits, allocation: state.bytesAt ? null : allocation });
   const window_ = windowFor(subject.address, subject.size, state.bytesAt ? 0 : leadOf(header, subject.address), page);
-  const ask = (/** @type {number} */ at) => `${session.base}/memory?address=${window_.address}&length=${window_.length}&at=${at}${pid ? `&pid=${pid}` : ''}`;
+  const ask = (/** @type {number} */ at) =>
+    `${session.base}/memory?address=${window_.address}&length=${window_.length}&at=${at}${pid ? `&pid=${pid}` : ''}`;
   const { data, problem, loading } = useView(ask(views.seq));
   const before = useView(views.seq > 0 && !problem ? ask(views.seq - 1) : null);
   const born = useView(allocation && allocation.seq < views.seq && !problem ? ask(allocation.seq) : null);
   const chain = useFreePointers(session, subject);
-  const cut = (/** @type {any} */ view) => (view.data?.address === window_.address && !view.loading ? view.data.hex : null);
+  const cut = (/** @type {any} */ view) =>
+    view.data?.address === window_.address && !view.loading ? view.data.hex : null;
   const mine = allocation ?? { address: '' };
-  const extents = extentsIn(views.allocations, window_.address, window_.length, pid, mine, titleOf).map((e) => (allocation ? e : { ...e, mine: true }));
+  const extents = extentsIn(views.allocations, window_.address, window_.length, pid, mine, titleOf).map((e) =>
+    allocation ? e : { ...e, mine: true },
+  );
   const isNew = allocation?.seq === views.seq;
   const rows =
     data && data.address === window_.address
-      ? hexRows({ hex: data.hex, from: window_.address, born: isNew ? data.hex : cut(born), before: cut(before), extents, fields: [...header, ...chain], poison: poisons(state.lab) })
+      ? hexRows({
+          hex: data.hex,
+          from: window_.address,
+          born: isNew ? data.hex : cut(born),
+          before: cut(before),
+          extents,
+          fields: [...header, ...chain],
+          poison: poisons(state.lab),
+        })
       : [];
   const used = new Set(rows.flatMap((row) => row.spans.map((span) => span.kind)));
-  const nrChanged = rows.reduce((n, row) => n + row.spans.reduce((m, span) => m + (span.changed ? span.text.trim().split(/\s+/).length : 0), 0), 0);
+  const nrChanged = rows.reduce(
+    (n, row) => n + row.spans.reduce((m, span) => m + (span.changed ? span.text.trim().split(/\s+/).length : 0), 0),
+    0,
+  );
   const missing = data && data.hex.length < window_.length * 2;
   const isLast = subject.size <= (page + 1) * PAGE_BYTES && !state.bytesAt && allocation !== null;
   return html`<div class="cap"><b>${subject.title}</b> ${window_.address}, ${plural(window_.length, 'byte')}${pid ? ` of pid ${pid}` : ''}<span class="grow"></span>
@@ -109,7 +156,9 @@ function Dump({ session, subject, page, setPage }) {
       <span class="key" data-test="changed"><i class="b-data changed">aa</i> ${nrChanged ? `${plural(nrChanged, 'byte')} changed by op ${count(views.seq)}` : `nothing here changed by op ${count(views.seq)}`}</span></div>
     ${problem ? html`<${ProblemBox} problem=${problem} />` : null}
     <div class="scroll hex" tabindex="0" role="region" aria-label=${`Bytes from ${window_.address}`} aria-busy=${loading}>${rows.map(
-      (row) => html`<div class="hexrow" key=${row.address}>${row.notes.length ? html`<span class="note">${row.notes.join(' · ')}</span>` : null}<span class="at">${row.address}</span>
+      (
+        row,
+      ) => html`<div class="hexrow" key=${row.address}>${row.notes.length ? html`<span class="note">${row.notes.join(' · ')}</span>` : null}<span class="at">${row.address}</span>
       ${row.spans.map((span, i) => html`<span key=${i} class=${`b-${span.kind}${span.changed ? ' changed' : ''}`}>${span.text}</span>`)}<span class="ascii">${row.ascii.map((span, i) => html`<span key=${i} class=${span.changed ? 'changed' : ''}>${span.text}</span>`)}</span></div>`,
     )}
       ${missing ? html`<p class="empty">${rows.length ? 'The next page has no frame: nothing was ever written there.' : pid ? 'No frame is behind this address yet. Touch it, and a frame of zeroes will be.' : 'Nothing is mapped at this address.'}</p>` : null}</div>
@@ -123,7 +172,9 @@ function useFreePointers(session, { allocation }) {
   const state = session.store.value;
   const { selection } = state;
   const pfn = selection?.kind === 'object' ? selection.pfn : allocation?.cache ? allocation.frames[0]?.pfn : undefined;
-  const { data } = useView(pfn !== undefined && !state.bytesAt ? `${session.base}/slabs/${pfn}?at=${state.views?.seq ?? 0}` : null);
+  const { data } = useView(
+    pfn !== undefined && !state.bytesAt ? `${session.base}/slabs/${pfn}?at=${state.views?.seq ?? 0}` : null,
+  );
   if (!data?.objects) return [];
   return freePointerFields(data.objects, data.cache?.layout?.free_pointer ?? 0, (state.profile?.word_bits ?? 32) / 8);
 }

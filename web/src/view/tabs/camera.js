@@ -36,5 +36,9 @@ export function zoomTo(layout, runs, shift, width, height) {
     }
   }
   const px = Math.min(28, (0.7 * width) / (x1 - x0), (0.7 * height) / (y1 - y0));
-  return { scale: Math.max(1, Math.min(64, px / layout.px)), x: (x0 + x1) / 2 / layout.cols - 0.5, y: (y0 + y1) / 2 / layout.rows - 0.5 };
+  return {
+    scale: Math.max(1, Math.min(64, px / layout.px)),
+    x: (x0 + x1) / 2 / layout.cols - 0.5,
+    y: (y0 + y1) / 2 / layout.rows - 0.5,
+  };
 }

@@ -35,7 +35,13 @@ function useKin(session) {
   useEffect(() => {
     if (!lab) return;
     get('/labs').then(
-      ({ labs }) => setKin(labs.filter((/** @type {any} */ l) => l.id !== lab.id && l.profile === lab.profile && l.memory === lab.memory && l.cpus === lab.cpus)),
+      ({ labs }) =>
+        setKin(
+          labs.filter(
+            (/** @type {any} */ l) =>
+              l.id !== lab.id && l.profile === lab.profile && l.memory === lab.memory && l.cpus === lab.cpus,
+          ),
+        ),
       () => {} /* then only this lab is offered */,
     );
   }, [lab?.id]);
@@ -48,7 +54,8 @@ function Between({ session, since }) {
   const state = store.value;
   const seq = shownSeq(state);
   const kin = useKin(session);
-  const from = (/** @type {number | null} */ to, against = state.against) => store.send({ type: 'since', seq: to, against });
+  const from = (/** @type {number | null} */ to, against = state.against) =>
+    store.send({ type: 'since', seq: to, against });
   const mark = markBeside(state.marks, seq, -1);
   const typed = (/** @type {any} */ e) => /^\d+$/.test(e.target.value) && from(Number(e.target.value));
   return html`<div class="cap between"><h2 class="plain">What changed</h2><label>from op <input class="in" type="number" name="since" min="0" value=${since} onInput=${typed} /></label>
@@ -64,7 +71,8 @@ function Between({ session, since }) {
 function Differences({ session, diff }) {
   const rows = counterRows(diff.counters);
   const steps = transitions(diff.frames);
-  if (!rows.length && !diff.nr_frames && !diff.nr_added && !diff.nr_removed) return html`<${Empty}>Nothing differs between the two.<//>`;
+  if (!rows.length && !diff.nr_frames && !diff.nr_added && !diff.nr_removed)
+    return html`<${Empty}>Nothing differs between the two.<//>`;
   return html`<div class="scroll diffbody" tabindex="0" role="region" aria-label="What changed" data-test="diff" data-frames=${diff.nr_frames}>
     <section><h3>Counters</h3><table data-test="diff-counters"><thead><tr><th scope="col">what</th><th scope="col" class="n">before</th><th scope="col" class="n">after</th><th scope="col" class="n">change</th></tr></thead>
       <tbody>${rows.map((row) => html`<tr key=${row.name}><th scope="row">${row.kind ? html`<${Chip} kind=${row.kind} /> ` : null}${row.label}${row.unit ? html` <small>${row.unit}</small>` : null}</th><td class="n">${row.a}</td><td class="n">${row.b}</td><td class="n"><b>${row.by}</b></td></tr>`)}</tbody></table></section>
@@ -91,14 +99,18 @@ function ChangedMap({ session, diff }) {
 /** @param {{ session: Session, title: string, list: import('../../model/changes.js').Brief[], nr: number, canSelect: boolean }} props */
 function Blocks({ session, title, list, nr, canSelect }) {
   if (!nr) return null;
-  return html`<section data-test=${canSelect ? 'diff-added' : 'diff-removed'}><h3>${title} <small>${count(nr)}</small></h3><ul class="blocks">${list.slice(0, LISTED).map(
-    (a) => html`<li key=${`${a.address} ${a.pid} ${a.seq}`}><${Chip} kind=${kindOfOp(a.op)} />${canSelect ? html`<button type="button" class="link" onClick=${() => session.select(a.address, a.pid)}>${a.name || a.address}</button>` : html`<b>${a.name || a.address}</b>`} <small>${a.op} ${bytes(a.requested)}${a.pid ? `, pid ${a.pid}` : ''}, op ${count(a.seq)}</small></li>`,
-  )}${nr > LISTED ? html`<li><small>and ${count(nr - Math.min(nr, LISTED))} more</small></li>` : null}</ul></section>`;
+  return html`<section data-test=${canSelect ? 'diff-added' : 'diff-removed'}><h3>${title} <small>${count(nr)}</small></h3><ul class="blocks">${list
+    .slice(0, LISTED)
+    .map(
+      (a) =>
+        html`<li key=${`${a.address} ${a.pid} ${a.seq}`}><${Chip} kind=${kindOfOp(a.op)} />${canSelect ? html`<button type="button" class="link" onClick=${() => session.select(a.address, a.pid)}>${a.name || a.address}</button>` : html`<b>${a.name || a.address}</b>`} <small>${a.op} ${bytes(a.requested)}${a.pid ? `, pid ${a.pid}` : ''}, op ${count(a.seq)}</small></li>`,
+    )}${nr > LISTED ? html`<li><small>and ${count(nr - Math.min(nr, LISTED))} more</small></li>` : null}</ul></section>`;
 }
 
 /** @param {{ session: Session, diff: Diff }} props */
 function Ranges({ session, diff }) {
-  const toFrame = (/** @type {number} */ pfn) => session.store.send({ type: 'select', selection: { kind: 'frame', pfn } });
+  const toFrame = (/** @type {number} */ pfn) =>
+    session.store.send({ type: 'select', selection: { kind: 'frame', pfn } });
   return html`<section class="wide"><table><caption><b>Ranges of frames</b>${diff.nr_frame_runs > LISTED ? ` the first ${LISTED} of ${count(diff.nr_frame_runs)}` : ''}</caption><thead><tr><th scope="col">from</th><th scope="col" class="n">frames</th><th scope="col">before</th><th scope="col">after</th></tr></thead>
     <tbody>${diff.frames.slice(0, LISTED).map((run) => html`<tr key=${run.pfn}><th scope="row"><button type="button" class="link" onClick=${() => toFrame(run.pfn)}>${hex(run.pfn)}</button></th><td class="n">${count(run.count)}</td><td><${Chip} kind=${run.a.kind} /> ${stateText(run.a)}</td><td><${Chip} kind=${run.b.kind} /> ${stateText(run.b)}</td></tr>`)}</tbody></table></section>`;
 }

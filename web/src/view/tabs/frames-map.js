@@ -42,7 +42,10 @@ export function FramesMap(props) {
   const wheel = (/** @type {WheelEvent} */ e) => {
     if (!e.ctrlKey) return;
     e.preventDefault();
-    props.setZoom((/** @type {any} */ old) => ({ ...old, scale: Math.max(1, Math.min(64, old.scale * (e.deltaY < 0 ? 1.25 : 0.8))) }));
+    props.setZoom((/** @type {any} */ old) => ({
+      ...old,
+      scale: Math.max(1, Math.min(64, old.scale * (e.deltaY < 0 ? 1.25 : 0.8))),
+    }));
   };
   return html`<div class="frames" style=${{ left: `${props.left}px`, top: `${props.top}px`, width: `${width}px`, height: `${height}px` }}>
     <div class="surface" tabindex="0" role="application" aria-roledescription="memory map" aria-label=${`Physical memory, ${count(cells.nr * 2 ** cells.shift)} frames, ${count(used)} in use. Arrow keys move, Enter selects, B goes to the buddy.`}
@@ -145,9 +148,16 @@ function mapKeys({ session, layout, zoom, setZoom, target, cells, pick, point })
     else if (small === 'o') goOwner(session, here * 2 ** cells.shift);
     else if (small === 'v') goMapping(session, here * 2 ** cells.shift);
     else if (small === 'w' || small === 's')
-      setZoom((/** @type {any} */ old) => ({ ...old, scale: Math.max(1, Math.min(64, old.scale * (small === 'w' ? 1.5 : 1 / 1.5))) }));
+      setZoom((/** @type {any} */ old) => ({
+        ...old,
+        scale: Math.max(1, Math.min(64, old.scale * (small === 'w' ? 1.5 : 1 / 1.5))),
+      }));
     else if (PANS[key])
-      setZoom((/** @type {any} */ old) => ({ ...old, x: clamp(old.x + PANS[key][0] / old.scale), y: clamp(old.y + PANS[key][1] / old.scale) }));
+      setZoom((/** @type {any} */ old) => ({
+        ...old,
+        x: clamp(old.x + PANS[key][0] / old.scale),
+        y: clamp(old.y + PANS[key][1] / old.scale),
+      }));
     else if (small === 'f') setZoom(zoom.scale === 1 && target ? target() : { scale: 1, x: 0, y: 0 });
     else return;
     event.preventDefault();
@@ -158,7 +168,8 @@ function mapKeys({ session, layout, zoom, setZoom, target, cells, pick, point })
 /** Where the cursor starts: at the selection. @param {import('../../lab-session.js').Session} session @param {number} shift */
 function selectedIndex(session, shift) {
   const state = session.store.peek();
-  const pfn = state.selection?.kind === 'frame' ? state.selection.pfn : (selectedAllocation(state)?.frames[0]?.pfn ?? 0);
+  const pfn =
+    state.selection?.kind === 'frame' ? state.selection.pfn : (selectedAllocation(state)?.frames[0]?.pfn ?? 0);
   return Math.floor(pfn / 2 ** shift);
 }
 

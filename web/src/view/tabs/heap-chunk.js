@@ -7,10 +7,17 @@ import { useView } from '../parts/use-view.js';
 
 /** @param {{ session: import('../../lab-session.js').Session, pid: number, chunk: import('../../model/heap.js').Chunk | null, kind: import('../../model/heap.js').ChunkKind, state: any, numbers: Map<string, number>, onPick: (nr: number) => void }} props */
 export function ChunkFields({ session, pid, chunk, kind, state, numbers, onPick }) {
-  const { data, problem } = useView(chunk ? `${session.base}/processes/${pid}/heap?at=${session.store.value.views?.seq ?? 0}&chunk=${chunk.address}` : null);
-  if (!chunk) return html`<p class="chunkbox empty">Select a chunk, above or in a list: the words of its header are shown here. ← → move from chunk to chunk.</p>`;
+  const { data, problem } = useView(
+    chunk
+      ? `${session.base}/processes/${pid}/heap?at=${session.store.value.views?.seq ?? 0}&chunk=${chunk.address}`
+      : null,
+  );
+  if (!chunk)
+    return html`<p class="chunkbox empty">Select a chunk, above or in a list: the words of its header are shown here. ← → move from chunk to chunk.</p>`;
   if (problem) return html`<${ProblemBox} problem=${problem} />`;
-  const fields = /** @type {import('../../model/heap.js').Field[]} */ (data?.chunk?.address === chunk.address ? data.chunk.fields : []);
+  const fields = /** @type {import('../../model/heap.js').Field[]} */ (
+    data?.chunk?.address === chunk.address ? data.chunk.fields : []
+  );
   const toBytes = (/** @type {string} */ address) => {
     session.store.send({ type: 'bytesAt', address, pid });
     session.store.send({ type: 'tab', tab: 'bytes' });

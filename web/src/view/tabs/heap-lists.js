@@ -6,11 +6,21 @@ import { listGroups } from '../../model/heap.js';
 /** @param {import('./heap-strip.js').Shared & { arenas: any[] }} props */
 export function HeapLists({ arenas, ...shared }) {
   const groups = listGroups(shared.lists, arenas);
-  if (!groups.length) return html`<h3>Lists of free chunks</h3><p class="empty">All are empty: the next block is cut from top.</p>`;
+  if (!groups.length)
+    return html`<h3>Lists of free chunks</h3><p class="empty">All are empty: the next block is cut from top.</p>`;
   return html`${groups.map(
-    (group) => html`<section key=${group.kind} class="hlists" data-test=${`lists-${group.kind}`}><h3>${group.title} <small>${group.doc}</small></h3>
-    ${group.lists.map(({ list, nr, label, whose }) => html`<div class="hlist" key=${nr}><div class="hlabel"><b>${label}</b><small>${whose ? `${whose} · ` : ''}bin ${list.index} · ${list.count !== null ? `counter ${count(list.count)}` : `${count(list.chunks.length)}${list.truncated ? '+' : ''}`}</small></div>
-      <ol>${list.chunks.map((chunk) => html`<${Link} key=${chunk.address} chunk=${chunk} ranged=${list.min_size !== list.max_size} ...${shared} />`)}${list.truncated ? html`<li>…</li>` : null}</ol></div>`)}</section>`,
+    (
+      group,
+    ) => html`<section key=${group.kind} class="hlists" data-test=${`lists-${group.kind}`}><h3>${group.title} <small>${group.doc}</small></h3>
+    ${group.lists.map(
+      ({
+        list,
+        nr,
+        label,
+        whose,
+      }) => html`<div class="hlist" key=${nr}><div class="hlabel"><b>${label}</b><small>${whose ? `${whose} · ` : ''}bin ${list.index} · ${list.count !== null ? `counter ${count(list.count)}` : `${count(list.chunks.length)}${list.truncated ? '+' : ''}`}</small></div>
+      <ol>${list.chunks.map((chunk) => html`<${Link} key=${chunk.address} chunk=${chunk} ranged=${list.min_size !== list.max_size} ...${shared} />`)}${list.truncated ? html`<li>…</li>` : null}</ol></div>`,
+    )}</section>`,
   )}`;
 }
 

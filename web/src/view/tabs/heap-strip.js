@@ -26,7 +26,9 @@ export function HeapStrip({ region, rowBytes, ...shared }) {
     event.stopPropagation();
     onPick(next);
     const strips = box.current?.closest('.scroll');
-    queueMicrotask(() => /** @type {HTMLElement | null} */ (strips?.querySelector(`button[data-nr="${next}"]`))?.focus());
+    queueMicrotask(() =>
+      /** @type {HTMLElement | null} */ (strips?.querySelector(`button[data-nr="${next}"]`))?.focus(),
+    );
   };
   const stop = region.chunks.includes(chosen) ? chosen : region.chunks[0];
   return html`<section class="hstrip" aria-label=${`${region.title}, from ${region.start}`}><h3>${region.title} <small>${region.start}, ${bytes(region.length)}, ${plural(region.chunks.length, 'chunk')}</small></h3>
@@ -44,7 +46,14 @@ function PieceBox({ piece, stop, width, chunks, kinds, chosen, hover, onHover, o
   const room = (piece.to - piece.from) * width;
   const text = chunkText(chunk, kind, word);
   const marks = `${nr === chosen ? ' sel' : ''}${nr === hover ? ' hov' : ''}${piece.first ? ' first' : ''}${piece.last ? ' last' : ''}`;
-  const props = { class: `ck c-${kind.key}${marks}`, style: { left: `${100 * piece.from}%`, width: `${100 * (piece.to - piece.from)}%` }, title: text, onClick: () => onPick(nr), onMouseEnter: () => onHover(nr), onMouseLeave: () => onHover(-1) };
+  const props = {
+    class: `ck c-${kind.key}${marks}`,
+    style: { left: `${100 * piece.from}%`, width: `${100 * (piece.to - piece.from)}%` },
+    title: text,
+    onClick: () => onPick(nr),
+    onMouseEnter: () => onHover(nr),
+    onMouseLeave: () => onHover(-1),
+  };
   const inside = html`${piece.asked ? html`<i class="asked" style=${{ width: `${100 * piece.asked}%` }}></i>` : null}${piece.first && room >= 12 ? html`<span data-text=${room >= 64 ? `${kind.letter} ${chunk.name || count(chunk.size)}` : kind.letter}></span>` : null}`;
   if (!piece.first) return html`<div ...${props} aria-hidden="true">${inside}</div>`;
   return html`<button type="button" ...${props} data-nr=${nr} tabindex=${nr === stop ? 0 : -1} aria-label=${text} aria-pressed=${nr === chosen} onFocus=${() => onHover(nr)} onBlur=${() => onHover(-1)}>${inside}</button>`;

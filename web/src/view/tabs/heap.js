@@ -3,7 +3,19 @@
 import { html } from 'htm/preact';
 import { useMemo, useState } from 'preact/hooks';
 import { bytes, count, plural } from '../../format.js';
-import { chunkAt, heapRegions, heapSums, kindOfChunk, listOfChunk, regionRows, ROW_BYTES, rowBytesFor, swappedNote, thresholds, userAddress } from '../../model/heap.js';
+import {
+  chunkAt,
+  heapRegions,
+  heapSums,
+  kindOfChunk,
+  listOfChunk,
+  regionRows,
+  ROW_BYTES,
+  rowBytesFor,
+  swappedNote,
+  thresholds,
+  userAddress,
+} from '../../model/heap.js';
 import { ChunkFields } from './heap-chunk.js';
 import { HeapLists } from './heap-lists.js';
 import { HeapStrip } from './heap-strip.js';
@@ -19,10 +31,13 @@ export function HeapTab({ session }) {
   const { views } = session.store.value;
   const pid = views?.pid ?? 0;
   const [limit, setLimit] = useState(LIMITS[0]);
-  const { data, problem, loading } = useView(pid ? `${session.base}/processes/${pid}/heap?at=${views?.seq ?? 0}&limit=${limit}` : null);
+  const { data, problem, loading } = useView(
+    pid ? `${session.base}/processes/${pid}/heap?at=${views?.seq ?? 0}&limit=${limit}` : null,
+  );
   if (!pid) return html`<${Empty}>There is no process. Call malloc: it spawns one, and its heap is shown here.<//>`;
   if (problem) return html`<${ProblemBox} problem=${problem} />`;
-  if (!data || data.pid !== pid) return html`<p class="wait" role="status"><span class="spinner" aria-hidden="true"></span>Reading the heap…</p>`;
+  if (!data || data.pid !== pid)
+    return html`<p class="wait" role="status"><span class="spinner" aria-hidden="true"></span>Reading the heap…</p>`;
   return html`<div class="pane heap" aria-busy=${loading}>
     ${
       data.state && data.chunks.length
@@ -42,7 +57,13 @@ function Heap({ session, data, limit, onMore }) {
   const drawn = useMemo(() => {
     const regions = heapRegions(chunks, arenas);
     const rowBytes = scale || rowBytesFor(chunks, regions);
-    return { rowBytes, regions: regions.map((region) => ({ ...region, rows: regionRows(chunks, region, rowBytes, state.header) })), sums: heapSums(chunks, state), numbers: new Map(chunks.map((c, nr) => [c.address, nr])), listOf: listOfChunk(lists) };
+    return {
+      rowBytes,
+      regions: regions.map((region) => ({ ...region, rows: regionRows(chunks, region, rowBytes, state.header) })),
+      sums: heapSums(chunks, state),
+      numbers: new Map(chunks.map((c, nr) => [c.address, nr])),
+      listOf: listOfChunk(lists),
+    };
   }, [data, scale]);
   const kinds = useMemo(() => chunks.map((chunk) => kindOfChunk(chunk, state.min_chunk)), [data]);
   const wished = picked ?? (selection?.kind === 'allocation' && selection.pid === pid ? selection.address : null);
@@ -52,7 +73,18 @@ function Heap({ session, data, limit, onMore }) {
     if (kinds[nr].key === 'used' || kinds[nr].key === 'mmap') session.select(userAddress(chunk, state.header), pid);
     session.store.send({ type: 'chunk', address: chunk.address });
   };
-  const shared = { chunks, kinds, chosen, hover, onHover: setHover, onPick: pick, numbers: drawn.numbers, lists, listOf: drawn.listOf, word: state.word };
+  const shared = {
+    chunks,
+    kinds,
+    chosen,
+    hover,
+    onHover: setHover,
+    onPick: pick,
+    numbers: drawn.numbers,
+    lists,
+    listOf: drawn.listOf,
+    word: state.word,
+  };
   const { sums } = drawn;
   const outOfMemory = swappedNote(views?.maps ?? [], data.arenas);
   return html`<h2 class="sr">Heap of process ${pid}</h2><div class="cap"><b>Heap of pid ${pid}</b> ${plural(chunks.length, 'chunk')}${data.next ? ' of more' : ''}, ${bytes(sums.total)} · asked for ${bytes(sums.asked)} · rounding ${bytes(sums.lost)}${arenas.length > 1 ? ` · ${plural(arenas.length, 'arena')}, ${plural(data.threads.length, 'thread')}` : ''}
@@ -75,7 +107,9 @@ function Arenas({ data }) {
   const { arenas, threads, regions } = data;
   return html`<h3>Arenas <small>${plural(arenas.length, 'arena')}, ${plural(threads.length, 'thread')}</small></h3>
     <dl class="hfacts">${arenas.map((/** @type {any} */ arena, /** @type {number} */ nr) => {
-      const users = threads.filter((/** @type {any} */ t) => t.arena === arena.address).map((/** @type {any} */ t) => t.tid);
+      const users = threads
+        .filter((/** @type {any} */ t) => t.arena === arena.address)
+        .map((/** @type {any} */ t) => t.tid);
       const parts = regions.filter((/** @type {any} */ r) => r.arena === arena.address).length;
       return html`<div key=${arena.address}><dt>${arena.main ? 'main' : `arena ${nr}`}</dt><dd>${bytes(arena.system_mem)} from the kernel${parts ? ` in ${plural(parts, 'part')}` : ''}, top ${bytes(arena.top_size)}${arena.free ? ', free' : ''}${users.length ? ` · thread ${users.join(', ')}` : ''}</dd></div>`;
     })}</dl>`;

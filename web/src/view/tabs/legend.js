@@ -12,7 +12,9 @@ export function Legend({ session, colours }) {
   const { entries, rest } = legendEntries(colours);
   return html`<div class="legendbox"><div class="looks"><${ColourSwitch} session=${session} /><${LayoutSwitch} session=${session} /></div>
     <div class="legend" role="group" aria-label=${`Frames by ${colours.by}; press one to fade the others`} data-test="legend" data-by=${colours.by}>${entries.map(
-      (e) => html`<button type="button" key=${e.key} title=${e.doc} aria-pressed=${state.focus === e.key} data-kind=${e.key} data-count=${e.count}
+      (
+        e,
+      ) => html`<button type="button" key=${e.key} title=${e.doc} aria-pressed=${state.focus === e.key} data-kind=${e.key} data-count=${e.count}
       class=${e.count ? '' : 'none'} onClick=${() => session.store.send({ type: 'focus', key: e.key })}>${e.kind ? html`<${Chip} kind=${e.kind} />` : html`<${Swatch} colour=${e.colour} />`}${e.label} <b>${count(e.count)}</b></button>`,
     )}${rest ? html`<span class="cap">and ${plural(rest, 'other')}</span>` : null}${colours.note ? html`<span class="cap">${colours.note}</span>` : null}</div></div>`;
 }

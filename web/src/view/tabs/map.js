@@ -42,12 +42,21 @@ export function MapTab({ session }) {
   const width = Math.max(0, size.width - left - gap),
     height = Math.max(0, size.height - CAPTION - FOOT);
   const ready = width > 20 && height > 20;
-  const layout = layoutFor(views.cells.nr, state.layout, width, height, (state.profile?.nr_orders ?? 11) - 1 - views.cells.shift);
+  const layout = layoutFor(
+    views.cells.nr,
+    state.layout,
+    width,
+    height,
+    (state.profile?.nr_orders ?? 11) - 1 - views.cells.shift,
+  );
   const camera = clampCamera(fitCamera(layout, width, height, zoom), layout);
   const mapHeight = Math.min(height, Math.max(layout.rows * layout.px, Math.min(height, 340)));
   const selected = selectedAllocation(state);
   const bands = ready ? virtualBands(views, state.profile, mapHeight, selected) : [];
-  const runs = state.selection?.kind === 'frame' || state.selection?.kind === 'object' ? [{ pfn: state.selection.pfn, count: 1 }] : (selected?.frames ?? []);
+  const runs =
+    state.selection?.kind === 'frame' || state.selection?.kind === 'object'
+      ? [{ pfn: state.selection.pfn, count: 1 }]
+      : (selected?.frames ?? []);
   const part =
     selected &&
     bands
@@ -65,7 +74,8 @@ export function MapTab({ session }) {
     bottom: CAPTION + height,
   };
   const target = runs.length ? () => zoomTo(layout, runs, views.cells.shift, width, height) : null;
-  const threads = ready && part && runs.length ? ribbons({ x: left - 8, y: CAPTION + part.y, h: part.h }, runs, layout, to) : [];
+  const threads =
+    ready && part && runs.length ? ribbons({ x: left - 8, y: CAPTION + part.y, h: part.h }, runs, layout, to) : [];
 
   return html`<div class="mapbox"><div class="map" ref=${box} data-test="map" data-seq=${views.seq}>
     <div class="cap" style=${{ left: '0px' }}><b>Virtual</b> ${narrow ? '' : views.pid ? `kernel and pid ${views.pid}` : 'kernel'}</div>

@@ -4,7 +4,16 @@ import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 import { bytes, count, hex, plural } from '../../format.js';
 import { selectedAllocation } from '../../lab-state.js';
-import { ENTRY_KINDS, entryText, FLAG_DOCS, hitShare, tableGrids, tlbHits, walkRows, withIndex } from '../../model/pagetables.js';
+import {
+  ENTRY_KINDS,
+  entryText,
+  FLAG_DOCS,
+  hitShare,
+  tableGrids,
+  tlbHits,
+  walkRows,
+  withIndex,
+} from '../../model/pagetables.js';
 import { titleOf } from '../../model/title.js';
 import { Empty, ProblemBox } from '../parts/parts.js';
 import { useView } from '../parts/use-view.js';
@@ -19,13 +28,22 @@ function useAddress(session) {
   const state = session.store.value;
   const a = selectedAllocation(state);
   const pageOffset = state.profile?.page_offset;
-  const frame = state.selection?.kind === 'frame' && pageOffset ? hex(BigInt(pageOffset) + BigInt(state.selection.pfn) * 4096n) : null;
+  const frame =
+    state.selection?.kind === 'frame' && pageOffset
+      ? hex(BigInt(pageOffset) + BigInt(state.selection.pfn) * 4096n)
+      : null;
   const heap = state.views?.processes.find((p) => p.pid === state.views?.pid)?.heap_start;
   const natural = a?.address ?? frame ?? state.bytesAt?.address ?? heap ?? state.views?.vmalloc.start ?? '';
   const own = state.walk;
   const setOwn = (/** @type {string | null} */ address) => session.store.send({ type: 'walk', address });
   const pid = a && !own ? (a.pid ?? 0) || state.views?.pid || 0 : (state.views?.pid ?? 0);
-  return { address: own ?? natural, pid, setOwn, title: own ? '' : a ? titleOf(a) : frame ? 'the frame in the direct map' : heap ? 'the heap’s start' : '', isOwn: own !== null };
+  return {
+    address: own ?? natural,
+    pid,
+    setOwn,
+    title: own ? '' : a ? titleOf(a) : frame ? 'the frame in the direct map' : heap ? 'the heap’s start' : '',
+    isOwn: own !== null,
+  };
 }
 
 /** @param {{ session: Session }} props */
@@ -60,7 +78,8 @@ export function PageTablesTab({ session }) {
 }
 
 /** @param {{ session: Session, pfn: number }} props */
-const FrameLink = ({ session, pfn }) => html`<button type="button" class="link" onClick=${() => session.store.send({ type: 'select', selection: { kind: 'frame', pfn } })}>frame ${hex(pfn)}</button>`;
+const FrameLink = ({ session, pfn }) =>
+  html`<button type="button" class="link" onClick=${() => session.store.send({ type: 'select', selection: { kind: 'frame', pfn } })}>frame ${hex(pfn)}</button>`;
 
 /** @param {{ session: Session, walk: any }} props */
 function Outcome({ session, walk }) {
@@ -110,8 +129,12 @@ function TableGrid({ grid, address, bits, onGo }) {
 function Steps({ session, walk, tables }) {
   if (!walk.levels.length) return null;
   return html`<table data-test="steps"><caption><b>Entries on the way</b></caption><thead><tr><th scope="col">level</th><th scope="col" class="n">index</th><th scope="col">entry</th><th scope="col">bits</th><th scope="col">leads to</th></tr></thead>
-    <tbody>${walkRows(walk, tables).map((row) => html`<tr key=${row.name}><th scope="row">${row.name}</th><td class="n">${row.index}</td><td>${row.entry}</td><td class="bits">${row.flags.length ? row.flags.map((/** @type {string} */ flag) => html`<span key=${flag} title=${FLAG_DOCS[flag] ?? ''}>${flag}</span>`) : html`<small>empty</small>`}</td>
-      <td>${row.frame !== null ? html`<${FrameLink} session=${session} pfn=${row.frame} />` : row.slot !== null ? `swap slot ${row.slot}` : 'nothing'}</td></tr>`)}</tbody></table>`;
+    <tbody>${walkRows(walk, tables).map(
+      (
+        row,
+      ) => html`<tr key=${row.name}><th scope="row">${row.name}</th><td class="n">${row.index}</td><td>${row.entry}</td><td class="bits">${row.flags.length ? row.flags.map((/** @type {string} */ flag) => html`<span key=${flag} title=${FLAG_DOCS[flag] ?? ''}>${flag}</span>`) : html`<small>empty</small>`}</td>
+      <td>${row.frame !== null ? html`<${FrameLink} session=${session} pfn=${row.frame} />` : row.slot !== null ? `swap slot ${row.slot}` : 'nothing'}</td></tr>`,
+    )}</tbody></table>`;
 }
 
 /** @param {{ tlb: any, address: string, pid: number }} props */

@@ -1,7 +1,17 @@
 /* processes.js - all processes with what they promised, hold and have in swap; of one of them every mapping, page by page. */
 import { html } from 'htm/preact';
 import { bytes, count, plural } from '../../format.js';
-import { commitFacts, limitRows, PAGE_STATES, pagesOf, pageStrip, processBar, processTree, stateSums, stripText } from '../../model/processes.js';
+import {
+  commitFacts,
+  limitRows,
+  PAGE_STATES,
+  pagesOf,
+  pageStrip,
+  processBar,
+  processTree,
+  stateSums,
+  stripText,
+} from '../../model/processes.js';
 import { Empty, ProblemBox } from '../parts/parts.js';
 import { useView } from '../parts/use-view.js';
 
@@ -13,7 +23,8 @@ export function ProcessesTab({ session }) {
   const at = views?.seq ?? 0;
   const { data, problem } = useView(`${session.base}/processes?at=${at}`);
   if (problem) return html`<${ProblemBox} problem=${problem} />`;
-  if (!data) return html`<p class="wait" role="status"><span class="spinner" aria-hidden="true"></span>Reading the processes…</p>`;
+  if (!data)
+    return html`<p class="wait" role="status"><span class="spinner" aria-hidden="true"></span>Reading the processes…</p>`;
   const processes = /** @type {any[]} */ (data.processes);
   const commit = commitFacts(data.commit);
   const chosen = processes.find((p) => p.pid === views?.pid);
@@ -29,7 +40,8 @@ export function ProcessesTab({ session }) {
     ${chosen ? html`<${Maps} key=${chosen.pid} session=${session} process=${chosen} at=${at} />` : null}</div>`;
 }
 
-const Key = () => html`<span class="barkey"><i class="pg p-present" aria-hidden="true"></i> has frames <i class="pg p-swapped" aria-hidden="true"></i> in swap <i class="pg p-untouched" aria-hidden="true"></i> only promised</span>`;
+const Key = () =>
+  html`<span class="barkey"><i class="pg p-present" aria-hidden="true"></i> has frames <i class="pg p-swapped" aria-hidden="true"></i> in swap <i class="pg p-untouched" aria-hidden="true"></i> only promised</span>`;
 
 /** @param {{ process: any, depth: number, most: number, selected: boolean, onPick: () => void }} props */
 function Row({ process: p, depth, most, selected, onPick }) {

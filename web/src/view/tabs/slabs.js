@@ -23,7 +23,8 @@ export function SlabsTab({ session }) {
   const { data, problem } = useView(`${session.base}/caches?at=${at}`);
   const [all, setAll] = useState(false);
   const caches = /** @type {Cache[]} */ (data?.caches ?? []);
-  const selected = selectedAllocation(state)?.cache ?? (state.selection?.kind === 'object' ? state.selection.cache : null);
+  const selected =
+    selectedAllocation(state)?.cache ?? (state.selection?.kind === 'object' ? state.selection.cache : null);
   const name = state.cache ?? selected ?? caches.find((c) => c.nr_in_use)?.name ?? null;
   const shown = all ? caches : caches.filter((c) => c.nr_slabs || c.name === name);
   const cache = caches.find((c) => c.name === name) ?? null;
@@ -51,7 +52,9 @@ const Use = ({ used, all }) =>
 /** @param {{ session: Session, cache: Cache, at: number }} props */
 function Slabs({ session, cache, at }) {
   const isSmall = cache.nr_slabs <= OPEN_MAX && cache.nr_objects <= OBJECTS_MAX;
-  const { data, problem } = useView(`${session.base}/caches/${encodeURIComponent(cache.name)}?at=${at}${isSmall ? '&objects=true' : ''}`);
+  const { data, problem } = useView(
+    `${session.base}/caches/${encodeURIComponent(cache.name)}?at=${at}${isSmall ? '&objects=true' : ''}`,
+  );
   const [open, setOpen] = useState(/** @type {number | null} */ (null));
   if (problem) return html`<${ProblemBox} problem=${problem} />`;
   const profile = session.store.value.lab?.profile;
@@ -62,7 +65,9 @@ function Slabs({ session, cache, at }) {
     <dl class="line-facts"><div><dt>slabs</dt><dd>${count(cache.nr_slabs)}, ${bytes(facts.slabBytes)}</dd></div><div><dt>in use</dt><dd>${count(cache.nr_in_use)} of ${count(cache.nr_objects)}</dd></div><div><dt>asked for</dt><dd>${bytes(cache.requested_bytes)}</dd></div><div><dt>lost to rounding</dt><dd data-test="lost">${bytes(facts.lost)}</dd></div>${cache.overhead_bytes ? html`<div><dt>slab’s own</dt><dd>${bytes(cache.overhead_bytes)}</dd></div>` : null}<div><dt>align</dt><dd>${count(cache.align)}</dd></div></dl>
     ${isSmall ? html`<p class="cap slabkey"><span><i class="key-used"></i> asked for</span><span><i class="key-lost"></i> lost to rounding</span><span><i class="key-free">1</i> free: the number is its turn to be handed out</span></p>` : null}
     ${groups.map(
-      (group) => html`<section class="slabgroup" key=${group.state}><h3>${group.state === 'cpu' && group.slabs.length > 1 ? 'the CPUs’ slabs' : group.label} <small>${plural(group.slabs.length, 'slab')}${group.doc ? ` · ${group.doc}` : ''}</small></h3>
+      (
+        group,
+      ) => html`<section class="slabgroup" key=${group.state}><h3>${group.state === 'cpu' && group.slabs.length > 1 ? 'the CPUs’ slabs' : group.label} <small>${plural(group.slabs.length, 'slab')}${group.doc ? ` · ${group.doc}` : ''}</small></h3>
       ${group.slabs.slice(0, isSmall ? OPEN_MAX : 200).map((slab) => html`<${SlabFigure} key=${slab.pfn} session=${session} cache=${cache} slab=${slab} at=${at} isOpen=${isSmall || open === slab.pfn} onOpen=${isSmall ? null : () => setOpen(open === slab.pfn ? null : slab.pfn)} />`)}
       ${group.slabs.length > 200 && !isSmall ? html`<p class="empty">and ${count(group.slabs.length - 200)} more</p>` : null}</section>`,
     )}
@@ -71,7 +76,8 @@ function Slabs({ session, cache, at }) {
 
 /** @param {{ session: Session, cache: Cache, slab: Slab, at: number, isOpen: boolean, onOpen: (() => void) | null }} props */
 function SlabFigure({ session, cache, slab, at, isOpen, onOpen }) {
-  const toFrame = () => session.store.send({ type: 'select', selection: { kind: 'frame', pfn: slab.pfn }, cache: cache.name });
+  const toFrame = () =>
+    session.store.send({ type: 'select', selection: { kind: 'frame', pfn: slab.pfn }, cache: cache.name });
   return html`<figure class="slab"><figcaption><button type="button" class="link" onClick=${toFrame}>frame ${hex(slab.pfn)}</button>${slab.order ? `, ${plural(2 ** slab.order, 'frame')}` : ''}${slab.cpu !== undefined ? ` · CPU ${slab.cpu}` : ''} <${Use} used=${slab.in_use} all=${slab.nr_objects} />
       ${onOpen ? html`<button type="button" class="quiet" aria-expanded=${isOpen} onClick=${onOpen}>${isOpen ? 'close' : 'objects'}</button>` : null}</figcaption>
     ${isOpen ? (slab.objects ? html`<${Objects} session=${session} cache=${cache} slab=${slab} />` : html`<${LoadedObjects} session=${session} cache=${cache} slab=${slab} at=${at} />`) : null}</figure>`;
@@ -81,20 +87,41 @@ function SlabFigure({ session, cache, slab, at, isOpen, onOpen }) {
 function LoadedObjects({ session, cache, slab, at }) {
   const { data, problem } = useView(`${session.base}/slabs/${slab.pfn}?at=${at}`);
   if (problem) return html`<${ProblemBox} problem=${problem} />`;
-  return data ? html`<${Objects} session=${session} cache=${cache} slab=${{ ...slab, objects: data.objects ?? [], free_chain: data.free_chain }} />` : html`<p class="empty">Reading the objects…</p>`;
+  return data
+    ? html`<${Objects} session=${session} cache=${cache} slab=${{ ...slab, objects: data.objects ?? [], free_chain: data.free_chain }} />`
+    : html`<p class="empty">Reading the objects…</p>`;
 }
 
 /** @param {{ session: Session, cache: Cache, slab: Slab }} props */
 function Objects({ session, cache, slab }) {
   const [box, width] = useWidth();
-  const { objects, chain, broken } = useMemo(() => objectChain(slab.objects ?? [], cache.object_size, [slab.free_chain?.cpu_first, slab.free_chain?.first], slab.free_chain?.stray), [slab.objects]);
+  const { objects, chain, broken } = useMemo(
+    () =>
+      objectChain(
+        slab.objects ?? [],
+        cache.object_size,
+        [slab.free_chain?.cpu_first, slab.free_chain?.first],
+        slab.free_chain?.stray,
+      ),
+    [slab.objects],
+  );
   const grid = objectGrid(objects, Math.max(width, 60));
   const { selection } = session.store.value;
   const chosen = selection?.kind === 'allocation' || selection?.kind === 'object' ? selection.address : '';
-  const here = Math.max(0, objects.findIndex((o) => o.address === chosen));
+  const here = Math.max(
+    0,
+    objects.findIndex((o) => o.address === chosen),
+  );
   const keys = (/** @type {KeyboardEvent} */ event) => {
     const from = Number(/** @type {HTMLElement} */ (event.target).dataset.nr);
-    const to = { ArrowRight: from + 1, ArrowLeft: from - 1, ArrowDown: from + grid.across, ArrowUp: from - grid.across, Home: 0, End: objects.length - 1 }[event.key];
+    const to = {
+      ArrowRight: from + 1,
+      ArrowLeft: from - 1,
+      ArrowDown: from + grid.across,
+      ArrowUp: from - grid.across,
+      Home: 0,
+      End: objects.length - 1,
+    }[event.key];
     if (to === undefined || !objects[to]) return;
     event.preventDefault();
     /** @type {HTMLElement | null | undefined} */ (box.current?.querySelector(`[data-nr="${to}"]`))?.focus();
@@ -111,8 +138,16 @@ function ObjectBox({ nr, isStop, object: o, grid, place, selected, session, cach
   const style = { left: `${place.x}px`, top: `${place.y}px`, width: `${grid.w}px`, height: `${grid.h}px` };
   const pick = () =>
     o.in_use
-      ? session.store.send({ type: 'select', selection: { kind: 'allocation', address: o.address, pid: 0 }, cache: cache.name })
-      : session.store.send({ type: 'select', selection: { kind: 'object', address: o.address, pfn: slab.pfn, cache: cache.name }, cache: cache.name });
+      ? session.store.send({
+          type: 'select',
+          selection: { kind: 'allocation', address: o.address, pid: 0 },
+          cache: cache.name,
+        })
+      : session.store.send({
+          type: 'select',
+          selection: { kind: 'object', address: o.address, pfn: slab.pfn, cache: cache.name },
+          cache: cache.name,
+        });
   return html`<button type="button" role="option" data-nr=${nr} tabindex=${isStop ? 0 : -1} aria-selected=${selected} class=${`object${o.in_use ? ' on' : ''}${selected ? ' sel' : ''}`} style=${style} title=${o.title} aria-label=${o.title + (o.nth ? `, ${o.nth}. to be handed out` : '')} onClick=${pick}>
     ${o.in_use ? html`<i class="fill" style=${{ width: `${100 * o.share}%` }}></i>` : null}
     ${o.in_use && grid.w >= 60 ? html`<span>${o.label || hex(BigInt(o.address) & 0xfffn)}</span>` : null}${!o.in_use && o.nth && grid.w >= 26 ? html`<span class="nth">${o.nth}</span>` : null}</button>`;

@@ -26,8 +26,18 @@ export function VirtualTab({ session }) {
   const setPath = (/** @type {string[]} */ to) => session.store.send({ type: 'path', path: to });
   const map = path.map((id) => /^map (0x[0-9a-f]+)-(0x[0-9a-f]+)$/.exec(id)).find(Boolean);
   const length = map ? BigInt(map[2]) - BigInt(map[1]) : 0n;
-  const pages = useView(map && views.pid ? `${session.base}/processes/${views.pid}/pages?address=${map[1]}&length=${length}&at=${views.seq}` : null);
-  const world = { views, bits: state.profile?.word_bits ?? 64, pageOffset: state.profile?.page_offset ?? '0x0', memory: state.lab?.memory ?? 0, runs: pages.data?.pages ?? null };
+  const pages = useView(
+    map && views.pid
+      ? `${session.base}/processes/${views.pid}/pages?address=${map[1]}&length=${length}&at=${views.seq}`
+      : null,
+  );
+  const world = {
+    views,
+    bits: state.profile?.word_bits ?? 64,
+    pageOffset: state.profile?.page_offset ?? '0x0',
+    memory: state.lab?.memory ?? 0,
+    runs: pages.data?.pages ?? null,
+  };
   const nodes = useMemo(() => resolvePath(world, path), [views, path, pages.data, state.profile, state.lab]);
   const levels = nodes.filter(isOpen).map((node) => ({ node, children: childrenOf(node, world) }));
   const last = nodes[nodes.length - 1];
@@ -84,7 +94,10 @@ function Cascade({ levels, chosen, onEnter }) {
 function Strip({ level, y, width, chosen, isLast, onEnter }) {
   const parts = stripOf(level.node, level.children, width);
   const open = parts.find((part) => part.child.id === chosen?.id);
-  const funnel = open && !isLast ? `M${open.x + 1} ${y + BAR}L1 ${y + BAR + FUNNEL}H${width + 1}L${open.x + open.w + 1} ${y + BAR}Z` : '';
+  const funnel =
+    open && !isLast
+      ? `M${open.x + 1} ${y + BAR}L1 ${y + BAR + FUNNEL}H${width + 1}L${open.x + open.w + 1} ${y + BAR}Z`
+      : '';
   return html`<g>${funnel ? html`<path class="funnel" d=${funnel} />` : null}<rect class="ptback" x="1" y=${y + 1} width=${width} height=${BAR - 2} />
     ${parts.map(({ child, x, w }) => html`<rect key=${child.id} class=${`seg s-${child.look}${isOpen(child) || child.what === 'page' ? ' can' : ''}`} x=${x + 1} y=${y + 1} width=${w} height=${BAR - 2} onClick=${isOpen(child) || child.what === 'page' ? () => onEnter(child) : undefined}><title>${`${child.label}, ${hex(child.start)}, ${bytesOf(child.end - child.start)}${child.detail ? `: ${child.detail}` : ''}`}</title></rect>`)}
     ${parts.filter(({ w, child }) => w > 8 * (child.label.length + 2)).map(({ child, x, w }) => html`<text key=${child.id} class="seglabel" x=${x + 1 + w / 2} y=${y + BAR / 2 + 4} text-anchor="middle">${child.letter} ${child.label}</text>`)}

@@ -16,8 +16,10 @@ export function SwapTab({ session }) {
   const { data, problem } = useView(`${session.base}/swap?at=${views?.seq ?? 0}`);
   const [only, setOnly] = useState(/** @type {number | null} */ (null));
   if (problem) return html`<${ProblemBox} problem=${problem} />`;
-  if (!data) return html`<p class="wait" role="status"><span class="spinner" aria-hidden="true"></span>Reading the swap area…</p>`;
-  if (!data.total_pages) return html`<${Empty}>${lab?.swap ? 'The swap area is empty.' : 'This machine has no swap: what nobody can give up stays in memory.'}<//>`;
+  if (!data)
+    return html`<p class="wait" role="status"><span class="spinner" aria-hidden="true"></span>Reading the swap area…</p>`;
+  if (!data.total_pages)
+    return html`<${Empty}>${lab?.swap ? 'The swap area is empty.' : 'This machine has no swap: what nobody can give up stays in memory.'}<//>`;
   const slots = /** @type {SlotRun[]} */ (data.slots);
   const name = (/** @type {number} */ pid) => views?.processes.find((p) => p.pid === pid)?.name ?? '';
   const toProcess = (/** @type {number} */ pid) => {
@@ -31,13 +33,17 @@ export function SwapTab({ session }) {
       slots.length
         ? html`<table><caption><b>Slots in use</b> ${data.next ? 'the first 1000 runs' : plural(slots.length, 'run')}</caption><thead><tr><th scope="col">slots</th><th scope="col" class="n">pages</th><th scope="col">process</th><th scope="col">address there</th><th scope="col">held by</th></tr></thead><tbody>${slots
             .filter((run) => only === null || run.pid === only)
-            .map((run) => html`<tr key=${`${run.slot} ${run.pid} ${run.address}`}><th scope="row">${run.count > 1 ? `${run.slot}–${run.slot + run.count - 1}` : run.slot}</th><td class="n">${count(run.count)}</td><td><${Owner} pid=${run.pid} /> <button type="button" class="link" onClick=${() => toProcess(run.pid)}>pid ${run.pid}</button> ${name(run.pid)}</td><td>${run.address}</td><td>${plural(run.nr_users, 'page table')}</td></tr>`)}</tbody></table>`
+            .map(
+              (run) =>
+                html`<tr key=${`${run.slot} ${run.pid} ${run.address}`}><th scope="row">${run.count > 1 ? `${run.slot}–${run.slot + run.count - 1}` : run.slot}</th><td class="n">${count(run.count)}</td><td><${Owner} pid=${run.pid} /> <button type="button" class="link" onClick=${() => toProcess(run.pid)}>pid ${run.pid}</button> ${name(run.pid)}</td><td>${run.address}</td><td>${plural(run.nr_users, 'page table')}</td></tr>`,
+            )}</tbody></table>`
         : html`<${Empty}>Nothing is in swap. Pages go there when memory is short, or when a process says MADV_PAGEOUT.<//>`
     }</div></div>`;
 }
 
 /** @param {{ pid: number }} props */
-const Owner = ({ pid }) => html`<i class="owner" style=${{ borderColor: pidColour(pid), background: `color-mix(in srgb, ${pidColour(pid)} 30%, var(--panel))` }} aria-hidden="true">${pidLetter(pid)}</i>`;
+const Owner = ({ pid }) =>
+  html`<i class="owner" style=${{ borderColor: pidColour(pid), background: `color-mix(in srgb, ${pidColour(pid)} 30%, var(--panel))` }} aria-hidden="true">${pidLetter(pid)}</i>`;
 
 const ACROSS = 64;
 

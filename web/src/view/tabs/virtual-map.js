@@ -3,11 +3,12 @@ import { html } from 'htm/preact';
 
 export const VIRTUAL_WIDTH = 196;
 const INSET = 8;
-const TITLE_CHAR = 6.7, /* pixels a character */
+const TITLE_CHAR = 6.7 /* pixels a character */,
   LONG_CHAR = 5.8; /* of an address that is set smaller */
 
 /** @param {string} text @param {number} width */
-const clip = (text, width) => (text.length * TITLE_CHAR > width ? text.slice(0, Math.max(1, Math.floor(width / TITLE_CHAR) - 1)) + '…' : text);
+const clip = (text, width) =>
+  text.length * TITLE_CHAR > width ? text.slice(0, Math.max(1, Math.floor(width / TITLE_CHAR) - 1)) + '…' : text;
 
 /** @typedef {import('../../types.js').Allocation} Allocation */
 
@@ -48,7 +49,9 @@ function Bar({ bar, width, selected, onSelect }) {
     ${
       bar.parts.length > 1
         ? bar.parts.slice(0, 64).map(
-            (part) => html`<rect key=${part.allocation.address} class="part" x=${INSET} y=${part.y} width=${width} height=${part.h}
+            (
+              part,
+            ) => html`<rect key=${part.allocation.address} class="part" x=${INSET} y=${part.y} width=${width} height=${part.h}
       onClick=${(/** @type {Event} */ e) => (e.stopPropagation(), onSelect(part.allocation))}><title>${part.allocation.name ?? part.allocation.address}</title></rect>`,
           )
         : null
