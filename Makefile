@@ -145,12 +145,13 @@ $(BUILD)/pagodad-memory: $(call objects,plain,$(ENGINE) $(filter-out server/stor
 $(addprefix $(BUILD)/,$(BENCH_CLIENTS)): $(BUILD)/bench_%: $(BUILD)/plain/tests/bench/bench_%.o $(BUILD)/plain/tests/lib/http_client.o
 	$(CC) $^ $(LINK) -o $@
 
-lint: web/node_modules/.package-lock.json ## clang-format, clang-tidy, cppcheck, tsc
+lint: web/node_modules/.package-lock.json ## clang-format, clang-tidy, cppcheck, prettier, tsc
 	clang-format --dry-run --Werror $(ENGINE) $(SERVER) $(shell find tests tools -name "*.c")
 	printf '%s\n' $(ENGINE) $(SERVER) | xargs -P $$(nproc) -n 4 sh -c \
 	  'clang-tidy --quiet "$$@" -- -std=c17 -D_GNU_SOURCE= -Iinclude -I. -DPAGODA_VERSION=\"$(VERSION)\"' lint
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --suppress=missingIncludeSystem \
 	  --error-exitcode=1 -Iinclude -I. alloc server
+	cd web && npm run --silent format:check
 	cd web && npx tsc --noEmit -p .
 
 install: all ## install to $(DESTDIR)$(PREFIX)
