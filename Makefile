@@ -6,16 +6,28 @@ STORE   ?= var/pagoda.db
 PREFIX  ?= /usr/local
 DESTDIR ?=
 TRUTH   ?= $(if $(wildcard ../shared/truth),../shared/truth,tests/truth/sample)
+WERROR  ?= $(CI)# warnings are errors when it is not empty
+JOBS    ?= $(shell nproc)
 BUILD   := build
 
-VERSION := 0.1.0
+VERSION := $(file <VERSION)
 LIBS    := libmicrohttpd jansson sqlite3 zlib libzstd
-WARN    := -Wall -Wextra -Wconversion -Wshadow -Werror
-OURS     = -std=c17 -D_GNU_SOURCE= $(WARN) -Iinclude -I. -MMD -MP -DPAGODA_VERSION='"$(VERSION)"' \
-           $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
-LINK     = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread
-SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-THREADS  := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+WARN    := -Wall -Wextra -Wconversion -Wshadow
+LIB_CFLAGS := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+LINK    := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread
+OURS     = -std=c17 -D_GNU_SOURCE= $(WARN) $(if $(WERROR),-Werror) -Iinclude -I. -MMD -MP $(LIB_CFLAGS)
+
+# Kinds of objects, each with its compiler and flags. CHECKED is the one that tests run in.
+FLAVOURS := plain san tsan cov gcc clang
+CHECKED ?= san
+FLAGS_plain = $(CFLAGS)
+FLAGS_san   = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FLAGS_tsan  = -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+FLAGS_cov   = -O0 -g --coverage
+FLAGS_gcc   = -O2 -Werror
+FLAGS_clang = -O1 -Werror
+CC_clang    = $(filter ccache,$(CC)) clang
+TEST_FLAGS  = $(FLAGS_$(CHECKED))
 
 ENGINE  := $(wildcard alloc/*/*.c)
 SERVER  := $(wildcard server/*/*.c server/store/sqlite/*.c)
@@ -27,41 +39,46 @@ HEAP_TRUTH := tests/truth/truth_malloc.c tests/truth/process_stub.c $(wildcard a
 TRUTHS  := $(filter-out $(HEAP_TRUTH),$(wildcard tests/truth/truth*.c))
 # Programs that bench.mjs runs.
 BENCH_CLIENTS := bench_http bench_import bench_sqlite
-WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' 2>/dev/null)
+WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*')
+# All C, for the compilers' warnings, the layout and the linters.
+C_SOURCES := $(shell find alloc server tests tools -name '*.c')
+C_FILES   := $(C_SOURCES) $(shell find alloc server include tests tools -name '*.h')
 
-# One set of objects per flavour: plain, sanitized (san), thread-sanitized (tsan), clang.
-objects  = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2))
+objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2))
+program = $(CC) $(FLAGS_$(1)) $(filter %.o,$^) $(2) $(LINK) -o $@
 
 all: $(BUILD)/pagodad $(BUILD)/web/.built ## build the daemon and the pages (the default)
 
-$(BUILD)/plain/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(OURS) $(CFLAGS) -c $< -o $@
-$(BUILD)/san/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(OURS) $(SANITIZE) -c $< -o $@
-$(BUILD)/tsan/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(OURS) $(THREADS) -c $< -o $@
-$(BUILD)/clang/%.o: %.c
-	@mkdir -p $(@D)
-	clang $(OURS) -O1 -c $< -o $@
+# These targets say what is missing in one line; the others install it.
+ifneq ($(filter-out deps run test test-long lint coverage clean help,$(or $(MAKECMDGOALS),all)),)
+MISSING := $(shell sh tools/install.sh --missing)
+$(if $(MISSING),$(error missing: $(MISSING). `make deps` installs them))
+endif
 
-# Texts that are built in with .incbin, which -MMD does not see.
-$(foreach flavour,plain san tsan clang,$(BUILD)/$(flavour)/server/store/sqlite/store.o): data/schema.sql data/migrate-2.sql data/migrate-3.sql
-$(foreach flavour,plain san tsan clang,$(BUILD)/$(flavour)/server/api/api_labs.o): data/openapi.json
+define flavour_rules
+$(BUILD)/$(1)/%.o: %.c
+	@mkdir -p $$(@D)
+	$$(or $$(CC_$(1)),$$(CC)) $$(OURS) $$(FLAGS_$(1)) -c $$< -o $$@
+# Texts that are built in with .incbin, which -MMD does not see; the version, which is no header.
+$(BUILD)/$(1)/server/store/sqlite/store.o: $(wildcard data/*.sql)
+$(BUILD)/$(1)/server/api/api_labs.o: data/openapi.json
+$(BUILD)/$(1)/server/api/api_labs.o $(BUILD)/$(1)/server/cmd/main.o: OURS += -DPAGODA_VERSION='"$(VERSION)"'
+$(BUILD)/$(1)/server/api/api_labs.o $(BUILD)/$(1)/server/cmd/main.o: VERSION
+endef
+$(foreach flavour,$(FLAVOURS),$(eval $(call flavour_rules,$(flavour))))
 # Images of machines carry the identity of the engine that made them: its whole source.
 ENGINE_SOURCES := $(sort $(wildcard alloc/*/*.[ch] include/pagoda/*.h))
-IMAGE_OBJECTS := $(foreach flavour,plain san tsan clang,$(BUILD)/$(flavour)/alloc/machine/machine_image.o)
+IMAGE_OBJECTS := $(foreach flavour,$(FLAVOURS),$(BUILD)/$(flavour)/alloc/machine/machine_image.o)
 $(IMAGE_OBJECTS): $(ENGINE_SOURCES)
 $(IMAGE_OBJECTS): OURS += -DPAGODA_ENGINE_ID=$(firstword $(shell cat $(ENGINE_SOURCES) | cksum))u
 
 $(BUILD)/pagodad: $(call objects,plain,$(ENGINE) $(SERVER))
-	$(CC) $(CFLAGS) $^ $(LINK) -o $@
-$(BUILD)/pagodad-san: $(call objects,san,$(ENGINE) $(SERVER))
-	$(CC) $(SANITIZE) $^ $(LINK) -o $@
-$(BUILD)/pagodad-tsan: $(call objects,tsan,$(ENGINE) $(SERVER))
-	$(CC) $(THREADS) $^ $(LINK) -o $@
+	$(call program,plain)
+define checked_daemon
+$(BUILD)/pagodad-$(1): $(call objects,$(1),$(ENGINE) $(SERVER))
+	$$(call program,$(1))
+endef
+$(foreach flavour,san tsan cov,$(eval $(call checked_daemon,$(flavour))))
 
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	cd web && npm ci --no-audit --no-fund --silent
@@ -77,49 +94,74 @@ run: deps ## build and serve http://127.0.0.1:8080 (LISTEN=, STORE=)
 	@mkdir -p $(dir $(STORE))
 	$(BUILD)/pagodad serve --listen $(LISTEN) --store $(STORE) --web $(BUILD)/web
 
-test: ## install what is missing, build, run every test
-	@PAGODA_TEST_DEPS=1 sh tools/install.sh
-	@$(MAKE) --no-print-directory -j2 all compile-clang test-c truth check
-	@$(MAKE) --no-print-directory test-api test-tsan test-browser
-	@echo 'all tests passed'
+# --- tests: stages, side by side, with a table of their times at the end ---
+STAGE = sh tools/stage.sh
+# $(call side_by_side,TARGETS): all of them, even when one fails. The longest stands first.
+side_by_side = rm -rf $(BUILD)/stages; mkdir -p $(BUILD)/stages; date +%s >$(BUILD)/stages/began; \
+  STAGES=$(abspath $(BUILD))/stages $(MAKE) --no-print-directory -k -j$(JOBS) $(1); made=$$?; \
+  STAGES=$(BUILD)/stages $(STAGE) --table && exit $$made
 
-# --- C tests: each file one program, under ASan and UBSan; those of the store and of labs stand on the server too ---
+test: ## install what is missing, build, run every test
+	@sh tools/install.sh build test
+	@$(call side_by_side,test-browser test-api test-tsan truth test-c test-web check)
+test-long: ## what takes minutes: kill -9, failing disks, abuse, a long history
+	@sh tools/install.sh build test
+	@$(call side_by_side,test-crash test-disk test-abuse test-history)
+
+# C tests: each file one program, under ASan and UBSan; those of the store and of labs stand on the server too.
 STORE_SUPPORT := tests/store/store_fixture.c tests/store/faulty_disk.c $(filter-out server/cmd/main.c,$(SERVER))
 define test_program
-$(BUILD)/san/$(notdir $(1:.c=)): $(BUILD)/san/$(1:.c=.o) $(call objects,san,$(ENGINE) $(SUPPORT) $(if $(filter tests/store/%,$(1)),$(STORE_SUPPORT)))
-	$$(CC) $$(SANITIZE) $$^ -lcmocka $$(LINK) -o $$@
+$(BUILD)/$(CHECKED)/$(notdir $(1:.c=)): $(BUILD)/$(CHECKED)/$(1:.c=.o) $(call objects,$(CHECKED),$(ENGINE) $(SUPPORT) $(if $(filter tests/store/%,$(1)),$(STORE_SUPPORT)))
+	$$(call program,$(CHECKED),-lcmocka)
 endef
 $(foreach test,$(TEST_SOURCES),$(eval $(call test_program,$(test))))
-test-programs: $(addprefix $(BUILD)/san/,$(TESTS))
-test-c: $(addprefix $(BUILD)/san/,$(TESTS)) ## unit and property tests (SEED= repeats a run)
-	@set -e; for t in $(TESTS); do echo "== $$t"; $(BUILD)/san/$$t; done
+test-programs: $(addprefix $(BUILD)/$(CHECKED)/,$(TESTS))
+test-c: $(addprefix run-,$(TESTS)) ## unit and property tests; run-NAME is one of them (SEED= repeats a run)
+$(addprefix run-,$(TESTS)): run-%: $(BUILD)/$(CHECKED)/%
+	TRUTH=$(firstword $(TRUTH)) $(STAGE) $* $<
 
 $(BUILD)/%/heap_truth.o: $(addprefix $(BUILD)/%/,$(HEAP_TRUTH:.c=.o))
 	$(LD) -r $^ -o $@
 	objcopy --keep-global-symbol=truth_ops --keep-global-symbol=truth_rep --keep-global-symbol=truth_tunables $@
-$(BUILD)/truth: $(call objects,san,$(ENGINE) $(SUPPORT) $(TRUTHS)) $(BUILD)/san/heap_truth.o
-	$(CC) $(SANITIZE) $^ $(LINK) -o $@
+$(BUILD)/truth: $(call objects,$(CHECKED),$(ENGINE) $(SUPPORT) $(TRUTHS)) $(BUILD)/$(CHECKED)/heap_truth.o
+	$(call program,$(CHECKED))
 truth: $(BUILD)/truth ## compare the engine with recordings of the real ones (TRUTH=DIR)
-	$(BUILD)/truth $(TRUTH)
+	$(STAGE) truth $(BUILD)/truth $(TRUTH)
 
-test-api: $(BUILD)/pagodad-san $(BUILD)/pagodad ## the HTTP API, against the real daemon
-	PAGODAD=$(abspath $(BUILD))/pagodad-san node --test tests/api/*.test.mjs
-test-crash: $(BUILD)/pagodad ## kill -9 200 times under load, 60 times in imports (KILLS=)
-	PAGODAD=$(abspath $(BUILD))/pagodad KILLS=$(or $(KILLS),200) node --test tests/api/crash.test.mjs
-	PAGODAD=$(abspath $(BUILD))/pagodad KILLS=$(or $(KILLS),60) node --test --test-name-pattern=kill tests/api/import_atomic.test.mjs
+PAGODAD_CHECKED := $(BUILD)/pagodad-$(CHECKED)
+test-api: $(PAGODAD_CHECKED) $(BUILD)/pagodad ## the HTTP API, against the real daemon
+	PAGODAD=$(abspath $(PAGODAD_CHECKED)) $(STAGE) api node --test tests/api/*.test.mjs
 test-tsan: $(BUILD)/pagodad-tsan ## the daemon's threads, under TSan
-	PAGODAD=$(abspath $(BUILD))/pagodad-tsan TSAN_OPTIONS=halt_on_error=1 \
-	  node --test tests/api/labs.test.mjs tests/api/durability.test.mjs
+	PAGODAD=$(abspath $<) TSAN_OPTIONS=halt_on_error=1 \
+	  $(STAGE) tsan node --test tests/api/labs.test.mjs tests/api/durability.test.mjs
 test-web: web/node_modules/.package-lock.json ## the pages' view-models, types
-	cd web && npx tsc --noEmit -p .
-	node --test tests/web/*.test.mjs
-test-browser: all test-web ## the pages, in headless Chromium
-	PAGODAD=$(abspath $(BUILD))/pagodad WEB=$(abspath $(BUILD))/web node --test tests/browser/*.test.mjs
+	$(STAGE) web-types sh -c 'cd web && npx tsc --noEmit -p .'
+	$(STAGE) web node --test tests/web/*.test.mjs
+test-browser: all ## the pages, in headless Chromium
+	PAGODAD=$(abspath $(BUILD))/pagodad WEB=$(abspath $(BUILD))/web $(STAGE) browser node --test tests/browser/*.test.mjs
 
-compile-clang: $(call objects,clang,$(ENGINE) $(SERVER)) ## build everything with clang, too
+test-crash: $(BUILD)/pagodad ## kill -9 200 times under load, 60 times in imports (KILLS=)
+	PAGODAD=$(abspath $<) KILLS=$(or $(KILLS),200) $(STAGE) crash node --test tests/api/crash.test.mjs
+	PAGODAD=$(abspath $<) KILLS=$(or $(KILLS),60) \
+	  $(STAGE) crash-import node --test --test-name-pattern=kill tests/api/import_atomic.test.mjs
+test-disk: $(BUILD)/$(CHECKED)/test_store_faults ## a disk that fails at every write, with other operations each time (SEEDS=)
+	$(STAGE) disk sh -c 'for seed in $(or $(SEEDS),$(shell seq 10)); do SEED=$$seed $< || exit 1; done'
+test-abuse: $(BUILD)/$(CHECKED)/test_abuse ## any call with any parameter (RUNS=, SEED=)
+	RUNS=$(or $(RUNS),60) $(STAGE) abuse $<
+test-history: $(BUILD)/pagodad ## time travel in a lab of 1 million operations
+	$(STAGE) history node tests/bench/bench_history.mjs $< 1000000
+
+coverage: ## lines that the C and API tests reach (gcovr): a summary, and build/coverage/index.html
+	@sh tools/install.sh build test coverage
+	@find $(BUILD)/cov -name '*.gcda' -delete 2>/dev/null || true
+	@$(MAKE) --no-print-directory -j$(JOBS) CHECKED=cov test-programs $(BUILD)/pagodad-cov $(BUILD)/pagodad
+	@$(MAKE) --no-print-directory -j$(JOBS) CHECKED=cov test-c test-api
+	@mkdir -p $(BUILD)/coverage
+	gcovr --root . --object-directory $(BUILD)/cov --filter alloc/ --filter server/ --exclude-throw-branches \
+	  --html-details $(BUILD)/coverage/index.html --txt $(BUILD)/coverage/coverage.txt --print-summary
 
 # --- rules of the house ---
-check: check-pure check-tower
+check: check-pure check-tower check-docs
 check-pure: $(call objects,plain,$(ENGINE)) ## the engine imports mem*, str* and assert, nothing else
 	@nm -u $^ | awk '/ U /{print $$2}' | sort -u > $(BUILD)/imports
 	@nm --defined-only $^ | awk 'NF==3{print $$3}' | sort -u > $(BUILD)/exports
@@ -127,32 +169,51 @@ check-pure: $(call objects,plain,$(ENGINE)) ## the engine imports mem*, str* and
 	 [ -z "$$bad" ] || { echo "alloc/ imports: $$bad"; exit 1; }
 check-tower: $(call objects,plain,$(ENGINE) $(SERVER)) ## a floor includes and calls only floors below it
 	@sh tools/check-tower.sh $(BUILD)/plain
+check-docs: ## every file that the documents name is there; the version stands in one place
+	@sh tools/check-docs.sh
+
+lint: ## gcc and clang with -Werror, clang-tidy, cppcheck, shellcheck, layout of C and JavaScript
+	@sh tools/install.sh build test lint
+	@$(call side_by_side,compile-gcc compile-clang lint-tidy lint-cppcheck lint-layout lint-web lint-shell)
+compile-gcc: $(call objects,gcc,$(C_SOURCES)) ## compile everything with gcc -Werror
+compile-clang: $(call objects,clang,$(C_SOURCES)) ## compile everything with clang -Werror
+# A file is looked at again when it, a header of it, or the list of checks has changed.
+lint-tidy: $(C_SOURCES:%.c=$(BUILD)/tidy/%.ok)
+$(BUILD)/tidy/%.ok: $(BUILD)/clang/%.o .clang-tidy
+	@mkdir -p $(@D)
+	@clang-tidy --quiet $*.c -- -std=c17 -D_GNU_SOURCE= -Iinclude -I. -DPAGODA_VERSION='""' -DPAGODA_ENGINE_ID=1u 2>$@.err || \
+	  { cat $@.err; exit 1; }
+	@rm -f $@.err; touch $@
+lint-cppcheck:
+	$(STAGE) cppcheck cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	  --suppress=missingIncludeSystem --error-exitcode=1 -Iinclude -I. alloc server tests tools
+lint-layout:
+	$(STAGE) clang-format clang-format --dry-run --Werror $(C_FILES)
+lint-web: web/node_modules/.package-lock.json
+	$(STAGE) prettier sh -c 'cd web && npm run --silent format:check'
+	$(STAGE) tsc sh -c 'cd web && npx tsc --noEmit -p .'
+lint-shell:
+	$(STAGE) shellcheck shellcheck --severity=warning tools/*.sh .ci/run
+format: web/node_modules/.package-lock.json ## lay out C and JavaScript
+	clang-format -i $(C_FILES)
+	cd web && npm run --silent format
 
 bench: $(BUILD)/bench $(BUILD)/pagodad $(BUILD)/pagodad-memory $(addprefix $(BUILD)/,$(BENCH_CLIENTS)) ## speed, one line each to compare
 	@TRUTH=$(TRUTH) $(BUILD)/bench
 	@node tests/bench/bench.mjs $(BUILD) $(TRUTH)
 $(BUILD)/bench: $(call objects,plain,$(ENGINE) server/base/input.c server/import/ops_line.c tests/lib/fixture.c $(filter-out $(BENCH_CLIENTS:%=tests/bench/%.c),$(wildcard tests/bench/bench*.c)))
-	$(CC) $(CFLAGS) $^ $(LINK) -o $@
+	$(call program,plain)
 bench-history: $(BUILD)/pagodad ## time travel in a lab of 10 million operations (OPS=)
 	@node tests/bench/bench_history.mjs $(BUILD)/pagodad $(OPS)
 bench-cost: $(BUILD)/host_cost ## what the steps of the cost model take on this host
 	@$(BUILD)/host_cost
 $(BUILD)/host_cost: $(call objects,plain,$(ENGINE) tools/host_cost.c)
-	$(CC) $(CFLAGS) $^ $(LINK) -o $@
+	$(call program,plain)
 # The daemon with a store that remembers nothing: the rival of the real one.
 $(BUILD)/pagodad-memory: $(call objects,plain,$(ENGINE) $(filter-out server/store/%,$(SERVER)) tests/bench/store_memory.c)
-	$(CC) $(CFLAGS) $^ $(LINK) -o $@
+	$(call program,plain)
 $(addprefix $(BUILD)/,$(BENCH_CLIENTS)): $(BUILD)/bench_%: $(BUILD)/plain/tests/bench/bench_%.o $(BUILD)/plain/tests/lib/http_client.o
-	$(CC) $^ $(LINK) -o $@
-
-lint: web/node_modules/.package-lock.json ## clang-format, clang-tidy, cppcheck, prettier, tsc
-	clang-format --dry-run --Werror $(ENGINE) $(SERVER) $(shell find tests tools -name "*.c")
-	printf '%s\n' $(ENGINE) $(SERVER) | xargs -P $$(nproc) -n 4 sh -c \
-	  'clang-tidy --quiet "$$@" -- -std=c17 -D_GNU_SOURCE= -Iinclude -I. -DPAGODA_VERSION=\"$(VERSION)\"' lint
-	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --suppress=missingIncludeSystem \
-	  --error-exitcode=1 -Iinclude -I. alloc server
-	cd web && npm run --silent format:check
-	cd web && npx tsc --noEmit -p .
+	$(call program,plain)
 
 install: all ## install to $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/pagoda/web $(DESTDIR)$(PREFIX)/share/man/man8
@@ -165,6 +226,9 @@ clean: ## remove what was built (the store in var/ stays)
 help: ## list targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all deps run test test-c truth test-api test-tsan test-web test-browser compile-clang check check-pure check-tower bench bench-cost lint install clean help
+.PHONY: all deps run test test-long test-programs test-c test-api test-tsan test-web test-browser test-crash test-disk test-abuse \
+  test-history truth coverage check check-pure check-tower check-docs lint compile-gcc compile-clang lint-tidy lint-cppcheck \
+  lint-layout lint-web lint-shell format bench bench-history bench-cost install clean help $(addprefix run-,$(TESTS))
 .SECONDARY:
+.DELETE_ON_ERROR:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,24 +1,51 @@
 #!/bin/sh
-# Installs the Debian packages that are missing: those to build with; with PAGODA_TEST_DEPS=1 also those to test with. As root
-# it calls apt-get; otherwise it prints the one line to run, and stops.
+# Installs the Debian packages that are missing. `install.sh [KIND...]`: build (always), test, lint, coverage. As root it calls
+# apt-get; otherwise it prints the one line to run, and ends with 1. `install.sh --missing [KIND...]` only prints what is missing.
 set -eu
-packages="gcc make pkg-config libmicrohttpd-dev libjansson-dev libsqlite3-dev zlib1g-dev libzstd-dev nodejs npm"
-[ -z "${PAGODA_TEST_DEPS:-}" ] || packages="$packages clang binutils libcmocka-dev chromium sqlite3"
+LOCK_WAIT_S=300 # how long to wait for another apt
 
+list_packages() {
+    echo gcc make pkg-config libmicrohttpd-dev libjansson-dev libsqlite3-dev zlib1g-dev libzstd-dev nodejs npm
+    for kind; do
+        case $kind in
+        build) ;;
+        test) echo binutils libcmocka-dev chromium sqlite3 util-linux ;;
+        lint) echo clang clang-format clang-tidy cppcheck shellcheck libcmocka-dev ;;
+        coverage) echo gcovr libcmocka-dev ;;
+        *) echo "install.sh: no kind \"$kind\"" >&2 && exit 2 ;;
+        esac
+    done
+}
+
+# A compiler, a library or Node.js from elsewhere is as good as Debian's.
+is_present() {
+    case $1 in
+    nodejs) command -v node ;;
+    pkg-config | gcc | make | npm | chromium | sqlite3 | clang | clang-format | clang-tidy | cppcheck | shellcheck | gcovr)
+        command -v "$1" ;;
+    binutils) command -v objcopy ;;
+    util-linux) command -v flock ;;
+    zlib1g-dev) pkg-config --exists zlib ;;
+    libsqlite3-dev) pkg-config --exists sqlite3 ;;
+    libjansson-dev | libcmocka-dev) library=${1#lib} && pkg-config --exists "${library%-dev}" ;;
+    lib*-dev) pkg-config --exists "${1%-dev}" ;;
+    esac >/dev/null 2>&1
+}
+
+only_print=
+[ "${1:-}" != --missing ] || { only_print=1 && shift; }
+packages=$(list_packages "$@")
 missing=
 for package in $packages; do
-    case $package in # a compiler or Node.js from elsewhere is as good
-    gcc | make | clang | npm) command -v "$package" >/dev/null && continue ;;
-    nodejs) command -v node >/dev/null && continue ;;
-    esac
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
+    is_present "$package" || case "$missing " in *" $package "*) ;; *) missing="$missing $package" ;; esac
 done
+[ -z "$only_print" ] || { echo "${missing# }" && exit 0; }
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ]; then
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -q >/dev/null || true
-    # shellcheck disable=SC2086
-    exec apt-get install -q -y --no-install-recommends $missing
+    apt-get update -q -o DPkg::Lock::Timeout=$LOCK_WAIT_S >/dev/null || true
+    # shellcheck disable=SC2086 # one word a package
+    exec apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=$LOCK_WAIT_S $missing
 fi
 echo "missing packages; run: sudo apt-get install --no-install-recommends$missing" >&2
 exit 1

@@ -9,10 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef PAGODA_VERSION
-#define PAGODA_VERSION "0.1.0"
-#endif
-
 /* The text of data/openapi.json, with a NUL behind it. */
 __asm__(".pushsection .rodata\n"
         ".global openapi_json\n"

@@ -7,10 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#ifndef PAGODA_VERSION
-#define PAGODA_VERSION "0.1.0"
-#endif
-
 static int run_serve(int argc, char **argv)
 {
     struct options options;
