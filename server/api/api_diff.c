@@ -80,16 +80,17 @@ static void note_allocations(struct side *side, const struct machine *machine)
 
 static enum pagoda_error note_side(struct lab *lab, uint64_t seq, struct side *side)
 {
-    struct machine *machine;
-    enum pagoda_error error = lab_lock_past(lab, seq, &machine);
+    struct lab_hold hold;
+    enum pagoda_error error = lab_take_past(lab, seq, &hold);
     if (error)
         return error;
+    const struct machine *machine = hold.machine;
     side->seq = seq;
     side->now_ns = machine_now_ns(machine);
     note_runs(side, machine);
     note_allocations(side, machine);
     view_stats(machine, &side->stats);
-    lab_unlock_past(lab);
+    lab_release(&hold);
     return side->runs.failed || side->allocations.failed || side->texts.failed ? PAGODA_ERR_NOMEM : PAGODA_OK;
 }
 
@@ -238,20 +239,20 @@ struct ancestor {
     int64_t id, parent;
 };
 
-static void find_parent(void *context, struct lab *lab)
+static void find_parent(void *context, const struct lab_status *lab)
 {
     struct ancestor *ancestor = context;
-    if (lab->row.id == ancestor->id)
-        ancestor->parent = lab->row.parent;
+    if (lab->row->id == ancestor->id)
+        ancestor->parent = lab->row->parent;
 }
 
 /* The lab that this one's history begins in: forks are followed back as far as labs are there. */
 static int64_t root_of(struct lab *lab)
 {
-    struct ancestor at = { lab->row.id, lab->row.parent };
+    struct ancestor at = { .parent = lab_id(lab) };
     while (at.parent) {
         at = (struct ancestor){ at.parent, 0 };
-        labs_each(lab->labs, find_parent, &at);
+        labs_each(lab_labs(lab), find_parent, &at);
     }
     return at.id;
 }
@@ -267,7 +268,7 @@ static struct reply compare(struct lab *lab, uint64_t a_seq, struct lab *other, 
         put_open(&out, '{');
         put_field_u64(&out, "a", a.seq);
         put_field_u64(&out, "b", b.seq);
-        put_field_text(&out, "with", other->row.key);
+        put_field_text(&out, "with", lab_key(other));
         put_frames(&out, &a, &b, limit);
         put_only(&out, "removed", &a, &b, limit);
         put_only(&out, "added", &b, &a, limit);
@@ -285,7 +286,7 @@ struct reply diff_get(struct app *app, struct request *request)
     const char *with = query_text(request, "with");
     uint64_t a = UINT64_MAX, b = UINT64_MAX, limit = LIST_LIMIT;
     struct reply reply;
-    if (with && !(other = lab_get(&app->labs, with)))
+    if (with && !(other = lab_get(app->labs, with)))
         return reply_say(404, "with", "there is no lab \"%.40s\"", with);
     if (other != lab && root_of(lab) != root_of(other))
         reply = reply_say(422, "with", "the labs share no history: neither is a fork of what the other comes from");

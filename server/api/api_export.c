@@ -37,25 +37,21 @@ static bool export_result(void *context, const struct log_entry *entry, const st
     return !export->out->failed;
 }
 
-static enum pagoda_error sample(struct export *export)
-{
-    struct machine *machine;
-    enum pagoda_error error = lab_lock_past(export->lab, export->next_seq - 1, &machine);
-    if (error)
-        return error;
-    export->format->sample(export->out, machine);
-    lab_unlock_past(export->lab);
-    return PAGODA_OK;
-}
-
 static enum pagoda_error relive_slice(struct export *export)
 {
     uint64_t last = export->next_seq + SLICE_RESULTS - 1;
     last = last < export->last_seq ? last : export->last_seq;
-    enum pagoda_error error = lab_relive(export->lab, export->next_seq, last, export_result, export);
+    struct lab_hold hold;
+    enum pagoda_error error = lab_take_past(export->lab, export->next_seq - 1, &hold);
+    if (error)
+        return error;
+    error = lab_relive(&hold, last, export_result, export);
     if (!error && export->next_seq <= last)
         error = PAGODA_ERR_CORRUPT; /* the log has a gap */
-    return !error && export->format->sample ? sample(export) : error;
+    if (!error && export->format->sample)
+        export->format->sample(export->out, hold.machine);
+    lab_release(&hold);
+    return error;
 }
 
 static enum pagoda_error read_slice(struct export *export)
@@ -63,7 +59,7 @@ static enum pagoda_error read_slice(struct export *export)
     uint64_t last = export->next_seq + SLICE_ENTRIES - 1;
     last = last < export->last_seq ? last : export->last_seq;
     enum pagoda_error error =
-        store_read_ops(export->store, export->lab->row.id, export->next_seq, last, export_entry, export);
+        store_read_ops(export->store, lab_id(export->lab), export->next_seq, last, export_entry, export);
     return !error && export->next_seq <= last ? PAGODA_ERR_CORRUPT : error;
 }
 
@@ -72,8 +68,11 @@ static enum pagoda_error next_slice(void *context, struct buffer *out, bool *is_
     struct export *export = context;
     enum pagoda_error error = PAGODA_OK;
     export->out = out;
-    if (!export->has_begun && export->format->begin)
-        export->format->begin(out, export->lab);
+    if (!export->has_begun && export->format->begin) {
+        struct lab_row row;
+        lab_read_row(export->lab, &row);
+        export->format->begin(out, &row);
+    }
     export->has_begun = true;
     if (export->next_seq <= export->last_seq)
         error = export->format->relives ? relive_slice(export) : read_slice(export);
@@ -93,12 +92,13 @@ static void close_export(void *context)
 struct reply export_reply(struct request *request, const struct export_format *format)
 {
     struct export *export = calloc(1, sizeof *export);
-    struct lab *lab = export ? lab_get(&request->app->labs, request->lab->row.key) : NULL;
-    if (!lab) {
-        free(export);
+    if (!export)
         return reply_error(PAGODA_ERR_NOMEM, NULL);
-    }
-    *export = (struct export){ request->app->store, lab, format, NULL, 1, atomic_load(&lab->log.durable_seq), false };
+    struct lab *lab = request->lab;
+    lab_keep(lab);
+    *export = (struct export){
+        .store = request->app->store, .lab = lab, .format = format, .next_seq = 1, .last_seq = lab_durable_seq(lab)
+    };
     return stream_reply(request, (struct stream_source){ next_slice, close_export, export }, format->content_type);
 }
 

@@ -84,19 +84,20 @@ struct reply profiles_get(struct app *app, struct request *request)
 
 /* ---- labs ---- */
 
-void lab_encode(struct buffer *out, struct lab *lab, const struct machine *machine)
+void lab_encode(struct buffer *out, const struct lab_status *lab, const struct machine *machine)
 {
+    const struct lab_row *row = lab->row;
     put_open(out, '{');
-    put_field_text(out, "id", lab->row.key);
-    put_field_text(out, "name", lab->row.name);
-    config_encode_fields(out, &lab->row.config);
-    put_field_u64(out, "seq", machine ? machine_seq(machine) : lab_seq(lab));
+    put_field_text(out, "id", row->key);
+    put_field_text(out, "name", row->name);
+    config_encode_fields(out, &row->config);
+    put_field_u64(out, "seq", machine ? machine_seq(machine) : lab->seq);
     put_key(out, "now_ns");
     if (machine)
         put_u64(out, machine_now_ns(machine));
     else
         put_null(out);
-    put_field_text(out, "created", lab->row.created);
+    put_field_text(out, "created", row->created);
     if (machine) {
         char hash[24];
         snprintf(hash, sizeof hash, "0x%016llx", (unsigned long long)machine_hash(machine));
@@ -105,7 +106,7 @@ void lab_encode(struct buffer *out, struct lab *lab, const struct machine *machi
     put_close(out, '}');
 }
 
-static void list_lab(void *context, struct lab *lab)
+static void list_lab(void *context, const struct lab_status *lab)
 {
     lab_encode(context, lab, NULL);
 }
@@ -116,7 +117,7 @@ struct reply labs_get(struct app *app, struct request *request)
     struct buffer out = { 0 };
     put_open(&out, '{');
     put_field_array(&out, "labs");
-    labs_each(&app->labs, list_lab, &out);
+    labs_each(app->labs, list_lab, &out);
     put_close(&out, ']');
     put_close(&out, '}');
     return reply_json(200, out);
@@ -125,14 +126,17 @@ struct reply labs_get(struct app *app, struct request *request)
 static struct reply lab_reply(struct lab *lab, unsigned status)
 {
     struct buffer out = { 0 };
-    enum pagoda_error error = lab_lock(lab);
+    struct lab_hold hold;
+    struct lab_row row;
+    enum pagoda_error error = lab_take(lab, &hold);
     if (error)
         return reply_error(error, NULL);
-    lab_encode(&out, lab, atomic_load(&lab->machine));
-    lab_unlock(lab);
+    lab_read_row(lab, &row);
+    lab_encode(&out, &(struct lab_status){ &row, hold.seq }, hold.machine);
+    lab_release(&hold);
     struct reply reply = reply_json(status, out);
     if (status == 201)
-        snprintf(reply.location, sizeof reply.location, "/api/v1/labs/%s", lab->row.key);
+        snprintf(reply.location, sizeof reply.location, "/api/v1/labs/%s", lab_key(lab));
     return reply;
 }
 
@@ -228,7 +232,7 @@ struct reply labs_post(struct app *app, struct request *request)
     if (!idempotency_read(request, 0, &made.answer, &reply) || idempotency_answered(request, &made.answer, 201, &reply))
         return reply;
     struct lab *lab;
-    enum pagoda_error error = lab_create(&app->labs, wish.has_name ? wish.name : "lab", &wish.config, &made, &lab, &why);
+    enum pagoda_error error = lab_create(app->labs, wish.has_name ? wish.name : "lab", &wish.config, &made, &lab, &why);
     return new_lab_reply(request, &made, error, lab, &why);
 }
 
@@ -239,17 +243,29 @@ struct reply fork_post(struct app *app, struct request *request)
     struct problem why = { 0 };
     struct lab_request made = { .encode = lab_encode };
     struct reply reply;
-    struct lab *parent = request->lab, *lab;
+    struct lab *parent = request->lab, *lab = NULL;
     unsigned status = wish_decode(request, WISH_FORK, &wish, &why);
     if (status)
         return reply_problem(status, &why);
-    if (!idempotency_read(request, parent->row.id, &made.answer, &reply) ||
+    if (!idempotency_read(request, lab_id(parent), &made.answer, &reply) ||
         idempotency_answered(request, &made.answer, 201, &reply))
         return reply;
-    char name[LAB_NAME_MAX + 1];
-    snprintf(name, sizeof name, "%.100s (fork)", parent->row.name);
-    enum pagoda_error error =
-        lab_fork(parent, wish.has_name ? wish.name : name, wish.has_at ? wish.at : lab_seq(parent), &made, &lab, &why);
+    if (wish.has_at && wish.at > lab_seq(parent))
+        return reply_say(422, "at", "the lab has no operation %llu", (unsigned long long)wish.at);
+    if (!wish.has_name) {
+        struct lab_row row;
+        lab_read_row(parent, &row);
+        snprintf(wish.name, sizeof wish.name, "%.100s (fork)", row.name);
+    }
+    struct lab_hold hold;
+    struct lab_fork fork;
+    enum pagoda_error error = lab_take_past(parent, wish.has_at ? wish.at : lab_seq(parent), &hold);
+    if (!error) {
+        error = lab_fork_begin(&hold, &fork);
+        lab_release(&hold);
+    }
+    if (!error)
+        error = lab_fork_end(&fork, wish.name, &made, &lab);
     return new_lab_reply(request, &made, error, lab, &why);
 }
 
@@ -274,7 +290,12 @@ struct reply lab_remove(struct app *app, struct request *request)
     if (!idempotency_read(request, 0, &answer, &reply) || idempotency_answered(request, &answer, 204, &reply))
         return reply;
     answer.text = "deleted";
-    enum pagoda_error error = lab_delete(request->lab, &answer);
+    struct lab_hold hold;
+    enum pagoda_error error = lab_take(request->lab, &hold);
+    if (!error) {
+        error = lab_delete(&hold, &answer);
+        lab_release(&hold);
+    }
     return error ? reply_error(error, NULL) : reply_empty(204);
 }
 
@@ -319,11 +340,6 @@ static uint64_t resident_bytes(void)
     return resident * 4096;
 }
 
-static void count_awake(void *context, struct lab *lab)
-{
-    *(uint64_t *)context += lab_is_awake(lab);
-}
-
 static void metric(struct buffer *out, const char *name, const char *type, const char *help, uint64_t value)
 {
     buffer_print(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, type, name, (unsigned long long)value);
@@ -332,18 +348,18 @@ static void metric(struct buffer *out, const char *name, const char *type, const
 struct reply metrics_get(struct app *app, struct request *request)
 {
     (void)request;
-    uint64_t nr_awake = 0;
-    labs_each(&app->labs, count_awake, &nr_awake);
+    struct labs_counts labs;
+    labs_count(app->labs, &labs);
     struct reply reply = reply_empty(200);
     reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
     struct buffer *out = &reply.body;
     metric(out, "pagoda_http_requests_total", "counter", "HTTP requests begun.", atomic_load(&app->nr_requests));
     metric(out, "pagoda_http_problems_total", "counter", "Replies with a status of 400 or more.",
            atomic_load(&app->nr_problems));
-    metric(out, "pagoda_operations_total", "counter", "Operations applied to labs.", atomic_load(&app->labs.nr_applied));
+    metric(out, "pagoda_operations_total", "counter", "Operations applied to labs.", labs.nr_applied);
     metric(out, "pagoda_commits_total", "counter", "Commits of the log.", store_nr_commits(app->store));
-    metric(out, "pagoda_labs", "gauge", "Labs that exist.", app->labs.nr_labs);
-    metric(out, "pagoda_labs_awake", "gauge", "Labs with a machine in memory.", nr_awake);
+    metric(out, "pagoda_labs", "gauge", "Labs that exist.", labs.nr_labs);
+    metric(out, "pagoda_labs_awake", "gauge", "Labs with a machine in memory.", labs.nr_awake);
     metric(out, "process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes());
     return reply;
 }

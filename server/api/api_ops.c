@@ -16,17 +16,16 @@
 
 struct post_options {
     bool explain, dry_run;
-    const char *key;
-    uint64_t body_hash;
+    struct op_key key;
 };
 
 static bool read_post_options(const struct request *request, struct post_options *options, struct reply *refusal)
 {
     *options = (struct post_options){ 0 };
-    if (!idempotency_key(request, &options->key, refusal))
+    if (!idempotency_key(request, &options->key.key, refusal))
         return false;
-    if (options->key)
-        options->body_hash = hash_more(HASH_START, request->body.data, request->body.length);
+    if (options->key.key)
+        options->key.body_hash = hash_more(HASH_START, request->body.data, request->body.length);
     return query_bool(request, "explain", &options->explain, refusal) &&
            query_bool(request, "dry_run", &options->dry_run, refusal);
 }
@@ -56,9 +55,24 @@ static bool encode_relived(void *context, const struct log_entry *entry, const s
 static struct reply result_reply(const struct lab *lab, uint64_t seq, struct buffer out)
 {
     struct reply reply = reply_json(201, out);
-    snprintf(reply.location, sizeof reply.location, "/api/v1/labs/%s/ops/%llu", lab->row.key, (unsigned long long)seq);
+    snprintf(reply.location, sizeof reply.location, "/api/v1/labs/%s/ops/%llu", lab_key(lab), (unsigned long long)seq);
     reply.seq = seq;
     return reply;
+}
+
+static enum pagoda_error
+relive_op(struct lab *lab, uint64_t seq,
+          bool (*each)(void *context, const struct log_entry *entry, const struct op_result *result), void *context)
+{
+    struct lab_hold hold;
+    enum pagoda_error error = lab_wait_durable(lab, seq);
+    if (!error)
+        error = lab_take_past(lab, seq - 1, &hold);
+    if (error)
+        return error;
+    error = lab_relive(&hold, seq, each, context);
+    lab_release(&hold);
+    return error;
 }
 
 /* The answer to a request that was answered before. True: *reply has it; false: the key is new. */
@@ -66,17 +80,17 @@ static bool answer_again(struct request *request, const struct post_options *opt
 {
     uint64_t body_hash, seq;
     enum pagoda_error error =
-        store_find_answered(request->app->store, request->lab->row.id, options->key, &body_hash, &seq);
+        store_find_answered(request->app->store, lab_id(request->lab), options->key.key, &body_hash, &seq);
     if (error == PAGODA_ERR_NOT_FOUND)
         return false;
-    if (!error && body_hash != options->body_hash) {
+    if (!error && body_hash != options->key.body_hash) {
         *reply = reply_say(422, "", "this Idempotency-Key was used with another body");
         return true;
     }
     struct buffer out = { 0 };
     struct one_result one = { &out, options->explain };
     if (!error)
-        error = lab_relive(request->lab, seq, seq, encode_relived, &one);
+        error = relive_op(request->lab, seq, encode_relived, &one);
     if (error)
         buffer_clear(&out);
     *reply = error ? reply_error(error, NULL) : result_reply(request->lab, seq, out);
@@ -84,13 +98,13 @@ static bool answer_again(struct request *request, const struct post_options *opt
 }
 
 /* With the lab locked: what would happen, on a copy. */
-static struct reply rehearse(struct request *request, const struct op *op, bool explain)
+static struct reply rehearse(const struct lab_hold *hold, const struct op *op, bool explain)
 {
     struct machine *copy;
     struct op_result result;
     struct problem why = { 0 };
     struct buffer out = { 0 };
-    enum pagoda_error error = machine_clone(atomic_load(&request->lab->machine), &copy);
+    enum pagoda_error error = machine_clone(hold->machine, &copy);
     if (error)
         return reply_error(error, NULL);
     machine_record_events(copy, true);
@@ -102,34 +116,35 @@ static struct reply rehearse(struct request *request, const struct op *op, bool 
 }
 
 /* With the lab locked. */
-static struct reply apply_one(struct request *request, const struct op *op, const struct post_options *options)
+static struct reply apply_one(const struct request *request, struct lab_hold *hold, const struct op *op,
+                              const struct post_options *options)
 {
     struct op_result result;
     struct problem why = { 0 };
-    uint64_t ticket;
     if (!if_match_holds(request))
         return reply_say(412, "", "the lab is at operation %llu", (unsigned long long)lab_seq(request->lab));
     if (options->dry_run)
-        return rehearse(request, op, options->explain);
-    enum pagoda_error error = lab_apply(request->lab, op, options->key, options->body_hash, &result, &ticket, &why);
+        return rehearse(hold, op, options->explain);
+    enum pagoda_error error = lab_apply(hold, op, &options->key, &result, &why);
     if (error)
         return reply_error(error, &why);
     struct buffer out = { 0 };
     result_encode(&out, &result, options->explain, NULL);
     struct reply reply = result_reply(request->lab, result.seq, out);
-    reply.ticket = ticket;
+    reply.ticket = hold->ticket;
     return reply;
 }
 
 /* A key that is in flight is in the queue and not yet in the table; waiting for the queue settles it. */
-static enum pagoda_error settle_queue(struct request *request)
+static enum pagoda_error settle_queue(struct request *request, struct lab_hold *hold)
 {
-    enum pagoda_error error = lab_lock(request->lab);
+    enum pagoda_error error = lab_take(request->lab, hold);
     if (error)
         return error;
-    uint64_t ticket = request->lab->last_ticket;
-    bool is_behind = atomic_load(&request->lab->log.durable_seq) < lab_seq(request->lab);
-    return is_behind && ticket ? store_wait(request->app->store, ticket) : PAGODA_OK; /* keeps the lab */
+    error = lab_wait_durable(request->lab, hold->seq);
+    if (error)
+        lab_release(hold);
+    return error;
 }
 
 static struct reply post_one(struct request *request)
@@ -138,22 +153,23 @@ static struct reply post_one(struct request *request)
     struct problem why = { 0 };
     struct post_options options;
     struct reply reply;
+    struct lab_hold hold;
     if (!read_post_options(request, &options, &reply))
         return reply;
     unsigned status = op_decode(request->body.data ? request->body.data : "", request->body.length, &decoded, &why);
     if (status)
         return reply_problem(status, &why);
-    enum pagoda_error error = options.key ? settle_queue(request) : lab_lock(request->lab);
+    enum pagoda_error error = options.key.key ? settle_queue(request, &hold) : lab_take(request->lab, &hold);
     if (error) {
         op_request_clear(&decoded);
         return reply_error(error, NULL);
     }
     uint64_t body_hash, seq;
-    bool is_known = options.key && store_find_answered(request->app->store, request->lab->row.id, options.key, &body_hash,
-                                                       &seq) != PAGODA_ERR_NOT_FOUND;
+    bool is_known = options.key.key && store_find_answered(request->app->store, lab_id(request->lab), options.key.key,
+                                                           &body_hash, &seq) != PAGODA_ERR_NOT_FOUND;
     if (!is_known)
-        reply = apply_one(request, &decoded.op, &options);
-    lab_unlock(request->lab);
+        reply = apply_one(request, &hold, &decoded.op, &options);
+    lab_release(&hold);
     op_request_clear(&decoded);
     if (is_known && !answer_again(request, &options, &reply))
         reply = reply_error(PAGODA_ERR_IO, NULL);
@@ -231,7 +247,7 @@ static void line_applied(struct lines *lines, const struct op_result *result)
 }
 
 /* With the lab locked: one line. False: stop. */
-static bool run_line(struct lines *lines, const char *text, size_t length)
+static bool run_line(struct lines *lines, struct lab_hold *hold, const char *text, size_t length)
 {
     struct op_request decoded;
     struct op_result result;
@@ -241,13 +257,14 @@ static bool run_line(struct lines *lines, const char *text, size_t length)
         line_failed(lines, status, &why);
         return lines->goes_on_after_error;
     }
-    enum pagoda_error error = lab_apply(lines->request->lab, &decoded.op, NULL, 0, &result, &lines->ticket, &why);
+    enum pagoda_error error = lab_apply(hold, &decoded.op, NULL, &result, &why);
     op_request_clear(&decoded);
     if (error == PAGODA_ERR_INVALID) {
         line_failed(lines, 422, &why);
         return lines->goes_on_after_error;
     }
     lines->error = error;
+    lines->ticket = hold->ticket;
     if (!error)
         line_applied(lines, &result);
     return !error && !lines->out.failed;
@@ -256,7 +273,8 @@ static bool run_line(struct lines *lines, const char *text, size_t length)
 /* A slice of lines under one lock. Moves *at behind them; false: stop. */
 static bool run_turn(struct lines *lines, const char **at, const char *end)
 {
-    lines->error = lab_lock(lines->request->lab);
+    struct lab_hold hold;
+    lines->error = lab_take(lines->request->lab, &hold);
     if (lines->error)
         return false;
     bool go_on = true;
@@ -265,10 +283,10 @@ static bool run_turn(struct lines *lines, const char **at, const char *end)
         const char *line_end = newline ? newline : end;
         lines->nr_line++;
         if (line_end > *at && !(line_end == *at + 1 && **at == '\r')) /* blank lines are nothing */
-            go_on = run_line(lines, *at, (size_t)(line_end - *at));
+            go_on = run_line(lines, &hold, *at, (size_t)(line_end - *at));
         *at = newline ? newline + 1 : end;
     }
-    lab_unlock(lines->request->lab);
+    lab_release(&hold);
     return go_on;
 }
 
@@ -373,13 +391,12 @@ struct reply ops_get(struct app *app, struct request *request)
         return reply_say(422, "op", "there is no operation of that name");
     put_open(&listing.out, '{');
     put_field_array(&listing.out, "ops");
-    enum pagoda_error error = store_read_ops(app->store, request->lab->row.id, from, UINT64_MAX, list_entry, &listing);
+    enum pagoda_error error = store_read_ops(app->store, lab_id(request->lab), from, UINT64_MAX, list_entry, &listing);
     if (error) {
         buffer_clear(&listing.out);
         return reply_error(error, NULL);
     }
-    bool has_more =
-        (listing.left == 0 || listing.scan == 0) && listing.last_seq < atomic_load(&request->lab->log.durable_seq);
+    bool has_more = (listing.left == 0 || listing.scan == 0) && listing.last_seq < lab_durable_seq(request->lab);
     put_close(&listing.out, ']');
     put_key(&listing.out, "next");
     char next[24];
@@ -389,7 +406,7 @@ struct reply ops_get(struct app *app, struct request *request)
     reply = reply_json(200, listing.out);
     if (has_more)
         snprintf(reply.link, sizeof reply.link, "</api/v1/labs/%s/ops?from=%s&limit=%llu%s%s>; rel=\"next\"",
-                 request->lab->row.key, next, (unsigned long long)limit, listing.only ? "&op=" : "",
+                 lab_key(request->lab), next, (unsigned long long)limit, listing.only ? "&op=" : "",
                  listing.only ? listing.only : "");
     return reply;
 }
@@ -418,7 +435,7 @@ struct reply op_get(struct app *app, struct request *request)
         return reply;
     if (!size_parse(text, strlen(text), &seq) || seq == 0 || seq > lab_seq(request->lab))
         return reply_say(404, "", "the lab has no operation %.40s", text);
-    enum pagoda_error error = lab_relive(request->lab, seq, seq, encode_full, &full);
+    enum pagoda_error error = relive_op(request->lab, seq, encode_full, &full);
     if (error || !full.is_there) {
         buffer_clear(&full.out);
         return reply_error(error ? error : PAGODA_ERR_NOT_FOUND, NULL);

@@ -99,16 +99,16 @@ static struct reply stats_points(struct request *request)
     enum pagoda_error error = PAGODA_OK;
     for (uint64_t i = 0; i < points && !error; i++) {
         uint64_t seq = points == 1 ? to : from + (to - from) * i / (points - 1);
-        struct machine *machine;
-        error = lab_lock_past(request->lab, seq, &machine);
+        struct lab_hold hold;
+        error = lab_take_past(request->lab, seq, &hold);
         if (error)
             break;
         put_open(&out, '{');
         put_field_u64(&out, "seq", seq);
-        put_field_u64(&out, "now_ns", machine_now_ns(machine));
-        put_stats(&out, machine);
+        put_field_u64(&out, "now_ns", machine_now_ns(hold.machine));
+        put_stats(&out, hold.machine);
         put_close(&out, '}');
-        lab_unlock_past(request->lab);
+        lab_release(&hold);
     }
     put_close(&out, ']');
     put_close(&out, '}');

@@ -29,17 +29,6 @@ static struct reply finish(struct view *view, const struct reply *base)
     return reply;
 }
 
-static enum pagoda_error lock_moment(struct lab *lab, bool is_head, uint64_t at, struct machine **machine)
-{
-    enum pagoda_error error;
-    if (!is_head)
-        return lab_lock_past(lab, at, machine);
-    error = lab_lock(lab);
-    if (!error)
-        *machine = atomic_load(&lab->machine);
-    return error;
-}
-
 /* What is told apart by Accept needs tags of its own. */
 static const char *representation(const struct request *request)
 {
@@ -66,20 +55,17 @@ struct reply view_reply(struct request *request, bool (*encode)(struct view *vie
         return base;
     bool is_fixed = query_text(request, "at") != NULL, is_head = at == head;
     struct view view = { .request = request };
-    struct machine *machine;
-    enum pagoda_error error = lock_moment(lab, is_head, at, &machine);
+    struct lab_hold hold;
+    enum pagoda_error error = is_head ? lab_take(lab, &hold) : lab_take_past(lab, at, &hold);
     if (error)
         return reply_error(error, NULL);
-    view.machine = machine;
-    base.seq = machine_seq(machine); /* the head may have moved on since */
+    view.machine = hold.machine;
+    base.seq = hold.seq; /* the head may have moved on since */
     base.cache_control = is_fixed && base.seq == at ? "private, max-age=31536000, immutable" : "no-cache";
-    snprintf(base.etag, sizeof base.etag, "\"%s-%llu-" ENGINE_VERSION "%s\"", lab->row.key, (unsigned long long)base.seq,
+    snprintf(base.etag, sizeof base.etag, "\"%s-%llu-" ENGINE_VERSION "%s\"", lab_key(lab), (unsigned long long)base.seq,
              representation(request));
     bool is_known = etag_matches(request, base.etag), ok = is_known || encode(&view, &base);
-    if (is_head)
-        lab_unlock(lab);
-    else
-        lab_unlock_past(lab);
+    lab_release(&hold);
     if (ok && !is_known)
         return finish(&view, &base);
     buffer_clear(&view.out);

@@ -45,9 +45,9 @@ struct reply export_sqlite_reply(struct request *request, bool with_snapshots)
     if (!export)
         return reply_error(PAGODA_ERR_NOMEM, NULL);
     export->lab = request->lab;
-    lab_hold(export->lab);
-    enum pagoda_error error = store_copy_begin(request->app->store, export->lab->row.id,
-                                               atomic_load(&export->lab->log.durable_seq), with_snapshots, &export->copy);
+    lab_keep(export->lab);
+    enum pagoda_error error = store_copy_begin(request->app->store, lab_id(export->lab), lab_durable_seq(export->lab),
+                                               with_snapshots, &export->copy);
     if (error) {
         close_export(export);
         return reply_error(error, NULL);

@@ -18,7 +18,8 @@
 struct lab_sink {
     struct import_run *run;
     struct lab *lab;
-    bool is_locked, keeps_lab; /* keeps_lab: locked by the caller from start to end */
+    struct lab_hold hold;
+    bool has_lab, keeps_lab; /* keeps_lab: held by the caller from start to end */
     uint32_t nr_in_turn, nr_in_window;
     uint64_t window_ticket;
     uint32_t nr_losses; /* of the lab's log, in the last turn */
@@ -72,30 +73,29 @@ static void tell(struct lab_sink *sink)
 
 static void end_turn(struct lab_sink *sink)
 {
-    if (!sink->is_locked || sink->keeps_lab)
+    if (!sink->has_lab || sink->keeps_lab)
         return;
-    struct machine *machine = atomic_load(&sink->lab->machine);
-    if (machine) /* else it could not be undone and not be woken */
-        machine_record_events(machine, true);
-    lab_unlock(sink->lab);
-    sink->is_locked = false;
+    if (sink->hold.machine) /* else it could not be undone and not be woken */
+        machine_record_events(sink->hold.machine, true);
+    lab_release(&sink->hold);
+    sink->has_lab = false;
 }
 
 static enum pagoda_error begin_turn(struct lab_sink *sink)
 {
-    enum pagoda_error error = lab_lock(sink->lab);
+    enum pagoda_error error = lab_take(sink->lab, &sink->hold);
     if (error)
         return error;
-    uint32_t nr_losses = atomic_load(&sink->lab->log.nr_losses);
+    uint32_t nr_losses = lab_nr_losses(sink->lab);
     if (nr_losses != sink->nr_losses && sink->run->ticket)
         error = store_wait(sink->run->app->store, sink->run->ticket);
     sink->nr_losses = nr_losses;
     if (error) { /* what came before this turn is gone: it must not go on behind a gap */
-        lab_unlock(sink->lab);
+        lab_release(&sink->hold);
         return error;
     }
-    machine_record_events(atomic_load(&sink->lab->machine), false);
-    sink->is_locked = true;
+    machine_record_events(sink->hold.machine, false);
+    sink->has_lab = true;
     return PAGODA_OK;
 }
 
@@ -114,7 +114,7 @@ static enum pagoda_error pace(struct lab_sink *sink)
         return PAGODA_OK;
     end_turn(sink);
     if (sink->window_ticket)
-        error = store_wait(sink->lab->labs->store, sink->window_ticket);
+        error = store_wait(sink->run->app->store, sink->window_ticket);
     sink->window_ticket = sink->run->ticket;
     sink->nr_in_window = 0;
     return error;
@@ -124,13 +124,12 @@ static enum pagoda_error pace(struct lab_sink *sink)
 static enum pagoda_error apply_to_lab(void *context, const struct op *op, struct op_result *result, struct problem *why)
 {
     struct lab_sink *sink = context;
-    uint64_t ticket;
-    enum pagoda_error error = sink->is_locked ? PAGODA_OK : begin_turn(sink);
+    enum pagoda_error error = sink->has_lab ? PAGODA_OK : begin_turn(sink);
     if (!error)
-        error = lab_apply(sink->lab, op, NULL, 0, result, &ticket, why);
+        error = lab_apply(&sink->hold, op, NULL, result, why);
     if (error)
         return error;
-    sink->run->ticket = ticket;
+    sink->run->ticket = sink->hold.ticket;
     sink->run->nr_ops++;
     return pace(sink);
 }
@@ -138,12 +137,12 @@ static enum pagoda_error apply_to_lab(void *context, const struct op *op, struct
 static const struct machine *look_at_lab(void *context)
 {
     struct lab_sink *sink = context;
-    return sink->is_locked || !begin_turn(sink) ? atomic_load(&sink->lab->machine) : NULL;
+    return sink->has_lab || !begin_turn(sink) ? sink->hold.machine : NULL;
 }
 
 static uint32_t cpus_of(const struct lab *lab)
 {
-    return lab->row.config.cpus ? lab->row.config.cpus : 1;
+    return lab_config(lab)->cpus ? lab_config(lab)->cpus : 1;
 }
 
 static enum pagoda_error read_all(struct source source, enum trace_format format, const struct import_sink *sink,
@@ -269,12 +268,13 @@ static bool is_whole(const struct import_summary *summary, enum trace_format for
 static enum pagoda_error rehearse(struct import_run *run, int file, uint64_t *seq, struct import_summary *summary)
 {
     struct rehearsal rehearsal = { .run = run };
-    enum pagoda_error error = lab_lock(run->lab);
+    struct lab_hold hold;
+    enum pagoda_error error = lab_take(run->lab, &hold);
     if (error)
         return error;
-    *seq = lab_seq(run->lab);
-    error = machine_clone(atomic_load(&run->lab->machine), &rehearsal.copy);
-    lab_unlock(run->lab);
+    *seq = hold.seq;
+    error = machine_clone(hold.machine, &rehearsal.copy);
+    lab_release(&hold);
     if (error)
         return error;
     machine_record_events(rehearsal.copy, false);
@@ -296,12 +296,12 @@ static bool is_answered(struct import_run *run)
     return run->was_answered;
 }
 
-/* With the lab locked from start to end. */
+/* With the lab held from start to end. */
 static enum pagoda_error perform_locked(struct lab_sink *into, int file, struct import_summary *summary)
 {
     struct import_run *run = into->run;
     const struct import_sink sink = { apply_to_lab, look_at_lab, into, cpus_of(run->lab) };
-    enum pagoda_error error = lab_begin_import(run->lab);
+    enum pagoda_error error = lab_begin_import(&into->hold);
     if (error)
         return error;
     lseek(file, 0, SEEK_SET);
@@ -309,7 +309,7 @@ static enum pagoda_error perform_locked(struct lab_sink *into, int file, struct 
     encode_summary(run, summary);
     run->answer.text = buffer_terminate(&run->text);
     bool is_done = !error && is_whole(summary, summary->format);
-    enum pagoda_error ending = lab_end_import(run->lab, is_done, run->answer.key ? &run->answer : NULL);
+    enum pagoda_error ending = lab_end_import(&into->hold, is_done, run->answer.key ? &run->answer : NULL);
     return ending ? ending : error ? error : is_done ? PAGODA_OK : PAGODA_ERR_IO; /* the disk's word first */
 }
 

@@ -139,7 +139,7 @@ static const struct route *accept_route(struct request *request, const struct ro
         return NULL;
     if (strncmp(route->pattern, LAB, strlen(LAB)) != 0)
         return route;
-    request->lab = lab_get(&request->app->labs, request->path_values[0]);
+    request->lab = lab_get(request->app->labs, request->path_values[0]);
     if (request->lab)
         return route;
     *refusal = lab_missing(request, route);

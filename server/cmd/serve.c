@@ -34,7 +34,7 @@ static void wait_for_stop(struct app *app, const sigset_t *signals)
     while (sigtimedwait(signals, NULL, &tick) < 0) {
         if (errno != EAGAIN)
             continue;
-        labs_tidy(&app->labs);
+        labs_tidy(app->labs);
         if (++nr_ticks % (HEARTBEAT_S / TIDY_EVERY_S) == 0)
             sse_heartbeat(app);
     }
@@ -51,8 +51,7 @@ static bool read_limits(struct app *app, struct problem *why)
         problem_say(why, "idle", "idle must be a number of seconds");
     if (why->text[0])
         return false;
-    app->labs.memory_budget = budget;
-    app->labs.idle_ns = idle_s * 1000000000u;
+    labs_limit(app->labs, &(struct labs_limits){ budget, idle_s * 1000000000u });
     return true;
 }
 
@@ -73,13 +72,17 @@ static bool start(struct app *app, struct problem *why)
         return false;
     enum pagoda_error error = store_open(app->options->store, &app->store, why);
     if (!error)
-        error = labs_open(app->store, &app->labs, why);
+        error = labs_open(app->store, &app->workers, &app->labs, why);
     if (error) {
         problem_say(why, "store", "%s: %s", app->options->store, pagoda_error_text(error));
         return false;
     }
     if (!read_limits(app, why))
         return false;
+    if (!workers_start(&app->workers)) {
+        problem_say(why, "", "cannot start a thread");
+        return false;
+    }
     store_on_commit(app->store, sse_on_commit, app);
     return http_start(app, why);
 }
@@ -104,13 +107,13 @@ int serve(const struct options *options)
         announce(&app);
         wait_for_stop(&app, &signals);
         http_stop(&app);
+        workers_stop(&app.workers);
     } else {
         fprintf(stderr, "pagodad: %s\n", why.text);
     }
-    labs_stop(&app.labs);
+    labs_stop(app.labs);
     store_close(app.store);
-    if (is_started)
-        labs_close(&app.labs);
+    labs_close(app.labs);
     if (app.web_fd >= 0)
         close(app.web_fd);
     return is_started ? 0 : 1;

@@ -8,7 +8,7 @@ struct export_format {
     const char *name; /* as in ?format= */
     const char *content_type;
     bool relives; /* wants results with their events, not just what the log holds */
-    void (*begin)(struct buffer *out, const struct lab *lab);         /* may be NULL, as may sample and end */
+    void (*begin)(struct buffer *out, const struct lab_row *row);     /* may be NULL, as may sample and end */
     void (*entry)(struct buffer *out, const struct log_entry *entry); /* when it does not relive */
     void (*result)(struct buffer *out, const struct log_entry *entry, const struct op_result *result);
     /* After a slice of operations: the machine as it is then. */

@@ -42,9 +42,9 @@ static void put_param(struct buffer *out, const struct op *op, enum op_param_id 
     buffer_clear(&value);
 }
 
-static void begin(struct buffer *out, const struct lab *lab)
+static void begin(struct buffer *out, const struct lab_row *row)
 {
-    (void)lab;
+    (void)row;
     buffer_text(out, "seq,op");
     for (unsigned id = 0; id < NR_OP_PARAMS; id++)
         buffer_print(out, ",%s", op_param_info((enum op_param_id)id)->name);

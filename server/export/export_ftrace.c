@@ -14,10 +14,10 @@
 #define VMEMMAP 0xffffea0000000000u /* where x86-64 has its struct pages, 64 bytes each */
 #define PAGEBLOCK_ORDER 9
 
-static void begin(struct buffer *out, const struct lab *lab)
+static void begin(struct buffer *out, const struct lab_row *row)
 {
     buffer_text(out, "# tracer: nop\n#\n# pagoda-lab: {");
-    config_encode_fields(out, &lab->row.config);
+    config_encode_fields(out, &row->config);
     buffer_text(out, "}\n#\n"
                      "#                                _-----=> irqs-off/BH-disabled\n"
                      "#                               / _----=> need-resched\n"

@@ -24,12 +24,12 @@ static void name_track(struct buffer *out, const char *kind, uint64_t pid, const
     put_close(out, '}');
 }
 
-static void begin(struct buffer *out, const struct lab *lab)
+static void begin(struct buffer *out, const struct lab_row *row)
 {
     put_open(out, '{');
     put_field_text(out, "displayTimeUnit", "ns");
     put_field_array(out, "traceEvents");
-    name_track(out, "process_name", 0, lab->row.name);
+    name_track(out, "process_name", 0, row->name);
 }
 
 /* Slices are made apart from each other, so the commas between elements are written with the elements. */

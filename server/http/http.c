@@ -6,6 +6,7 @@
  * resumes the connection and the epoll thread sends the reply. */
 #include "server/http/http.h"
 #include "server/http/upload.h"
+#include "server/base/clock.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -22,48 +23,6 @@
 #define CONNECTIONS_MAX 1000u
 #define HTTP_THREADS_MAX 4
 #define CONNECTION_MEMORY (16 * KIB) /* headers must fit; cleared for every request */
-
-static int64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-/* ---- workers ---- */
-
-void http_submit(struct app *app, struct job *job)
-{
-    job->next = NULL;
-    pthread_mutex_lock(&app->mutex);
-    *app->last_job = job;
-    app->last_job = &job->next;
-    pthread_cond_signal(&app->work);
-    pthread_mutex_unlock(&app->mutex);
-}
-
-static struct job *take_job(struct app *app)
-{
-    pthread_mutex_lock(&app->mutex);
-    while (!app->first_job && !app->stopping)
-        pthread_cond_wait(&app->work, &app->mutex);
-    struct job *job = app->first_job;
-    if (job) {
-        app->first_job = job->next;
-        if (!app->first_job)
-            app->last_job = &app->first_job;
-    }
-    pthread_mutex_unlock(&app->mutex);
-    return job;
-}
-
-static void *worker(void *context)
-{
-    pthread_setname_np(pthread_self(), "http-worker");
-    for (struct job *job; (job = take_job(context));)
-        job->run(job);
-    return NULL;
-}
 
 /* ---- the way of one request ---- */
 
@@ -111,9 +70,9 @@ static bool settle(struct request *request)
     return false;
 }
 
-static void handle_on_worker(struct job *job)
+static void handle_on_worker(struct work *work)
 {
-    struct request *request = (struct request *)job;
+    struct request *request = (struct request *)work;
     request->reply = request->route->handle(request->app, request);
     settle(request);
 }
@@ -139,8 +98,8 @@ static bool handle(struct request *request)
 {
     if (needs_worker(request)) {
         suspend(request);
-        request->job.run = handle_on_worker;
-        http_submit(request->app, &request->job);
+        request->work.run = handle_on_worker;
+        workers_submit(&request->app->workers, &request->work);
         return false;
     }
     request->reply = request->route->handle(request->app, request);
@@ -216,7 +175,7 @@ static struct request *begin(struct app *app, struct MHD_Connection *connection,
     request->method = method;
     request->reply.seq = UINT64_MAX;
     if (app->options->log)
-        request->started_us = now_us();
+        request->started_us = (int64_t)(clock_ns() / 1000);
     atomic_fetch_add(&app->nr_requests, 1);
     struct problem why = { 0 };
     unsigned status = origin_check(request, &why);
@@ -280,7 +239,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 static void log_request(const struct request *request)
 {
     fprintf(stderr, "%s %s %u %lld us\n", request->method, request->url, request->reply.status,
-            (long long)(now_us() - request->started_us));
+            (long long)((int64_t)(clock_ns() / 1000) - request->started_us));
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
@@ -368,14 +327,9 @@ bool http_start(struct app *app, struct problem *why)
 {
     pthread_mutex_init(&app->mutex, NULL);
     pthread_mutex_init(&app->imports_mutex, NULL);
-    pthread_cond_init(&app->work, NULL);
-    app->last_job = &app->first_job;
     int fd = listen_on(app, why);
     if (fd < 0)
         return false;
-    for (size_t i = 0; i < sizeof app->workers / sizeof app->workers[0]; i++)
-        if (pthread_create(&app->workers[i], NULL, worker, app) != 0)
-            return false;
     app->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_TURBO,
                                    0, NULL, NULL, on_request, app, MHD_OPTION_LISTEN_SOCKET, fd,
                                    MHD_OPTION_NOTIFY_COMPLETED, on_completed, app, MHD_OPTION_CONNECTION_TIMEOUT,
@@ -399,8 +353,5 @@ void http_stop(struct app *app)
     MHD_stop_daemon(app->daemon);
     pthread_mutex_lock(&app->mutex);
     app->stopping = true;
-    pthread_cond_broadcast(&app->work);
     pthread_mutex_unlock(&app->mutex);
-    for (size_t i = 0; i < sizeof app->workers / sizeof app->workers[0]; i++)
-        pthread_join(app->workers[i], NULL);
 }

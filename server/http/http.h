@@ -6,6 +6,7 @@
 #pragma once
 #include "server/base/buffer.h"
 #include "server/lab/lab.h"
+#include "server/base/workers.h"
 #include "server/base/options.h"
 #include "server/base/problem.h"
 #include <microhttpd.h>
@@ -15,11 +16,6 @@
 #define PATH_VALUES_MAX 3
 #define PATH_VALUE_MAX 200
 
-struct job {
-    struct job *next;
-    void (*run)(struct job *job);
-};
-
 struct sse_stream;
 struct upload;
 struct import_run;
@@ -27,19 +23,17 @@ struct import_run;
 struct app {
     const struct options *options;
     struct store *store;
-    struct labs labs;
+    struct labs *labs;
+    struct workers workers;
     struct MHD_Daemon *daemon;
     uint16_t port;
     int web_fd; /* directory of the pages, -1: none */
     int64_t started_ms;
 
     pthread_mutex_t mutex; /* guards what follows */
-    pthread_cond_t work;
-    struct job *first_job, **last_job;
     struct sse_stream *streams;
     uint32_t nr_uploads;
     bool stopping;
-    pthread_t workers[2];
 
     pthread_mutex_t imports_mutex; /* before an upload's, before mutex */
     struct import_run *imports;    /* those that run now */
@@ -60,7 +54,7 @@ struct reply {
 };
 
 struct request {
-    struct job job; /* first member */
+    struct work work; /* first member */
     struct store_waiter waiter;
     struct app *app;
     struct MHD_Connection *connection;
@@ -100,8 +94,7 @@ const struct route *route_find(struct request *request, struct reply *refusal);
 
 /* http.c */
 bool http_start(struct app *app, struct problem *why);
-void http_stop(struct app *app);                    /* lets requests finish */
-void http_submit(struct app *app, struct job *job); /* to the workers */
+void http_stop(struct app *app); /* lets requests finish */
 
 /* reply.c */
 struct reply reply_empty(unsigned status);

@@ -15,7 +15,7 @@
 enum stream_state { STREAM_IDLE, STREAM_FILLING, STREAM_READY }; /* idle: suspended, nothing to send */
 
 struct sse_stream {
-    struct job job; /* first member */
+    struct work work; /* first member */
     struct sse_stream *next;
     struct app *app;
     struct lab *lab;
@@ -54,32 +54,34 @@ static void wake_stream(struct sse_stream *stream, enum stream_state state)
     }
 }
 
-static void fill(struct job *job)
+static void fill(struct work *work)
 {
-    struct sse_stream *stream = (struct sse_stream *)job;
-    uint64_t durable = atomic_load(&stream->lab->log.durable_seq);
+    struct sse_stream *stream = (struct sse_stream *)work;
+    uint64_t durable = lab_durable_seq(stream->lab);
     uint64_t last = durable < stream->next_seq + FILL_MAX - 1 ? durable : stream->next_seq + FILL_MAX - 1;
-    enum pagoda_error error = lab_relive(stream->lab, stream->next_seq, last, add_event, stream);
+    struct lab_hold hold;
+    enum pagoda_error error = lab_take_past(stream->lab, stream->next_seq - 1, &hold);
+    if (!error) {
+        error = lab_relive(&hold, last, add_event, stream);
+        lab_release(&hold);
+    }
     pthread_mutex_lock(&stream->app->mutex);
-    stream->ended |= error || stream->text.failed || stream->lab->deleted;
+    stream->ended |= error || stream->text.failed || lab_is_deleted(stream->lab);
     wake_stream(stream, STREAM_READY);
     pthread_mutex_unlock(&stream->app->mutex);
 }
 
 static bool is_owed(const struct sse_stream *stream)
 {
-    return atomic_load(&stream->lab->log.durable_seq) >= stream->next_seq;
+    return lab_durable_seq(stream->lab) >= stream->next_seq;
 }
 
 /* App mutex held. */
 static void start_fill(struct sse_stream *stream)
 {
-    struct app *app = stream->app;
     stream->state = STREAM_FILLING;
-    stream->job = (struct job){ .run = fill };
-    *app->last_job = &stream->job;
-    app->last_job = &stream->job.next;
-    pthread_cond_signal(&app->work);
+    stream->work.run = fill;
+    workers_submit(&stream->app->workers, &stream->work);
 }
 
 /* libmicrohttpd asks for bytes: what is ready, else fall asleep until there is something. */
@@ -149,7 +151,7 @@ void sse_heartbeat(struct app *app)
     for (struct sse_stream *stream = app->streams; stream; stream = stream->next)
         if (stream->state == STREAM_IDLE && stream->suspended) {
             buffer_text(&stream->text, ":\n\n");
-            stream->ended |= stream->lab->deleted;
+            stream->ended |= lab_is_deleted(stream->lab);
             wake_stream(stream, STREAM_READY);
         }
     pthread_mutex_unlock(&app->mutex);
@@ -204,11 +206,10 @@ struct reply events_get(struct app *app, struct request *request)
     if (!first_owed(request, &next_seq, &reply))
         return reply;
     struct sse_stream *stream = calloc(1, sizeof *stream);
-    struct lab *lab = stream ? lab_get(&app->labs, request->lab->row.key) : NULL;
-    if (!lab) {
-        free(stream);
-        return reply_say(503, "", "the lab cannot be watched now");
-    }
+    if (!stream)
+        return reply_error(PAGODA_ERR_NOMEM, NULL);
+    struct lab *lab = request->lab;
+    lab_keep(lab);
     *stream = (struct sse_stream){
         .app = app, .lab = lab, .connection = request->connection, .next_seq = next_seq, .state = STREAM_READY
     };

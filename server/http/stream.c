@@ -8,7 +8,7 @@
 #define BLOCK_SIZE (64 * KIB)
 
 struct stream {
-    struct job job; /* first member */
+    struct work work; /* first member */
     struct app *app;
     struct MHD_Connection *connection;
     struct stream_source source;
@@ -18,9 +18,9 @@ struct stream {
     enum pagoda_error error;
 };
 
-static void make_slice(struct job *job)
+static void make_slice(struct work *work)
 {
-    struct stream *stream = (struct stream *)job;
+    struct stream *stream = (struct stream *)work;
     struct app *app = stream->app;
     stream->error = stream->source.next(stream->source.context, &stream->slice, &stream->is_last);
     if (stream->slice.failed)
@@ -34,8 +34,8 @@ static void ask_for_slice(struct stream *stream)
     stream->slice.length = stream->sent = 0;
     atomic_fetch_add(&stream->app->nr_busy, 1);
     MHD_suspend_connection(stream->connection);
-    stream->job.run = make_slice;
-    http_submit(stream->app, &stream->job);
+    stream->work.run = make_slice;
+    workers_submit(&stream->app->workers, &stream->work);
 }
 
 static ssize_t read_stream(void *context, uint64_t position, char *out, size_t capacity)

@@ -3,7 +3,7 @@
  * are counted, not reported. A damaged one is found by its hash and passed over for the next older one. */
 #include "server/lab/snapshot.h"
 #include "server/base/host_memory.h"
-#include "server/lab/lab.h"
+#include "server/lab/lab_internal.h"
 
 #include <stdlib.h>
 #include <zstd.h>
@@ -28,7 +28,7 @@ uint64_t snapshot_replay_ns(uint64_t cost_ns)
 
 /* ---- the worker ---- */
 
-static enum pagoda_error save(struct snapshots *snapshots, const struct snapshot_job *job)
+static enum pagoda_error snapshot_save(struct snapshots *snapshots, const struct snapshot_job *job)
 {
     size_t room = ZSTD_compressBound(job->nr_bytes);
     void *packed = malloc(room);
@@ -42,7 +42,7 @@ static enum pagoda_error save(struct snapshots *snapshots, const struct snapshot
     return error;
 }
 
-static void end_job(struct snapshots *snapshots, struct snapshot_job *job)
+static void snapshot_end_job(struct snapshots *snapshots, struct snapshot_job *job)
 {
     atomic_fetch_sub(&snapshots->nr_queued, 1);
     lab_put(job->lab);
@@ -50,7 +50,7 @@ static void end_job(struct snapshots *snapshots, struct snapshot_job *job)
     free(job);
 }
 
-static struct snapshot_job *take_job(struct snapshots *snapshots)
+static struct snapshot_job *snapshot_take_job(struct snapshots *snapshots)
 {
     pthread_mutex_lock(&snapshots->mutex);
     while (!snapshots->first && !snapshots->stopping)
@@ -65,12 +65,12 @@ static struct snapshot_job *take_job(struct snapshots *snapshots)
     return job;
 }
 
-static void *work(void *context)
+static void *snapshot_main(void *context)
 {
     struct snapshots *snapshots = context;
-    for (struct snapshot_job *job; (job = take_job(snapshots));) {
-        atomic_fetch_add(save(snapshots, job) ? &snapshots->nr_failed : &snapshots->nr_saved, 1);
-        end_job(snapshots, job);
+    for (struct snapshot_job *job; (job = snapshot_take_job(snapshots));) {
+        atomic_fetch_add(snapshot_save(snapshots, job) ? &snapshots->nr_failed : &snapshots->nr_saved, 1);
+        snapshot_end_job(snapshots, job);
     }
     return NULL;
 }
@@ -80,7 +80,7 @@ bool snapshots_start(struct snapshots *snapshots, struct store *store)
     *snapshots = (struct snapshots){ .store = store, .last = &snapshots->first };
     pthread_mutex_init(&snapshots->mutex, NULL);
     pthread_cond_init(&snapshots->work, NULL);
-    snapshots->is_running = pthread_create(&snapshots->worker, NULL, work, snapshots) == 0;
+    snapshots->is_running = pthread_create(&snapshots->worker, NULL, snapshot_main, snapshots) == 0;
     return snapshots->is_running;
 }
 
@@ -96,14 +96,14 @@ void snapshots_stop(struct snapshots *snapshots)
     while (snapshots->first) {
         struct snapshot_job *job = snapshots->first;
         snapshots->first = job->next;
-        end_job(snapshots, job);
+        snapshot_end_job(snapshots, job);
     }
     snapshots->is_running = false;
 }
 
 /* ---- the labs' side ---- */
 
-static struct snapshot_job *make_job(struct lab *lab, const struct machine *machine, uint64_t cost_ns)
+static struct snapshot_job *snapshot_make_job(struct lab *lab, const struct machine *machine, uint64_t cost_ns)
 {
     size_t room = machine_save(machine, NULL, 0);
     struct snapshot_job *job = calloc(1, sizeof *job);
@@ -125,10 +125,10 @@ bool snapshot_take(struct snapshots *snapshots, struct lab *lab, const struct ma
 {
     if (!snapshots->is_running || atomic_load(&snapshots->nr_queued) >= SNAPSHOTS_QUEUED_MAX)
         return false;
-    struct snapshot_job *job = make_job(lab, machine, cost_ns);
+    struct snapshot_job *job = snapshot_make_job(lab, machine, cost_ns);
     if (!job)
         return true; /* no memory: do not try at every operation */
-    lab_hold(lab);
+    lab_keep(lab);
     atomic_fetch_add(&snapshots->nr_queued, 1);
     pthread_mutex_lock(&snapshots->mutex);
     *snapshots->last = job;
@@ -139,7 +139,7 @@ bool snapshot_take(struct snapshots *snapshots, struct lab *lab, const struct ma
 }
 
 /* NULL: damaged, or another engine's. */
-static struct machine *unpack(const struct buffer *packed, const struct snapshot_row *row)
+static struct machine *snapshot_unpack(const struct buffer *packed, const struct snapshot_row *row)
 {
     struct machine *machine = NULL;
     unsigned long long nr_bytes = ZSTD_getFrameContentSize(packed->data, packed->length);
@@ -163,7 +163,7 @@ enum pagoda_error snapshot_load(struct store *store, int64_t lab, uint64_t seq, 
     while (!error && !*machine && row.seq > 1) {
         error = store_load_snapshot(store, lab, row.seq - 1, machine_engine(), &row, &packed);
         if (!error)
-            *machine = unpack(&packed, &row);
+            *machine = snapshot_unpack(&packed, &row);
         *cost_ns = row.cost_ns;
     }
     buffer_clear(&packed);
@@ -177,7 +177,7 @@ bool snapshot_is_sound(struct store *store, int64_t lab, uint64_t seq)
     enum pagoda_error error = store_load_snapshot(store, lab, seq, machine_engine(), &row, &packed);
     bool is_sound = error == PAGODA_ERR_NOT_FOUND || (!error && row.seq < seq);
     if (!error && row.seq == seq) {
-        struct machine *machine = unpack(&packed, &row);
+        struct machine *machine = snapshot_unpack(&packed, &row);
         is_sound = machine != NULL;
         machine_destroy(machine);
     }

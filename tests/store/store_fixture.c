@@ -21,7 +21,7 @@ void store_fixture_make(struct store_fixture *f)
 enum pagoda_error store_fixture_open(struct store_fixture *f, struct problem *why)
 {
     enum pagoda_error error = store_open(f->path, &f->store, why);
-    return error ? error : labs_open(f->store, &f->labs, why);
+    return error ? error : labs_open(f->store, NULL, &f->labs, why);
 }
 
 void store_fixture_must_open(struct store_fixture *f)
@@ -34,9 +34,9 @@ void store_fixture_must_open(struct store_fixture *f)
 
 void store_fixture_close(struct store_fixture *f)
 {
-    labs_stop(&f->labs);
+    labs_stop(f->labs);
     store_close(f->store);
-    labs_close(&f->labs);
+    labs_close(f->labs);
     f->store = NULL;
 }
 
@@ -59,7 +59,7 @@ struct lab *store_fixture_lab(struct store_fixture *f, const char *profile)
     config.cpus = config.profile == PROFILE_CLASSIC ? 1 : 2;
     struct lab *lab;
     struct problem why = { 0 };
-    if (lab_create(&f->labs, profile, &config, NULL, &lab, &why))
+    if (lab_create(f->labs, profile, &config, NULL, &lab, &why))
         fail_msg("%s %s", why.field, why.text);
     return lab;
 }
@@ -145,15 +145,15 @@ struct op store_fixture_op(struct fixture_random *random, const struct machine *
 unsigned store_fixture_run(struct lab *lab, struct fixture_random *random, unsigned nr, enum pagoda_error *error)
 {
     unsigned nr_applied = 0;
-    uint64_t ticket = 0;
-    *error = lab_lock(lab);
+    struct lab_hold hold;
+    *error = lab_take(lab, &hold);
     if (*error)
         return 0;
     for (unsigned i = 0; i < nr && !*error; i++) {
         struct op_result result;
         struct problem why = { 0 };
-        struct op op = store_fixture_op(random, atomic_load(&lab->machine));
-        *error = lab_apply(lab, &op, NULL, 0, &result, &ticket, &why);
+        struct op op = store_fixture_op(random, hold.machine);
+        *error = lab_apply(&hold, &op, NULL, &result, &why);
         if (*error == PAGODA_ERR_INVALID) {
             *error = PAGODA_OK;
             continue;
@@ -166,9 +166,9 @@ unsigned store_fixture_run(struct lab *lab, struct fixture_random *random, unsig
         if (result.pid)
             seen_pids[fixture_random_below(random, 4)] = result.pid;
     }
-    lab_unlock(lab);
-    if (!*error && ticket)
-        *error = store_wait(lab->labs->store, ticket);
+    lab_release(&hold);
+    if (!*error && nr_applied)
+        *error = store_wait(lab->labs->store, hold.ticket);
     return nr_applied;
 }
 
@@ -176,19 +176,20 @@ unsigned store_fixture_run(struct lab *lab, struct fixture_random *random, unsig
 
 uint64_t store_fixture_hash(struct lab *lab)
 {
-    assert_int_equal(lab_lock(lab), PAGODA_OK);
-    uint64_t hash = machine_hash(atomic_load(&lab->machine));
-    lab_unlock(lab);
+    struct lab_hold hold;
+    assert_int_equal(lab_take(lab, &hold), PAGODA_OK);
+    uint64_t hash = machine_hash(hold.machine);
+    lab_release(&hold);
     return hash;
 }
 
 uint64_t store_fixture_hash_at(struct lab *lab, uint64_t seq)
 {
-    struct machine *machine;
-    assert_int_equal(lab_lock_past(lab, seq, &machine), PAGODA_OK);
-    assert_int_equal(machine_seq(machine), seq);
-    uint64_t hash = machine_hash(machine);
-    lab_unlock_past(lab);
+    struct lab_hold hold;
+    assert_int_equal(lab_take_past(lab, seq, &hold), PAGODA_OK);
+    assert_int_equal(machine_seq(hold.machine), seq);
+    uint64_t hash = machine_hash(hold.machine);
+    lab_release(&hold);
     return hash;
 }
 

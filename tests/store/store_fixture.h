@@ -1,12 +1,12 @@
 /* tests/store/store_fixture.h - stores and labs of one's own, and operations of every kind to fill them with. */
 #pragma once
-#include "server/lab/lab.h"
+#include "server/lab/lab_internal.h"
 #include "tests/lib/fixture.h"
 
 struct store_fixture {
     char path[64];
     struct store *store;
-    struct labs labs;
+    struct labs *labs;
 };
 void store_fixture_make(struct store_fixture *f); /* a path where nothing is yet */
 enum pagoda_error store_fixture_open(struct store_fixture *f, struct problem *why);

@@ -44,7 +44,7 @@ static void test_room(void **state)
     lab_put(lab);
     store_fixture_close(&f);
     store_fixture_must_open(&f);
-    lab = lab_get(&f.labs, key);
+    lab = lab_get(f.labs, key);
     assert_int_equal(store_fixture_hash(lab), hash);
     lab_put(lab);
     store_fixture_close(&f);

@@ -66,7 +66,6 @@ static void check_history(const char *profile)
     struct store_fixture f;
     struct moment moments[NR_MOMENTS];
     char key[LAB_KEY_LENGTH + 1], fork_key[LAB_KEY_LENGTH + 1];
-    struct problem why = { 0 };
     store_fixture_make(&f);
     store_fixture_must_open(&f);
     struct lab *lab = store_fixture_lab(&f, profile), *fork;
@@ -74,7 +73,12 @@ static void check_history(const char *profile)
     look_back(lab, &random, moments);
     const struct moment *last = &moments[NR_MOMENTS - 1], *middle = &moments[NR_MOMENTS / 2];
     assert_int_equal(store_fixture_replayed_hash(lab), last->hash);
-    assert_int_equal(lab_fork(lab, "fork", middle->seq, NULL, &fork, &why), PAGODA_OK);
+    struct lab_hold hold;
+    struct lab_fork begun;
+    assert_int_equal(lab_take_past(lab, middle->seq, &hold), PAGODA_OK);
+    assert_int_equal(lab_fork_begin(&hold, &begun), PAGODA_OK);
+    lab_release(&hold);
+    assert_int_equal(lab_fork_end(&begun, "fork", NULL, &fork), PAGODA_OK);
     assert_int_equal(store_fixture_hash(fork), middle->hash);
     enum pagoda_error error;
     store_fixture_run(fork, &random, 500, &error);
@@ -94,13 +98,13 @@ static void check_history(const char *profile)
         if (round == 2)
             execute(f.path, "DELETE FROM image; DELETE FROM snapshot");
         store_fixture_must_open(&f);
-        lab = lab_get(&f.labs, key);
-        fork = lab_get(&f.labs, fork_key);
+        lab = lab_get(f.labs, key);
+        fork = lab_get(f.labs, fork_key);
         assert_int_equal(store_fixture_hash(lab), last->hash);
         assert_int_equal(store_fixture_hash(fork), fork_hash);
         look_back(lab, &random, moments);
         assert_int_equal(store_fixture_hash_at(fork, moments[3].seq), moments[3].hash);
-        assert_int_equal(atomic_load(&f.labs.nr_mismatches), 0);
+        assert_int_equal(atomic_load(&f.labs->nr_mismatches), 0);
         lab_put(lab);
         lab_put(fork);
         store_fixture_close(&f);
@@ -131,21 +135,21 @@ static void test_sleep(void **state)
     struct lab *lab = store_fixture_lab(&f, "linux-6.1"), *other = store_fixture_lab(&f, "classic");
     store_fixture_run(lab, &random, 300, &error);
     uint64_t hash = store_fixture_hash(lab);
-    f.labs.memory_budget = 0;
-    labs_tidy(&f.labs);
+    f.labs->limits.memory_budget = 0;
+    labs_tidy(f.labs);
     assert_true(lab_is_awake(lab)); /* in use */
     lab_put(lab);
-    labs_tidy(&f.labs);
+    labs_tidy(f.labs);
     assert_false(lab_is_awake(lab));
     assert_int_equal(lab->host_bytes, 0);
     assert_true(lab_is_awake(other));
-    lab = lab_get(&f.labs, lab->row.key);
+    lab = lab_get(f.labs, lab->row.key);
     assert_int_equal(store_fixture_hash(lab), hash);
-    f.labs.memory_budget = UINT64_MAX;
-    f.labs.idle_ns = 1;
+    f.labs->limits.memory_budget = UINT64_MAX;
+    f.labs->limits.idle_ns = 1;
     lab_put(lab);
     lab_put(other);
-    labs_tidy(&f.labs);
+    labs_tidy(f.labs);
     assert_false(lab_is_awake(lab) || lab_is_awake(other));
     store_fixture_close(&f);
     store_fixture_remove(&f);
@@ -168,14 +172,14 @@ static void make_old(struct store_fixture *f, const char *sample)
 static void check_labs_hash(struct store_fixture *f, unsigned count)
 {
     unsigned nr_labs = 0;
-    for (struct lab *lab = f->labs.first; lab; lab = lab->next, nr_labs++)
+    for (struct lab *lab = f->labs->first; lab; lab = lab->next, nr_labs++)
         assert_int_equal(store_fixture_hash(lab), store_fixture_replayed_hash(lab));
     assert_int_equal(nr_labs, count);
 }
 
 static uint64_t answered_seq(struct store_fixture *f, const char *key, const char *idempotency_key)
 {
-    struct lab *lab = lab_get(&f->labs, key);
+    struct lab *lab = lab_get(f->labs, key);
     uint64_t body_hash, seq;
     assert_int_equal(store_find_answered(f->store, lab->row.id, idempotency_key, &body_hash, &seq), PAGODA_OK);
     lab_put(lab);
@@ -214,7 +218,7 @@ static void test_version_2(void **state)
     assert_int_equal(answered_seq(&f, "zpp0c65x", "from-version-2"), 44);
     struct fixture_random random = { fixture_seed() };
     enum pagoda_error error;
-    struct lab *lab = lab_get(&f.labs, "zpp0c65x");
+    struct lab *lab = lab_get(f.labs, "zpp0c65x");
     assert_int_not_equal(store_fixture_run(lab, &random, 200, &error), 0); /* every column is there to be written */
     assert_int_equal(error, PAGODA_OK);
     lab_put(lab);

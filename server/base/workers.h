@@ -1,0 +1,30 @@
+/* server/base/workers.h - the threads that do what may take long, and the list of what is ready to be done.
+ *
+ * The list is first come, first served. Who has more to do than is good for others does a slice and submits himself again,
+ * so that those who are ready take turns. Nothing that runs here may wait for somebody who needs a worker. */
+#pragma once
+#include <pthread.h>
+#include <stdbool.h>
+
+#define WORKERS_MAX 2u
+
+struct work {
+    struct work *next;
+    void (*run)(struct work *work); /* on a worker; the struct may be gone when it returns */
+};
+
+struct workers {
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t ready;
+    struct work *first, **last;
+    bool is_stopping;
+    unsigned nr_threads;
+    pthread_t threads[WORKERS_MAX];
+};
+
+/* False: the host refused a thread; those that were started wait for workers_stop(). */
+bool workers_start(struct workers *workers);
+/* Does what is in the list, then ends the threads. */
+void workers_stop(struct workers *workers);
+/* From any thread. work stays the caller's until it runs. */
+void workers_submit(struct workers *workers, struct work *work);

@@ -1,0 +1,94 @@
+/* server/lab/lab_internal.h - what a lab is made of. For the files of server/lab, and tests that look inside.
+ *
+ * Who guards what: the registry's mutex the list and what its fields say so of; the present lane the present machine; the
+ * past lane the machines of earlier moments. Order: past lane, present lane, registry, a lane's own mutex. */
+#pragma once
+#include "server/lab/lab.h"
+#include "server/lab/lane.h"
+#include "server/lab/snapshot.h"
+
+#define NR_PASTS 2
+#define LAB_BUCKETS 1024
+#define KEYS_IN_FLIGHT 64u
+#define SHORT_WALK 2000u /* operations: cheaper than to look for a snapshot */
+
+/* A machine as it was at its own moment; NULL: none. */
+struct past {
+    struct machine *machine;
+    uint64_t cost_ns; /* of the way from 0 */
+};
+
+/* An operation with an Idempotency-Key that was queued for the log. */
+struct key_in_flight {
+    uint64_t hash;
+    uint64_t ticket; /* 0: free */
+};
+
+struct lab {
+    struct lab *next;           /* registry list, oldest first */
+    struct lab *next_in_bucket; /* by key */
+    struct labs *labs;
+    struct lab_row row; /* name: registry mutex; the rest does not change; row.seq is not kept up: see seq */
+    struct lab_log log;
+    uint32_t nr_users;     /* registry mutex; 0: may be put to sleep */
+    uint64_t last_used_ns; /* registry mutex; monotonic */
+    uint64_t host_bytes;   /* registry mutex; of its machines, when it was last used */
+    atomic_bool deleted;   /* written with the registry mutex held */
+
+    struct lane present;
+    struct machine *_Atomic machine;    /* NULL: asleep */
+    _Atomic uint64_t seq;               /* head */
+    _Atomic uint64_t last_ticket;       /* of the newest operation; written before seq */
+    uint64_t cost_ns, snapshot_cost_ns; /* of replaying from 0 to the head, to the newest snapshot */
+    bool is_importing;                  /* all or nothing, from import_seq on; undone when the lab is next woken */
+    uint64_t import_seq;
+    struct key_in_flight keys[KEYS_IN_FLIGHT]; /* a ring */
+    uint32_t next_key;
+
+    struct lane past;
+    struct past pasts[NR_PASTS];
+    uint32_t newest_past;
+};
+
+struct labs {
+    struct store *store;
+    struct workers *workers;
+    struct snapshots snapshots; /* the worker that writes them */
+    struct labs_limits limits;
+    pthread_mutex_t mutex;
+    struct lab *first, *last;
+    struct lab *buckets[LAB_BUCKETS];
+    uint32_t nr_labs;
+    bool out_of_memory;                                              /* while the list is loaded */
+    _Atomic uint64_t nr_applied, nr_wakes, nr_sleeps, nr_mismatches; /* as in struct labs_counts */
+};
+
+/* ---- registry.c ---- */
+
+struct lab *lab_make(struct labs *labs, const struct lab_row *row); /* not in the list yet; NULL: out of memory */
+void lab_free(struct lab *lab);                                     /* not in the list any more */
+void labs_add(struct labs *labs, struct lab *lab);                  /* registry mutex held */
+
+/* ---- lab.c ---- */
+
+/* With the present held: makes the machine anew from the log when it sleeps or has lost the end of its log. */
+enum pagoda_error lab_wake(struct lab *lab) PAGODA_MUST_CHECK;
+/* Now and then, with the present held: an image of the machine, for the store. */
+void lab_leave_snapshot(struct lab *lab, const struct machine *machine);
+/* With the present held: waits until the log has got as far as the lab. */
+enum pagoda_error lab_settle(struct lab *lab) PAGODA_MUST_CHECK;
+
+/* ---- lab_past.c ---- */
+
+/* With the past held, and the log on disk as far as seq: the machine at seq. After an error there is no hold. */
+enum pagoda_error lab_seek(struct lab *lab, uint64_t seq, struct lab_hold *hold) PAGODA_MUST_CHECK;
+
+/* ---- lab_replay.c ---- */
+
+/* The nearest snapshot at or before seq, or a new machine at 0. */
+enum pagoda_error lab_begin_replay(struct lab *lab, uint64_t seq, struct past *past) PAGODA_MUST_CHECK;
+/* On to seq, along the log. each_step, when given, sees the machine after each operation. */
+enum pagoda_error lab_replay(struct lab *lab, struct past *past, uint64_t seq,
+                             void (*each_step)(struct lab *lab, const struct past *past)) PAGODA_MUST_CHECK;
+/* One operation of the log. What is refused today keeps its number and does nothing. */
+enum pagoda_error lab_apply_logged(struct machine *machine, const struct log_entry *entry, struct op_result *result);

@@ -1,0 +1,126 @@
+/* server/lab/lab_life.c - labs are made, forked, renamed and deleted. Each of these waits for its commit. */
+#include "server/base/clock.h"
+#include "server/base/host_memory.h"
+#include "server/base/problem.h"
+#include "server/lab/lab_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+static void life_fill_key(char key[LAB_KEY_LENGTH + 1])
+{
+    static const char DIGITS[] = "abcdefghjkmnpqrstuvwxyz023456789"; /* 32, none that look alike */
+    unsigned char bytes[LAB_KEY_LENGTH];
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+        memset(bytes, (int)(time(NULL) & 0xff), sizeof bytes);
+    for (size_t i = 0; i < LAB_KEY_LENGTH; i++)
+        key[i] = DIGITS[bytes[i] & 31];
+    key[LAB_KEY_LENGTH] = '\0';
+}
+
+static void life_fill_row(struct lab_row *row, const char *name)
+{
+    life_fill_key(row->key);
+    snprintf(row->name, sizeof row->name, "%s", name);
+    time_t now = time(NULL);
+    struct tm utc;
+    gmtime_r(&now, &utc);
+    strftime(row->created, sizeof row->created, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+static enum pagoda_error life_store(struct lab *lab, const struct lab_request *request)
+{
+    struct buffer text = { 0 };
+    struct answer answer = { 0 };
+    if (request && request->answer.key) {
+        request->encode(&text, &(struct lab_status){ &lab->row, lab_seq(lab) }, atomic_load(&lab->machine));
+        answer = request->answer;
+        answer.text = buffer_terminate(&text);
+    }
+    enum pagoda_error error =
+        text.failed ? PAGODA_ERR_NOMEM : store_create_lab(lab->labs->store, &lab->row, answer.key ? &answer : NULL);
+    lab->log.lab = lab->row.id;
+    buffer_clear(&text);
+    return error;
+}
+
+static enum pagoda_error life_add(struct labs *labs, struct lab_row *row, struct machine *machine, uint64_t cost_ns,
+                                  const struct lab_request *request, struct lab **out)
+{
+    struct lab *lab = lab_make(labs, row);
+    if (!lab) {
+        machine_destroy(machine);
+        return PAGODA_ERR_NOMEM;
+    }
+    atomic_store(&lab->machine, machine);
+    enum pagoda_error error = life_store(lab, request);
+    if (error) {
+        lab_free(lab);
+        return error;
+    }
+    lab->cost_ns = lab->snapshot_cost_ns = cost_ns;
+    lab->nr_users = 1;
+    pthread_mutex_lock(&labs->mutex);
+    lab->last_used_ns = clock_ns();
+    lab->host_bytes = machine_host_bytes(machine);
+    labs_add(labs, lab);
+    pthread_mutex_unlock(&labs->mutex);
+    *out = lab;
+    return PAGODA_OK;
+}
+
+enum pagoda_error lab_create(struct labs *labs, const char *name, const struct machine_config *config,
+                             const struct lab_request *request, struct lab **out, struct problem *why)
+{
+    *out = NULL;
+    struct lab_row row = { .config = *config };
+    struct machine *machine;
+    labs_tidy(labs);
+    enum pagoda_error error = machine_config_complete(&row.config, why);
+    if (!error)
+        error = machine_create(&row.config, &HOST_MEMORY, &machine, why);
+    if (error)
+        return error;
+    life_fill_row(&row, name);
+    return life_add(labs, &row, machine, 0, request, out);
+}
+
+enum pagoda_error lab_fork_begin(const struct lab_hold *hold, struct lab_fork *fork)
+{
+    *fork = (struct lab_fork){ .parent = hold->lab, .cost_ns = hold->past ? hold->past->cost_ns : hold->lab->cost_ns };
+    return machine_clone(hold->machine, &fork->machine);
+}
+
+enum pagoda_error lab_fork_end(struct lab_fork *fork, const char *name, const struct lab_request *request, struct lab **out)
+{
+    *out = NULL;
+    const struct lab *parent = fork->parent;
+    uint64_t at = machine_seq(fork->machine);
+    labs_tidy(parent->labs);
+    struct lab_row row = { .config = parent->row.config, .parent = parent->row.id, .parent_seq = at, .seq = at };
+    life_fill_row(&row, name);
+    return life_add(parent->labs, &row, fork->machine, fork->cost_ns, request, out);
+}
+
+enum pagoda_error lab_rename(struct lab *lab, const char *name)
+{
+    enum pagoda_error error = store_rename_lab(lab->labs->store, lab->row.id, name);
+    if (error)
+        return error;
+    pthread_mutex_lock(&lab->labs->mutex);
+    snprintf(lab->row.name, sizeof lab->row.name, "%s", name);
+    pthread_mutex_unlock(&lab->labs->mutex);
+    return PAGODA_OK;
+}
+
+enum pagoda_error lab_delete(struct lab_hold *hold, const struct answer *answer)
+{
+    struct lab *lab = hold->lab;
+    enum pagoda_error error = store_delete_lab(lab->labs->store, lab->row.id, answer);
+    pthread_mutex_lock(&lab->labs->mutex);
+    atomic_store(&lab->deleted, !error);
+    pthread_mutex_unlock(&lab->labs->mutex);
+    return error;
+}

@@ -1,0 +1,134 @@
+/* server/lab/lab_replay.c - replays: how a machine comes back from the log.
+ *
+ * A replay starts at the nearest snapshot and goes along the log. When it leads elsewhere than it led when it was written,
+ * the engine has learnt better since, or the file is damaged (`pagodad check` tells): that is said once, and the machine of
+ * today is shown. Where a hash of this engine was logged it is compared. */
+#include "server/base/host_memory.h"
+#include "server/lab/ahead.h"
+#include "server/lab/lab_internal.h"
+
+#include <stdio.h>
+
+struct replay {
+    struct lab *lab;
+    struct past *past;
+    void (*each_step)(struct lab *lab, const struct past *past);
+    struct snapshot_row next_hash; /* seq UINT64_MAX: there is none */
+    bool differs;
+    enum pagoda_error error;
+    struct ahead ahead; /* read, not yet applied */
+};
+
+static void replay_find_hash(struct replay *replay, uint64_t from)
+{
+    struct lab *lab = replay->lab;
+    if (store_next_hash(lab->labs->store, lab->row.id, from, machine_engine(), &replay->next_hash))
+        replay->next_hash.seq = UINT64_MAX;
+}
+
+/* The log is the truth; a hash that disagrees is reported, and the way goes on. */
+static void replay_compare_hash(struct replay *replay)
+{
+    const struct machine *machine = replay->past->machine;
+    if (machine_hash(machine) != replay->next_hash.hash) {
+        atomic_fetch_add(&replay->lab->labs->nr_mismatches, 1);
+        fprintf(stderr, "pagodad: lab %s: after operation %llu the machine's hash is not the one logged\n",
+                replay->lab->row.key, (unsigned long long)machine_seq(machine));
+    }
+    replay_find_hash(replay, machine_seq(machine) + 1);
+}
+
+static bool replay_agrees(const struct log_entry *entry, const struct op_result *result)
+{
+    return result->seq == entry->seq && result->outcome == entry->outcome && result->address == entry->address;
+}
+
+enum pagoda_error lab_apply_logged(struct machine *machine, const struct log_entry *entry, struct op_result *result)
+{
+    struct problem why;
+    enum pagoda_error error = machine_apply(machine, &entry->op, result, &why);
+    if (error != PAGODA_ERR_INVALID)
+        return error;
+    struct op mark = op_default(OP_MARK);
+    mark.text = (struct text){ "refused", 7 };
+    mark.given = P(TEXT);
+    return machine_apply(machine, &mark, result, &why);
+}
+
+static void replay_say_difference(struct replay *replay, uint64_t seq)
+{
+    if (replay->differs)
+        return;
+    replay->differs = true;
+    atomic_fetch_add(&replay->lab->labs->nr_mismatches, 1);
+    fprintf(stderr, "pagodad: lab %s: operation %llu led elsewhere when it was logged (see: pagodad check)\n",
+            replay->lab->row.key, (unsigned long long)seq);
+}
+
+static bool replay_entry(struct replay *replay, const struct log_entry *entry)
+{
+    struct op_result result;
+    replay->error = lab_apply_logged(replay->past->machine, entry, &result);
+    if (!replay->error && !replay_agrees(entry, &result))
+        replay_say_difference(replay, entry->seq);
+    if (replay->error)
+        return false;
+    replay->past->cost_ns += snapshot_replay_ns(result.cost_ns);
+    if (entry->seq == replay->next_hash.seq)
+        replay_compare_hash(replay);
+    if (replay->each_step)
+        replay->each_step(replay->lab, replay->past);
+    return true;
+}
+
+/* All that was read and is still waiting. */
+static bool replay_rest(struct replay *replay)
+{
+    const struct log_entry *entry;
+    while ((entry = ahead_take(&replay->ahead)))
+        if (!replay_entry(replay, entry))
+            return false;
+    return true;
+}
+
+static bool replay_put(void *context, const struct log_entry *entry)
+{
+    struct replay *replay = context;
+    if (!ahead_can_hold(entry))
+        return replay_rest(replay) && replay_entry(replay, entry);
+    if (ahead_is_full(&replay->ahead) && !replay_entry(replay, ahead_take(&replay->ahead)))
+        return false;
+    ahead_put(&replay->ahead, replay->past->machine, entry);
+    return true;
+}
+
+enum pagoda_error lab_replay(struct lab *lab, struct past *past, uint64_t seq,
+                             void (*each_step)(struct lab *lab, const struct past *past))
+{
+    struct replay replay = { .lab = lab, .past = past, .each_step = each_step };
+    uint64_t from = machine_seq(past->machine) + 1;
+    if (from > seq)
+        return PAGODA_OK;
+    machine_record_events(past->machine, false);
+    if (seq - from < SHORT_WALK)
+        replay.next_hash.seq = UINT64_MAX;
+    else
+        replay_find_hash(&replay, from);
+    enum pagoda_error error = store_read_ops(lab->labs->store, lab->row.id, from, seq, replay_put, &replay);
+    if (!error && !replay.error)
+        (void)replay_rest(&replay);
+    if (!error)
+        error = replay.error;
+    return !error && machine_seq(past->machine) != seq ? PAGODA_ERR_CORRUPT : error;
+}
+
+enum pagoda_error lab_begin_replay(struct lab *lab, uint64_t seq, struct past *past)
+{
+    struct problem why = { 0 };
+    *past = (struct past){ 0 };
+    if (seq && !snapshot_load(lab->labs->store, lab->row.id, seq, &past->machine, &past->cost_ns))
+        return PAGODA_OK;
+    past->cost_ns = 0;
+    enum pagoda_error error = machine_create(&lab->row.config, &HOST_MEMORY, &past->machine, &why);
+    return error == PAGODA_ERR_INVALID ? PAGODA_ERR_CORRUPT : error;
+}
