@@ -26,6 +26,8 @@ test('seeking to the head is living in the present', () => {
   );
 });
 
+test('an action that is none is refused, not passed over', () =>
+  assert.throws(() => reduce(opened(), { type: 'sek', seq: 3 }), /not an action: .*sek/));
 test('an older head never comes back', () => assert.equal(reduce(opened(), { type: 'head', seq: 3 }).head, 10));
 test('playing starts at the beginning when nothing was chosen', () =>
   assert.equal(reduce(opened(), { type: 'play', playing: true }).at, 0));

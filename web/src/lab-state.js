@@ -3,8 +3,11 @@ import { emptyForm } from './model/form.js';
 
 /** @typedef {import('./types.js').LabInfo} LabInfo */
 /** @typedef {import('./types.js').Selection} Selection */
-/** @typedef {string} Tab one of tabs.js */
+/** @typedef {import('./lab-actions.js').Action} Action */
+/** @typedef {import('./tabs.js').Tab} Tab */
 /** @typedef {'buddy' | 'linear'} Layout */
+/** @typedef {'call' | 'map' | 'facts'} Column */
+/** @typedef {{ seq: number, text: string }} Mark */
 /** @typedef {{ seq: number, cells: import('./types.js').Cells, allocations: import('./types.js').Allocation[], more: boolean, vmalloc: import('./types.js').VmallocView, zones: import('./types.js').Zone[], processes: import('./types.js').Process[], maps: import('./types.js').UserMap[], pid: number, counts: Record<string, number>, op: import('./types.js').Result | null }} Views */
 
 /**
@@ -23,7 +26,7 @@ import { emptyForm } from './model/form.js';
  * @property {boolean} playing
  * @property {number} speed operations a second
  * @property {Tab} tab
- * @property {'call' | 'map' | 'facts'} column what a narrow window shows
+ * @property {Column} column what a narrow window shows
  * @property {Layout} layout
  * @property {number} pid the process shown; 0: none
  * @property {Selection | null} selection
@@ -37,13 +40,12 @@ import { emptyForm } from './model/form.js';
  * @property {string[]} path where the Virtual tab stands, from the whole space down: ids of space.js
  * @property {number | null} since the moment that the Changes tab compares with; null: the one before
  * @property {string} against the lab of that moment; '': this one
- * @property {{ seq: number, text: string }[]} marks remarks of the log
+ * @property {Mark[]} marks remarks of the log
  * @property {number | null} step event of the operation shown at which the Buddy tab stands; null: after all of them
  * @property {'search' | 'commands' | null} palette
  * @property {{ done: number, total: number } | null} progress how much of a long history is read
  * @property {string} notice what was just done, for the live region
  * @property {Views | null} views
- * @property {boolean} loading
  * @property {import('./types.js').Point[]} points
  * @property {import('./types.js').OpRow[]} ops
  * @property {import('./model/form.js').Form} form
@@ -51,8 +53,6 @@ import { emptyForm } from './model/form.js';
  * @property {boolean} sending
  * @property {boolean} help
  */
-
-/** @typedef {{ type: string } & Record<string, any>} Action */
 
 /** @param {string} id @param {Partial<LabState>} [from] @returns {LabState} */
 export function initialState(id, from = {}) {
@@ -91,7 +91,6 @@ export function initialState(id, from = {}) {
     progress: null,
     notice: '',
     views: null,
-    loading: true,
     points: [],
     ops: [],
     form: emptyForm(),
@@ -117,6 +116,11 @@ function seek(state, seq) {
 const isSame = (a, b) =>
   a?.kind === 'allocation' && b?.kind === 'allocation' && a.address === b.address && a.pid === b.pid;
 
+/** Nothing arrives here: an action without a case in reduce() is an error of types. @param {never} action @returns {never} */
+function unknown(action) {
+  throw new TypeError(`not an action: ${JSON.stringify(action)}`);
+}
+
 /** @param {LabState} state @param {Action} action @returns {LabState} */
 export function reduce(state, action) {
   switch (action.type) {
@@ -131,7 +135,7 @@ export function reduce(state, action) {
         at: state.at !== null && state.at >= action.lab.seq ? null : state.at,
       };
     case 'failed':
-      return { ...state, failure: action.problem, loading: false };
+      return { ...state, failure: action.problem };
     case 'refused':
       return { ...state, problem: action.problem, sending: false };
     case 'dismiss':
@@ -161,12 +165,9 @@ export function reduce(state, action) {
       return {
         ...state,
         views: action.views,
-        loading: false,
         pid: state.pid === (action.asked ?? state.pid) ? action.views.pid : state.pid,
         step: state.views ? null : state.step,
       };
-    case 'loading':
-      return { ...state, loading: true };
     case 'series':
       return { ...state, points: action.points, ops: action.ops ?? state.ops, progress: action.progress ?? null };
     case 'tab':
@@ -220,11 +221,11 @@ export function reduce(state, action) {
     case 'sending':
       return { ...state, sending: true, problem: null };
     case 'sent':
-      return { ...state, sending: false, problem: null, form: action.form ?? state.form };
+      return { ...state, sending: false, problem: null };
     case 'help':
       return { ...state, help: action.open };
     default:
-      return state;
+      return unknown(action);
   }
 }
 

@@ -1,6 +1,8 @@
 /* tabs.js - the views of memory that a lab page has, in order: what the address calls them, and what they are called. */
 
-/** @type {[string, string][]} */
+/** @typedef {'map' | 'buddy' | 'slabs' | 'pagetables' | 'heap' | 'bytes' | 'virtual' | 'processes' | 'swap' | 'changes'} Tab */
+
+/** @type {[Tab, string][]} */
 export const TABS = [
   ['map', 'Map'],
   ['buddy', 'Buddy'],
@@ -24,5 +26,6 @@ export const COLOURS = [
   { id: 'age', label: 'age', frames: true, zoned: false },
 ];
 
-export const isTab = (/** @type {string | null} */ id) => TABS.some(([name]) => name === id);
+/** @param {string | null} id @returns {id is Tab} */
+export const isTab = (id) => TABS.some(([name]) => name === id);
 export const isColour = (/** @type {string | null} */ id) => COLOURS.some((colour) => colour.id === id);

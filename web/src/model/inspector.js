@@ -5,7 +5,7 @@ import { cellAt, headOf } from './cells.js';
 import { titleOf } from './title.js';
 import { regionOf } from './virtual.js';
 
-/** @typedef {{ frame?: number, pid?: number, seq?: number, tab?: string, cache?: string, op?: string, bytes?: string, allocation?: { address: string, pid: number } }} Link */
+/** @typedef {{ frame?: number, pid?: number, seq?: number, tab?: import('../tabs.js').Tab, cache?: string, op?: string, bytes?: string, allocation?: { address: string, pid: number } }} Link */
 /** @typedef {{ text: string, note?: string, link?: Link }} Words */
 /** @typedef {{ label: string, words: Words[] }} Fact */
 /** @typedef {import('../types.js').Allocation} Allocation */
@@ -14,12 +14,10 @@ import { regionOf } from './virtual.js';
 export function allocationFacts(a, views, made) {
   const region = regionOf(a, views);
   const area = views.vmalloc.areas.find((v) => v.start === a.address);
+  /** @type {Words[]} */
+  const cache = a.cache ? [{ text: a.cache, link: { cache: a.cache, tab: 'slabs' } }] : [];
   const facts = [
-    fact(
-      'allocator',
-      { text: a.op, link: { op: a.op } },
-      ...(a.cache ? [{ text: a.cache, link: { cache: a.cache, tab: 'slabs' } }] : []),
-    ),
+    fact('allocator', { text: a.op, link: { op: a.op } }, ...cache),
     fact('asked for', { text: bytes(a.requested), note: a.requested >= 1024 ? `${count(a.requested)} B` : undefined }),
   ];
   facts.push(

@@ -3,8 +3,8 @@
 import { count, hex } from '../format.js';
 import { titleOf } from './title.js';
 
-/** @typedef {import('../lab-session.js').Session} Session */
-/** @typedef {{ id: string, title: string, note: string, keys?: string, actions: import('../lab-state.js').Action[] } } Hit actions: for the store, in order */
+/** @typedef {import('../lab-actions.js').Action} Action */
+/** @typedef {{ id: string, title: string, note: string, keys?: string, actions: Action[] } } Hit actions: for the store, in order */
 
 /** @param {string} query @param {import('../lab-state.js').LabState} state @param {{ name: string, nr_in_use: number }[]} caches @returns {Hit[]} */
 export function searchHits(query, state, caches) {
@@ -22,12 +22,15 @@ export function searchHits(query, state, caches) {
   ].slice(0, 12);
 }
 
-const frame = (/** @type {number} */ pfn) => ({ type: 'select', selection: { kind: 'frame', pfn } });
-const allocation = (/** @type {import('../types.js').Allocation} */ a) => ({
+/** @param {number} pfn @returns {Action} */
+const frame = (pfn) => ({ type: 'select', selection: { kind: 'frame', pfn } });
+/** @param {import('../types.js').Allocation} a @returns {Action} */
+const allocation = (a) => ({
   type: 'select',
   selection: { kind: 'allocation', address: a.address, pid: a.pid ?? 0 },
 });
-const tab = (/** @type {string} */ name) => ({ type: 'tab', tab: name });
+/** @param {import('../tabs.js').Tab} name @returns {Action} */
+const tab = (name) => ({ type: 'tab', tab: name });
 
 /** "#12", "op 12", or a bare number within the history @param {string} text @param {import('../lab-state.js').LabState} state @returns {Hit[]} */
 function operationHits(text, state) {
@@ -49,7 +52,7 @@ function operationHits(text, state) {
 function addressHits(text, state) {
   if (!/^0x[0-9a-f]{3,16}$/i.test(text) || !state.views) return [];
   const at = BigInt(text);
-  const hits = [];
+  const hits = /** @type {Hit[]} */ ([]);
   for (const a of state.views.allocations) {
     const start = BigInt(a.address);
     if (at >= start && at < start + BigInt(Math.max(1, a.allocated))) {

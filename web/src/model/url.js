@@ -14,7 +14,8 @@ export function stateFromUrl(search) {
   const from = {};
   const at = number(text('seq'));
   if (at !== null) from.at = at;
-  if (isTab(text('tab'))) from.tab = text('tab');
+  const tab = text('tab');
+  if (isTab(tab)) from.tab = tab;
   if (text('layout') === 'linear') from.layout = 'linear';
   if (isColour(text('colour'))) from.colour = text('colour');
   if (/^[\w-]{1,20}$/.test(text('only'))) from.focus = text('only');

@@ -46,6 +46,13 @@ const PANES = {
   changes: ChangesTab,
 };
 
+/** What a narrow window shows one at a time. @type {[import('../../lab-state.js').Column, string][]} */
+const COLUMNS = [
+  ['call', 'Call'],
+  ['map', 'Memory'],
+  ['facts', 'Inspector'],
+];
+
 /** @param {{ session: Session }} props */
 export function LabPage({ session }) {
   const state = session.store.value;
@@ -53,11 +60,7 @@ export function LabPage({ session }) {
   if (state.failure) return html`<${Failure} problem=${state.failure} />`;
   return html`<div class="lab" data-seq=${state.views?.seq ?? ''} data-head=${state.head} data-column=${state.column} data-ready=${state.views ? 'yes' : 'no'}>
     <${TopBar} session=${session} />
-    <nav class="columns" aria-label="Part of the page">${[
-      ['call', 'Call'],
-      ['map', 'Memory'],
-      ['facts', 'Inspector'],
-    ].map(
+    <nav class="columns" aria-label="Part of the page">${COLUMNS.map(
       ([id, label]) => html`
       <button type="button" aria-pressed=${state.column === id} onClick=${() => session.store.send({ type: 'column', column: id })}>${label}</button>`,
     )}</nav>

@@ -17,8 +17,11 @@ export function commandsOf(session) {
     note,
     run,
   });
-  const sends = (/** @type {string} */ title, /** @type {string} */ note, /** @type {any[]} */ ...actions) =>
-    command(title, note, () => actions.forEach((action) => store.send(action)));
+  const sends = (
+    /** @type {string} */ title,
+    /** @type {string} */ note,
+    /** @type {import('../../lab-actions.js').Action[]} */ ...actions
+  ) => command(title, note, () => actions.forEach((action) => store.send(action)));
   return [
     ...TABS.map(([id, label]) => sends(`Show ${label}`, 'view', { type: 'tab', tab: id })),
     command('Next failure', 'Shift+N', () => session.nextFailure()),

@@ -17,6 +17,7 @@ import { outcomeText, story } from '../../model/story.js';
 import { Empty } from './parts.js';
 import { useView } from './use-view.js';
 
+/** @typedef {import('../../model/inspector.js').Link} Link */
 /** @typedef {import('../../lab-session.js').Session} Session */
 
 /** @param {{ session: Session }} props */
@@ -44,7 +45,7 @@ export function Inspector({ session }) {
     <${Hovered} session=${session} follow=${follow} />`;
 }
 
-/** @param {Session} session @param {import('../../model/inspector.js').Link} link */
+/** @param {Session} session @param {Link} link */
 function follows(session, link) {
   const { store } = session;
   if (link.pid !== undefined) store.send({ type: 'pid', pid: link.pid });
@@ -57,17 +58,17 @@ function follows(session, link) {
   if (link.tab) store.send({ type: 'tab', tab: link.tab });
 }
 
-/** @param {{ facts: import('../../model/inspector.js').Fact[], follow: (link: any) => void }} props */
+/** @param {{ facts: import('../../model/inspector.js').Fact[], follow: (link: Link) => void }} props */
 const Facts = ({ facts, follow }) =>
   html`<dl>${facts.map(
     (fact) =>
       html`<dt key=${fact.label}>${fact.label}</dt><dd data-fact=${fact.label}>${fact.words.map(
-        (w, i) =>
+        ({ text, note, link }, i) =>
           html`${i ? ' ' : ''}${
-            w.link
-              ? html`<button type="button" class="link" onClick=${() => follow(w.link)}>${w.text}</button>`
-              : html`<span>${w.text}</span>`
-          }${w.note ? html` <small>${w.note}</small>` : null}`,
+            link
+              ? html`<button type="button" class="link" onClick=${() => follow(link)}>${text}</button>`
+              : html`<span>${text}</span>`
+          }${note ? html` <small>${note}</small>` : null}`,
       )}</dd>`,
   )}</dl>`;
 
@@ -114,13 +115,13 @@ const Path = ({ path }) =>
     ? html`<p class="path" aria-label="Call path">${path.map((step, i) => html`${i ? html`<i aria-hidden="true"> → </i>` : null}<code>${step}</code>`)}</p>`
     : null;
 
-/** @param {{ result: import('../../types.js').Result, zoned: boolean, follow: (link: any) => void }} props */
+/** @param {{ result: import('../../types.js').Result, zoned: boolean, follow: (link: Link) => void }} props */
 function LastOperation({ result, zoned, follow }) {
   return html`<section data-test="last-op" data-outcome=${result.outcome}><h2>Op ${result.seq} <span class=${result.outcome === 'ok' ? '' : 'bad'}>${outcomeText(result)}</span></h2>
     <${Facts} facts=${operationFacts(result)} follow=${follow} /></section><${Why} result=${result} title="What happened" zoned=${zoned} />`;
 }
 
-/** @param {{ session: Session, pfn: number, title: string, follow: (link: any) => void }} props */
+/** @param {{ session: Session, pfn: number, title: string, follow: (link: Link) => void }} props */
 function Frame({ session, pfn, title, follow }) {
   const state = session.store.value;
   const views = /** @type {import('../../lab-state.js').Views} */ (state.views);
@@ -131,7 +132,7 @@ function Frame({ session, pfn, title, follow }) {
 
 const SETTLE_MS = 90;
 
-/** The frame under the pointer, once it rests there. @param {{ session: Session, follow: (link: any) => void }} props */
+/** The frame under the pointer, once it rests there. @param {{ session: Session, follow: (link: Link) => void }} props */
 function Hovered({ session, follow }) {
   const index = session.hover.value;
   const { selection, views } = session.store.value;

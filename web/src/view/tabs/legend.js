@@ -33,7 +33,8 @@ function ColourSwitch({ session }) {
 /** @param {{ session: import('../../lab-session.js').Session }} props */
 function LayoutSwitch({ session }) {
   const { layout } = session.store.value;
-  const choose = (/** @type {string} */ name) => session.store.send({ type: 'layout', layout: name });
+  const choose = (/** @type {import('../../lab-state.js').Layout} */ name) =>
+    session.store.send({ type: 'layout', layout: name });
   return html`<span class="layout" role="group" aria-label="Layout of the physical map">
     <button type="button" aria-pressed=${layout === 'linear'} onClick=${() => choose('linear')} title="Rows of 64 frames">linear</button>
     <button type="button" aria-pressed=${layout === 'buddy'} onClick=${() => choose('buddy')} title="Z-order: every block is a square or a 2:1 rectangle beside its buddy">buddy (Z-order)</button></span>`;

@@ -107,11 +107,12 @@ function Strip({ level, y, width, chosen, isLast, onEnter }) {
 /** @param {{ session: Session, page: Node, pid: number }} props */
 function Page({ session, page, pid }) {
   const { store } = session;
-  const go = (/** @type {string} */ tab) => {
+  const { pfn } = page;
+  const go = (/** @type {import('../../tabs.js').Tab} */ tab) => {
     store.send({ type: 'select', selection: null });
     store.send({ type: 'bytesAt', address: hex(page.start), pid });
     store.send({ type: 'tab', tab });
   };
-  return html`<section class="chunkbox" data-test="page" aria-label="One page"><p class="cap"><i class=${`sk s-${page.look}`} aria-hidden="true">${page.letter}</i> <b>page ${hex(page.start)}</b> ${page.label} · ${page.pfn !== undefined ? html`<button type="button" class="link" onClick=${() => store.send({ type: 'select', selection: { kind: 'frame', pfn: page.pfn } })}>frame ${hex(page.pfn)}</button>` : page.slot !== undefined ? `swap slot ${page.slot}` : 'no frame'}
+  return html`<section class="chunkbox" data-test="page" aria-label="One page"><p class="cap"><i class=${`sk s-${page.look}`} aria-hidden="true">${page.letter}</i> <b>page ${hex(page.start)}</b> ${page.label} · ${pfn !== undefined ? html`<button type="button" class="link" onClick=${() => store.send({ type: 'select', selection: { kind: 'frame', pfn } })}>frame ${hex(pfn)}</button>` : page.slot !== undefined ? `swap slot ${page.slot}` : 'no frame'}
     <span class="grow"></span><button type="button" class="link" onClick=${() => go('bytes')}>its bytes</button> <button type="button" class="link" onClick=${() => go('pagetables')}>walk to it</button></p></section>`;
 }
