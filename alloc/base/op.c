@@ -71,6 +71,11 @@ const struct op_param_info *op_param_info(enum op_param_id id)
     return &PARAMS[id];
 }
 
+bool op_makes_allocation(enum op_kind kind)
+{
+    return (op_info(kind)->further & P(NAME)) != 0 && kind != OP_SPAWN; /* spawn's name is the process's */
+}
+
 bool op_kind_find(const char *name, size_t length, enum op_kind *kind)
 {
     for (unsigned i = 0; i < NR_OPS; i++)

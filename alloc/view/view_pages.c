@@ -25,6 +25,21 @@ char frame_kind_letter(enum frame_kind kind)
     return (unsigned)kind < NR_FRAME_KINDS ? KINDS[kind].letter : '?';
 }
 
+enum frame_kind frame_kind_of_group(const char *group)
+{
+    static const struct {
+        const char *group;
+        enum frame_kind kind;
+    } GROUPS[] = {
+        { "kernel", FRAME_SLAB },     { "cache", FRAME_SLAB },      { "pages", FRAME_KERNEL },
+        { "vmalloc", FRAME_VMALLOC }, { "process", FRAME_PGTABLE }, { "user", FRAME_ANON },
+    };
+    for (size_t i = 0; i < sizeof GROUPS / sizeof *GROUPS; i++)
+        if (strcmp(GROUPS[i].group, group) == 0)
+            return GROUPS[i].kind;
+    return FRAME_NONE;
+}
+
 const char *migratetype_name(uint32_t migratetype)
 {
     static const char *const NAMES[NR_MIGRATETYPES] = { "Unmovable", "Movable", "Reclaimable", "HighAtomic", "Isolate" };

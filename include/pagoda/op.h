@@ -231,6 +231,8 @@ struct op_info {
 
 const struct op_info *op_info(enum op_kind kind); /* never NULL for a valid kind */
 const struct op_param_info *op_param_info(enum op_param_id id);
+/* Whether the operation makes an allocation, to which the caller may give a name. */
+bool op_makes_allocation(enum op_kind kind);
 bool op_kind_find(const char *name, size_t length, enum op_kind *kind);
 struct op op_default(enum op_kind kind);
 const char *outcome_name(enum outcome outcome);

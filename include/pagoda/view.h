@@ -26,6 +26,8 @@ enum frame_kind {
 };
 const char *frame_kind_name(enum frame_kind kind);
 char frame_kind_letter(enum frame_kind kind);
+/* The kind of frames that operations of this group (op_info) are about; FRAME_NONE: of no kind by themselves. */
+enum frame_kind frame_kind_of_group(const char *group);
 const char *migratetype_name(uint32_t migratetype); /* "Unmovable" ... */
 
 struct frame_run {

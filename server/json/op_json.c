@@ -440,6 +440,8 @@ static void ops_encode(struct buffer *out)
         put_field_text(out, "op", info->name);
         put_field_text(out, "group", info->group);
         put_field_text(out, "doc", info->doc);
+        put_field_bool(out, "makes", op_makes_allocation((enum op_kind)i));
+        put_field_text(out, "frame_kind", frame_kind_name(frame_kind_of_group(info->group)));
         param_names_encode(out, "needed", info->needed);
         param_names_encode(out, "further", info->further);
         put_close(out, '}');

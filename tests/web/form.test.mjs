@@ -29,9 +29,12 @@ const KMALLOC = {
   doc: '',
   needed: ['size'],
   further: ['gfp', 'cpu', 'context', 'name'],
+  makes: true,
+  frame_kind: 'slab',
 };
-const KFREE = { op: 'kfree', group: 'kernel', doc: '', needed: ['address'], further: ['cpu', 'context'] };
-const MALLOC = { op: 'malloc', group: 'user', doc: '', needed: ['pid', 'size'], further: ['name'] };
+const KFREE = { ...KMALLOC, op: 'kfree', needed: ['address'], further: ['cpu', 'context'], makes: false };
+const MALLOC = { ...KMALLOC, op: 'malloc', group: 'user', needed: ['pid', 'size'], further: ['name'] };
+const VMALLOC = { ...KMALLOC, op: 'vmalloc', group: 'vmalloc', further: ['name'] };
 const NONE = { pid: 0, name: 'a' };
 const GFP = [
   { name: '__GFP_ZERO', bits: '0x100', mask: false },
@@ -92,7 +95,7 @@ test('user calls take the process shown, when there is one', () => {
 
 test('the call as C', () => {
   const line = (/** @type {any} */ request) => {
-    const l = callLine(request);
+    const l = callLine(request, /alloc$/.test(request.op));
     return `${l.target}${l.call}(${l.args});${l.note && ` /* ${l.note} */`}`;
   };
   assert.equal(
@@ -111,17 +114,18 @@ test('the call as C', () => {
 test('remarks on a size', () => {
   const profile = /** @type {any} */ ({ kmalloc_max: 131056 });
   const preview = /** @type {any} */ ({ outcome: 'ok', allocated: 1020, cache: 'kmalloc-1020', frames: [] });
-  assert.deepEqual(remark('kmalloc', 1000, profile, preview), {
+  assert.deepEqual(remark(KMALLOC, 1000, profile, preview), {
     text: `1\u202f000 → 1\u202f020 · kmalloc-1020`,
     strong: '20 B lost',
     bad: false,
   });
-  assert.ok(remark('kmalloc', 131057, profile, null).bad);
-  assert.ok(!remark('kmalloc', 131056, profile, null).bad);
-  assert.match(remark('vmalloc', 196608, profile, null).strong, /kmalloc could not/);
-  assert.ok(
-    remark('kmalloc', 131057, profile, /** @type {any} */ ({ outcome: 'null', frames: [], message: null })).bad,
-  );
+  assert.ok(remark(KMALLOC, 131057, profile, null).bad);
+  assert.ok(!remark(KMALLOC, 131056, profile, null).bad);
+  assert.match(remark(VMALLOC, 196608, profile, null).strong, /kmalloc could not/);
+  assert.ok(remark(KMALLOC, 131057, profile, /** @type {any} */ ({ outcome: 'null', frames: [], message: null })).bad);
+  const nothing = { text: '', strong: '', bad: false };
+  assert.deepEqual(remark(KFREE, 1000, profile, preview), nothing, 'it makes nothing');
+  assert.deepEqual(remark(null, 1000, profile, preview), nothing, 'the table is not there yet');
 });
 
 test('handles: a, b … z, a1, skipping those in use', () => {
@@ -218,16 +222,16 @@ test('every operation of the engine is a line of C with its own arguments', asyn
     increment: 16,
   };
   for (const op of ops) {
-    const { args, call } = callLine({ op, ...request });
+    const { args, call } = callLine({ op, ...request }, false);
     assert.doesNotMatch(`${call}(${args})`, /undefined|NaN|\?/, op);
   }
   assert.equal(
-    callLine({ op: 'kmem_cache_create', cache: 'c', size: 64, flags: 'SLAB_POISON|SLAB_ACCOUNT' }).args,
+    callLine({ op: 'kmem_cache_create', cache: 'c', size: 64, flags: 'SLAB_POISON|SLAB_ACCOUNT' }, false).args,
     '"c", 64, 0, SLAB_POISON | SLAB_ACCOUNT, NULL',
   );
   assert.equal(
-    callLine({ op: 'mprotect', address: '0x10', length: 4096, prot: 'r-x' }).args,
+    callLine({ op: 'mprotect', address: '0x10', length: 4096, prot: 'r-x' }, false).args,
     '0x10, 4096, PROT_READ | PROT_EXEC',
   );
-  assert.equal(callLine({ op: 'setrlimit', resource: 'RLIMIT_AS', size: 9, pid: 7 }).args, 'RLIMIT_AS, 9');
+  assert.equal(callLine({ op: 'setrlimit', resource: 'RLIMIT_AS', size: 9, pid: 7 }, false).args, 'RLIMIT_AS, 9');
 });

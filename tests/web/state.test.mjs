@@ -190,7 +190,7 @@ const views = /** @type {any} */ ({
 });
 
 test('virtual bands: each thing in its region, in address order, inside its band', () => {
-  const bands = virtualBands(views, null, 500);
+  const bands = virtualBands(views, [], null, 500);
   assert.deepEqual(
     bands.map((b) => b.bars.flatMap((bar) => bar.parts.map((p) => p.allocation.name))),
     [['m'], ['a', 'b'], ['v']],
@@ -205,7 +205,7 @@ test('a thousand allocations still fit their band, and the selected one keeps a 
   const many = Array.from({ length: 1000 }, (_, i) =>
     allocation({ address: '0x' + (0xc0000000 + i * 8192).toString(16), name: 'k' + i }),
   );
-  const bands = virtualBands({ ...views, allocations: many }, null, 500, many[500]);
+  const bands = virtualBands({ ...views, allocations: many }, [], null, 500, many[500]);
   const direct = bands[1];
   const last = direct.bars[direct.bars.length - 1];
   assert.ok(last.y + last.h <= direct.y + direct.h, 'inside');

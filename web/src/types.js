@@ -4,7 +4,7 @@
 /** @typedef {{ id: string, name: string, profile: string, memory: number, cpus: number, swap: number, min_block: number, seq: number, now_ns: number, created: string }} LabInfo */
 /** @typedef {{ name: string, title: string, source: string, word_bits: number, page_size: number, nr_orders: number, kmalloc_max: number, memory_min: number, memory_default: number, memory_max: number, cpus_max: number, page_offset: string, min_blocks: number[] }} Profile */
 /** @typedef {{ name: string, type: string, min: number, max: number, profiles: string[], doc: string }} OptionInfo */
-/** @typedef {{ op: string, group: string, doc: string, needed: string[], further: string[] }} OpInfo */
+/** @typedef {{ op: string, group: string, doc: string, needed: string[], further: string[], makes: boolean, frame_kind: string }} OpInfo makes: an allocation; frame_kind: what frames its group is about */
 /** @typedef {{ name: string, type: string, unit: string, min: number, max: number, default: number | string | null, choices?: string[], doc: string }} ParamInfo */
 /** @typedef {{ name: string, bits: string, mask: boolean }} GfpInfo */
 /** @typedef {{ ops: OpInfo[], params: ParamInfo[], gfp: GfpInfo[], contexts: string[] }} OpTable */

@@ -1,6 +1,7 @@
 /* The checks that op_check() makes of an operation before a machine sees it: the small numbers, each for itself and beside
  * neighbours that are out of range. */
 #include "pagoda/op.h"
+#include "pagoda/view.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -60,11 +61,40 @@ static void test_pairs_of_neighbours(void **state)
         }
 }
 
+/* What an operation makes and what its frames are is published by GET /ops; the pages take it from there. */
+static void test_what_the_table_says_of_memory(void **state)
+{
+    static const enum op_kind MAKERS[] = {
+        OP_KMALLOC,       OP_KZALLOC,      OP_KCALLOC,        OP_ALLOC_PAGES, OP_KMEM_CACHE_ALLOC, OP_VMALLOC,
+        OP_VZALLOC,       OP_VMALLOC_HUGE, OP_KVMALLOC,       OP_MALLOC,      OP_CALLOC,           OP_MMAP,
+        OP_ALIGNED_ALLOC, OP_MEMALIGN,     OP_POSIX_MEMALIGN, OP_VALLOC,      OP_PVALLOC,
+    };
+    (void)state;
+    for (unsigned kind = 0; kind < NR_OPS; kind++) {
+        bool makes = false;
+        for (size_t i = 0; i < sizeof MAKERS / sizeof *MAKERS; i++)
+            makes |= MAKERS[i] == (enum op_kind)kind;
+        assert_int_equal(op_makes_allocation((enum op_kind)kind), makes);
+    }
+    static const struct {
+        enum op_kind op;
+        enum frame_kind frames;
+    } KINDS[] = {
+        { OP_KFREE, FRAME_SLAB },         { OP_KMEM_CACHE_SHRINK, FRAME_SLAB },
+        { OP_ALLOC_PAGES, FRAME_KERNEL }, { OP_VFREE, FRAME_VMALLOC },
+        { OP_FORK, FRAME_PGTABLE },       { OP_MUNLOCK, FRAME_ANON },
+        { OP_WRITE, FRAME_NONE },         { OP_MARK, FRAME_NONE },
+    };
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++)
+        assert_int_equal(frame_kind_of_group(op_info(KINDS[i].op)->group), KINDS[i].frames);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_value_of_every_byte),
         cmocka_unit_test(test_pairs_of_neighbours),
+        cmocka_unit_test(test_what_the_table_says_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,12 @@
 /* timeline-canvas.js - draws the history it is given, from the top: frames in use, free memory of the zones with their marks, lanes
  * of what happened, one tick per operation; and the remarks as flags. */
-import { KIND_BY_NAME, kindOfOp } from '../kinds.js';
+import { KIND_BY_NAME } from '../kinds.js';
+import { kindOfOp } from '../model/ops.js';
 import { freeLines, lanes, MARGIN, placeFlags, stack, xOf } from '../model/timeline.js';
 
 /** @typedef {import('../types.js').Point} Point */
 /** @typedef {import('./palette.js').Palette} Palette */
-/** @typedef {{ points: Point[], ops: import('../types.js').OpRow[], marks: { seq: number, text: string }[], head: number, seq: number, scale: number, title: string, zone: string, width: number, height: number, palette: Palette }} Scene */
+/** @typedef {{ points: Point[], ops: import('../types.js').OpRow[], table: import('../types.js').OpInfo[], marks: { seq: number, text: string }[], head: number, seq: number, scale: number, title: string, zone: string, width: number, height: number, palette: Palette }} Scene */
 
 const TICKS = 15;
 const LANE = 10;
@@ -132,13 +133,13 @@ function drawLane(ctx, { head, width, palette }, lane, y) {
 }
 
 /** @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {number} y */
-function drawTicks(ctx, { ops, head, seq, width, palette }, y) {
+function drawTicks(ctx, { ops, table, head, seq, width, palette }, y) {
   const slot = (width - 2 * MARGIN) / Math.max(1, head);
   for (const op of ops) {
     const x1 = xOf(op.seq, head, width),
       x0 = xOf(op.seq - 1, head, width);
     const bad = op.outcome !== 'ok';
-    const kind = kindOfOp(op.op);
+    const kind = kindOfOp(table, op.op);
     ctx.globalAlpha = op.seq > seq ? 0.35 : 1;
     ctx.fillStyle = bad ? palette.error : kind === 'none' ? palette.mute : palette.kinds[KIND_BY_NAME[kind].id];
     const gap = slot > 6 ? 1.5 : slot > 3 ? 0.5 : 0;

@@ -10,25 +10,6 @@ import { gfpExpression } from './gfp.js';
 /** @typedef {import('../types.js').Allocation} Allocation */
 
 export const FIRST_OPS = ['kmalloc', 'kzalloc', 'vmalloc', 'malloc'];
-const MAKERS = new Set([
-  'kmalloc',
-  'kzalloc',
-  'kcalloc',
-  'alloc_pages',
-  'kmem_cache_alloc',
-  'vmalloc',
-  'vzalloc',
-  'vmalloc_huge',
-  'kvmalloc',
-  'malloc',
-  'calloc',
-  'aligned_alloc',
-  'memalign',
-  'posix_memalign',
-  'valloc',
-  'pvalloc',
-  'mmap',
-]);
 
 /** @returns {Form} */
 export const emptyForm = () => ({
@@ -38,8 +19,6 @@ export const emptyForm = () => ({
   flags: [],
   nextName: 0,
 });
-
-export const makesMemory = (/** @type {string} */ op) => MAKERS.has(op);
 
 /** a, b … z, a1, b1 … @param {number} n */
 export function handleAt(n) {
@@ -54,9 +33,6 @@ export function suggestedName(form, live) {
   while (taken.has(handleAt(n))) n++;
   return handleAt(n);
 }
-
-/** @param {OpInfo[]} ops @param {string} name */
-export const opInfo = (ops, name) => ops.find((entry) => entry.op === name) ?? null;
 
 /** An operation's parameters in the order of the form: needed ones first. @param {OpInfo} info @param {ParamInfo[]} params */
 export function fieldsOf(info, params) {
@@ -104,7 +80,7 @@ export function requestOf(form, info, params, defaults) {
     } else if (param.name === 'pid') {
       const pid = Number(value) || defaults.pid;
       if (pid) request.pid = pid;
-    } else if (param.name === 'name' && makesMemory(info.op)) {
+    } else if (param.name === 'name' && info.makes) {
       request.name = value || defaults.name;
     } else if (param.name === 'address') {
       const meant = value || defaults.address;
@@ -135,8 +111,8 @@ function numberOf(value) {
   return value !== '' && Number.isFinite(Number(value)) ? Number(value) : value;
 }
 
-/** The call as C. @param {Record<string, any>} request @returns {{ target: string, call: string, args: string, note: string }} */
-export function callLine(request) {
+/** The call as C. @param {Record<string, any>} request @param {boolean} makes what it returns gets the name @returns {{ target: string, call: string, args: string, note: string }} */
+export function callLine(request, makes) {
   const op = String(request.op);
   const who = request.address ?? request.name ?? '?';
   const num = (/** @type {unknown} */ v) => (v === undefined || v === '' ? '?' : String(v));
@@ -194,7 +170,7 @@ export function callLine(request) {
   };
   const call = op === 'write' ? (request.hex ? 'memcpy' : 'memset') : op === 'read' ? 'memcpy' : op;
   const target =
-    makesMemory(op) && request.name && op !== 'posix_memalign'
+    makes && request.name && op !== 'posix_memalign'
       ? `${request.name} = `
       : op === 'krealloc' || op === 'realloc'
         ? `${who} = `
@@ -213,10 +189,11 @@ function protOf(prot = 'rw-') {
 }
 
 /** What a call of this size will get. The daemon's dry run is the authority; before it answers, the profile's limits speak.
- * @param {string} op @param {number} size @param {import('../types.js').Profile | null} profile @param {import('../types.js').Result | null} preview
+ * @param {OpInfo | null} info @param {number} size @param {import('../types.js').Profile | null} profile @param {import('../types.js').Result | null} preview
  * @returns {{ text: string, strong: string, bad: boolean }} */
-export function remark(op, size, profile, preview) {
-  if (!makesMemory(op) || !Number.isFinite(size)) return { text: '', strong: '', bad: false };
+export function remark(info, size, profile, preview) {
+  if (!info?.makes || !Number.isFinite(size)) return { text: '', strong: '', bad: false };
+  const { op } = info;
   if (preview && preview.outcome !== 'ok') {
     const limit =
       isKmalloc(op) && profile && size > profile.kmalloc_max

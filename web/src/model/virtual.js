@@ -1,7 +1,7 @@
 /* virtual.js - the virtual side of the map: regions as bands, in them what lives there, in address order. Not to scale (a
  * process's 3 GiB and a 32-byte block do not fit one ruler): a bar grows with the logarithm of its pages, a gap is a gap. */
 import { bytes, hex } from '../format.js';
-import { kindOfOp } from '../kinds.js';
+import { kindOfOp } from './ops.js';
 import { titleOf } from './title.js';
 
 /** @typedef {import('../types.js').Allocation} Allocation */
@@ -20,10 +20,10 @@ const BAR_MIN = 4,
   BAR_MAX = 84,
   BAR_GAP = 4;
 
-/** @param {import('../lab-state.js').Views} views @param {import('../types.js').Profile | null} profile @param {number} height @param {Allocation | null} [selected] its bar is never merged away @returns {Band[]} */
-export function virtualBands(views, profile, height, selected = null) {
+/** @param {import('../lab-state.js').Views} views @param {import('../types.js').OpInfo[]} ops @param {import('../types.js').Profile | null} profile @param {number} height @param {Allocation | null} [selected] its bar is never merged away @returns {Band[]} */
+export function virtualBands(views, ops, profile, height, selected = null) {
   const user = userItems(views);
-  const direct = directItems(views);
+  const direct = directItems(views, ops);
   const vmalloc = vmallocItems(views);
   const process = views.processes.find((p) => p.pid === views.pid);
   const weights = [user.length ? 0.32 : 0.14, 0.34, 0.34];
@@ -88,8 +88,8 @@ function userItems(views) {
   });
 }
 
-/** Kernel allocations by the pages they lie in; objects that share a slab page share a bar. @param {import('../lab-state.js').Views} views @returns {Item[]} */
-function directItems(views) {
+/** Kernel allocations by the pages they lie in; objects that share a slab page share a bar. @param {import('../lab-state.js').Views} views @param {import('../types.js').OpInfo[]} ops @returns {Item[]} */
+function directItems(views, ops) {
   /** @type {Map<bigint, Item>} */
   const items = new Map();
   for (const a of views.allocations) {
@@ -105,7 +105,7 @@ function directItems(views) {
         id: `page ${hex(start)}`,
         start,
         end,
-        kind: kindOfOp(a.op, a),
+        kind: kindOfOp(ops, a.op, a),
         label: '',
         title: '',
         share: 1,

@@ -3,7 +3,8 @@ import { effect } from '@preact/signals';
 import { post } from '../api.js';
 import { hex } from '../format.js';
 import { isPast } from '../lab-state.js';
-import { makesMemory, opInfo, requestOf, suggestedName } from '../model/form.js';
+import { requestOf, suggestedName } from '../model/form.js';
+import { makesMemory, opInfo } from '../model/ops.js';
 
 /** @typedef {import('../lab-session.js').Context} Context */
 
@@ -59,11 +60,11 @@ export function createCalls({ store, base, complain, select }) {
       type: 'form',
       form: {
         ...form,
-        nextName: request.name && makesMemory(request.op) ? form.nextName + 1 : form.nextName,
+        nextName: request.name && info.makes ? form.nextName + 1 : form.nextName,
         values: { ...form.values, name: '' },
       },
     });
-    if (result.outcome === 'ok' && result.address && makesMemory(request.op)) select(result.address, request.pid ?? 0);
+    if (result.outcome === 'ok' && result.address && info.makes) select(result.address, request.pid ?? 0);
     if (result.pid && request.op === 'spawn') store.send({ type: 'pid', pid: result.pid });
   }
 
@@ -122,7 +123,9 @@ export function createCalls({ store, base, complain, select }) {
       const isThere = state.views?.seq === state.head; /* the names in use are known */
       const request = state.table && isThere && !isPast(state) ? currentRequest() : null;
       const wish =
-        request && makesMemory(request.op) && canAsk(request) ? `${state.head} ${JSON.stringify(request)}` : '';
+        request && makesMemory(state.table?.ops ?? [], request.op) && canAsk(request)
+          ? `${state.head} ${JSON.stringify(request)}`
+          : '';
       if (wish === asked) return;
       asked = wish;
       clearTimeout(timer);

@@ -89,11 +89,8 @@ function Answers({ answers, question }) {
 /** @param {{ answer: Answer, question: model.Question }} props */
 function AnswerCard({ answer, question }) {
   const takesFlags = answer.op === 'kmalloc' || answer.op === 'kzalloc';
-  const { call, args } = callLine({
-    op: answer.op,
-    size: answer.requested,
-    ...(takesFlags ? { gfp: question.gfp } : {}),
-  });
+  const request = { op: answer.op, size: answer.requested, ...(takesFlags ? { gfp: question.gfp } : {}) };
+  const { call, args } = callLine(request, true);
   return html`<section class=${`card answer ${answer.outcome}`} aria-label=${answer.op}><h2 class="plain"><i class=${`chip k-${model.KIND_OF[answer.op]}`} aria-hidden="true"></i>${answer.op} <small>${answer.outcome === 'ok' ? answer.cache || '' : answer.outcome === 'null' ? 'returns NULL' : 'bug'}</small></h2>
     <code class="line">p = ${call}(${args});</code>
     ${answer.outcome === 'ok' ? html`<${Strip} answer=${answer} /><${Shares} answer=${answer} />` : html`<p class="says">${answer.message || `More than it can give: at most ${bytes(answer.limit)}.`}</p>`}

@@ -2,16 +2,8 @@
 import { html } from 'htm/preact';
 import { duration, hex, parseSize } from '../../format.js';
 import { isPast } from '../../lab-state.js';
-import {
-  callLine,
-  fieldErrors,
-  fieldsOf,
-  FIRST_OPS,
-  makesMemory,
-  opInfo,
-  remark,
-  suggestedName,
-} from '../../model/form.js';
+import { callLine, fieldErrors, fieldsOf, FIRST_OPS, remark, suggestedName } from '../../model/form.js';
+import { opInfo } from '../../model/ops.js';
 import { Field } from './fields.js';
 import { GfpComposer } from './gfp-composer.js';
 import { Empty } from './parts.js';
@@ -61,13 +53,13 @@ export function CallPanel({ session }) {
       ${rest.length ? html`<details class="rest" open=${rest.some((one) => errors.has(one.param.name)) || undefined}><summary>more arguments</summary>${rest.map(field)}</details>` : null}
       <${CallCode} session=${session} />
       <${DryRun} session=${session} />
-      <button class="p wide" disabled=${isPast(state) || state.sending} data-test="submit">${isPast(state) ? 'Read-only: the past' : verb(info.op)}</button>
+      <button class="p wide" disabled=${isPast(state) || state.sending} data-test="submit">${isPast(state) ? 'Read-only: the past' : verb(info)}</button>
     </form></section>`;
 }
 
-/** @param {string} op */
-function verb(op) {
-  if (makesMemory(op)) return 'Allocate';
+/** @param {import('../../types.js').OpInfo} info */
+function verb({ op, makes }) {
+  if (makes) return 'Allocate';
   if (/free|munmap|destroy/.test(op)) return 'Free';
   return 'Run';
 }
@@ -95,7 +87,12 @@ function MoreOps({ session, change }) {
 
 /** @param {{ state: import('../../lab-state.js').LabState }} props */
 function SizeRemark({ state }) {
-  const said = remark(state.form.op, parseSize(state.form.values.size ?? ''), state.profile, state.preview);
+  const said = remark(
+    opInfo(state.table?.ops ?? [], state.form.op),
+    parseSize(state.form.values.size ?? ''),
+    state.profile,
+    state.preview,
+  );
   return html`<p class=${`remark${said.bad ? ' bad' : ''}`} id="remark" aria-live="polite" data-test="remark">${said.text}${said.text && said.strong ? ' · ' : ''}${said.strong ? html`<b>${said.strong}</b>` : null}</p>`;
 }
 
@@ -128,10 +125,13 @@ function CallCode({ session }) {
   const state = session.store.value;
   const request = session.currentRequest();
   if (!request) return null;
+  const info = opInfo(state.table?.ops ?? [], request.op);
+  const makes = info?.makes ?? false;
   const line = callLine(
-    makesMemory(request.op) ? { name: suggestedName(state.form, state.views?.allocations ?? []), ...request } : request,
+    makes ? { name: suggestedName(state.form, state.views?.allocations ?? []), ...request } : request,
+    makes,
   );
-  const spawns = opInfo(state.table?.ops ?? [], request.op)?.needed.includes('pid') && !request.pid;
+  const spawns = info?.needed.includes('pid') && !request.pid;
   return html`<code class="line" data-test="call">${line.target}<span class="k">${line.call}</span>(${line.args});${line.note ? html`<span class="c"> /* ${line.note} */</span>` : null}</code>
     ${spawns ? html`<p class="remark">There is no process yet: one is spawned first.</p>` : null}`;
 }

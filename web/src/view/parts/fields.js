@@ -1,6 +1,7 @@
 /* fields.js - one parameter of an operation as a form field: by its type in the published table. */
 import { html } from 'htm/preact';
-import { candidates, makesMemory, suggestedName } from '../../model/form.js';
+import { candidates, suggestedName } from '../../model/form.js';
+import { makesMemory } from '../../model/ops.js';
 import { titleOf } from '../../model/title.js';
 import { useView } from './use-view.js';
 
@@ -46,8 +47,8 @@ const nameOf = (/** @type {string} */ name) =>
 
 /** @param {FieldProps & { id: string }} props */
 function Text({ param, session, error, onSet, id }) {
-  const { form, views } = session.store.value;
-  const own = param.name === 'name' && makesMemory(form.op);
+  const { form, views, table } = session.store.value;
+  const own = param.name === 'name' && makesMemory(table?.ops ?? [], form.op);
   const known = param.name === 'cache' && form.op !== 'kmem_cache_create';
   const placeholder = own
     ? suggestedName(form, views?.allocations ?? [])

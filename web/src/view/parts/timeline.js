@@ -6,6 +6,7 @@ import { readPalette } from '../../draw/palette.js';
 import { count } from '../../format.js';
 import { isPast, shownSeq } from '../../lab-state.js';
 import { callLine } from '../../model/form.js';
+import { makesMemory } from '../../model/ops.js';
 import { markBeside, pointAt, scaleFor, SPEEDS, usedOf } from '../../model/timeline.js';
 import { themeVersion } from '../../theme.js';
 
@@ -39,7 +40,7 @@ export function Timeline({ session }) {
         <button type="button" class="mark-here" title="Put words on the timeline at the newest operation" onClick=${session.writeMark} disabled=${isPast(state)}>Mark</button>
       </div>
       <b>op ${count(seq)} of ${count(state.head)}</b>
-      ${row ? html`<code class="opline">${callText(row)}${row.outcome === 'ok' ? '' : html` <em>${row.outcome === 'null' ? 'NULL' : row.outcome}</em>`}</code>` : null}
+      ${row ? html`<code class="opline">${callText(row, state.table?.ops ?? [])}${row.outcome === 'ok' ? '' : html` <em>${row.outcome === 'null' ? 'NULL' : row.outcome}</em>`}</code>` : null}
       <label class="speed">speed <select value=${String(state.speed)} onChange=${(/** @type {any} */ e) => store.send({ type: 'speed', speed: Number(e.target.value) })}>
         ${SPEEDS.map((s) => html`<option key=${s} value=${String(s)} selected=${s === state.speed}>${s}/s</option>`)}</select></label>
       ${state.progress ? html`<span class="reading" role="status"><progress aria-label="Reading the history" max=${state.progress.total} value=${state.progress.done}></progress> reading the history</span>` : null}
@@ -52,9 +53,9 @@ export function Timeline({ session }) {
   </footer>`;
 }
 
-/** An operation of the log as the call that it was. @param {import('../../types.js').OpRow} row */
-function callText(row) {
-  const { target, call, args } = callLine(row);
+/** An operation of the log as the call that it was. @param {import('../../types.js').OpRow} row @param {import('../../types.js').OpInfo[]} ops */
+function callText(row, ops) {
+  const { target, call, args } = callLine(row, makesMemory(ops, row.op));
   return `${target}${call}(${args})`;
 }
 
@@ -104,6 +105,7 @@ function Chart({ state, zone }) {
       drawTimeline(ctx, {
         points: state.points,
         ops: state.ops,
+        table: state.table?.ops ?? [],
         marks: state.marks,
         head: state.head,
         seq: shownSeq(state),

@@ -3,7 +3,8 @@ import { html } from 'htm/preact';
 import { useEffect, useState } from 'preact/hooks';
 import { get } from '../../api.js';
 import { bytes, count, hex, plural } from '../../format.js';
-import { KIND_BY_NAME, kindOfOp } from '../../kinds.js';
+import { KIND_BY_NAME } from '../../kinds.js';
+import { kindOfOp } from '../../model/ops.js';
 import { shownSeq } from '../../lab-state.js';
 import { changedCells, counterRows, question, reversed, stateText, transitions } from '../../model/changes.js';
 import { rowParts } from '../../model/swap.js';
@@ -99,11 +100,12 @@ function ChangedMap({ session, diff }) {
 /** @param {{ session: Session, title: string, list: import('../../model/changes.js').Brief[], nr: number, canSelect: boolean }} props */
 function Blocks({ session, title, list, nr, canSelect }) {
   if (!nr) return null;
+  const ops = session.store.value.table?.ops ?? [];
   return html`<section data-test=${canSelect ? 'diff-added' : 'diff-removed'}><h3>${title} <small>${count(nr)}</small></h3><ul class="blocks">${list
     .slice(0, LISTED)
     .map(
       (a) =>
-        html`<li key=${`${a.address} ${a.pid} ${a.seq}`}><${Chip} kind=${kindOfOp(a.op)} />${canSelect ? html`<button type="button" class="link" onClick=${() => session.select(a.address, a.pid)}>${a.name || a.address}</button>` : html`<b>${a.name || a.address}</b>`} <small>${a.op} ${bytes(a.requested)}${a.pid ? `, pid ${a.pid}` : ''}, op ${count(a.seq)}</small></li>`,
+        html`<li key=${`${a.address} ${a.pid} ${a.seq}`}><${Chip} kind=${kindOfOp(ops, a.op)} />${canSelect ? html`<button type="button" class="link" onClick=${() => session.select(a.address, a.pid)}>${a.name || a.address}</button>` : html`<b>${a.name || a.address}</b>`} <small>${a.op} ${bytes(a.requested)}${a.pid ? `, pid ${a.pid}` : ''}, op ${count(a.seq)}</small></li>`,
     )}${nr > LISTED ? html`<li><small>and ${count(nr - Math.min(nr, LISTED))} more</small></li>` : null}</ul></section>`;
 }
 

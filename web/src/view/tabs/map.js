@@ -7,7 +7,7 @@ import { layoutFor } from '../../model/geometry.js';
 import { changedRuns } from '../../model/cells.js';
 import { ribbons } from '../../model/ribbons.js';
 import { virtualBands } from '../../model/virtual.js';
-import { kindOfOp } from '../../kinds.js';
+import { kindOfOp } from '../../model/ops.js';
 import { clampCamera, fitCamera, zoomTo } from './camera.js';
 import { FramesMap } from './frames-map.js';
 import { Legend } from './legend.js';
@@ -52,7 +52,8 @@ export function MapTab({ session }) {
   const camera = clampCamera(fitCamera(layout, width, height, zoom), layout);
   const mapHeight = Math.min(height, Math.max(layout.rows * layout.px, Math.min(height, 340)));
   const selected = selectedAllocation(state);
-  const bands = ready ? virtualBands(views, state.profile, mapHeight, selected) : [];
+  const ops = state.table?.ops ?? [];
+  const bands = ready ? virtualBands(views, ops, state.profile, mapHeight, selected) : [];
   const runs =
     state.selection?.kind === 'frame' || state.selection?.kind === 'object'
       ? [{ pfn: state.selection.pfn, count: 1 }]
@@ -87,7 +88,7 @@ export function MapTab({ session }) {
       <${VirtualMap} bands=${bands} width=${left} height=${mapHeight} top=${CAPTION} selected=${selected} onSelect=${(/** @type {any} */ a) => session.select(a.address, a.pid ?? 0)} />
       <${FramesMap} session=${session} left=${left + gap} top=${CAPTION} width=${width} height=${height} layout=${layout} camera=${camera} zoom=${zoom} setZoom=${setZoom} target=${target} colours=${colours}
         runs=${runs} changed=${changedRuns(views.op)} preview=${state.preview && !isPast(state) ? state.preview.frames : []} />
-      <svg class=${`ribbons r-${selected ? kindOfOp(selected.op, selected) : 'none'}`} width=${size.width} height=${size.height} aria-hidden="true" data-test="ribbons" data-count=${threads.length}>
+      <svg class=${`ribbons r-${selected ? kindOfOp(ops, selected.op, selected) : 'none'}`} width=${size.width} height=${size.height} aria-hidden="true" data-test="ribbons" data-count=${threads.length}>
         ${threads.map((d, i) => html`<path key=${i} d=${d} />`)}</svg>`
         : null
     }
