@@ -132,7 +132,7 @@ const char *touch_name(enum touch touch)
     return TOUCHES[touch];
 }
 
-/* Another parameter may stand in for a needed one: a handle for an address, fill and length for hex. */
+/* Another parameter may stand in for a needed one: a name for an address, fill and length for hex. */
 static bool is_there(uint32_t given, enum op_param_id id)
 {
     if (given & (1u << id))

@@ -19,7 +19,7 @@ void machine_shape(struct machine_state *s, const struct profile *profile)
     vmalloc_shape(&s->vmalloc, config, profile);
     processes_shape(&s->processes, config, profile);
     heaps_shape(&s->heaps, config, profile);
-    labels_shape(&s->labels);
+    names_shape(&s->names);
 }
 
 static void wire(struct machine *m)
@@ -31,10 +31,10 @@ static void wire(struct machine *m)
     trace_wire(&m->trace, s->config.cost_ns);
     tlb_wire(&s->tlb, &m->trace, m->profile);
     pgtable_wire(&s->pgtable, &s->reclaim, &s->tlb, &s->frames, &m->trace, m->profile);
-    kmalloc_wire(&s->kmalloc, &s->reclaim, &s->frames, &m->trace, m->profile, &s->labels);
+    kmalloc_wire(&s->kmalloc, &s->reclaim, &s->frames, &m->trace, m->profile, &s->names);
     vmalloc_wire(&s->vmalloc, &s->kmalloc, &s->pgtable, &s->reclaim, &s->frames, &m->trace, m->profile);
     processes_wire(&s->processes, &s->pgtable, &s->reclaim, &s->frames, &m->trace, m->profile);
-    heaps_wire(&s->heaps, &s->processes, &m->trace, m->profile, &s->labels, &m->libc);
+    heaps_wire(&s->heaps, &s->processes, &m->trace, m->profile, &s->names, &m->libc);
 }
 
 uint32_t machine_list_pools(struct machine_state *s, struct pool **pools)
@@ -47,8 +47,8 @@ uint32_t machine_list_pools(struct machine_state *s, struct pool **pools)
     n += vmalloc_pools(&s->vmalloc, pools + n);
     n += processes_pools(&s->processes, pools + n);
     n += heaps_pools(&s->heaps, pools + n);
-    pools[n++] = &s->labels.pool;
-    pools[n++] = &s->labels.buckets;
+    pools[n++] = &s->names.pool;
+    pools[n++] = &s->names.buckets;
     assert(n <= POOLS_MAX);
     return n;
 }

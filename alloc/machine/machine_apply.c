@@ -1,5 +1,5 @@
 /* One operation in, one result out. Every operation goes the same way: check it against the table; find what it names
- * (process, handle, cache); reserve host memory for the worst case; run its handler, one row of HANDLERS each; then let the
+ * (process, name, cache); reserve host memory for the worst case; run its handler, one row of HANDLERS each; then let the
  * background work (kswapd, the end of OOM victims) happen, advance the clock, and describe what is there now. Whatever may
  * refuse the operation comes before the first change. */
 #include "alloc/machine/machine_internal.h"
@@ -11,14 +11,14 @@
 
 /* --- finding what the operation names --- */
 
-static enum pagoda_error find_handle(struct call *call, struct problem *why)
+static enum pagoda_error find_named(struct call *call, struct problem *why)
 {
     const struct op *op = call->op;
     call->address = op->address;
     if (!(op->given & P(NAME)))
         return PAGODA_OK;
-    uint32_t label = label_find(&call->s->labels, op->name);
-    const struct label *found = label ? label_at(&call->s->labels, label) : NULL;
+    struct name_ref name = name_find(&call->s->names, op->name);
+    const struct name *found = name.index ? name_at(&call->s->names, name) : NULL;
     bool is_live = found && found->address;
     if (!(op_info(op->kind)->needed & P(ADDRESS)))
         return is_live ? problem_refuse(why, "name", "already names a live allocation") : PAGODA_OK;
@@ -47,7 +47,7 @@ static enum pagoda_error find_names(struct call *call, struct problem *why)
         if (!call->cache)
             return problem_refuse(why, "cache", "there is no such cache");
     }
-    enum pagoda_error err = find_handle(call, why);
+    enum pagoda_error err = find_named(call, why);
     if (err)
         return err;
     bool is_user_address = call->address < call->m->profile->user_end && !call->process;
@@ -89,7 +89,7 @@ static enum pagoda_error reserve_common(struct machine *m, uint64_t contents, ui
     struct machine_state *s = &m->state;
     enum pagoda_error err = pool_reserve(&s->frames.contents, &m->host, contents);
     if (!err)
-        err = labels_reserve(&s->labels, &m->host, 2 * nr_operations);
+        err = names_reserve(&s->names, &m->host, 2 * nr_operations);
     if (!err)
         err = kmalloc_reserve(&s->kmalloc, &m->host, nr_operations);
     return err ? err : vmalloc_reserve(&s->vmalloc, &m->host, nr_operations);
@@ -187,18 +187,18 @@ void call_took(struct call *call, uint64_t address, uint64_t requested, uint64_t
     call->result->allocated = allocated;
     if (!address && !call_is_bug(call))
         call->m->trace.outcome = OUTCOME_NULL;
-    if (!address || !call->handle)
+    if (!address || !call->name.index || call->op->kind == OP_SPAWN)
         return;
-    struct label *label = label_at(&call->s->labels, call->handle);
-    label->address = address;
-    label->site = call->site;
-    label->pid = call->process ? process_at(&call->s->processes, call->process)->pid : 0;
+    struct name *name = name_at(&call->s->names, call->name);
+    name->address = address;
+    name->call_site = call->call_site;
+    name->pid = call->process ? process_at(&call->s->processes, call->process)->pid : 0;
 }
 
-void call_forget_handle(struct call *call, uint32_t label, uint64_t address)
+void call_forget_name(struct call *call, struct name_ref name, uint64_t address)
 {
-    if (label && !call_is_bug(call) && label_at(&call->s->labels, label)->address == address)
-        label_at(&call->s->labels, label)->address = 0;
+    if (!call_is_bug(call) && name_is_of(&call->s->names, name, address))
+        name_at(&call->s->names, name)->address = 0;
 }
 
 void call_load_space(struct call *call)
@@ -281,9 +281,9 @@ void machine_end_process(struct machine *m, uint32_t process)
 {
     struct machine_state *s = &m->state;
     uint32_t pid = process_at(&s->processes, process)->pid;
-    for (uint32_t i = 1; i < s->labels.pool.nr_used; i++)
-        if (label_at(&s->labels, i)->pid == pid)
-            label_at(&s->labels, i)->address = 0;
+    for (struct name_ref i = { 1 }; i.index < s->names.pool.nr_used; i.index++)
+        if (name_at(&s->names, i)->pid == pid)
+            name_at(&s->names, i)->address = 0;
     heap_exit(&s->heaps, process);
     process_exit(&s->processes, process);
 }
@@ -379,7 +379,7 @@ static bool makes_allocation(const struct op *op)
     return !(op_info(op->kind)->needed & P(ADDRESS));
 }
 
-/* The engine keeps it as a label. */
+/* Texts that the pool of names will keep. */
 static bool brings_text(const struct op *op)
 {
     return (op->given & P(CALL_SITE)) || (makes_allocation(op) && (op->given & P(NAME)));
@@ -394,18 +394,16 @@ enum pagoda_error machine_apply(struct machine *machine, const struct op *op, st
     enum pagoda_error err = op_check(op, why);
     if (!err)
         err = find_names(&call, why);
-    if (!err && brings_text(op) && !labels_have_room(&s->labels, 2))
+    if (!err && brings_text(op) && !names_have_room(&s->names, 2))
         err = problem_refuse(why, "name", "the lab has had as many names as it can keep");
     if (!err)
         err = reserve(&call);
     if (err)
         return err;
-    if (makes_allocation(op) && (op->given & (P(NAME) | P(CALL_SITE)))) {
-        bool named = (op->given & P(NAME)) != 0;
-        call.label = label_intern(&s->labels, named ? op->name : op->call_site);
-        call.handle = named && op->kind != OP_SPAWN ? call.label : 0;
-        call.site = named && (op->given & P(CALL_SITE)) ? label_intern(&s->labels, op->call_site) : 0;
-    }
+    if (makes_allocation(op) && (op->given & P(NAME)))
+        call.name = name_intern(&s->names, op->name);
+    if (makes_allocation(op) && (op->given & P(CALL_SITE)))
+        call.call_site = name_intern(&s->names, op->call_site);
     trace_start(&machine->trace, (uint32_t)++s->seq, op->cpu);
     machine->trace.now_ns = s->now_ns;
     machine->trace.pid = call.process ? process_at(&s->processes, call.process)->pid : 0;

@@ -128,11 +128,11 @@ static bool make_call(const struct run *run, const struct heap_call *call, uint6
     uint64_t moved;
     switch (call->kind) {
     case OP_MALLOC:
-        return (*block = heap_malloc(heaps, run->process, call->size, 0)) != 0;
+        return (*block = heap_malloc(heaps, run->process, call->size, NAME_NONE)) != 0;
     case OP_CALLOC:
-        return (*block = heap_calloc(heaps, run->process, call->n, call->size, 0)) != 0;
+        return (*block = heap_calloc(heaps, run->process, call->n, call->size, NAME_NONE)) != 0;
     case OP_REALLOC:
-        moved = machine_heap_realloc(run->m, run->process, *block, call->size, 0);
+        moved = machine_heap_realloc(run->m, run->process, *block, call->size, NAME_NONE);
         *block = moved || !call->size ? moved : *block;
         return moved != 0;
     default:
@@ -181,7 +181,7 @@ static bool make_cached(struct heaps *heaps, const struct heap_call *call, uint6
         *block = 0;
         return true;
     }
-    uint64_t mem = call->kind == OP_MALLOC ? heap_malloc_cached(heaps, call->size, 0, (uint32_t)seq) : 0;
+    uint64_t mem = call->kind == OP_MALLOC ? heap_malloc_cached(heaps, call->size, NAME_NONE, (uint32_t)seq) : 0;
     *block = mem ? mem : *block;
     return mem != 0;
 }

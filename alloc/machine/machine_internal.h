@@ -15,12 +15,11 @@ struct call {
     struct machine_state *s;
     const struct op *op;
     struct op_result *result;
-    uint64_t address; /* op->address, or what the handle names */
+    uint64_t address; /* op->address, or that of the allocation with the given name */
     uint32_t process; /* pool index */
-    uint32_t label;   /* what the new allocation is called, or who asks */
     uint32_t cache;
-    uint32_t handle; /* label of a new handle; 0: none */
-    uint32_t site;   /* label of the call site beside a handle; 0: none */
+    struct name_ref name;      /* of the new allocation; 0: none was given */
+    struct name_ref call_site; /* of the new allocation; 0: none was given */
 };
 
 /* machine_apply.c: what handlers have in common. */
@@ -36,20 +35,26 @@ static inline bool call_is_bug(const struct call *call)
 }
 /* A call that may sleep, made where sleeping is forbidden: the kernel's report, and true; nothing else may happen then. */
 bool call_refuse_sleep(struct call *call, bool may_sleep, const char *function);
-/* Sets the result of an allocation (address 0: NULL) and binds the handle, if there is one. */
+/* What the record of the new allocation keeps. */
+static inline struct name_ref call_recorded_name(const struct call *call)
+{
+    return name_or(call->name, call->call_site);
+}
+/* Sets the result of an allocation (address 0: NULL). The call's name, if there is one, then names it. */
 void call_took(struct call *call, uint64_t address, uint64_t requested, uint64_t allocated);
-/* The block at address, whose label is given, has been freed: its handle names nothing any more. Not after a bug. */
-void call_forget_handle(struct call *call, uint32_t label, uint64_t address);
+/* The block at address has been freed: its name names nothing any more. After a bug nothing changes.
+ * name: from the block's record. */
+void call_forget_name(struct call *call, struct name_ref name, uint64_t address);
 /* The CPU goes over to the call's process, or finds out that its pages have changed meanwhile. */
 void call_load_space(struct call *call);
-void machine_end_process(struct machine *m, uint32_t process); /* with its heap and handles */
+void machine_end_process(struct machine *m, uint32_t process); /* with its heap and names */
 /* Parts of an operation, for runs (machine_heap_run.c): the CPU goes over to the process, unless it is there; what follows
  * when the call is over: background work, the end of those that the OOM killer chose. nr_oom_kills: before the operation.
  */
 void machine_load_space(struct machine *m, uint32_t process);
 void machine_settle(struct machine *m, uint64_t nr_oom_kills);
-/* machine_user.c: as the heap's, and the handle follows the block. */
-uint64_t machine_heap_realloc(struct machine *m, uint32_t process, uint64_t address, uint64_t size, uint32_t label);
+/* machine_user.c: as the heap's, and the name follows the block. */
+uint64_t machine_heap_realloc(struct machine *m, uint32_t process, uint64_t address, uint64_t size, struct name_ref name);
 void machine_heap_free(struct machine *m, uint32_t process, uint64_t address);
 
 /* machine_vmalloc.c, for kvmalloc and kvfree: op->size bytes (enum vmalloc_flags), and the area at call->address. */

@@ -52,9 +52,9 @@ static void kmalloc_as(struct call *call, uint64_t size, uint32_t gfp)
     if (call_refuse_sleep(call, gfp_may_sleep(gfp), "kmalloc"))
         return;
     trace_step(&call->m->trace, PATH_kmalloc);
-    call->s->kmalloc.caller = call->site;
-    uint64_t address = kmalloc_alloc(&call->s->kmalloc, size, gfp, call->label);
-    call->s->kmalloc.caller = 0;
+    call->s->kmalloc.call_site = call->call_site;
+    uint64_t address = kmalloc_alloc(&call->s->kmalloc, size, gfp, call_recorded_name(call));
+    call->s->kmalloc.call_site = NAME_NONE;
     struct kmalloc_block block = { 0 };
     if (address && address != ZERO_SIZE_PTR)
         kmalloc_find(&call->s->kmalloc, address, &block);
@@ -83,11 +83,11 @@ void run_kcalloc(struct call *call)
         kmalloc_as(call, n * size, call->op->gfp | __GFP_ZERO);
 }
 
-/* slub_debug notes who frees; a call that does not allocate has no label of its own yet. */
+/* slub_debug notes who frees; a call that does not allocate has not stored its call site yet. */
 static void enter(struct call *call)
 {
     bool is_said = call->op->given & P(CALL_SITE);
-    call->s->kmalloc.caller = is_said ? label_intern(&call->s->labels, call->op->call_site) : 0;
+    call->s->kmalloc.call_site = is_said ? name_intern(&call->s->names, call->op->call_site) : NAME_NONE;
 }
 
 void run_krealloc(struct call *call)
@@ -96,33 +96,31 @@ void run_krealloc(struct call *call)
         return;
     trace_step(&call->m->trace, PATH_krealloc);
     struct kmalloc_block block = { 0 };
-    uint32_t label = call->label;
+    struct name_ref name = call_recorded_name(call);
     if (kmalloc_find(&call->s->kmalloc, call->address, &block))
-        label = block.label;
+        name = block.name;
     enter(call);
-    uint64_t address = kmalloc_realloc(&call->s->kmalloc, call->address, call->op->size, call->op->gfp, label);
-    call->s->kmalloc.caller = 0;
+    uint64_t address = kmalloc_realloc(&call->s->kmalloc, call->address, call->op->size, call->op->gfp, name);
+    call->s->kmalloc.call_site = NAME_NONE;
     bool gone = block.address && address && address != call->address;
-    bool is_handle = block.label && label_at(&call->s->labels, block.label)->address == block.address;
-    if (gone && is_handle)
-        label_at(&call->s->labels, block.label)->address = address == ZERO_SIZE_PTR ? 0 : address;
+    if (gone && name_is_of(&call->s->names, block.name, block.address))
+        name_at(&call->s->names, block.name)->address = address == ZERO_SIZE_PTR ? 0 : address;
     memset(&block, 0, sizeof block);
     kmalloc_find(&call->s->kmalloc, address, &block);
     call_took(call, address, call->op->size, block.usable);
     call->result->cache = block.cache;
 }
 
-/* Whatever was reported on the way: when the block is gone, its handle names nothing any more. */
+/* Whatever was reported on the way: when the block is gone, its name names nothing any more. */
 static void leave(struct call *call, const struct kmalloc_block *before)
 {
     struct kmalloc_block after;
-    call->s->kmalloc.caller = 0;
+    call->s->kmalloc.call_site = NAME_NONE;
     call->result->address = call->address;
     call->result->cache = before->cache;
-    bool is_gone = before->label && !kmalloc_find(&call->s->kmalloc, before->address, &after);
-    struct label *label = label_at(&call->s->labels, before->label);
-    if (is_gone && label->address == before->address)
-        label->address = 0;
+    if (name_is_of(&call->s->names, before->name, before->address) &&
+        !kmalloc_find(&call->s->kmalloc, before->address, &after))
+        name_at(&call->s->names, before->name)->address = 0;
 }
 
 /* The block at the address; or around it, if it is one of whole pages: kfree() goes back to its first page. */
@@ -181,9 +179,9 @@ void run_kmem_cache_alloc(struct call *call)
     if (call_refuse_sleep(call, gfp_may_sleep(call->op->gfp), "kmem_cache_alloc"))
         return;
     trace_step(&call->m->trace, PATH_kmem_cache_alloc);
-    call->s->kmalloc.caller = call->site;
-    uint64_t address = kmem_cache_alloc(&call->s->kmalloc, call->cache, call->op->gfp, call->label);
-    call->s->kmalloc.caller = 0;
+    call->s->kmalloc.call_site = call->call_site;
+    uint64_t address = kmem_cache_alloc(&call->s->kmalloc, call->cache, call->op->gfp, call_recorded_name(call));
+    call->s->kmalloc.call_site = NAME_NONE;
     struct kmalloc_block block = { 0 };
     kmalloc_find(&call->s->kmalloc, address, &block);
     call_took(call, address, block.requested, block.usable);
@@ -209,7 +207,7 @@ void run_kmem_cache_destroy(struct call *call)
     trace_step(&call->m->trace, PATH_kmem_cache_destroy);
     enter(call);
     kmem_cache_destroy(&call->s->kmalloc, call->cache);
-    call->s->kmalloc.caller = 0;
+    call->s->kmalloc.call_site = NAME_NONE;
 }
 
 void run_kmem_cache_shrink(struct call *call)

@@ -17,7 +17,7 @@ static void say(struct call *call, const char *words)
 static const char *task_name(const struct call *call)
 {
     const struct machine_state *s = call->s;
-    return call->process ? label_text(&s->labels, process_at(&s->processes, call->process)->label) : "pagoda";
+    return call->process ? name_text(&s->names, process_at(&s->processes, call->process)->name) : "pagoda";
 }
 
 /* WARN_ON_ONCE_GFP(order >= MAX_ORDER); here it is said each time. */
@@ -50,7 +50,7 @@ void run_alloc_pages(struct call *call)
     uint32_t pfn = reclaim_alloc_pages(&s->reclaim, op->gfp, op->order);
     uint64_t bytes = (uint64_t)PAGE_SIZE << op->order;
     if (pfn) {
-        frame_at(&s->frames, pfn)->owner = call->label;
+        frame_at(&s->frames, pfn)->owner = call_recorded_name(call).index;
         frame_at(&s->frames, pfn)->index = 0;
         s->nr_page_blocks++;
         s->page_block_bytes += bytes;
@@ -223,11 +223,11 @@ void run_free_pages(struct call *call)
     uint32_t pfn = frame_of_address(&s->frames, call->address);
     if (!check_free(call, pfn))
         return;
-    uint32_t label = frame_at(&s->frames, pfn)->owner;
+    struct name_ref name = { frame_at(&s->frames, pfn)->owner };
     reclaim_free_pages(&s->reclaim, pfn, call->op->order);
     s->nr_page_blocks--;
     s->page_block_bytes -= (uint64_t)PAGE_SIZE << call->op->order;
-    call_forget_handle(call, label, call->address);
+    call_forget_name(call, name, call->address);
 }
 
 /* --- tidying up --- */
@@ -259,7 +259,7 @@ struct reclaim_task machine_task_of(const void *state, uint32_t space)
         const struct process *p = process_at(&s->processes, i);
         if (!p->pid || p->space != space)
             continue;
-        task.name = label_text(&s->labels, p->label);
+        task.name = name_text(&s->names, p->name);
         for (uint32_t vma = p->first_vma; vma; vma = vma_at(&s->processes, vma)->next)
             task.total_vm += (vma_at(&s->processes, vma)->end - vma_at(&s->processes, vma)->start) >> PAGE_SHIFT;
         break;

@@ -34,7 +34,7 @@ static void made_process(struct call *call, uint32_t process, const char *functi
 
 void run_spawn(struct call *call)
 {
-    uint32_t process = process_spawn(&call->s->processes, call->label, call->op->touch);
+    uint32_t process = process_spawn(&call->s->processes, call_recorded_name(call), call->op->touch);
     if (process && (call->op->given & P(TUNABLES)))
         heap_tune(&call->s->heaps, process, call->op->tunables);
     made_process(call, process, "spawn");
@@ -74,20 +74,21 @@ static uint32_t access_of(const struct op *op)
 void run_mmap(struct call *call)
 {
     uint64_t length = call->op->length;
-    uint64_t address = process_mmap(&call->s->processes, call->process, length, access_of(call->op), call->label);
+    uint64_t address =
+        process_mmap(&call->s->processes, call->process, length, access_of(call->op), call_recorded_name(call));
     call_took(call, address, length, address ? page_align(length) : 0);
     if (!address)
         refused(call, "mmap");
 }
 
-/* Handles of mappings that begin in the range name nothing once it is gone. */
+/* Once the range is gone, the names of mappings that begin in it name nothing. */
 static void forget_handles(struct call *call, uint64_t start, uint64_t end)
 {
     struct processes *ps = &call->s->processes;
     uint32_t vma = vma_find_end(ps, process_at(ps, call->process), start);
     for (; vma && vma_at(ps, vma)->start < end; vma = vma_at(ps, vma)->next)
         if (vma_at(ps, vma)->start >= start)
-            call_forget_handle(call, vma_at(ps, vma)->label, vma_at(ps, vma)->start);
+            call_forget_name(call, vma_at(ps, vma)->name, vma_at(ps, vma)->start);
 }
 
 void run_munmap(struct call *call)
@@ -104,11 +105,11 @@ void run_mremap(struct call *call)
     struct processes *ps = &call->s->processes;
     const struct op *op = call->op;
     uint32_t vma = process_find_vma(ps, process_at(ps, call->process), call->address);
-    uint32_t label = vma ? vma_at(ps, vma)->label : 0;
-    bool is_handle = label && label_at(&call->s->labels, label)->address == call->address;
+    struct name_ref name = vma ? vma_at(ps, vma)->name : NAME_NONE;
+    bool is_named = name_is_of(&call->s->names, name, call->address);
     uint64_t address = process_mremap(ps, call->process, call->address, op->length, op->new_length);
-    if (address && is_handle)
-        label_at(&call->s->labels, label)->address = address;
+    if (address && is_named)
+        name_at(&call->s->names, name)->address = address;
     call_took(call, address, op->new_length, address ? page_align(op->new_length) : 0);
     if (!address)
         refused(call, "mremap");
@@ -155,7 +156,7 @@ void run_sbrk(struct call *call)
 
 static const char *name_of(const struct call *call, const struct process *p)
 {
-    return p->label ? label_text(&call->s->labels, p->label) : "program";
+    return p->name.index ? name_text(&call->s->names, p->name) : "program";
 }
 
 static uint64_t program_text(const struct processes *ps, const struct process *p)

@@ -3,7 +3,7 @@
 #pragma once
 #include "alloc/memory/frame.h"
 #include "alloc/slab/kmalloc.h"
-#include "alloc/base/label.h"
+#include "alloc/base/name.h"
 #include "alloc/malloc/malloc.h"
 #include "alloc/page/page_alloc.h"
 #include "alloc/pgtable/pgtable.h"
@@ -34,7 +34,7 @@ struct machine_state {
     struct vmalloc vmalloc;
     struct processes processes;
     struct heaps heaps;
-    struct labels labels;
+    struct names names;
 };
 /* What the OOM report says of the process with that address space (machine_pages.c). */
 struct reclaim_task machine_task_of(const void *state, uint32_t space);

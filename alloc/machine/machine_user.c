@@ -63,8 +63,8 @@ static void allocate(struct call *call, enum path_step step, uint64_t requested,
 
 static uint64_t get_malloc(struct call *call)
 {
-    uint64_t mem = heap_malloc_at_once(&call->s->heaps, call->process, call->op->size, call->label);
-    return mem ? mem : heap_malloc(&call->s->heaps, call->process, call->op->size, call->label);
+    uint64_t mem = heap_malloc_at_once(&call->s->heaps, call->process, call->op->size, call_recorded_name(call));
+    return mem ? mem : heap_malloc(&call->s->heaps, call->process, call->op->size, call_recorded_name(call));
 }
 
 void run_malloc(struct call *call)
@@ -74,7 +74,7 @@ void run_malloc(struct call *call)
 
 static uint64_t get_calloc(struct call *call)
 {
-    return heap_calloc(&call->s->heaps, call->process, call->op->n, call->op->size, call->label);
+    return heap_calloc(&call->s->heaps, call->process, call->op->n, call->op->size, call_recorded_name(call));
 }
 
 void run_calloc(struct call *call)
@@ -84,7 +84,7 @@ void run_calloc(struct call *call)
 
 static uint64_t get_aligned(struct call *call)
 {
-    return heap_memalign(&call->s->heaps, call->process, call->op->align, call->op->size, call->label);
+    return heap_memalign(&call->s->heaps, call->process, call->op->align, call->op->size, call_recorded_name(call));
 }
 
 void run_aligned_alloc(struct call *call)
@@ -99,7 +99,7 @@ void run_memalign(struct call *call)
 
 static uint64_t get_posix_memalign(struct call *call)
 {
-    return heap_posix_memalign(&call->s->heaps, call->process, call->op->align, call->op->size, call->label);
+    return heap_posix_memalign(&call->s->heaps, call->process, call->op->align, call->op->size, call_recorded_name(call));
 }
 
 void run_posix_memalign(struct call *call)
@@ -109,7 +109,7 @@ void run_posix_memalign(struct call *call)
 
 static uint64_t get_valloc(struct call *call)
 {
-    return heap_valloc(&call->s->heaps, call->process, call->op->size, call->label);
+    return heap_valloc(&call->s->heaps, call->process, call->op->size, call_recorded_name(call));
 }
 
 void run_valloc(struct call *call)
@@ -119,7 +119,7 @@ void run_valloc(struct call *call)
 
 static uint64_t get_pvalloc(struct call *call)
 {
-    return heap_pvalloc(&call->s->heaps, call->process, call->op->size, call->label);
+    return heap_pvalloc(&call->s->heaps, call->process, call->op->size, call_recorded_name(call));
 }
 
 void run_pvalloc(struct call *call)
@@ -127,22 +127,22 @@ void run_pvalloc(struct call *call)
     allocate(call, PATH_pvalloc, call->op->size, get_pvalloc);
 }
 
-uint64_t machine_heap_realloc(struct machine *m, uint32_t process, uint64_t address, uint64_t size, uint32_t label)
+uint64_t machine_heap_realloc(struct machine *m, uint32_t process, uint64_t address, uint64_t size, struct name_ref name)
 {
     struct heap_block block = { 0 };
     struct heaps *heaps = &m->state.heaps;
-    struct labels *labels = &m->state.labels;
-    label = heap_find(heaps, process, address, &block) ? block.label : label;
-    bool is_handle = block.label && label_at(labels, block.label)->address == address;
-    uint64_t moved = heap_realloc(heaps, process, address, size, label);
-    if (is_handle && m->trace.outcome != OUTCOME_BUG && (moved || !size))
-        label_at(labels, block.label)->address = moved;
+    struct names *names = &m->state.names;
+    name = heap_find(heaps, process, address, &block) ? block.name : name;
+    bool is_named = name_is_of(names, block.name, address);
+    uint64_t moved = heap_realloc(heaps, process, address, size, name);
+    if (is_named && m->trace.outcome != OUTCOME_BUG && (moved || !size))
+        name_at(names, block.name)->address = moved;
     return moved;
 }
 
 static uint64_t get_realloc(struct call *call)
 {
-    return machine_heap_realloc(call->m, call->process, call->address, call->op->size, call->label);
+    return machine_heap_realloc(call->m, call->process, call->address, call->op->size, call_recorded_name(call));
 }
 
 void run_realloc(struct call *call)
@@ -154,9 +154,9 @@ void run_realloc(struct call *call)
 
 void machine_heap_free(struct machine *m, uint32_t process, uint64_t address)
 {
-    uint32_t label = heap_free(&m->state.heaps, process, address);
-    if (label && m->trace.outcome != OUTCOME_BUG && label_at(&m->state.labels, label)->address == address)
-        label_at(&m->state.labels, label)->address = 0;
+    struct name_ref name = heap_free(&m->state.heaps, process, address);
+    if (m->trace.outcome != OUTCOME_BUG && name_is_of(&m->state.names, name, address))
+        name_at(&m->state.names, name)->address = 0;
 }
 
 static void free_block(struct call *call)

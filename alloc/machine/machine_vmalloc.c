@@ -27,7 +27,7 @@ void call_vmalloc(struct call *call, uint32_t flags)
 {
     if (refuse_interrupt(call))
         return;
-    uint64_t address = vmalloc_alloc(&call->s->vmalloc, call->op->size, flags, call->label);
+    uint64_t address = vmalloc_alloc(&call->s->vmalloc, call->op->size, flags, call_recorded_name(call));
     struct vmalloc_block block = { 0 };
     if (address)
         vmalloc_find(&call->s->vmalloc, address, &block);
@@ -54,8 +54,8 @@ void run_vmalloc_huge(struct call *call)
 
 void call_vfree(struct call *call)
 {
-    uint32_t label = vmalloc_free(&call->s->vmalloc, call->address);
-    call_forget_handle(call, label, call->address);
+    struct name_ref name = vmalloc_free(&call->s->vmalloc, call->address);
+    call_forget_name(call, name, call->address);
     call->result->address = call->address;
 }
 

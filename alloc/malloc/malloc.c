@@ -17,12 +17,12 @@ void heaps_shape(struct heaps *heaps, const struct machine_config *config, const
 }
 
 void heaps_wire(struct heaps *heaps, struct processes *processes, struct trace *trace, const struct profile *profile,
-                struct labels *labels, struct libc *libc)
+                struct names *names, struct libc *libc)
 {
     heaps->processes = processes;
     heaps->trace = trace;
     heaps->profile = profile;
-    heaps->labels = labels;
+    heaps->names = names;
     heaps->libc = libc;
 }
 
@@ -43,7 +43,7 @@ static inline uint64_t usable_size(struct libc *c, uint64_t mem)
 }
 
 /* Takes a note of a block that is handed out. */
-static inline uint64_t leave(struct libc *c, uint64_t mem, uint64_t requested, uint32_t label)
+static inline uint64_t leave(struct libc *c, uint64_t mem, uint64_t requested, struct name_ref name)
 {
     if (c->dead || !mem)
         return 0;
@@ -51,7 +51,7 @@ static inline uint64_t leave(struct libc *c, uint64_t mem, uint64_t requested, u
                                .address = mem,
                                .requested = requested,
                                .usable = usable_size(c, mem),
-                               .label = label,
+                               .name = name,
                                .seq = c->heaps->trace->seq };
     note_add(c->heaps, c->heap, &note);
     c->heaps->last_usable = note.usable;
@@ -181,9 +181,9 @@ static uint64_t round_align(const struct malloc_sizes *s, uint64_t align)
 
 /* --- public functions --- */
 
-uint64_t heap_malloc_at_once(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label)
+uint64_t heap_malloc_at_once(struct heaps *heaps, uint32_t process, uint64_t size, struct name_ref name)
 {
-    uint64_t mem = heap_is_ready(heaps, process) ? heap_malloc_cached(heaps, size, label, heaps->trace->seq) : 0;
+    uint64_t mem = heap_is_ready(heaps, process) ? heap_malloc_cached(heaps, size, name, heaps->trace->seq) : 0;
     trace_cost(heaps->trace, COST_HEAP, mem != 0);
     return mem;
 }
@@ -197,16 +197,16 @@ bool heap_free_at_once(struct heaps *heaps, uint32_t process, uint64_t address)
     return true;
 }
 
-uint64_t heap_malloc(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label)
+uint64_t heap_malloc(struct heaps *heaps, uint32_t process, uint64_t size, struct name_ref name)
 {
     trace_step(heaps->trace, PATH_malloc);
     struct libc *c = notes_have_room(heaps) ? libc_enter(heaps, process) : NULL;
     if (!c)
         return 0;
-    return leave(c, libc_malloc(c, size), size, label);
+    return leave(c, libc_malloc(c, size), size, name);
 }
 
-uint64_t heap_calloc(struct heaps *heaps, uint32_t process, uint64_t n, uint64_t size, uint32_t label)
+uint64_t heap_calloc(struct heaps *heaps, uint32_t process, uint64_t n, uint64_t size, struct name_ref name)
 {
     trace_step(heaps->trace, PATH_calloc);
     struct libc *c = notes_have_room(heaps) ? libc_enter(heaps, process) : NULL;
@@ -214,13 +214,13 @@ uint64_t heap_calloc(struct heaps *heaps, uint32_t process, uint64_t n, uint64_t
         return 0;
     if (size && n > c->sizes->address_mask / size)
         return 0;
-    return leave(c, libc_calloc(c, n * size), n * size, label);
+    return leave(c, libc_calloc(c, n * size), n * size, name);
 }
 
-uint64_t heap_realloc(struct heaps *heaps, uint32_t process, uint64_t address, uint64_t size, uint32_t label)
+uint64_t heap_realloc(struct heaps *heaps, uint32_t process, uint64_t address, uint64_t size, struct name_ref name)
 {
     if (!address)
-        return heap_malloc(heaps, process, size, label);
+        return heap_malloc(heaps, process, size, name);
     if (!size) {
         (void)heap_free(heaps, process, address);
         return 0;
@@ -233,16 +233,16 @@ uint64_t heap_realloc(struct heaps *heaps, uint32_t process, uint64_t address, u
     if (!mem || c->dead)
         return 0;
     const struct note *old = note_find(heaps, process, address);
-    if (old && !label)
-        label = old->label;
+    if (old && !name.index)
+        name = old->name;
     (void)note_remove(heaps, c->heap, address);
-    return leave(c, mem, size, label);
+    return leave(c, mem, size, name);
 }
 
-uint64_t heap_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, uint32_t label)
+uint64_t heap_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, struct name_ref name)
 {
     if (align <= CHUNK_ALIGN)
-        return heap_malloc(heaps, process, size, label);
+        return heap_malloc(heaps, process, size, name);
     trace_step(heaps->trace, PATH_aligned_alloc);
     struct libc *c = notes_have_room(heaps) ? libc_enter(heaps, process) : NULL;
     if (!c)
@@ -253,38 +253,38 @@ uint64_t heap_memalign(struct heaps *heaps, uint32_t process, uint64_t align, ui
         return 0;
     }
     arena_choose(c, size + power + c->sizes->min_chunk);
-    return leave(c, int_memalign(c, power, size), size, label);
+    return leave(c, int_memalign(c, power, size), size, name);
 }
 
-uint64_t heap_posix_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, uint32_t label)
+uint64_t heap_posix_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, struct name_ref name)
 {
     uint64_t word = heaps->profile->word_bits / 8;
     if (align && align % word == 0 && (align & (align - 1)) == 0)
-        return heap_memalign(heaps, process, align, size, label);
+        return heap_memalign(heaps, process, align, size, name);
     trace_say(heaps->trace, "EINVAL: the alignment must be a power of two, and a multiple of sizeof(void *)");
     return 0;
 }
 
-uint64_t heap_valloc(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label)
+uint64_t heap_valloc(struct heaps *heaps, uint32_t process, uint64_t size, struct name_ref name)
 {
-    return heap_memalign(heaps, process, PAGE_SIZE, size, label);
+    return heap_memalign(heaps, process, PAGE_SIZE, size, name);
 }
 
 /* The size is rounded up to whole pages; glibc's mask is one off, which no chunk size shows. */
-uint64_t heap_pvalloc(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label)
+uint64_t heap_pvalloc(struct heaps *heaps, uint32_t process, uint64_t size, struct name_ref name)
 {
     const struct malloc_sizes *s = malloc_sizes_get(heaps->profile->word_bits);
-    return size > s->address_mask - (PAGE_SIZE - 1) ? 0 : heap_memalign(heaps, process, PAGE_SIZE, page_up(size), label);
+    return size > s->address_mask - (PAGE_SIZE - 1) ? 0 : heap_memalign(heaps, process, PAGE_SIZE, page_up(size), name);
 }
 
-uint32_t heap_free(struct heaps *heaps, uint32_t process, uint64_t address)
+struct name_ref heap_free(struct heaps *heaps, uint32_t process, uint64_t address)
 {
     trace_step(heaps->trace, PATH_free);
     struct libc *c = address ? libc_enter(heaps, process) : NULL;
     if (!c)
-        return 0;
+        return NAME_NONE;
     libc_free(c, address);
-    return c->dead ? 0 : note_remove(heaps, c->heap, address);
+    return c->dead ? NAME_NONE : note_remove(heaps, c->heap, address);
 }
 
 uint64_t heap_usable(struct heaps *heaps, uint32_t process, uint64_t address)

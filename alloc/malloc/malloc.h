@@ -1,6 +1,6 @@
 /* alloc/malloc/malloc.h - the user heap: glibc 2.36's malloc (malloc/malloc.c, malloc/arena.c), with its chunk headers,
  * links and bins in the simulated bytes of the process. classic: the same model with 32-bit sizes. Stands on: process,
- * label. glibc's own checks raise trace_bug() with glibc's words and the signal; the machine then ends the process. */
+ * name. glibc's own checks raise trace_bug() with glibc's words and the signal; the machine then ends the process. */
 #pragma once
 #include "alloc/process/process.h"
 
@@ -35,10 +35,10 @@ struct heaps {
     struct processes *processes;   /* wired */
     struct trace *trace;           /* wired */
     const struct profile *profile; /* wired */
-    struct labels *labels;         /* wired */
+    struct names *names;           /* wired */
     struct libc *libc;             /* wired */
     struct pool heaps;             /* struct heap (malloc_internal.h): glibc's static state of one process */
-    struct pool notes;        /* struct note: requested size, label, seq of each live block; chained from note_buckets */
+    struct pool notes;        /* struct note: requested size, name, seq of each live block; chained from note_buckets */
     struct pool note_buckets; /* uint32_t note; item i+1 is bucket i */
     uint32_t nr_buckets;      /* a power of two, grows with the notes */
     uint32_t nr_cpus;         /* of the machine */
@@ -47,7 +47,7 @@ struct heaps {
 };
 void heaps_shape(struct heaps *heaps, const struct machine_config *config, const struct profile *profile);
 void heaps_wire(struct heaps *heaps, struct processes *processes, struct trace *trace, const struct profile *profile,
-                struct labels *labels, struct libc *libc);
+                struct names *names, struct libc *libc);
 uint32_t heaps_pools(struct heaps *heaps, struct pool **pools);
 enum pagoda_error heaps_reserve(struct heaps *heaps, const struct pagoda_host *host, uint32_t nr_operations);
 enum pagoda_error heaps_grow_buckets(struct heaps *heaps, const struct pagoda_host *host);
@@ -66,16 +66,16 @@ enum pagoda_error heaps_reserve_fork(struct heaps *heaps, const struct pagoda_ho
                                      uint32_t parent); /* before fork */
 
 /* The user pointer, or 0 for NULL (ENOMEM). process: pool index. */
-uint64_t heap_malloc(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label);
-uint64_t heap_calloc(struct heaps *heaps, uint32_t process, uint64_t n, uint64_t size, uint32_t label);
-uint64_t heap_realloc(struct heaps *heaps, uint32_t process, uint64_t address, uint64_t size, uint32_t label);
-uint64_t heap_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, uint32_t label);
-uint64_t heap_posix_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, uint32_t label);
-uint64_t heap_valloc(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label);
-uint64_t heap_pvalloc(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label);
-uint32_t heap_free(struct heaps *heaps, uint32_t process, uint64_t address);   /* the label of the block; 0: none */
-uint64_t heap_usable(struct heaps *heaps, uint32_t process, uint64_t address); /* malloc_usable_size */
-bool heap_trim(struct heaps *heaps, uint32_t process, uint64_t pad);           /* malloc_trim: was memory given back */
+uint64_t heap_malloc(struct heaps *heaps, uint32_t process, uint64_t size, struct name_ref name);
+uint64_t heap_calloc(struct heaps *heaps, uint32_t process, uint64_t n, uint64_t size, struct name_ref name);
+uint64_t heap_realloc(struct heaps *heaps, uint32_t process, uint64_t address, uint64_t size, struct name_ref name);
+uint64_t heap_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, struct name_ref name);
+uint64_t heap_posix_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, struct name_ref name);
+uint64_t heap_valloc(struct heaps *heaps, uint32_t process, uint64_t size, struct name_ref name);
+uint64_t heap_pvalloc(struct heaps *heaps, uint32_t process, uint64_t size, struct name_ref name);
+struct name_ref heap_free(struct heaps *heaps, uint32_t process, uint64_t address); /* the name of the block; 0: none */
+uint64_t heap_usable(struct heaps *heaps, uint32_t process, uint64_t address);      /* malloc_usable_size */
+bool heap_trim(struct heaps *heaps, uint32_t process, uint64_t pad);                /* malloc_trim: was memory given back */
 bool heap_mallopt(struct heaps *heaps, uint32_t process, enum mallopt_option option,
                   int32_t value); /* what mallopt returns */
 /* GLIBC_TUNABLES of a process, before its first call. What glibc passes over is said in the message. */
@@ -83,12 +83,12 @@ void heap_tune(struct heaps *heaps, uint32_t process, struct text tunables);
 
 /* Calls that the thread's cache serves while all that they touch is at hand: nothing is faulted in, nothing looked up,
  * nothing refused, no step counted. They may be made while the heap is ready, which it stays. 0, false: not so, and nothing
- * has changed; the call has to be made the usual way (so has free() of a block with a label). seq: the operation's. */
+ * has changed; the call has to be made the usual way (so has free() of a block with a name). seq: the operation's. */
 bool heap_is_ready(const struct heaps *heaps, uint32_t process);
-uint64_t heap_malloc_cached(struct heaps *heaps, uint64_t size, uint32_t label, uint32_t seq);
+uint64_t heap_malloc_cached(struct heaps *heaps, uint64_t size, struct name_ref name, uint32_t seq);
 bool heap_free_cached(struct heaps *heaps, uint64_t address);
 /* One such call by itself, with its cost; 0, false: as above. */
-uint64_t heap_malloc_at_once(struct heaps *heaps, uint32_t process, uint64_t size, uint32_t label);
+uint64_t heap_malloc_at_once(struct heaps *heaps, uint32_t process, uint64_t size, struct name_ref name);
 bool heap_free_at_once(struct heaps *heaps, uint32_t process, uint64_t address);
 
 /* Threads. The one that calls from here on: 0 is the main thread, others begin when they first call, at which the main
@@ -102,7 +102,8 @@ void heap_exit(struct heaps *heaps, uint32_t process); /* forgets the state; the
 
 struct heap_block {
     uint64_t address, usable, requested;
-    uint32_t label, seq, pid;
+    struct name_ref name;
+    uint32_t seq, pid;
 };
 bool heap_find(const struct heaps *heaps, uint32_t process, uint64_t address, struct heap_block *block);
 bool heap_next(const struct heaps *heaps, uint64_t *cursor, struct heap_block *block); /* live blocks of all processes */

@@ -297,7 +297,7 @@ static bool switch_thread(struct heaps *heaps, uint32_t process, uint32_t thread
     heap->thread = 0;
     if (thread && !heap->threads[thread].dtv)
         heap->threads[thread].dtv =
-            heap_calloc(heaps, process, DTV_ENTRIES, malloc_sizes_get(heaps->profile->word_bits)->header, 0);
+            heap_calloc(heaps, process, DTV_ENTRIES, malloc_sizes_get(heaps->profile->word_bits)->header, NAME_NONE);
     if (thread && !heap->threads[thread].dtv)
         return false;
     heap->thread = thread;

@@ -87,7 +87,8 @@ struct note {
     uint32_t link; /* next of the bucket, or the pool's free link */
     uint32_t process;
     uint64_t address, requested, usable;
-    uint32_t label, seq;
+    struct name_ref name;
+    uint32_t seq;
 };
 
 /* A check failed: says text (glibc's words) and ends the call; the process is to end by SIGABRT. */
@@ -507,8 +508,8 @@ struct note *note_find(const struct heaps *heaps, uint32_t process,
                        uint64_t address); /* NULL: no live block starts there */
 /* A broken heap may hand out a block that lies where another one is still live: the new one takes the place. */
 void note_add(struct heaps *heaps, struct heap *heap, const struct note *note);
-uint32_t note_remove(struct heaps *heaps, struct heap *heap,
-                     uint64_t address); /* its label; 0: it had none, or is not there */
+struct name_ref note_remove(struct heaps *heaps, struct heap *heap,
+                            uint64_t address); /* its name; 0: it had none, or is not there */
 static inline struct note *note_at(const struct heaps *heaps, uint32_t note)
 {
     return (struct note *)(void *)heaps->notes.items + note;

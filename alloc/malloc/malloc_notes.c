@@ -18,16 +18,16 @@ void note_add(struct heaps *heaps, struct heap *heap, const struct note *note)
     if (heap->is_written)
         (void)note_remove(heaps, heap, note->address);
     if (notes_have_room(heaps))
-        note_write(heaps, heap, note->address, note->requested, note->usable, note->label, note->seq);
+        note_write(heaps, heap, note->address, note->requested, note->usable, note->name, note->seq);
 }
 
-uint32_t note_remove(struct heaps *heaps, struct heap *heap, uint64_t address)
+struct name_ref note_remove(struct heaps *heaps, struct heap *heap, uint64_t address)
 {
     uint32_t *link = note_link(heaps, heap->process, address);
     if (*link)
         return note_erase(heaps, heap, link);
     heap->is_written = true; /* glibc took back what was nobody's: a free chunk may be on two lists now */
-    return 0;
+    return NAME_NONE;
 }
 
 /* Each chain is split in two: bucket i keeps what still belongs there, the rest goes to i + nr. */
@@ -127,7 +127,7 @@ static struct heap_block block_of(const struct heaps *heaps, const struct note *
     return (struct heap_block){ .address = note->address,
                                 .usable = note->usable,
                                 .requested = note->requested,
-                                .label = note->label,
+                                .name = note->name,
                                 .seq = note->seq,
                                 .pid = process_at(heaps->processes, note->process)->pid };
 }

@@ -35,7 +35,7 @@ static inline void note_count(struct heaps *heaps, struct heap *heap, uint64_t r
 
 /* There must be room. Items are handed out like any pool's, only that none is cleared to be written over at once. */
 static inline void note_write(struct heaps *heaps, struct heap *heap, uint64_t address, uint64_t requested, uint64_t usable,
-                              uint32_t label, uint32_t seq)
+                              struct name_ref name, uint32_t seq)
 {
     struct pool *pool = &heaps->notes;
     uint32_t index = pool->first_free, *bucket = note_bucket_at(heaps, note_bucket(heaps, heap->process, address));
@@ -51,14 +51,14 @@ static inline void note_write(struct heaps *heaps, struct heap *heap, uint64_t a
     note->address = address;
     note->requested = requested;
     note->usable = usable;
-    note->label = label;
+    note->name = name;
     note->seq = seq;
     *bucket = index;
     note_count(heaps, heap, requested, usable, 1);
 }
 
-/* link: what leads to the note. Its label. */
-static inline uint32_t note_erase(struct heaps *heaps, struct heap *heap, uint32_t *link)
+/* link: what leads to the note. Its name. */
+static inline struct name_ref note_erase(struct heaps *heaps, struct heap *heap, uint32_t *link)
 {
     struct pool *pool = &heaps->notes;
     uint32_t index = *link;
@@ -69,5 +69,5 @@ static inline uint32_t note_erase(struct heaps *heaps, struct heap *heap, uint32
     pool->first_free = index;
     pool->nr_free++;
     note_count(heaps, heap, note->requested, note->usable, UINT64_MAX);
-    return note->label;
+    return note->name;
 }

@@ -16,7 +16,7 @@ static void unmap_stack(struct heaps *heaps, uint32_t process, uint64_t start)
 
 static uint64_t map_stack(struct heaps *heaps, uint32_t process)
 {
-    uint64_t start = process_mmap(heaps->processes, process, THREAD_STACK_SPAN, 0, 0);
+    uint64_t start = process_mmap(heaps->processes, process, THREAD_STACK_SPAN, 0, NAME_NONE);
     if (!start || process_mprotect(heaps->processes, process, start + PAGE_SIZE, THREAD_STACK_BYTES, VMA_READ | VMA_WRITE))
         return start;
     unmap_stack(heaps, process, start);

@@ -51,7 +51,7 @@ static inline uint8_t *block_at_hand(const struct libc *c, uint64_t mem)
     return mem % PAGE_SIZE ? at_hand(c, mem, CHUNK_ALIGN) : NULL;
 }
 
-uint64_t heap_malloc_cached(struct heaps *heaps, uint64_t request, uint32_t label, uint32_t seq)
+uint64_t heap_malloc_cached(struct heaps *heaps, uint64_t request, struct name_ref name, uint32_t seq)
 {
     struct libc *c = heaps->libc;
     const uint64_t least = MALLOC_MIN_64 - 8 - (CHUNK_ALIGN - 1); /* with less the chunk is no smaller */
@@ -67,7 +67,7 @@ uint64_t heap_malloc_cached(struct heaps *heaps, uint64_t request, uint32_t labe
     store16(count_of(c, index), (uint16_t)(load16(count_of(c, index)) - 1));
     store64(block + 8, 0);
     heaps->last_usable = (field & ~(uint64_t)SIZE_BITS) - 8;
-    note_write(heaps, c->heap, mem, request, heaps->last_usable, label, seq);
+    note_write(heaps, c->heap, mem, request, heaps->last_usable, name, seq);
     return mem;
 }
 
@@ -86,7 +86,7 @@ bool heap_free_cached(struct heaps *heaps, uint64_t mem)
         load64(block + 8) == c->heap->tcache_key || !is_arena_at_hand(c, mem, field))
         return false;
     uint32_t count = load16(count_of(c, index)), *link = note_link(heaps, c->process, mem);
-    if (count >= c->heap->par.tcache_count || !*link || note_at(heaps, *link)->label)
+    if (count >= c->heap->par.tcache_count || !*link || note_at(heaps, *link)->name.index)
         return false;
     store64(block + 8, c->heap->tcache_key);
     store64(block, protect(mem, load64(entry_of(c, index))));

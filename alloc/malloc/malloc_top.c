@@ -24,7 +24,7 @@ uint64_t split_top(struct libc *c, uint64_t size)
 uint64_t malloc_pages(struct libc *c, uint64_t length, uint32_t flags)
 {
     bool fits = length <= c->sizes->ptrdiff_max;
-    uint64_t start = fits ? process_mmap(c->heaps->processes, c->process, length, flags, 0) : 0;
+    uint64_t start = fits ? process_mmap(c->heaps->processes, c->process, length, flags, NAME_NONE) : 0;
     libc_look_again(c);
     return start;
 }

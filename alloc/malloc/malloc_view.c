@@ -90,9 +90,9 @@ static void describe(struct look *look, uint64_t arena, const struct note *note,
 {
     uint64_t field = peek_chunk(look, view->address, CHUNK_SIZE);
     view->requested = note ? note->requested : 0;
-    view->label = note ? label_text(look->heaps->labels, note->label) : "";
-    if (!*view->label && view->state[0] == 'u')
-        view->label = own_block(look, view->address + look->sizes->header);
+    view->name = note ? name_text(look->heaps->names, note->name) : "";
+    if (!*view->name && view->state[0] == 'u')
+        view->name = own_block(look, view->address + look->sizes->header);
     view->seq = note ? note->seq : 0;
     view->flags = field & SIZE_BITS;
     view->arena = arena;

@@ -32,7 +32,7 @@ struct frame {
         index; /* anon: virtual page number | mappings << 40; vmalloc: page number in the area; else free for the owner */
     uint32_t contents; /* page of bytes in the contents pool; 0: all zero */
     uint32_t
-        owner; /* slab: slab index; vmalloc: area index; anon: process index; kernel: label (alloc_pages); pgtable: level */
+        owner; /* slab: slab index; vmalloc: area index; anon: process index; kernel: name (alloc_pages); pgtable: level */
     uint32_t born; /* low 32 bits of the operation that allocated the block */
     uint8_t kind, order, migratetype, flags;
 };

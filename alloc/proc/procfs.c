@@ -98,7 +98,7 @@ static void put_slabinfo(struct writer *w, const struct machine *m)
 
 /* --- vmallocinfo --- */
 
-/* Where Linux prints the calling function, the label that the caller gave stands. */
+/* Where Linux prints the calling function, the name or call site that was given stands. */
 static void put_area(struct writer *w, const struct machine *m, const struct vmap_area *area)
 {
     const struct vmap_space *space = &m->state.vmalloc.space;
@@ -107,7 +107,7 @@ static void put_area(struct writer *w, const struct machine *m, const struct vma
     procfs_put_vmallocinfo(
         w, &(struct vmallocinfo){ .start = area->start,
                                   .end = area->end,
-                                  .caller = owner->label ? label_text(&m->state.labels, owner->label) : "vmalloc",
+                                  .caller = owner->name.index ? name_text(&m->state.names, owner->name) : "vmalloc",
                                   .nr_pages = area->nr_pages,
                                   .flags = VMINFO_VMALLOC | (has_vmalloced_array ? VMINFO_VPAGES : 0),
                                   .nr_node_pages = area->nr_pages });

@@ -62,7 +62,7 @@ static struct page_sums sum_pages(const struct machine_state *s, const struct pr
 static bool goes_on(const struct vma *map, const struct vma *next)
 {
     uint32_t differs = map->flags ^ next->flags;
-    return map->end == next->start && !map->file && !next->file && map->label == next->label &&
+    return map->end == next->start && !map->file && !next->file && map->name.index == next->name.index &&
            map->pgoff + vma_pages(map) == next->pgoff && differs && !(differs & ~(uint32_t)(VMA_TEXT | VMA_CHUNK));
 }
 
@@ -104,22 +104,22 @@ static uint32_t hex_digits(uint64_t number)
     return digits;
 }
 
-/* As Linux names mappings; a handle stands where prctl(PR_SET_VMA_ANON_NAME) would put it. */
+/* As Linux names mappings; a name that was given stands where prctl(PR_SET_VMA_ANON_NAME) would put it. */
 static void put_name(struct writer *w, const struct machine *m, const struct process *process, const struct vma *vma)
 {
-    const struct labels *labels = &m->state.labels;
+    const struct names *names = &m->state.names;
     if (vma->flags & VMA_HEAP) {
         write_text(w, "[heap]");
     } else if (vma->flags & VMA_STACK) {
         write_text(w, "[stack]");
     } else if (vma->file == VMA_FILE_PROGRAM) {
         write_text(w, "/");
-        write_escaped(w, process->label ? label_text(labels, process->label) : vma_file_name(m->profile, vma->file));
+        write_escaped(w, process->name.index ? name_text(names, process->name) : vma_file_name(m->profile, vma->file));
     } else if (vma->file) {
         write_text(w, vma_file_name(m->profile, vma->file));
     } else {
         write_text(w, "[anon:");
-        write_escaped(w, label_text(labels, vma->label));
+        write_escaped(w, name_text(names, vma->name));
         write_text(w, "]");
     }
 }
@@ -129,7 +129,7 @@ static void put_map(struct writer *w, const struct machine *m, const struct proc
     put_range(w, vma);
     put_perms(w, vma);
     write_text(w, " ");
-    if (vma->label || vma->file || vma->flags & (VMA_HEAP | VMA_STACK)) {
+    if (vma->name.index || vma->file || vma->flags & (VMA_HEAP | VMA_STACK)) {
         uint32_t column = hex_digits(vma->start) + 1 + hex_digits(vma->end) + (uint32_t)sizeof " rw-p 00000000 00:00 0";
         write_spaces(w, column < NAME_COLUMN ? NAME_COLUMN - column : 0);
         put_name(w, m, process, vma);

@@ -44,7 +44,7 @@ static void put_kb(struct writer *w, const char *name, uint64_t bytes)
 static void put_name(struct writer *w, const struct machine *m, const struct process *process)
 {
     write_text(w, "Name:\t");
-    write_escaped(w, process->label ? label_text(&m->state.labels, process->label) : "program");
+    write_escaped(w, process->name.index ? name_text(&m->state.names, process->name) : "program");
 }
 
 void procfs_put_status(struct writer *writer, const struct machine *m, const struct process *process)

@@ -115,7 +115,7 @@ static void leave_pid(struct processes *ps, uint32_t process)
 /* --- life --- */
 
 /* An empty process with an address space of its own; 0: no memory, or too many. */
-static uint32_t new_process(struct processes *ps, uint32_t label, uint32_t touch)
+static uint32_t new_process(struct processes *ps, struct name_ref name, uint32_t touch)
 {
     uint32_t root = pgtable_create(ps->pgtable);
     ps->refusal = REFUSAL_NO_MEMORY;
@@ -132,16 +132,16 @@ static uint32_t new_process(struct processes *ps, uint32_t label, uint32_t touch
     }
     uint32_t pid = take_pid(ps);
     *reclaim_space_at(ps->reclaim, space) = (struct reclaim_space){ .root = root, .pid = pid };
-    *process_at(ps, process) = (struct process){ .pid = pid, .label = label, .space = space, .touch = touch };
+    *process_at(ps, process) = (struct process){ .pid = pid, .name = name, .space = space, .touch = touch };
     enter_pid(ps, process);
     limits_set_defaults(ps, process_at(ps, process));
     return process;
 }
 
-uint32_t process_spawn(struct processes *ps, uint32_t label, uint32_t touch)
+uint32_t process_spawn(struct processes *ps, struct name_ref name, uint32_t touch)
 {
     trace_step(ps->trace, PATH_spawn);
-    uint32_t process = new_process(ps, label, touch);
+    uint32_t process = new_process(ps, name, touch);
     if (!process || layout_map(ps, process_at(ps, process)))
         return process;
     uint32_t refusal = ps->refusal;
@@ -178,7 +178,7 @@ static void inherit(struct process *child, const struct process *parent)
 uint32_t process_fork(struct processes *ps, uint32_t parent)
 {
     trace_step(ps->trace, PATH_dup_mmap);
-    uint32_t child = new_process(ps, process_at(ps, parent)->label, process_at(ps, parent)->touch);
+    uint32_t child = new_process(ps, process_at(ps, parent)->name, process_at(ps, parent)->touch);
     if (!child)
         return 0;
     struct process *from = process_at(ps, parent), *to = process_at(ps, child);

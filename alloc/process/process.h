@@ -1,8 +1,8 @@
 /* alloc/process/process.h - processes: address spaces of VMAs, demand paging, brk, mmap, fork, limits. Linux v6.1
- * mm/mmap.c, mm/memory.c, mm/mprotect.c, mm/madvise.c, mm/mlock.c, mm/util.c. Stands on: pgtable, reclaim, frame, label,
+ * mm/mmap.c, mm/memory.c, mm/mprotect.c, mm/madvise.c, mm/mlock.c, mm/util.c. Stands on: pgtable, reclaim, frame, name,
  * rbtree. */
 #pragma once
-#include "alloc/base/label.h"
+#include "alloc/base/name.h"
 #include "alloc/pgtable/pgtable.h"
 #include "alloc/base/rbtree.h"
 #include "pagoda/op.h"
@@ -17,7 +17,7 @@ struct vma {
     uint64_t start, end; /* [start, end) */
     uint64_t pgoff;      /* pages: place in the file; of anonymous memory, its page number when it was mapped */
     uint32_t flags;      /* enum vma_flags */
-    uint32_t label;
+    struct name_ref name;
     uint32_t file;  /* enum vma_file */
     uint32_t anon;  /* anon_vma: number of the family of its own pages; 0: it never had one */
     bool is_forked; /* its anon_vma_chain reaches into a parent's: Linux no longer merges it with untouched neighbours */
@@ -97,7 +97,8 @@ struct vm_counts {
 
 struct process {
     uint32_t link;
-    uint32_t pid, parent_pid, label;
+    uint32_t pid, parent_pid;
+    struct name_ref name;
     uint32_t next_in_bucket; /* of by_pid */
     uint32_t space;          /* in reclaim->spaces */
     uint32_t root_vma, first_vma, last_vma, nr_vmas;
@@ -155,7 +156,7 @@ static inline struct process *process_at(const struct processes *ps, uint32_t pr
 uint64_t process_sbrk(struct processes *ps, uint32_t process, int64_t increment);
 bool process_brk(struct processes *ps, uint32_t process, uint64_t brk);
 /* Private anonymous mapping of length bytes (whole pages), placed top-down; flags: enum vma_flags. 0: refused. */
-uint64_t process_mmap(struct processes *ps, uint32_t process, uint64_t length, uint32_t flags, uint32_t label);
+uint64_t process_mmap(struct processes *ps, uint32_t process, uint64_t length, uint32_t flags, struct name_ref name);
 /* The same at an address of the caller's choice, if that is free; else wherever there is room. */
 uint64_t process_mmap_near(struct processes *ps, uint32_t process, uint64_t address, uint64_t length, uint32_t flags);
 bool process_munmap(struct processes *ps, uint32_t process, uint64_t start, uint64_t length);
@@ -195,7 +196,7 @@ uint32_t processes_pools(struct processes *ps, struct pool **pools);
 enum pagoda_error processes_reserve(struct processes *ps, const struct pagoda_host *host, uint32_t nr_operations);
 enum pagoda_error processes_reserve_fork(struct processes *ps, const struct pagoda_host *host, uint32_t parent);
 void processes_start(struct processes *ps);
-uint32_t process_spawn(struct processes *ps, uint32_t label, uint32_t touch);
+uint32_t process_spawn(struct processes *ps, struct name_ref name, uint32_t touch);
 uint32_t process_fork(struct processes *ps, uint32_t parent);
 void process_exit(struct processes *ps, uint32_t process);
 void process_set_limit(struct processes *ps, uint32_t process, enum resource resource, uint64_t limit);

@@ -33,7 +33,7 @@ static bool is_free(const struct processes *ps, const struct process *p, uint64_
 
 /* near: where the caller would have it (get_unmapped_area()); 0: anywhere. */
 static uint64_t map_anonymous(struct processes *ps, struct process *p, uint64_t near, uint64_t length, uint32_t flags,
-                              uint32_t label)
+                              struct name_ref name)
 {
     uint64_t start = 0;
     if (may_have_one_more(ps, p))
@@ -45,7 +45,7 @@ static uint64_t map_anonymous(struct processes *ps, struct process *p, uint64_t 
                               .end = start + length,
                               .pgoff = start >> PAGE_SHIFT,
                               .flags = flags,
-                              .label = label,
+                              .name = name,
                               .seq = ps->trace->seq };
     trace_cost(ps->trace, COST_VMA, 1);
     if (!vma_insert(ps, p, &kind)) {
@@ -56,20 +56,20 @@ static uint64_t map_anonymous(struct processes *ps, struct process *p, uint64_t 
     return start;
 }
 
-uint64_t process_mmap(struct processes *ps, uint32_t process, uint64_t length, uint32_t flags, uint32_t label)
+uint64_t process_mmap(struct processes *ps, uint32_t process, uint64_t length, uint32_t flags, struct name_ref name)
 {
     enter_call(ps, PATH_mmap);
     if (!length || length > ps->profile->user_end) {
         refuse(ps, length ? REFUSAL_NO_ROOM : REFUSAL_EMPTY);
         return 0;
     }
-    return map_anonymous(ps, process_at(ps, process), 0, page_align(length), flags, label);
+    return map_anonymous(ps, process_at(ps, process), 0, page_align(length), flags, name);
 }
 
 uint64_t process_mmap_near(struct processes *ps, uint32_t process, uint64_t address, uint64_t length, uint32_t flags)
 {
     enter_call(ps, PATH_mmap);
-    return map_anonymous(ps, process_at(ps, process), address, length, flags, 0);
+    return map_anonymous(ps, process_at(ps, process), address, length, flags, NAME_NONE);
 }
 
 /* --- munmap --- */

@@ -15,7 +15,7 @@ static bool anon_fits(uint32_t a, uint32_t b, const struct vma *existing)
 
 static bool same_kind(const struct vma *a, const struct vma *b)
 {
-    return a->flags == b->flags && a->file == b->file && a->label == b->label;
+    return a->flags == b->flags && a->file == b->file && a->name.index == b->name.index;
 }
 
 static bool may_follow(const struct vma *below, const struct vma *range)

@@ -192,7 +192,7 @@ static uint64_t refuse_size(struct kmalloc *k, uint64_t size)
     return 0;
 }
 
-uint64_t bucket_alloc(struct kmalloc *k, uint64_t size, uint32_t gfp, uint32_t label)
+uint64_t bucket_alloc(struct kmalloc *k, uint64_t size, uint32_t gfp, struct name_ref name)
 {
     uint32_t cache_index = bucket_for(k, size, gfp), object;
     if (!cache_index)
@@ -204,7 +204,7 @@ uint64_t bucket_alloc(struct kmalloc *k, uint64_t size, uint32_t gfp, uint32_t l
     struct slab *slab = slab_at(k, index);
     if (!pop_block(k, cache, slab, &object))
         return 0;
-    track_take(k, cache, slab, object, (uint32_t)size, label);
+    track_take(k, cache, slab, object, (uint32_t)size, name);
     trace_cost(k->trace, COST_SLAB_FAST, 1);
     if (slab->nr_live == slab->objects)
         take_off_list(k, cache, index);

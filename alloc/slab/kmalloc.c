@@ -37,13 +37,13 @@ void kmalloc_shape(struct kmalloc *k, const struct machine_config *config, const
 }
 
 void kmalloc_wire(struct kmalloc *k, struct reclaim *reclaim, struct frames *frames, struct trace *trace,
-                  const struct profile *profile, const struct labels *labels)
+                  const struct profile *profile, const struct names *names)
 {
     k->reclaim = reclaim;
     k->frames = frames;
     k->trace = trace;
     k->profile = profile;
-    k->labels = labels;
+    k->names = names;
     k->pages = reclaim ? &KERNEL_PAGES : NULL;
 }
 
@@ -111,7 +111,7 @@ static uint64_t refuse_large(struct kmalloc *k, uint64_t size, uint32_t gfp)
     return 0;
 }
 
-static uint64_t large_alloc(struct kmalloc *k, uint64_t size, uint32_t gfp, uint32_t label)
+static uint64_t large_alloc(struct kmalloc *k, uint64_t size, uint32_t gfp, struct name_ref name)
 {
     trace_step(k->trace, PATH_kmalloc_large);
     if (size > k->profile->kmalloc_max)
@@ -125,7 +125,7 @@ static uint64_t large_alloc(struct kmalloc *k, uint64_t size, uint32_t gfp, uint
     frame_set_kind(k->frames, pfn, FRAME_KERNEL, order);
     struct frame *head = frame_at(k->frames, pfn);
     head->index = LARGE_KMALLOC | size;
-    head->owner = label;
+    head->owner = name.index;
     head->born = k->trace->seq;
     k->nr_live++;
     k->requested_bytes += size;
@@ -167,22 +167,22 @@ static uint64_t size_of(const struct kmalloc *k, uint64_t size, uint32_t gfp)
     return cache_at(k, slub_kmalloc_cache(k, size, gfp))->size;
 }
 
-static uint64_t alloc_block(struct kmalloc *k, uint64_t size, uint32_t gfp, uint32_t label)
+static uint64_t alloc_block(struct kmalloc *k, uint64_t size, uint32_t gfp, struct name_ref name)
 {
     if (!is_slub(k))
-        return bucket_alloc(k, size, gfp, label);
+        return bucket_alloc(k, size, gfp, name);
     if (size > SLUB_MAX)
-        return large_alloc(k, size, gfp, label);
+        return large_alloc(k, size, gfp, name);
     trace_step(k->trace, PATH___kmem_cache_alloc);
-    return slub_alloc(k, slub_kmalloc_cache(k, size, gfp), gfp, (uint32_t)size, label);
+    return slub_alloc(k, slub_kmalloc_cache(k, size, gfp), gfp, (uint32_t)size, name);
 }
 
-uint64_t kmalloc_alloc(struct kmalloc *k, uint64_t size, uint32_t gfp, uint32_t label)
+uint64_t kmalloc_alloc(struct kmalloc *k, uint64_t size, uint32_t gfp, struct name_ref name)
 {
     trace_step(k->trace, PATH_kmalloc);
     if (!size && is_slub(k))
         return ZERO_SIZE_PTR;
-    uint64_t address = alloc_block(k, size, gfp, label);
+    uint64_t address = alloc_block(k, size, gfp, name);
     if (address && k->trace->recording)
         TRACE_EVENT(k->trace, .kind = EV_KMALLOC, .address = address, .a = size, .b = size_of(k, size, gfp));
     return address;
@@ -267,21 +267,21 @@ uint64_t kmalloc_usable(struct kmalloc *k, uint64_t address)
 }
 
 /* The block keeps its place; what the caller asked for changes. */
-static void resize_in_place(struct kmalloc *k, const struct found *found, uint64_t size, uint32_t label)
+static void resize_in_place(struct kmalloc *k, const struct found *found, uint64_t size, struct name_ref name)
 {
     uint64_t before;
     if (found->kind == FOUND_LARGE) {
         struct frame *head = frame_at(k->frames, found->pfn);
         before = head->index & ~LARGE_KMALLOC;
         head->index = LARGE_KMALLOC | size;
-        head->owner = label ? label : head->owner;
+        head->owner = name.index ? name.index : head->owner;
     } else {
         struct slab *slab = slab_at(k, found->slab);
         struct track *track = track_at(k, slab, found->object);
         struct cache *cache = cache_at(k, slab->cache);
         before = track->requested;
         track->requested = (uint32_t)size & 0x7fffffffu;
-        track->label = label ? label : track->label;
+        track->name = name_or(name, track->name);
         cache->requested_bytes += size - before;
     }
     k->requested_bytes += size - before;
@@ -302,18 +302,18 @@ static void copy_bytes(struct kmalloc *k, uint64_t to, uint64_t from, uint64_t l
     }
 }
 
-static uint32_t label_of(const struct kmalloc *k, const struct found *found)
+static struct name_ref name_of(const struct kmalloc *k, const struct found *found)
 {
     if (found->kind == FOUND_LARGE)
-        return frame_at(k->frames, found->pfn)->owner;
-    return track_at(k, slab_at(k, found->slab), found->object)->label;
+        return (struct name_ref){ frame_at(k->frames, found->pfn)->owner };
+    return track_at(k, slab_at(k, found->slab), found->object)->name;
 }
 
-uint64_t kmalloc_realloc(struct kmalloc *k, uint64_t address, uint64_t size, uint32_t gfp, uint32_t label)
+uint64_t kmalloc_realloc(struct kmalloc *k, uint64_t address, uint64_t size, uint32_t gfp, struct name_ref name)
 {
     trace_step(k->trace, PATH_krealloc);
     if (is_nothing(k, address))
-        return kmalloc_alloc(k, size, gfp, label);
+        return kmalloc_alloc(k, size, gfp, name);
     struct found found = kmalloc_look(k, address);
     if (!found_is_live(&found)) {
         kmalloc_complain(k, "krealloc", address);
@@ -324,10 +324,10 @@ uint64_t kmalloc_realloc(struct kmalloc *k, uint64_t address, uint64_t size, uin
         return ZERO_SIZE_PTR;
     }
     if (size <= usable_of(k, &found)) {
-        resize_in_place(k, &found, size, label);
+        resize_in_place(k, &found, size, name);
         return address;
     }
-    uint64_t bigger = kmalloc_alloc(k, size, gfp, label ? label : label_of(k, &found));
+    uint64_t bigger = kmalloc_alloc(k, size, gfp, name_or(name, name_of(k, &found)));
     if (!bigger)
         return 0;
     uint64_t page_offset = k->frames->page_offset;
@@ -345,7 +345,7 @@ static void describe_large(const struct kmalloc *k, uint32_t pfn, struct kmalloc
         .address = frame_address(k->frames, pfn),
         .usable = (uint64_t)PAGE_SIZE << head->order,
         .requested = head->index & ~LARGE_KMALLOC,
-        .label = head->owner,
+        .name = { head->owner },
         .seq = head->born,
         .pfn = pfn,
         .nr_frames = 1u << head->order,
@@ -363,7 +363,7 @@ static void describe_object(const struct kmalloc *k, const struct slab *slab, ui
         .address = object_address(k, cache, slab, object),
         .usable = cache->usable,
         .requested = track->requested,
-        .label = track->label,
+        .name = track->name,
         .seq = track->seq,
         .pfn = (uint32_t)(first >> PAGE_SHIFT),
         .nr_frames = (uint32_t)((last >> PAGE_SHIFT) - (first >> PAGE_SHIFT)) + 1,

@@ -19,7 +19,7 @@ static const char *check_tracks(const struct kmalloc *k, const struct slab *slab
         const struct track *track = track_at(k, slab, object);
         nr_live += track->live;
         sums->requested_bytes += track->requested;
-        if (!track->live && (track->requested || track->seq || track->label))
+        if (!track->live && (track->requested || track->seq || track->name.index))
             return "kmalloc: a free object has a track";
     }
     sums->nr_live += nr_live;

@@ -31,7 +31,8 @@ enum slab_state { SLAB_FULL, SLAB_CPU, SLAB_CPU_PARTIAL, SLAB_PARTIAL }; /* full
 
 struct track {                         /* who has an object */
     uint32_t live : 1, requested : 31; /* bytes */
-    uint32_t seq, label;
+    uint32_t seq;
+    struct name_ref name;
 };
 
 struct slab {
@@ -248,13 +249,13 @@ static inline bool found_is_live(const struct found *found)
 
 /* An object goes to a caller, and comes back: its track and every count. */
 static inline void track_take(struct kmalloc *k, struct cache *cache, struct slab *slab, uint32_t object,
-                              uint32_t requested, uint32_t label)
+                              uint32_t requested, struct name_ref name)
 {
     struct track *track = track_at(k, slab, object);
     track->live = 1;
     track->requested = requested & 0x7fffffffu;
     track->seq = k->trace->seq;
-    track->label = label;
+    track->name = name;
     slab->nr_live++;
     cache->nr_live++;
     cache->requested_bytes += requested;
@@ -348,7 +349,7 @@ void slub_link_new(struct kmalloc *k, uint32_t slab); /* all of its objects, in 
 uint32_t slub_take_pages(struct kmalloc *k, uint32_t cache, uint32_t gfp, uint32_t *order); /* for a slab; 0: none */
 
 /* slub.c */
-uint64_t slub_alloc(struct kmalloc *k, uint32_t cache, uint32_t gfp, uint32_t requested, uint32_t label);
+uint64_t slub_alloc(struct kmalloc *k, uint32_t cache, uint32_t gfp, uint32_t requested, struct name_ref name);
 void slub_free(struct kmalloc *k, uint32_t slab, uint32_t object);
 bool slub_is_dry(const struct kmalloc *k, uint32_t cache); /* the next slub_alloc() needs a new slab */
 uint32_t slub_add_slab(struct kmalloc *k, uint32_t cache, uint32_t pfn, uint32_t order); /* becomes the CPU's current one */
@@ -366,7 +367,7 @@ void slub_freed_into(struct kmalloc *k, uint32_t slab, uint16_t head);
 /* Is the address the first of the free list that it would be put on? Then the kernel itself notices. */
 bool slub_is_first_free(const struct kmalloc *k, const struct found *found, uint64_t address);
 void slub_free_stray(struct kmalloc *k, const struct found *found, uint64_t address);
-uint64_t slub_alloc_stray(struct kmalloc *k, uint32_t cache, uint32_t gfp, uint32_t requested, uint32_t label);
+uint64_t slub_alloc_stray(struct kmalloc *k, uint32_t cache, uint32_t gfp, uint32_t requested, struct name_ref name);
 void slub_prepare_slow(struct kmalloc *k, const struct cache *cache, uint64_t physical, uint32_t gfp);
 void slub_wipe(struct kmalloc *k, const struct cache *cache, uint64_t physical); /* init_on_free */
 /* A new owner finds zeroes, if he asked for them or the machine was booted so. */
@@ -377,7 +378,7 @@ static inline void slub_prepare(struct kmalloc *k, const struct cache *cache, ui
 }
 
 /* slub_debug.c: caches with slub_debug. */
-uint64_t slub_debug_alloc(struct kmalloc *k, uint32_t cache, uint32_t gfp, uint32_t requested, uint32_t label);
+uint64_t slub_debug_alloc(struct kmalloc *k, uint32_t cache, uint32_t gfp, uint32_t requested, struct name_ref name);
 void slub_debug_free(struct kmalloc *k, uint32_t slab, uint32_t object);
 /* The checks before a free, on any address inside a slab. False: it was reported, and the object stays as it is. */
 bool slub_debug_may_free(struct kmalloc *k, uint32_t slab, uint64_t address);
@@ -399,14 +400,14 @@ void slub_say_tracks(struct kmalloc *k, const struct cache *cache, uint64_t addr
 void slub_say_section(struct kmalloc *k, const char *title, uint64_t physical, uint32_t length);
 void slub_say_remaining(struct kmalloc *k, const struct slab *slab); /* its live objects; their cache is going away */
 enum track_kind { TRACK_ALLOC, TRACK_FREE };
-/* physical: of the object. label: who calls. */
+/* physical: of the object. call_site: who calls. */
 void slub_write_track(struct kmalloc *k, const struct cache *cache, uint64_t physical, enum track_kind kind,
-                      uint32_t label);
+                      struct name_ref call_site);
 
 /* bucket.c */
 void bucket_start(struct kmalloc *k);
 uint32_t bucket_for(const struct kmalloc *k, uint64_t size, uint32_t gfp); /* the bucket that serves it; 0: none */
-uint64_t bucket_alloc(struct kmalloc *k, uint64_t size, uint32_t gfp, uint32_t label);
+uint64_t bucket_alloc(struct kmalloc *k, uint64_t size, uint32_t gfp, struct name_ref name);
 void bucket_free(struct kmalloc *k, uint32_t slab, uint32_t object);
 uint64_t bucket_read_pointer(const struct kmalloc *k, const struct cache *cache, const struct slab *slab, uint32_t object);
 bool bucket_check_page(const struct kmalloc *k, const struct slab *slab);

@@ -66,13 +66,13 @@ uint32_t kmem_cache_create(struct kmalloc *k, struct text name, uint64_t size, u
     return index;
 }
 
-uint64_t kmem_cache_alloc(struct kmalloc *k, uint32_t index, uint32_t gfp, uint32_t label)
+uint64_t kmem_cache_alloc(struct kmalloc *k, uint32_t index, uint32_t gfp, struct name_ref name)
 {
     if (!has_caches(k, "kmem_cache_alloc"))
         return 0;
     const struct cache *cache = cache_at(k, index);
     trace_step(k->trace, PATH_kmem_cache_alloc);
-    uint64_t address = slub_alloc(k, index, gfp, cache->object_size, label);
+    uint64_t address = slub_alloc(k, index, gfp, cache->object_size, name);
     if (address)
         TRACE_EVENT(k->trace, .kind = EV_CACHE_ALLOC, .address = address, .a = cache->object_size, .b = cache->size);
     return address;
@@ -145,8 +145,8 @@ static void report_remaining(struct kmalloc *k, struct cache *cache)
     trace_bug(trace, "kmem_cache_destroy ");
     trace_say(trace, cache->name);
     trace_say(trace, ": Slab cache still has objects when called from ");
-    if (k->caller)
-        trace_say(trace, label_text(k->labels, k->caller));
+    if (k->call_site.index)
+        trace_say(trace, name_text(k->names, k->call_site));
     else
         kmalloc_say_pointer(trace, KERNEL_TEXT);
     k->taints |= TAINT_WARN;

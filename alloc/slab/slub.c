@@ -181,24 +181,24 @@ static void fetch_next_slab(const struct kmalloc *k, const struct cache *cache)
         fetch_object(k, cache, slab, slab->freelist);
 }
 
-uint64_t slub_alloc(struct kmalloc *k, uint32_t cache_index, uint32_t gfp, uint32_t requested, uint32_t label)
+uint64_t slub_alloc(struct kmalloc *k, uint32_t cache_index, uint32_t gfp, uint32_t requested, struct name_ref name)
 {
     struct cache *cache = cache_at(k, cache_index);
     struct cpu_slab *cpu = this_cpu(k, cache);
     if (cache->flags & SLAB_DEBUG_FLAGS)
-        return slub_debug_alloc(k, cache_index, gfp, requested, label);
+        return slub_debug_alloc(k, cache_index, gfp, requested, name);
     if (!cpu->freelist && !refill(k, cache_index, gfp))
         return 0;
     struct slab *slab = slab_at(k, cpu->slab);
     uint32_t object = cpu->freelist - 1u;
     if (object >= slab->objects || track_at(k, slab, object)->live) /* an overwritten free pointer led here */
-        return slub_alloc_stray(k, cache_index, gfp, requested, label);
+        return slub_alloc_stray(k, cache_index, gfp, requested, name);
     slub_follow(k, cache, cpu, slab, slub_read_pointer(k, cache, slab, object));
     if (cpu->freelist)
         fetch_object(k, cache, slab, cpu->freelist);
     else
         fetch_next_slab(k, cache);
-    track_take(k, cache, slab, object, requested, label);
+    track_take(k, cache, slab, object, requested, name);
     trace_cost(k->trace, COST_SLAB_FAST, 1);
     slub_prepare(k, cache, object_physical(cache, slab, object), gfp);
     return object_address(k, cache, slab, object);

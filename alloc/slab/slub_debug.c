@@ -292,7 +292,7 @@ static uint32_t add_slab(struct kmalloc *k, uint32_t cache_index, uint32_t gfp)
     return index;
 }
 
-uint64_t slub_debug_alloc(struct kmalloc *k, uint32_t cache_index, uint32_t gfp, uint32_t requested, uint32_t label)
+uint64_t slub_debug_alloc(struct kmalloc *k, uint32_t cache_index, uint32_t gfp, uint32_t requested, struct name_ref name)
 {
     struct cache *cache = cache_at(k, cache_index);
     trace_step(k->trace, PATH____slab_alloc);
@@ -311,10 +311,10 @@ uint64_t slub_debug_alloc(struct kmalloc *k, uint32_t cache_index, uint32_t gfp,
             continue;
         uint64_t physical = object_physical(cache, slab, object);
         if (cache->flags & SLAB_STORE_USER)
-            slub_write_track(k, cache, physical, TRACK_ALLOC, k->caller ? k->caller : label);
+            slub_write_track(k, cache, physical, TRACK_ALLOC, name_or(k->call_site, name));
         if (track_at(k, slab, object)->live) /* an overwritten pointer led to it, and without F nobody minds */
             track_give(k, cache, slab, object);
-        track_take(k, cache, slab, object, requested, label);
+        track_take(k, cache, slab, object, requested, name);
         slub_prepare(k, cache, physical, gfp);
         return object_address(k, cache, slab, object);
     }
@@ -366,7 +366,7 @@ void slub_debug_free(struct kmalloc *k, uint32_t index, uint32_t object)
     if (k->options & KMALLOC_INIT_ON_FREE)
         slub_wipe(k, cache, physical);
     if (cache->flags & SLAB_STORE_USER)
-        slub_write_track(k, cache, physical, TRACK_FREE, k->caller);
+        slub_write_track(k, cache, physical, TRACK_FREE, k->call_site);
     mark_object(k, cache, physical, RED_INACTIVE);
     slub_write_pointer(k, cache, slab, object, slab->freelist);
     slab->freelist = (uint16_t)(object + 1);

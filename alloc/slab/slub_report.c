@@ -130,30 +130,32 @@ void slub_say_section(struct kmalloc *k, const char *title, uint64_t physical, u
 }
 
 struct user { /* a track as it stands in the bytes */
-    uint64_t caller;
+    uint64_t call_site;
     uint32_t stack, cpu, pid, unused;
     uint64_t when; /* jiffies */
 };
 _Static_assert(sizeof(struct user) == TRACK_BYTES, "as large as Linux's struct track");
 
 /* Call sites have no addresses here: each word has one made up for it, 16 bytes apart in the kernel's text. */
-static uint64_t caller_address(uint32_t label)
+static uint64_t call_site_address(struct name_ref call_site)
 {
-    return KERNEL_TEXT + (uint64_t)label * 16;
+    return KERNEL_TEXT + (uint64_t)call_site.index * 16;
 }
-static void say_caller(struct kmalloc *k, uint64_t caller)
+static void say_call_site(struct kmalloc *k, uint64_t address)
 {
-    uint64_t label = (caller - KERNEL_TEXT) / 16;
-    if (label && label < k->labels->pool.nr_used && caller == caller_address((uint32_t)label))
-        trace_say(k->trace, label_text(k->labels, (uint32_t)label));
+    uint64_t index = (address - KERNEL_TEXT) / 16;
+    struct name_ref call_site = { (uint32_t)index };
+    if (index && index < k->names->pool.nr_used && address == call_site_address(call_site))
+        trace_say(k->trace, name_text(k->names, call_site));
     else
-        kmalloc_say_pointer(k->trace, caller);
+        kmalloc_say_pointer(k->trace, address);
 }
 
-void slub_write_track(struct kmalloc *k, const struct cache *cache, uint64_t physical, enum track_kind kind, uint32_t label)
+void slub_write_track(struct kmalloc *k, const struct cache *cache, uint64_t physical, enum track_kind kind,
+                      struct name_ref call_site)
 {
     const struct trace *trace = k->trace;
-    struct user user = { .caller = caller_address(label), .cpu = trace->cpu, .pid = trace->pid };
+    struct user user = { .call_site = call_site_address(call_site), .cpu = trace->cpu, .pid = trace->pid };
     user.when = trace->now_ns / NS_PER_JIFFY;
     frame_write(k->frames, physical + slub_tracks_at(cache) + (uint32_t)kind * TRACK_BYTES, &user, sizeof user);
 }
@@ -163,11 +165,11 @@ static void say_track(struct kmalloc *k, const char *what, uint64_t physical)
     struct trace *trace = k->trace;
     struct user user;
     frame_read(k->frames, physical, &user, sizeof user);
-    if (!user.caller)
+    if (!user.call_site)
         return;
     trace_say(trace, what);
     trace_say(trace, " in ");
-    say_caller(k, user.caller);
+    say_call_site(k, user.call_site);
     trace_say(trace, " age=");
     trace_say_number(trace, trace->now_ns / NS_PER_JIFFY - user.when);
     trace_say(trace, " cpu=");

@@ -47,7 +47,7 @@ static uint64_t fault(struct kmalloc *k, const struct cache *cache, uint64_t add
 }
 
 /* The object at address gets a new owner; one who has it already is forgotten. */
-static void record(struct kmalloc *k, uint64_t address, uint32_t requested, uint32_t label)
+static void record(struct kmalloc *k, uint64_t address, uint32_t requested, struct name_ref name)
 {
     struct found found = kmalloc_look(k, address);
     if (found.kind != FOUND_OBJECT)
@@ -56,10 +56,10 @@ static void record(struct kmalloc *k, uint64_t address, uint32_t requested, uint
     struct cache *cache = cache_at(k, slab->cache);
     if (track_at(k, slab, found.object)->live)
         track_give(k, cache, slab, found.object);
-    track_take(k, cache, slab, found.object, requested, label);
+    track_take(k, cache, slab, found.object, requested, name);
 }
 
-uint64_t slub_alloc_stray(struct kmalloc *k, uint32_t cache_index, uint32_t gfp, uint32_t requested, uint32_t label)
+uint64_t slub_alloc_stray(struct kmalloc *k, uint32_t cache_index, uint32_t gfp, uint32_t requested, struct name_ref name)
 {
     struct cache *cache = cache_at(k, cache_index);
     struct cpu_slab *cpu = &cache->cpus[k->trace->cpu];
@@ -73,7 +73,7 @@ uint64_t slub_alloc_stray(struct kmalloc *k, uint32_t cache_index, uint32_t gfp,
         return fault(k, cache, address);
     uint64_t physical = address - k->frames->page_offset;
     slub_follow(k, cache, cpu, slab, frame_read64(k->frames, physical + cache->offset));
-    record(k, address, requested, label);
+    record(k, address, requested, name);
     trace_cost(k->trace, COST_SLAB_FAST, 1);
     if (zero)
         object_zero(k, physical, cache->object_size);

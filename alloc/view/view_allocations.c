@@ -49,11 +49,11 @@ static uint32_t count_frames(const struct machine *m, uint32_t pid, uint64_t sta
     return count;
 }
 
-static void set_label(const struct machine *m, uint32_t label, uint64_t address, struct allocation_view *a)
+static void set_name(const struct machine *m, struct name_ref name, uint64_t address, struct allocation_view *a)
 {
-    a->label = label_text(&m->state.labels, label);
-    a->is_handle = label && label_at(&m->state.labels, label)->address == address;
-    a->call_site = label_site(&m->state.labels, label, address);
+    a->name = name_text(&m->state.names, name);
+    a->is_handle = name_is_of(&m->state.names, name, address);
+    a->call_site = name_call_site(&m->state.names, name, address);
 }
 
 static bool next_kmalloc(const struct machine *m, uint64_t *cursor, struct allocation_view *a)
@@ -71,7 +71,7 @@ static bool next_kmalloc(const struct machine *m, uint64_t *cursor, struct alloc
                                    .release = block.is_cache_object ? "kmem_cache_free" : "kfree",
                                    .cache = block.cache,
                                    .nr_frames = block.nr_frames };
-    set_label(m, block.label, block.address, a);
+    set_name(m, block.name, block.address, a);
     return true;
 }
 
@@ -92,7 +92,7 @@ static bool next_page_block(const struct machine *m, uint64_t *cursor, struct al
                                            .release = "free_pages",
                                            .nr_frames = 1u << frame->order,
                                            .order = frame->order };
-            set_label(m, frame->owner, a->address, a);
+            set_name(m, (struct name_ref){ frame->owner }, a->address, a);
             return true;
         }
         pfn = next;
@@ -112,7 +112,7 @@ static bool next_vmalloc(const struct machine *m, uint64_t *cursor, struct alloc
                                    .op = OP_VMALLOC,
                                    .release = "vfree",
                                    .nr_frames = block.nr_pages };
-    set_label(m, block.label, block.address, a);
+    set_name(m, block.name, block.address, a);
     return true;
 }
 
@@ -129,7 +129,7 @@ static bool next_heap(const struct machine *m, uint64_t *cursor, struct allocati
                                    .release = "free",
                                    .pid = block.pid };
     a->nr_frames = count_frames(m, block.pid, block.address, block.address + block.usable);
-    set_label(m, block.label, block.address, a);
+    set_name(m, block.name, block.address, a);
     return true;
 }
 
@@ -160,7 +160,7 @@ static bool next_map(const struct machine *m, uint64_t *cursor, struct allocatio
                                            .release = "munmap",
                                            .pid = p->pid };
             a->nr_frames = count_frames(m, p->pid, v->start, v->end);
-            set_label(m, v->label, v->start, a);
+            set_name(m, v->name, v->start, a);
             return true;
         }
     }

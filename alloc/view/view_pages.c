@@ -71,12 +71,12 @@ static void put_number(struct name_out *name, uint32_t n)
     put(name, digits + at);
 }
 
-static void put_label(struct name_out *name, const struct machine_state *s, const char *what, uint32_t label)
+static void put_given(struct name_out *name, const struct machine_state *s, const char *what, struct name_ref given)
 {
     put(name, what);
-    if (label)
+    if (given.index)
         put(name, " ");
-    put(name, label_text(&s->labels, label));
+    put(name, name_text(&s->names, given));
 }
 
 static void name_table(struct name_out *name, const struct machine *m, uint32_t level)
@@ -95,13 +95,13 @@ static void set_owner(const struct machine *m, const struct frame *head, struct 
     run->owner_name[0] = '\0';
     switch ((enum frame_kind)head->kind) {
     case FRAME_KERNEL:
-        put_label(&name, s, head->index & LARGE_KMALLOC ? "kmalloc" : "pages", head->owner);
+        put_given(&name, s, head->index & LARGE_KMALLOC ? "kmalloc" : "pages", (struct name_ref){ head->owner });
         break;
     case FRAME_SLAB:
         put(&name, kmalloc_slab_cache(&s->kmalloc, head->owner, &run->owner));
         break;
     case FRAME_VMALLOC:
-        put_label(&name, s, "vmalloc", vmap_area_at(&s->vmalloc.space, head->owner)->label);
+        put_given(&name, s, "vmalloc", vmap_area_at(&s->vmalloc.space, head->owner)->name);
         break;
     case FRAME_PGTABLE:
         name_table(&name, m, head->owner);

@@ -17,7 +17,7 @@ bool view_next_process(const struct machine *machine, uint64_t *cursor, struct p
     const struct reclaim_space *space = space_of(ps, p);
     *process = (struct process_view){ .pid = p->pid,
                                       .parent_pid = p->parent_pid,
-                                      .name = label_text(&machine->state.labels, p->label),
+                                      .name = name_text(&machine->state.names, p->name),
                                       .rss_pages = space->rss_pages,
                                       .swap_pages = space->swap_pages,
                                       .minor_faults = p->minor_faults,
@@ -51,18 +51,18 @@ void view_commit(const struct machine *machine, struct commit_view *commit)
 
 static const char *map_name(const struct machine *m, const struct process *p, const struct vma *v)
 {
-    const struct labels *labels = &m->state.labels;
+    const struct names *names = &m->state.names;
     if (v->flags & VMA_HEAP)
         return "[heap]";
     if (v->flags & VMA_STACK)
         return "[stack]";
-    if (v->file == VMA_FILE_PROGRAM && p->label)
-        return label_text(labels, p->label);
+    if (v->file == VMA_FILE_PROGRAM && p->name.index)
+        return name_text(names, p->name);
     if (v->file)
         return vma_file_name(m->profile, v->file);
     if (v->flags & VMA_CHUNK)
         return "malloc'ed blocks";
-    return label_text(labels, v->label);
+    return name_text(names, v->name);
 }
 
 /* The letters of smaps' VmFlags, in its order. */

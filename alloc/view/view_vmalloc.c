@@ -14,14 +14,14 @@ range_end(const struct vmap_space *space) /* Linux 6.1 names the last byte of th
 static void describe_busy(const struct machine *machine, const struct vmap_area *area, struct vmalloc_view *view)
 {
     uint32_t owner = area->array_of; /* a page array goes by the name of the area that it serves */
-    uint32_t label = owner ? vmap_area_at(&machine->state.vmalloc.space, owner)->label : area->label;
+    struct name_ref name = owner ? vmap_area_at(&machine->state.vmalloc.space, owner)->name : area->name;
     view->requested = area->requested;
     view->nr_pages = area->nr_pages;
     view->guard_pages = 1;
     view->page_order = area->page_order;
     view->has_vpages = vmalloc_contains(&machine->state.vmalloc, area->page_array);
     view->state = "busy";
-    view->label = label_text(&machine->state.labels, label);
+    view->name = name_text(&machine->state.names, name);
     view->caller = area->array_of ? "vmalloc pages array" : "vmalloc";
     view->seq = area->seq;
 }
@@ -34,7 +34,7 @@ bool view_next_vmalloc(const struct machine *machine, uint64_t *cursor, struct v
     uint64_t from = *cursor > space->start ? *cursor : space->start;
     if (from >= space->end)
         return false;
-    *view = (struct vmalloc_view){ .start = from, .label = "", .caller = "" };
+    *view = (struct vmalloc_view){ .start = from, .name = "", .caller = "" };
     uint32_t area = vmalloc_area_at(v, from);
     uint32_t lazy = area ? 0 : vmap_extent_find(space, space->lazy_root, from);
     if (area)

@@ -76,14 +76,14 @@ bool vmalloc_size_is_possible(const struct vmalloc *v, uint64_t size)
     return size && size >> PAGE_SHIFT <= page_alloc_nr_managed(v->reclaim->pages); /* the shift drops bytes, as in Linux */
 }
 
-uint64_t vmalloc_alloc(struct vmalloc *v, uint64_t size, uint32_t flags, uint32_t label)
+uint64_t vmalloc_alloc(struct vmalloc *v, uint64_t size, uint32_t flags, struct name_ref name)
 {
     uint32_t index = vmalloc_build(v, size, flags);
     purge_if_many(v);
     if (!index)
         return 0;
     struct vmap_area *area = area_at(v, index);
-    area->label = label;
+    area->name = name;
     v->nr_busy++;
     v->requested_bytes += size;
     v->allocated_bytes += (uint64_t)area->nr_pages << PAGE_SHIFT;
@@ -99,27 +99,27 @@ static uint32_t find_start(const struct vmalloc *v, uint64_t address)
     return index;
 }
 
-uint32_t vmalloc_free(struct vmalloc *v, uint64_t address)
+struct name_ref vmalloc_free(struct vmalloc *v, uint64_t address)
 {
     if (address == 0)
-        return 0;
+        return NAME_NONE;
     if (address & (PAGE_SIZE - 1)) {
         bug_address(v, "Trying to vfree() bad address (0x", address);
-        return 0;
+        return NAME_NONE;
     }
     uint32_t index = find_start(v, address);
     if (!index) {
         bug_address(v, "Trying to vfree() nonexistent vm area (0x", address);
-        return 0;
+        return NAME_NONE;
     }
     const struct vmap_area *area = area_at(v, index);
-    uint32_t label = area->label;
+    struct name_ref name = area->name;
     v->nr_busy--;
     v->requested_bytes -= area->requested;
     v->allocated_bytes -= (uint64_t)area->nr_pages << PAGE_SHIFT;
     vmalloc_release(v, index);
     purge_if_many(v);
-    return label;
+    return name;
 }
 
 /* Far: its page-table entry. Near: the frame that this leads to, and which knows the area. */
@@ -146,7 +146,7 @@ static void describe(const struct vmap_area *area, struct vmalloc_block *block)
     *block = (struct vmalloc_block){ .address = area->start,
                                      .requested = area->requested,
                                      .nr_pages = area->nr_pages,
-                                     .label = area->label,
+                                     .name = area->name,
                                      .seq = area->seq };
 }
 

@@ -36,15 +36,16 @@ void vmalloc_start(struct vmalloc *v, const struct machine_config *config);
 /* Neither nothing nor more than there is at all. */
 bool vmalloc_size_is_possible(const struct vmalloc *v, uint64_t size);
 uint64_t vmalloc_alloc(struct vmalloc *v, uint64_t size, uint32_t flags,
-                       uint32_t label); /* 0: NULL; the trace has the message */
-/* Returns the label of the area that it freed; 0: it had none, or it is a bug and nothing was freed. */
-uint32_t vmalloc_free(struct vmalloc *v, uint64_t address);
+                       struct name_ref name); /* 0: NULL; the trace has the message */
+/* Returns the name of the area that it freed; 0: it had none, or it is a bug and nothing was freed. */
+struct name_ref vmalloc_free(struct vmalloc *v, uint64_t address);
 /* A hint: the area at address is going to be freed (machine_prefetch). */
 void vmalloc_prefetch(const struct vmalloc *v, uint64_t address, enum machine_prefetch step);
 void vmalloc_purge(struct vmalloc *v);
 struct vmalloc_block {
     uint64_t address, requested;
-    uint32_t nr_pages, label, seq;
+    uint32_t nr_pages, seq;
+    struct name_ref name;
 };
 bool vmalloc_find(const struct vmalloc *v, uint64_t address,
                   struct vmalloc_block *block); /* address: the start of a busy area */

@@ -207,7 +207,7 @@ static bool make_page_array(struct builder *b)
             address = area_at(v, array)->start;
         }
     } else {
-        address = kmalloc_alloc(v->kmalloc, array_size, gfp, 0);
+        address = kmalloc_alloc(v->kmalloc, array_size, gfp, NAME_NONE);
         v->nr_kmalloc_arrays += address != 0;
     }
     area_at(v, b->index)->page_array = address;

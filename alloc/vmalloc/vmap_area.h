@@ -7,6 +7,7 @@
  * busy area has a page (vmalloc.h: vmalloc_area_at), so a million live areas cost no more to find than a few. The kernel
  * takes its struct vmap_area from a slab cache of their own; that cache is not simulated. Stands on: base. */
 #pragma once
+#include "alloc/base/name.h"
 #include "alloc/base/rbtree.h"
 #include "alloc/base/trace.h"
 
@@ -22,7 +23,8 @@ struct vmap_area {
     uint64_t start, end; /* [start, end), guard page included; start 0: the item is not in use */
     uint64_t requested;  /* bytes that the caller asked for */
     uint64_t page_array; /* address of the array of page pointers: kmalloc, or the start of another area; 0: none */
-    uint32_t label, seq;
+    struct name_ref name;
+    uint32_t seq;
     uint32_t array_of;   /* this area is the page array of that one; 0: a caller's */
     uint32_t page_order; /* of its pages: 9 where 2 MiB are mapped at a time */
 };

@@ -127,10 +127,10 @@ struct object_view {
     bool in_use;
     uint32_t requested;
     uint64_t seq;          /* operation that allocated it */
-    const char *label;     /* name or call site */
+    const char *label;     /* the name, or the call site when no name was given */
     const char *call_site; /* "": not said */
     uint64_t free_next;    /* free objects: where the free pointer in the bytes leads; 0: end */
-    bool is_handle;        /* label can be given as "name" */
+    bool is_handle;        /* this text can be given as "name" */
     uint32_t lost;         /* bytes that a live object's owner may use but did not ask for */
 };
 bool view_next_object(const struct machine *machine, uint32_t slab_pfn, uint64_t *cursor, struct object_view *object);
@@ -143,8 +143,8 @@ struct vmalloc_view {
     uint32_t page_order; /* 9: mapped by 2 MiB at a time (vmalloc_huge) */
     bool has_vpages;     /* its page pointers stand in an area of their own ("vpages" in /proc/vmallocinfo) */
     const char *state;   /* "busy", "lazy" (freed, not yet purged), "free" */
-    const char *label;
-    const char *caller; /* the function that made it: "vmalloc", "vmalloc pages array" */
+    const char *name;    /* the name, or the call site when no name was given */
+    const char *caller;  /* the function that made it: "vmalloc", "vmalloc pages array" */
     uint64_t seq;
 };
 bool view_next_vmalloc(const struct machine *machine, uint64_t *cursor, struct vmalloc_view *area);
@@ -205,7 +205,7 @@ struct chunk_view {
     uint64_t size;
     const char *state;  /* "used", "tcache", "fast", "unsorted", "small", "large", "top", "mmap", "free" */
     uint64_t requested; /* 0 when not known */
-    const char *label;  /* of blocks that malloc keeps for itself: "(thread cache)", "(thread's storage)" */
+    const char *name;   /* of blocks that malloc keeps for itself: "(thread cache)", "(thread's storage)" */
     uint64_t seq;       /* operation that allocated it; 0: not in use, or not known */
     uint64_t arena;     /* address of struct malloc_state; 0: a mapping of its own */
     uint32_t flags;     /* 1 PREV_INUSE, 2 IS_MMAPPED, 4 NON_MAIN_ARENA */
@@ -274,9 +274,9 @@ struct allocation_view {
     uint64_t seq, address, requested, allocated;
     enum op_kind op;
     const char *release;   /* "kfree", "vfree", "free", "free_pages", "kmem_cache_free", "munmap" */
-    const char *label;     /* the handle, else the call site */
+    const char *name;      /* the name, or the call site when no name was given */
     const char *call_site; /* "": not said */
-    bool is_handle;        /* label can be given as "name" */
+    bool is_handle;        /* this text can be given as "name" */
     const char *cache;
     uint32_t pid;       /* 0: kernel */
     uint32_t nr_frames; /* frames that back it now */

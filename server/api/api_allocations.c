@@ -7,10 +7,10 @@
 
 #define RUNS_PER_ALLOCATION 64
 
-static void put_label(struct buffer *out, const struct allocation_view *allocation)
+static void put_names(struct buffer *out, const struct allocation_view *allocation)
 {
     bool has_site = allocation->call_site && allocation->call_site[0];
-    put_field_text(out, "name", allocation->is_handle ? allocation->label : NULL);
+    put_field_text(out, "name", allocation->is_handle ? allocation->name : NULL);
     put_field_text(out, "call_site", has_site ? allocation->call_site : NULL);
 }
 
@@ -26,7 +26,7 @@ static void put_allocation(struct view *view, const struct allocation_view *allo
     put_field_u64(out, "requested", allocation->requested);
     put_field_u64(out, "allocated", allocation->allocated);
     put_field_text(out, "release", allocation->release);
-    put_label(out, allocation);
+    put_names(out, allocation);
     put_field_text(out, "cache", allocation->cache && allocation->cache[0] ? allocation->cache : NULL);
     put_field_u64(out, "pid", allocation->pid);
     put_field_u64(out, "nr_frames", allocation->nr_frames);

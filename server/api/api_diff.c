@@ -70,7 +70,7 @@ static void note_allocations(struct side *side, const struct machine *machine)
                                         each.allocated,
                                         each.pid,
                                         (uint32_t)each.op,
-                                        keep_text(side, each.label ? each.label : "") };
+                                        keep_text(side, each.name ? each.name : "") };
         buffer_add(&side->allocations, &kept, sizeof kept);
     }
     if (side->allocations.length)

@@ -163,7 +163,7 @@ static void put_chunk_fields(struct buffer *out, const struct chunk_view *chunk)
     put_field_u64(out, "size", chunk->size);
     put_field_text(out, "state", chunk->state);
     put_field_u64(out, "requested", chunk->requested);
-    put_field_text(out, "name", chunk->label);
+    put_field_text(out, "name", chunk->name);
     put_field_u64(out, "seq", chunk->seq);
     put_address_or_null(out, "arena", chunk->arena);
     put_field_array(out, "flags");

@@ -24,7 +24,7 @@ static void put_area(struct view *view, const struct vmalloc_view *area)
         put_text(out, "vpages");
     put_close(out, ']');
     put_field_text(out, "state", area->state);
-    put_field_text(out, "name", area->label);
+    put_field_text(out, "name", area->name);
     put_field_text(out, "caller", area->caller);
     put_field_u64(out, "seq", area->seq);
     put_field_array(out, "frames");

@@ -27,10 +27,10 @@ static void floor_pairs(const char *name, const char *profile, uint64_t size)
     for (int run = 0; run < BENCH_RUNS; run++) {
         struct machine *m = fixture_machine(profile, 64 * MIB);
         struct kmalloc *k = open_floor(m, 16, 64);
-        uint64_t keeps_slab = kmalloc_alloc(k, size, GFP_KERNEL, 0); /* as on any machine that is in use */
+        uint64_t keeps_slab = kmalloc_alloc(k, size, GFP_KERNEL, NAME_NONE); /* as on any machine that is in use */
         double start = bench_seconds();
         for (unsigned i = 0; i < nr; i++)
-            kmalloc_free(k, kmalloc_alloc(k, size, GFP_KERNEL, 0));
+            kmalloc_free(k, kmalloc_alloc(k, size, GFP_KERNEL, NAME_NONE));
         double took = bench_seconds() - start;
         best = took < best ? took : best;
         kmalloc_free(k, keeps_slab);
@@ -73,7 +73,7 @@ static void floor_churn(const char *name, bool is_known_ahead, unsigned nr_live,
         struct machine *m = fixture_machine("linux-6.1", 1024 * MIB);
         struct kmalloc *k = open_floor(m, 200000, 120000);
         for (unsigned i = 0; i < nr_live; i++)
-            address[i] = kmalloc_alloc(k, mixed_size(&random), GFP_KERNEL, 0);
+            address[i] = kmalloc_alloc(k, mixed_size(&random), GFP_KERNEL, NAME_NONE);
         for (unsigned i = 0; i < nr; i++) {
             at[i] = (uint32_t)fixture_random_below(&random, nr_live);
             size[i] = (uint32_t)mixed_size(&random);
@@ -83,7 +83,7 @@ static void floor_churn(const char *name, bool is_known_ahead, unsigned nr_live,
             if (is_known_ahead)
                 look_ahead(k, address, at + i);
             kmalloc_free(k, address[at[i]]);
-            address[at[i]] = kmalloc_alloc(k, size[i], GFP_KERNEL, 0);
+            address[at[i]] = kmalloc_alloc(k, size[i], GFP_KERNEL, NAME_NONE);
         }
         double took = bench_seconds() - start;
         best = took < best ? took : best;

@@ -17,7 +17,7 @@ static struct reclaim reclaim;
 static struct reclaim_space space_items[2];
 static struct frames frames;
 static struct trace trace;
-static struct labels labels;
+static struct names names;
 static struct profile profile;
 
 static uint8_t *host; /* of address base */
@@ -56,7 +56,7 @@ bool truth_world_start(struct truth_world *world, uint32_t word_bits)
     processes.pool = (struct pool){ .items = (uint8_t *)process_items, .item_size = sizeof process_items[0], .nr_used = 2 };
     nr_maps = 0;
     trace_start(&trace, 1, 0);
-    *world = (struct truth_world){ &processes, 1, &trace, &profile, &labels, base, floor };
+    *world = (struct truth_world){ &processes, 1, &trace, &profile, &names, base, floor };
     return true;
 }
 
@@ -118,10 +118,10 @@ static uint64_t find_gap(uint64_t floor, uint64_t length)
     return 0;
 }
 
-uint64_t process_mmap(struct processes *ps, uint32_t process, uint64_t length, uint32_t flags, uint32_t label)
+uint64_t process_mmap(struct processes *ps, uint32_t process, uint64_t length, uint32_t flags, struct name_ref name)
 {
     (void)flags;
-    (void)label;
+    (void)name;
     uint64_t start = length > span || nr_maps == MAPS_MAX ? 0 : find_gap(process_at(ps, process)->mmap_top, length);
     if (start)
         insert_map(start, start + length);
@@ -133,7 +133,7 @@ uint64_t process_mmap_near(struct processes *ps, uint32_t process, uint64_t addr
     uint32_t at = map_below(address + length - 1);
     bool is_taken = at < nr_maps && maps[at].end > address;
     if (is_taken || address + length > process_at(ps, process)->mmap_top)
-        return process_mmap(ps, process, length, flags, 0);
+        return process_mmap(ps, process, length, flags, NAME_NONE);
     insert_map(address, address + length);
     return address;
 }
@@ -167,7 +167,7 @@ uint64_t process_mremap(struct processes *ps, uint32_t process, uint64_t start, 
         maps[at].end = start + new_length;
         return start;
     }
-    uint64_t to = process_mmap(ps, process, new_length, 0, 0);
+    uint64_t to = process_mmap(ps, process, new_length, 0, NAME_NONE);
     if (!to)
         return 0;
     uint8_t *from_host = host + (start - base);

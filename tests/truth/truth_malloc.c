@@ -58,7 +58,7 @@ static bool start_heaps(struct replay *r)
 {
     struct pool *pools[8];
     heaps_shape(&r->heaps, NULL, r->world.profile);
-    heaps_wire(&r->heaps, r->world.processes, r->world.trace, r->world.profile, r->world.labels, &r->libc);
+    heaps_wire(&r->heaps, r->world.processes, r->world.trace, r->world.profile, r->world.names, &r->libc);
     uint32_t nr = heaps_pools(&r->heaps, pools);
     for (uint32_t i = 0; i < nr; i++) {
         void *at = mmap(NULL, pool_span(pools[i]), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -314,23 +314,23 @@ static uint64_t run(struct replay *r, const struct script_op *op, const struct s
     *error = ENOMEM;
     switch (op->kind) {
     case 'a':
-        at_once = heap_malloc_at_once(h, p, op->a, 0);
-        return at_once ? at_once : heap_malloc(h, p, op->a, 0);
+        at_once = heap_malloc_at_once(h, p, op->a, NAME_NONE);
+        return at_once ? at_once : heap_malloc(h, p, op->a, NAME_NONE);
     case 'c':
-        return heap_calloc(h, p, op->a, op->b, 0);
+        return heap_calloc(h, p, op->a, op->b, NAME_NONE);
     case 'r':
         *error = op->a || !slot->mem ? ENOMEM : 0;
-        return heap_realloc(h, p, slot->mem, op->a, 0);
+        return heap_realloc(h, p, slot->mem, op->a, NAME_NONE);
     case 'm':
         *error = op->a > UINT64_C(1) << 63 ? EINVAL : ENOMEM;
-        return heap_memalign(h, p, op->a, op->b, 0);
+        return heap_memalign(h, p, op->a, op->b, NAME_NONE);
     case 'g':
         *error = posix_align_error(r, op->a) ? EINVAL : ENOMEM;
-        return heap_posix_memalign(h, p, op->a, op->b, 0);
+        return heap_posix_memalign(h, p, op->a, op->b, NAME_NONE);
     case 'v':
-        return heap_valloc(h, p, op->a, 0);
+        return heap_valloc(h, p, op->a, NAME_NONE);
     case 'p':
-        return heap_pvalloc(h, p, op->a, 0);
+        return heap_pvalloc(h, p, op->a, NAME_NONE);
     case 'f':
         if (!heap_free_at_once(h, p, slot->mem))
             (void)heap_free(h, p, slot->mem);
@@ -419,7 +419,7 @@ static void switch_thread(struct replay *r, uint32_t thread)
 {
     if (thread && thread < HEAP_THREADS_MAX && !r->has_stack[thread]) {
         r->has_stack[thread] = true;
-        (void)process_mmap(r->world.processes, r->world.process, RECORDER_STACK, 0, 0);
+        (void)process_mmap(r->world.processes, r->world.process, RECORDER_STACK, 0, NAME_NONE);
     }
     heap_switch_thread(&r->heaps, r->world.process, thread);
 }

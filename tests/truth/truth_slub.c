@@ -138,7 +138,7 @@ static void mark_live(struct replay *r, struct slab *slab, const uint16_t *free_
     struct cache *cache = cache_at(r->k, slab->cache);
     for (uint32_t i = 0; i < slab->objects; i++)
         if (!is_free[i])
-            track_take(r->k, cache, slab, i, cache->object_size, 0);
+            track_take(r->k, cache, slab, i, cache->object_size, NAME_NONE);
 }
 
 static void reserve(struct replay *r)
@@ -331,7 +331,7 @@ static bool replay_alloc(struct replay *r, const char *line)
     uint32_t cache = slub_kmalloc_cache(r->k, size, GFP_KERNEL);
     if (slub_is_dry(r->k, cache))
         bring_slab(r, cache, (uint16_t)number_field(line, 7));
-    uint64_t address = kmalloc_alloc(r->k, size, GFP_KERNEL, 0);
+    uint64_t address = kmalloc_alloc(r->k, size, GFP_KERNEL, NAME_NONE);
     struct found found = kmalloc_look(r->k, address);
     field(line, 3, name, sizeof name);
     snprintf(expected, sizeof expected, "%s 0x%" PRIx64 " %" PRIu64 " %" PRIu64, name, want, number_field(line, 6),

@@ -96,7 +96,7 @@ static uint32_t *root_of(struct replay *r, int tree)
 static void set_details(struct vmap_area *area, uint64_t flags, uint64_t vm_size, uint64_t nr_pages)
 {
     area->requested = vm_size;
-    area->label = (uint32_t)flags;
+    area->name.index = (uint32_t)flags;
     area->nr_pages = (uint32_t)nr_pages;
 }
 
@@ -245,7 +245,7 @@ static bool run_alloc(struct replay *r, uint64_t op, char *rest)
     const struct vmap_area *area = vmap_area_at(&r->space, handle.area);
     bool same = same_number(r, "address", address, area->start);
     same &= same_number(r, "vm_size", key(rest, "vm_size"), area->requested);
-    same &= same_number(r, "flags", key(rest, "flags"), area->label);
+    same &= same_number(r, "flags", key(rest, "flags"), area->name.index);
     same &= same_number(r, "nr_pages", key(rest, "nr_pages"), area->nr_pages);
     same &= same_number(r, "lazy", key(rest, "lazy"), r->space.nr_lazy_pages);
     return same;
@@ -304,7 +304,7 @@ static void run_edge(struct replay *r, char *rest)
     r->report->nr_operations++;
     if (is_vmalloc)
         r->report->nr_identical +=
-            same_number(r, "result", key(rest, "result"), vmalloc_alloc(&machine->state.vmalloc, size, 0, 0));
+            same_number(r, "result", key(rest, "result"), vmalloc_alloc(&machine->state.vmalloc, size, 0, NAME_NONE));
     else
         vmalloc_free(&machine->state.vmalloc, 0);
     if (!is_vmalloc)
@@ -376,7 +376,7 @@ static void compare_busy(struct replay *r, char *rest)
     if (r->busy[r->next_busy]) {
         const struct vmap_area *area = vmap_area_at(&r->space, r->busy[r->next_busy++]);
         snprintf(got, sizeof got, "[%#" PRIx64 ", %#" PRIx64 ") flags %#" PRIx32 " vm_size %" PRIu64 " nr_pages %" PRIu32,
-                 area->start, area->end, area->label, area->requested, area->nr_pages);
+                 area->start, area->end, area->name.index, area->requested, area->nr_pages);
     }
     r->report->end_state_identical &= same_text(r, expected, got);
 }

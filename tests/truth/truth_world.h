@@ -8,7 +8,7 @@ struct truth_world {
     uint32_t process;
     struct trace *trace;
     const struct profile *profile;
-    struct labels *labels;
+    struct names *names;
     uint64_t heap_start, floor; /* mappings are placed below the floor */
 };
 /* A fresh world each time; the one before is gone. word_bits: 32 or 64. False: the host has no room. */

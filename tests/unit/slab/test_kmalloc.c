@@ -26,7 +26,7 @@ static struct kmalloc *start(struct machine *m)
 
 static uint64_t take(struct machine *m, uint64_t size, uint32_t gfp)
 {
-    return kmalloc_alloc(start(m), size, gfp, 0);
+    return kmalloc_alloc(start(m), size, gfp, NAME_NONE);
 }
 
 static void give(struct machine *m, uint64_t address)
@@ -341,24 +341,24 @@ static void test_krealloc(void **state)
         for (unsigned n = 0; n < sizeof before; n++)
             before[n] = (uint8_t)(n * 7 + 1);
         frame_write(&m->state.frames, physical(m, a), before, sizeof before);
-        assert_int_equal(kmalloc_realloc(start(m), a, 128, GFP_KERNEL, 0), a); /* fits */
-        assert_int_equal(kmalloc_realloc(start(m), a, 1, GFP_KERNEL, 0), a);   /* never shrinks */
+        assert_int_equal(kmalloc_realloc(start(m), a, 128, GFP_KERNEL, NAME_NONE), a); /* fits */
+        assert_int_equal(kmalloc_realloc(start(m), a, 1, GFP_KERNEL, NAME_NONE), a);   /* never shrinks */
         assert_int_equal(m->state.kmalloc.requested_bytes, 1);
-        b = kmalloc_realloc(start(m), a, 20000, GFP_KERNEL, 0);
+        b = kmalloc_realloc(start(m), a, 20000, GFP_KERNEL, NAME_NONE);
         assert_int_not_equal(a, b);
         frame_read(&m->state.frames, physical(m, b), after, sizeof after);
         assert_memory_equal(before, after, sizeof before);
         assert_int_equal(m->state.kmalloc.requested_bytes, 20000);
         assert_int_equal(m->state.kmalloc.nr_live, 1);
-        assert_int_equal(kmalloc_realloc(start(m), b, 64 * MIB, GFP_KERNEL, 0), 0); /* refused: the block stays */
+        assert_int_equal(kmalloc_realloc(start(m), b, 64 * MIB, GFP_KERNEL, NAME_NONE), 0); /* refused: the block stays */
         assert_int_equal(m->state.kmalloc.nr_live, 1);
         check(m, true);
         give(m, b);
         machine_destroy(m);
     }
     struct machine *m = fixture_machine("linux-6.1", 64 * MIB);
-    uint64_t a = kmalloc_realloc(start(m), 0, 100, GFP_KERNEL, 0);
-    assert_int_equal(kmalloc_realloc(start(m), a, 0, GFP_KERNEL, 0), ZERO_SIZE_PTR);
+    uint64_t a = kmalloc_realloc(start(m), 0, 100, GFP_KERNEL, NAME_NONE);
+    assert_int_equal(kmalloc_realloc(start(m), a, 0, GFP_KERNEL, NAME_NONE), ZERO_SIZE_PTR);
     assert_int_equal(m->state.kmalloc.nr_live, 0);
     machine_destroy(m);
 }
@@ -378,7 +378,7 @@ static void expect_refusal(struct machine *m, uint64_t address, const char *word
     assert_int_equal(machine_hash(m), before);
     kmalloc_usable(start(m), address);
     expect_bug(m, "ksize");
-    assert_int_equal(kmalloc_realloc(start(m), address, 100, GFP_KERNEL, 0), 0);
+    assert_int_equal(kmalloc_realloc(start(m), address, 100, GFP_KERNEL, NAME_NONE), 0);
     expect_bug(m, "krealloc");
     assert_int_equal(machine_hash(m), before);
 }
@@ -644,13 +644,13 @@ static void test_cache_life(void **state)
     assert_true(inode && other && inode != other);
     assert_int_equal(cache_at(k, other)->size, 768);
     for (size_t i = 0; i < COUNT(objects); i++) {
-        objects[i] = kmem_cache_alloc(start(m), i % 2 ? other : inode, GFP_KERNEL, 0);
+        objects[i] = kmem_cache_alloc(start(m), i % 2 ? other : inode, GFP_KERNEL, NAME_NONE);
         assert_int_equal(objects[i] % (i % 2 ? 256 : 8), 0);
     }
     assert_int_equal(usable(m, objects[0]), 600);
     kmem_cache_free(start(m), other, objects[0]);
     expect_bug(m, "cache_from_obj: Wrong slab cache. other but object is from inode");
-    objects[0] = kmem_cache_alloc(start(m), inode, GFP_KERNEL, 0); /* it has gone back, with a warning */
+    objects[0] = kmem_cache_alloc(start(m), inode, GFP_KERNEL, NAME_NONE); /* it has gone back, with a warning */
     kmem_cache_destroy(start(m), inode);
     expect_bug(m, "kmem_cache_destroy inode: Slab cache still has objects");
     for (size_t i = 0; i < COUNT(objects); i++) {
@@ -908,7 +908,7 @@ static void test_host_refuses(void **state)
             err = pool_reserve(&m->state.frames.contents, &m->host, 16);
         trace_start(&m->trace, i, 0);
         if (!err)
-            assert_int_not_equal(kmalloc_alloc(&m->state.kmalloc, 600, GFP_KERNEL, 0), 0);
+            assert_int_not_equal(kmalloc_alloc(&m->state.kmalloc, 600, GFP_KERNEL, NAME_NONE), 0);
     }
     assert_int_equal(err, PAGODA_ERR_NOMEM);
     check(m, true);

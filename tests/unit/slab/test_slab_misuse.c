@@ -398,7 +398,7 @@ static void test_flags(void **state)
         assert_int_equal(cache->size, CREATED[i].want_size);
         assert_int_equal(cache->align, CREATED[i].want_align);
         assert_int_equal(cache->gfp & (__GFP_DMA | __GFP_RECLAIMABLE), CREATED[i].gfp);
-        uint64_t address = kmem_cache_alloc(k, index, GFP_KERNEL, 0);
+        uint64_t address = kmem_cache_alloc(k, index, GFP_KERNEL, NAME_NONE);
         assert_int_equal(address % CREATED[i].want_align, 0);
         assert_int_equal(kmalloc_usable(k, address), CREATED[i].usable);
         kmem_cache_free(k, index, address);

@@ -405,7 +405,7 @@ static void test_huge(void **state)
     trace_start(&machine->trace, 0, 0);
     assert_int_equal(vmalloc_reserve(v, &machine->host, 1), PAGODA_OK);
     assert_int_equal(pool_reserve(&machine->state.frames.contents, &machine->host, 256), PAGODA_OK);
-    uint64_t huge = vmalloc_alloc(v, 3 * MIB, VMALLOC_HUGE, 0);
+    uint64_t huge = vmalloc_alloc(v, 3 * MIB, VMALLOC_HUGE, NAME_NONE);
     assert_int_equal(huge, START + 2 * MIB);
     fixture_check(machine);
     struct vmalloc_block block;
@@ -424,7 +424,7 @@ static void test_huge(void **state)
     vmalloc_purge(v);
     trace_start(&machine->trace, 0, 0);
     uint64_t nr_tables = machine->state.frames.kind_count[FRAME_PGTABLE];
-    huge = vmalloc_alloc(v, 2 * MIB, VMALLOC_HUGE, 0); /* and a huge entry where a table was: that one goes */
+    huge = vmalloc_alloc(v, 2 * MIB, VMALLOC_HUGE, NAME_NONE); /* and a huge entry where a table was: that one goes */
     assert_int_equal(huge, START);
     assert_int_equal(machine->state.frames.kind_count[FRAME_PGTABLE], nr_tables - 1);
     fixture_check(machine);
@@ -450,7 +450,7 @@ static void test_huge_falls_back(void **state)
     assert_int_equal(pool_reserve(&machine->state.frames.contents, &machine->host, 256), PAGODA_OK);
     for (uint32_t i = 0; i < 1024; i += 2)
         page_free(pages, taken[i / 512] + i % 512, 0);
-    uint64_t address = vmalloc_alloc(v, 2 * MIB, VMALLOC_HUGE, 0);
+    uint64_t address = vmalloc_alloc(v, 2 * MIB, VMALLOC_HUGE, NAME_NONE);
     assert_int_not_equal(address, 0);
     char text[128] = "";
     if (!vmalloc_check(v, text, sizeof text))

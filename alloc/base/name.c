@@ -1,0 +1,115 @@
+/* Interned texts in a table of linear hashing (W. Litwin, 1980): each new text splits one bucket, so chains stay short and
+ * no operation pays for all. Texts are never forgotten: the past may ask for them. */
+#include "alloc/base/name.h"
+
+#include <string.h>
+
+void names_shape(struct names *names)
+{
+    pool_shape(&names->pool, sizeof(struct name), NR_NAMES + 1);
+    pool_shape(&names->buckets, sizeof(struct name_ref), NR_NAMES + 1);
+}
+
+enum pagoda_error names_reserve(struct names *names, const struct pagoda_host *host, uint32_t nr_texts)
+{
+    enum pagoda_error err = pool_reserve(&names->pool, host, nr_texts);
+    return err ? err : pool_reserve(&names->buckets, host, nr_texts);
+}
+
+/* Eight bytes a step: each is mixed by a multiplication (the constant is 2^64 over the golden ratio). */
+static uint64_t hash_text(const char *start, uint32_t length)
+{
+    uint64_t h = length;
+    for (uint32_t i = 0; i < length; i += 8) {
+        uint64_t word = 0;
+        memcpy(&word, start + i, length - i < 8 ? length - i : 8);
+        h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        h ^= h >> 32;
+    }
+    return h;
+}
+
+/* The largest power of two that is not above nr. */
+static uint32_t power_below(uint32_t nr)
+{
+    return UINT32_C(1) << (31 - __builtin_clz(nr));
+}
+
+/* Of nr buckets, which one: as many bits of the hash as there are buckets for. */
+static uint32_t bucket_number(uint64_t hash_of_text, uint32_t nr)
+{
+    uint32_t power = power_below(nr), number = (uint32_t)hash_of_text & (2 * power - 1);
+    return number < nr ? number : number - power;
+}
+
+static struct name_ref *bucket_at(const struct names *names, uint32_t number)
+{
+    return pool_at(&names->buckets, number + 1);
+}
+
+static uint32_t nr_buckets(const struct names *names)
+{
+    return names->buckets.nr_used - 1;
+}
+
+struct name_ref name_find(const struct names *names, struct text text)
+{
+    struct name_ref at = { 0 };
+    if (!text.length || text.length > NAME_TEXT_MAX || !nr_buckets(names))
+        return at;
+    at = *bucket_at(names, bucket_number(hash_text(text.start, text.length), nr_buckets(names)));
+    for (; at.index; at = name_at(names, at)->link) {
+        const struct name *name = name_at(names, at);
+        if (memcmp(name->text, text.start, text.length) == 0 && name->text[text.length] == '\0')
+            break;
+    }
+    return at;
+}
+
+static void add_to_bucket(struct names *names, struct name_ref at)
+{
+    struct name *name = name_at(names, at);
+    uint64_t h = hash_text(name->text, (uint32_t)strlen(name->text));
+    struct name_ref *bucket = bucket_at(names, bucket_number(h, nr_buckets(names)));
+    name->link = *bucket;
+    *bucket = at;
+}
+
+/* One bucket more: what belongs there now has been in the bucket with one bit less. */
+static void split_bucket(struct names *names)
+{
+    uint32_t number = pool_take(&names->buckets) - 1;
+    if (!number)
+        return;
+    struct name_ref *before = bucket_at(names, number - power_below(number)), at = *before;
+    before->index = 0;
+    while (at.index) {
+        struct name_ref next = name_at(names, at)->link;
+        add_to_bucket(names, at);
+        at = next;
+    }
+}
+
+struct name_ref name_intern(struct names *names, struct text text)
+{
+    struct name_ref at = name_find(names, text);
+    if (at.index || !text.length || text.length > NAME_TEXT_MAX)
+        return at;
+    at.index = pool_take(&names->pool);
+    if (!at.index)
+        return at;
+    memcpy(name_at(names, at)->text, text.start, text.length);
+    split_bucket(names);
+    add_to_bucket(names, at);
+    return at;
+}
+
+const char *name_text(const struct names *names, struct name_ref name)
+{
+    return name.index ? name_at(names, name)->text : "";
+}
+
+const char *name_call_site(const struct names *names, struct name_ref name, uint64_t address)
+{
+    return name_text(names, name_is_of(names, name, address) ? name_at(names, name)->call_site : name);
+}
