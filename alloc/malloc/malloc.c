@@ -1,6 +1,10 @@
 /* The public functions of malloc: size checks, the thread's cache, the choice of the arena; the work is done in
  * malloc_core.c. Around each call a note is taken of the block that was handed out or given back. */
-#include "alloc/malloc/malloc_internal.h"
+#include "alloc/malloc/malloc_call.h"
+#include "alloc/malloc/malloc_core.h"
+#include "alloc/malloc/malloc_notes.h"
+#include "alloc/malloc/malloc_tcache.h"
+#include "alloc/malloc/malloc_top.h"
 
 #define NR_HEAPS (1u << 15)
 #define NR_NOTES (1u << 23)
@@ -36,21 +40,21 @@ uint32_t heaps_pools(struct heaps *heaps, struct pool **pools)
 
 /* --- around a call --- */
 
-static inline uint64_t usable_size(struct libc *c, uint64_t mem)
+static inline uint64_t libc_usable_size(struct libc *c, uint64_t mem)
 {
-    uint64_t field = chunk_field(c, chunk_of(c, mem)), size = field & ~(uint64_t)SIZE_BITS;
-    return size - (field & IS_MMAPPED ? c->sizes->header : c->sizes->word);
+    uint64_t field = chunk_field(c, chunk_of_mem(c, mem)), size = field & ~(uint64_t)SIZE_BITS;
+    return size - (field & IS_MMAPPED ? c->rules->mapped_unusable : c->rules->word);
 }
 
 /* Takes a note of a block that is handed out. */
-static inline uint64_t leave(struct libc *c, uint64_t mem, uint64_t requested, struct name_ref name)
+static inline uint64_t libc_leave(struct libc *c, uint64_t mem, uint64_t requested, struct name_ref name)
 {
     if (c->dead || !mem)
         return 0;
     const struct note note = { .process = c->process,
                                .address = mem,
                                .requested = requested,
-                               .usable = usable_size(c, mem),
+                               .usable = libc_usable_size(c, mem),
                                .name = name,
                                .seq = c->heaps->trace->seq };
     note_add(c->heaps, c->heap, &note);
@@ -61,33 +65,33 @@ static inline uint64_t leave(struct libc *c, uint64_t mem, uint64_t requested, s
 /* --- the calls themselves --- */
 
 /* A thread's own arena may have no room left where the main arena has. */
-static uint64_t malloc_in_arena(struct libc *c, uint64_t request)
+static uint64_t libc_malloc_in_arena(struct libc *c, uint64_t request)
 {
     arena_choose(c, request);
     uint64_t mem = int_malloc(c, request);
-    if (mem || c->dead || is_main_arena(c))
+    if (mem || c->dead || arena_is_main(c))
         return mem;
-    libc_use_arena(c, c->heap->main_arena);
+    arena_use(c, c->heap->main_arena);
     return int_malloc(c, request);
 }
 
 static uint64_t libc_malloc(struct libc *c, uint64_t request)
 {
-    uint64_t size = chunk_size_for(c->sizes, request);
+    uint64_t size = chunk_size_for(c->rules, request);
     if (!size)
         return 0;
     tcache_init(c);
-    uint32_t index = tcache_index(c->sizes, size);
-    bool is_cached = tcache_serves(c, size) && get16(c, tcache_count_at(c, index));
-    return is_cached ? tcache_get(c, index) : malloc_in_arena(c, request);
+    uint32_t index = tcache_index(c->rules, size);
+    bool is_cached = tcache_serves(c, size) && libc_get16(c, tcache_count_at(c, index));
+    return is_cached ? tcache_get(c, index) : libc_malloc_in_arena(c, request);
 }
 
 /* The first free of a mapping of some size raises the threshold: what a program frees early it will ask for again. */
-static void learn_threshold(struct libc *c, uint64_t chunk)
+static void mapped_learn_threshold(struct libc *c, uint64_t chunk)
 {
     struct malloc_par *par = &c->heap->par;
     uint64_t field = chunk_field(c, chunk);
-    if (par->no_dyn_threshold || field <= par->mmap_threshold || field > c->sizes->mmap_threshold_max)
+    if (par->no_dyn_threshold || field <= par->mmap_threshold || field > c->rules->mmap_threshold_max)
         return;
     par->mmap_threshold = field & ~(uint64_t)SIZE_BITS;
     par->trim_threshold = 2 * par->mmap_threshold;
@@ -95,23 +99,23 @@ static void learn_threshold(struct libc *c, uint64_t chunk)
 
 static void libc_free(struct libc *c, uint64_t mem)
 {
-    uint64_t chunk = chunk_of(c, mem), field = chunk_field(c, chunk);
+    uint64_t chunk = chunk_of_mem(c, mem), field = chunk_field(c, chunk);
     if (field & IS_MMAPPED) {
-        learn_threshold(c, chunk);
+        mapped_learn_threshold(c, chunk);
         munmap_chunk(c, chunk);
         return;
     }
     tcache_init(c);
-    libc_use_arena(c, arena_of_chunk(c, chunk));
+    arena_use(c, arena_of_chunk(c, chunk));
     if (!c->dead)
         int_free(c, chunk, false);
 }
 
 /* What is still to be cleared of a new block: top never held anything beyond what it was before this call, a mapping
  * nothing at all, unless M_PERTURB has just filled them. */
-static void clear_block(struct libc *c, uint64_t mem, uint64_t request, uint64_t old_top, uint64_t old_top_size)
+static void libc_clear_block(struct libc *c, uint64_t mem, uint64_t request, uint64_t old_top, uint64_t old_top_size)
 {
-    uint64_t chunk = chunk_of(c, mem), field = chunk_field(c, chunk), size = field & ~(uint64_t)SIZE_BITS;
+    uint64_t chunk = chunk_of_mem(c, mem), field = chunk_field(c, chunk), size = field & ~(uint64_t)SIZE_BITS;
     bool is_perturbed = c->heap->par.perturb;
     if (field & IS_MMAPPED) {
         if (is_perturbed)
@@ -120,7 +124,7 @@ static void clear_block(struct libc *c, uint64_t mem, uint64_t request, uint64_t
     }
     if (chunk == old_top && size > old_top_size && !is_perturbed)
         size = old_top_size;
-    libc_fill(c, mem, 0, size - c->sizes->word);
+    libc_fill(c, mem, 0, size - c->rules->word);
 }
 
 static uint64_t libc_calloc(struct libc *c, uint64_t request)
@@ -129,49 +133,49 @@ static uint64_t libc_calloc(struct libc *c, uint64_t request)
     arena_choose(c, request);
     uint64_t top = c->arena ? arena_top(c) : 0, top_size = c->arena ? chunk_size(c, top) : 0;
     uint64_t mem = int_malloc(c, request);
-    if (!mem && !c->dead && !is_main_arena(c))
-        mem = malloc_in_arena(c, request);
+    if (!mem && !c->dead && !arena_is_main(c))
+        mem = libc_malloc_in_arena(c, request);
     if (mem && !c->dead)
-        clear_block(c, mem, request, top, top_size);
+        libc_clear_block(c, mem, request, top, top_size);
     return mem;
 }
 
-static uint64_t realloc_mapped(struct libc *c, uint64_t chunk, uint64_t request, uint64_t size)
+static uint64_t libc_realloc_mapped(struct libc *c, uint64_t chunk, uint64_t request, uint64_t size)
 {
     uint64_t old_size = chunk_size(c, chunk), moved = mremap_chunk(c, chunk, size);
     if (moved || c->dead)
-        return moved ? mem_of(c, moved) : 0;
-    if (old_size - c->sizes->word >= size)
-        return mem_of(c, chunk);
+        return moved ? chunk_to_mem(c, moved) : 0;
+    if (old_size - c->rules->word >= size)
+        return chunk_to_mem(c, chunk);
     uint64_t mem = libc_malloc(c, request);
     if (!mem || c->dead)
         return 0;
-    libc_copy(c, mem, mem_of(c, chunk), old_size - c->sizes->header);
+    libc_copy(c, mem, chunk_to_mem(c, chunk), old_size - c->rules->header);
     munmap_chunk(c, chunk);
     return mem;
 }
 
 static uint64_t libc_realloc(struct libc *c, uint64_t mem, uint64_t request)
 {
-    uint64_t chunk = chunk_of(c, mem), old_size = chunk_size(c, chunk);
+    uint64_t chunk = chunk_of_mem(c, mem), old_size = chunk_size(c, chunk);
     bool is_mapped = chunk_field(c, chunk) & IS_MMAPPED;
     if (!is_mapped)
         tcache_init(c);
-    if (chunk > (-old_size & c->sizes->address_mask) || is_misaligned(c, chunk))
+    if (chunk > (-old_size & c->rules->address_mask) || chunk_is_misaligned(c, chunk))
         libc_die(c, "realloc(): invalid pointer");
-    uint64_t size = chunk_size_for(c->sizes, request);
+    uint64_t size = chunk_size_for(c->rules, request);
     if (!size || c->dead)
         return 0;
     if (is_mapped)
-        return realloc_mapped(c, chunk, request, size);
-    libc_use_arena(c, arena_of_chunk(c, chunk));
+        return libc_realloc_mapped(c, chunk, request, size);
+    arena_use(c, arena_of_chunk(c, chunk));
     return c->dead ? 0 : int_realloc(c, chunk, old_size, size);
 }
 
 /* What alignment becomes: at least a chunk, a power of two. 0: there is none. */
-static uint64_t round_align(const struct malloc_sizes *s, uint64_t align)
+static uint64_t libc_round_align(const struct libc_rules *rules, uint64_t align)
 {
-    if (align > s->address_mask / 2 + 1)
+    if (align > rules->address_mask / 2 + 1)
         return 0;
     uint64_t power = 2 * CHUNK_ALIGN;
     while (power < align)
@@ -203,7 +207,7 @@ uint64_t heap_malloc(struct heaps *heaps, uint32_t process, uint64_t size, struc
     struct libc *c = notes_have_room(heaps) ? libc_enter(heaps, process) : NULL;
     if (!c)
         return 0;
-    return leave(c, libc_malloc(c, size), size, name);
+    return libc_leave(c, libc_malloc(c, size), size, name);
 }
 
 uint64_t heap_calloc(struct heaps *heaps, uint32_t process, uint64_t n, uint64_t size, struct name_ref name)
@@ -212,9 +216,9 @@ uint64_t heap_calloc(struct heaps *heaps, uint32_t process, uint64_t n, uint64_t
     struct libc *c = notes_have_room(heaps) ? libc_enter(heaps, process) : NULL;
     if (!c)
         return 0;
-    if (size && n > c->sizes->address_mask / size)
+    if (size && n > c->rules->address_mask / size)
         return 0;
-    return leave(c, libc_calloc(c, n * size), n * size, name);
+    return libc_leave(c, libc_calloc(c, n * size), n * size, name);
 }
 
 uint64_t heap_realloc(struct heaps *heaps, uint32_t process, uint64_t address, uint64_t size, struct name_ref name)
@@ -236,7 +240,7 @@ uint64_t heap_realloc(struct heaps *heaps, uint32_t process, uint64_t address, u
     if (old && !name.index)
         name = old->name;
     (void)note_remove(heaps, c->heap, address);
-    return leave(c, mem, size, name);
+    return libc_leave(c, mem, size, name);
 }
 
 uint64_t heap_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, struct name_ref name)
@@ -247,18 +251,18 @@ uint64_t heap_memalign(struct heaps *heaps, uint32_t process, uint64_t align, ui
     struct libc *c = notes_have_room(heaps) ? libc_enter(heaps, process) : NULL;
     if (!c)
         return 0;
-    uint64_t power = round_align(c->sizes, align);
+    uint64_t power = libc_round_align(c->rules, align);
     if (!power) {
         trace_say(heaps->trace, "EINVAL: there is no such power of two");
         return 0;
     }
-    arena_choose(c, size + power + c->sizes->min_chunk);
-    return leave(c, int_memalign(c, power, size), size, name);
+    arena_choose(c, size + power + c->rules->min_chunk);
+    return libc_leave(c, int_memalign(c, power, size), size, name);
 }
 
 uint64_t heap_posix_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, struct name_ref name)
 {
-    uint64_t word = heaps->profile->word_bits / 8;
+    uint64_t word = libc_rules_of_profile(heaps->profile)->word;
     if (align && align % word == 0 && (align & (align - 1)) == 0)
         return heap_memalign(heaps, process, align, size, name);
     trace_say(heaps->trace, "EINVAL: the alignment must be a power of two, and a multiple of sizeof(void *)");
@@ -273,8 +277,9 @@ uint64_t heap_valloc(struct heaps *heaps, uint32_t process, uint64_t size, struc
 /* The size is rounded up to whole pages; glibc's mask is one off, which no chunk size shows. */
 uint64_t heap_pvalloc(struct heaps *heaps, uint32_t process, uint64_t size, struct name_ref name)
 {
-    const struct malloc_sizes *s = malloc_sizes_get(heaps->profile->word_bits);
-    return size > s->address_mask - (PAGE_SIZE - 1) ? 0 : heap_memalign(heaps, process, PAGE_SIZE, page_up(size), name);
+    const struct libc_rules *rules = libc_rules_of_profile(heaps->profile);
+    return size > rules->address_mask - (PAGE_SIZE - 1) ? 0
+                                                        : heap_memalign(heaps, process, PAGE_SIZE, page_align(size), name);
 }
 
 struct name_ref heap_free(struct heaps *heaps, uint32_t process, uint64_t address)
@@ -292,7 +297,7 @@ uint64_t heap_usable(struct heaps *heaps, uint32_t process, uint64_t address)
     if (!address || !heap_of_process(heaps, process))
         return 0;
     struct libc *c = libc_start(heaps, process);
-    uint64_t chunk = chunk_of(c, address), field = chunk_field(c, chunk);
-    bool in_use = field & IS_MMAPPED || is_prev_inuse(c, chunk + (field & ~(uint64_t)SIZE_BITS));
-    return in_use && !c->dead ? usable_size(c, address) : 0;
+    uint64_t chunk = chunk_of_mem(c, address), field = chunk_field(c, chunk);
+    bool in_use = field & IS_MMAPPED || chunk_is_prev_inuse(c, chunk + (field & ~(uint64_t)SIZE_BITS));
+    return in_use && !c->dead ? libc_usable_size(c, address) : 0;
 }

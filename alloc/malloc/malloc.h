@@ -14,19 +14,20 @@ struct libc_page {
     uintptr_t host; /* host address minus simulated address */
 };
 struct libc {
-    uint32_t process;    /* 0: none */
-    uint32_t generation; /* of its address space when the pages were last good */
-    uint32_t word_shift; /* log2 of bytes */
-    bool dead;           /* a check failed: the call is over */
-    bool is_from_cache;  /* the chunk found last has been in the thread's cache */
-    const struct malloc_sizes *sizes;
+    uint32_t process;               /* 0: none */
+    uint32_t generation;            /* of its address space when the pages were last good */
+    uint32_t word_shift;            /* log2 of bytes */
+    bool dead;                      /* a check failed: the call is over */
+    bool is_from_cache;             /* the chunk found last has been in the thread's cache */
+    const struct libc_rules *rules; /* of the process */
     const struct reclaim_space *space;
     struct heaps *heaps;
     struct heap *heap;
     struct heap_thread *thread;
-    uint8_t *cache;    /* the host's place of the thread's cache; NULL: not looked for yet */
-    uint64_t arena;    /* that the core functions work on */
-    uint8_t *arena_at; /* the host's place of it; NULL: not at hand */
+    uint8_t *cache;         /* the host's place of the thread's cache; NULL: not looked for yet */
+    uint8_t *cache_entries; /* of its list heads; while cache is not NULL */
+    uint64_t arena;         /* that the core functions work on */
+    uint8_t *arena_at;      /* the host's place of it; NULL: not at hand */
     uint64_t epoch; /* in the bits that addresses of pages and words leave free: so that all pages are forgotten at once */
     struct libc_page pages[LIBC_PAGES];
 };
@@ -37,7 +38,7 @@ struct heaps {
     const struct profile *profile; /* wired */
     struct names *names;           /* wired */
     struct libc *libc;             /* wired */
-    struct pool heaps;             /* struct heap (malloc_internal.h): glibc's static state of one process */
+    struct pool heaps;             /* struct heap (malloc_heap.h): glibc's static state of one process */
     struct pool notes;        /* struct note: requested size, name, seq of each live block; chained from note_buckets */
     struct pool note_buckets; /* uint32_t note; item i+1 is bucket i */
     uint32_t nr_buckets;      /* a power of two, grows with the notes */

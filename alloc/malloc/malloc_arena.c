@@ -2,31 +2,36 @@
  * an aligned mapping, so that the arena of a chunk is found from its address: heap_info, malloc_state, chunks up to top. It
  * grows inside the mapping, then by further ones. Threads take an arena that an ended thread left, make one, or, at the
  * limit, share them in turn. */
-#include "alloc/malloc/malloc_internal.h"
+#include "alloc/malloc/malloc_bins.h"
+#include "alloc/malloc/malloc_call.h"
+#include "alloc/malloc/malloc_core.h"
+#include "alloc/malloc/malloc_stack.h"
+#include "alloc/malloc/malloc_tcache.h"
+#include "alloc/malloc/malloc_top.h"
 
 /* Words of struct heap_info, at the start of each mapping. */
 enum heap_word { HEAP_ARENA, HEAP_PREV, HEAP_SIZE, HEAP_MPROTECT_SIZE, HEAP_PAGESIZE };
 
-static uint64_t heap_get(struct libc *c, uint64_t heap, enum heap_word word)
+static uint64_t heap_info_get(struct libc *c, uint64_t heap, enum heap_word word)
 {
-    return get(c, heap + ((uint64_t)word << c->word_shift));
+    return libc_get(c, heap + ((uint64_t)word << c->word_shift));
 }
 
-static void heap_put(struct libc *c, uint64_t heap, enum heap_word word, uint64_t value)
+static void heap_info_put(struct libc *c, uint64_t heap, enum heap_word word, uint64_t value)
 {
-    put(c, heap + ((uint64_t)word << c->word_shift), value);
+    libc_put(c, heap + ((uint64_t)word << c->word_shift), value);
 }
 
-static uint64_t heap_of(const struct libc *c, uint64_t address)
+static uint64_t heap_info_of(const struct libc *c, uint64_t address)
 {
-    return address & ~(c->sizes->heap_max - 1);
+    return address & ~(c->rules->heap_max - 1);
 }
 
 uint64_t arena_of_chunk(struct libc *c, uint64_t chunk)
 {
     if (!(chunk_field(c, chunk) & NON_MAIN_ARENA))
         return c->heap->main_arena;
-    return heap_get(c, heap_of(c, chunk), HEAP_ARENA);
+    return heap_info_get(c, heap_info_of(c, chunk), HEAP_ARENA);
 }
 
 void arena_init(struct libc *c)
@@ -35,14 +40,14 @@ void arena_init(struct libc *c)
         chunk_put(c, bin_at(c, i), CHUNK_FD, bin_at(c, i));
         chunk_put(c, bin_at(c, i), CHUNK_BK, bin_at(c, i));
     }
-    put32(c, c->arena + ARENA_FLAGS, is_main_arena(c) ? 0 : ARENA_NONCONTIGUOUS);
+    libc_put32(c, c->arena + c->rules->at_flags, arena_is_main(c) ? 0 : ARENA_NONCONTIGUOUS);
     arena_set_has_fast(c, false);
-    arena_set_top(c, unsorted_bin(c)); /* a chunk of size 0: last_remainder lies where its size would be */
+    arena_set_top(c, bin_unsorted(c)); /* a chunk of size 0: last_remainder lies where its size would be */
 }
 
 /* --- heaps of thread arenas --- */
 
-static void unmap(struct libc *c, uint64_t start, uint64_t length)
+static void arena_unmap(struct libc *c, uint64_t start, uint64_t length)
 {
     if (length)
         (void)process_munmap(c->heaps->processes, c->process, start, length);
@@ -50,13 +55,13 @@ static void unmap(struct libc *c, uint64_t start, uint64_t length)
 }
 
 /* Address space that nobody can access yet: it counts for nothing. */
-static uint64_t reserve(struct libc *c, uint64_t length)
+static uint64_t arena_reserve_heap(struct libc *c, uint64_t length)
 {
-    return malloc_pages(c, length, VMA_CHUNK | VMA_NORESERVE);
+    return libc_map(c, length, VMA_CHUNK | VMA_NORESERVE);
 }
 
 /* [start, end) of a heap may be used from now on. */
-static bool make_usable(struct libc *c, uint64_t start, uint64_t end)
+static bool arena_make_usable(struct libc *c, uint64_t start, uint64_t end)
 {
     bool done = start >= end || process_mprotect(c->heaps->processes, c->process, start, end - start, VMA_READ | VMA_WRITE);
     libc_look_again(c);
@@ -64,207 +69,207 @@ static bool make_usable(struct libc *c, uint64_t start, uint64_t end)
 }
 
 /* An aligned stretch of address space: the one that was left over last time, else the middle of one twice as large. */
-static uint64_t map_heap(struct libc *c)
+static uint64_t arena_map_heap(struct libc *c)
 {
-    uint64_t max = c->sizes->heap_max, left_over = c->heap->aligned_heap_area, start = 0;
+    uint64_t max = c->rules->heap_max, left_over = c->heap->aligned_heap_area, start = 0;
     c->heap->aligned_heap_area = 0;
     if (left_over)
         start = process_mmap_near(c->heaps->processes, c->process, left_over, max, VMA_CHUNK | VMA_NORESERVE);
     libc_forget_pages(c);
-    if (start && heap_of(c, start) == start)
+    if (start && heap_info_of(c, start) == start)
         return start;
     if (start)
-        unmap(c, start, max);
-    start = reserve(c, max * 2);
+        arena_unmap(c, start, max);
+    start = arena_reserve_heap(c, max * 2);
     if (!start)
         return 0;
-    uint64_t aligned = heap_of(c, start + max - 1);
-    unmap(c, start, aligned - start);
+    uint64_t aligned = heap_info_of(c, start + max - 1);
+    arena_unmap(c, start, aligned - start);
     if (aligned == start)
         c->heap->aligned_heap_area = aligned + max;
-    unmap(c, aligned + max, max - (aligned - start));
+    arena_unmap(c, aligned + max, max - (aligned - start));
     return aligned;
 }
 
-static uint64_t new_heap(struct libc *c, uint64_t size, uint64_t top_pad)
+static uint64_t arena_new_heap(struct libc *c, uint64_t size, uint64_t top_pad)
 {
-    uint64_t max = c->sizes->heap_max;
+    uint64_t max = c->rules->heap_max;
     if (size > max)
         return 0;
-    if (size + top_pad < 32 * 1024)
-        size = 32 * 1024;
+    if (size + top_pad < c->rules->heap_min)
+        size = c->rules->heap_min;
     else
-        size = size + top_pad <= max ? page_up(size + top_pad) : max;
-    uint64_t heap = map_heap(c);
-    if (!heap || !make_usable(c, heap, heap + size)) {
-        unmap(c, heap, heap ? max : 0);
+        size = size + top_pad <= max ? page_align(size + top_pad) : max;
+    uint64_t heap = arena_map_heap(c);
+    if (!heap || !arena_make_usable(c, heap, heap + size)) {
+        arena_unmap(c, heap, heap ? max : 0);
         return 0;
     }
-    heap_put(c, heap, HEAP_SIZE, size);
-    heap_put(c, heap, HEAP_MPROTECT_SIZE, size);
-    heap_put(c, heap, HEAP_PAGESIZE, PAGE_SIZE);
+    heap_info_put(c, heap, HEAP_SIZE, size);
+    heap_info_put(c, heap, HEAP_MPROTECT_SIZE, size);
+    heap_info_put(c, heap, HEAP_PAGESIZE, PAGE_SIZE);
     return heap;
 }
 
-static bool grow_heap(struct libc *c, uint64_t heap, uint64_t by)
+static bool arena_grow_heap(struct libc *c, uint64_t heap, uint64_t by)
 {
-    uint64_t size = heap_get(c, heap, HEAP_SIZE) + page_up(by), usable = heap_get(c, heap, HEAP_MPROTECT_SIZE);
-    if (size > c->sizes->heap_max || !make_usable(c, heap + usable, heap + size))
+    uint64_t size = heap_info_get(c, heap, HEAP_SIZE) + page_align(by), usable = heap_info_get(c, heap, HEAP_MPROTECT_SIZE);
+    if (size > c->rules->heap_max || !arena_make_usable(c, heap + usable, heap + size))
         return false;
     if (size > usable)
-        heap_put(c, heap, HEAP_MPROTECT_SIZE, size);
-    heap_put(c, heap, HEAP_SIZE, size);
+        heap_info_put(c, heap, HEAP_MPROTECT_SIZE, size);
+    heap_info_put(c, heap, HEAP_SIZE, size);
     return true;
 }
 
 /* The end of the old heap: a header of size 0 stops every walk, and what is before it is freed. */
-static void fence_old_heap(struct libc *c, uint64_t top, uint64_t size)
+static void arena_fence_heap(struct libc *c, uint64_t top, uint64_t size)
 {
-    uint64_t header = c->sizes->header;
-    size = (size - c->sizes->min_chunk) & ~(uint64_t)(CHUNK_ALIGN - 1);
-    set_head(c, top + size + header, PREV_INUSE);
-    if (size < c->sizes->min_chunk) {
-        set_head(c, top, (size + header) | PREV_INUSE);
-        set_foot(c, top, size + header);
+    uint64_t header = c->rules->header;
+    size = (size - c->rules->min_chunk) & ~(uint64_t)(CHUNK_ALIGN - 1);
+    chunk_set_head(c, top + size + header, PREV_INUSE);
+    if (size < c->rules->min_chunk) {
+        chunk_set_head(c, top, (size + header) | PREV_INUSE);
+        chunk_set_foot(c, top, size + header);
         return;
     }
-    set_head(c, top + size, header | PREV_INUSE);
-    set_foot(c, top + size, header);
-    set_head(c, top, size | PREV_INUSE | NON_MAIN_ARENA);
+    chunk_set_head(c, top + size, header | PREV_INUSE);
+    chunk_set_foot(c, top + size, header);
+    chunk_set_head(c, top, size | PREV_INUSE | NON_MAIN_ARENA);
     int_free(c, top, true);
 }
 
 bool arena_grow(struct libc *c, uint64_t size)
 {
-    uint64_t top = arena_top(c), old_size = chunk_size(c, top), old_heap = heap_of(c, top);
-    uint64_t before = heap_get(c, old_heap, HEAP_SIZE), min = c->sizes->min_chunk, info = c->sizes->heap_info_bytes;
-    if (grow_heap(c, old_heap, min + size - old_size)) {
-        uint64_t now = heap_get(c, old_heap, HEAP_SIZE);
+    uint64_t top = arena_top(c), old_size = chunk_size(c, top), old_heap = heap_info_of(c, top);
+    uint64_t before = heap_info_get(c, old_heap, HEAP_SIZE), min = c->rules->min_chunk, info = c->rules->heap_info_bytes;
+    if (arena_grow_heap(c, old_heap, min + size - old_size)) {
+        uint64_t now = heap_info_get(c, old_heap, HEAP_SIZE);
         arena_add_system_mem(c, now - before);
-        set_head(c, top, (old_heap + now - top) | PREV_INUSE);
+        chunk_set_head(c, top, (old_heap + now - top) | PREV_INUSE);
         return true;
     }
-    uint64_t heap = c->dead ? 0 : new_heap(c, size + min + info, c->heap->par.top_pad);
+    uint64_t heap = c->dead ? 0 : arena_new_heap(c, size + min + info, c->heap->par.top_pad);
     if (!heap)
         return false;
-    uint64_t now = heap_get(c, heap, HEAP_SIZE);
-    heap_put(c, heap, HEAP_ARENA, c->arena);
-    heap_put(c, heap, HEAP_PREV, old_heap);
+    uint64_t now = heap_info_get(c, heap, HEAP_SIZE);
+    heap_info_put(c, heap, HEAP_ARENA, c->arena);
+    heap_info_put(c, heap, HEAP_PREV, old_heap);
     arena_add_system_mem(c, now);
     arena_set_top(c, heap + info);
-    set_head(c, heap + info, (now - info) | PREV_INUSE);
-    fence_old_heap(c, top, old_size);
+    chunk_set_head(c, heap + info, (now - info) | PREV_INUSE);
+    arena_fence_heap(c, top, old_size);
     return true;
 }
 
 /* --- giving back --- */
 
 /* The free chunk at the end of a heap, before its fence: the top that this heap would have. bytes: up to the heap's end. */
-static uint64_t last_chunk(struct libc *c, uint64_t heap, uint64_t *bytes)
+static uint64_t arena_last_chunk(struct libc *c, uint64_t heap, uint64_t *bytes)
 {
-    uint64_t spare = c->sizes->min_chunk - c->sizes->header;
-    uint64_t fence = heap + heap_get(c, heap, HEAP_SIZE) - spare, misaligned = fence % CHUNK_ALIGN;
+    uint64_t spare = c->rules->min_chunk - c->rules->header;
+    uint64_t fence = heap + heap_info_get(c, heap, HEAP_SIZE) - spare, misaligned = fence % CHUNK_ALIGN;
     fence -= misaligned;
     uint64_t chunk = fence - chunk_get(c, fence, CHUNK_PREV_SIZE);
     *bytes = chunk_size(c, chunk) + spare + misaligned;
-    if (!is_prev_inuse(c, chunk))
+    if (!chunk_is_prev_inuse(c, chunk))
         *bytes += chunk_get(c, chunk, CHUNK_PREV_SIZE);
     return chunk;
 }
 
 /* Heaps that hold nothing but top are unmapped while the one before has room enough. */
-static uint64_t drop_empty_heaps(struct libc *c, uint64_t heap, uint64_t pad)
+static uint64_t arena_drop_empty_heaps(struct libc *c, uint64_t heap, uint64_t pad)
 {
     uint64_t left = arena_system_mem(c) / PAGE_SIZE;
-    while (arena_top(c) == heap + c->sizes->heap_info_bytes && !c->dead && left--) {
-        uint64_t before = heap_get(c, heap, HEAP_PREV), bytes, chunk = last_chunk(c, before, &bytes);
-        uint64_t room = bytes + c->sizes->heap_max - heap_get(c, before, HEAP_SIZE);
-        if (room < pad + c->sizes->min_chunk + PAGE_SIZE || c->dead)
+    while (arena_top(c) == heap + c->rules->heap_info_bytes && !c->dead && left--) {
+        uint64_t before = heap_info_get(c, heap, HEAP_PREV), bytes, chunk = arena_last_chunk(c, before, &bytes);
+        uint64_t room = bytes + c->rules->heap_max - heap_info_get(c, before, HEAP_SIZE);
+        if (room < pad + c->rules->min_chunk + PAGE_SIZE || c->dead)
             break;
-        arena_add_system_mem(c, -heap_get(c, heap, HEAP_SIZE));
-        if (heap + c->sizes->heap_max == c->heap->aligned_heap_area)
+        arena_add_system_mem(c, -heap_info_get(c, heap, HEAP_SIZE));
+        if (heap + c->rules->heap_max == c->heap->aligned_heap_area)
             c->heap->aligned_heap_area = 0;
-        unmap(c, heap, c->sizes->heap_max);
+        arena_unmap(c, heap, c->rules->heap_max);
         heap = before;
-        if (!is_prev_inuse(c, chunk)) {
+        if (!chunk_is_prev_inuse(c, chunk)) {
             chunk -= chunk_get(c, chunk, CHUNK_PREV_SIZE);
-            unlink_chunk(c, chunk);
+            bin_unlink(c, chunk);
         }
         arena_set_top(c, chunk);
-        set_head(c, chunk, bytes | PREV_INUSE);
+        chunk_set_head(c, chunk, bytes | PREV_INUSE);
     }
     return heap;
 }
 
 void arena_heap_trim(struct libc *c, uint64_t pad)
 {
-    uint64_t heap = drop_empty_heaps(c, heap_of(c, arena_top(c)), pad);
-    uint64_t top = arena_top(c), top_size = chunk_size(c, top), spare = top_size - c->sizes->min_chunk - 1;
+    uint64_t heap = arena_drop_empty_heaps(c, heap_info_of(c, arena_top(c)), pad);
+    uint64_t top = arena_top(c), top_size = chunk_size(c, top), spare = top_size - c->rules->min_chunk - 1;
     if (c->dead || top_size < c->heap->par.trim_threshold || spare <= pad)
         return;
-    uint64_t extra = (spare - pad) & ~(uint64_t)(PAGE_SIZE - 1), size = heap_get(c, heap, HEAP_SIZE);
-    if (!extra || size < extra + c->sizes->heap_info_bytes)
+    uint64_t extra = (spare - pad) & ~(uint64_t)(PAGE_SIZE - 1), size = heap_info_get(c, heap, HEAP_SIZE);
+    if (!extra || size < extra + c->rules->heap_info_bytes)
         return;
-    heap_put(c, heap, HEAP_SIZE, size - extra);
+    heap_info_put(c, heap, HEAP_SIZE, size - extra);
     libc_give_pages(c, heap + size - extra, extra); /* they stay usable */
     arena_add_system_mem(c, -extra);
-    set_head(c, top, (top_size - extra) | PREV_INUSE);
+    chunk_set_head(c, top, (top_size - extra) | PREV_INUSE);
 }
 
 /* --- which arena a thread uses --- */
 
-static uint64_t new_arena(struct libc *c, uint64_t request)
+static uint64_t arena_new(struct libc *c, uint64_t request)
 {
-    const struct malloc_sizes *s = c->sizes;
-    uint64_t own = s->heap_info_bytes + s->arena_bytes + CHUNK_ALIGN, pad = c->heap->par.top_pad;
-    uint64_t heap = new_heap(c, request + own, pad);
+    const struct libc_rules *rules = c->rules;
+    uint64_t own = rules->heap_info_bytes + rules->arena_bytes + CHUNK_ALIGN, pad = c->heap->par.top_pad;
+    uint64_t heap = arena_new_heap(c, request + own, pad);
     if (!heap)
-        heap = new_heap(c, own, pad); /* the request may be for a mapping of its own */
+        heap = arena_new_heap(c, own, pad); /* the request may be for a mapping of its own */
     if (!heap)
         return 0;
-    uint64_t size = heap_get(c, heap, HEAP_SIZE), main_next = c->heap->main_arena + s->at_next;
-    libc_use_arena(c, heap + s->heap_info_bytes);
-    heap_put(c, heap, HEAP_ARENA, c->arena);
+    uint64_t size = heap_info_get(c, heap, HEAP_SIZE), main_next = c->heap->main_arena + rules->at_next;
+    arena_use(c, heap + rules->heap_info_bytes);
+    heap_info_put(c, heap, HEAP_ARENA, c->arena);
     arena_init(c);
     arena_add_system_mem(c, size);
-    arena_put(c, s->at_max_system_mem, size);
-    uint64_t first = c->arena + s->arena_bytes;
-    first += -mem_of(c, first) % CHUNK_ALIGN;
+    arena_put(c, rules->at_max_system_mem, size);
+    uint64_t first = c->arena + rules->arena_bytes;
+    first += -chunk_to_mem(c, first) % CHUNK_ALIGN;
     arena_set_top(c, first);
-    set_head(c, first, (heap + size - first) | PREV_INUSE);
-    arena_put(c, s->at_next, get(c, main_next)); /* newest first, behind the main arena */
-    put(c, main_next, c->arena);
+    chunk_set_head(c, first, (heap + size - first) | PREV_INUSE);
+    arena_put(c, rules->at_next, libc_get(c, main_next)); /* newest first, behind the main arena */
+    libc_put(c, main_next, c->arena);
     return c->arena;
 }
 
-static uint64_t reused_arena(struct libc *c)
+static uint64_t arena_reuse(struct libc *c)
 {
     uint64_t arena = c->heap->next_to_use ? c->heap->next_to_use : c->heap->main_arena;
-    c->heap->next_to_use = get(c, arena + c->sizes->at_next);
+    c->heap->next_to_use = libc_get(c, arena + c->rules->at_next);
     return arena;
 }
 
 /* The limit is settled when it is first needed: with fewer arenas nobody asks how many CPUs there are. */
-static uint64_t arenas_limit(struct heap *heap, const struct malloc_sizes *s)
+static uint64_t arena_limit(struct heap *heap, const struct libc_rules *rules)
 {
     if (!heap->nr_arenas_max && heap->par.arena_max)
         heap->nr_arenas_max = heap->par.arena_max;
     else if (!heap->nr_arenas_max && heap->nr_arenas > heap->par.arena_test)
-        heap->nr_arenas_max = (uint64_t)heap->nr_cpus * s->arenas_per_cpu;
+        heap->nr_arenas_max = (uint64_t)heap->nr_cpus * rules->arenas_per_cpu;
     return heap->nr_arenas_max ? heap->nr_arenas_max : UINT64_MAX;
 }
 
-static uint64_t find_arena(struct libc *c, uint64_t request)
+static uint64_t arena_find(struct libc *c, uint64_t request)
 {
     struct heap *heap = c->heap;
     uint64_t arena = heap->arena_free_list;
     if (arena) {
-        heap->arena_free_list = get(c, arena + c->sizes->at_next_free);
+        heap->arena_free_list = libc_get(c, arena + c->rules->at_next_free);
         return arena;
     }
-    if (heap->nr_arenas >= arenas_limit(heap, c->sizes))
-        return reused_arena(c);
-    arena = new_arena(c, request);
+    if (heap->nr_arenas >= arena_limit(heap, c->rules))
+        return arena_reuse(c);
+    arena = arena_new(c, request);
     heap->nr_arenas += arena != 0;
     return arena;
 }
@@ -272,8 +277,8 @@ static uint64_t find_arena(struct libc *c, uint64_t request)
 void arena_choose(struct libc *c, uint64_t request)
 {
     if (!c->thread->arena)
-        c->thread->arena = find_arena(c, request);
-    libc_use_arena(c, c->thread->arena);
+        c->thread->arena = arena_find(c, request);
+    arena_use(c, c->thread->arena);
 }
 
 /* --- threads --- */
@@ -281,7 +286,7 @@ void arena_choose(struct libc *c, uint64_t request)
 /* The vector for thread-local storage that pthread_create takes from the creator's heap: entries of two words. */
 #define DTV_ENTRIES 17u
 
-static bool is_shared(const struct heap *heap, uint32_t but, uint64_t arena)
+static bool arena_is_shared(const struct heap *heap, uint32_t but, uint64_t arena)
 {
     for (uint32_t i = 0; i < HEAP_THREADS_MAX; i++)
         if (i != but && heap->threads[i].arena == arena)
@@ -289,7 +294,7 @@ static bool is_shared(const struct heap *heap, uint32_t but, uint64_t arena)
     return false;
 }
 
-static bool switch_thread(struct heaps *heaps, uint32_t process, uint32_t thread)
+static bool thread_switch(struct heaps *heaps, uint32_t process, uint32_t thread)
 {
     struct heap *heap = heap_of_process(heaps, process);
     if (!heap || thread >= HEAP_THREADS_MAX)
@@ -297,7 +302,7 @@ static bool switch_thread(struct heaps *heaps, uint32_t process, uint32_t thread
     heap->thread = 0;
     if (thread && !heap->threads[thread].dtv)
         heap->threads[thread].dtv =
-            heap_calloc(heaps, process, DTV_ENTRIES, malloc_sizes_get(heaps->profile->word_bits)->header, NAME_NONE);
+            heap_calloc(heaps, process, DTV_ENTRIES, libc_rules_of_profile(heaps->profile)->header, NAME_NONE);
     if (thread && !heap->threads[thread].dtv)
         return false;
     heap->thread = thread;
@@ -308,7 +313,7 @@ bool heap_switch_thread(struct heaps *heaps, uint32_t process, uint32_t thread)
 {
     uint32_t index = process_at(heaps->processes, process)->heap;
     bool is_same = index ? heap_at(heaps, index)->thread == thread : !thread;
-    return is_same || switch_thread(heaps, process, thread);
+    return is_same || thread_switch(heaps, process, thread);
 }
 
 bool heap_end_thread(struct heaps *heaps, uint32_t process, uint32_t thread)
@@ -324,8 +329,8 @@ bool heap_end_thread(struct heaps *heaps, uint32_t process, uint32_t thread)
     tcache_shutdown(c);
     uint64_t arena = ending->arena;
     struct kept_stack stack = { ending->stack, ending->dtv };
-    if (arena && !is_shared(heap, thread, arena)) {
-        put(c, arena + c->sizes->at_next_free, heap->arena_free_list);
+    if (arena && !arena_is_shared(heap, thread, arena)) {
+        libc_put(c, arena + c->rules->at_next_free, heap->arena_free_list);
         heap->arena_free_list = arena;
     }
     *ending = (struct heap_thread){ 0 };
@@ -347,10 +352,10 @@ void arenas_after_fork(struct libc *c)
         if (i != c->heap->thread)
             c->heap->threads[i] = (struct heap_thread){ 0 };
     c->heap->arena_free_list = 0;
-    for (uint64_t arena = c->heap->main_arena; left-- && !c->dead; arena = get(c, arena + c->sizes->at_next)) {
+    for (uint64_t arena = c->heap->main_arena; left-- && !c->dead; arena = libc_get(c, arena + c->rules->at_next)) {
         if (arena == mine)
             continue;
-        put(c, arena + c->sizes->at_next_free, c->heap->arena_free_list);
+        libc_put(c, arena + c->rules->at_next_free, c->heap->arena_free_list);
         c->heap->arena_free_list = arena;
     }
 }

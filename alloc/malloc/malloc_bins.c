@@ -2,13 +2,15 @@
  * last; large bins a range of sizes, largest first, with a second list (nextsize) over the distinct sizes. What is freed
  * waits in the unsorted list, in front, until a request walks over it from the back: what fits exactly is taken, the rest
  * is filed. Then the smallest chunk that is large enough is looked for, with a bitmap to skip empty bins. */
-#include "alloc/malloc/malloc_internal.h"
+#include "alloc/malloc/malloc_bins.h"
+#include "alloc/malloc/malloc_tcache.h"
 
-static uint32_t large_index(const struct malloc_sizes *s, uint64_t size)
+#define UNSORTED_BATCH 10000u /* chunks that one walk files at most (MAX_ITERS) */
+
+static uint32_t bin_large_index(const struct libc_rules *rules, uint64_t size)
 {
-    bool wide = s->word == 8;
-    if (size >> 6 <= (wide ? 48u : 45u))
-        return (wide ? 48u : 49u) + (uint32_t)(size >> 6);
+    if (size >> 6 <= rules->large_last)
+        return rules->large_base + (uint32_t)(size >> 6);
     if (size >> 9 <= 20)
         return 91 + (uint32_t)(size >> 9);
     if (size >> 12 <= 10)
@@ -18,16 +20,15 @@ static uint32_t large_index(const struct malloc_sizes *s, uint64_t size)
     return size >> 18 <= 2 ? 124 + (uint32_t)(size >> 18) : 126;
 }
 
-uint32_t bin_index(const struct malloc_sizes *s, uint64_t size)
+uint32_t bin_index(const struct libc_rules *rules, uint64_t size)
 {
-    /* User pointers are aligned to 16: with 4-byte words sizes start at 16, not at 32, and so do the bins. */
-    return is_small(s, size) ? (uint32_t)(size / CHUNK_ALIGN) + (s->word == 4) : large_index(s, size);
+    return bin_is_small(rules, size) ? (uint32_t)(size / CHUNK_ALIGN) + rules->small_skip : bin_large_index(rules, size);
 }
 
 /* --- linking --- */
 
 /* Takes a large chunk off the list over sizes. next, its neighbour in the bin, takes its place if it has the same size. */
-static void unlink_size(struct libc *c, uint64_t chunk, uint64_t next)
+static void bin_unlink_size(struct libc *c, uint64_t chunk, uint64_t next)
 {
     uint64_t smaller = chunk_get(c, chunk, CHUNK_FD_NEXTSIZE), larger = chunk_get(c, chunk, CHUNK_BK_NEXTSIZE);
     if (!smaller)
@@ -49,7 +50,7 @@ static void unlink_size(struct libc *c, uint64_t chunk, uint64_t next)
     chunk_put(c, larger, CHUNK_FD_NEXTSIZE, heir_larger);
 }
 
-void unlink_chunk(struct libc *c, uint64_t chunk)
+void bin_unlink(struct libc *c, uint64_t chunk)
 {
     uint64_t field = chunk_field(c, chunk), size = field & ~(uint64_t)SIZE_BITS;
     if (chunk_get(c, chunk + size, CHUNK_PREV_SIZE) != size) {
@@ -63,20 +64,20 @@ void unlink_chunk(struct libc *c, uint64_t chunk)
     }
     chunk_put(c, fd, CHUNK_BK, bk);
     chunk_put(c, bk, CHUNK_FD, fd);
-    if (!is_small(c->sizes, field))
-        unlink_size(c, chunk, fd);
+    if (!bin_is_small(c->rules, field))
+        bin_unlink_size(c, chunk, fd);
 }
 
-void unsorted_push(struct libc *c, uint64_t chunk, uint64_t size, const char *complaint)
+void bin_push_unsorted(struct libc *c, uint64_t chunk, uint64_t size, const char *complaint)
 {
-    uint64_t head = unsorted_bin(c), first = bin_get(c, head, CHUNK_FD);
+    uint64_t head = bin_unsorted(c), first = bin_get(c, head, CHUNK_FD);
     if (complaint && chunk_get(c, first, CHUNK_BK) != head) {
         libc_die(c, complaint);
         return;
     }
     chunk_put(c, chunk, CHUNK_FD, first);
     chunk_put(c, chunk, CHUNK_BK, head);
-    if (!is_small(c->sizes, size)) {
+    if (!bin_is_small(c->rules, size)) {
         chunk_put(c, chunk, CHUNK_FD_NEXTSIZE, 0);
         chunk_put(c, chunk, CHUNK_BK_NEXTSIZE, 0);
     }
@@ -87,36 +88,36 @@ void unsorted_push(struct libc *c, uint64_t chunk, uint64_t size, const char *co
 /* --- handing out --- */
 
 /* The chunk after this one learns that it is in use. */
-static void mark_inuse(struct libc *c, uint64_t chunk, uint64_t size)
+static void chunk_mark_inuse(struct libc *c, uint64_t chunk, uint64_t size)
 {
-    set_prev_inuse(c, chunk + size);
+    chunk_set_prev_inuse(c, chunk + size);
     if (arena_flag(c))
-        set_head(c, chunk, chunk_field(c, chunk) | NON_MAIN_ARENA);
+        chunk_set_head(c, chunk, chunk_field(c, chunk) | NON_MAIN_ARENA);
 }
 
 /* Takes the oldest of a small bin; the list around it is not checked again. */
-static void take_last(struct libc *c, uint64_t bin, uint64_t chunk, uint64_t before, uint64_t size)
+static void bin_take_last(struct libc *c, uint64_t bin, uint64_t chunk, uint64_t before, uint64_t size)
 {
-    mark_inuse(c, chunk, size);
+    chunk_mark_inuse(c, chunk, size);
     bin_put(c, bin, CHUNK_BK, before);
     chunk_put(c, before, CHUNK_FD, bin);
 }
 
 /* While we are here: further chunks of this size go to the thread's cache. */
-static void stash_small(struct libc *c, uint64_t bin, uint64_t size)
+static void bin_stash_small(struct libc *c, uint64_t bin, uint64_t size)
 {
     while (!c->dead && tcache_has_room(c, size)) {
         uint64_t chunk = bin_get(c, bin, CHUNK_BK);
         if (chunk == bin)
             return;
-        take_last(c, bin, chunk, chunk_get(c, chunk, CHUNK_BK), size);
-        tcache_put(c, chunk, tcache_index(c->sizes, size));
+        bin_take_last(c, bin, chunk, chunk_get(c, chunk, CHUNK_BK), size);
+        tcache_put(c, chunk, tcache_index(c->rules, size));
     }
 }
 
-uint64_t take_small(struct libc *c, uint64_t size)
+uint64_t bin_take_small(struct libc *c, uint64_t size)
 {
-    uint64_t bin = bin_at(c, bin_index(c->sizes, size)), chunk = bin_get(c, bin, CHUNK_BK);
+    uint64_t bin = bin_at(c, bin_index(c->rules, size)), chunk = bin_get(c, bin, CHUNK_BK);
     if (chunk == bin)
         return 0;
     uint64_t before = chunk_get(c, chunk, CHUNK_BK);
@@ -124,30 +125,30 @@ uint64_t take_small(struct libc *c, uint64_t size)
         libc_die(c, "malloc(): smallbin double linked list corrupted");
         return 0;
     }
-    take_last(c, bin, chunk, before, size);
-    stash_small(c, bin, size);
+    bin_take_last(c, bin, chunk, before, size);
+    bin_stash_small(c, bin, size);
     return chunk;
 }
 
 /* Heads of the two parts of a chunk that is cut at size. */
-static uint64_t cut(struct libc *c, uint64_t chunk, uint64_t size, uint64_t rest)
+static uint64_t chunk_cut(struct libc *c, uint64_t chunk, uint64_t size, uint64_t rest)
 {
-    set_head(c, chunk, size | PREV_INUSE | arena_flag(c));
-    set_head(c, chunk + size, rest | PREV_INUSE);
-    set_foot(c, chunk + size, rest);
+    chunk_set_head(c, chunk, size | PREV_INUSE | arena_flag(c));
+    chunk_set_head(c, chunk + size, rest | PREV_INUSE);
+    chunk_set_foot(c, chunk + size, rest);
     return chunk;
 }
 
 /* Hands out an unlinked chunk that may be too large: a rest that can be a chunk goes back to the unsorted list. */
-static uint64_t take_part(struct libc *c, uint64_t chunk, uint64_t chunk_bytes, uint64_t size, const char *complaint)
+static uint64_t bin_take_part(struct libc *c, uint64_t chunk, uint64_t chunk_bytes, uint64_t size, const char *complaint)
 {
     uint64_t rest = chunk_bytes - size;
-    if (rest < c->sizes->min_chunk) {
-        mark_inuse(c, chunk, chunk_bytes);
+    if (rest < c->rules->min_chunk) {
+        chunk_mark_inuse(c, chunk, chunk_bytes);
         return chunk;
     }
-    unsorted_push(c, chunk + size, rest, complaint);
-    return cut(c, chunk, size, rest);
+    bin_push_unsorted(c, chunk + size, rest, complaint);
+    return chunk_cut(c, chunk, size, rest);
 }
 
 /* --- the unsorted list --- */
@@ -155,42 +156,42 @@ static uint64_t take_part(struct libc *c, uint64_t chunk, uint64_t chunk_bytes, 
 static const char *unsorted_complaint(struct libc *c, uint64_t chunk, uint64_t size, uint64_t before)
 {
     uint64_t system_mem = arena_system_mem(c), next = chunk + size;
-    if (size <= c->sizes->header || size > system_mem)
+    if (size <= c->rules->header || size > system_mem)
         return "malloc(): invalid size (unsorted)";
     uint64_t next_field = chunk_field(c, next);
-    if (next_field < c->sizes->header || next_field > system_mem)
+    if (next_field < c->rules->header || next_field > system_mem)
         return "malloc(): invalid next size (unsorted)";
     if ((chunk_get(c, next, CHUNK_PREV_SIZE) & ~(uint64_t)SIZE_BITS) != size)
         return "malloc(): mismatching next->prev_size (unsorted)";
-    if (chunk_get(c, before, CHUNK_FD) != chunk || chunk_get(c, chunk, CHUNK_FD) != unsorted_bin(c))
+    if (chunk_get(c, before, CHUNK_FD) != chunk || chunk_get(c, chunk, CHUNK_FD) != bin_unsorted(c))
         return "malloc(): unsorted double linked list corrupted";
     return next_field & PREV_INUSE ? "malloc(): invalid next->prev_inuse (unsorted)" : NULL;
 }
 
 /* Consecutive small requests are cut from one chunk, the last remainder, as long as nothing else was freed. */
-static bool is_last_remainder(struct libc *c, uint64_t chunk, uint64_t chunk_bytes, uint64_t before, uint64_t size)
+static bool unsorted_is_last_remainder(struct libc *c, uint64_t chunk, uint64_t chunk_bytes, uint64_t before, uint64_t size)
 {
-    return is_small(c->sizes, size) && before == unsorted_bin(c) && chunk_bytes > size + c->sizes->min_chunk &&
-           chunk == arena_get(c, c->sizes->at_last_remainder);
+    return bin_is_small(c->rules, size) && before == bin_unsorted(c) && chunk_bytes > size + c->rules->min_chunk &&
+           chunk == arena_get(c, c->rules->at_last_remainder);
 }
 
-static uint64_t cut_last_remainder(struct libc *c, uint64_t chunk, uint64_t chunk_bytes, uint64_t size)
+static uint64_t unsorted_cut_last_remainder(struct libc *c, uint64_t chunk, uint64_t chunk_bytes, uint64_t size)
 {
-    uint64_t head = unsorted_bin(c), rest = chunk + size;
+    uint64_t head = bin_unsorted(c), rest = chunk + size;
     bin_put(c, head, CHUNK_FD, rest);
     bin_put(c, head, CHUNK_BK, rest);
-    arena_put(c, c->sizes->at_last_remainder, rest);
+    arena_put(c, c->rules->at_last_remainder, rest);
     chunk_put(c, rest, CHUNK_FD, head);
     chunk_put(c, rest, CHUNK_BK, head);
-    if (!is_small(c->sizes, chunk_bytes - size)) {
+    if (!bin_is_small(c->rules, chunk_bytes - size)) {
         chunk_put(c, rest, CHUNK_FD_NEXTSIZE, 0);
         chunk_put(c, rest, CHUNK_BK_NEXTSIZE, 0);
     }
-    return cut(c, chunk, size, chunk_bytes - size);
+    return chunk_cut(c, chunk, size, chunk_bytes - size);
 }
 
 /* Smaller than all: the end of the bin, and of the list over sizes. Returns the chunk that stays in front. */
-static uint64_t append_smallest(struct libc *c, uint64_t bin, uint64_t chunk)
+static uint64_t large_append_smallest(struct libc *c, uint64_t bin, uint64_t chunk)
 {
     uint64_t largest = bin_get(c, bin, CHUNK_FD), last = chunk_get(c, largest, CHUNK_BK_NEXTSIZE);
     chunk_put(c, chunk, CHUNK_FD_NEXTSIZE, largest);
@@ -202,9 +203,9 @@ static uint64_t append_smallest(struct libc *c, uint64_t bin, uint64_t chunk)
 
 /* Returns the chunk that the new one goes in front of. Of equal sizes the first keeps the links over sizes, and the new one
  * becomes the second, so that those links stay as they are. */
-static uint64_t place_by_size(struct libc *c, uint64_t chunk, uint64_t field, uint64_t at)
+static uint64_t large_place_by_size(struct libc *c, uint64_t chunk, uint64_t field, uint64_t at)
 {
-    uint64_t at_size = chunk_field(c, at), left = longest_list(c);
+    uint64_t at_size = chunk_field(c, at), left = arena_longest_list(c);
     for (; field < at_size && !c->dead; at_size = chunk_field(c, at)) {
         at = chunk_get(c, at, CHUNK_FD_NEXTSIZE);
         if (!left--)
@@ -223,7 +224,7 @@ static uint64_t place_by_size(struct libc *c, uint64_t chunk, uint64_t field, ui
 }
 
 /* The chunk in a large bin that the new one goes in front of. */
-static uint64_t place_large(struct libc *c, uint64_t bin, uint64_t chunk, uint64_t size)
+static uint64_t large_place(struct libc *c, uint64_t bin, uint64_t chunk, uint64_t size)
 {
     uint64_t first = bin_get(c, bin, CHUNK_FD), field = size | PREV_INUSE;
     if (first == bin) {
@@ -232,19 +233,19 @@ static uint64_t place_large(struct libc *c, uint64_t bin, uint64_t chunk, uint64
         return bin;
     }
     if (field < chunk_field(c, bin_get(c, bin, CHUNK_BK)))
-        return append_smallest(c, bin, chunk);
-    uint64_t after = place_by_size(c, chunk, field, first);
+        return large_append_smallest(c, bin, chunk);
+    uint64_t after = large_place_by_size(c, chunk, field, first);
     if (chunk_get(c, chunk_get(c, after, CHUNK_BK), CHUNK_FD) != after)
         libc_die(c, "malloc(): largebin double linked list corrupted (bk)");
     return after;
 }
 
-static void file_chunk(struct libc *c, uint64_t chunk, uint64_t size)
+static void bin_file(struct libc *c, uint64_t chunk, uint64_t size)
 {
-    uint32_t index = bin_index(c->sizes, size);
+    uint32_t index = bin_index(c->rules, size);
     uint64_t bin = bin_at(c, index);
-    uint32_t map = c->sizes->at_binmap + index / 32 * 4;
-    uint64_t after = is_small(c->sizes, size) ? bin_get(c, bin, CHUNK_FD) : place_large(c, bin, chunk, size);
+    uint32_t map = c->rules->at_binmap + index / 32 * 4;
+    uint64_t after = bin_is_small(c->rules, size) ? bin_get(c, bin, CHUNK_FD) : large_place(c, bin, chunk, size);
     uint64_t before = chunk_get(c, after, CHUNK_BK);
     arena_put32(c, map, arena_get32(c, map) | 1u << index % 32);
     chunk_put(c, chunk, CHUNK_BK, before);
@@ -262,11 +263,11 @@ struct unsorted_walk {
 };
 
 /* An exact fit: into the cache while there is room, because more may come; else it is the answer. */
-static void take_exact(struct libc *c, struct unsorted_walk *walk, uint64_t chunk)
+static void unsorted_take_exact(struct libc *c, struct unsorted_walk *walk, uint64_t chunk)
 {
-    mark_inuse(c, chunk, walk->size);
+    chunk_mark_inuse(c, chunk, walk->size);
     if (tcache_has_room(c, walk->size)) {
-        tcache_put(c, chunk, tcache_index(c->sizes, walk->size));
+        tcache_put(c, chunk, tcache_index(c->rules, walk->size));
         walk->is_cached = true;
     } else {
         walk->found = chunk;
@@ -274,42 +275,42 @@ static void take_exact(struct libc *c, struct unsorted_walk *walk, uint64_t chun
 }
 
 /* One chunk of the list. Returns whether the walk goes on. */
-static bool sort_one(struct libc *c, struct unsorted_walk *walk, uint64_t chunk)
+static bool unsorted_sort_one(struct libc *c, struct unsorted_walk *walk, uint64_t chunk)
 {
-    uint64_t before = chunk_get(c, chunk, CHUNK_BK), size = chunk_size(c, chunk), head = unsorted_bin(c);
+    uint64_t before = chunk_get(c, chunk, CHUNK_BK), size = chunk_size(c, chunk), head = bin_unsorted(c);
     const char *complaint = unsorted_complaint(c, chunk, size, before);
     if (complaint || c->dead) {
         libc_die(c, complaint);
         return false;
     }
-    if (is_last_remainder(c, chunk, size, before, walk->size)) {
-        walk->found = cut_last_remainder(c, chunk, size, walk->size);
+    if (unsorted_is_last_remainder(c, chunk, size, before, walk->size)) {
+        walk->found = unsorted_cut_last_remainder(c, chunk, size, walk->size);
         return false;
     }
     bin_put(c, head, CHUNK_BK, before);
     chunk_put(c, before, CHUNK_FD, head);
     if (size == walk->size) {
-        take_exact(c, walk, chunk);
+        unsorted_take_exact(c, walk, chunk);
         return !walk->found;
     }
-    file_chunk(c, chunk, size);
+    bin_file(c, chunk, size);
     walk->nr_filed++;
     return true;
 }
 
-static void walk_unsorted(struct libc *c, struct unsorted_walk *walk)
+static void unsorted_walk(struct libc *c, struct unsorted_walk *walk)
 {
-    uint64_t head = unsorted_bin(c), limit = c->heap->par.tcache_unsorted_limit;
-    uint32_t index = tcache_index(c->sizes, walk->size);
+    uint64_t head = bin_unsorted(c), limit = c->heap->par.tcache_unsorted_limit;
+    uint32_t index = tcache_index(c->rules, walk->size);
     for (uint64_t last = walk->nr_filed + UNSORTED_BATCH; walk->nr_filed < last && !c->dead;) {
         uint64_t chunk = bin_get(c, head, CHUNK_BK), filed = walk->nr_filed;
-        if (chunk == head || !sort_one(c, walk, chunk))
+        if (chunk == head || !unsorted_sort_one(c, walk, chunk))
             break;
         if (walk->is_cached && limit && filed != walk->nr_filed && walk->nr_filed > limit)
             break;
     }
     if (!walk->found && walk->is_cached && !c->dead) {
-        walk->found = chunk_of(c, tcache_get(c, index));
+        walk->found = chunk_of_mem(c, tcache_get(c, index));
         c->is_from_cache = true;
     }
 }
@@ -318,9 +319,9 @@ static void walk_unsorted(struct libc *c, struct unsorted_walk *walk)
 
 /* The own bin of a large request: its smallest chunk that is large enough. Of equal ones the second, which has no links
  * over sizes to be mended. */
-static uint64_t take_large(struct libc *c, uint64_t size, uint64_t bin)
+static uint64_t large_take(struct libc *c, uint64_t size, uint64_t bin)
 {
-    uint64_t chunk = bin_get(c, bin, CHUNK_FD), left = longest_list(c);
+    uint64_t chunk = bin_get(c, bin, CHUNK_FD), left = arena_longest_list(c);
     if (chunk == bin || chunk_field(c, chunk) < size)
         return 0;
     uint64_t found_size;
@@ -333,15 +334,15 @@ static uint64_t take_large(struct libc *c, uint64_t size, uint64_t bin)
     uint64_t next = chunk_get(c, chunk, CHUNK_FD);
     if (chunk != bin_get(c, bin, CHUNK_BK) && chunk_field(c, chunk) == chunk_field(c, next))
         chunk = next;
-    unlink_chunk(c, chunk);
-    return c->dead ? 0 : take_part(c, chunk, found_size, size, "malloc(): corrupted unsorted chunks");
+    bin_unlink(c, chunk);
+    return c->dead ? 0 : bin_take_part(c, chunk, found_size, size, "malloc(): corrupted unsorted chunks");
 }
 
 /* The next bin from index on that has its bit set and holds a chunk; 0: none. Bits of empty bins are cleared on the way. */
-static uint32_t next_filled_bin(struct libc *c, uint32_t index)
+static uint32_t bin_next_filled(struct libc *c, uint32_t index)
 {
     for (uint32_t block = index / 32; block < BINMAP_WORDS; block++, index = block * 32) {
-        uint32_t at = c->sizes->at_binmap + block * 4, map = arena_get32(c, at);
+        uint32_t at = c->rules->at_binmap + block * 4, map = arena_get32(c, at);
         for (uint32_t ahead = map & ~0u << index % 32; ahead; ahead &= ahead - 1) {
             uint32_t i = block * 32 + (uint32_t)__builtin_ctz(ahead);
             if (bin_get(c, bin_at(c, i), CHUNK_BK) != bin_at(c, i))
@@ -353,27 +354,27 @@ static uint32_t next_filled_bin(struct libc *c, uint32_t index)
     return 0;
 }
 
-static uint64_t take_larger(struct libc *c, uint64_t size, uint32_t index)
+static uint64_t bin_take_larger(struct libc *c, uint64_t size, uint32_t index)
 {
-    uint32_t filled = next_filled_bin(c, index);
+    uint32_t filled = bin_next_filled(c, index);
     if (!filled || c->dead)
         return 0;
     uint64_t chunk = bin_get(c, bin_at(c, filled), CHUNK_BK), found_size = chunk_size(c, chunk);
-    unlink_chunk(c, chunk);
+    bin_unlink(c, chunk);
     if (c->dead)
         return 0;
-    if (found_size - size >= c->sizes->min_chunk && is_small(c->sizes, size))
-        arena_put(c, c->sizes->at_last_remainder, chunk + size);
-    return take_part(c, chunk, found_size, size, "malloc(): corrupted unsorted chunks 2");
+    if (found_size - size >= c->rules->min_chunk && bin_is_small(c->rules, size))
+        arena_put(c, c->rules->at_last_remainder, chunk + size);
+    return bin_take_part(c, chunk, found_size, size, "malloc(): corrupted unsorted chunks 2");
 }
 
-uint64_t take_from_bins(struct libc *c, uint64_t size, uint32_t index, uint64_t *nr_filed)
+uint64_t bin_take_any(struct libc *c, uint64_t size, uint32_t index, uint64_t *nr_filed)
 {
     struct unsorted_walk walk = { .size = size, .nr_filed = *nr_filed };
-    walk_unsorted(c, &walk);
+    unsorted_walk(c, &walk);
     *nr_filed = walk.nr_filed;
     if (walk.found || c->dead)
         return walk.found;
-    uint64_t chunk = is_small(c->sizes, size) ? 0 : take_large(c, size, bin_at(c, index));
-    return chunk || c->dead ? chunk : take_larger(c, size, index + 1);
+    uint64_t chunk = bin_is_small(c->rules, size) ? 0 : large_take(c, size, bin_at(c, index));
+    return chunk || c->dead ? chunk : bin_take_larger(c, size, index + 1);
 }

@@ -1,6 +1,8 @@
 /* machine_check() of the heaps: chunks, bins and notes must agree, unless the program has written over them. */
 #include "alloc/base/check.h"
+#include "alloc/malloc/malloc_bins.h"
 #include "alloc/malloc/malloc_look.h"
+#include "alloc/malloc/malloc_notes.h"
 
 void heap_written(struct heaps *heaps, uint32_t process, uint64_t address, uint64_t length)
 {
@@ -14,23 +16,23 @@ void heap_written(struct heaps *heaps, uint32_t process, uint64_t address, uint6
 
 /* The chunks from the start of the heap to top; *nr_free: those that lie in bins. NULL: all is well as far as it can be
  * seen. */
-static const char *check_chunks(struct look *look, uint64_t *nr_free)
+static const char *heap_check_chunks(struct look *look, uint64_t *nr_free)
 {
-    uint64_t top = peek_top(look, look->heap->main_arena);
+    uint64_t top = look_top(look, look->heap->main_arena);
     bool was_free = false;
     for (uint64_t chunk = look_first_chunk(look), size; chunk && chunk != top; chunk += size) {
-        uint64_t field = peek_chunk(look, chunk, CHUNK_SIZE);
+        uint64_t field = look_chunk_word(look, chunk, CHUNK_SIZE);
         size = field & ~(uint64_t)SIZE_BITS;
-        bool is_free = !(peek_chunk(look, chunk + size, CHUNK_SIZE) & PREV_INUSE);
+        bool is_free = !(look_chunk_word(look, chunk + size, CHUNK_SIZE) & PREV_INUSE);
         if (look->absent)
             return NULL;
-        if (size == look->sizes->header) {
+        if (size == look->rules->header) {
             look->absent = true; /* a fence: somebody else moved the break, and what follows is not ours */
             return NULL;
         }
-        if (size < look->sizes->min_chunk || size % CHUNK_ALIGN || size > top - chunk)
+        if (size < look->rules->min_chunk || size % CHUNK_ALIGN || size > top - chunk)
             return "heap: a chunk has an impossible size";
-        if (is_free && peek_chunk(look, chunk + size, CHUNK_PREV_SIZE) != size)
+        if (is_free && look_chunk_word(look, chunk + size, CHUNK_PREV_SIZE) != size)
             return "heap: size and prev_size of a free chunk differ";
         if (was_free == !!(field & PREV_INUSE))
             return "heap: PREV_INUSE does not tell what the chunk before is";
@@ -41,16 +43,16 @@ static const char *check_chunks(struct look *look, uint64_t *nr_free)
     return NULL;
 }
 
-static const char *check_bins(struct look *look, uint64_t *nr_listed)
+static const char *heap_check_bins(struct look *look, uint64_t *nr_listed)
 {
     for (uint32_t i = 1; i < NR_BINS; i++) {
         uint64_t bin = look_bin(look, look->heap->main_arena, i), before = bin;
-        uint64_t left = peek(look, look->heap->main_arena + look->sizes->at_system_mem) / look->sizes->min_chunk;
-        for (uint64_t chunk; (chunk = peek_chunk(look, before, CHUNK_FD)) != bin && !look->absent; before = chunk) {
-            uint64_t size = peek_chunk(look, chunk, CHUNK_SIZE) & ~(uint64_t)SIZE_BITS;
-            if (peek_chunk(look, chunk, CHUNK_BK) != before && !look->absent)
+        uint64_t left = look_word(look, look->heap->main_arena + look->rules->at_system_mem) / look->rules->min_chunk;
+        for (uint64_t chunk; (chunk = look_chunk_word(look, before, CHUNK_FD)) != bin && !look->absent; before = chunk) {
+            uint64_t size = look_chunk_word(look, chunk, CHUNK_SIZE) & ~(uint64_t)SIZE_BITS;
+            if (look_chunk_word(look, chunk, CHUNK_BK) != before && !look->absent)
                 return "heap: the links of a bin do not agree";
-            if (i > 1 && bin_index(look->sizes, size) != i && !look->absent)
+            if (i > 1 && bin_index(look->rules, size) != i && !look->absent)
                 return "heap: a chunk is in the wrong bin";
             if (!left--)
                 return "heap: a bin without end";
@@ -60,34 +62,34 @@ static const char *check_bins(struct look *look, uint64_t *nr_listed)
     return NULL;
 }
 
-static const char *check_note(struct look *look, const struct note *note)
+static const char *heap_check_note(struct look *look, const struct note *note)
 {
-    uint64_t chunk = note->address - look->sizes->header, field = peek_chunk(look, chunk, CHUNK_SIZE);
+    uint64_t chunk = note->address - look->rules->header, field = look_chunk_word(look, chunk, CHUNK_SIZE);
     uint64_t size = field & ~(uint64_t)SIZE_BITS;
     bool is_mapped = field & IS_MMAPPED;
-    if (!look->absent && size - (is_mapped ? look->sizes->header : look->sizes->word) != note->usable)
+    if (!look->absent && size - (is_mapped ? look->rules->mapped_unusable : look->rules->word) != note->usable)
         return "heap: a live block does not have the size that was noted";
-    if (!look->absent && !is_mapped && !(peek_chunk(look, chunk + size, CHUNK_SIZE) & PREV_INUSE) && !look->absent)
+    if (!look->absent && !is_mapped && !(look_chunk_word(look, chunk + size, CHUNK_SIZE) & PREV_INUSE) && !look->absent)
         return "heap: a live block counts as free";
     look->absent = false;
     return NULL;
 }
 
-static const char *check_heap(const struct heaps *heaps, uint32_t index)
+static const char *heap_check_one(const struct heaps *heaps, uint32_t index)
 {
-    struct look look = look_at(heaps, index);
+    struct look look = look_start(heaps, index);
     uint64_t nr_free = 0, nr_listed = 0;
     if (look.heap->is_written)
         return NULL;
-    const char *wrong = look.heap->par.sbrk_base ? check_chunks(&look, &nr_free) : NULL;
+    const char *wrong = look.heap->par.sbrk_base ? heap_check_chunks(&look, &nr_free) : NULL;
     if (!wrong)
-        wrong = check_bins(&look, &nr_listed);
+        wrong = heap_check_bins(&look, &nr_listed);
     if (!wrong && !look.absent && nr_free != nr_listed)
         wrong = "heap: the bins do not hold the free chunks";
     return wrong;
 }
 
-static const char *check_notes(const struct heaps *heaps)
+static const char *heap_check_notes(const struct heaps *heaps)
 {
     uint64_t nr = 0, requested = 0, usable = 0;
     for (uint32_t i = 1; i < heaps->notes.nr_used; i++) {
@@ -97,8 +99,8 @@ static const char *check_notes(const struct heaps *heaps)
         uint32_t heap = process_at(heaps->processes, note->process)->heap;
         if (!heap || note_find(heaps, note->process, note->address) != note)
             return "heap: a note is lost, or there twice";
-        struct look look = look_at(heaps, heap);
-        const char *wrong = look.heap->is_written ? NULL : check_note(&look, note);
+        struct look look = look_start(heaps, heap);
+        const char *wrong = look.heap->is_written ? NULL : heap_check_note(&look, note);
         if (wrong)
             return wrong;
         nr++;
@@ -111,9 +113,9 @@ static const char *check_notes(const struct heaps *heaps)
 
 bool heaps_check(const struct heaps *heaps, char *text, size_t capacity)
 {
-    const char *wrong = check_notes(heaps);
+    const char *wrong = heap_check_notes(heaps);
     for (uint32_t i = 1; !wrong && i < heaps->heaps.nr_used; i++)
         if (heap_at(heaps, i)->process)
-            wrong = check_heap(heaps, i);
+            wrong = heap_check_one(heaps, i);
     return check_report(wrong, text, capacity);
 }

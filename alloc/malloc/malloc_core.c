@@ -1,78 +1,83 @@
 /* malloc, free, realloc and memalign of one arena, as glibc 2.36 does them behind its public functions. Where a request is
  * looked for: fastbin of its size, small bin of its size, the unsorted list and the bins, top, the system. What is freed
  * goes to the thread's cache, to a fastbin, or is merged with free neighbours and put on the unsorted list or into top. */
-#include "alloc/malloc/malloc_internal.h"
+#include "alloc/malloc/malloc_bins.h"
+#include "alloc/malloc/malloc_core.h"
+#include "alloc/malloc/malloc_tcache.h"
+#include "alloc/malloc/malloc_top.h"
+
+#define CONSOLIDATE_FROM 65536u /* a freed chunk of that size may give memory back (FASTBIN_CONSOLIDATION_THRESHOLD) */
 
 /* --- fastbins --- */
 
 /* Takes the first chunk off a fastbin; 0: it is empty. */
-static uint64_t pop_fast(struct libc *c, uint32_t index, const char *complaint)
+static uint64_t fastbin_pop(struct libc *c, uint32_t index, const char *complaint)
 {
-    uint64_t chunk = fast_get(c, index);
+    uint64_t chunk = fastbin_get(c, index);
     if (!chunk)
         return 0;
-    if (is_misaligned(c, chunk)) {
+    if (chunk_is_misaligned(c, chunk)) {
         libc_die(c, complaint);
         return 0;
     }
-    fast_put(c, index, reveal(c, mem_of(c, chunk)));
+    fastbin_put(c, index, chunk_reveal(c, chunk_to_mem(c, chunk)));
     return chunk;
 }
 
-static uint64_t take_fast(struct libc *c, uint64_t size)
+static uint64_t fastbin_take(struct libc *c, uint64_t size)
 {
-    uint32_t index = fast_index(c->sizes, size);
-    uint64_t chunk = pop_fast(c, index, "malloc(): unaligned fastbin chunk detected 2");
+    uint32_t index = fastbin_index(c->rules, size);
+    uint64_t chunk = fastbin_pop(c, index, "malloc(): unaligned fastbin chunk detected 2");
     if (!chunk)
         return 0;
-    if (fast_index(c->sizes, chunk_size(c, chunk)) != index) {
+    if (fastbin_index(c->rules, chunk_size(c, chunk)) != index) {
         libc_die(c, "malloc(): memory corruption (fast)");
         return 0;
     }
     while (!c->dead && tcache_has_room(c, size)) {
-        uint64_t more = pop_fast(c, index, "malloc(): unaligned fastbin chunk detected 3");
+        uint64_t more = fastbin_pop(c, index, "malloc(): unaligned fastbin chunk detected 3");
         if (!more)
             break;
-        tcache_put(c, more, tcache_index(c->sizes, size));
+        tcache_put(c, more, tcache_index(c->rules, size));
     }
     return chunk;
 }
 
-static void perturb_freed(struct libc *c, uint64_t chunk, uint64_t size)
+static void chunk_perturb_freed(struct libc *c, uint64_t chunk, uint64_t size)
 {
     if (c->heap->par.perturb)
-        libc_fill(c, mem_of(c, chunk), c->heap->par.perturb, size - c->sizes->header);
+        libc_fill(c, chunk_to_mem(c, chunk), c->heap->par.perturb, size - c->rules->header);
 }
 
-static void push_fast(struct libc *c, uint64_t chunk, uint64_t size, bool have_lock)
+static void fastbin_push(struct libc *c, uint64_t chunk, uint64_t size, bool have_lock)
 {
     uint64_t next = chunk_field(c, chunk + size), next_size = next & ~(uint64_t)SIZE_BITS;
-    if (next <= c->sizes->header || next_size >= arena_system_mem(c)) {
+    if (next <= c->rules->header || next_size >= arena_system_mem(c)) {
         libc_die(c, "free(): invalid next size (fast)");
         return;
     }
-    uint32_t index = fast_index(c->sizes, size);
-    uint64_t first = fast_get(c, index), mem = mem_of(c, chunk);
+    uint32_t index = fastbin_index(c->rules, size);
+    uint64_t first = fastbin_get(c, index), mem = chunk_to_mem(c, chunk);
     if (first == chunk) {
         libc_die(c, "double free or corruption (fasttop)");
         return;
     }
-    if (have_lock && first && fast_index(c->sizes, chunk_size(c, first)) != index) {
+    if (have_lock && first && fastbin_index(c->rules, chunk_size(c, first)) != index) {
         libc_die(c, "invalid fastbin entry (free)");
         return;
     }
-    perturb_freed(c, chunk, size);
+    chunk_perturb_freed(c, chunk, size);
     arena_set_has_fast(c, true);
-    put(c, mem, protect(mem, first));
-    fast_put(c, index, chunk);
+    libc_put(c, mem, chunk_protect(mem, first));
+    fastbin_put(c, index, chunk);
 }
 
 /* --- merging --- */
 
 /* Merges a chunk with the free one in front of it. */
-static uint64_t merge_backward(struct libc *c, uint64_t chunk, uint64_t *size, const char *complaint)
+static uint64_t chunk_merge_backward(struct libc *c, uint64_t chunk, uint64_t *size, const char *complaint)
 {
-    if (is_prev_inuse(c, chunk))
+    if (chunk_is_prev_inuse(c, chunk))
         return chunk;
     uint64_t front = chunk_get(c, chunk, CHUNK_PREV_SIZE);
     chunk -= front;
@@ -80,55 +85,55 @@ static uint64_t merge_backward(struct libc *c, uint64_t chunk, uint64_t *size, c
         libc_die(c, complaint);
         return chunk;
     }
-    unlink_chunk(c, chunk);
+    bin_unlink(c, chunk);
     *size += front;
     return chunk;
 }
 
 /* Merges with what lies behind, and puts the result on the unsorted list, or into top. */
-static void merge_forward(struct libc *c, uint64_t chunk, uint64_t size, uint64_t next, const char *complaint)
+static void chunk_merge_forward(struct libc *c, uint64_t chunk, uint64_t size, uint64_t next, const char *complaint)
 {
     uint64_t next_size = chunk_size(c, next);
     if (next == arena_top(c)) {
-        set_head(c, chunk, (size + next_size) | PREV_INUSE);
+        chunk_set_head(c, chunk, (size + next_size) | PREV_INUSE);
         arena_set_top(c, chunk);
         return;
     }
-    if (is_prev_inuse(c, next + next_size)) {
-        set_head(c, next, chunk_field(c, next) & ~(uint64_t)PREV_INUSE);
+    if (chunk_is_prev_inuse(c, next + next_size)) {
+        chunk_set_head(c, next, chunk_field(c, next) & ~(uint64_t)PREV_INUSE);
     } else {
-        unlink_chunk(c, next);
+        bin_unlink(c, next);
         size += next_size;
     }
-    unsorted_push(c, chunk, size, complaint);
-    set_head(c, chunk, size | PREV_INUSE);
-    set_foot(c, chunk, size);
+    bin_push_unsorted(c, chunk, size, complaint);
+    chunk_set_head(c, chunk, size | PREV_INUSE);
+    chunk_set_foot(c, chunk, size);
 }
 
-static void consolidate_one(struct libc *c, uint64_t chunk)
+static void fastbin_consolidate_one(struct libc *c, uint64_t chunk)
 {
     uint64_t size = chunk_size(c, chunk), next = chunk + size;
-    chunk = merge_backward(c, chunk, &size, "corrupted size vs. prev_size in fastbins");
+    chunk = chunk_merge_backward(c, chunk, &size, "corrupted size vs. prev_size in fastbins");
     if (!c->dead)
-        merge_forward(c, chunk, size, next, NULL);
+        chunk_merge_forward(c, chunk, size, next, NULL);
 }
 
 void malloc_consolidate(struct libc *c)
 {
     arena_set_has_fast(c, false);
-    uint64_t left = longest_list(c);
-    for (uint32_t i = 0; i < c->sizes->nr_fast && !c->dead; i++) {
-        uint64_t next, chunk = fast_get(c, i);
+    uint64_t left = arena_longest_list(c);
+    for (uint32_t i = 0; i < c->rules->nr_fast && !c->dead; i++) {
+        uint64_t next, chunk = fastbin_get(c, i);
         if (chunk)
-            fast_put(c, i, 0);
+            fastbin_put(c, i, 0);
         for (; chunk && !c->dead; chunk = next) {
-            if (is_misaligned(c, chunk))
+            if (chunk_is_misaligned(c, chunk))
                 libc_die(c, "malloc_consolidate(): unaligned fastbin chunk detected");
-            else if (fast_index(c->sizes, chunk_size(c, chunk)) != i || !left--)
+            else if (fastbin_index(c->rules, chunk_size(c, chunk)) != i || !left--)
                 libc_die(c, "malloc_consolidate(): invalid chunk size");
-            next = reveal(c, mem_of(c, chunk));
+            next = chunk_reveal(c, chunk_to_mem(c, chunk));
             if (!c->dead)
-                consolidate_one(c, chunk);
+                fastbin_consolidate_one(c, chunk);
         }
     }
 }
@@ -145,25 +150,25 @@ static const char *free_complaint(struct libc *c, uint64_t chunk, uint64_t size)
     uint64_t next_field = chunk_field(c, next);
     if (!(next_field & PREV_INUSE))
         return "double free or corruption (!prev)";
-    if (next_field <= c->sizes->header || (next_field & ~(uint64_t)SIZE_BITS) >= arena_system_mem(c))
+    if (next_field <= c->rules->header || (next_field & ~(uint64_t)SIZE_BITS) >= arena_system_mem(c))
         return "free(): invalid next size (normal)";
     return NULL;
 }
 
 /* After a large free: memory at the end of the heap goes back to the system. */
-static void give_back(struct libc *c)
+static void arena_give_back(struct libc *c)
 {
     if (arena_has_fast(c))
         malloc_consolidate(c);
     if (c->dead)
         return;
-    if (!is_main_arena(c))
+    if (!arena_is_main(c))
         arena_heap_trim(c, c->heap->par.top_pad);
     else if (chunk_size(c, arena_top(c)) >= c->heap->par.trim_threshold)
         systrim(c, c->heap->par.top_pad);
 }
 
-static void free_merged(struct libc *c, uint64_t chunk, uint64_t size)
+static void chunk_free_merged(struct libc *c, uint64_t chunk, uint64_t size)
 {
     const char *complaint = free_complaint(c, chunk, size);
     if (complaint || c->dead) {
@@ -171,25 +176,25 @@ static void free_merged(struct libc *c, uint64_t chunk, uint64_t size)
         return;
     }
     uint64_t next = chunk + size;
-    perturb_freed(c, chunk, size);
-    chunk = merge_backward(c, chunk, &size, "corrupted size vs. prev_size while consolidating");
+    chunk_perturb_freed(c, chunk, size);
+    chunk = chunk_merge_backward(c, chunk, &size, "corrupted size vs. prev_size while consolidating");
     if (c->dead)
         return;
-    merge_forward(c, chunk, size, next, "free(): corrupted unsorted chunks");
+    chunk_merge_forward(c, chunk, size, next, "free(): corrupted unsorted chunks");
     if (chunk_size(c, chunk) >= CONSOLIDATE_FROM)
-        give_back(c);
+        arena_give_back(c);
 }
 
 /* True when the thread's cache has taken the chunk, or the call is dead. */
-static bool free_to_tcache(struct libc *c, uint64_t chunk, uint64_t size)
+static bool tcache_take_freed(struct libc *c, uint64_t chunk, uint64_t size)
 {
-    uint32_t index = tcache_index(c->sizes, size);
-    uint64_t mem = mem_of(c, chunk);
+    uint32_t index = tcache_index(c->rules, size);
+    uint64_t mem = chunk_to_mem(c, chunk);
     if (!tcache_serves(c, size))
         return false;
-    if (get(c, mem + c->sizes->word) == c->heap->tcache_key && tcache_holds(c, mem, index))
+    if (libc_get(c, mem + c->rules->word) == c->heap->tcache_key && tcache_holds(c, mem, index))
         libc_die(c, "free(): double free detected in tcache 2");
-    if (c->dead || get16(c, tcache_count_at(c, index)) >= c->heap->par.tcache_count)
+    if (c->dead || libc_get16(c, tcache_count_at(c, index)) >= c->heap->par.tcache_count)
         return c->dead;
     tcache_put(c, chunk, index);
     return true;
@@ -199,34 +204,34 @@ void int_free(struct libc *c, uint64_t chunk, bool have_lock)
 {
     uint64_t size = chunk_size(c, chunk);
     trace_step(c->heaps->trace, PATH__int_free);
-    if (chunk > (-size & c->sizes->address_mask) || is_misaligned(c, chunk))
+    if (chunk > (-size & c->rules->address_mask) || chunk_is_misaligned(c, chunk))
         libc_die(c, "free(): invalid pointer");
-    else if (size < c->sizes->min_chunk || size % CHUNK_ALIGN)
+    else if (size < c->rules->min_chunk || size % CHUNK_ALIGN)
         libc_die(c, "free(): invalid size");
-    if (c->dead || free_to_tcache(c, chunk, size))
+    if (c->dead || tcache_take_freed(c, chunk, size))
         return;
     if (size <= c->heap->par.max_fast)
-        push_fast(c, chunk, size, have_lock);
+        fastbin_push(c, chunk, size, have_lock);
     else if (chunk_field(c, chunk) & IS_MMAPPED)
         munmap_chunk(c, chunk);
     else
-        free_merged(c, chunk, size);
+        chunk_free_merged(c, chunk, size);
 }
 
 /* --- malloc --- */
 
-static uint64_t take_chunk(struct libc *c, uint64_t size)
+static uint64_t int_take_chunk(struct libc *c, uint64_t size)
 {
-    uint64_t chunk = size <= c->heap->par.max_fast ? take_fast(c, size) : 0;
-    if (!chunk && !c->dead && is_small(c->sizes, size))
-        chunk = take_small(c, size);
+    uint64_t chunk = size <= c->heap->par.max_fast ? fastbin_take(c, size) : 0;
+    if (!chunk && !c->dead && bin_is_small(c->rules, size))
+        chunk = bin_take_small(c, size);
     else if (!chunk && !c->dead && arena_has_fast(c))
         malloc_consolidate(c); /* a large request: before it is cut from somewhere, small pieces are merged */
-    uint32_t index = bin_index(c->sizes, size);
+    uint32_t index = bin_index(c->rules, size);
     for (uint64_t nr_filed = 0; !chunk && !c->dead;) {
-        chunk = take_from_bins(c, size, index, &nr_filed);
+        chunk = bin_take_any(c, size, index, &nr_filed);
         if (!chunk && !c->dead)
-            chunk = split_top(c, size);
+            chunk = top_split(c, size);
         if (chunk || c->dead)
             break;
         if (!arena_has_fast(c))
@@ -238,59 +243,59 @@ static uint64_t take_chunk(struct libc *c, uint64_t size)
 
 uint64_t int_malloc(struct libc *c, uint64_t request)
 {
-    uint64_t size = chunk_size_for(c->sizes, request);
+    uint64_t size = chunk_size_for(c->rules, request);
     trace_step(c->heaps->trace, PATH__int_malloc);
     if (!size)
         return 0;
-    uint64_t chunk = c->arena ? take_chunk(c, size) : sysmalloc(c, size);
+    uint64_t chunk = c->arena ? int_take_chunk(c, size) : sysmalloc(c, size);
     if (!chunk || c->dead)
         return 0;
     if (c->heap->par.perturb && !c->is_from_cache)
-        libc_fill(c, mem_of(c, chunk), c->heap->par.perturb ^ 0xff, request);
-    return mem_of(c, chunk);
+        libc_fill(c, chunk_to_mem(c, chunk), c->heap->par.perturb ^ 0xff, request);
+    return chunk_to_mem(c, chunk);
 }
 
 /* --- realloc --- */
 
-static void set_size(struct libc *c, uint64_t chunk, uint64_t size)
+static void chunk_set_size(struct libc *c, uint64_t chunk, uint64_t size)
 {
-    set_head(c, chunk, size | (chunk_field(c, chunk) & SIZE_BITS));
+    chunk_set_head(c, chunk, size | (chunk_field(c, chunk) & SIZE_BITS));
 }
 
 /* Cuts a chunk in use at size and frees the rest, if that can be a chunk. */
-static void cut_tail(struct libc *c, uint64_t chunk, uint64_t chunk_bytes, uint64_t size)
+static void chunk_cut_tail(struct libc *c, uint64_t chunk, uint64_t chunk_bytes, uint64_t size)
 {
     uint64_t rest = chunk_bytes - size, tail = chunk + size;
-    if (rest < c->sizes->min_chunk) {
-        set_size(c, chunk, chunk_bytes);
-        set_prev_inuse(c, chunk + chunk_bytes);
+    if (rest < c->rules->min_chunk) {
+        chunk_set_size(c, chunk, chunk_bytes);
+        chunk_set_prev_inuse(c, chunk + chunk_bytes);
         return;
     }
-    set_size(c, chunk, size);
-    set_head(c, tail, rest | PREV_INUSE | arena_flag(c));
-    set_prev_inuse(c, tail + rest);
+    chunk_set_size(c, chunk, size);
+    chunk_set_head(c, tail, rest | PREV_INUSE | arena_flag(c));
+    chunk_set_prev_inuse(c, tail + rest);
     int_free(c, tail, true);
 }
 
-static uint64_t grow_into_top(struct libc *c, uint64_t chunk, uint64_t sum, uint64_t size)
+static uint64_t chunk_grow_into_top(struct libc *c, uint64_t chunk, uint64_t sum, uint64_t size)
 {
-    set_size(c, chunk, size);
+    chunk_set_size(c, chunk, size);
     arena_set_top(c, chunk + size);
-    set_head(c, chunk + size, (sum - size) | PREV_INUSE);
-    return mem_of(c, chunk);
+    chunk_set_head(c, chunk + size, (sum - size) | PREV_INUSE);
+    return chunk_to_mem(c, chunk);
 }
 
 /* A block elsewhere; should it be the very next chunk, the two are joined. */
-static uint64_t move_block(struct libc *c, uint64_t chunk, uint64_t old_size, uint64_t size)
+static uint64_t int_realloc_move(struct libc *c, uint64_t chunk, uint64_t old_size, uint64_t size)
 {
     uint64_t mem = int_malloc(c, size - (CHUNK_ALIGN - 1));
     if (!mem || c->dead)
         return 0;
-    if (chunk_of(c, mem) == chunk + old_size) {
-        cut_tail(c, chunk, old_size + chunk_size(c, chunk + old_size), size);
-        return mem_of(c, chunk);
+    if (chunk_of_mem(c, mem) == chunk + old_size) {
+        chunk_cut_tail(c, chunk, old_size + chunk_size(c, chunk + old_size), size);
+        return chunk_to_mem(c, chunk);
     }
-    libc_copy(c, mem, mem_of(c, chunk), old_size - c->sizes->word);
+    libc_copy(c, mem, chunk_to_mem(c, chunk), old_size - c->rules->word);
     int_free(c, chunk, true);
     return mem;
 }
@@ -298,66 +303,66 @@ static uint64_t move_block(struct libc *c, uint64_t chunk, uint64_t old_size, ui
 uint64_t int_realloc(struct libc *c, uint64_t chunk, uint64_t old_size, uint64_t size)
 {
     uint64_t system_mem = arena_system_mem(c), next = chunk + old_size;
-    if (chunk_field(c, chunk) <= c->sizes->header || old_size >= system_mem) {
+    if (chunk_field(c, chunk) <= c->rules->header || old_size >= system_mem) {
         libc_die(c, "realloc(): invalid old size");
         return 0;
     }
     uint64_t next_field = chunk_field(c, next), next_size = next_field & ~(uint64_t)SIZE_BITS;
-    if (next_field <= c->sizes->header || next_size >= system_mem) {
+    if (next_field <= c->rules->header || next_size >= system_mem) {
         libc_die(c, "realloc(): invalid next size");
         return 0;
     }
     if (old_size < size) {
         bool is_top = next == arena_top(c);
-        if (is_top && old_size + next_size >= size + c->sizes->min_chunk)
-            return grow_into_top(c, chunk, old_size + next_size, size);
-        if (is_top || is_prev_inuse(c, next + next_size) || old_size + next_size < size)
-            return move_block(c, chunk, old_size, size);
-        unlink_chunk(c, next);
+        if (is_top && old_size + next_size >= size + c->rules->min_chunk)
+            return chunk_grow_into_top(c, chunk, old_size + next_size, size);
+        if (is_top || chunk_is_prev_inuse(c, next + next_size) || old_size + next_size < size)
+            return int_realloc_move(c, chunk, old_size, size);
+        bin_unlink(c, next);
         old_size += next_size;
     }
-    cut_tail(c, chunk, old_size, size);
-    return mem_of(c, chunk);
+    chunk_cut_tail(c, chunk, old_size, size);
+    return chunk_to_mem(c, chunk);
 }
 
 /* --- memalign --- */
 
 /* Moves the start of a block up to an aligned address. In front of it there is room for a chunk, which is freed; a mapping
  * only remembers the distance. */
-static uint64_t align_up(struct libc *c, uint64_t chunk, uint64_t align)
+static uint64_t chunk_align_up(struct libc *c, uint64_t chunk, uint64_t align)
 {
-    uint64_t to = chunk_of(c, (mem_of(c, chunk) + align - 1) & -align);
-    if (to - chunk < c->sizes->min_chunk)
+    uint64_t to = chunk_of_mem(c, (chunk_to_mem(c, chunk) + align - 1) & -align);
+    if (to - chunk < c->rules->min_chunk)
         to += align;
     uint64_t lead = to - chunk, size = chunk_size(c, chunk) - lead;
     if (chunk_field(c, chunk) & IS_MMAPPED) {
         chunk_put(c, to, CHUNK_PREV_SIZE, chunk_get(c, chunk, CHUNK_PREV_SIZE) + lead);
-        set_head(c, to, size | IS_MMAPPED);
+        chunk_set_head(c, to, size | IS_MMAPPED);
         return to;
     }
-    set_head(c, to, size | PREV_INUSE | arena_flag(c));
-    set_prev_inuse(c, to + size);
-    set_size(c, chunk, lead);
+    chunk_set_head(c, to, size | PREV_INUSE | arena_flag(c));
+    chunk_set_prev_inuse(c, to + size);
+    chunk_set_size(c, chunk, lead);
     int_free(c, chunk, true);
     return to;
 }
 
 uint64_t int_memalign(struct libc *c, uint64_t align, uint64_t request)
 {
-    uint64_t size = chunk_size_for(c->sizes, request), room = size + align + c->sizes->min_chunk;
+    uint64_t size = chunk_size_for(c->rules, request), room = size + align + c->rules->min_chunk;
     if (!size || room < align)
         return 0;
     uint64_t mem = int_malloc(c, room);
     if (!mem || c->dead)
         return 0;
-    uint64_t chunk = mem % align ? align_up(c, chunk_of(c, mem), align) : chunk_of(c, mem);
+    uint64_t chunk = mem % align ? chunk_align_up(c, chunk_of_mem(c, mem), align) : chunk_of_mem(c, mem);
     if (chunk_field(c, chunk) & IS_MMAPPED)
-        return mem_of(c, chunk);
+        return chunk_to_mem(c, chunk);
     uint64_t whole = chunk_size(c, chunk);
-    if (whole > size + c->sizes->min_chunk) {
-        set_head(c, chunk + size, (whole - size) | PREV_INUSE | arena_flag(c));
-        set_size(c, chunk, size);
+    if (whole > size + c->rules->min_chunk) {
+        chunk_set_head(c, chunk + size, (whole - size) | PREV_INUSE | arena_flag(c));
+        chunk_set_size(c, chunk, size);
         int_free(c, chunk + size, true);
     }
-    return mem_of(c, chunk);
+    return chunk_to_mem(c, chunk);
 }

@@ -1,5 +1,6 @@
 /* Notes: what the engine remembers of each live block beside the bytes of the process: the size that was asked for, who
  * asked, and when. A hash table over addresses, whose buckets double between operations when the chains grow. */
+#include "alloc/malloc/malloc_call.h"
 #include "alloc/malloc/malloc_notes.h"
 
 #define FIRST_BUCKETS 1024u
@@ -31,7 +32,7 @@ struct name_ref note_remove(struct heaps *heaps, struct heap *heap, uint64_t add
 }
 
 /* Each chain is split in two: bucket i keeps what still belongs there, the rest goes to i + nr. */
-static void split_buckets(struct heaps *heaps)
+static void note_split_buckets(struct heaps *heaps)
 {
     uint32_t nr = heaps->nr_buckets;
     heaps->nr_buckets = 2 * nr;
@@ -59,7 +60,7 @@ enum pagoda_error heaps_grow_buckets(struct heaps *heaps, const struct pagoda_ho
     if (err)
         return err;
     if (grow) {
-        split_buckets(heaps);
+        note_split_buckets(heaps);
     } else {
         heaps->nr_buckets = want;
         pool->nr_used = want + 1;
@@ -122,7 +123,7 @@ void heap_exit(struct heaps *heaps, uint32_t process)
 
 /* --- looking --- */
 
-static struct heap_block block_of(const struct heaps *heaps, const struct note *note)
+static struct heap_block note_to_block(const struct heaps *heaps, const struct note *note)
 {
     return (struct heap_block){ .address = note->address,
                                 .usable = note->usable,
@@ -136,7 +137,7 @@ bool heap_find(const struct heaps *heaps, uint32_t process, uint64_t address, st
 {
     const struct note *note = note_find(heaps, process, address);
     if (note)
-        *block = block_of(heaps, note);
+        *block = note_to_block(heaps, note);
     return note != NULL;
 }
 
@@ -146,7 +147,7 @@ bool heap_next(const struct heaps *heaps, uint64_t *cursor, struct heap_block *b
         const struct note *note = note_at(heaps, i);
         if (!note->address)
             continue;
-        *block = block_of(heaps, note);
+        *block = note_to_block(heaps, note);
         *cursor = i;
         return true;
     }

@@ -1,7 +1,30 @@
 /* alloc/malloc/malloc_notes.h - notes of live blocks: looking for them, writing and erasing them, in the few instructions
  * that every call into malloc spends on them. */
 #pragma once
-#include "alloc/malloc/malloc_internal.h"
+#include "alloc/malloc/malloc_heap.h"
+
+struct note {
+    uint32_t link; /* next of the bucket, or the pool's free link */
+    uint32_t process;
+    uint64_t address, requested, usable;
+    struct name_ref name;
+    uint32_t seq;
+};
+
+static inline struct note *note_at(const struct heaps *heaps, uint32_t note)
+{
+    return (struct note *)(void *)heaps->notes.items + note;
+}
+static inline bool notes_have_room(const struct heaps *heaps)
+{
+    return heaps->notes.nr_free || heaps->notes.nr_used < heaps->notes.committed;
+}
+/* NULL: no live block of the process starts there. */
+struct note *note_find(const struct heaps *heaps, uint32_t process, uint64_t address);
+/* A broken heap may hand out a block that lies where another one is still live: the new one takes the place. */
+void note_add(struct heaps *heaps, struct heap *heap, const struct note *note);
+/* Returns the name of the block; none: it had none, or is not there. */
+struct name_ref note_remove(struct heaps *heaps, struct heap *heap, uint64_t address);
 
 /* Neighbouring blocks lie in neighbouring buckets: programs free what they allocated together. */
 static inline uint32_t note_bucket(const struct heaps *heaps, uint32_t process, uint64_t address)

@@ -4,22 +4,24 @@
  * stack of a thread that was joined is kept for the next one, with the vector for thread-local storage that the heap gave
  * for it; when more than 40 MiB are kept, the oldest go back. The stack's own pages are not touched here: the model runs no
  * code on them. */
-#include "alloc/malloc/malloc_internal.h"
+#include "alloc/malloc/malloc_stack.h"
+
+#include <string.h>
 
 #define KEPT_BYTES (UINT64_C(40) << 20)
 #define EXIT_KEEPS (5 * PAGE_SIZE) /* at the end of a thread: PTHREAD_STACK_MIN, and the page it is on */
 
-static void unmap_stack(struct heaps *heaps, uint32_t process, uint64_t start)
+static void stack_unmap(struct heaps *heaps, uint32_t process, uint64_t start)
 {
     (void)process_munmap(heaps->processes, process, start, THREAD_STACK_SPAN);
 }
 
-static uint64_t map_stack(struct heaps *heaps, uint32_t process)
+static uint64_t stack_map(struct heaps *heaps, uint32_t process)
 {
     uint64_t start = process_mmap(heaps->processes, process, THREAD_STACK_SPAN, 0, NAME_NONE);
     if (!start || process_mprotect(heaps->processes, process, start + PAGE_SIZE, THREAD_STACK_BYTES, VMA_READ | VMA_WRITE))
         return start;
-    unmap_stack(heaps, process, start);
+    stack_unmap(heaps, process, start);
     return 0;
 }
 
@@ -32,12 +34,12 @@ bool heap_start_thread(struct heaps *heaps, uint32_t process, uint32_t thread)
     if (heap->nr_kept_stacks)
         stack = heap->kept_stacks[--heap->nr_kept_stacks];
     else
-        stack.start = map_stack(heaps, process);
+        stack.start = stack_map(heaps, process);
     if (!stack.start)
         return false;
     heap->threads[thread].dtv = stack.dtv;
     if (!heap_switch_thread(heaps, process, thread)) {
-        unmap_stack(heaps, process, stack.start);
+        stack_unmap(heaps, process, stack.start);
         return false;
     }
     heap->threads[thread].stack = stack.start;
@@ -53,7 +55,7 @@ void stack_keep(struct heaps *heaps, struct heap *heap, struct kept_stack stack)
         struct kept_stack oldest = kept[0];
         memmove(kept, kept + 1, --heap->nr_kept_stacks * sizeof *kept);
         (void)heap_free(heaps, heap->process, oldest.dtv);
-        unmap_stack(heaps, heap->process, oldest.start);
+        stack_unmap(heaps, heap->process, oldest.start);
     }
 }
 

@@ -1,31 +1,35 @@
 /* The thread cache: per chunk size a short stack of freed blocks, kept in a block of the heap itself (counts, then the
  * first entry of each stack) and linked through the first word of the payload. The second word holds a key as long as the
  * block is in the cache, by which a second free() is noticed. Cached chunks count as in use and are never merged. */
+#include "alloc/malloc/malloc_core.h"
 #include "alloc/malloc/malloc_notes.h"
+#include "alloc/malloc/malloc_tcache.h"
 
 void tcache_put(struct libc *c, uint64_t chunk, uint32_t index)
 {
-    uint64_t mem = mem_of(c, chunk), entry = tcache_entry_at(c, index), count = tcache_count_at(c, index);
-    put(c, mem + c->sizes->word, c->heap->tcache_key);
-    put(c, mem, protect(mem, get(c, entry)));
-    put(c, entry, mem);
-    put16(c, count, (uint16_t)(get16(c, count) + 1));
+    uint64_t mem = chunk_to_mem(c, chunk), entry = tcache_entry_at(c, index), count = tcache_count_at(c, index);
+    libc_put(c, mem + c->rules->word, c->heap->tcache_key);
+    libc_put(c, mem, chunk_protect(mem, libc_get(c, entry)));
+    libc_put(c, entry, mem);
+    libc_put16(c, count, (uint16_t)(libc_get16(c, count) + 1));
 }
 
 uint64_t tcache_get(struct libc *c, uint32_t index)
 {
-    uint64_t entry = tcache_entry_at(c, index), count = tcache_count_at(c, index), mem = get(c, entry);
+    uint64_t entry = tcache_entry_at(c, index), count = tcache_count_at(c, index), mem = libc_get(c, entry);
     if (mem % CHUNK_ALIGN) {
         libc_die(c, "malloc(): unaligned tcache chunk detected");
         return 0;
     }
-    put(c, entry, reveal(c, mem));
-    put16(c, count, (uint16_t)(get16(c, count) - 1));
-    put(c, mem + c->sizes->word, 0);
+    libc_put(c, entry, chunk_reveal(c, mem));
+    libc_put16(c, count, (uint16_t)(libc_get16(c, count) - 1));
+    libc_put(c, mem + c->rules->word, 0);
     return mem;
 }
 
 /* --- whole calls --- */
+
+#define TCACHE_MIN_CHUNK_64 32u /* of every C library with 64 bits */
 
 /* Does the host know all that a call needs to know? With 64 bits; nobody is in a hurry with 32. */
 bool heap_is_ready(const struct heaps *heaps, uint32_t process)
@@ -35,63 +39,63 @@ bool heap_is_ready(const struct heaps *heaps, uint32_t process)
            c->thread == &c->heap->threads[c->heap->thread] && !c->heap->is_written && tcache_at_hand(c);
 }
 
-static inline uint8_t *count_of(const struct libc *c, uint64_t index)
+static inline uint8_t *tcache_count_in_host(const struct libc *c, uint64_t index)
 {
     return c->cache + 2 * index;
 }
 
-static inline uint8_t *entry_of(const struct libc *c, uint64_t index)
+static inline uint8_t *tcache_entry_in_host(const struct libc *c, uint64_t index)
 {
-    return c->cache + 2 * TCACHE_BINS_MAX + 8 * index;
+    return c->cache_entries + 8 * index;
 }
 
 /* A block that begins a page has its header in the one before: that is left to the usual way. */
-static inline uint8_t *block_at_hand(const struct libc *c, uint64_t mem)
+static inline uint8_t *tcache_block_at_hand(const struct libc *c, uint64_t mem)
 {
-    return mem % PAGE_SIZE ? at_hand(c, mem, CHUNK_ALIGN) : NULL;
+    return mem % PAGE_SIZE ? libc_at_hand(c, mem, CHUNK_ALIGN) : NULL;
 }
 
 uint64_t heap_malloc_cached(struct heaps *heaps, uint64_t request, struct name_ref name, uint32_t seq)
 {
     struct libc *c = heaps->libc;
-    const uint64_t least = MALLOC_MIN_64 - 8 - (CHUNK_ALIGN - 1); /* with less the chunk is no smaller */
+    const uint64_t least = TCACHE_MIN_CHUNK_64 - 8 - (CHUNK_ALIGN - 1); /* with less the chunk is no smaller */
     uint64_t index = (request > least ? request - least : 0) / CHUNK_ALIGN;
-    if (index >= c->heap->par.tcache_bins || !load16(count_of(c, index)) || !notes_have_room(heaps))
+    if (index >= c->heap->par.tcache_bins || !libc_load16(tcache_count_in_host(c, index)) || !notes_have_room(heaps))
         return 0;
-    uint64_t mem = load64(entry_of(c, index));
-    uint8_t *block = block_at_hand(c, mem);
-    uint64_t field = block ? load64(block - 8) : IS_MMAPPED;
+    uint64_t mem = libc_load64(tcache_entry_in_host(c, index));
+    uint8_t *block = tcache_block_at_hand(c, mem);
+    uint64_t field = block ? libc_load64(block - 8) : IS_MMAPPED;
     if (field & IS_MMAPPED)
         return 0;
-    store64(entry_of(c, index), protect(mem, load64(block)));
-    store16(count_of(c, index), (uint16_t)(load16(count_of(c, index)) - 1));
-    store64(block + 8, 0);
+    libc_store64(tcache_entry_in_host(c, index), chunk_protect(mem, libc_load64(block)));
+    libc_store16(tcache_count_in_host(c, index), (uint16_t)(libc_load16(tcache_count_in_host(c, index)) - 1));
+    libc_store64(block + 8, 0);
     heaps->last_usable = (field & ~(uint64_t)SIZE_BITS) - 8;
     note_write(heaps, c->heap, mem, request, heaps->last_usable, name, seq);
     return mem;
 }
 
 /* Which arena a block is from, free() reads at the start of its heap, though the cache takes it from any. */
-static inline bool is_arena_at_hand(const struct libc *c, uint64_t mem, uint64_t field)
+static inline bool tcache_is_arena_at_hand(const struct libc *c, uint64_t mem, uint64_t field)
 {
-    return !(field & NON_MAIN_ARENA) || at_hand(c, mem & ~(MALLOC_SIZES_64.heap_max - 1), 8);
+    return !(field & NON_MAIN_ARENA) || libc_at_hand(c, mem & ~(c->rules->heap_max - 1), 8);
 }
 
 bool heap_free_cached(struct heaps *heaps, uint64_t mem)
 {
     struct libc *c = heaps->libc;
-    uint8_t *block = block_at_hand(c, mem);
-    uint64_t field = block ? load64(block - 8) : 0, index = (field - MALLOC_MIN_64) / CHUNK_ALIGN;
+    uint8_t *block = tcache_block_at_hand(c, mem);
+    uint64_t field = block ? libc_load64(block - 8) : 0, index = (field - TCACHE_MIN_CHUNK_64) / CHUNK_ALIGN;
     if ((field & (CHUNK_ALIGN - 1 - NON_MAIN_ARENA)) > PREV_INUSE || index >= c->heap->par.tcache_bins ||
-        load64(block + 8) == c->heap->tcache_key || !is_arena_at_hand(c, mem, field))
+        libc_load64(block + 8) == c->heap->tcache_key || !tcache_is_arena_at_hand(c, mem, field))
         return false;
-    uint32_t count = load16(count_of(c, index)), *link = note_link(heaps, c->process, mem);
+    uint32_t count = libc_load16(tcache_count_in_host(c, index)), *link = note_link(heaps, c->process, mem);
     if (count >= c->heap->par.tcache_count || !*link || note_at(heaps, *link)->name.index)
         return false;
-    store64(block + 8, c->heap->tcache_key);
-    store64(block, protect(mem, load64(entry_of(c, index))));
-    store64(entry_of(c, index), mem);
-    store16(count_of(c, index), (uint16_t)(count + 1));
+    libc_store64(block + 8, c->heap->tcache_key);
+    libc_store64(block, chunk_protect(mem, libc_load64(tcache_entry_in_host(c, index))));
+    libc_store64(tcache_entry_in_host(c, index), mem);
+    libc_store16(tcache_count_in_host(c, index), (uint16_t)(count + 1));
     (void)note_erase(heaps, c->heap, link);
     return true;
 }
@@ -101,7 +105,7 @@ bool heap_free_cached(struct heaps *heaps, uint64_t mem)
 bool tcache_holds(struct libc *c, uint64_t mem, uint32_t index)
 {
     uint64_t nr = 0;
-    for (uint64_t at = get(c, tcache_entry_at(c, index)); at && !c->dead; at = reveal(c, at)) {
+    for (uint64_t at = libc_get(c, tcache_entry_at(c, index)); at && !c->dead; at = chunk_reveal(c, at)) {
         if (nr++ >= c->heap->par.tcache_count)
             libc_die(c, "free(): too many chunks detected in tcache");
         else if (at % CHUNK_ALIGN)
@@ -117,19 +121,19 @@ void tcache_create(struct libc *c)
 {
     if (c->thread->shutting_down)
         return;
-    arena_choose(c, c->sizes->tcache_bytes);
-    uint64_t mem = int_malloc(c, c->sizes->tcache_bytes);
+    arena_choose(c, c->rules->tcache_bytes);
+    uint64_t mem = int_malloc(c, c->rules->tcache_bytes);
     if (!mem || c->dead)
         return;
-    libc_fill(c, mem, 0, c->sizes->tcache_bytes);
+    libc_fill(c, mem, 0, c->rules->tcache_bytes);
     c->thread->tcache = mem;
     c->cache = NULL;
 }
 
-static void free_block(struct libc *c, uint64_t mem)
+static void tcache_free_block(struct libc *c, uint64_t mem)
 {
-    uint64_t chunk = chunk_of(c, mem);
-    libc_use_arena(c, arena_of_chunk(c, chunk));
+    uint64_t chunk = chunk_of_mem(c, mem);
+    arena_use(c, arena_of_chunk(c, chunk));
     int_free(c, chunk, false);
 }
 
@@ -140,17 +144,17 @@ void tcache_shutdown(struct libc *c)
     c->thread->shutting_down = true;
     if (!tcache)
         return;
-    for (uint32_t i = 0; i < TCACHE_BINS_MAX; i++) {
-        uint64_t left = longest_list(c);
+    for (uint32_t i = 0; i < c->rules->nr_tcache_bins; i++) {
+        uint64_t left = arena_longest_list(c);
         c->thread->tcache = tcache;
         uint64_t entry = tcache_entry_at(c, i);
         c->thread->tcache = 0; /* what is freed now passes the cache by */
-        for (uint64_t mem; (mem = get(c, entry)) != 0 && !c->dead && left; left--) {
+        for (uint64_t mem; (mem = libc_get(c, entry)) != 0 && !c->dead && left; left--) {
             if (mem % CHUNK_ALIGN)
                 libc_die(c, "tcache_thread_shutdown(): unaligned tcache chunk detected");
-            put(c, entry, reveal(c, mem));
-            free_block(c, mem);
+            libc_put(c, entry, chunk_reveal(c, mem));
+            tcache_free_block(c, mem);
         }
     }
-    free_block(c, tcache);
+    tcache_free_block(c, tcache);
 }

@@ -1,29 +1,30 @@
 /* Where an arena gets memory, and gives it back: top, the chunk at the end of the heap, grows and shrinks with the program
  * break; requests above a threshold get a mapping of their own, whose first use teaches malloc a higher threshold. */
-#include "alloc/malloc/malloc_internal.h"
+#include "alloc/malloc/malloc_core.h"
+#include "alloc/malloc/malloc_top.h"
 
 #define MMAP_AS_MORECORE_SIZE (UINT64_C(1) << 20)
 
-uint64_t split_top(struct libc *c, uint64_t size)
+uint64_t top_split(struct libc *c, uint64_t size)
 {
     uint64_t top = arena_top(c), top_size = chunk_size(c, top);
     if (top_size > arena_system_mem(c)) {
         libc_die(c, "malloc(): corrupted top size");
         return 0;
     }
-    if (top_size < size + c->sizes->min_chunk)
+    if (top_size < size + c->rules->min_chunk)
         return 0;
-    set_head(c, top, size | PREV_INUSE | arena_flag(c));
-    set_head(c, top + size, (top_size - size) | PREV_INUSE);
+    chunk_set_head(c, top, size | PREV_INUSE | arena_flag(c));
+    chunk_set_head(c, top + size, (top_size - size) | PREV_INUSE);
     arena_set_top(c, top + size);
     return top;
 }
 
 /* --- blocks with a mapping of their own --- */
 
-uint64_t malloc_pages(struct libc *c, uint64_t length, uint32_t flags)
+uint64_t libc_map(struct libc *c, uint64_t length, uint32_t flags)
 {
-    bool fits = length <= c->sizes->ptrdiff_max;
+    bool fits = length <= c->rules->ptrdiff_max;
     uint64_t start = fits ? process_mmap(c->heaps->processes, c->process, length, flags, NAME_NONE) : 0;
     libc_look_again(c);
     return start;
@@ -35,33 +36,33 @@ void libc_give_pages(struct libc *c, uint64_t start, uint64_t length)
     libc_look_again(c);
 }
 
-static void count_mapped(struct malloc_par *par, uint64_t length)
+static void mapped_count(struct malloc_par *par, uint64_t length)
 {
     par->mmapped_mem += length;
     if (par->mmapped_mem > par->max_mmapped_mem)
         par->max_mmapped_mem = par->mmapped_mem;
 }
 
-static uint64_t map_chunk(struct libc *c, uint64_t size)
+static uint64_t mapped_new(struct libc *c, uint64_t size)
 {
     struct malloc_par *par = &c->heap->par;
-    uint64_t spare = c->sizes->header % CHUNK_ALIGN ? CHUNK_ALIGN - 1 : 0;
-    uint64_t length = page_up(size + c->sizes->word + spare), start = malloc_pages(c, length, MALLOC_PAGES);
+    uint64_t spare = c->rules->header % CHUNK_ALIGN ? CHUNK_ALIGN - 1 : 0;
+    uint64_t length = page_align(size + c->rules->mapped_spare + spare), start = libc_map(c, length, LIBC_MAP_FLAGS);
     if (!start)
         return 0;
-    uint64_t lead = -mem_of(c, start) % CHUNK_ALIGN;
+    uint64_t lead = -chunk_to_mem(c, start) % CHUNK_ALIGN;
     chunk_put(c, start + lead, CHUNK_PREV_SIZE, lead);
-    set_head(c, start + lead, (length - lead) | IS_MMAPPED);
+    chunk_set_head(c, start + lead, (length - lead) | IS_MMAPPED);
     if (++par->n_mmaps > par->max_n_mmaps)
         par->max_n_mmaps = par->n_mmaps;
-    count_mapped(par, length);
+    mapped_count(par, length);
     return start + lead;
 }
 
 /* The mapping of a chunk; false: it cannot be one. */
-static bool mapping_of(struct libc *c, uint64_t chunk, uint64_t *start, uint64_t *length)
+static bool mapped_range(struct libc *c, uint64_t chunk, uint64_t *start, uint64_t *length)
 {
-    uint64_t lead = chunk_get(c, chunk, CHUNK_PREV_SIZE), in_page = mem_of(c, chunk) % PAGE_SIZE;
+    uint64_t lead = chunk_get(c, chunk, CHUNK_PREV_SIZE), in_page = chunk_to_mem(c, chunk) % PAGE_SIZE;
     *start = chunk - lead;
     *length = lead + chunk_size(c, chunk);
     return (*start | *length) % PAGE_SIZE == 0 && (in_page & (in_page - 1)) == 0;
@@ -70,7 +71,7 @@ static bool mapping_of(struct libc *c, uint64_t chunk, uint64_t *start, uint64_t
 void munmap_chunk(struct libc *c, uint64_t chunk)
 {
     uint64_t start, length;
-    if (!mapping_of(c, chunk, &start, &length))
+    if (!mapped_range(c, chunk, &start, &length))
         libc_die(c, "munmap_chunk(): invalid pointer");
     if (c->dead)
         return;
@@ -83,26 +84,26 @@ void munmap_chunk(struct libc *c, uint64_t chunk)
 uint64_t mremap_chunk(struct libc *c, uint64_t chunk, uint64_t size)
 {
     uint64_t start, length;
-    if (!mapping_of(c, chunk, &start, &length))
+    if (!mapped_range(c, chunk, &start, &length))
         libc_die(c, "mremap_chunk(): invalid pointer");
     if (c->dead)
         return 0;
-    uint64_t lead = chunk - start, new_length = page_up(size + lead + c->sizes->word);
+    uint64_t lead = chunk - start, new_length = page_align(size + lead + c->rules->mapped_spare);
     if (new_length == length)
         return chunk;
     start = process_mremap(c->heaps->processes, c->process, start, length, new_length);
     libc_look_again(c);
     if (!start)
         return 0;
-    set_head(c, start + lead, (new_length - lead) | IS_MMAPPED);
+    chunk_set_head(c, start + lead, (new_length - lead) | IS_MMAPPED);
     c->heap->par.mmapped_mem -= length;
-    count_mapped(&c->heap->par, new_length);
+    mapped_count(&c->heap->par, new_length);
     return start + lead;
 }
 
 /* --- the program break --- */
 
-static uint64_t move_break(struct libc *c, uint64_t increment)
+static uint64_t libc_sbrk(struct libc *c, uint64_t increment)
 {
     uint64_t old = process_sbrk(c->heaps->processes, c->process, (int64_t)increment);
     libc_look_again(c);
@@ -117,102 +118,102 @@ struct morecore {
 };
 
 /* No room at the break (or the break may not move): a mapping serves instead, and the heap is no longer in one piece. */
-static bool map_as_morecore(struct libc *c, struct morecore *more, uint64_t size, uint64_t old_size)
+static bool morecore_map(struct libc *c, struct morecore *more, uint64_t size, uint64_t old_size)
 {
     if (arena_is_contiguous(c))
-        more->size = page_up(more->size + old_size);
+        more->size = page_align(more->size + old_size);
     if (more->size < MMAP_AS_MORECORE_SIZE)
         more->size = MMAP_AS_MORECORE_SIZE;
-    more->start = more->size > size ? malloc_pages(c, more->size, MALLOC_PAGES) : 0;
+    more->start = more->size > size ? libc_map(c, more->size, LIBC_MAP_FLAGS) : 0;
     if (!more->start)
         return false;
     more->end = more->start + more->size;
-    arena_put32(c, ARENA_FLAGS, arena_get32(c, ARENA_FLAGS) | ARENA_NONCONTIGUOUS);
+    arena_put32(c, c->rules->at_flags, arena_get32(c, c->rules->at_flags) | ARENA_NONCONTIGUOUS);
     return true;
 }
 
-static bool get_more(struct libc *c, struct morecore *more, uint64_t size, uint64_t old_size)
+static bool morecore_get(struct libc *c, struct morecore *more, uint64_t size, uint64_t old_size)
 {
-    uint64_t want = size + c->heap->par.top_pad + c->sizes->min_chunk;
+    uint64_t want = size + c->heap->par.top_pad + c->rules->min_chunk;
     *more = (struct morecore){ .end = UINT64_MAX };
-    more->size = page_up(arena_is_contiguous(c) ? want - old_size : want) & c->sizes->address_mask;
-    bool positive = more->size && more->size <= c->sizes->ptrdiff_max;
-    more->start = positive ? move_break(c, more->size) : UINT64_MAX;
-    return more->start != UINT64_MAX || map_as_morecore(c, more, size, old_size);
+    more->size = page_align(arena_is_contiguous(c) ? want - old_size : want) & c->rules->address_mask;
+    bool positive = more->size && more->size <= c->rules->ptrdiff_max;
+    more->start = positive ? libc_sbrk(c, more->size) : UINT64_MAX;
+    return more->start != UINT64_MAX || morecore_map(c, more, size, old_size);
 }
 
 /* Somebody else moved the break, or this is the first time: make the start and the end fit. */
-static uint64_t align_break(struct libc *c, struct morecore *more, uint64_t old_size, uint64_t old_end)
+static uint64_t morecore_align(struct libc *c, struct morecore *more, uint64_t old_size, uint64_t old_end)
 {
-    uint64_t lead = -mem_of(c, more->start) % CHUNK_ALIGN;
+    uint64_t lead = -chunk_to_mem(c, more->start) % CHUNK_ALIGN;
     if (!arena_is_contiguous(c)) {
         if (more->end == UINT64_MAX)
-            more->end = move_break(c, 0);
+            more->end = libc_sbrk(c, 0);
         return more->start + lead;
     }
     if (old_size)
         arena_add_system_mem(c, more->start - old_end); /* the gap counts as ours */
     uint64_t end = more->start + more->size + lead + old_size;
-    more->correction = lead + old_size + page_up(end) - end;
-    more->end = move_break(c, more->correction);
+    more->correction = lead + old_size + page_align(end) - end;
+    more->end = libc_sbrk(c, more->correction);
     if (more->end == UINT64_MAX) {
         more->correction = 0;
-        more->end = move_break(c, 0);
+        more->end = libc_sbrk(c, 0);
     }
     return more->start + lead;
 }
 
 /* The old top ends in two headers that nothing merges with, and what is before them is freed. */
-static void fence_old_top(struct libc *c, uint64_t top, uint64_t size)
+static void top_fence_old(struct libc *c, uint64_t top, uint64_t size)
 {
-    uint64_t header = c->sizes->header;
+    uint64_t header = c->rules->header;
     size = (size - 2 * header) & ~(uint64_t)(CHUNK_ALIGN - 1);
-    set_head(c, top, size | PREV_INUSE);
-    set_head(c, top + size, header | PREV_INUSE);
-    set_head(c, top + size + header, header | PREV_INUSE);
-    if (size >= c->sizes->min_chunk)
+    chunk_set_head(c, top, size | PREV_INUSE);
+    chunk_set_head(c, top + size, header | PREV_INUSE);
+    chunk_set_head(c, top + size + header, header | PREV_INUSE);
+    if (size >= c->rules->min_chunk)
         int_free(c, top, true);
 }
 
-static void start_new_top(struct libc *c, struct morecore *more, uint64_t top, uint64_t old_size)
+static void top_start_new(struct libc *c, struct morecore *more, uint64_t top, uint64_t old_size)
 {
-    uint64_t start = align_break(c, more, old_size, top + old_size);
+    uint64_t start = morecore_align(c, more, old_size, top + old_size);
     if (more->end == UINT64_MAX)
         return;
     arena_set_top(c, start);
-    set_head(c, start, (more->end - start + more->correction) | PREV_INUSE);
+    chunk_set_head(c, start, (more->end - start + more->correction) | PREV_INUSE);
     arena_add_system_mem(c, more->correction);
     if (old_size)
-        fence_old_top(c, top, old_size);
+        top_fence_old(c, top, old_size);
 }
 
-static void extend_main(struct libc *c, uint64_t size)
+static void top_extend_main(struct libc *c, uint64_t size)
 {
     uint64_t top = arena_top(c), old_size = chunk_size(c, top), old_end = top + old_size;
     struct morecore more;
-    if (!get_more(c, &more, size, old_size) || c->dead)
+    if (!morecore_get(c, &more, size, old_size) || c->dead)
         return;
     if (!c->heap->par.sbrk_base)
         c->heap->par.sbrk_base = more.start;
     arena_add_system_mem(c, more.size);
     if (more.start == old_end && more.end == UINT64_MAX)
-        set_head(c, top, (more.size + old_size) | PREV_INUSE);
+        chunk_set_head(c, top, (more.size + old_size) | PREV_INUSE);
     else if (arena_is_contiguous(c) && old_size && more.start < old_end)
         libc_die(c, "break adjusted to free malloc space");
     else
-        start_new_top(c, &more, top, old_size);
+        top_start_new(c, &more, top, old_size);
 }
 
 #define TOP_ASSERTION                                                                                                      \
     "Fatal glibc error: malloc assertion failure in sysmalloc: (old_top == initial_top (av) && old_size == 0) || "         \
     "((unsigned long) (old_size) >= MINSIZE && prev_inuse (old_top) && ((unsigned long) old_end & (pagesize - 1)) == 0)"
 
-static bool is_top_sane(struct libc *c)
+static bool top_is_sane(struct libc *c)
 {
     uint64_t top = arena_top(c), field = chunk_field(c, top), size = field & ~(uint64_t)SIZE_BITS;
-    if (top == unsorted_bin(c))
+    if (top == bin_unsorted(c))
         return size == 0;
-    return size >= c->sizes->min_chunk && (field & PREV_INUSE) && (top + size) % PAGE_SIZE == 0;
+    return size >= c->rules->min_chunk && (field & PREV_INUSE) && (top + size) % PAGE_SIZE == 0;
 }
 
 uint64_t sysmalloc(struct libc *c, uint64_t size)
@@ -220,35 +221,35 @@ uint64_t sysmalloc(struct libc *c, uint64_t size)
     const struct malloc_par *par = &c->heap->par;
     bool may_map = size >= par->mmap_threshold && par->n_mmaps < par->n_mmaps_max;
     trace_step(c->heaps->trace, PATH_sysmalloc);
-    uint64_t mapped = !c->arena || may_map ? map_chunk(c, size) : 0;
+    uint64_t mapped = !c->arena || may_map ? mapped_new(c, size) : 0;
     if (mapped || !c->arena)
         return mapped;
-    if (!is_top_sane(c)) {
+    if (!top_is_sane(c)) {
         libc_die(c, TOP_ASSERTION);
         return 0;
     }
-    if (is_main_arena(c))
-        extend_main(c, size);
-    else if (!arena_grow(c, size) && !may_map && (mapped = map_chunk(c, size)) != 0)
+    if (arena_is_main(c))
+        top_extend_main(c, size);
+    else if (!arena_grow(c, size) && !may_map && (mapped = mapped_new(c, size)) != 0)
         return mapped;
     if (c->dead)
         return 0;
     uint64_t system_mem = arena_system_mem(c);
-    if (system_mem > arena_get(c, c->sizes->at_max_system_mem))
-        arena_put(c, c->sizes->at_max_system_mem, system_mem);
-    return split_top(c, size);
+    if (system_mem > arena_get(c, c->rules->at_max_system_mem))
+        arena_put(c, c->rules->at_max_system_mem, system_mem);
+    return top_split(c, size);
 }
 
 bool systrim(struct libc *c, uint64_t pad)
 {
-    uint64_t top = arena_top(c), top_size = chunk_size(c, top), spare = top_size - c->sizes->min_chunk - 1;
+    uint64_t top = arena_top(c), top_size = chunk_size(c, top), spare = top_size - c->rules->min_chunk - 1;
     if (spare <= pad)
         return false;
     uint64_t extra = (spare - pad) & ~(uint64_t)(PAGE_SIZE - 1);
-    if (!extra || move_break(c, 0) != top + top_size || move_break(c, -extra) == UINT64_MAX)
+    if (!extra || libc_sbrk(c, 0) != top + top_size || libc_sbrk(c, -extra) == UINT64_MAX)
         return false;
-    uint64_t released = top + top_size - move_break(c, 0);
+    uint64_t released = top + top_size - libc_sbrk(c, 0);
     arena_add_system_mem(c, -released);
-    set_head(c, top, (top_size - released) | PREV_INUSE);
+    chunk_set_head(c, top, (top_size - released) | PREV_INUSE);
     return released != 0;
 }

@@ -1,15 +1,19 @@
 /* Malloc's options: mallopt(), the GLIBC_TUNABLES of a process, and malloc_trim(). A tunable that glibc does not know, or
  * whose value is out of its range, is passed over, as glibc does; the message says so. glibc 2.36: malloc.c do_set_*(),
  * arena.c ptmalloc_init(), elf/dl-tunables.c. */
-#include "alloc/malloc/malloc_internal.h"
+#include "alloc/malloc/malloc_bins.h"
+#include "alloc/malloc/malloc_call.h"
+#include "alloc/malloc/malloc_core.h"
+#include "alloc/malloc/malloc_tcache.h"
+#include "alloc/malloc/malloc_top.h"
 
 /* --- malloc_trim --- */
 
 /* Whole free pages inside a chunk go back to the system, the addresses stay. False: there are none. */
-static bool give_pages_of(struct libc *c, uint64_t chunk)
+static bool trim_chunk(struct libc *c, uint64_t chunk)
 {
-    uint64_t head = 6 * (uint64_t)c->sizes->word; /* struct malloc_chunk must stay */
-    uint64_t end = chunk + chunk_size(c, chunk), first = page_up(chunk + head);
+    uint64_t head = 6 * (uint64_t)c->rules->word; /* struct malloc_chunk must stay */
+    uint64_t end = chunk + chunk_size(c, chunk), first = page_align(chunk + head);
     if (c->dead || end <= first || end - first < PAGE_SIZE)
         return false;
     uint64_t length = (end - first) & ~(uint64_t)(PAGE_SIZE - 1);
@@ -19,15 +23,15 @@ static bool give_pages_of(struct libc *c, uint64_t chunk)
     return true;
 }
 
-static bool give_free_pages(struct libc *c)
+static bool trim_bins(struct libc *c)
 {
     bool given = false;
-    uint64_t left = longest_list(c);
-    for (uint32_t i = 1; i < NR_BINS; i = i == 1 ? bin_index(c->sizes, PAGE_SIZE) : i + 1) {
+    uint64_t left = arena_longest_list(c);
+    for (uint32_t i = 1; i < NR_BINS; i = i == 1 ? bin_index(c->rules, PAGE_SIZE) : i + 1) {
         uint64_t bin = bin_at(c, i);
         for (uint64_t chunk = chunk_get(c, bin, CHUNK_BK); chunk != bin && !c->dead && left--;
              chunk = chunk_get(c, chunk, CHUNK_BK))
-            given = give_pages_of(c, chunk) || given;
+            given = trim_chunk(c, chunk) || given;
     }
     return given;
 }
@@ -40,32 +44,30 @@ bool heap_trim(struct heaps *heaps, uint32_t process, uint64_t pad)
         return false;
     do {
         malloc_consolidate(c);
-        given = give_free_pages(c) || given;
-        if (is_main_arena(c))
+        given = trim_bins(c) || given;
+        if (arena_is_main(c))
             given = systrim(c, pad) || given;
-        libc_use_arena(c, arena_get(c, c->sizes->at_next));
-    } while (!is_main_arena(c) && !c->dead);
+        arena_use(c, arena_get(c, c->rules->at_next));
+    } while (!arena_is_main(c) && !c->dead);
     return given && !c->dead;
 }
 
 /* --- options --- */
 
-#define TCACHE_COUNT_MAX UINT16_MAX
-
-static bool set_max_fast(struct heap *heap, const struct malloc_sizes *s, uint64_t value)
+static bool tune_max_fast(struct heap *heap, const struct libc_rules *rules, uint64_t value)
 {
-    if (value > s->max_mxfast)
+    if (value > rules->max_mxfast)
         return false;
-    uint64_t size = (value + s->word) & ~(uint64_t)(CHUNK_ALIGN - 1);
-    heap->par.max_fast = value && size ? size : 2 * s->word;
+    uint64_t size = (value + rules->word) & ~(uint64_t)(CHUNK_ALIGN - 1);
+    heap->par.max_fast = value && size ? size : 2 * rules->word;
     return true;
 }
 
-static bool set_tcache_max(struct heap *heap, const struct malloc_sizes *s, uint64_t value)
+static bool tune_tcache_max(struct heap *heap, const struct libc_rules *rules, uint64_t value)
 {
-    if (value > (TCACHE_BINS_MAX - 1) * CHUNK_ALIGN + s->min_chunk - s->word)
+    if (value > (rules->nr_tcache_bins - 1) * CHUNK_ALIGN + rules->min_chunk - rules->word)
         return false;
-    heap->par.tcache_bins = tcache_index(s, chunk_size_for(s, value)) + 1;
+    heap->par.tcache_bins = tcache_index(rules, chunk_size_for(rules, value)) + 1;
     return true;
 }
 
@@ -81,12 +83,12 @@ enum option {
 };
 
 /* False: glibc refuses the value. */
-static bool set_option(struct heap *heap, const struct malloc_sizes *s, enum option option, uint64_t value)
+static bool tune_option(struct heap *heap, const struct libc_rules *rules, enum option option, uint64_t value)
 {
     struct malloc_par *par = &heap->par;
     switch (option) {
     case MALLOPT_MXFAST_:
-        return set_max_fast(heap, s, value);
+        return tune_max_fast(heap, rules, value);
     case MALLOPT_TRIM_THRESHOLD_:
         par->trim_threshold = value;
         break;
@@ -109,11 +111,11 @@ static bool set_option(struct heap *heap, const struct malloc_sizes *s, enum opt
         par->arena_max = value;
         return true;
     case TCACHE_MAX_:
-        return set_tcache_max(heap, s, value);
+        return tune_tcache_max(heap, rules, value);
     case TCACHE_COUNT_:
-        if (value <= TCACHE_COUNT_MAX)
+        if (value <= rules->tcache_count_max)
             par->tcache_count = value;
-        return value <= TCACHE_COUNT_MAX;
+        return value <= rules->tcache_count_max;
     case TCACHE_UNSORTED_LIMIT_:
         par->tcache_unsorted_limit = value;
         return true;
@@ -133,7 +135,7 @@ bool heap_mallopt(struct heaps *heaps, uint32_t process, enum mallopt_option opt
     bool is_arena = option == MALLOPT_ARENA_TEST || option == MALLOPT_ARENA_MAX;
     if (c->dead || (is_arena && value <= 0))
         return !c->dead; /* mallopt answers 1 to these */
-    return set_option(c->heap, c->sizes, (enum option)option, (uint64_t)(int64_t)value & c->sizes->address_mask);
+    return tune_option(c->heap, c->rules, (enum option)option, (uint64_t)(int64_t)value & c->rules->address_mask);
 }
 
 /* --- GLIBC_TUNABLES --- */
@@ -161,7 +163,7 @@ static const struct tunable {
     { "hugetlb", NO_EFFECT_, 0, ANY_SIZE }, /* huge pages for users are not simulated */
 };
 
-static struct text cut_text(struct text *rest, char at)
+static struct text tunables_cut(struct text *rest, char at)
 {
     const char *end = rest->length ? memchr(rest->start, at, rest->length) : NULL;
     struct text head = { rest->start, end ? (uint32_t)(end - rest->start) : rest->length };
@@ -170,21 +172,21 @@ static struct text cut_text(struct text *rest, char at)
     return head;
 }
 
-static bool text_is(struct text text, const char *prefix, const char *word)
+static bool tunables_is_name(struct text text, const char *prefix, const char *word)
 {
     size_t skip = strlen(prefix), length = strlen(word);
     return text.length == skip + length && memcmp(text.start, prefix, skip) == 0 &&
            memcmp(text.start + skip, word, length) == 0;
 }
 
-static uint32_t digit_value(char letter)
+static uint32_t tunables_digit(char letter)
 {
     uint32_t lower = (uint32_t)(unsigned char)letter | 0x20;
     return letter >= '0' && letter <= '9' ? (uint32_t)(letter - '0') : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : 16;
 }
 
 /* As _dl_strtoul(): blanks, a sign, 0x, 0 or decimal; it stops at what is no digit, and is 0 without any. */
-static uint64_t read_number(struct text text)
+static uint64_t tunables_number(struct text text)
 {
     const char *at = text.start, *end = at + text.length;
     uint64_t number = 0;
@@ -198,15 +200,15 @@ static uint64_t read_number(struct text text)
         base = is_hex ? 16 : 8;
         at += is_hex ? 2 : 1;
     }
-    for (; at < end && digit_value(*at) < base; at++) {
-        if (number > (UINT64_MAX - digit_value(*at)) / base)
+    for (; at < end && tunables_digit(*at) < base; at++) {
+        if (number > (UINT64_MAX - tunables_digit(*at)) / base)
             return UINT64_MAX;
-        number = number * base + digit_value(*at);
+        number = number * base + tunables_digit(*at);
     }
     return negative ? -number : number;
 }
 
-static void say_text(struct trace *trace, struct text text)
+static void tunables_say(struct trace *trace, struct text text)
 {
     char word[64];
     uint32_t length = text.length < sizeof word - 1 ? text.length : (uint32_t)sizeof word - 1;
@@ -215,39 +217,39 @@ static void say_text(struct trace *trace, struct text text)
     trace_say(trace, word);
 }
 
-static void pass_over(struct trace *trace, struct text name, const char *why)
+static void tunables_pass_over(struct trace *trace, struct text name, const char *why)
 {
     trace_say(trace, trace->message_length ? "; " : "");
-    say_text(trace, name);
+    tunables_say(trace, name);
     trace_say(trace, why);
 }
 
-static void tune(struct heaps *heaps, struct heap *heap, struct text name, struct text value)
+static void tunables_set_one(struct heaps *heaps, struct heap *heap, struct text name, struct text value)
 {
-    const struct malloc_sizes *s = malloc_sizes_get(heaps->profile->word_bits);
+    const struct libc_rules *rules = libc_rules_of_profile(heaps->profile);
     for (size_t i = 0; i < sizeof TUNABLES / sizeof TUNABLES[0]; i++) {
         const struct tunable *t = &TUNABLES[i];
-        if (!text_is(name, TUNABLE_PREFIX, t->name))
+        if (!tunables_is_name(name, TUNABLE_PREFIX, t->name))
             continue;
-        uint64_t number = read_number(value) & s->address_mask;
+        uint64_t number = tunables_number(value) & rules->address_mask;
         bool fits = number >= t->min && number <= t->max;
-        if (!fits || !set_option(heap, s, t->option, number))
-            pass_over(heaps->trace, name, " is out of its range, and ignored");
+        if (!fits || !tune_option(heap, rules, t->option, number))
+            tunables_pass_over(heaps->trace, name, " is out of its range, and ignored");
         else if (t->option == NO_EFFECT_)
-            pass_over(heaps->trace, name, " has no effect here");
+            tunables_pass_over(heaps->trace, name, " has no effect here");
         return;
     }
-    pass_over(heaps->trace, name, " is no tunable of malloc, and ignored");
+    tunables_pass_over(heaps->trace, name, " is no tunable of malloc, and ignored");
 }
 
 void heap_tune(struct heaps *heaps, uint32_t process, struct text tunables)
 {
     struct heap *heap = heap_of_process(heaps, process);
     while (heap && tunables.length) {
-        struct text value = cut_text(&tunables, ':'), name = cut_text(&value, '=');
+        struct text value = tunables_cut(&tunables, ':'), name = tunables_cut(&value, '=');
         if (name.length && name.start + name.length != value.start) /* there was a = */
-            tune(heaps, heap, name, value);
+            tunables_set_one(heaps, heap, name, value);
         else if (name.length)
-            pass_over(heaps->trace, name, " has no value, and is ignored");
+            tunables_pass_over(heaps->trace, name, " has no value, and is ignored");
     }
 }

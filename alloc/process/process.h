@@ -11,6 +11,11 @@
 #define PID_BUCKETS 256u
 #define STACK_GUARD_GAP (256u * PAGE_SIZE) /* nothing is mapped so close below a stack (stack_guard_gap) */
 
+static inline uint64_t page_align(uint64_t bytes)
+{
+    return (bytes + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
+}
+
 struct vma {
     struct rb_node node; /* by address; size: bytes between this VMA and the one below, a stack's guard gap not counted */
     uint32_t next, prev; /* in address order */

@@ -4,10 +4,6 @@
 
 #define MAX_MAP_COUNT 65530u /* vm.max_map_count */
 
-static inline uint64_t page_align(uint64_t bytes)
-{
-    return (bytes + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
-}
 static inline struct reclaim_space *space_of(const struct processes *ps, const struct process *process)
 {
     return reclaim_space_at(ps->reclaim, process->space);

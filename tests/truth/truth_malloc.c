@@ -1,7 +1,8 @@
 /* Replays malloc scripts and compares, line by line, with what the real glibc 2.36 answered: every address, usable size,
  * break, number of mappings and their places, and every dump of the allocator's state. Scripts: one operation a line;
  * results: lines "S ..." of the dumps asked for by "s", then one line an operation, then the dump at the end. */
-#include "alloc/malloc/malloc_internal.h"
+#include "alloc/malloc/malloc_heap.h"
+#include "alloc/malloc/malloc_chunk.h"
 #include "pagoda/heap_view.h"
 #include "tests/truth/truth.h"
 #include "tests/truth/truth_world.h"
@@ -32,7 +33,7 @@ struct replay {
     struct heaps heaps;
     struct libc libc;
     struct pagoda_host host;
-    const struct malloc_sizes *sizes;
+    const struct libc_rules *rules;
     struct slot *slots;
     size_t nr_slots;
     uint64_t live_maps, next_map, seq, acting;
@@ -106,7 +107,7 @@ static void put_text(struct line *line, const char *format, ...)
 
 static uint32_t arena_number(struct replay *r, uint64_t address)
 {
-    uint64_t base = address & ~(r->sizes->heap_max - 1);
+    uint64_t base = address & ~(r->rules->heap_max - 1);
     for (uint32_t i = 0; i < r->nr_arenas; i++)
         if (r->arenas[i] == base)
             return i;
@@ -121,8 +122,8 @@ static uint64_t word_at(const struct replay *r, uint64_t address)
     const struct heap *h = heap(r);
     uint64_t word = 0;
     if (address / PAGE_SIZE == h->main_arena / PAGE_SIZE)
-        memcpy(&word, h->libc + address % PAGE_SIZE, r->sizes->word);
-    else if (process_peek(r->world.processes, r->world.process, address, &word, r->sizes->word) != r->sizes->word)
+        memcpy(&word, h->static_page + address % PAGE_SIZE, r->rules->word);
+    else if (process_peek(r->world.processes, r->world.process, address, &word, r->rules->word) != r->rules->word)
         return 0;
     return word;
 }
@@ -142,7 +143,7 @@ static void put_place(struct replay *r, uint64_t address)
     if (address >= r->world.heap_start && address <= break_of(r))
         put_text(&r->line, "%" PRIx64, offset_of(r, address));
     else
-        put_text(&r->line, "arena:%" PRIu32 ":%" PRIx64, arena_number(r, address), address & (r->sizes->heap_max - 1));
+        put_text(&r->line, "arena:%" PRIu32 ":%" PRIx64, arena_number(r, address), address & (r->rules->heap_max - 1));
 }
 
 static void put_chunk(struct replay *r, uint64_t chunk, uint64_t field)
@@ -258,11 +259,11 @@ static void dump_lists(struct replay *r)
 
 static void dump_walk(struct replay *r)
 {
-    uint64_t top = word_at(r, heap(r)->main_arena + r->sizes->at_top), chunk = (r->world.heap_start + 15) & ~15ull;
+    uint64_t top = word_at(r, heap(r)->main_arena + r->rules->at_top), chunk = (r->world.heap_start + 15) & ~15ull;
     start_state_line(r);
     put_text(&r->line, " walk");
     while (chunk >= r->world.heap_start && chunk <= top) {
-        uint64_t field = word_at(r, chunk + r->sizes->word), size = field & ~(uint64_t)SIZE_BITS;
+        uint64_t field = word_at(r, chunk + r->rules->word), size = field & ~(uint64_t)SIZE_BITS;
         put_chunk(r, chunk, field);
         if (!(field & PREV_INUSE))
             put_text(&r->line, "!");
@@ -297,12 +298,12 @@ struct script_op {
 
 static bool is_mapped(const struct replay *r, uint64_t mem)
 {
-    return mem && word_at(r, mem - r->sizes->word) & IS_MMAPPED;
+    return mem && word_at(r, mem - r->rules->word) & IS_MMAPPED;
 }
 
 static int posix_align_error(const struct replay *r, uint64_t align)
 {
-    return !align || align % r->sizes->word || (align & (align - 1)) ? EINVAL : 0;
+    return !align || align % r->rules->word || (align & (align - 1)) ? EINVAL : 0;
 }
 
 /* The call itself: the pointer, or errno. */
@@ -371,12 +372,12 @@ static void finish_line(struct replay *r)
 /* A block was handed out: its address in the recorder's terms, and its usable size. */
 static void put_block(struct replay *r, struct slot *slot, uint64_t mem, bool was_mapped, char kind)
 {
-    uint64_t field = word_at(r, mem - r->sizes->word), size = field & ~(uint64_t)SIZE_BITS,
-             lead = word_at(r, mem - r->sizes->header);
+    uint64_t field = word_at(r, mem - r->rules->word), size = field & ~(uint64_t)SIZE_BITS,
+             lead = word_at(r, mem - r->rules->header);
     if (!(field & IS_MMAPPED)) {
         r->live_maps -= was_mapped;
         if (field & NON_MAIN_ARENA)
-            put_text(&r->line, "arena:%" PRIu32 ":%" PRIx64, arena_number(r, mem), mem & (r->sizes->heap_max - 1));
+            put_text(&r->line, "arena:%" PRIu32 ":%" PRIx64, arena_number(r, mem), mem & (r->rules->heap_max - 1));
         else
             put_text(&r->line, "%" PRIx64, offset_of(r, mem));
         put_text(&r->line, " %" PRIu64, heap_usable(&r->heaps, r->world.process, mem));
@@ -390,7 +391,7 @@ static void put_block(struct replay *r, struct slot *slot, uint64_t mem, bool wa
     put_text(&r->line, "mmap:%" PRIu32 ":%" PRIu64 " %" PRIu64, slot->map, mem % PAGE_SIZE,
              heap_usable(&r->heaps, r->world.process, mem));
     finish_line(r);
-    put_text(&r->line, " %" PRIx64 "+%" PRIx64, r->world.floor - (mem - r->sizes->header - lead), lead + size);
+    put_text(&r->line, " %" PRIx64 "+%" PRIx64, r->world.floor - (mem - r->rules->header - lead), lead + size);
 }
 
 static void put_call(struct replay *r, const struct script_op *op, struct slot *slot)
@@ -567,7 +568,7 @@ static bool replay_rep(struct replay *r, struct truth_file *script)
 static bool set_up(struct replay *r, char *header)
 {
     uint32_t word_bits = strstr(header, " word_bits 32") ? 32 : 64;
-    r->sizes = malloc_sizes_get(word_bits);
+    r->rules = &LIBC_RULES[word_bits == 32 ? LIBC_GLIBC_2_36_I386 : LIBC_GLIBC_2_36];
     r->has_states = word_bits == 64;
     if (!truth_world_start(&r->world, word_bits) || !start_heaps(r) || !make_slot(r, 0))
         return false;

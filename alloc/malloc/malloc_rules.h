@@ -1,0 +1,74 @@
+/* alloc/malloc/malloc_rules.h - what differs between C libraries and word sizes: one row each. Stands on: base.
+ *
+ * Each process has one row for its whole life (struct heap: libc). A rule that differs between libraries is a field of the
+ * row. Code asks the field; it never asks which library or which word size it is. */
+#pragma once
+#include "pagoda/config.h"
+#include <stdint.h>
+
+/* True of every row. */
+enum { CHUNK_ALIGN = 16, NR_BINS = 128, BINMAP_WORDS = 4 };
+
+enum libc_row { LIBC_GLIBC_2_36, LIBC_GLIBC_2_36_I386, NR_LIBC_ROWS };
+
+/* Sizes are in bytes unless said otherwise. */
+struct libc_rules {
+    const char *name;
+
+    /* The word (SIZE_SZ). */
+    uint32_t word;
+    uint32_t word_shift;   /* log2 */
+    uint64_t address_mask; /* bits that an address has */
+    uint64_t ptrdiff_max;  /* the largest request (PTRDIFF_MAX) */
+
+    /* Chunks and bins. */
+    uint32_t header;     /* before the user's pointer (CHUNK_HDR_SZ) */
+    uint32_t min_chunk;  /* MINSIZE */
+    uint32_t min_large;  /* first chunk size that belongs in a large bin */
+    uint32_t small_skip; /* bin of a small size = size / CHUNK_ALIGN + small_skip */
+    uint32_t large_base; /* bin of the smallest large sizes = size / 64 + large_base ... */
+    uint32_t large_last; /* ... up to this size / 64 */
+
+    /* Fastbins. Index = (chunk size >> fast_shift) - 2. */
+    uint32_t nr_fast;
+    uint32_t fast_shift;
+    uint32_t max_fast;   /* largest chunk at first (DEFAULT_MXFAST, as chunk size) */
+    uint32_t max_mxfast; /* largest M_MXFAST */
+
+    /* The thread's cache: a block with one counter of two bytes and one list head a bin. */
+    uint32_t nr_tcache_bins;
+    uint32_t tcache_count;     /* blocks a bin at first */
+    uint32_t tcache_count_max; /* largest tcache_count that the tunable takes */
+    uint32_t at_tcache_counts, at_tcache_entries;
+    uint32_t tcache_bytes;
+
+    /* struct malloc_state: offsets of its fields, and its size. */
+    uint32_t at_flags, at_have_fast, at_fast, at_top, at_last_remainder, at_bins, at_binmap, at_next, at_next_free,
+        at_system_mem, at_max_system_mem;
+    uint32_t arena_bytes;
+
+    /* Heaps of thread arenas. */
+    uint32_t heap_info_bytes;
+    uint64_t heap_min, heap_max; /* HEAP_MIN_SIZE, HEAP_MAX_SIZE */
+    uint32_t arenas_per_cpu;     /* arenas, at most */
+
+    /* Blocks with a mapping of their own. */
+    uint32_t mapped_spare;       /* what the mapping has more than the chunk needs */
+    uint32_t mapped_unusable;    /* what the program does not get of the chunk */
+    uint64_t mmap_threshold_max; /* DEFAULT_MMAP_THRESHOLD_MAX */
+
+    /* Options at first (struct malloc_par). */
+    uint64_t trim_threshold, top_pad, mmap_threshold;
+    uint64_t n_mmaps_max; /* mappings */
+};
+extern const struct libc_rules LIBC_RULES[NR_LIBC_ROWS];
+
+/* The row that processes of a profile begin with. */
+static inline enum libc_row libc_row_of_profile(const struct profile *profile)
+{
+    return profile->word_bits == 32 ? LIBC_GLIBC_2_36_I386 : LIBC_GLIBC_2_36;
+}
+static inline const struct libc_rules *libc_rules_of_profile(const struct profile *profile)
+{
+    return &LIBC_RULES[libc_row_of_profile(profile)];
+}
