@@ -39,7 +39,7 @@ static enum pagoda_error find_names(struct call *call, struct problem *why)
         return problem_refuse(why, "cpu", "the machine has no such CPU");
     if (op->given & P(PID)) {
         call->process = process_find(&call->s->processes, op->pid);
-        if (!call->process)
+        if (!call->process.index)
             return problem_refuse(why, "pid", "there is no such process");
     }
     if ((op->given & P(CACHE)) && op->kind != OP_KMEM_CACHE_CREATE) {
@@ -50,7 +50,7 @@ static enum pagoda_error find_names(struct call *call, struct problem *why)
     enum pagoda_error err = find_named(call, why);
     if (err)
         return err;
-    bool is_user_address = call->address < call->m->profile->user_end && !call->process;
+    bool is_user_address = call->address < call->m->profile->user_end && !call->process.index;
     if ((op->kind == OP_READ || op->kind == OP_WRITE) && is_user_address && call->address >= PAGE_SIZE)
         return problem_refuse(why, "pid", "a user-space address needs the process it belongs to");
     return PAGODA_OK;
@@ -113,7 +113,7 @@ static enum pagoda_error reserve_fork(const struct call *call)
 
 static bool is_user(const struct call *call)
 {
-    return call->process || call->op->kind == OP_SPAWN;
+    return call->process.index || call->op->kind == OP_SPAWN;
 }
 
 /* A large operation draws on what was reserved for small ones, too. */
@@ -192,7 +192,7 @@ void call_took(struct call *call, uint64_t address, uint64_t requested, uint64_t
     struct name *name = name_at(&call->s->names, call->name);
     name->address = address;
     name->call_site = call->call_site;
-    name->pid = call->process ? process_at(&call->s->processes, call->process)->pid : 0;
+    name->pid = process_pid(&call->s->processes, call->process);
 }
 
 void call_forget_name(struct call *call, struct name_ref name, uint64_t address)
@@ -277,7 +277,7 @@ static void (*const HANDLERS[NR_OPS])(struct call *) = {
 
 /* --- afterwards --- */
 
-void machine_end_process(struct machine *m, uint32_t process)
+void machine_end_process(struct machine *m, struct process_ref process)
 {
     struct machine_state *s = &m->state;
     uint32_t pid = process_at(&s->processes, process)->pid;
@@ -291,7 +291,7 @@ void machine_end_process(struct machine *m, uint32_t process)
 static void end_oom_victims(struct machine *m)
 {
     struct processes *ps = &m->state.processes;
-    for (uint32_t i = 1; i < ps->pool.nr_used; i++)
+    for (struct process_ref i = { 1 }; i.index < ps->pool.nr_used; i.index++)
         if (process_at(ps, i)->pid && reclaim_space_at(ps->reclaim, process_at(ps, i)->space)->oom_victim)
             machine_end_process(m, i);
 }
@@ -336,7 +336,7 @@ static void list_frames(struct call *call)
     bool allocates = call->m->trace.outcome == OUTCOME_OK && r->address && r->allocated;
     if (!call->m->trace.recording || !allocates || call->op->kind == OP_KSIZE)
         return;
-    uint32_t pid = call->process ? process_at(&call->s->processes, call->process)->pid : 0;
+    uint32_t pid = process_pid(&call->s->processes, call->process);
     uint64_t end = r->address + r->allocated, nr_pages = ((end - 1) >> PAGE_SHIFT) - (r->address >> PAGE_SHIFT) + 1;
     struct frame_range run;
     for (uint64_t at = r->address; machine_next_run(call->m, pid, &at, end, &run); r->nr_frame_runs++)
@@ -356,7 +356,7 @@ static void clear_result(struct op_result *r)
 }
 
 /* Nearly always it is the process that ran last, and nothing was taken from it. */
-void machine_load_space(struct machine *m, uint32_t process)
+void machine_load_space(struct machine *m, struct process_ref process)
 {
     struct machine_state *s = &m->state;
     const struct reclaim_space *space = reclaim_space_at(&s->reclaim, process_at(&s->processes, process)->space);
@@ -406,9 +406,9 @@ enum pagoda_error machine_apply(struct machine *machine, const struct op *op, st
         call.call_site = name_intern(&s->names, op->call_site);
     trace_start(&machine->trace, (uint32_t)++s->seq, op->cpu);
     machine->trace.now_ns = s->now_ns;
-    machine->trace.pid = call.process ? process_at(&s->processes, call.process)->pid : 0;
+    machine->trace.pid = process_pid(&s->processes, call.process);
     uint64_t kills = s->reclaim.nr_oom_kills;
-    if (call.process)
+    if (call.process.index)
         machine_load_space(machine, call.process);
     HANDLERS[op->kind](&call);
     s->nr_outcomes[machine->trace.outcome]++;

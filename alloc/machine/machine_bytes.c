@@ -108,7 +108,7 @@ static uint32_t reach(struct call *call, uint64_t address, bool write)
     const struct profile *profile = call->m->profile;
     struct translation where;
     if (is_user(call, address)) {
-        uint32_t pfn = call->process ? process_fault(&call->s->processes, call->process, address, write) : 0;
+        uint32_t pfn = call->process.index ? process_fault(&call->s->processes, call->process, address, write) : 0;
         if (pfn) {
             call_load_space(call);
             tlb_access(&call->s->tlb, address, true, PAGE_SHIFT, pfn, profile->pgtable_levels);
@@ -136,7 +136,7 @@ static uint64_t reachable_until(struct call *call, uint64_t address, uint64_t en
 static bool reach_all(struct call *call, uint64_t length, bool write)
 {
     uint64_t end = call->address + length;
-    if (call->process && is_user(call, call->address))
+    if (call->process.index && is_user(call, call->address))
         return call_reach_user(call, length, write);
     bool wraps = end < call->address;
     uint64_t reached = wraps ? call->address : reachable_until(call, call->address, end, write);
@@ -176,7 +176,8 @@ static void tell_heaps(struct call *call, const struct piece *piece)
     if (frame->kind != FRAME_ANON)
         return;
     uint64_t address = ANON_VPN(frame->index) << PAGE_SHIFT | (piece->physical & (PAGE_SIZE - 1));
-    for (uint32_t i = 1; i < s->processes.pool.nr_used; i++) /* fork keeps addresses: any of them may share the frame */
+    for (struct process_ref i = { 1 }; i.index < s->processes.pool.nr_used;
+         i.index++) /* fork keeps addresses: any of them may share the frame */
         if (process_at(&s->processes, i)->pid)
             heap_written(&s->heaps, i, address, piece->length);
 }

@@ -18,10 +18,11 @@ struct run {
     struct machine *m;
     struct machine_state *s;
     uint64_t *blocks;
-    uint32_t pid, process; /* process: pool index */
-    uint32_t thread;       /* that called last, from which further calls are short; NO_THREAD: it is not known */
-    uint32_t generation;   /* of the address space when the CPU looked at it */
-    uint32_t nr_reserved;  /* calls */
+    uint32_t pid;
+    struct process_ref process;
+    uint32_t thread;      /* that called last, from which further calls are short; NO_THREAD: it is not known */
+    uint32_t generation;  /* of the address space when the CPU looked at it */
+    uint32_t nr_reserved; /* calls */
     const struct reclaim_space *space;
     struct heap_run *done;
 };
@@ -66,7 +67,7 @@ static enum pagoda_error apply(struct run *run, const struct heap_call *call, st
     run->blocks[call->block] = block_after(&op, &result);
     run->done->nr_outcomes[result.outcome]++;
     run->process = process_find(&run->s->processes, run->pid);
-    const struct process *p = run->process ? process_at(&run->s->processes, run->process) : NULL;
+    const struct process *p = run->process.index ? process_at(&run->s->processes, run->process) : NULL;
     bool may_be_short = p && p->heap && result.outcome == OUTCOME_OK && p->touch != TOUCH_ALL;
     run->thread = may_be_short ? call->tid : NO_THREAD;
     run->space = p ? reclaim_space_at(&run->s->reclaim, p->space) : NULL;

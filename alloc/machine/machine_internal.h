@@ -15,8 +15,8 @@ struct call {
     struct machine_state *s;
     const struct op *op;
     struct op_result *result;
-    uint64_t address; /* op->address, or that of the allocation with the given name */
-    uint32_t process; /* pool index */
+    uint64_t address;           /* op->address, or that of the allocation with the given name */
+    struct process_ref process; /* pool index */
     uint32_t cache;
     struct name_ref name;      /* of the new allocation; 0: none was given */
     struct name_ref call_site; /* of the new allocation; 0: none was given */
@@ -47,15 +47,16 @@ void call_took(struct call *call, uint64_t address, uint64_t requested, uint64_t
 void call_forget_name(struct call *call, struct name_ref name, uint64_t address);
 /* The CPU goes over to the call's process, or finds out that its pages have changed meanwhile. */
 void call_load_space(struct call *call);
-void machine_end_process(struct machine *m, uint32_t process); /* with its heap and names */
+void machine_end_process(struct machine *m, struct process_ref process); /* with its heap and names */
 /* Parts of an operation, for runs (machine_heap_run.c): the CPU goes over to the process, unless it is there; what follows
  * when the call is over: background work, the end of those that the OOM killer chose. nr_oom_kills: before the operation.
  */
-void machine_load_space(struct machine *m, uint32_t process);
+void machine_load_space(struct machine *m, struct process_ref process);
 void machine_settle(struct machine *m, uint64_t nr_oom_kills);
 /* machine_user.c: as the heap's, and the name follows the block. */
-uint64_t machine_heap_realloc(struct machine *m, uint32_t process, uint64_t address, uint64_t size, struct name_ref name);
-void machine_heap_free(struct machine *m, uint32_t process, uint64_t address);
+uint64_t machine_heap_realloc(struct machine *m, struct process_ref process, uint64_t address, uint64_t size,
+                              struct name_ref name);
+void machine_heap_free(struct machine *m, struct process_ref process, uint64_t address);
 
 /* machine_vmalloc.c, for kvmalloc and kvfree: op->size bytes (enum vmalloc_flags), and the area at call->address. */
 void call_vmalloc(struct call *call, uint32_t flags);

@@ -17,7 +17,7 @@ static void say(struct call *call, const char *words)
 static const char *task_name(const struct call *call)
 {
     const struct machine_state *s = call->s;
-    return call->process ? name_text(&s->names, process_at(&s->processes, call->process)->name) : "pagoda";
+    return call->process.index ? name_text(&s->names, process_at(&s->processes, call->process)->name) : "pagoda";
 }
 
 /* WARN_ON_ONCE_GFP(order >= MAX_ORDER); here it is said each time. */
@@ -251,13 +251,13 @@ void run_compact_memory(struct call *call)
 
 /* --- for the OOM report --- */
 
-struct reclaim_task machine_task_of(const void *state, uint32_t space)
+struct reclaim_task machine_task_of(const void *state, struct space_ref space)
 {
     const struct machine_state *s = state;
     struct reclaim_task task = { .name = "" };
-    for (uint32_t i = 1; i < s->processes.pool.nr_used; i++) {
+    for (struct process_ref i = { 1 }; i.index < s->processes.pool.nr_used; i.index++) {
         const struct process *p = process_at(&s->processes, i);
-        if (!p->pid || p->space != space)
+        if (!p->pid || p->space.index != space.index)
             continue;
         task.name = name_text(&s->names, p->name);
         for (uint32_t vma = p->first_vma; vma; vma = vma_at(&s->processes, vma)->next)

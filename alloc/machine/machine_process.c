@@ -24,9 +24,9 @@ static void answer(struct call *call, bool done, const char *function)
 
 /* --- life --- */
 
-static void made_process(struct call *call, uint32_t process, const char *function)
+static void made_process(struct call *call, struct process_ref process, const char *function)
 {
-    if (process)
+    if (process.index)
         call->result->pid = process_at(&call->s->processes, process)->pid;
     else
         refused(call, function);
@@ -34,16 +34,16 @@ static void made_process(struct call *call, uint32_t process, const char *functi
 
 void run_spawn(struct call *call)
 {
-    uint32_t process = process_spawn(&call->s->processes, call_recorded_name(call), call->op->touch);
-    if (process && (call->op->given & P(TUNABLES)))
+    struct process_ref process = process_spawn(&call->s->processes, call_recorded_name(call), call->op->touch);
+    if (process.index && (call->op->given & P(TUNABLES)))
         heap_tune(&call->s->heaps, process, call->op->tunables);
     made_process(call, process, "spawn");
 }
 
 void run_fork(struct call *call)
 {
-    uint32_t child = process_fork(&call->s->processes, call->process);
-    if (child)
+    struct process_ref child = process_fork(&call->s->processes, call->process);
+    if (child.index)
         heap_fork(&call->s->heaps, call->process, child);
     made_process(call, child, "fork");
 }

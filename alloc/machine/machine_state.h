@@ -37,7 +37,7 @@ struct machine_state {
     struct names names;
 };
 /* What the OOM report says of the process with that address space (machine_pages.c). */
-struct reclaim_task machine_task_of(const void *state, uint32_t space);
+struct reclaim_task machine_task_of(const void *state, struct space_ref space);
 
 struct machine {
     struct machine_state state;

@@ -9,7 +9,7 @@
 
 static const struct reclaim_space *space_of(const struct machine_state *s, uint32_t root)
 {
-    for (uint32_t i = 1; i < s->reclaim.spaces.nr_used; i++)
+    for (struct space_ref i = { 1 }; i.index < s->reclaim.spaces.nr_used; i.index++)
         if (reclaim_space_at(&s->reclaim, i)->root == root)
             return reclaim_space_at(&s->reclaim, i);
     return NULL;

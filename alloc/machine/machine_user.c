@@ -127,7 +127,8 @@ void run_pvalloc(struct call *call)
     allocate(call, PATH_pvalloc, call->op->size, get_pvalloc);
 }
 
-uint64_t machine_heap_realloc(struct machine *m, uint32_t process, uint64_t address, uint64_t size, struct name_ref name)
+uint64_t machine_heap_realloc(struct machine *m, struct process_ref process, uint64_t address, uint64_t size,
+                              struct name_ref name)
 {
     struct heap_block block = { 0 };
     struct heaps *heaps = &m->state.heaps;
@@ -152,7 +153,7 @@ void run_realloc(struct call *call)
 
 /* --- freeing, asking, tuning --- */
 
-void machine_heap_free(struct machine *m, uint32_t process, uint64_t address)
+void machine_heap_free(struct machine *m, struct process_ref process, uint64_t address)
 {
     struct name_ref name = heap_free(&m->state.heaps, process, address);
     if (m->trace.outcome != OUTCOME_BUG && name_is_of(&m->state.names, name, address))

@@ -185,14 +185,14 @@ static uint64_t libc_round_align(const struct libc_rules *rules, uint64_t align)
 
 /* --- public functions --- */
 
-uint64_t heap_malloc_at_once(struct heaps *heaps, uint32_t process, uint64_t size, struct name_ref name)
+uint64_t heap_malloc_at_once(struct heaps *heaps, struct process_ref process, uint64_t size, struct name_ref name)
 {
     uint64_t mem = heap_is_ready(heaps, process) ? heap_malloc_cached(heaps, size, name, heaps->trace->seq) : 0;
     trace_cost(heaps->trace, COST_HEAP, mem != 0);
     return mem;
 }
 
-bool heap_free_at_once(struct heaps *heaps, uint32_t process, uint64_t address)
+bool heap_free_at_once(struct heaps *heaps, struct process_ref process, uint64_t address)
 {
     if (!heap_is_ready(heaps, process) || !heap_free_cached(heaps, address))
         return false;
@@ -201,7 +201,7 @@ bool heap_free_at_once(struct heaps *heaps, uint32_t process, uint64_t address)
     return true;
 }
 
-uint64_t heap_malloc(struct heaps *heaps, uint32_t process, uint64_t size, struct name_ref name)
+uint64_t heap_malloc(struct heaps *heaps, struct process_ref process, uint64_t size, struct name_ref name)
 {
     trace_step(heaps->trace, PATH_malloc);
     struct libc *c = notes_have_room(heaps) ? libc_enter(heaps, process) : NULL;
@@ -210,7 +210,7 @@ uint64_t heap_malloc(struct heaps *heaps, uint32_t process, uint64_t size, struc
     return libc_leave(c, libc_malloc(c, size), size, name);
 }
 
-uint64_t heap_calloc(struct heaps *heaps, uint32_t process, uint64_t n, uint64_t size, struct name_ref name)
+uint64_t heap_calloc(struct heaps *heaps, struct process_ref process, uint64_t n, uint64_t size, struct name_ref name)
 {
     trace_step(heaps->trace, PATH_calloc);
     struct libc *c = notes_have_room(heaps) ? libc_enter(heaps, process) : NULL;
@@ -221,7 +221,8 @@ uint64_t heap_calloc(struct heaps *heaps, uint32_t process, uint64_t n, uint64_t
     return libc_leave(c, libc_calloc(c, n * size), n * size, name);
 }
 
-uint64_t heap_realloc(struct heaps *heaps, uint32_t process, uint64_t address, uint64_t size, struct name_ref name)
+uint64_t heap_realloc(struct heaps *heaps, struct process_ref process, uint64_t address, uint64_t size,
+                      struct name_ref name)
 {
     if (!address)
         return heap_malloc(heaps, process, size, name);
@@ -243,7 +244,7 @@ uint64_t heap_realloc(struct heaps *heaps, uint32_t process, uint64_t address, u
     return libc_leave(c, mem, size, name);
 }
 
-uint64_t heap_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, struct name_ref name)
+uint64_t heap_memalign(struct heaps *heaps, struct process_ref process, uint64_t align, uint64_t size, struct name_ref name)
 {
     if (align <= CHUNK_ALIGN)
         return heap_malloc(heaps, process, size, name);
@@ -260,7 +261,8 @@ uint64_t heap_memalign(struct heaps *heaps, uint32_t process, uint64_t align, ui
     return libc_leave(c, int_memalign(c, power, size), size, name);
 }
 
-uint64_t heap_posix_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, struct name_ref name)
+uint64_t heap_posix_memalign(struct heaps *heaps, struct process_ref process, uint64_t align, uint64_t size,
+                             struct name_ref name)
 {
     uint64_t word = libc_rules_of_profile(heaps->profile)->word;
     if (align && align % word == 0 && (align & (align - 1)) == 0)
@@ -269,20 +271,20 @@ uint64_t heap_posix_memalign(struct heaps *heaps, uint32_t process, uint64_t ali
     return 0;
 }
 
-uint64_t heap_valloc(struct heaps *heaps, uint32_t process, uint64_t size, struct name_ref name)
+uint64_t heap_valloc(struct heaps *heaps, struct process_ref process, uint64_t size, struct name_ref name)
 {
     return heap_memalign(heaps, process, PAGE_SIZE, size, name);
 }
 
 /* The size is rounded up to whole pages; glibc's mask is one off, which no chunk size shows. */
-uint64_t heap_pvalloc(struct heaps *heaps, uint32_t process, uint64_t size, struct name_ref name)
+uint64_t heap_pvalloc(struct heaps *heaps, struct process_ref process, uint64_t size, struct name_ref name)
 {
     const struct libc_rules *rules = libc_rules_of_profile(heaps->profile);
     return size > rules->address_mask - (PAGE_SIZE - 1) ? 0
                                                         : heap_memalign(heaps, process, PAGE_SIZE, page_align(size), name);
 }
 
-struct name_ref heap_free(struct heaps *heaps, uint32_t process, uint64_t address)
+struct name_ref heap_free(struct heaps *heaps, struct process_ref process, uint64_t address)
 {
     trace_step(heaps->trace, PATH_free);
     struct libc *c = address ? libc_enter(heaps, process) : NULL;
@@ -292,7 +294,7 @@ struct name_ref heap_free(struct heaps *heaps, uint32_t process, uint64_t addres
     return c->dead ? NAME_NONE : note_remove(heaps, c->heap, address);
 }
 
-uint64_t heap_usable(struct heaps *heaps, uint32_t process, uint64_t address)
+uint64_t heap_usable(struct heaps *heaps, struct process_ref process, uint64_t address)
 {
     if (!address || !heap_of_process(heaps, process))
         return 0;

@@ -14,7 +14,7 @@ struct libc_page {
     uintptr_t host; /* host address minus simulated address */
 };
 struct libc {
-    uint32_t process;               /* 0: none */
+    struct process_ref process;     /* 0: none */
     uint32_t generation;            /* of its address space when the pages were last good */
     uint32_t word_shift;            /* log2 of bytes */
     bool dead;                      /* a check failed: the call is over */
@@ -64,49 +64,54 @@ static inline enum pagoda_error heaps_reserve_each(struct heaps *heaps, const st
     return err || !heaps_is_tight(heaps) ? err : heaps_grow_buckets(heaps, host);
 }
 enum pagoda_error heaps_reserve_fork(struct heaps *heaps, const struct pagoda_host *host,
-                                     uint32_t parent); /* before fork */
+                                     struct process_ref parent); /* before fork */
 
 /* The user pointer, or 0 for NULL (ENOMEM). process: pool index. */
-uint64_t heap_malloc(struct heaps *heaps, uint32_t process, uint64_t size, struct name_ref name);
-uint64_t heap_calloc(struct heaps *heaps, uint32_t process, uint64_t n, uint64_t size, struct name_ref name);
-uint64_t heap_realloc(struct heaps *heaps, uint32_t process, uint64_t address, uint64_t size, struct name_ref name);
-uint64_t heap_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, struct name_ref name);
-uint64_t heap_posix_memalign(struct heaps *heaps, uint32_t process, uint64_t align, uint64_t size, struct name_ref name);
-uint64_t heap_valloc(struct heaps *heaps, uint32_t process, uint64_t size, struct name_ref name);
-uint64_t heap_pvalloc(struct heaps *heaps, uint32_t process, uint64_t size, struct name_ref name);
-struct name_ref heap_free(struct heaps *heaps, uint32_t process, uint64_t address); /* the name of the block; 0: none */
-uint64_t heap_usable(struct heaps *heaps, uint32_t process, uint64_t address);      /* malloc_usable_size */
-bool heap_trim(struct heaps *heaps, uint32_t process, uint64_t pad);                /* malloc_trim: was memory given back */
-bool heap_mallopt(struct heaps *heaps, uint32_t process, enum mallopt_option option,
+uint64_t heap_malloc(struct heaps *heaps, struct process_ref process, uint64_t size, struct name_ref name);
+uint64_t heap_calloc(struct heaps *heaps, struct process_ref process, uint64_t n, uint64_t size, struct name_ref name);
+uint64_t heap_realloc(struct heaps *heaps, struct process_ref process, uint64_t address, uint64_t size,
+                      struct name_ref name);
+uint64_t heap_memalign(struct heaps *heaps, struct process_ref process, uint64_t align, uint64_t size,
+                       struct name_ref name);
+uint64_t heap_posix_memalign(struct heaps *heaps, struct process_ref process, uint64_t align, uint64_t size,
+                             struct name_ref name);
+uint64_t heap_valloc(struct heaps *heaps, struct process_ref process, uint64_t size, struct name_ref name);
+uint64_t heap_pvalloc(struct heaps *heaps, struct process_ref process, uint64_t size, struct name_ref name);
+struct name_ref heap_free(struct heaps *heaps, struct process_ref process,
+                          uint64_t address); /* the name of the block; 0: none */
+uint64_t heap_usable(struct heaps *heaps, struct process_ref process, uint64_t address); /* malloc_usable_size */
+bool heap_trim(struct heaps *heaps, struct process_ref process, uint64_t pad); /* malloc_trim: was memory given back */
+bool heap_mallopt(struct heaps *heaps, struct process_ref process, enum mallopt_option option,
                   int32_t value); /* what mallopt returns */
 /* GLIBC_TUNABLES of a process, before its first call. What glibc passes over is said in the message. */
-void heap_tune(struct heaps *heaps, uint32_t process, struct text tunables);
+void heap_tune(struct heaps *heaps, struct process_ref process, struct text tunables);
 
 /* Calls that the thread's cache serves while all that they touch is at hand: nothing is faulted in, nothing looked up,
  * nothing refused, no step counted. They may be made while the heap is ready, which it stays. 0, false: not so, and nothing
  * has changed; the call has to be made the usual way (so has free() of a block with a name). seq: the operation's. */
-bool heap_is_ready(const struct heaps *heaps, uint32_t process);
+bool heap_is_ready(const struct heaps *heaps, struct process_ref process);
 uint64_t heap_malloc_cached(struct heaps *heaps, uint64_t size, struct name_ref name, uint32_t seq);
 bool heap_free_cached(struct heaps *heaps, uint64_t address);
 /* One such call by itself, with its cost; 0, false: as above. */
-uint64_t heap_malloc_at_once(struct heaps *heaps, uint32_t process, uint64_t size, struct name_ref name);
-bool heap_free_at_once(struct heaps *heaps, uint32_t process, uint64_t address);
+uint64_t heap_malloc_at_once(struct heaps *heaps, struct process_ref process, uint64_t size, struct name_ref name);
+bool heap_free_at_once(struct heaps *heaps, struct process_ref process, uint64_t address);
 
 /* Threads. The one that calls from here on: 0 is the main thread, others begin when they first call, at which the main
  * thread pays for pthread_create(). False: there was no memory for that (or the heap is broken, and a bug was raised). */
-bool heap_switch_thread(struct heaps *heaps, uint32_t process, uint32_t thread);
+bool heap_switch_thread(struct heaps *heaps, struct process_ref process, uint32_t thread);
 /* The same, and a new thread gets a stack of its own from glibc; false also when there is no room for that. */
-bool heap_start_thread(struct heaps *heaps, uint32_t process, uint32_t thread);
-bool heap_end_thread(struct heaps *heaps, uint32_t process, uint32_t thread); /* false: there is no such thread */
-void heap_fork(struct heaps *heaps, uint32_t parent, uint32_t child); /* the child's copy of the static state and notes */
-void heap_exit(struct heaps *heaps, uint32_t process); /* forgets the state; the memory is the process floor's */
+bool heap_start_thread(struct heaps *heaps, struct process_ref process, uint32_t thread);
+bool heap_end_thread(struct heaps *heaps, struct process_ref process, uint32_t thread); /* false: there is no such thread */
+void heap_fork(struct heaps *heaps, struct process_ref parent,
+               struct process_ref child);                        /* the child's copy of the static state and notes */
+void heap_exit(struct heaps *heaps, struct process_ref process); /* forgets the state; the memory is the process floor's */
 
 struct heap_block {
     uint64_t address, usable, requested;
     struct name_ref name;
     uint32_t seq, pid;
 };
-bool heap_find(const struct heaps *heaps, uint32_t process, uint64_t address, struct heap_block *block);
+bool heap_find(const struct heaps *heaps, struct process_ref process, uint64_t address, struct heap_block *block);
 bool heap_next(const struct heaps *heaps, uint64_t *cursor, struct heap_block *block); /* live blocks of all processes */
 /* Looking without touching, in the words of view.h and heap_view.h, where these functions stand as view_*(). */
 struct heap_view;
@@ -116,18 +121,20 @@ struct heap_thread_view;
 struct heap_list_view;
 struct listed_chunk_view;
 struct chunk_field_view;
-bool heap_look(const struct heaps *heaps, uint32_t process, struct heap_view *view);
-bool heap_next_arena(const struct heaps *heaps, uint32_t process, uint64_t *cursor, struct arena_view *view);
-bool heap_next_region(const struct heaps *heaps, uint32_t process, uint64_t *cursor, struct heap_region_view *view);
-bool heap_next_thread(const struct heaps *heaps, uint32_t process, uint64_t *cursor, struct heap_thread_view *view);
-bool heap_next_list(const struct heaps *heaps, uint32_t process, uint64_t *cursor, struct heap_list_view *list);
-bool heap_next_listed(const struct heaps *heaps, uint32_t process, const struct heap_list_view *list, uint64_t *cursor,
-                      struct listed_chunk_view *chunk);
-bool heap_chunk_at(const struct heaps *heaps, uint32_t process, uint64_t address, struct chunk_view *chunk);
-uint32_t heap_chunk_fields(const struct heaps *heaps, uint32_t process, const struct chunk_view *chunk,
+bool heap_look(const struct heaps *heaps, struct process_ref process, struct heap_view *view);
+bool heap_next_arena(const struct heaps *heaps, struct process_ref process, uint64_t *cursor, struct arena_view *view);
+bool heap_next_region(const struct heaps *heaps, struct process_ref process, uint64_t *cursor,
+                      struct heap_region_view *view);
+bool heap_next_thread(const struct heaps *heaps, struct process_ref process, uint64_t *cursor,
+                      struct heap_thread_view *view);
+bool heap_next_list(const struct heaps *heaps, struct process_ref process, uint64_t *cursor, struct heap_list_view *list);
+bool heap_next_listed(const struct heaps *heaps, struct process_ref process, const struct heap_list_view *list,
+                      uint64_t *cursor, struct listed_chunk_view *chunk);
+bool heap_chunk_at(const struct heaps *heaps, struct process_ref process, uint64_t address, struct chunk_view *chunk);
+uint32_t heap_chunk_fields(const struct heaps *heaps, struct process_ref process, const struct chunk_view *chunk,
                            struct chunk_field_view *fields); /* at most CHUNK_FIELDS_MAX */
-bool heap_next_chunk(const struct heaps *heaps, uint32_t process, uint64_t *cursor, struct chunk_view *chunk);
+bool heap_next_chunk(const struct heaps *heaps, struct process_ref process, uint64_t *cursor, struct chunk_view *chunk);
 /* The program wrote bytes: unless they lie at the start of a live block, heaps_check() no longer trusts what the chunks
  * say. */
-void heap_written(struct heaps *heaps, uint32_t process, uint64_t address, uint64_t length);
+void heap_written(struct heaps *heaps, struct process_ref process, uint64_t address, uint64_t length);
 bool heaps_check(const struct heaps *heaps, char *text, size_t capacity);

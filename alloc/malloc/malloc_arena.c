@@ -294,7 +294,7 @@ static bool arena_is_shared(const struct heap *heap, uint32_t but, uint64_t aren
     return false;
 }
 
-static bool thread_switch(struct heaps *heaps, uint32_t process, uint32_t thread)
+static bool thread_switch(struct heaps *heaps, struct process_ref process, uint32_t thread)
 {
     struct heap *heap = heap_of_process(heaps, process);
     if (!heap || thread >= HEAP_THREADS_MAX)
@@ -309,14 +309,14 @@ static bool thread_switch(struct heaps *heaps, uint32_t process, uint32_t thread
     return true;
 }
 
-bool heap_switch_thread(struct heaps *heaps, uint32_t process, uint32_t thread)
+bool heap_switch_thread(struct heaps *heaps, struct process_ref process, uint32_t thread)
 {
     uint32_t index = process_at(heaps->processes, process)->heap;
     bool is_same = index ? heap_at(heaps, index)->thread == thread : !thread;
     return is_same || thread_switch(heaps, process, thread);
 }
 
-bool heap_end_thread(struct heaps *heaps, uint32_t process, uint32_t thread)
+bool heap_end_thread(struct heaps *heaps, struct process_ref process, uint32_t thread)
 {
     uint32_t index = process_at(heaps->processes, process)->heap;
     struct heap *heap = heap_at(heaps, index);

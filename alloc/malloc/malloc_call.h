@@ -3,13 +3,13 @@
 #include "alloc/malloc/malloc_arena.h"
 
 /* Another process is served from now on. It has a heap. */
-void libc_turn_to(struct libc *c, struct heaps *heaps, uint32_t process);
+void libc_turn_to(struct libc *c, struct heaps *heaps, struct process_ref process);
 /* A call begins. What was known of the process stays known, unless its address space lost a page meanwhile, or somebody
  * else has written to one (heap_written). */
-static inline struct libc *libc_start(struct heaps *heaps, uint32_t process)
+static inline struct libc *libc_start(struct heaps *heaps, struct process_ref process)
 {
     struct libc *c = heaps->libc;
-    if (c->process != process)
+    if (c->process.index != process.index)
         libc_turn_to(c, heaps, process);
     libc_look_again(c);
     struct heap_thread *thread = &c->heap->threads[c->heap->thread];
@@ -21,10 +21,10 @@ static inline struct libc *libc_start(struct heaps *heaps, uint32_t process)
     return c;
 }
 /* The same for a public function, which costs its time. NULL: a limit of the simulated machine, which looks like ENOMEM. */
-static inline struct libc *libc_enter(struct heaps *heaps, uint32_t process)
+static inline struct libc *libc_enter(struct heaps *heaps, struct process_ref process)
 {
     trace_cost(heaps->trace, COST_HEAP, 1);
-    if (heaps->libc->process != process && !heap_of_process(heaps, process))
+    if (heaps->libc->process.index != process.index && !heap_of_process(heaps, process))
         return NULL;
     return libc_start(heaps, process);
 }

@@ -4,13 +4,13 @@
 #include "alloc/malloc/malloc_look.h"
 #include "alloc/malloc/malloc_notes.h"
 
-void heap_written(struct heaps *heaps, uint32_t process, uint64_t address, uint64_t length)
+void heap_written(struct heaps *heaps, struct process_ref process, uint64_t address, uint64_t length)
 {
     uint32_t heap = process_at(heaps->processes, process)->heap;
     const struct note *note = note_find(heaps, process, address);
     if (heap && (!note || length > note->usable))
         heap_at(heaps, heap)->is_written = true;
-    if (heaps->libc->process == process)
+    if (heaps->libc->process.index == process.index)
         libc_forget_pages(heaps->libc); /* a page that was filled with zeroes has lost its place */
 }
 
@@ -115,7 +115,7 @@ bool heaps_check(const struct heaps *heaps, char *text, size_t capacity)
 {
     const char *wrong = heap_check_notes(heaps);
     for (uint32_t i = 1; !wrong && i < heaps->heaps.nr_used; i++)
-        if (heap_at(heaps, i)->process)
+        if (heap_at(heaps, i)->process.index)
             wrong = heap_check_one(heaps, i);
     return check_report(wrong, text, capacity);
 }

@@ -33,7 +33,7 @@ struct kept_stack {
 };
 struct heap {
     uint32_t link; /* pool */
-    uint32_t process;
+    struct process_ref process;
     uint32_t thread;  /* that calls; 0 is the main thread */
     uint32_t nr_cpus; /* what thread arenas are limited by */
     uint64_t nr_live; /* notes of this process */
@@ -58,9 +58,9 @@ static inline const struct libc_rules *heap_rules(const struct heap *heap)
     return &LIBC_RULES[heap->libc];
 }
 /* NULL: limit of the machine. */
-struct heap *heap_create(struct heaps *heaps, uint32_t process);
+struct heap *heap_create(struct heaps *heaps, struct process_ref process);
 /* The heap of a process, made at its first call. NULL: limit of the machine. */
-static inline struct heap *heap_of_process(struct heaps *heaps, uint32_t process)
+static inline struct heap *heap_of_process(struct heaps *heaps, struct process_ref process)
 {
     uint32_t heap = process_at(heaps->processes, process)->heap;
     return heap ? heap_at(heaps, heap) : heap_create(heaps, process);

@@ -17,12 +17,12 @@ uint64_t look_bytes(struct look *look, uint64_t address, uint32_t nr_bytes)
     return look->absent ? 0 : value;
 }
 
-static uint32_t look_heap_index(const struct heaps *heaps, uint32_t process)
+static uint32_t look_heap_index(const struct heaps *heaps, struct process_ref process)
 {
     return process_at(heaps->processes, process)->heap;
 }
 
-bool heap_look(const struct heaps *heaps, uint32_t process, struct heap_view *view)
+bool heap_look(const struct heaps *heaps, struct process_ref process, struct heap_view *view)
 {
     *view = (struct heap_view){ 0 };
     if (!look_heap_index(heaps, process))
@@ -83,7 +83,7 @@ static bool look_is_on_free_list(struct look *look, uint64_t arena)
     return false;
 }
 
-bool heap_next_arena(const struct heaps *heaps, uint32_t process, uint64_t *cursor, struct arena_view *view)
+bool heap_next_arena(const struct heaps *heaps, struct process_ref process, uint64_t *cursor, struct arena_view *view)
 {
     uint32_t heap = look_heap_index(heaps, process);
     if (!heap || *cursor >= heap_at(heaps, heap)->nr_arenas)
@@ -128,7 +128,8 @@ static uint64_t look_region_first(const struct look *look, uint64_t region, uint
 
 /* The last region of an arena is the one that holds top; each names the one before it. Cursor: arena's number << 32 |
  * number of the region from there back. */
-bool heap_next_region(const struct heaps *heaps, uint32_t process, uint64_t *cursor, struct heap_region_view *view)
+bool heap_next_region(const struct heaps *heaps, struct process_ref process, uint64_t *cursor,
+                      struct heap_region_view *view)
 {
     uint32_t heap = look_heap_index(heaps, process);
     if (!heap)
@@ -157,7 +158,8 @@ bool heap_next_region(const struct heaps *heaps, uint32_t process, uint64_t *cur
 
 /* --- threads --- */
 
-bool heap_next_thread(const struct heaps *heaps, uint32_t process, uint64_t *cursor, struct heap_thread_view *view)
+bool heap_next_thread(const struct heaps *heaps, struct process_ref process, uint64_t *cursor,
+                      struct heap_thread_view *view)
 {
     uint32_t heap = look_heap_index(heaps, process);
     for (; heap && *cursor < HEAP_THREADS_MAX; (*cursor)++) {
@@ -247,7 +249,7 @@ static bool look_list(struct look *look, uint64_t number, struct heap_list_view 
                                         : look_bin_list(look, arena, index - look->rules->nr_fast + 1, list);
 }
 
-bool heap_next_list(const struct heaps *heaps, uint32_t process, uint64_t *cursor, struct heap_list_view *list)
+bool heap_next_list(const struct heaps *heaps, struct process_ref process, uint64_t *cursor, struct heap_list_view *list)
 {
     uint32_t heap = look_heap_index(heaps, process);
     if (!heap)
@@ -274,8 +276,8 @@ static void look_follow_protected(struct look *look, uint64_t to_mem, struct lis
     chunk->next = target ? target - to_mem : 0;
 }
 
-bool heap_next_listed(const struct heaps *heaps, uint32_t process, const struct heap_list_view *list, uint64_t *cursor,
-                      struct listed_chunk_view *chunk)
+bool heap_next_listed(const struct heaps *heaps, struct process_ref process, const struct heap_list_view *list,
+                      uint64_t *cursor, struct listed_chunk_view *chunk)
 {
     uint32_t heap = look_heap_index(heaps, process);
     if (!heap || *cursor == LIST_END)

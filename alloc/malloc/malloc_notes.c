@@ -6,7 +6,7 @@
 #define FIRST_BUCKETS 1024u
 #define MAX_BUCKETS (1u << 20)
 
-struct note *note_find(const struct heaps *heaps, uint32_t process, uint64_t address)
+struct note *note_find(const struct heaps *heaps, struct process_ref process, uint64_t address)
 {
     if (!heaps->nr_buckets)
         return NULL;
@@ -75,7 +75,7 @@ enum pagoda_error heaps_reserve(struct heaps *heaps, const struct pagoda_host *h
     return err ? err : heaps_reserve_each(heaps, host);
 }
 
-enum pagoda_error heaps_reserve_fork(struct heaps *heaps, const struct pagoda_host *host, uint32_t parent)
+enum pagoda_error heaps_reserve_fork(struct heaps *heaps, const struct pagoda_host *host, struct process_ref parent)
 {
     uint32_t heap = process_at(heaps->processes, parent)->heap;
     enum pagoda_error err = heaps_reserve(heaps, host, 1);
@@ -84,7 +84,7 @@ enum pagoda_error heaps_reserve_fork(struct heaps *heaps, const struct pagoda_ho
 
 /* --- processes come and go --- */
 
-void heap_fork(struct heaps *heaps, uint32_t parent, uint32_t child)
+void heap_fork(struct heaps *heaps, struct process_ref parent, struct process_ref child)
 {
     uint32_t from = process_at(heaps->processes, parent)->heap, to = from ? pool_take(&heaps->heaps) : 0;
     process_at(heaps->processes, child)->heap = to;
@@ -97,7 +97,7 @@ void heap_fork(struct heaps *heaps, uint32_t parent, uint32_t child)
     heap->nr_live = 0;
     for (uint32_t i = 1, end = heaps->notes.nr_used; i < end; i++) {
         struct note note = *note_at(heaps, i);
-        if (!note.address || note.process != parent)
+        if (!note.address || note.process.index != parent.index)
             continue;
         note.process = child;
         note_add(heaps, heap, &note);
@@ -105,16 +105,16 @@ void heap_fork(struct heaps *heaps, uint32_t parent, uint32_t child)
     arenas_after_fork(libc_start(heaps, child));
 }
 
-void heap_exit(struct heaps *heaps, uint32_t process)
+void heap_exit(struct heaps *heaps, struct process_ref process)
 {
     uint32_t index = process_at(heaps->processes, process)->heap;
     if (!index)
         return;
-    if (heaps->libc->process == process)
-        heaps->libc->process = 0;
+    if (heaps->libc->process.index == process.index)
+        heaps->libc->process = PROCESS_NONE;
     for (uint32_t i = 1; heap_at(heaps, index)->nr_live && i < heaps->notes.nr_used; i++) {
         const struct note *note = note_at(heaps, i);
-        if (note->address && note->process == process)
+        if (note->address && note->process.index == process.index)
             (void)note_remove(heaps, heap_at(heaps, index), note->address);
     }
     pool_give(&heaps->heaps, index);
@@ -133,7 +133,7 @@ static struct heap_block note_to_block(const struct heaps *heaps, const struct n
                                 .pid = process_at(heaps->processes, note->process)->pid };
 }
 
-bool heap_find(const struct heaps *heaps, uint32_t process, uint64_t address, struct heap_block *block)
+bool heap_find(const struct heaps *heaps, struct process_ref process, uint64_t address, struct heap_block *block)
 {
     const struct note *note = note_find(heaps, process, address);
     if (note)

@@ -5,7 +5,7 @@
 
 struct note {
     uint32_t link; /* next of the bucket, or the pool's free link */
-    uint32_t process;
+    struct process_ref process;
     uint64_t address, requested, usable;
     struct name_ref name;
     uint32_t seq;
@@ -20,28 +20,28 @@ static inline bool notes_have_room(const struct heaps *heaps)
     return heaps->notes.nr_free || heaps->notes.nr_used < heaps->notes.committed;
 }
 /* NULL: no live block of the process starts there. */
-struct note *note_find(const struct heaps *heaps, uint32_t process, uint64_t address);
+struct note *note_find(const struct heaps *heaps, struct process_ref process, uint64_t address);
 /* A broken heap may hand out a block that lies where another one is still live: the new one takes the place. */
 void note_add(struct heaps *heaps, struct heap *heap, const struct note *note);
 /* Returns the name of the block; none: it had none, or is not there. */
 struct name_ref note_remove(struct heaps *heaps, struct heap *heap, uint64_t address);
 
 /* Neighbouring blocks lie in neighbouring buckets: programs free what they allocated together. */
-static inline uint32_t note_bucket(const struct heaps *heaps, uint32_t process, uint64_t address)
+static inline uint32_t note_bucket(const struct heaps *heaps, struct process_ref process, uint64_t address)
 {
-    return ((uint32_t)(address / CHUNK_ALIGN) ^ process * 0x9e3779b1u) & (heaps->nr_buckets - 1);
+    return ((uint32_t)(address / CHUNK_ALIGN) ^ process.index * 0x9e3779b1u) & (heaps->nr_buckets - 1);
 }
 static inline uint32_t *note_bucket_at(const struct heaps *heaps, uint32_t bucket)
 {
     return (uint32_t *)(void *)heaps->note_buckets.items + bucket + 1;
 }
 /* The link that leads to a note, or the end of its chain. */
-static inline uint32_t *note_link(const struct heaps *heaps, uint32_t process, uint64_t address)
+static inline uint32_t *note_link(const struct heaps *heaps, struct process_ref process, uint64_t address)
 {
     uint32_t *link = note_bucket_at(heaps, note_bucket(heaps, process, address));
     for (; *link; link = &note_at(heaps, *link)->link) {
         const struct note *note = note_at(heaps, *link);
-        if (note->address == address && note->process == process)
+        if (note->address == address && note->process.index == process.index)
             break;
     }
     return link;

@@ -11,12 +11,12 @@
 #define KEPT_BYTES (UINT64_C(40) << 20)
 #define EXIT_KEEPS (5 * PAGE_SIZE) /* at the end of a thread: PTHREAD_STACK_MIN, and the page it is on */
 
-static void stack_unmap(struct heaps *heaps, uint32_t process, uint64_t start)
+static void stack_unmap(struct heaps *heaps, struct process_ref process, uint64_t start)
 {
     (void)process_munmap(heaps->processes, process, start, THREAD_STACK_SPAN);
 }
 
-static uint64_t stack_map(struct heaps *heaps, uint32_t process)
+static uint64_t stack_map(struct heaps *heaps, struct process_ref process)
 {
     uint64_t start = process_mmap(heaps->processes, process, THREAD_STACK_SPAN, 0, NAME_NONE);
     if (!start || process_mprotect(heaps->processes, process, start + PAGE_SIZE, THREAD_STACK_BYTES, VMA_READ | VMA_WRITE))
@@ -25,7 +25,7 @@ static uint64_t stack_map(struct heaps *heaps, uint32_t process)
     return 0;
 }
 
-bool heap_start_thread(struct heaps *heaps, uint32_t process, uint32_t thread)
+bool heap_start_thread(struct heaps *heaps, struct process_ref process, uint32_t thread)
 {
     struct heap *heap = heap_of_process(heaps, process);
     if (!heap || thread >= HEAP_THREADS_MAX || heap->threads[thread].dtv)

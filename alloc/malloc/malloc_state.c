@@ -22,13 +22,13 @@ static void malloc_par_init(struct malloc_par *par, const struct libc_rules *rul
 }
 
 /* glibc draws the key at random; here every process has its own, the same in every run. */
-static uint64_t heap_make_key(uint32_t process, const struct libc_rules *rules)
+static uint64_t heap_make_key(struct process_ref process, const struct libc_rules *rules)
 {
-    uint64_t key = (process + UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xbf58476d1ce4e5b9);
+    uint64_t key = (process.index + UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xbf58476d1ce4e5b9);
     return (key ^ key >> 31) & rules->address_mask;
 }
 
-struct heap *heap_create(struct heaps *heaps, uint32_t process)
+struct heap *heap_create(struct heaps *heaps, struct process_ref process)
 {
     enum libc_row row = libc_row_of_profile(heaps->profile);
     const struct libc_rules *rules = &LIBC_RULES[row];
@@ -53,7 +53,7 @@ struct heap *heap_create(struct heaps *heaps, uint32_t process)
 
 /* --- calls --- */
 
-void libc_turn_to(struct libc *c, struct heaps *heaps, uint32_t process)
+void libc_turn_to(struct libc *c, struct heaps *heaps, struct process_ref process)
 {
     const struct process *p = process_at(heaps->processes, process);
     c->process = process;

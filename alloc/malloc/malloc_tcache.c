@@ -32,10 +32,10 @@ uint64_t tcache_get(struct libc *c, uint32_t index)
 #define TCACHE_MIN_CHUNK_64 32u /* of every C library with 64 bits */
 
 /* Does the host know all that a call needs to know? With 64 bits; nobody is in a hurry with 32. */
-bool heap_is_ready(const struct heaps *heaps, uint32_t process)
+bool heap_is_ready(const struct heaps *heaps, struct process_ref process)
 {
     struct libc *c = heaps->libc;
-    return c->process == process && c->word_shift == 3 && c->space->generation == c->generation &&
+    return c->process.index == process.index && c->word_shift == 3 && c->space->generation == c->generation &&
            c->thread == &c->heap->threads[c->heap->thread] && !c->heap->is_written && tcache_at_hand(c);
 }
 

@@ -36,7 +36,7 @@ static bool trim_bins(struct libc *c)
     return given;
 }
 
-bool heap_trim(struct heaps *heaps, uint32_t process, uint64_t pad)
+bool heap_trim(struct heaps *heaps, struct process_ref process, uint64_t pad)
 {
     struct libc *c = libc_enter(heaps, process);
     bool given = false;
@@ -126,7 +126,7 @@ static bool tune_option(struct heap *heap, const struct libc_rules *rules, enum 
     return true;
 }
 
-bool heap_mallopt(struct heaps *heaps, uint32_t process, enum mallopt_option option, int32_t value)
+bool heap_mallopt(struct heaps *heaps, struct process_ref process, enum mallopt_option option, int32_t value)
 {
     struct libc *c = libc_enter(heaps, process);
     if (!c)
@@ -242,7 +242,7 @@ static void tunables_set_one(struct heaps *heaps, struct heap *heap, struct text
     tunables_pass_over(heaps->trace, name, " is no tunable of malloc, and ignored");
 }
 
-void heap_tune(struct heaps *heaps, uint32_t process, struct text tunables)
+void heap_tune(struct heaps *heaps, struct process_ref process, struct text tunables)
 {
     struct heap *heap = heap_of_process(heaps, process);
     while (heap && tunables.length) {

@@ -167,7 +167,7 @@ static bool look_mapped(struct look *look, uint64_t *cursor, struct chunk_view *
     const struct heaps *heaps = look->heaps;
     for (uint32_t i = (uint32_t)*cursor + 1; i < heaps->notes.nr_used; i++) {
         const struct note *note = note_at(heaps, i);
-        if (!note->address || note->process != look->heap->process || !look_mapped_note(look, note, view))
+        if (!note->address || note->process.index != look->heap->process.index || !look_mapped_note(look, note, view))
             continue;
         *cursor = MAPPED_PHASE | i;
         return true;
@@ -175,7 +175,7 @@ static bool look_mapped(struct look *look, uint64_t *cursor, struct chunk_view *
     return false;
 }
 
-bool heap_chunk_at(const struct heaps *heaps, uint32_t process, uint64_t address, struct chunk_view *chunk)
+bool heap_chunk_at(const struct heaps *heaps, struct process_ref process, uint64_t address, struct chunk_view *chunk)
 {
     uint32_t heap = process_at(heaps->processes, process)->heap;
     struct strip strip;
@@ -189,7 +189,7 @@ bool heap_chunk_at(const struct heaps *heaps, uint32_t process, uint64_t address
 }
 
 /* The cursor is the address of the chunk that comes next. */
-bool heap_next_chunk(const struct heaps *heaps, uint32_t process, uint64_t *cursor, struct chunk_view *chunk)
+bool heap_next_chunk(const struct heaps *heaps, struct process_ref process, uint64_t *cursor, struct chunk_view *chunk)
 {
     uint32_t heap = process_at(heaps->processes, process)->heap;
     if (!heap)
@@ -239,7 +239,7 @@ static bool look_is_state(const struct chunk_view *chunk, const char *state)
     return strcmp(chunk->state, state) == 0;
 }
 
-uint32_t heap_chunk_fields(const struct heaps *heaps, uint32_t process, const struct chunk_view *chunk,
+uint32_t heap_chunk_fields(const struct heaps *heaps, struct process_ref process, const struct chunk_view *chunk,
                            struct chunk_field_view *fields)
 {
     struct look look = look_start(heaps, process_at(heaps->processes, process)->heap);

@@ -190,8 +190,8 @@ bool procfs_read(const struct machine *machine, const char *name, const struct p
 bool procfs_read_process(const struct machine *machine, uint32_t pid, const char *name, const struct procfs_out *out)
 {
     struct writer writer;
-    uint32_t process = process_find(&machine->state.processes, pid);
-    for (size_t i = 0; i < NR_PROCESS_FILES && process; i++) {
+    struct process_ref process = process_find(&machine->state.processes, pid);
+    for (size_t i = 0; i < NR_PROCESS_FILES && process.index; i++) {
         bool is_text = PROCESS_FILES[i].put != NULL && is_of(machine, PROCESS_FILES[i].profiles);
         if (!is_text || strcmp(PROCESS_FILES[i].name, name) != 0)
             continue;

@@ -80,7 +80,7 @@ static struct zoneinfo *info_of_pfn(struct zoneinfo *zones, uint32_t pfn)
 
 static bool is_anything_locked(const struct processes *ps)
 {
-    for (uint32_t i = 1; i < ps->pool.nr_used; i++)
+    for (struct process_ref i = { 1 }; i.index < ps->pool.nr_used; i.index++)
         if (process_at(ps, i)->pid && process_at(ps, i)->vm.locked)
             return true;
     return false;

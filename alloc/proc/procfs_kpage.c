@@ -145,10 +145,10 @@ bool procfs_read_pagemap(const struct machine *machine, uint32_t pid, uint64_t a
                          const struct procfs_out *out)
 {
     const struct processes *ps = &machine->state.processes;
-    uint32_t process = process_find(ps, pid);
+    struct process_ref process = process_find(ps, pid);
     uint64_t room, from = address & ~(uint64_t)(PAGE_SIZE - 1), user_end = machine->profile->user_end;
     struct writer writer;
-    if (!process || machine->profile->id != PROFILE_LINUX_6_1)
+    if (!process.index || machine->profile->id != PROFILE_LINUX_6_1)
         return false;
     room = from < user_end ? (user_end - from) >> PAGE_SHIFT : 0;
     writer_open(&writer, out);

@@ -26,7 +26,7 @@ uint64_t procfs_count_tables(const struct machine_state *s)
 {
     uint64_t user[MAX_LEVELS] = { 0 }, kernel[MAX_LEVELS] = { 0 };
     uint32_t last = last_level(s);
-    for (uint32_t i = 1; i < s->reclaim.spaces.nr_used; i++)
+    for (struct space_ref i = { 1 }; i.index < s->reclaim.spaces.nr_used; i.index++)
         if (reclaim_space_at(&s->reclaim, i)->root)
             count_below(s, reclaim_space_at(&s->reclaim, i)->root, 0, user);
     count_below(s, s->pgtable.kernel_root, 0, kernel);

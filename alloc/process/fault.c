@@ -192,7 +192,7 @@ static uint32_t find_accessible(struct processes *ps, struct process *p, uint64_
     return vma;
 }
 
-uint64_t process_allowed_until(struct processes *ps, uint32_t process, uint64_t address, uint64_t end, bool write)
+uint64_t process_allowed_until(struct processes *ps, struct process_ref process, uint64_t address, uint64_t end, bool write)
 {
     struct process *p = process_at(ps, process);
     while (address < end) {
@@ -206,7 +206,7 @@ uint64_t process_allowed_until(struct processes *ps, uint32_t process, uint64_t 
     return end;
 }
 
-uint32_t process_error_code(const struct processes *ps, uint32_t process, uint64_t address, bool write)
+uint32_t process_error_code(const struct processes *ps, struct process_ref process, uint64_t address, bool write)
 {
     uint32_t root = space_of(ps, process_at(ps, process))->root;
     struct pte_walk walk = pte_walk(ps->frames, ps->profile, root, address);
@@ -236,7 +236,7 @@ static bool find_entry(struct fault *f)
     return true;
 }
 
-uint32_t process_resolve(struct processes *ps, uint32_t process, uint64_t address, bool write)
+uint32_t process_resolve(struct processes *ps, struct process_ref process, uint64_t address, bool write)
 {
     struct process *p = process_at(ps, process);
     uint32_t vma = find_accessible(ps, p, address, write);
@@ -251,7 +251,7 @@ uint32_t process_resolve(struct processes *ps, uint32_t process, uint64_t addres
     return pte_pfn(f.entry);
 }
 
-uint32_t process_fault(struct processes *ps, uint32_t process, uint64_t address, bool write)
+uint32_t process_fault(struct processes *ps, struct process_ref process, uint64_t address, bool write)
 {
     struct process *p = process_at(ps, process);
     uint64_t vpn = address >> PAGE_SHIFT;
@@ -267,7 +267,7 @@ uint32_t process_fault(struct processes *ps, uint32_t process, uint64_t address,
     return pfn;
 }
 
-uint8_t *process_touch(struct processes *ps, uint32_t process, uint64_t address, bool write)
+uint8_t *process_touch(struct processes *ps, struct process_ref process, uint64_t address, bool write)
 {
     uint32_t pfn = process_resolve(ps, process, address, write);
     return pfn ? frame_bytes(ps->frames, pfn) + (address & (PAGE_SIZE - 1)) : NULL;
@@ -289,7 +289,7 @@ bool fault_swap_in(struct processes *ps, struct process *p, uint64_t address)
     return !(f.entry & PTE_SWAP) || (f.entry & PTE_PRESENT) || fault_swapped(&f) != 0;
 }
 
-size_t process_peek(const struct processes *ps, uint32_t process, uint64_t address, void *out, size_t length)
+size_t process_peek(const struct processes *ps, struct process_ref process, uint64_t address, void *out, size_t length)
 {
     uint32_t root = space_of(ps, process_at(ps, process))->root;
     size_t done = 0;

@@ -64,7 +64,7 @@ enum pagoda_error processes_reserve(struct processes *ps, const struct pagoda_ho
     return err ? err : pool_reserve(&ps->vmas, host, (uint64_t)VMAS_PER_PROCESS * nr_operations);
 }
 
-enum pagoda_error processes_reserve_fork(struct processes *ps, const struct pagoda_host *host, uint32_t parent)
+enum pagoda_error processes_reserve_fork(struct processes *ps, const struct pagoda_host *host, struct process_ref parent)
 {
     return pool_reserve(&ps->vmas, host, (uint64_t)process_at(ps, parent)->nr_vmas + VMAS_PER_CALL);
 }
@@ -79,10 +79,10 @@ void processes_start(struct processes *ps)
 
 /* --- pids --- */
 
-uint32_t process_find(const struct processes *ps, uint32_t pid)
+struct process_ref process_find(const struct processes *ps, uint32_t pid)
 {
-    uint32_t process = ps->by_pid[pid % PID_BUCKETS];
-    while (process && process_at(ps, process)->pid != pid)
+    struct process_ref process = ps->by_pid[pid % PID_BUCKETS];
+    while (process.index && process_at(ps, process)->pid != pid)
         process = process_at(ps, process)->next_in_bucket;
     return process;
 }
@@ -93,21 +93,21 @@ static uint32_t take_pid(struct processes *ps)
     do {
         pid = ps->next_pid;
         ps->next_pid = pid + 1 < PID_MAX ? pid + 1 : RESERVED_PIDS;
-    } while (process_find(ps, pid)); /* there are fewer processes than numbers */
+    } while (process_find(ps, pid).index); /* there are fewer processes than numbers */
     return pid;
 }
 
-static void enter_pid(struct processes *ps, uint32_t process)
+static void enter_pid(struct processes *ps, struct process_ref process)
 {
-    uint32_t *first = &ps->by_pid[process_at(ps, process)->pid % PID_BUCKETS];
+    struct process_ref *first = &ps->by_pid[process_at(ps, process)->pid % PID_BUCKETS];
     process_at(ps, process)->next_in_bucket = *first;
     *first = process;
 }
 
-static void leave_pid(struct processes *ps, uint32_t process)
+static void leave_pid(struct processes *ps, struct process_ref process)
 {
-    uint32_t *link = &ps->by_pid[process_at(ps, process)->pid % PID_BUCKETS];
-    while (*link != process)
+    struct process_ref *link = &ps->by_pid[process_at(ps, process)->pid % PID_BUCKETS];
+    while (link->index != process.index)
         link = &process_at(ps, *link)->next_in_bucket;
     *link = process_at(ps, process)->next_in_bucket;
 }
@@ -115,20 +115,21 @@ static void leave_pid(struct processes *ps, uint32_t process)
 /* --- life --- */
 
 /* An empty process with an address space of its own; 0: no memory, or too many. */
-static uint32_t new_process(struct processes *ps, struct name_ref name, uint32_t touch)
+static struct process_ref new_process(struct processes *ps, struct name_ref name, uint32_t touch)
 {
     uint32_t root = pgtable_create(ps->pgtable);
     ps->refusal = REFUSAL_NO_MEMORY;
     if (!root)
-        return 0;
-    uint32_t process = pool_take(&ps->pool), space = pool_take(&ps->reclaim->spaces);
-    if (!process || !space) {
-        if (process)
-            pool_give(&ps->pool, process);
-        if (space)
-            pool_give(&ps->reclaim->spaces, space);
+        return PROCESS_NONE;
+    struct process_ref process = { pool_take(&ps->pool) };
+    struct space_ref space = { pool_take(&ps->reclaim->spaces) };
+    if (!process.index || !space.index) {
+        if (process.index)
+            pool_give(&ps->pool, process.index);
+        if (space.index)
+            pool_give(&ps->reclaim->spaces, space.index);
         pgtable_destroy(ps->pgtable, root);
-        return 0;
+        return PROCESS_NONE;
     }
     uint32_t pid = take_pid(ps);
     *reclaim_space_at(ps->reclaim, space) = (struct reclaim_space){ .root = root, .pid = pid };
@@ -138,16 +139,16 @@ static uint32_t new_process(struct processes *ps, struct name_ref name, uint32_t
     return process;
 }
 
-uint32_t process_spawn(struct processes *ps, struct name_ref name, uint32_t touch)
+struct process_ref process_spawn(struct processes *ps, struct name_ref name, uint32_t touch)
 {
     trace_step(ps->trace, PATH_spawn);
-    uint32_t process = new_process(ps, name, touch);
-    if (!process || layout_map(ps, process_at(ps, process)))
+    struct process_ref process = new_process(ps, name, touch);
+    if (!process.index || layout_map(ps, process_at(ps, process)))
         return process;
     uint32_t refusal = ps->refusal;
     process_exit(ps, process);
     refuse(ps, refusal);
-    return 0;
+    return PROCESS_NONE;
 }
 
 /* A VMA that never had a page of its own has nothing to copy: the child finds it out by itself (vma_needs_copy()). */
@@ -175,12 +176,12 @@ static void inherit(struct process *child, const struct process *parent)
     memcpy(child->limits, parent->limits, sizeof child->limits);
 }
 
-uint32_t process_fork(struct processes *ps, uint32_t parent)
+struct process_ref process_fork(struct processes *ps, struct process_ref parent)
 {
     trace_step(ps->trace, PATH_dup_mmap);
-    uint32_t child = new_process(ps, process_at(ps, parent)->name, process_at(ps, parent)->touch);
-    if (!child)
-        return 0;
+    struct process_ref child = new_process(ps, process_at(ps, parent)->name, process_at(ps, parent)->touch);
+    if (!child.index)
+        return PROCESS_NONE;
     struct process *from = process_at(ps, parent), *to = process_at(ps, child);
     inherit(to, from);
     uint32_t vma = from->first_vma;
@@ -193,10 +194,10 @@ uint32_t process_fork(struct processes *ps, uint32_t parent)
     uint32_t refusal = ps->refusal;
     process_exit(ps, child);
     refuse(ps, refusal);
-    return 0;
+    return PROCESS_NONE;
 }
 
-void process_exit(struct processes *ps, uint32_t process)
+void process_exit(struct processes *ps, struct process_ref process)
 {
     struct process *p = process_at(ps, process);
     uint32_t root = space_of(ps, p)->root;
@@ -207,9 +208,9 @@ void process_exit(struct processes *ps, uint32_t process)
         vma_remove(ps, p, p->first_vma);
     }
     pgtable_destroy(ps->pgtable, root);
-    pool_give(&ps->reclaim->spaces, p->space);
+    pool_give(&ps->reclaim->spaces, p->space.index);
     leave_pid(ps, process);
-    pool_give(&ps->pool, process);
+    pool_give(&ps->pool, process.index);
 }
 
 /* --- checks --- */
@@ -256,7 +257,7 @@ static bool has_strays(const struct processes *ps, const struct process *p, uint
     return space_next_entry(ps, p->space, &start, end) != 0;
 }
 
-static const char *check_process(const struct processes *ps, uint32_t process)
+static const char *check_process(const struct processes *ps, struct process_ref process)
 {
     const struct process *p = process_at(ps, process);
     const char *wrong = vma_tree_check(ps, p);
@@ -279,14 +280,14 @@ static const char *check_process(const struct processes *ps, uint32_t process)
         return "process: rss or swap count differs from the page tables";
     if (memcmp(&totals.vm, &p->vm, sizeof p->vm) != 0)
         return "process: counts of mapped pages differ from the VMAs";
-    return process_find(ps, p->pid) == process ? NULL : "process: it is not found by its pid";
+    return process_find(ps, p->pid).index == process.index ? NULL : "process: it is not found by its pid";
 }
 
 bool processes_check(const struct processes *ps, char *text, size_t capacity)
 {
     const char *wrong = NULL;
     uint64_t nr_committed = 0;
-    for (uint32_t i = 1; i < ps->pool.nr_used && !wrong; i++) {
+    for (struct process_ref i = { 1 }; i.index < ps->pool.nr_used && !wrong; i.index++) {
         if (!process_at(ps, i)->pid)
             continue;
         wrong = check_process(ps, i);

@@ -16,6 +16,12 @@ static inline uint64_t page_align(uint64_t bytes)
     return (bytes + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
 }
 
+/* A process. Index 0: none. A pid is a number that the simulated machine knows it by, never this. */
+struct process_ref {
+    uint32_t index;
+};
+#define PROCESS_NONE ((struct process_ref){ 0 })
+
 struct vma {
     struct rb_node node; /* by address; size: bytes between this VMA and the one below, a stack's guard gap not counted */
     uint32_t next, prev; /* in address order */
@@ -104,8 +110,8 @@ struct process {
     uint32_t link;
     uint32_t pid, parent_pid;
     struct name_ref name;
-    uint32_t next_in_bucket; /* of by_pid */
-    uint32_t space;          /* in reclaim->spaces */
+    struct process_ref next_in_bucket; /* of by_pid */
+    struct space_ref space;            /* in reclaim->spaces */
     uint32_t root_vma, first_vma, last_vma, nr_vmas;
     uint32_t touch;                /* enum touch */
     uint32_t heap;                 /* index of the malloc floor's state for this process; 0: malloc never called */
@@ -125,14 +131,14 @@ struct process {
 #define LIMIT_NONE ((UINT64_C(1) << 53) - 1) /* the largest size that an operation can state */
 
 struct processes {
-    struct pgtable *pgtable;       /* wired */
-    struct reclaim *reclaim;       /* wired */
-    struct frames *frames;         /* wired */
-    struct trace *trace;           /* wired */
-    const struct profile *profile; /* wired */
-    struct pool pool;              /* struct process */
-    struct pool vmas;              /* struct vma */
-    uint32_t by_pid[PID_BUCKETS];  /* first process of each chain */
+    struct pgtable *pgtable;                /* wired */
+    struct reclaim *reclaim;                /* wired */
+    struct frames *frames;                  /* wired */
+    struct trace *trace;                    /* wired */
+    const struct profile *profile;          /* wired */
+    struct pool pool;                       /* struct process */
+    struct pool vmas;                       /* struct vma */
+    struct process_ref by_pid[PID_BUCKETS]; /* first process of each chain */
     uint32_t next_pid;
     uint32_t zero_pfn;  /* the page that reads of untouched memory see */
     uint32_t next_anon; /* anon_vmas are numbered in the order of their making */
@@ -152,45 +158,53 @@ static inline struct vma *vma_at(const struct processes *ps, uint32_t vma)
 }
 /* What maps show for a file; the program is called as the process is. */
 const char *vma_file_name(const struct profile *profile, uint32_t file);
-uint32_t process_find(const struct processes *ps, uint32_t pid); /* 0: none */
-static inline struct process *process_at(const struct processes *ps, uint32_t process)
+struct process_ref process_find(const struct processes *ps, uint32_t pid); /* 0: none */
+static inline struct process *process_at(const struct processes *ps, struct process_ref process)
 {
-    return pool_at(&ps->pool, process);
+    return pool_at(&ps->pool, process.index);
+}
+/* Its pid; 0 for none. */
+static inline uint32_t process_pid(const struct processes *ps, struct process_ref process)
+{
+    return process.index ? process_at(ps, process)->pid : 0;
 }
 /* sbrk: moves the break by increment bytes (page rounding as the kernel does); returns the old break or UINT64_MAX. */
-uint64_t process_sbrk(struct processes *ps, uint32_t process, int64_t increment);
-bool process_brk(struct processes *ps, uint32_t process, uint64_t brk);
+uint64_t process_sbrk(struct processes *ps, struct process_ref process, int64_t increment);
+bool process_brk(struct processes *ps, struct process_ref process, uint64_t brk);
 /* Private anonymous mapping of length bytes (whole pages), placed top-down; flags: enum vma_flags. 0: refused. */
-uint64_t process_mmap(struct processes *ps, uint32_t process, uint64_t length, uint32_t flags, struct name_ref name);
+uint64_t process_mmap(struct processes *ps, struct process_ref process, uint64_t length, uint32_t flags,
+                      struct name_ref name);
 /* The same at an address of the caller's choice, if that is free; else wherever there is room. */
-uint64_t process_mmap_near(struct processes *ps, uint32_t process, uint64_t address, uint64_t length, uint32_t flags);
-bool process_munmap(struct processes *ps, uint32_t process, uint64_t start, uint64_t length);
-uint64_t process_mremap(struct processes *ps, uint32_t process, uint64_t start, uint64_t old_length,
+uint64_t process_mmap_near(struct processes *ps, struct process_ref process, uint64_t address, uint64_t length,
+                           uint32_t flags);
+bool process_munmap(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length);
+uint64_t process_mremap(struct processes *ps, struct process_ref process, uint64_t start, uint64_t old_length,
                         uint64_t new_length); /* may move; 0: failed */
 /* access: bits of VMA_ACCESS. As in Linux, the part before a hole is changed when the range has one. */
-bool process_mprotect(struct processes *ps, uint32_t process, uint64_t start, uint64_t length, uint32_t access);
+bool process_mprotect(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length, uint32_t access);
 /* As in Linux, what is mapped is done when the range has a hole. */
-bool process_advise(struct processes *ps, uint32_t process, uint64_t start, uint64_t length, enum advice advice);
-bool process_mlock(struct processes *ps, uint32_t process, uint64_t start, uint64_t length);
-bool process_munlock(struct processes *ps, uint32_t process, uint64_t start, uint64_t length);
+bool process_advise(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length, enum advice advice);
+bool process_mlock(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length);
+bool process_munlock(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length);
 /* Faults the page of address in (for writing: breaks copy-on-write, sets dirty) and returns the host's view of that byte up
  * to the end of its page. NULL: no mapping there (SIGSEGV) or no memory. Valid until the next call that may unmap or
  * reclaim. */
-uint8_t *process_touch(struct processes *ps, uint32_t process, uint64_t address, bool write);
+uint8_t *process_touch(struct processes *ps, struct process_ref process, uint64_t address, bool write);
 /* The same without the host's view: the frame; it needs no contents then. 0: no mapping, or no memory. */
-uint32_t process_resolve(struct processes *ps, uint32_t process, uint64_t address, bool write);
+uint32_t process_resolve(struct processes *ps, struct process_ref process, uint64_t address, bool write);
 /* The same for callers that keep no translations themselves: through those that the process keeps. */
-uint32_t process_fault(struct processes *ps, uint32_t process, uint64_t address, bool write);
+uint32_t process_fault(struct processes *ps, struct process_ref process, uint64_t address, bool write);
 /* Address of the first page in [address, end) that has a page-table entry, or end; holes are skipped table by table. */
-uint64_t process_next_page(const struct processes *ps, uint32_t process, uint64_t address, uint64_t end);
+uint64_t process_next_page(const struct processes *ps, struct process_ref process, uint64_t address, uint64_t end);
 /* Where the part of [address, end) ends that may be accessed so; a stack may grow for it, but does not yet. */
-uint64_t process_allowed_until(struct processes *ps, uint32_t process, uint64_t address, uint64_t end, bool write);
-bool process_is_mapped(const struct processes *ps, uint32_t process, uint64_t address); /* some VMA covers it */
+uint64_t process_allowed_until(struct processes *ps, struct process_ref process, uint64_t address, uint64_t end,
+                               bool write);
+bool process_is_mapped(const struct processes *ps, struct process_ref process, uint64_t address); /* some VMA covers it */
 /* The processor's word for an access that failed: bit 0 the page is there, bit 1 a write, bit 2 in user mode. */
-uint32_t process_error_code(const struct processes *ps, uint32_t process, uint64_t address, bool write);
+uint32_t process_error_code(const struct processes *ps, struct process_ref process, uint64_t address, bool write);
 /* Looks without touching: copies up to length bytes, stops at a page that has no frame (swapped, untouched: reads as
  * absent). Returns how many bytes it copied. */
-size_t process_peek(const struct processes *ps, uint32_t process, uint64_t address, void *out, size_t length);
+size_t process_peek(const struct processes *ps, struct process_ref process, uint64_t address, void *out, size_t length);
 
 uint64_t processes_commit_limit(const struct processes *ps); /* pages: CommitLimit */
 
@@ -199,10 +213,10 @@ void processes_wire(struct processes *ps, struct pgtable *pgtable, struct reclai
                     struct trace *trace, const struct profile *profile);
 uint32_t processes_pools(struct processes *ps, struct pool **pools);
 enum pagoda_error processes_reserve(struct processes *ps, const struct pagoda_host *host, uint32_t nr_operations);
-enum pagoda_error processes_reserve_fork(struct processes *ps, const struct pagoda_host *host, uint32_t parent);
+enum pagoda_error processes_reserve_fork(struct processes *ps, const struct pagoda_host *host, struct process_ref parent);
 void processes_start(struct processes *ps);
-uint32_t process_spawn(struct processes *ps, struct name_ref name, uint32_t touch);
-uint32_t process_fork(struct processes *ps, uint32_t parent);
-void process_exit(struct processes *ps, uint32_t process);
-void process_set_limit(struct processes *ps, uint32_t process, enum resource resource, uint64_t limit);
+struct process_ref process_spawn(struct processes *ps, struct name_ref name, uint32_t touch);
+struct process_ref process_fork(struct processes *ps, struct process_ref parent);
+void process_exit(struct processes *ps, struct process_ref process);
+void process_set_limit(struct processes *ps, struct process_ref process, enum resource resource, uint64_t limit);
 bool processes_check(const struct processes *ps, char *text, size_t capacity);

@@ -7,7 +7,7 @@
 struct walk {
     struct processes *ps;
     struct process *p;
-    uint32_t process; /* its index */
+    struct process_ref process; /* its index */
     uint64_t at, end;
     bool has_hole;
 };
@@ -28,7 +28,7 @@ static uint32_t next_vma(struct walk *walk, uint64_t *start, uint64_t *end)
 }
 
 /* Checks what all of these calls check; false: refused. A range of nothing is left to the caller. */
-static bool start_walk(struct processes *ps, uint32_t process, uint64_t start, uint64_t length, struct walk *walk)
+static bool start_walk(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length, struct walk *walk)
 {
     uint64_t user_end = ps->profile->user_end;
     if (start % PAGE_SIZE)
@@ -66,7 +66,7 @@ static bool protect_vma(struct walk *walk, uint32_t vma, uint64_t start, uint64_
     return true;
 }
 
-bool process_mprotect(struct processes *ps, uint32_t process, uint64_t start, uint64_t length, uint32_t access)
+bool process_mprotect(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length, uint32_t access)
 {
     struct walk walk;
     uint64_t from, to;
@@ -102,7 +102,7 @@ static bool advise_vma(struct walk *walk, uint32_t vma, uint64_t start, uint64_t
     return true;
 }
 
-bool process_advise(struct processes *ps, uint32_t process, uint64_t start, uint64_t length, enum advice advice)
+bool process_advise(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length, enum advice advice)
 {
     struct walk walk;
     uint64_t from, to;
@@ -119,7 +119,7 @@ bool process_advise(struct processes *ps, uint32_t process, uint64_t start, uint
 
 /* --- mlock --- */
 
-bool process_populate(struct processes *ps, uint32_t process, uint64_t start, uint64_t end)
+bool process_populate(struct processes *ps, struct process_ref process, uint64_t start, uint64_t end)
 {
     for (uint64_t at = start; at < end; at += PAGE_SIZE) {
         uint32_t vma = process_find_vma(ps, process_at(ps, process), at);
@@ -163,13 +163,13 @@ static bool may_lock(struct processes *ps, const struct walk *walk)
 }
 
 /* mlock and munlock take any address: the range is that of its pages. */
-static bool start_lock(struct processes *ps, uint32_t process, uint64_t start, uint64_t length, struct walk *walk)
+static bool start_lock(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length, struct walk *walk)
 {
     uint64_t offset = start % PAGE_SIZE;
     return start_walk(ps, process, start - offset, length + offset >= length ? length + offset : length, walk);
 }
 
-bool process_mlock(struct processes *ps, uint32_t process, uint64_t start, uint64_t length)
+bool process_mlock(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length)
 {
     struct walk walk;
     enter_call(ps, PATH_mlock);
@@ -179,7 +179,7 @@ bool process_mlock(struct processes *ps, uint32_t process, uint64_t start, uint6
     return lock_vmas(&walk, true) && process_populate(ps, process, from, walk.end);
 }
 
-bool process_munlock(struct processes *ps, uint32_t process, uint64_t start, uint64_t length)
+bool process_munlock(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length)
 {
     struct walk walk;
     enter_call(ps, PATH_munlock);

@@ -68,7 +68,7 @@ void limits_start(struct processes *ps); /* after boot, when it is known how muc
 /* process_space.c: page-table entries of ranges. */
 /* Next entry of [*address, end) that is not empty: its physical address, *address set to its page; 0: none left. Skips
  * holes of whole tables at once. */
-uint64_t space_next_entry(const struct processes *ps, uint32_t space, uint64_t *address, uint64_t end);
+uint64_t space_next_entry(const struct processes *ps, struct space_ref space, uint64_t *address, uint64_t end);
 /* Pages [start, start + nr_pages) are gone, or allow less than before: TLBs must forget them. */
 void space_changed(struct processes *ps, const struct process *p, uint64_t start, uint64_t nr_pages);
 void space_zap(struct processes *ps, struct process *p, uint64_t start, uint64_t end); /* removes every page; tables stay */
@@ -90,7 +90,7 @@ void space_page_out(struct processes *ps, struct process *p, uint64_t start, uin
 void space_swap_in(struct processes *ps, struct process *p, uint64_t start, uint64_t end);     /* MADV_WILLNEED */
 
 /* process_advise.c: faults every page in, for mlock; false: one cannot be touched. */
-bool process_populate(struct processes *ps, uint32_t process, uint64_t start, uint64_t end);
+bool process_populate(struct processes *ps, struct process_ref process, uint64_t start, uint64_t end);
 
 /* fault.c */
 bool fault_unshare(struct processes *ps, struct process *p,

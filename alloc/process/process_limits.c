@@ -70,7 +70,7 @@ bool limits_may_commit(struct processes *ps, const struct process *p, uint64_t n
     return fits || refuse(ps, REFUSAL_COMMIT);
 }
 
-void process_set_limit(struct processes *ps, uint32_t process, enum resource resource, uint64_t limit)
+void process_set_limit(struct processes *ps, struct process_ref process, enum resource resource, uint64_t limit)
 {
     process_at(ps, process)->limits[resource] = limit < LIMIT_NONE ? limit : LIMIT_NONE;
 }

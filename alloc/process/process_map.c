@@ -56,7 +56,8 @@ static uint64_t map_anonymous(struct processes *ps, struct process *p, uint64_t 
     return start;
 }
 
-uint64_t process_mmap(struct processes *ps, uint32_t process, uint64_t length, uint32_t flags, struct name_ref name)
+uint64_t process_mmap(struct processes *ps, struct process_ref process, uint64_t length, uint32_t flags,
+                      struct name_ref name)
 {
     enter_call(ps, PATH_mmap);
     if (!length || length > ps->profile->user_end) {
@@ -66,7 +67,8 @@ uint64_t process_mmap(struct processes *ps, uint32_t process, uint64_t length, u
     return map_anonymous(ps, process_at(ps, process), 0, page_align(length), flags, name);
 }
 
-uint64_t process_mmap_near(struct processes *ps, uint32_t process, uint64_t address, uint64_t length, uint32_t flags)
+uint64_t process_mmap_near(struct processes *ps, struct process_ref process, uint64_t address, uint64_t length,
+                           uint32_t flags)
 {
     enter_call(ps, PATH_mmap);
     return map_anonymous(ps, process_at(ps, process), address, length, flags, NAME_NONE);
@@ -105,7 +107,7 @@ static bool unmap(struct processes *ps, struct process *p, uint64_t start, uint6
     return true;
 }
 
-bool process_munmap(struct processes *ps, uint32_t process, uint64_t start, uint64_t length)
+bool process_munmap(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length)
 {
     enter_call(ps, PATH_munmap);
     if (start % PAGE_SIZE)
@@ -127,7 +129,7 @@ static bool can_grow_in_place(const struct processes *ps, uint32_t vma, uint64_t
     return v->end == old_end && new_end <= limit;
 }
 
-static bool populate_if_locked(struct processes *ps, uint32_t process, uint64_t start, uint64_t end)
+static bool populate_if_locked(struct processes *ps, struct process_ref process, uint64_t start, uint64_t end)
 {
     uint32_t vma = process_find_vma(ps, process_at(ps, process), start);
     bool is_locked = vma && (vma_at(ps, vma)->flags & VMA_LOCKED);
@@ -176,7 +178,7 @@ static bool may_grow(struct processes *ps, struct process *p, uint32_t vma, uint
     return limits_may_expand(ps, p, v->flags, by >> PAGE_SHIFT);
 }
 
-static uint64_t grow(struct processes *ps, uint32_t process, uint32_t vma, uint64_t start, uint64_t old_length,
+static uint64_t grow(struct processes *ps, struct process_ref process, uint32_t vma, uint64_t start, uint64_t old_length,
                      uint64_t new_length)
 {
     struct process *p = process_at(ps, process);
@@ -196,7 +198,8 @@ static uint64_t grow(struct processes *ps, uint32_t process, uint32_t vma, uint6
     return start;
 }
 
-uint64_t process_mremap(struct processes *ps, uint32_t process, uint64_t start, uint64_t old_length, uint64_t new_length)
+uint64_t process_mremap(struct processes *ps, struct process_ref process, uint64_t start, uint64_t old_length,
+                        uint64_t new_length)
 {
     struct process *p = process_at(ps, process);
     enter_call(ps, PATH_mremap);
@@ -249,7 +252,7 @@ static bool is_within_data_limit(const struct process *p, uint64_t brk)
     return limit == LIMIT_NONE || (brk - p->heap_start) + (p->data_end - p->data_start) <= limit;
 }
 
-bool process_brk(struct processes *ps, uint32_t process, uint64_t brk)
+bool process_brk(struct processes *ps, struct process_ref process, uint64_t brk)
 {
     struct process *p = process_at(ps, process);
     uint64_t old_end = page_align(p->brk), new_end = page_align(brk);
@@ -270,7 +273,7 @@ bool process_brk(struct processes *ps, uint32_t process, uint64_t brk)
     return true;
 }
 
-uint64_t process_sbrk(struct processes *ps, uint32_t process, int64_t increment)
+uint64_t process_sbrk(struct processes *ps, struct process_ref process, int64_t increment)
 {
     uint64_t old = process_at(ps, process)->brk, brk = old + (uint64_t)increment;
     if (!increment)

@@ -7,7 +7,7 @@
  * page of every process; so a page that is shared after fork gets a copy of its own before mremap moves it. */
 #include "alloc/process/process_internal.h"
 
-uint64_t space_next_entry(const struct processes *ps, uint32_t space, uint64_t *address, uint64_t end)
+uint64_t space_next_entry(const struct processes *ps, struct space_ref space, uint64_t *address, uint64_t end)
 {
     uint32_t root = reclaim_space_at(ps->reclaim, space)->root;
     while (*address < end) {
@@ -21,7 +21,7 @@ uint64_t space_next_entry(const struct processes *ps, uint32_t space, uint64_t *
     return 0;
 }
 
-uint64_t process_next_page(const struct processes *ps, uint32_t process, uint64_t address, uint64_t end)
+uint64_t process_next_page(const struct processes *ps, struct process_ref process, uint64_t address, uint64_t end)
 {
     uint64_t at = address;
     return space_next_entry(ps, process_at(ps, process)->space, &at, end) ? at : end;
@@ -44,7 +44,7 @@ void space_changed(struct processes *ps, const struct process *p, uint64_t start
 static bool is_locked_by_any(const struct processes *ps, uint32_t pfn)
 {
     uint64_t address = ANON_VPN(frame_at(ps->frames, pfn)->index) << PAGE_SHIFT;
-    for (uint32_t i = 1; i < ps->pool.nr_used; i++) {
+    for (struct process_ref i = { 1 }; i.index < ps->pool.nr_used; i.index++) {
         const struct process *p = process_at(ps, i);
         uint32_t vma = p->pid ? process_find_vma(ps, p, address) : 0, mapped;
         if (vma && (vma_at(ps, vma)->flags & VMA_LOCKED) &&

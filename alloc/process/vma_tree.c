@@ -55,7 +55,7 @@ uint32_t process_find_vma(const struct processes *ps, const struct process *proc
     return vma && vma_at(ps, vma)->start <= address ? vma : 0;
 }
 
-bool process_is_mapped(const struct processes *ps, uint32_t process, uint64_t address)
+bool process_is_mapped(const struct processes *ps, struct process_ref process, uint64_t address)
 {
     return process_find_vma(ps, process_at(ps, process), address) != 0;
 }

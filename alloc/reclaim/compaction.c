@@ -144,8 +144,8 @@ static void move_page(struct compact_control *cc, uint32_t from)
     uint32_t to = cc->free.first;
     struct frame *new = frame_at(reclaim->frames, to);
     frame_list_remove(reclaim->frames, &cc->free, to);
-    TRACE_EVENT(reclaim->trace, .kind = EV_MIGRATE, .pfn = to, .a = from, .pid = reclaim_space_at(reclaim, old->owner)->pid,
-                .address = ANON_VPN(old->index) << PAGE_SHIFT);
+    TRACE_EVENT(reclaim->trace, .kind = EV_MIGRATE, .pfn = to, .a = from,
+                .pid = reclaim_space_at(reclaim, reclaim_owner(old))->pid, .address = ANON_VPN(old->index) << PAGE_SHIFT);
     lru_each_mapping(reclaim, from, to, point_to);
     uint32_t stale = new->contents;
     new->contents = old->contents;

@@ -52,11 +52,11 @@ static void lru_pull(struct reclaim *reclaim, uint32_t pfn)
     --*count_of(reclaim, pfn);
 }
 
-void reclaim_add_anon(struct reclaim *reclaim, uint32_t pfn, uint32_t space, uint64_t vpn)
+void reclaim_add_anon(struct reclaim *reclaim, uint32_t pfn, struct space_ref space, uint64_t vpn)
 {
     struct frame *frame = frame_at(reclaim->frames, pfn);
     frame_set_kind(reclaim->frames, pfn, FRAME_ANON, 0);
-    frame->owner = space;
+    frame->owner = space.index;
     frame->index = vpn | ANON_MAPPING;
     frame->flags = 0;
     lru_push(reclaim, pfn);
@@ -133,8 +133,9 @@ bool lru_each_mapping(struct reclaim *reclaim, uint32_t pfn, uint32_t argument,
 {
     const struct frame *frame = frame_at(reclaim->frames, pfn);
     bool shared = ANON_MAPPINGS(frame->index) > 1;
-    uint32_t first = shared ? 1 : frame->owner, last = shared ? reclaim->spaces.nr_used - 1 : frame->owner;
-    for (uint32_t i = first; i <= last; i++) {
+    struct space_ref first = shared ? (struct space_ref){ 1 } : reclaim_owner(frame);
+    uint32_t last = shared ? reclaim->spaces.nr_used - 1 : first.index;
+    for (struct space_ref i = first; i.index <= last; i.index++) {
         uint64_t slot = mapping_slot(reclaim, reclaim_space_at(reclaim, i), pfn);
         if (slot && visit(reclaim, reclaim_space_at(reclaim, i), slot, argument))
             return true;
@@ -142,7 +143,7 @@ bool lru_each_mapping(struct reclaim *reclaim, uint32_t pfn, uint32_t argument,
     return false;
 }
 
-void reclaim_drop_mapping(struct reclaim *reclaim, uint32_t pfn, uint32_t space)
+void reclaim_drop_mapping(struct reclaim *reclaim, uint32_t pfn, struct space_ref space)
 {
     struct frame *frame = frame_at(reclaim->frames, pfn);
     frame->index -= ANON_MAPPING;
@@ -151,9 +152,9 @@ void reclaim_drop_mapping(struct reclaim *reclaim, uint32_t pfn, uint32_t space)
         page_free(reclaim->pages, pfn, 0);
         return;
     }
-    for (uint32_t i = 1; frame->owner == space && i < reclaim->spaces.nr_used; i++)
+    for (struct space_ref i = { 1 }; frame->owner == space.index && i.index < reclaim->spaces.nr_used; i.index++)
         if (mapping_slot(reclaim, reclaim_space_at(reclaim, i), pfn))
-            frame->owner = i;
+            frame->owner = i.index;
 }
 
 /* --- looking at pages --- */
@@ -189,8 +190,9 @@ static enum verdict judge(struct reclaim *reclaim, uint32_t pfn)
     bool was_referenced = (frame->flags & FRAME_REFERENCED) != 0;
     uint32_t nr = take_references(reclaim, pfn);
     frame->flags = (uint8_t)(nr ? frame->flags | FRAME_REFERENCED : frame->flags & ~FRAME_REFERENCED);
-    TRACE_EVENT(reclaim->trace, .kind = EV_REFERENCES, .pfn = pfn, .pid = reclaim_space_at(reclaim, frame->owner)->pid,
-                .count = nr, .a = was_referenced, .ok = nr == 0);
+    TRACE_EVENT(reclaim->trace, .kind = EV_REFERENCES, .pfn = pfn,
+                .pid = reclaim_space_at(reclaim, reclaim_owner(frame))->pid, .count = nr, .a = was_referenced,
+                .ok = nr == 0);
     if (!nr)
         return VERDICT_RECLAIM;
     return was_referenced || nr > 1 ? VERDICT_ACTIVATE : VERDICT_KEEP;
@@ -214,7 +216,7 @@ static bool swap_out(struct worker *worker, uint32_t pfn)
     if (!slot)
         return false;
     const struct frame *frame = frame_at(reclaim->frames, pfn);
-    uint32_t pid = reclaim_space_at(reclaim, frame->owner)->pid;
+    uint32_t pid = reclaim_space_at(reclaim, reclaim_owner(frame))->pid;
     TRACE_EVENT(reclaim->trace, .kind = EV_SWAP_OUT, .pfn = pfn, .a = slot, .pid = pid,
                 .address = ANON_VPN(frame->index) << PAGE_SHIFT);
     lru_each_mapping(reclaim, pfn, slot, unmap_to_slot);
@@ -258,7 +260,7 @@ static bool drop_lazy(struct worker *worker, uint32_t pfn)
 {
     struct reclaim *reclaim = worker->reclaim;
     struct frame *frame = frame_at(reclaim->frames, pfn);
-    uint32_t pid = reclaim_space_at(reclaim, frame->owner)->pid;
+    uint32_t pid = reclaim_space_at(reclaim, reclaim_owner(frame))->pid;
     if (!(frame->flags & FRAME_LAZYFREE))
         return false;
     if (ANON_MAPPINGS(frame->index) > 1 || !lru_each_mapping(reclaim, pfn, 0, unmap_clean)) {

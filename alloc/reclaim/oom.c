@@ -4,7 +4,7 @@
  * such choice: there the process dies that could not get its page. */
 #include "alloc/reclaim/reclaim_internal.h"
 
-static struct reclaim_task task_of(const struct reclaim *reclaim, uint32_t space)
+static struct reclaim_task task_of(const struct reclaim *reclaim, struct space_ref space)
 {
     return reclaim->task_of ? reclaim->task_of(reclaim->world, space) : (struct reclaim_task){ .name = "" };
 }
@@ -55,23 +55,23 @@ static uint64_t badness(const struct reclaim *reclaim, const struct reclaim_spac
 }
 
 /* Of two alike, the younger one. */
-static uint32_t choose_victim(const struct reclaim *reclaim)
+static struct space_ref choose_victim(const struct reclaim *reclaim)
 {
-    uint32_t victim = 0;
+    struct space_ref victim = SPACE_NONE;
     uint64_t worst = 0;
-    for (uint32_t i = 1; i < reclaim->spaces.nr_used; i++) {
+    for (struct space_ref i = { 1 }; i.index < reclaim->spaces.nr_used; i.index++) {
         const struct reclaim_space *space = reclaim_space_at(reclaim, i);
         uint64_t points = is_candidate(space) ? badness(reclaim, space) : 0;
-        bool is_younger = victim && points == worst && space->pid > reclaim_space_at(reclaim, victim)->pid;
+        bool is_younger = victim.index && points == worst && space->pid > reclaim_space_at(reclaim, victim)->pid;
         if (points && (points > worst || is_younger)) {
             worst = points;
             victim = i;
         }
     }
-    for (uint32_t i = 1; reclaim->trace->recording && i < reclaim->spaces.nr_used; i++)
+    for (struct space_ref i = { 1 }; reclaim->trace->recording && i.index < reclaim->spaces.nr_used; i.index++)
         if (is_candidate(reclaim_space_at(reclaim, i)))
             TRACE_EVENT(reclaim->trace, .kind = EV_OOM_BADNESS, .pid = reclaim_space_at(reclaim, i)->pid,
-                        .a = badness(reclaim, reclaim_space_at(reclaim, i)), .ok = i == victim);
+                        .a = badness(reclaim, reclaim_space_at(reclaim, i)), .ok = i.index == victim.index);
     return victim;
 }
 
@@ -93,7 +93,7 @@ static void say_wide(struct reclaim *reclaim, uint64_t n, uint32_t width)
     trace_say_number(reclaim->trace, n);
 }
 
-static void say_task(struct reclaim *reclaim, uint32_t index)
+static void say_task(struct reclaim *reclaim, struct space_ref index)
 {
     const struct reclaim_space *space = reclaim_space_at(reclaim, index);
     struct reclaim_task task = task_of(reclaim, index);
@@ -134,7 +134,7 @@ static void say_header(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
     show_mem(reclaim);
     say(reclaim, "Tasks state (memory values in pages):\n"
                  "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name\n");
-    for (uint32_t i = 1; i < reclaim->spaces.nr_used; i++)
+    for (struct space_ref i = { 1 }; i.index < reclaim->spaces.nr_used; i.index++)
         if (is_candidate(reclaim_space_at(reclaim, i)))
             say_task(reclaim, i);
 }
@@ -146,7 +146,7 @@ static void say_kb(struct reclaim *reclaim, const char *key, uint64_t nr_pages)
     say(reclaim, "kB");
 }
 
-static void say_killed(struct reclaim *reclaim, uint32_t victim)
+static void say_killed(struct reclaim *reclaim, struct space_ref victim)
 {
     const struct reclaim_space *space = reclaim_space_at(reclaim, victim);
     struct reclaim_task task = task_of(reclaim, victim);
@@ -169,7 +169,7 @@ static void say_killed(struct reclaim *reclaim, uint32_t victim)
 
 /* --- the deed --- */
 
-static void drop_entry(struct reclaim *reclaim, uint32_t victim, uint64_t slot)
+static void drop_entry(struct reclaim *reclaim, struct space_ref victim, uint64_t slot)
 {
     struct reclaim_space *space = reclaim_space_at(reclaim, victim);
     uint64_t entry = pte_load(reclaim->frames, reclaim->profile, slot);
@@ -188,7 +188,7 @@ static void drop_entry(struct reclaim *reclaim, uint32_t victim, uint64_t slot)
 
 /* What the OOM reaper and the end of the process do: its pages and swap slots are given back; the tables follow when the
  * machine ends it. */
-static void reap(struct reclaim *reclaim, uint32_t victim, uint32_t table, uint32_t level)
+static void reap(struct reclaim *reclaim, struct space_ref victim, uint32_t table, uint32_t level)
 {
     const struct profile *profile = reclaim->profile;
     for (uint32_t i = 0; i < nr_user_entries(profile, level) && frame_peek(reclaim->frames, table); i++) {
@@ -200,7 +200,7 @@ static void reap(struct reclaim *reclaim, uint32_t victim, uint32_t table, uint3
     }
 }
 
-static void kill(struct reclaim *reclaim, uint32_t victim)
+static void kill(struct reclaim *reclaim, struct space_ref victim)
 {
     struct reclaim_space *space = reclaim_space_at(reclaim, victim);
     bool is_current = space->pid == reclaim->trace->pid;
@@ -216,26 +216,26 @@ static void kill(struct reclaim *reclaim, uint32_t victim)
     TRACE_EVENT(reclaim->trace, .kind = EV_OOM_KILL, .pid = space->pid, .count = (uint32_t)(rss - space->rss_pages));
 }
 
-static uint32_t find_space(const struct reclaim *reclaim, uint32_t pid)
+static struct space_ref find_space(const struct reclaim *reclaim, uint32_t pid)
 {
-    for (uint32_t i = 1; pid && i < reclaim->spaces.nr_used; i++)
+    for (struct space_ref i = { 1 }; pid && i.index < reclaim->spaces.nr_used; i.index++)
         if (reclaim_space_at(reclaim, i)->root && reclaim_space_at(reclaim, i)->pid == pid)
             return i;
-    return 0;
+    return SPACE_NONE;
 }
 
 bool oom_is_victim(const struct reclaim *reclaim, uint32_t pid)
 {
-    uint32_t space = find_space(reclaim, pid);
-    return space && reclaim_space_at(reclaim, space)->oom_victim;
+    struct space_ref space = find_space(reclaim, pid);
+    return space.index && reclaim_space_at(reclaim, space)->oom_victim;
 }
 
 bool oom_kill(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
 {
     trace_step(reclaim->trace, PATH_out_of_memory);
-    uint32_t victim = choose_victim(reclaim);
+    struct space_ref victim = choose_victim(reclaim);
     say_header(reclaim, gfp, order);
-    if (!victim) {
+    if (!victim.index) {
         say(reclaim, "Out of memory and no killable processes...\n"
                      "Kernel panic - not syncing: System is deadlocked on memory\n");
         return false;
@@ -247,8 +247,8 @@ bool oom_kill(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
 
 bool oom_kill_current(struct reclaim *reclaim)
 {
-    uint32_t victim = find_space(reclaim, reclaim->trace->pid);
-    if (!victim || reclaim_space_at(reclaim, victim)->oom_victim)
+    struct space_ref victim = find_space(reclaim, reclaim->trace->pid);
+    if (!victim.index || reclaim_space_at(reclaim, victim)->oom_victim)
         return false;
     say(reclaim, "Out of memory for ");
     say(reclaim, task_of(reclaim, victim).name);

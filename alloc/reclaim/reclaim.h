@@ -14,6 +14,12 @@
 #include "alloc/page/page_alloc.h"
 #include "alloc/memory/pte.h"
 
+/* An address space. Index 0: none. */
+struct space_ref {
+    uint32_t index;
+};
+#define SPACE_NONE ((struct space_ref){ 0 })
+
 /* How reclaim reaches the page tables of a process: one record per address space. Owned by the process floor. */
 struct reclaim_space {
     uint32_t link; /* pool */
@@ -29,7 +35,7 @@ struct reclaim_task {
     const char *name;
     uint64_t total_vm; /* pages mapped, touched or not */
 };
-typedef struct reclaim_task (*reclaim_task_of)(const void *world, uint32_t space);
+typedef struct reclaim_task (*reclaim_task_of)(const void *world, struct space_ref space);
 
 /* A page in the swap area. Its bytes move here from the frame, which reads as zeroes afterwards (Linux leaves them there).
  */
@@ -77,13 +83,18 @@ uint32_t reclaim_compact_memory(struct reclaim *reclaim);
 
 /* Anonymous frames: mapped at vpn of one space. add puts the frame on the LRU; remove takes it off (the frame is not
  * freed). */
-void reclaim_add_anon(struct reclaim *reclaim, uint32_t pfn, uint32_t space, uint64_t vpn);
+void reclaim_add_anon(struct reclaim *reclaim, uint32_t pfn, struct space_ref space, uint64_t vpn);
 void reclaim_remove_anon(struct reclaim *reclaim, uint32_t pfn);
 /* space no longer maps the frame (its entry is cleared already). The last mapping's end frees the frame. */
-void reclaim_drop_mapping(struct reclaim *reclaim, uint32_t pfn, uint32_t space);
-static inline struct reclaim_space *reclaim_space_at(const struct reclaim *reclaim, uint32_t space)
+void reclaim_drop_mapping(struct reclaim *reclaim, uint32_t pfn, struct space_ref space);
+static inline struct reclaim_space *reclaim_space_at(const struct reclaim *reclaim, struct space_ref space)
 {
-    return pool_at(&reclaim->spaces, space);
+    return pool_at(&reclaim->spaces, space.index);
+}
+/* The address space that an anonymous frame belongs to; of a shared one, a space that maps it. */
+static inline struct space_ref reclaim_owner(const struct frame *frame)
+{
+    return (struct space_ref){ frame->owner };
 }
 /* madvise, for a frame with one mapping: MADV_FREE lets reclaim drop it instead of swapping it, PAGEOUT reclaims it now. */
 void reclaim_free_lazily(struct reclaim *reclaim, uint32_t pfn);

@@ -133,7 +133,7 @@ void show_mem(struct reclaim *reclaim)
 
 void show_task_name(struct reclaim *reclaim, uint32_t pid)
 {
-    for (uint32_t i = 1; pid && reclaim->task_of && i < reclaim->spaces.nr_used; i++)
+    for (struct space_ref i = { 1 }; pid && reclaim->task_of && i.index < reclaim->spaces.nr_used; i.index++)
         if (reclaim_space_at(reclaim, i)->root && reclaim_space_at(reclaim, i)->pid == pid) {
             say(reclaim, reclaim->task_of(reclaim->world, i).name);
             return;

@@ -21,10 +21,10 @@ static uint32_t frame_behind(const struct machine *m, uint32_t pid, uint64_t add
 
 bool machine_next_run(const struct machine *m, uint32_t pid, uint64_t *address, uint64_t end, struct frame_range *run)
 {
-    uint32_t process = pid ? process_find(&m->state.processes, pid) : 0;
+    struct process_ref process = process_find(&m->state.processes, pid);
     run->count = 0;
     for (; *address < end; *address = (*address | (PAGE_SIZE - 1)) + 1) {
-        if (process && !run->count) /* a mapping may be mostly hole */
+        if (process.index && !run->count) /* a mapping may be mostly hole */
             *address = process_next_page(&m->state.processes, process, *address, end);
         if (*address >= end)
             break;
@@ -143,15 +143,16 @@ static bool is_map(const struct vma *v)
 static bool next_map(const struct machine *m, uint64_t *cursor, struct allocation_view *a)
 {
     const struct processes *ps = &m->state.processes;
-    uint32_t process = (uint32_t)(*cursor >> 32) ? (uint32_t)(*cursor >> 32) : 1, number = (uint32_t)*cursor;
-    for (; process < ps->pool.nr_used; process++, number = 0) {
+    struct process_ref process = { *cursor >> 32 ? (uint32_t)(*cursor >> 32) : 1 };
+    uint32_t number = (uint32_t)*cursor;
+    for (; process.index < ps->pool.nr_used; process.index++, number = 0) {
         const struct process *p = process_at(ps, process);
         uint32_t i = 0;
         for (uint32_t vma = p->pid ? p->first_vma : 0; vma; vma = vma_at(ps, vma)->next, i++) {
             const struct vma *v = vma_at(ps, vma);
             if (i < number || !is_map(v))
                 continue;
-            *cursor = (uint64_t)process << 32 | (i + 1);
+            *cursor = (uint64_t)process.index << 32 | (i + 1);
             *a = (struct allocation_view){ .seq = v->seq,
                                            .address = v->start,
                                            .requested = v->end - v->start,
@@ -164,7 +165,7 @@ static bool next_map(const struct machine *m, uint64_t *cursor, struct allocatio
             return true;
         }
     }
-    *cursor = (uint64_t)process << 32;
+    *cursor = (uint64_t)process.index << 32;
     return false;
 }
 
@@ -193,9 +194,9 @@ static uint64_t end_of(const struct machine *m, uint64_t address, uint32_t pid)
     struct vmalloc_block area;
     struct heap_block chunk;
     if (pid) {
-        uint32_t process = process_find(&s->processes, pid);
-        uint32_t vma = process ? process_find_vma(&s->processes, process_at(&s->processes, process), address) : 0;
-        if (process && heap_find(&s->heaps, process, address, &chunk))
+        struct process_ref process = process_find(&s->processes, pid);
+        uint32_t vma = process.index ? process_find_vma(&s->processes, process_at(&s->processes, process), address) : 0;
+        if (process.index && heap_find(&s->heaps, process, address, &chunk))
             return address + chunk.usable;
         return vma ? vma_at(&s->processes, vma)->end : 0;
     }
@@ -220,7 +221,7 @@ bool view_next_allocation_run(const struct machine *machine, uint64_t address, u
 /* Mappings are not counted as they come and go (they merge and split), but there are few of them. */
 static void add_maps(const struct processes *ps, struct stats_view *stats)
 {
-    for (uint32_t i = 1; i < ps->pool.nr_used; i++) {
+    for (struct process_ref i = { 1 }; i.index < ps->pool.nr_used; i.index++) {
         const struct process *p = process_at(ps, i);
         for (uint32_t vma = p->pid ? p->first_vma : 0; vma; vma = vma_at(ps, vma)->next) {
             const struct vma *v = vma_at(ps, vma);

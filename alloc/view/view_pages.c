@@ -109,7 +109,7 @@ static void set_owner(const struct machine *m, const struct frame *head, struct 
         break;
     case FRAME_ANON:
     case FRAME_SWAPCACHE:
-        run->owner = reclaim_space_at(&s->reclaim, head->owner)->pid;
+        run->owner = reclaim_space_at(&s->reclaim, reclaim_owner(head))->pid;
         put(&name, "pid ");
         put_number(&name, run->owner);
         break;

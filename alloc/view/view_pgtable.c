@@ -31,10 +31,10 @@ const char *view_level_name(const struct machine *machine, uint32_t level)
 static uint32_t root_of(const struct machine *machine, uint32_t pid, uint64_t address)
 {
     const struct machine_state *s = &machine->state;
-    uint32_t process = pid ? process_find(&s->processes, pid) : 0;
+    struct process_ref process = process_find(&s->processes, pid);
     if (address >= machine->profile->user_end)
-        return pid && !process ? 0 : s->pgtable.kernel_root;
-    return process ? reclaim_space_at(&s->reclaim, process_at(&s->processes, process)->space)->root : 0;
+        return pid && !process.index ? 0 : s->pgtable.kernel_root;
+    return process.index ? reclaim_space_at(&s->reclaim, process_at(&s->processes, process)->space)->root : 0;
 }
 
 bool view_table(const struct machine *machine, uint32_t pid, uint64_t address, uint32_t level, struct table_view *out)

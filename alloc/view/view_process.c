@@ -7,13 +7,13 @@
 bool view_next_process(const struct machine *machine, uint64_t *cursor, struct process_view *process)
 {
     const struct processes *ps = &machine->state.processes;
-    uint64_t i = *cursor + 1;
-    while (i < ps->pool.nr_used && !process_at(ps, (uint32_t)i)->pid)
-        i++;
-    *cursor = i;
-    if (i >= ps->pool.nr_used)
+    struct process_ref i = { (uint32_t)*cursor + 1 };
+    while (i.index < ps->pool.nr_used && !process_at(ps, i)->pid)
+        i.index++;
+    *cursor = i.index;
+    if (i.index >= ps->pool.nr_used)
         return false;
-    const struct process *p = process_at(ps, (uint32_t)i);
+    const struct process *p = process_at(ps, i);
     const struct reclaim_space *space = space_of(ps, p);
     *process = (struct process_view){ .pid = p->pid,
                                       .parent_pid = p->parent_pid,
@@ -115,8 +115,8 @@ static void count_pages(const struct processes *ps, const struct process *p, con
 bool view_next_map(const struct machine *machine, uint32_t pid, uint64_t *cursor, struct map_view *map)
 {
     const struct processes *ps = &machine->state.processes;
-    uint32_t process = process_find(ps, pid);
-    const struct process *p = process ? process_at(ps, process) : NULL;
+    struct process_ref process = process_find(ps, pid);
+    const struct process *p = process.index ? process_at(ps, process) : NULL;
     uint32_t vma = p ? vma_find_end(ps, p, *cursor) : 0;
     if (!vma)
         return false;
@@ -196,8 +196,8 @@ static struct page_run next_run(const struct processes *ps, const struct process
 bool view_next_page_run(const struct machine *machine, uint32_t pid, uint64_t *cursor, uint64_t end, struct page_run *run)
 {
     const struct processes *ps = &machine->state.processes;
-    uint32_t process = process_find(ps, pid);
-    const struct process *p = process ? process_at(ps, process) : NULL;
+    struct process_ref process = process_find(ps, pid);
+    const struct process *p = process.index ? process_at(ps, process) : NULL;
     uint32_t vma = p ? vma_find_end(ps, p, *cursor) : 0;
     const struct vma *v = vma ? vma_at(ps, vma) : NULL;
     if (!v || v->start >= end)
@@ -239,7 +239,7 @@ bool view_next_swap_run(const struct machine *machine, uint64_t *cursor, struct 
     const struct processes *ps = &machine->state.processes;
     uint64_t i = *cursor >> CURSOR_VPN_BITS, at = (*cursor & ((UINT64_C(1) << CURSOR_VPN_BITS) - 1)) << PAGE_SHIFT;
     for (i = i ? i : 1; i < ps->pool.nr_used; i++, at = 0) {
-        const struct process *p = process_at(ps, (uint32_t)i);
+        const struct process *p = process_at(ps, (struct process_ref){ (uint32_t)i });
         uint32_t slot = p->pid ? next_swapped(ps, p, &at) : 0;
         if (!slot)
             continue;
@@ -254,6 +254,6 @@ bool view_next_swap_run(const struct machine *machine, uint64_t *cursor, struct 
 
 bool view_next_chunk(const struct machine *machine, uint32_t pid, uint64_t *cursor, struct chunk_view *chunk)
 {
-    uint32_t process = process_find(&machine->state.processes, pid);
-    return process && heap_next_chunk(&machine->state.heaps, process, cursor, chunk);
+    struct process_ref process = process_find(&machine->state.processes, pid);
+    return process.index && heap_next_chunk(&machine->state.heaps, process, cursor, chunk);
 }

@@ -101,8 +101,8 @@ bool view_translate(const struct machine *machine, uint64_t address, uint32_t pi
     *out = (struct translation){ .offset = (uint32_t)(address & (PAGE_SIZE - 1)),
                                  .page_shift = PAGE_SHIFT,
                                  .region = "unmapped" };
-    uint32_t process = pid ? process_find(&s->processes, pid) : 0;
-    if (pid && !process)
+    struct process_ref process = process_find(&s->processes, pid);
+    if (pid && !process.index)
         return false;
     if (frame_of_address(&s->frames, address) != UINT32_MAX) {
         out->region = "direct map";
@@ -110,8 +110,8 @@ bool view_translate(const struct machine *machine, uint64_t address, uint32_t pi
     } else if (vmalloc_contains(&s->vmalloc, address)) {
         out->region = "vmalloc";
         describe_walk(machine, s->pgtable.kernel_root, address, out);
-    } else if (process && address < machine->profile->user_end) {
-        const struct reclaim_space *space = pool_at(&s->reclaim.spaces, process_at(&s->processes, process)->space);
+    } else if (process.index && address < machine->profile->user_end) {
+        const struct reclaim_space *space = reclaim_space_at(&s->reclaim, process_at(&s->processes, process)->space);
         out->region = "user";
         describe_walk(machine, space->root, address, out);
     }

@@ -50,13 +50,13 @@ bool truth_world_start(struct truth_world *world, uint32_t word_bits)
     if (!reserve(floor - base))
         return false;
     profile = (struct profile){ .word_bits = word_bits, .user_mmap_top = floor };
-    process_items[1] = (struct process){ .pid = 1, .space = 1, .heap_start = base, .brk = base, .mmap_top = floor };
+    process_items[1] = (struct process){ .pid = 1, .space = { 1 }, .heap_start = base, .brk = base, .mmap_top = floor };
     reclaim.spaces = (struct pool){ .items = (uint8_t *)space_items, .item_size = sizeof space_items[0], .nr_used = 2 };
     processes = (struct processes){ .reclaim = &reclaim, .frames = &frames, .trace = &trace, .profile = &profile };
     processes.pool = (struct pool){ .items = (uint8_t *)process_items, .item_size = sizeof process_items[0], .nr_used = 2 };
     nr_maps = 0;
     trace_start(&trace, 1, 0);
-    *world = (struct truth_world){ &processes, 1, &trace, &profile, &names, base, floor };
+    *world = (struct truth_world){ &processes, { 1 }, &trace, &profile, &names, base, floor };
     return true;
 }
 
@@ -76,7 +76,7 @@ static uint32_t map_below(uint64_t address)
     return low;
 }
 
-bool process_is_mapped(const struct processes *ps, uint32_t process, uint64_t address)
+bool process_is_mapped(const struct processes *ps, struct process_ref process, uint64_t address)
 {
     uint64_t brk = process_at(ps, process)->brk;
     if (address >= base && address < ((brk + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1)))
@@ -85,7 +85,7 @@ bool process_is_mapped(const struct processes *ps, uint32_t process, uint64_t ad
     return i < nr_maps && address < maps[i].end;
 }
 
-uint64_t process_sbrk(struct processes *ps, uint32_t process, int64_t increment)
+uint64_t process_sbrk(struct processes *ps, struct process_ref process, int64_t increment)
 {
     struct process *p = process_at(ps, process);
     uint64_t old = p->brk, brk = old + (uint64_t)increment;
@@ -118,7 +118,8 @@ static uint64_t find_gap(uint64_t floor, uint64_t length)
     return 0;
 }
 
-uint64_t process_mmap(struct processes *ps, uint32_t process, uint64_t length, uint32_t flags, struct name_ref name)
+uint64_t process_mmap(struct processes *ps, struct process_ref process, uint64_t length, uint32_t flags,
+                      struct name_ref name)
 {
     (void)flags;
     (void)name;
@@ -128,7 +129,8 @@ uint64_t process_mmap(struct processes *ps, uint32_t process, uint64_t length, u
     return start;
 }
 
-uint64_t process_mmap_near(struct processes *ps, uint32_t process, uint64_t address, uint64_t length, uint32_t flags)
+uint64_t process_mmap_near(struct processes *ps, struct process_ref process, uint64_t address, uint64_t length,
+                           uint32_t flags)
 {
     uint32_t at = map_below(address + length - 1);
     bool is_taken = at < nr_maps && maps[at].end > address;
@@ -138,7 +140,7 @@ uint64_t process_mmap_near(struct processes *ps, uint32_t process, uint64_t addr
     return address;
 }
 
-bool process_munmap(struct processes *ps, uint32_t process, uint64_t start, uint64_t length)
+bool process_munmap(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length)
 {
     (void)ps;
     (void)process;
@@ -156,7 +158,8 @@ bool process_munmap(struct processes *ps, uint32_t process, uint64_t start, uint
     return madvise(host + (start - base), length, MADV_DONTNEED) == 0;
 }
 
-uint64_t process_mremap(struct processes *ps, uint32_t process, uint64_t start, uint64_t old_length, uint64_t new_length)
+uint64_t process_mremap(struct processes *ps, struct process_ref process, uint64_t start, uint64_t old_length,
+                        uint64_t new_length)
 {
     uint32_t at = map_below(start);
     if (at == nr_maps || maps[at].start != start || maps[at].end != start + old_length)
@@ -178,14 +181,14 @@ uint64_t process_mremap(struct processes *ps, uint32_t process, uint64_t start, 
     return to;
 }
 
-bool process_mprotect(struct processes *ps, uint32_t process, uint64_t start, uint64_t length, uint32_t access)
+bool process_mprotect(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length, uint32_t access)
 {
     (void)length;
     (void)access; /* all of it may be accessed always */
     return process_is_mapped(ps, process, start);
 }
 
-bool process_advise(struct processes *ps, uint32_t process, uint64_t start, uint64_t length, enum advice advice)
+bool process_advise(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length, enum advice advice)
 {
     (void)ps;
     (void)process;
@@ -195,19 +198,19 @@ bool process_advise(struct processes *ps, uint32_t process, uint64_t start, uint
 
 /* --- bytes --- */
 
-uint8_t *process_touch(struct processes *ps, uint32_t process, uint64_t address, bool write)
+uint8_t *process_touch(struct processes *ps, struct process_ref process, uint64_t address, bool write)
 {
     (void)write;
     return process_is_mapped(ps, process, address) ? host + (address - base) : NULL;
 }
 
-uint32_t process_resolve(struct processes *ps, uint32_t process, uint64_t address, bool write)
+uint32_t process_resolve(struct processes *ps, struct process_ref process, uint64_t address, bool write)
 {
     (void)write;
     return process_is_mapped(ps, process, address) ? (uint32_t)((address - base) >> PAGE_SHIFT) + 1 : 0;
 }
 
-size_t process_peek(const struct processes *ps, uint32_t process, uint64_t address, void *out, size_t length)
+size_t process_peek(const struct processes *ps, struct process_ref process, uint64_t address, void *out, size_t length)
 {
     if (!process_is_mapped(ps, process, address) || !process_is_mapped(ps, process, address + length - 1))
         return 0;

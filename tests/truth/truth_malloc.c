@@ -310,7 +310,7 @@ static int posix_align_error(const struct replay *r, uint64_t align)
 static uint64_t run(struct replay *r, const struct script_op *op, const struct slot *slot, int *error)
 {
     struct heaps *h = &r->heaps;
-    uint32_t p = r->world.process;
+    struct process_ref p = r->world.process;
     uint64_t at_once;
     *error = ENOMEM;
     switch (op->kind) {

@@ -5,7 +5,7 @@
 
 struct truth_world {
     struct processes *processes;
-    uint32_t process;
+    struct process_ref process;
     struct trace *trace;
     const struct profile *profile;
     struct names *names;
