@@ -30,7 +30,7 @@ struct run {
 /* --- one call, the long way --- */
 
 /* What the call is as an operation. False: it is none of malloc's. */
-static bool make_op(const struct run *run, const struct heap_call *call, struct op *op)
+static bool heap_run_op(const struct run *run, const struct heap_call *call, struct op *op)
 {
     static const uint32_t TAKES = P(PID) | P(SIZE) | P(N) | P(ALIGN) | P(ADDRESS);
     bool is_known = call->kind < NR_OPS && op_info((enum op_kind)call->kind)->group == op_info(OP_MALLOC)->group;
@@ -48,23 +48,23 @@ static bool make_op(const struct run *run, const struct heap_call *call, struct 
 }
 
 /* Where the block is after the call: free() takes it away, a realloc() that fails leaves it. */
-static uint64_t block_after(const struct op *op, const struct op_result *result)
+static uint64_t heap_run_block_after(const struct op *op, const struct op_result *result)
 {
     bool stays = op->kind == OP_REALLOC && op->size && !result->address;
     return op->kind == OP_FREE ? 0 : stays || op->kind == OP_MALLOC_USABLE_SIZE ? op->address : result->address;
 }
 
-static enum pagoda_error apply(struct run *run, const struct heap_call *call, struct problem *why)
+static enum pagoda_error heap_run_apply(struct run *run, const struct heap_call *call, struct problem *why)
 {
     struct op op;
     struct op_result result;
-    if (!make_op(run, call, &op))
+    if (!heap_run_op(run, call, &op))
         return problem_refuse(why, "op", "is no call into malloc that runs take");
     run->m->nr_reserved_ops = run->m->nr_reserved_user = 0; /* short calls draw on the same pools */
     enum pagoda_error err = machine_apply(run->m, &op, &result, why);
     if (err)
         return err;
-    run->blocks[call->block] = block_after(&op, &result);
+    run->blocks[call->block] = heap_run_block_after(&op, &result);
     run->done->nr_outcomes[result.outcome]++;
     run->process = process_find(&run->s->processes, run->pid);
     const struct process *p = run->process.index ? process_at(&run->s->processes, run->process) : NULL;
@@ -78,7 +78,7 @@ static enum pagoda_error apply(struct run *run, const struct heap_call *call, st
 
 /* --- one call, the short way --- */
 
-static bool is_short(const struct run *run, const struct heap_call *call)
+static bool heap_run_is_short(const struct run *run, const struct heap_call *call)
 {
     if (call->tid != run->thread || call->size > SMALL_BYTES)
         return false;
@@ -96,7 +96,7 @@ static bool is_short(const struct run *run, const struct heap_call *call)
     }
 }
 
-static enum pagoda_error reserve(struct run *run)
+static enum pagoda_error heap_run_reserve(struct run *run)
 {
     struct machine_state *s = run->s;
     const struct pagoda_host *host = &run->m->host;
@@ -114,7 +114,7 @@ static enum pagoda_error reserve(struct run *run)
     return err;
 }
 
-static void load_space(struct run *run)
+static void heap_run_load_space(struct run *run)
 {
     if (run->space->generation == run->generation)
         return;
@@ -123,7 +123,7 @@ static void load_space(struct run *run)
 }
 
 /* False: nothing was handed out. */
-static bool make_call(const struct run *run, const struct heap_call *call, uint64_t *block)
+static bool heap_run_call(const struct run *run, const struct heap_call *call, uint64_t *block)
 {
     struct heaps *heaps = &run->s->heaps;
     uint64_t moved;
@@ -144,7 +144,7 @@ static bool make_call(const struct run *run, const struct heap_call *call, uint6
 }
 
 /* A bug has ended the process; the OOM killer may have. */
-static void end(struct run *run, bool is_null, uint64_t kills)
+static void heap_run_end(struct run *run, bool is_null, uint64_t kills)
 {
     struct machine_state *s = run->s;
     struct trace *t = &run->m->trace;
@@ -159,22 +159,22 @@ static void end(struct run *run, bool is_null, uint64_t kills)
     machine_settle(run->m, kills);
 }
 
-static enum pagoda_error apply_short(struct run *run, const struct heap_call *call)
+static enum pagoda_error heap_run_apply_short(struct run *run, const struct heap_call *call)
 {
     uint64_t kills = run->s->reclaim.nr_oom_kills;
-    enum pagoda_error err = reserve(run);
+    enum pagoda_error err = heap_run_reserve(run);
     if (err)
         return err;
     trace_restart(&run->m->trace, (uint32_t)++run->s->seq, run->s->now_ns);
-    load_space(run);
-    bool is_null = !make_call(run, call, &run->blocks[call->block]);
-    end(run, is_null, kills);
+    heap_run_load_space(run);
+    bool is_null = !heap_run_call(run, call, &run->blocks[call->block]);
+    heap_run_end(run, is_null, kills);
     return PAGODA_OK;
 }
 
 /* --- many calls, the shortest way --- */
 
-static bool make_cached(struct heaps *heaps, const struct heap_call *call, uint64_t *block, uint64_t seq)
+static bool heap_run_call_cached(struct heaps *heaps, const struct heap_call *call, uint64_t *block, uint64_t seq)
 {
     if (call->kind == OP_FREE) {
         if (!heap_free_cached(heaps, *block))
@@ -189,7 +189,7 @@ static bool make_cached(struct heaps *heaps, const struct heap_call *call, uint6
 
 /* As many as the thread's cache serves one after the other: they touch nothing but the heap, so that time and counters can
  * be brought up to date for all of them at the end. Their number. */
-static size_t apply_cached(struct run *run, const struct heap_call *calls, size_t nr_calls)
+static size_t heap_run_apply_cached(struct run *run, const struct heap_call *calls, size_t nr_calls)
 {
     struct machine_state *s = run->s;
     const uint32_t *cost = run->m->trace.cost_each_ns;
@@ -197,10 +197,10 @@ static size_t apply_cached(struct run *run, const struct heap_call *calls, size_
     if (run->thread == NO_THREAD || s->pages.kswapd.awake || !heap_is_ready(&s->heaps, run->process))
         return 0;
     while (nr < nr_calls && calls[nr].tid == run->thread && !heaps_is_tight(&s->heaps) &&
-           make_cached(&s->heaps, &calls[nr], &run->blocks[calls[nr].block], s->seq + nr + 1))
+           heap_run_call_cached(&s->heaps, &calls[nr], &run->blocks[calls[nr].block], s->seq + nr + 1))
         nr++;
     if (nr)
-        load_space(run);
+        heap_run_load_space(run);
     s->seq += nr;
     s->now_ns += nr * ((uint64_t)cost[COST_CALL] + cost[COST_HEAP]);
     s->nr_outcomes[OUTCOME_OK] += nr;
@@ -219,11 +219,11 @@ enum pagoda_error machine_heap_run(struct machine *machine, uint32_t pid, const 
     *done = (struct heap_run){ 0 };
     machine->trace.recording = false;
     for (; done->nr_done < nr_calls; done->nr_done++) {
-        done->nr_done += apply_cached(&run, calls + done->nr_done, nr_calls - done->nr_done);
+        done->nr_done += heap_run_apply_cached(&run, calls + done->nr_done, nr_calls - done->nr_done);
         if (done->nr_done == nr_calls)
             break;
         const struct heap_call *call = &calls[done->nr_done];
-        err = is_short(&run, call) ? apply_short(&run, call) : apply(&run, call, why);
+        err = heap_run_is_short(&run, call) ? heap_run_apply_short(&run, call) : heap_run_apply(&run, call, why);
         if (err)
             break;
     }

@@ -3,7 +3,7 @@
 #include "alloc/machine/machine_internal.h"
 #include "alloc/process/process_internal.h"
 
-static void refused(struct call *call, const char *function)
+static void mm_refused(struct call *call, const char *function)
 {
     struct trace *t = &call->m->trace;
     enum refusal why = (enum refusal)call->s->processes.refusal;
@@ -15,21 +15,21 @@ static void refused(struct call *call, const char *function)
     t->outcome = OUTCOME_NULL;
 }
 
-static void answer(struct call *call, bool done, const char *function)
+static void mm_answer(struct call *call, bool done, const char *function)
 {
     call->result->address = call->address;
     if (!done)
-        refused(call, function);
+        mm_refused(call, function);
 }
 
 /* --- life --- */
 
-static void made_process(struct call *call, struct process_ref process, const char *function)
+static void mm_made_process(struct call *call, struct process_ref process, const char *function)
 {
     if (process.index)
         call->result->pid = process_at(&call->s->processes, process)->pid;
     else
-        refused(call, function);
+        mm_refused(call, function);
 }
 
 void run_spawn(struct call *call)
@@ -37,7 +37,7 @@ void run_spawn(struct call *call)
     struct process_ref process = process_spawn(&call->s->processes, call_recorded_name(call), call->op->touch);
     if (process.index && (call->op->given & P(TUNABLES)))
         heap_tune(&call->s->heaps, process, call->op->tunables);
-    made_process(call, process, "spawn");
+    mm_made_process(call, process, "spawn");
 }
 
 void run_fork(struct call *call)
@@ -45,7 +45,7 @@ void run_fork(struct call *call)
     struct process_ref child = process_fork(&call->s->processes, call->process);
     if (child.index)
         heap_fork(&call->s->heaps, call->process, child);
-    made_process(call, child, "fork");
+    mm_made_process(call, child, "fork");
 }
 
 void run_exit(struct call *call)
@@ -61,7 +61,7 @@ void run_setrlimit(struct call *call)
 
 /* --- mappings --- */
 
-static uint32_t access_of(const struct op *op)
+static uint32_t mm_access(const struct op *op)
 {
     static const uint32_t ACCESS[NR_PROTS] = { [PROT_NONE_] = 0,
                                                [PROT_R] = VMA_READ,
@@ -75,14 +75,14 @@ void run_mmap(struct call *call)
 {
     uint64_t length = call->op->length;
     uint64_t address =
-        process_mmap(&call->s->processes, call->process, length, access_of(call->op), call_recorded_name(call));
+        process_mmap(&call->s->processes, call->process, length, mm_access(call->op), call_recorded_name(call));
     call_took(call, address, length, address ? page_align(length) : 0);
     if (!address)
-        refused(call, "mmap");
+        mm_refused(call, "mmap");
 }
 
 /* Once the range is gone, the names of mappings that begin in it name nothing. */
-static void forget_handles(struct call *call, uint64_t start, uint64_t end)
+static void mm_forget_names(struct call *call, uint64_t start, uint64_t end)
 {
     struct processes *ps = &call->s->processes;
     uint32_t vma = vma_find_end(ps, process_at(ps, call->process), start);
@@ -96,8 +96,8 @@ void run_munmap(struct call *call)
     uint64_t start = call->address, length = call->op->length, end = start + page_align(length);
     bool is_range = start % PAGE_SIZE == 0 && start < end && end <= call->m->profile->user_end;
     if (is_range)
-        forget_handles(call, start, end);
-    answer(call, process_munmap(&call->s->processes, call->process, start, length), "munmap");
+        mm_forget_names(call, start, end);
+    mm_answer(call, process_munmap(&call->s->processes, call->process, start, length), "munmap");
 }
 
 void run_mremap(struct call *call)
@@ -112,34 +112,34 @@ void run_mremap(struct call *call)
         name_at(&call->s->names, name)->address = address;
     call_took(call, address, op->new_length, address ? page_align(op->new_length) : 0);
     if (!address)
-        refused(call, "mremap");
+        mm_refused(call, "mremap");
 }
 
 void run_mprotect(struct call *call)
 {
-    bool done = process_mprotect(&call->s->processes, call->process, call->address, call->op->length, access_of(call->op));
-    answer(call, done, "mprotect");
+    bool done = process_mprotect(&call->s->processes, call->process, call->address, call->op->length, mm_access(call->op));
+    mm_answer(call, done, "mprotect");
 }
 
 void run_madvise(struct call *call)
 {
     enum advice advice = (enum advice)call->op->advice;
-    answer(call, process_advise(&call->s->processes, call->process, call->address, call->op->length, advice), "madvise");
+    mm_answer(call, process_advise(&call->s->processes, call->process, call->address, call->op->length, advice), "madvise");
 }
 
 void run_mlock(struct call *call)
 {
-    answer(call, process_mlock(&call->s->processes, call->process, call->address, call->op->length), "mlock");
+    mm_answer(call, process_mlock(&call->s->processes, call->process, call->address, call->op->length), "mlock");
 }
 
 void run_munlock(struct call *call)
 {
-    answer(call, process_munlock(&call->s->processes, call->process, call->address, call->op->length), "munlock");
+    mm_answer(call, process_munlock(&call->s->processes, call->process, call->address, call->op->length), "munlock");
 }
 
 void run_brk(struct call *call)
 {
-    answer(call, process_brk(&call->s->processes, call->process, call->address), "brk");
+    mm_answer(call, process_brk(&call->s->processes, call->process, call->address), "brk");
 }
 
 /* As the C library's function: the break as it was. */
@@ -147,19 +147,19 @@ void run_sbrk(struct call *call)
 {
     uint64_t old = process_sbrk(&call->s->processes, call->process, call->op->increment);
     if (old == UINT64_MAX)
-        refused(call, "sbrk");
+        mm_refused(call, "sbrk");
     else
         call->result->address = old;
 }
 
 /* --- accesses --- */
 
-static const char *name_of(const struct call *call, const struct process *p)
+static const char *segfault_program(const struct call *call, const struct process *p)
 {
     return p->name.index ? name_text(&call->s->names, p->name) : "program";
 }
 
-static uint64_t program_text(const struct processes *ps, const struct process *p)
+static uint64_t segfault_text(const struct processes *ps, const struct process *p)
 {
     uint32_t vma = p->first_vma;
     while (vma && !(vma_at(ps, vma)->flags & VMA_EXEC))
@@ -168,14 +168,14 @@ static uint64_t program_text(const struct processes *ps, const struct process *p
 }
 
 /* There are no instructions here: ip is where the program's code begins, sp is in the first page of its stack. */
-static void say_segfault(struct call *call, uint64_t address, bool write)
+static void segfault_say(struct call *call, uint64_t address, bool write)
 {
     struct trace *t = &call->m->trace;
     const struct processes *ps = &call->s->processes;
     const struct process *p = process_at(ps, call->process);
-    uint64_t text = program_text(ps, p);
+    uint64_t text = segfault_text(ps, p);
     uint32_t vma = process_find_vma(ps, p, text), digits = call->m->profile->word_bits / 4;
-    trace_bug(t, name_of(call, p));
+    trace_bug(t, segfault_program(call, p));
     trace_say(t, "[");
     trace_say_number(t, p->pid);
     trace_say(t, "]: segfault at ");
@@ -187,7 +187,7 @@ static void say_segfault(struct call *call, uint64_t address, bool write)
     trace_say(t, " error ");
     trace_say_hex(t, process_error_code(ps, call->process, address, write));
     trace_say(t, " in ");
-    trace_say(t, name_of(call, p));
+    trace_say(t, segfault_program(call, p));
     trace_say(t, "[");
     trace_say_hex(t, text);
     trace_say(t, "+");
@@ -203,11 +203,11 @@ static void say_segfault(struct call *call, uint64_t address, bool write)
 void call_segfault(struct call *call, uint64_t address, bool write)
 {
     trace_step(&call->m->trace, PATH_force_sig_fault);
-    say_segfault(call, address, write);
+    segfault_say(call, address, write);
     machine_end_process(call->m, call->process);
 }
 
-static bool is_reachable(const struct call *call, uint64_t start, uint64_t end, bool write)
+static bool user_is_reachable(const struct call *call, uint64_t start, uint64_t end, bool write)
 {
     const struct processes *ps = &call->s->processes;
     uint32_t root = reclaim_space_at(ps->reclaim, process_at(ps, call->process)->space)->root;
@@ -221,21 +221,21 @@ static bool is_reachable(const struct call *call, uint64_t start, uint64_t end, 
 }
 
 /* Faults the whole range in. A page may be swapped out again while the next one comes in, but not for ever. */
-static bool fault_range(struct call *call, uint64_t start, uint64_t end, bool write)
+static bool user_fault_range(struct call *call, uint64_t start, uint64_t end, bool write)
 {
     struct processes *ps = &call->s->processes;
     for (unsigned tries = 0; tries < 4; tries++) {
         for (uint64_t at = start; at < end; at = (at | (PAGE_SIZE - 1)) + 1)
             if (!process_fault(ps, call->process, at, write))
                 return false;
-        if (is_reachable(call, start, end, write))
+        if (user_is_reachable(call, start, end, write))
             return true;
     }
     ps->refusal = REFUSAL_KILLED;
     return false;
 }
 
-static bool is_dying(const struct call *call)
+static bool user_is_dying(const struct call *call)
 {
     const struct processes *ps = &call->s->processes;
     return reclaim_space_at(ps->reclaim, process_at(ps, call->process)->space)->oom_victim;
@@ -250,12 +250,12 @@ bool call_reach_user(struct call *call, uint64_t length, bool write)
         call_segfault(call, reached, write);
         return false;
     }
-    if (fault_range(call, start, end, write) && !is_dying(call))
+    if (user_fault_range(call, start, end, write) && !user_is_dying(call))
         return true;
-    if (is_dying(call)) /* the OOM killer has said so */
+    if (user_is_dying(call)) /* the OOM killer has said so */
         call->m->trace.outcome = OUTCOME_NULL;
     else if (ps->refusal == REFUSAL_KILLED)
-        refused(call, write ? "write" : "read");
+        mm_refused(call, write ? "write" : "read");
     else /* the stack may grow for the last page, but not for all of them */
         call_segfault(call, start, write);
     return false;

@@ -3,7 +3,7 @@
 
 /* --- the heap: what the calls have in common --- */
 
-static bool refuse_thread(struct call *call)
+static bool user_refuse_thread(struct call *call)
 {
     if (!call_is_bug(call)) {
         trace_say(&call->m->trace, "pthread_create: EAGAIN: there is no memory for another thread");
@@ -13,55 +13,55 @@ static bool refuse_thread(struct call *call)
 }
 
 /* The thread that calls begins, if it is new. False: the call is over. */
-static inline bool enter_heap(struct call *call)
+static inline bool user_enter_heap(struct call *call)
 {
     struct heaps *heaps = &call->s->heaps;
     uint32_t tid = call->op->tid;
     bool is_in = tid ? heap_start_thread(heaps, call->process, tid) : heap_switch_thread(heaps, call->process, tid);
-    return is_in || refuse_thread(call);
+    return is_in || user_refuse_thread(call);
 }
 
 /* A call that found the heap broken, or went astray in it, has killed its process. */
-static void end_caller(struct call *call)
+static void user_end_caller(struct call *call)
 {
     trace_say(&call->m->trace, " ends process ");
     trace_say_number(&call->m->trace, process_at(&call->s->processes, call->process)->pid);
     machine_end_process(call->m, call->process);
 }
 
-static inline void leave_heap(struct call *call)
+static inline void user_leave_heap(struct call *call)
 {
     if (call_is_bug(call))
-        end_caller(call);
+        user_end_caller(call);
 }
 
-static void touch_all(struct call *call, uint64_t address, uint64_t length)
+static void user_touch_all(struct call *call, uint64_t address, uint64_t length)
 {
     for (uint64_t at = address; at < address + length; at = (at | (PAGE_SIZE - 1)) + 1)
         if (!process_fault(&call->s->processes, call->process, at, true))
             return;
 }
 
-static void took_user(struct call *call, uint64_t address, uint64_t requested)
+static void user_took(struct call *call, uint64_t address, uint64_t requested)
 {
     uint64_t usable = address ? call->s->heaps.last_usable : 0;
     call_took(call, address, requested, usable);
     if (address && process_at(&call->s->processes, call->process)->touch == TOUCH_ALL)
-        touch_all(call, address, usable);
+        user_touch_all(call, address, usable);
 }
 
 /* One of the functions that hand out a block. */
-static void allocate(struct call *call, enum path_step step, uint64_t requested, uint64_t (*get)(struct call *call))
+static void user_allocate(struct call *call, enum path_step step, uint64_t requested, uint64_t (*get)(struct call *call))
 {
     trace_step(&call->m->trace, step);
-    uint64_t address = enter_heap(call) ? get(call) : 0;
-    took_user(call, address, requested);
-    leave_heap(call);
+    uint64_t address = user_enter_heap(call) ? get(call) : 0;
+    user_took(call, address, requested);
+    user_leave_heap(call);
 }
 
 /* --- allocating --- */
 
-static uint64_t get_malloc(struct call *call)
+static uint64_t user_malloc(struct call *call)
 {
     uint64_t mem = heap_malloc_at_once(&call->s->heaps, call->process, call->op->size, call_recorded_name(call));
     return mem ? mem : heap_malloc(&call->s->heaps, call->process, call->op->size, call_recorded_name(call));
@@ -69,62 +69,62 @@ static uint64_t get_malloc(struct call *call)
 
 void run_malloc(struct call *call)
 {
-    allocate(call, PATH_malloc, call->op->size, get_malloc);
+    user_allocate(call, PATH_malloc, call->op->size, user_malloc);
 }
 
-static uint64_t get_calloc(struct call *call)
+static uint64_t user_calloc(struct call *call)
 {
     return heap_calloc(&call->s->heaps, call->process, call->op->n, call->op->size, call_recorded_name(call));
 }
 
 void run_calloc(struct call *call)
 {
-    allocate(call, PATH_calloc, call_product(call->op->n, call->op->size), get_calloc);
+    user_allocate(call, PATH_calloc, call_product(call->op->n, call->op->size), user_calloc);
 }
 
-static uint64_t get_aligned(struct call *call)
+static uint64_t user_memalign(struct call *call)
 {
     return heap_memalign(&call->s->heaps, call->process, call->op->align, call->op->size, call_recorded_name(call));
 }
 
 void run_aligned_alloc(struct call *call)
 {
-    allocate(call, PATH_aligned_alloc, call->op->size, get_aligned);
+    user_allocate(call, PATH_aligned_alloc, call->op->size, user_memalign);
 }
 
 void run_memalign(struct call *call)
 {
-    allocate(call, PATH_memalign, call->op->size, get_aligned);
+    user_allocate(call, PATH_memalign, call->op->size, user_memalign);
 }
 
-static uint64_t get_posix_memalign(struct call *call)
+static uint64_t user_posix_memalign(struct call *call)
 {
     return heap_posix_memalign(&call->s->heaps, call->process, call->op->align, call->op->size, call_recorded_name(call));
 }
 
 void run_posix_memalign(struct call *call)
 {
-    allocate(call, PATH_posix_memalign, call->op->size, get_posix_memalign);
+    user_allocate(call, PATH_posix_memalign, call->op->size, user_posix_memalign);
 }
 
-static uint64_t get_valloc(struct call *call)
+static uint64_t user_valloc(struct call *call)
 {
     return heap_valloc(&call->s->heaps, call->process, call->op->size, call_recorded_name(call));
 }
 
 void run_valloc(struct call *call)
 {
-    allocate(call, PATH_valloc, call->op->size, get_valloc);
+    user_allocate(call, PATH_valloc, call->op->size, user_valloc);
 }
 
-static uint64_t get_pvalloc(struct call *call)
+static uint64_t user_pvalloc(struct call *call)
 {
     return heap_pvalloc(&call->s->heaps, call->process, call->op->size, call_recorded_name(call));
 }
 
 void run_pvalloc(struct call *call)
 {
-    allocate(call, PATH_pvalloc, call->op->size, get_pvalloc);
+    user_allocate(call, PATH_pvalloc, call->op->size, user_pvalloc);
 }
 
 uint64_t machine_heap_realloc(struct machine *m, struct process_ref process, uint64_t address, uint64_t size,
@@ -141,14 +141,14 @@ uint64_t machine_heap_realloc(struct machine *m, struct process_ref process, uin
     return moved;
 }
 
-static uint64_t get_realloc(struct call *call)
+static uint64_t user_realloc(struct call *call)
 {
     return machine_heap_realloc(call->m, call->process, call->address, call->op->size, call_recorded_name(call));
 }
 
 void run_realloc(struct call *call)
 {
-    allocate(call, PATH_realloc, call->op->size, get_realloc);
+    user_allocate(call, PATH_realloc, call->op->size, user_realloc);
 }
 
 /* --- freeing, asking, tuning --- */
@@ -160,7 +160,7 @@ void machine_heap_free(struct machine *m, struct process_ref process, uint64_t a
         name_at(&m->state.names, name)->address = 0;
 }
 
-static void free_block(struct call *call)
+static void user_free(struct call *call)
 {
     if (call->address >= call->m->profile->user_end) {
         trace_bug(&call->m->trace, "free(): Segmentation fault (a kernel address; kmalloc memory is released by kfree, "
@@ -175,44 +175,45 @@ void run_free(struct call *call)
 {
     trace_step(&call->m->trace, PATH_free);
     call->result->address = call->address;
-    if (enter_heap(call))
-        free_block(call);
-    leave_heap(call);
+    if (user_enter_heap(call))
+        user_free(call);
+    user_leave_heap(call);
 }
 
 void run_malloc_usable_size(struct call *call)
 {
     trace_step(&call->m->trace, PATH_malloc_usable_size);
     call->result->address = call->address;
-    if (enter_heap(call))
+    if (user_enter_heap(call))
         call->result->allocated = heap_usable(&call->s->heaps, call->process, call->address);
-    leave_heap(call);
+    user_leave_heap(call);
 }
 
-static void answered(struct call *call, bool yes)
+static void user_answered(struct call *call, bool yes)
 {
     if (!call_is_bug(call))
         trace_say(&call->m->trace, yes ? "returns 1" : "returns 0");
-    leave_heap(call);
+    user_leave_heap(call);
 }
 
 void run_malloc_trim(struct call *call)
 {
     trace_step(&call->m->trace, PATH_malloc_trim);
-    if (enter_heap(call))
-        answered(call, heap_trim(&call->s->heaps, call->process, call->op->pad));
+    if (user_enter_heap(call))
+        user_answered(call, heap_trim(&call->s->heaps, call->process, call->op->pad));
     else
-        leave_heap(call);
+        user_leave_heap(call);
 }
 
 void run_mallopt(struct call *call)
 {
     int64_t value = call->op->value;
     trace_step(&call->m->trace, PATH_mallopt);
-    if (enter_heap(call))
-        answered(call, heap_mallopt(&call->s->heaps, call->process, (enum mallopt_option)call->op->option, (int32_t)value));
+    if (user_enter_heap(call))
+        user_answered(call,
+                      heap_mallopt(&call->s->heaps, call->process, (enum mallopt_option)call->op->option, (int32_t)value));
     else
-        leave_heap(call);
+        user_leave_heap(call);
 }
 
 void run_thread_exit(struct call *call)
@@ -225,5 +226,5 @@ void run_thread_exit(struct call *call)
         trace_say(&call->m->trace, "ESRCH: there is no such thread");
         call->m->trace.outcome = OUTCOME_NULL;
     }
-    leave_heap(call);
+    user_leave_heap(call);
 }

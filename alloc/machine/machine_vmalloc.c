@@ -5,17 +5,17 @@
  * just does it. vm_unmap_aliases has nothing to do where nothing is lazy. */
 #include "alloc/machine/machine_internal.h"
 
-static bool is_classic(const struct call *call)
+static bool vmalloc_call_is_classic(const struct call *call)
 {
     return call->m->profile->kmalloc_style == KMALLOC_BUCKETS;
 }
 
-static bool refuse_interrupt(struct call *call)
+static bool vmalloc_refuse_interrupt(struct call *call)
 {
     struct trace *t = &call->m->trace;
     if (call->op->context == CONTEXT_PROCESS || !vmalloc_size_is_possible(&call->s->vmalloc, call->op->size))
         return false;
-    if (is_classic(call))
+    if (vmalloc_call_is_classic(call))
         return call_refuse_sleep(call, true, "vmalloc");
     trace_step(t, PATH___get_vm_area_node);
     trace_bug(t, "kernel BUG at mm/vmalloc.c! __get_vm_area_node: BUG_ON(in_interrupt()), called in ");
@@ -25,7 +25,7 @@ static bool refuse_interrupt(struct call *call)
 
 void call_vmalloc(struct call *call, uint32_t flags)
 {
-    if (refuse_interrupt(call))
+    if (vmalloc_refuse_interrupt(call))
         return;
     uint64_t address = vmalloc_alloc(&call->s->vmalloc, call->op->size, flags, call_recorded_name(call));
     struct vmalloc_block block = { 0 };
@@ -60,7 +60,7 @@ void call_vfree(struct call *call)
 }
 
 /* Whose memory it is that vfree does not know; NULL: nobody's. */
-static const char *owner_of(const struct call *call)
+static const char *vfree_owner(const struct call *call)
 {
     const struct machine_state *s = call->s;
     struct kmalloc_block block;
@@ -80,10 +80,10 @@ void run_vfree(struct call *call)
 {
     struct trace *t = &call->m->trace;
     trace_step(t, PATH_vfree);
-    if (call->op->context != CONTEXT_PROCESS && !is_classic(call))
+    if (call->op->context != CONTEXT_PROCESS && !vmalloc_call_is_classic(call))
         trace_step(t, PATH___vfree_deferred);
     call_vfree(call);
-    const char *owner = call_is_bug(call) ? owner_of(call) : NULL;
+    const char *owner = call_is_bug(call) ? vfree_owner(call) : NULL;
     if (!owner)
         return;
     trace_say(t, ": this is ");

@@ -22,39 +22,39 @@ struct fault {
     bool write;
 };
 
-static void count(struct fault *f, enum vm_item item)
+static void fault_count(struct fault *f, enum vm_item item)
 {
     vmstat_add(&f->ps->reclaim->pages->vmstat, item, 1);
 }
 
-static uint32_t vma_flags(const struct fault *f)
+static uint32_t fault_vma_flags(const struct fault *f)
 {
     return vma_at(f->ps, f->vma)->flags;
 }
 
-static void set_entry(struct fault *f, uint32_t pfn, uint32_t bits)
+static void fault_set_entry(struct fault *f, uint32_t pfn, uint32_t bits)
 {
-    f->entry = pte_make(pfn, space_user_bits(f->ps, vma_flags(f)) | PTE_ACCESSED | bits);
+    f->entry = pte_make(pfn, space_user_bits(f->ps, fault_vma_flags(f)) | PTE_ACCESSED | bits);
     pte_store(f->ps->frames, f->ps->profile, f->slot, f->entry);
     trace_cost(f->ps->trace, COST_PTE, 1);
     TRACE_EVENT(f->ps->trace, .kind = EV_PTE_SET, .address = f->address, .pfn = pfn, .count = 1, .pid = f->process->pid);
 }
 
-static uint32_t write_bits(const struct fault *f)
+static uint32_t fault_write_bits(const struct fault *f)
 {
-    return PTE_DIRTY | (vma_flags(f) & VMA_WRITE ? PTE_WRITE : 0u);
+    return PTE_DIRTY | (fault_vma_flags(f) & VMA_WRITE ? PTE_WRITE : 0u);
 }
 
 /* A frame of the process's own at the faulting page; 0: no memory. The entry is the caller's to set. */
-static uint32_t new_frame(struct fault *f, uint32_t gfp)
+static uint32_t fault_new_frame(struct fault *f, uint32_t gfp)
 {
     uint32_t pfn = reclaim_alloc_pages(f->ps->reclaim, gfp, 0);
     if (!pfn) {
-        refuse(f->ps, REFUSAL_KILLED);
+        process_refuse(f->ps, REFUSAL_KILLED);
         return 0;
     }
     reclaim_add_anon(f->ps->reclaim, pfn, f->process->space, f->address >> PAGE_SHIFT);
-    if (vma_flags(f) & VMA_LOCKED)
+    if (fault_vma_flags(f) & VMA_LOCKED)
         frame_at(f->ps->frames, pfn)->flags |= FRAME_LOCKED;
     if (++f->space->rss_pages > f->space->peak_rss_pages)
         f->space->peak_rss_pages = f->space->rss_pages;
@@ -66,19 +66,19 @@ static uint32_t fault_anonymous(struct fault *f)
     trace_step(f->ps->trace, PATH_do_anonymous_page);
     f->process->minor_faults++;
     if (!f->write) {
-        set_entry(f, f->ps->zero_pfn, PTE_COW);
+        fault_set_entry(f, f->ps->zero_pfn, PTE_COW);
         return f->ps->zero_pfn;
     }
     vma_anon_for(f->ps, f->vma);
-    uint32_t pfn = new_frame(f, GFP_ANON);
+    uint32_t pfn = fault_new_frame(f, GFP_ANON);
     if (pfn)
-        set_entry(f, pfn, write_bits(f));
+        fault_set_entry(f, pfn, fault_write_bits(f));
     return pfn;
 }
 
 /* The bytes of the old page go into the new one. Its frame is returned: while we waited for the new one, reclaim may have
  * taken the old page (0), or compaction moved it. */
-static uint32_t copy_old(struct fault *f, uint32_t pfn)
+static uint32_t fault_copy_old(struct fault *f, uint32_t pfn)
 {
     f->entry = pte_load(f->ps->frames, f->ps->profile, f->slot);
     uint32_t old = f->entry & PTE_PRESENT ? pte_pfn(f->entry) : 0;
@@ -93,14 +93,14 @@ static uint32_t copy_old(struct fault *f, uint32_t pfn)
     return old;
 }
 
-static uint32_t copy_shared(struct fault *f, uint32_t old)
+static uint32_t fault_copy_shared(struct fault *f, uint32_t old)
 {
     vma_anon_for(f->ps, f->vma);
-    uint32_t pfn = new_frame(f, old == f->ps->zero_pfn ? GFP_ANON : GFP_HIGHUSER_MOVABLE);
+    uint32_t pfn = fault_new_frame(f, old == f->ps->zero_pfn ? GFP_ANON : GFP_HIGHUSER_MOVABLE);
     if (!pfn)
         return 0;
-    old = copy_old(f, pfn);
-    set_entry(f, pfn, write_bits(f));
+    old = fault_copy_old(f, pfn);
+    fault_set_entry(f, pfn, fault_write_bits(f));
     if (old && old != f->ps->zero_pfn)
         space_drop(f->ps, f->process, old);
     space_changed(f->ps, f->process, f->address, 1);
@@ -114,9 +114,9 @@ static uint32_t fault_shared(struct fault *f)
     f->process->minor_faults++;
     uint32_t old = pte_pfn(f->entry);
     if (old == f->ps->zero_pfn || ANON_MAPPINGS(frame_at(f->ps->frames, old)->index) != 1)
-        return copy_shared(f, old);
-    count(f, VM_pgreuse);
-    set_entry(f, old, write_bits(f));
+        return fault_copy_shared(f, old);
+    fault_count(f, VM_pgreuse);
+    fault_set_entry(f, old, fault_write_bits(f));
     return old;
 }
 
@@ -125,27 +125,27 @@ static uint32_t fault_swapped(struct fault *f)
 {
     trace_step(f->ps->trace, PATH_do_swap_page);
     uint32_t slot = pte_pfn(f->entry);
-    uint32_t pfn = new_frame(f, GFP_HIGHUSER_MOVABLE);
+    uint32_t pfn = fault_new_frame(f, GFP_HIGHUSER_MOVABLE);
     if (!pfn)
         return 0;
     f->process->major_faults++;
-    count(f, VM_pgmajfault);
-    count(f, VM_pswpin);
+    fault_count(f, VM_pgmajfault);
+    fault_count(f, VM_pswpin);
     f->ps->trace->slept_ns += f->ps->trace->cost_each_ns[COST_SWAP_IO];
     reclaim_read_slot(f->ps->reclaim, slot, pfn);
     reclaim_put_slot(f->ps->reclaim, slot);
     f->space->swap_pages--;
-    set_entry(f, pfn, f->write ? write_bits(f) : 0);
+    fault_set_entry(f, pfn, f->write ? fault_write_bits(f) : 0);
     TRACE_EVENT(f->ps->trace, .kind = EV_SWAP_IN, .pfn = pfn, .a = slot, .address = f->address, .pid = f->process->pid);
     return pfn;
 }
 
-static uint32_t handle(struct fault *f)
+static uint32_t fault_handle(struct fault *f)
 {
     TRACE_EVENT(f->ps->trace, .kind = EV_FAULT, .address = f->address, .pid = f->process->pid, .a = f->write);
     trace_step(f->ps->trace, PATH_handle_mm_fault);
     trace_cost(f->ps->trace, COST_FAULT, 1);
-    count(f, VM_pgfault);
+    fault_count(f, VM_pgfault);
     if (!f->entry)
         return fault_anonymous(f);
     return f->entry & PTE_PRESENT ? fault_shared(f) : fault_swapped(f);
@@ -154,37 +154,37 @@ static uint32_t handle(struct fault *f)
 /* --- which accesses a mapping allows --- */
 
 /* May the stack grow down to the page? Not beyond its limit, and not so near to a mapping that it might run into it. */
-static bool may_grow(struct processes *ps, const struct process *p, const struct vma *stack, uint64_t page)
+static bool stack_may_grow(struct processes *ps, const struct process *p, const struct vma *stack, uint64_t page)
 {
     uint64_t nr_pages = (stack->start - page) >> PAGE_SHIFT;
     const struct vma *below = stack->prev ? vma_at(ps, stack->prev) : NULL;
     bool is_near = below && (below->flags & VMA_ACCESS) && page - below->end < STACK_GUARD_GAP;
     if (!(stack->flags & VMA_STACK) || page < PAGE_SIZE || is_near)
-        return refuse(ps, REFUSAL_SIGNAL);
+        return process_refuse(ps, REFUSAL_SIGNAL);
     uint64_t limit = p->limits[RESOURCE_STACK];
     if (limit != LIMIT_NONE && stack->end - page > limit)
-        return refuse(ps, REFUSAL_STACK);
+        return process_refuse(ps, REFUSAL_STACK);
     if ((stack->flags & VMA_LOCKED) && !limits_may_lock(p, p->vm.locked + nr_pages))
-        return refuse(ps, REFUSAL_MEMLOCK);
+        return process_refuse(ps, REFUSAL_MEMLOCK);
     return limits_may_expand(ps, p, stack->flags, nr_pages) && limits_may_commit(ps, p, nr_pages);
 }
 
-static bool allows(const struct vma *vma, bool write)
+static bool fault_allows(const struct vma *vma, bool write)
 {
     return (vma->flags & (write ? VMA_WRITE : VMA_ACCESS)) != 0;
 }
 
 /* The VMA that serves an access to a page, a stack that has grown for it included; 0: SIGSEGV. */
-static uint32_t find_accessible(struct processes *ps, struct process *p, uint64_t address, bool write)
+static uint32_t fault_find_vma(struct processes *ps, struct process *p, uint64_t address, bool write)
 {
     uint64_t page = address & ~(uint64_t)(PAGE_SIZE - 1);
     uint32_t vma = vma_find_end(ps, p, address);
-    bool is_allowed = vma && allows(vma_at(ps, vma), write);
+    bool is_allowed = vma && fault_allows(vma_at(ps, vma), write);
     if (!is_allowed)
-        return (uint32_t)refuse(ps, REFUSAL_SIGNAL);
+        return (uint32_t)process_refuse(ps, REFUSAL_SIGNAL);
     if (vma_at(ps, vma)->start <= address)
         return vma;
-    if (!may_grow(ps, p, vma_at(ps, vma), page))
+    if (!stack_may_grow(ps, p, vma_at(ps, vma), page))
         return 0;
     trace_step(ps->trace, PATH_expand_stack);
     trace_cost(ps->trace, COST_VMA, 1);
@@ -199,7 +199,8 @@ uint64_t process_allowed_until(struct processes *ps, struct process_ref process,
         uint32_t vma = vma_find_end(ps, p, address);
         const struct vma *v = vma ? vma_at(ps, vma) : NULL;
         ps->refusal = REFUSAL_SIGNAL;
-        if (!v || !allows(v, write) || (v->start > address && !may_grow(ps, p, v, address & ~(uint64_t)(PAGE_SIZE - 1))))
+        if (!v || !fault_allows(v, write) ||
+            (v->start > address && !stack_may_grow(ps, p, v, address & ~(uint64_t)(PAGE_SIZE - 1))))
             return address;
         address = v->end;
     }
@@ -208,7 +209,7 @@ uint64_t process_allowed_until(struct processes *ps, struct process_ref process,
 
 uint32_t process_error_code(const struct processes *ps, struct process_ref process, uint64_t address, bool write)
 {
-    uint32_t root = space_of(ps, process_at(ps, process))->root;
+    uint32_t root = process_space(ps, process_at(ps, process))->root;
     struct pte_walk walk = pte_walk(ps->frames, ps->profile, root, address);
     uint64_t entry = walk.complete ? walk.level[walk.nr_levels - 1].entry : 0;
     bool is_present = (entry & PTE_PRESENT) && (entry & PTE_USER);
@@ -221,17 +222,17 @@ static struct fault fault_at(struct processes *ps, struct process *p, uint32_t v
 {
     return (struct fault){ .ps = ps,
                            .process = p,
-                           .space = space_of(ps, p),
+                           .space = process_space(ps, p),
                            .vma = vma,
                            .address = address & ~(uint64_t)(PAGE_SIZE - 1),
                            .write = write };
 }
 
-static bool find_entry(struct fault *f)
+static bool fault_find_entry(struct fault *f)
 {
     f->slot = pgtable_entry(f->ps->pgtable, f->space->root, f->address, GFP_KERNEL | __GFP_ZERO);
     if (!f->slot)
-        return refuse(f->ps, REFUSAL_KILLED);
+        return process_refuse(f->ps, REFUSAL_KILLED);
     f->entry = pte_load(f->ps->frames, f->ps->profile, f->slot);
     return true;
 }
@@ -239,12 +240,12 @@ static bool find_entry(struct fault *f)
 uint32_t process_resolve(struct processes *ps, struct process_ref process, uint64_t address, bool write)
 {
     struct process *p = process_at(ps, process);
-    uint32_t vma = find_accessible(ps, p, address, write);
+    uint32_t vma = fault_find_vma(ps, p, address, write);
     struct fault f = fault_at(ps, p, vma, address, write);
-    if (!vma || !find_entry(&f))
+    if (!vma || !fault_find_entry(&f))
         return 0;
     if (!(f.entry & PTE_PRESENT) || (write && !(f.entry & PTE_WRITE)))
-        return handle(&f);
+        return fault_handle(&f);
     uint64_t marked = f.entry | PTE_ACCESSED | (write ? PTE_DIRTY : 0);
     if (marked != f.entry)
         pte_store(ps->frames, ps->profile, f.slot, marked);
@@ -255,14 +256,14 @@ uint32_t process_fault(struct processes *ps, struct process_ref process, uint64_
 {
     struct process *p = process_at(ps, process);
     uint64_t vpn = address >> PAGE_SHIFT;
-    uint32_t at = (uint32_t)(vpn % SOFT_TLB_SIZE), generation = space_of(ps, p)->generation;
+    uint32_t at = (uint32_t)(vpn % SOFT_TLB_SIZE), generation = process_space(ps, p)->generation;
     if (p->tlb[at].generation == generation && p->tlb[at].vpn >> 1 == vpn + 1 && (!write || (p->tlb[at].vpn & 1)))
         return p->tlb[at].pfn;
     uint32_t pfn = process_resolve(ps, process, address, write);
     if (!pfn)
         return 0;
     p->tlb[at].vpn = (vpn + 1) << 1 | write; /* + 1: so that an empty entry matches nothing */
-    p->tlb[at].generation = space_of(ps, p)->generation;
+    p->tlb[at].generation = process_space(ps, p)->generation;
     p->tlb[at].pfn = pfn;
     return pfn;
 }
@@ -276,22 +277,22 @@ uint8_t *process_touch(struct processes *ps, struct process_ref process, uint64_
 bool fault_unshare(struct processes *ps, struct process *p, uint64_t address)
 {
     struct fault f = fault_at(ps, p, process_find_vma(ps, p, address), address, true);
-    if (!find_entry(&f))
+    if (!fault_find_entry(&f))
         return false;
-    return !(f.entry & PTE_PRESENT) || copy_shared(&f, pte_pfn(f.entry)) != 0;
+    return !(f.entry & PTE_PRESENT) || fault_copy_shared(&f, pte_pfn(f.entry)) != 0;
 }
 
 bool fault_swap_in(struct processes *ps, struct process *p, uint64_t address)
 {
     struct fault f = fault_at(ps, p, process_find_vma(ps, p, address), address, false);
-    if (!find_entry(&f))
+    if (!fault_find_entry(&f))
         return false;
     return !(f.entry & PTE_SWAP) || (f.entry & PTE_PRESENT) || fault_swapped(&f) != 0;
 }
 
 size_t process_peek(const struct processes *ps, struct process_ref process, uint64_t address, void *out, size_t length)
 {
-    uint32_t root = space_of(ps, process_at(ps, process))->root;
+    uint32_t root = process_space(ps, process_at(ps, process))->root;
     size_t done = 0;
     while (done < length) {
         uint64_t at = address + done;

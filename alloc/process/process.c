@@ -87,7 +87,7 @@ struct process_ref process_find(const struct processes *ps, uint32_t pid)
     return process;
 }
 
-static uint32_t take_pid(struct processes *ps)
+static uint32_t pid_take(struct processes *ps)
 {
     uint32_t pid;
     do {
@@ -97,14 +97,14 @@ static uint32_t take_pid(struct processes *ps)
     return pid;
 }
 
-static void enter_pid(struct processes *ps, struct process_ref process)
+static void pid_enter(struct processes *ps, struct process_ref process)
 {
     struct process_ref *first = &ps->by_pid[process_at(ps, process)->pid % PID_BUCKETS];
     process_at(ps, process)->next_in_bucket = *first;
     *first = process;
 }
 
-static void leave_pid(struct processes *ps, struct process_ref process)
+static void pid_leave(struct processes *ps, struct process_ref process)
 {
     struct process_ref *link = &ps->by_pid[process_at(ps, process)->pid % PID_BUCKETS];
     while (link->index != process.index)
@@ -115,7 +115,7 @@ static void leave_pid(struct processes *ps, struct process_ref process)
 /* --- life --- */
 
 /* An empty process with an address space of its own; 0: no memory, or too many. */
-static struct process_ref new_process(struct processes *ps, struct name_ref name, uint32_t touch)
+static struct process_ref process_new(struct processes *ps, struct name_ref name, uint32_t touch)
 {
     uint32_t root = pgtable_create(ps->pgtable);
     ps->refusal = REFUSAL_NO_MEMORY;
@@ -131,10 +131,10 @@ static struct process_ref new_process(struct processes *ps, struct name_ref name
         pgtable_destroy(ps->pgtable, root);
         return PROCESS_NONE;
     }
-    uint32_t pid = take_pid(ps);
+    uint32_t pid = pid_take(ps);
     *reclaim_space_at(ps->reclaim, space) = (struct reclaim_space){ .root = root, .pid = pid };
     *process_at(ps, process) = (struct process){ .pid = pid, .name = name, .space = space, .touch = touch };
-    enter_pid(ps, process);
+    pid_enter(ps, process);
     limits_set_defaults(ps, process_at(ps, process));
     return process;
 }
@@ -142,17 +142,17 @@ static struct process_ref new_process(struct processes *ps, struct name_ref name
 struct process_ref process_spawn(struct processes *ps, struct name_ref name, uint32_t touch)
 {
     trace_step(ps->trace, PATH_spawn);
-    struct process_ref process = new_process(ps, name, touch);
+    struct process_ref process = process_new(ps, name, touch);
     if (!process.index || layout_map(ps, process_at(ps, process)))
         return process;
     uint32_t refusal = ps->refusal;
     process_exit(ps, process);
-    refuse(ps, refusal);
+    process_refuse(ps, refusal);
     return PROCESS_NONE;
 }
 
 /* A VMA that never had a page of its own has nothing to copy: the child finds it out by itself (vma_needs_copy()). */
-static bool copy_vma(struct processes *ps, struct process *parent, struct process *child, uint32_t vma)
+static bool fork_copy_vma(struct processes *ps, struct process *parent, struct process *child, uint32_t vma)
 {
     struct vma copy = *vma_at(ps, vma);
     copy.flags &= ~(uint32_t)VMA_LOCKED;
@@ -164,7 +164,7 @@ static bool copy_vma(struct processes *ps, struct process *parent, struct proces
     return vma_add(ps, child, &copy) && (!copy.anon || space_copy(ps, parent, child, copy.start, copy.end));
 }
 
-static void inherit(struct process *child, const struct process *parent)
+static void fork_inherit(struct process *child, const struct process *parent)
 {
     child->parent_pid = parent->pid;
     child->heap_start = parent->heap_start;
@@ -179,28 +179,28 @@ static void inherit(struct process *child, const struct process *parent)
 struct process_ref process_fork(struct processes *ps, struct process_ref parent)
 {
     trace_step(ps->trace, PATH_dup_mmap);
-    struct process_ref child = new_process(ps, process_at(ps, parent)->name, process_at(ps, parent)->touch);
+    struct process_ref child = process_new(ps, process_at(ps, parent)->name, process_at(ps, parent)->touch);
     if (!child.index)
         return PROCESS_NONE;
     struct process *from = process_at(ps, parent), *to = process_at(ps, child);
-    inherit(to, from);
+    fork_inherit(to, from);
     uint32_t vma = from->first_vma;
-    while (vma && copy_vma(ps, from, to, vma))
+    while (vma && fork_copy_vma(ps, from, to, vma))
         vma = vma_at(ps, vma)->next;
-    struct reclaim_space *space = space_of(ps, to);
+    struct reclaim_space *space = process_space(ps, to);
     space->peak_rss_pages = space->rss_pages;
     if (!vma)
         return child;
     uint32_t refusal = ps->refusal;
     process_exit(ps, child);
-    refuse(ps, refusal);
+    process_refuse(ps, refusal);
     return PROCESS_NONE;
 }
 
 void process_exit(struct processes *ps, struct process_ref process)
 {
     struct process *p = process_at(ps, process);
-    uint32_t root = space_of(ps, p)->root;
+    uint32_t root = process_space(ps, p)->root;
     trace_step(ps->trace, PATH_exit_mmap);
     while (p->first_vma) {
         const struct vma *v = vma_at(ps, p->first_vma);
@@ -209,7 +209,7 @@ void process_exit(struct processes *ps, struct process_ref process)
     }
     pgtable_destroy(ps->pgtable, root);
     pool_give(&ps->reclaim->spaces, p->space.index);
-    leave_pid(ps, process);
+    pid_leave(ps, process);
     pool_give(&ps->pool, process.index);
 }
 
@@ -220,7 +220,8 @@ struct totals {
     struct vm_counts vm;
 };
 
-static const char *check_entry(const struct processes *ps, const struct vma *v, uint64_t entry, struct totals *totals)
+static const char *process_check_entry(const struct processes *ps, const struct vma *v, uint64_t entry,
+                                       struct totals *totals)
 {
     bool is_present = entry & PTE_PRESENT, is_zero = pte_pfn(entry) == ps->zero_pfn;
     totals->swap += !is_present;
@@ -241,7 +242,7 @@ static const char *check_entry(const struct processes *ps, const struct vma *v, 
     return is_zero || v->anon ? NULL : "process: a VMA has pages of its own, but no anon_vma";
 }
 
-static void add_vma(const struct vma *v, struct vm_counts *vm)
+static void process_check_add_vma(const struct vma *v, struct vm_counts *vm)
 {
     uint64_t n = vma_pages(v);
     vm->total += n;
@@ -252,12 +253,12 @@ static void add_vma(const struct vma *v, struct vm_counts *vm)
 }
 
 /* Entries of [start, end) that no VMA covers. */
-static bool has_strays(const struct processes *ps, const struct process *p, uint64_t start, uint64_t end)
+static bool process_has_strays(const struct processes *ps, const struct process *p, uint64_t start, uint64_t end)
 {
     return space_next_entry(ps, p->space, &start, end) != 0;
 }
 
-static const char *check_process(const struct processes *ps, struct process_ref process)
+static const char *process_check_one(const struct processes *ps, struct process_ref process)
 {
     const struct process *p = process_at(ps, process);
     const char *wrong = vma_tree_check(ps, p);
@@ -266,14 +267,14 @@ static const char *check_process(const struct processes *ps, struct process_ref 
     for (uint32_t vma = p->first_vma; vma && !wrong; vma = vma_at(ps, vma)->next) {
         const struct vma *v = vma_at(ps, vma);
         uint64_t at = v->start, slot;
-        add_vma(v, &totals.vm);
-        if (has_strays(ps, p, last_end, v->start))
+        process_check_add_vma(v, &totals.vm);
+        if (process_has_strays(ps, p, last_end, v->start))
             return "process: a page outside of all VMAs";
         for (; !wrong && (slot = space_next_entry(ps, p->space, &at, v->end)); at += PAGE_SIZE)
-            wrong = check_entry(ps, v, pte_load(ps->frames, ps->profile, slot), &totals);
+            wrong = process_check_entry(ps, v, pte_load(ps->frames, ps->profile, slot), &totals);
         last_end = v->end;
     }
-    const struct reclaim_space *space = space_of(ps, p);
+    const struct reclaim_space *space = process_space(ps, p);
     if (wrong)
         return wrong;
     if (totals.rss != space->rss_pages || totals.swap != space->swap_pages)
@@ -290,7 +291,7 @@ bool processes_check(const struct processes *ps, char *text, size_t capacity)
     for (struct process_ref i = { 1 }; i.index < ps->pool.nr_used && !wrong; i.index++) {
         if (!process_at(ps, i)->pid)
             continue;
-        wrong = check_process(ps, i);
+        wrong = process_check_one(ps, i);
         nr_committed += process_at(ps, i)->vm.committed;
     }
     if (!wrong && nr_committed != ps->nr_committed)

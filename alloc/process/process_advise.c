@@ -13,7 +13,7 @@ struct walk {
 };
 
 /* The next VMA of the range: *start and *end are the part of it that the range covers. 0: there is none. */
-static uint32_t next_vma(struct walk *walk, uint64_t *start, uint64_t *end)
+static uint32_t walk_next_vma(struct walk *walk, uint64_t *start, uint64_t *end)
 {
     uint32_t vma = walk->at < walk->end ? vma_find_end(walk->ps, walk->p, walk->at) : 0;
     const struct vma *v = vma ? vma_at(walk->ps, vma) : NULL;
@@ -28,22 +28,22 @@ static uint32_t next_vma(struct walk *walk, uint64_t *start, uint64_t *end)
 }
 
 /* Checks what all of these calls check; false: refused. A range of nothing is left to the caller. */
-static bool start_walk(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length, struct walk *walk)
+static bool walk_start(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length, struct walk *walk)
 {
     uint64_t user_end = ps->profile->user_end;
     if (start % PAGE_SIZE)
-        return refuse(ps, REFUSAL_ALIGN);
+        return process_refuse(ps, REFUSAL_ALIGN);
     bool is_outside = start > user_end || length > user_end - start;
     *walk = (struct walk){
         .ps = ps, .p = process_at(ps, process), .process = process, .at = start, .end = start + page_align(length)
     };
-    return !is_outside || refuse(ps, REFUSAL_HOLE);
+    return !is_outside || process_refuse(ps, REFUSAL_HOLE);
 }
 
 /* --- mprotect --- */
 
 /* Memory that becomes writable counts from now on, also when it is made read-only again. */
-static bool protect_vma(struct walk *walk, uint32_t vma, uint64_t start, uint64_t end, uint32_t access)
+static bool mprotect_vma(struct walk *walk, uint32_t vma, uint64_t start, uint64_t end, uint32_t access)
 {
     struct processes *ps = walk->ps;
     uint32_t old = vma_at(ps, vma)->flags, flags = (old & ~(uint32_t)VMA_ACCESS) | access;
@@ -52,7 +52,7 @@ static bool protect_vma(struct walk *walk, uint32_t vma, uint64_t start, uint64_
         return true;
     bool becomes_data = limits_is_data(flags) && !limits_is_data(old);
     if (becomes_data && !limits_may_expand(ps, walk->p, flags, nr_pages) && limits_may_expand(ps, walk->p, old, nr_pages))
-        return refuse(ps, REFUSAL_DATA);
+        return process_refuse(ps, REFUSAL_DATA);
     if ((flags & VMA_WRITE) && !(old & (VMA_ACCOUNT | VMA_WRITE | VMA_NORESERVE))) {
         if (!limits_may_commit(ps, walk->p, nr_pages))
             return false;
@@ -70,27 +70,27 @@ bool process_mprotect(struct processes *ps, struct process_ref process, uint64_t
 {
     struct walk walk;
     uint64_t from, to;
-    enter_call(ps, PATH_mprotect);
-    if (!start_walk(ps, process, start, length, &walk))
+    process_enter_call(ps, PATH_mprotect);
+    if (!walk_start(ps, process, start, length, &walk))
         return false;
-    for (uint32_t vma; (vma = next_vma(&walk, &from, &to)) && !walk.has_hole;)
-        if (!protect_vma(&walk, vma, from, to, access))
+    for (uint32_t vma; (vma = walk_next_vma(&walk, &from, &to)) && !walk.has_hole;)
+        if (!mprotect_vma(&walk, vma, from, to, access))
             return false;
     TRACE_EVENT(ps->trace, .kind = EV_MPROTECT, .address = start, .pid = walk.p->pid,
                 .count = (uint32_t)((walk.at - start) >> PAGE_SHIFT), .a = access);
-    return !walk.has_hole || refuse(ps, REFUSAL_HOLE);
+    return !walk.has_hole || process_refuse(ps, REFUSAL_HOLE);
 }
 
 /* --- madvise --- */
 
-static bool advise_vma(struct walk *walk, uint32_t vma, uint64_t start, uint64_t end, enum advice advice)
+static bool madvise_vma(struct walk *walk, uint32_t vma, uint64_t start, uint64_t end, enum advice advice)
 {
     struct processes *ps = walk->ps;
     const struct vma *v = vma_at(ps, vma);
     if (advice != ADVICE_WILLNEED && (v->flags & VMA_LOCKED))
-        return refuse(ps, REFUSAL_LOCKED);
+        return process_refuse(ps, REFUSAL_LOCKED);
     if (advice == ADVICE_FREE && v->file)
-        return refuse(ps, REFUSAL_FILE);
+        return process_refuse(ps, REFUSAL_FILE);
     if (advice == ADVICE_DONTNEED)
         space_zap(ps, walk->p, start, end);
     else if (advice == ADVICE_FREE)
@@ -106,15 +106,15 @@ bool process_advise(struct processes *ps, struct process_ref process, uint64_t s
 {
     struct walk walk;
     uint64_t from, to;
-    enter_call(ps, PATH_madvise);
-    if (!start_walk(ps, process, start, length, &walk))
+    process_enter_call(ps, PATH_madvise);
+    if (!walk_start(ps, process, start, length, &walk))
         return false;
     TRACE_EVENT(ps->trace, .kind = EV_MADVISE, .address = start, .pid = walk.p->pid,
                 .count = (uint32_t)((walk.end - start) >> PAGE_SHIFT), .a = advice);
-    for (uint32_t vma; (vma = next_vma(&walk, &from, &to));)
-        if (!advise_vma(&walk, vma, from, to, advice))
+    for (uint32_t vma; (vma = walk_next_vma(&walk, &from, &to));)
+        if (!madvise_vma(&walk, vma, from, to, advice))
             return false;
-    return !walk.has_hole || refuse(ps, REFUSAL_HOLE);
+    return !walk.has_hole || process_refuse(ps, REFUSAL_HOLE);
 }
 
 /* --- mlock --- */
@@ -125,63 +125,64 @@ bool process_populate(struct processes *ps, struct process_ref process, uint64_t
         uint32_t vma = process_find_vma(ps, process_at(ps, process), at);
         bool write = vma && (vma_at(ps, vma)->flags & VMA_WRITE);
         if (!vma || !process_fault(ps, process, at, write))
-            return refuse(ps, REFUSAL_POPULATE);
+            return process_refuse(ps, REFUSAL_POPULATE);
     }
     return true;
 }
 
 /* Sets or takes away VMA_LOCKED, up to the first hole. */
-static bool lock_vmas(struct walk *walk, bool on)
+static bool mlock_vmas(struct walk *walk, bool on)
 {
     uint64_t from, to;
-    for (uint32_t vma; (vma = next_vma(walk, &from, &to)) && !walk->has_hole;) {
+    for (uint32_t vma; (vma = walk_next_vma(walk, &from, &to)) && !walk->has_hole;) {
         uint32_t flags = vma_at(walk->ps, vma)->flags;
         flags = on ? flags | VMA_LOCKED : flags & ~(uint32_t)VMA_LOCKED;
         if (!vma_set_flags(walk->ps, walk->p, vma, from, to, flags))
             return false;
         space_lock(walk->ps, walk->p, from, to, on);
     }
-    return !walk->has_hole || refuse(walk->ps, REFUSAL_HOLE);
+    return !walk->has_hole || process_refuse(walk->ps, REFUSAL_HOLE);
 }
 
 /* Pages of the range that are locked already: they do not count twice. */
-static uint64_t count_locked(struct walk walk)
+static uint64_t mlock_count_locked(struct walk walk)
 {
     uint64_t from, to, nr_pages = 0;
-    for (uint32_t vma; (vma = next_vma(&walk, &from, &to));)
+    for (uint32_t vma; (vma = walk_next_vma(&walk, &from, &to));)
         nr_pages += vma_at(walk.ps, vma)->flags & VMA_LOCKED ? (to - from) >> PAGE_SHIFT : 0;
     return nr_pages;
 }
 
-static bool may_lock(struct processes *ps, const struct walk *walk)
+static bool mlock_is_allowed(struct processes *ps, const struct walk *walk)
 {
     uint64_t nr_pages = walk->p->vm.locked + ((walk->end - walk->at) >> PAGE_SHIFT);
     if (!walk->p->limits[RESOURCE_MEMLOCK])
-        return refuse(ps, REFUSAL_MEMLOCK_NONE);
-    return limits_may_lock(walk->p, nr_pages) || limits_may_lock(walk->p, nr_pages - count_locked(*walk)) ||
-           refuse(ps, REFUSAL_MEMLOCK);
+        return process_refuse(ps, REFUSAL_MEMLOCK_NONE);
+    return limits_may_lock(walk->p, nr_pages) || limits_may_lock(walk->p, nr_pages - mlock_count_locked(*walk)) ||
+           process_refuse(ps, REFUSAL_MEMLOCK);
 }
 
 /* mlock and munlock take any address: the range is that of its pages. */
-static bool start_lock(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length, struct walk *walk)
+static bool mlock_start(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length,
+                        struct walk *walk)
 {
     uint64_t offset = start % PAGE_SIZE;
-    return start_walk(ps, process, start - offset, length + offset >= length ? length + offset : length, walk);
+    return walk_start(ps, process, start - offset, length + offset >= length ? length + offset : length, walk);
 }
 
 bool process_mlock(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length)
 {
     struct walk walk;
-    enter_call(ps, PATH_mlock);
-    if (!start_lock(ps, process, start, length, &walk) || !may_lock(ps, &walk))
+    process_enter_call(ps, PATH_mlock);
+    if (!mlock_start(ps, process, start, length, &walk) || !mlock_is_allowed(ps, &walk))
         return false;
     uint64_t from = walk.at;
-    return lock_vmas(&walk, true) && process_populate(ps, process, from, walk.end);
+    return mlock_vmas(&walk, true) && process_populate(ps, process, from, walk.end);
 }
 
 bool process_munlock(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length)
 {
     struct walk walk;
-    enter_call(ps, PATH_munlock);
-    return start_lock(ps, process, start, length, &walk) && lock_vmas(&walk, false);
+    process_enter_call(ps, PATH_munlock);
+    return mlock_start(ps, process, start, length, &walk) && mlock_vmas(&walk, false);
 }

@@ -4,7 +4,7 @@
 
 #define MAX_MAP_COUNT 65530u /* vm.max_map_count */
 
-static inline struct reclaim_space *space_of(const struct processes *ps, const struct process *process)
+static inline struct reclaim_space *process_space(const struct processes *ps, const struct process *process)
 {
     return reclaim_space_at(ps->reclaim, process->space);
 }
@@ -12,14 +12,14 @@ static inline uint64_t vma_pages(const struct vma *vma)
 {
     return (vma->end - vma->start) >> PAGE_SHIFT;
 }
-static inline bool refuse(struct processes *ps, enum refusal refusal)
+static inline bool process_refuse(struct processes *ps, enum refusal refusal)
 {
     ps->refusal = refusal;
     return false;
 }
 
 /* A system call begins. */
-static inline void enter_call(struct processes *ps, enum path_step step)
+static inline void process_enter_call(struct processes *ps, enum path_step step)
 {
     trace_step(ps->trace, step);
     trace_cost(ps->trace, COST_SYSCALL, 1);

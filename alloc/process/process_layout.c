@@ -56,7 +56,7 @@ const char *vma_file_name(const struct profile *profile, uint32_t file)
 
 #define COUNT(parts) (sizeof(parts) / sizeof(parts)[0])
 
-static uint64_t span_of(const struct part *parts, size_t nr)
+static uint64_t layout_span(const struct part *parts, size_t nr)
 {
     uint64_t nr_pages = 0;
     for (size_t i = 0; i < nr; i++)
@@ -65,8 +65,8 @@ static uint64_t span_of(const struct part *parts, size_t nr)
 }
 
 /* Maps the parts from start on. False: refused. */
-static bool map_parts(struct processes *ps, struct process *p, const struct part *parts, size_t nr, uint64_t start,
-                      uint32_t flags)
+static bool layout_map_parts(struct processes *ps, struct process *p, const struct part *parts, size_t nr, uint64_t start,
+                             uint32_t flags)
 {
     for (size_t i = 0; i < nr; i++) {
         uint64_t length = (uint64_t)parts[i].nr_pages << PAGE_SHIFT;
@@ -91,7 +91,7 @@ static bool map_parts(struct processes *ps, struct process *p, const struct part
 enum draw { DRAW_BASE, DRAW_MMAP, DRAW_STACK, DRAW_BRK, DRAW_VDSO };
 
 /* A number below bound: of the seed, the process and what it is for (splitmix64). */
-static uint64_t draw(const struct processes *ps, const struct process *p, enum draw what, uint64_t bound)
+static uint64_t layout_draw(const struct processes *ps, const struct process *p, enum draw what, uint64_t bound)
 {
     if (!ps->aslr_seed)
         return 0;
@@ -101,62 +101,62 @@ static uint64_t draw(const struct processes *ps, const struct process *p, enum d
     return (z ^ (z >> 31)) % bound;
 }
 
-static uint64_t draw_pages(const struct processes *ps, const struct process *p, enum draw what, uint32_t bits)
+static uint64_t layout_draw_pages(const struct processes *ps, const struct process *p, enum draw what, uint32_t bits)
 {
-    return draw(ps, p, what, UINT64_C(1) << bits) << PAGE_SHIFT;
+    return layout_draw(ps, p, what, UINT64_C(1) << bits) << PAGE_SHIFT;
 }
 
 /* mmap_base(): below the stack, its limit, its guard gap, and the widest that its top may be moved. */
-static uint64_t mmap_top(const struct processes *ps, const struct process *p)
+static uint64_t layout_mmap_top(const struct processes *ps, const struct process *p)
 {
     uint64_t moved = ps->aslr_seed ? ((UINT64_C(1) << 22) - 1) << PAGE_SHIFT : 0;
     uint64_t gap = p->limits[RESOURCE_STACK] + STACK_GUARD_GAP + moved;
     gap = gap > MIN_MMAP_GAP ? gap : MIN_MMAP_GAP;
-    uint64_t top = ps->profile->user_stack_top - gap - draw_pages(ps, p, DRAW_MMAP, 28);
+    uint64_t top = ps->profile->user_stack_top - gap - layout_draw_pages(ps, p, DRAW_MMAP, 28);
     return ps->profile->word_bits == 64 ? page_align(top) : ps->profile->user_mmap_top;
 }
 
-static bool map_program(struct processes *ps, struct process *p)
+static bool layout_map_program(struct processes *ps, struct process *p)
 {
-    uint64_t base = (ps->profile->user_text & ~(uint64_t)(PAGE_SIZE - 1)) + draw_pages(ps, p, DRAW_BASE, 28);
-    p->data_end = base + span_of(PROGRAM, COUNT(PROGRAM));
+    uint64_t base = (ps->profile->user_text & ~(uint64_t)(PAGE_SIZE - 1)) + layout_draw_pages(ps, p, DRAW_BASE, 28);
+    p->data_end = base + layout_span(PROGRAM, COUNT(PROGRAM));
     p->data_start = p->data_end - PAGE_SIZE;
-    p->heap_start = p->brk = p->data_end + draw_pages(ps, p, DRAW_BRK, 13);
-    return map_parts(ps, p, PROGRAM, COUNT(PROGRAM), base, VMA_TEXT);
+    p->heap_start = p->brk = p->data_end + layout_draw_pages(ps, p, DRAW_BRK, 13);
+    return layout_map_parts(ps, p, PROGRAM, COUNT(PROGRAM), base, VMA_TEXT);
 }
 
 /* Below everything mapped so far, as mmap() places it; skip: pages left free above. */
-static bool map_below(struct processes *ps, struct process *p, const struct part *parts, size_t nr, uint64_t *top,
-                      uint32_t skip)
+static bool layout_map_below(struct processes *ps, struct process *p, const struct part *parts, size_t nr, uint64_t *top,
+                             uint32_t skip)
 {
-    *top -= span_of(parts, nr) + (uint64_t)skip * PAGE_SIZE;
-    return map_parts(ps, p, parts, nr, *top, VMA_TEXT);
+    *top -= layout_span(parts, nr) + (uint64_t)skip * PAGE_SIZE;
+    return layout_map_parts(ps, p, parts, nr, *top, VMA_TEXT);
 }
 
-static bool map_vdso(struct processes *ps, struct process *p, uint64_t *top)
+static bool layout_map_vdso(struct processes *ps, struct process *p, uint64_t *top)
 {
     if (ps->profile->word_bits == 32)
         return true; /* Linux 2.0 has none */
     if (!ps->aslr_seed)
-        return map_below(ps, p, VDSO, COUNT(VDSO), top, 0);
-    uint64_t start = p->stack_top, length = span_of(VDSO, COUNT(VDSO));
+        return layout_map_below(ps, p, VDSO, COUNT(VDSO), top, 0);
+    uint64_t start = p->stack_top, length = layout_span(VDSO, COUNT(VDSO));
     uint64_t end = ((start + length + HUGE_TABLE - 1) & ~(HUGE_TABLE - 1));
     end = (end < ps->profile->user_end ? end : ps->profile->user_end) - length;
     if (end < start)
-        return map_below(ps, p, VDSO, COUNT(VDSO), top, 0);
-    start += draw(ps, p, DRAW_VDSO, ((end - start) >> PAGE_SHIFT) + 1) << PAGE_SHIFT;
-    return map_parts(ps, p, VDSO, COUNT(VDSO), start, VMA_TEXT);
+        return layout_map_below(ps, p, VDSO, COUNT(VDSO), top, 0);
+    start += layout_draw(ps, p, DRAW_VDSO, ((end - start) >> PAGE_SHIFT) + 1) << PAGE_SHIFT;
+    return layout_map_parts(ps, p, VDSO, COUNT(VDSO), start, VMA_TEXT);
 }
 
 bool layout_map(struct processes *ps, struct process *p)
 {
-    p->stack_top = ps->profile->user_stack_top - draw_pages(ps, p, DRAW_STACK, 22);
-    p->mmap_top = mmap_top(ps, p);
+    p->stack_top = ps->profile->user_stack_top - layout_draw_pages(ps, p, DRAW_STACK, 22);
+    p->mmap_top = layout_mmap_top(ps, p);
     uint64_t top = p->mmap_top;
-    return map_program(ps, p) &&
-           map_parts(ps, p, STACK, COUNT(STACK), p->stack_top - span_of(STACK, COUNT(STACK)), VMA_STACK) &&
-           map_below(ps, p, LOADER, COUNT(LOADER), &top, 0) && map_vdso(ps, p, &top) &&
-           map_below(ps, p, LOADER_HEAP, COUNT(LOADER_HEAP), &top, 0) &&
-           map_below(ps, p, LIBC, COUNT(LIBC), &top, LOADER_CACHE_PAGES) &&
-           map_below(ps, p, THREAD, COUNT(THREAD), &top, 0);
+    return layout_map_program(ps, p) &&
+           layout_map_parts(ps, p, STACK, COUNT(STACK), p->stack_top - layout_span(STACK, COUNT(STACK)), VMA_STACK) &&
+           layout_map_below(ps, p, LOADER, COUNT(LOADER), &top, 0) && layout_map_vdso(ps, p, &top) &&
+           layout_map_below(ps, p, LOADER_HEAP, COUNT(LOADER_HEAP), &top, 0) &&
+           layout_map_below(ps, p, LIBC, COUNT(LIBC), &top, LOADER_CACHE_PAGES) &&
+           layout_map_below(ps, p, THREAD, COUNT(THREAD), &top, 0);
 }

@@ -28,26 +28,26 @@ void limits_count(struct processes *ps, struct process *p, const struct vma *vma
         p->peak_bytes = vm->total << PAGE_SHIFT;
 }
 
-static bool is_within(const struct process *p, enum resource resource, uint64_t nr_pages)
+static bool limits_is_within(const struct process *p, enum resource resource, uint64_t nr_pages)
 {
     return p->limits[resource] == LIMIT_NONE || nr_pages <= p->limits[resource] >> PAGE_SHIFT;
 }
 
 bool limits_may_expand(struct processes *ps, const struct process *p, uint32_t flags, uint64_t nr_pages)
 {
-    if (!is_within(p, RESOURCE_AS, p->vm.total + nr_pages))
-        return refuse(ps, REFUSAL_AS);
-    if (limits_is_data(flags) && !is_within(p, RESOURCE_DATA, p->vm.data + nr_pages))
-        return refuse(ps, REFUSAL_DATA);
+    if (!limits_is_within(p, RESOURCE_AS, p->vm.total + nr_pages))
+        return process_refuse(ps, REFUSAL_AS);
+    if (limits_is_data(flags) && !limits_is_within(p, RESOURCE_DATA, p->vm.data + nr_pages))
+        return process_refuse(ps, REFUSAL_DATA);
     return true;
 }
 
 bool limits_may_lock(const struct process *p, uint64_t nr_pages)
 {
-    return is_within(p, RESOURCE_MEMLOCK, nr_pages);
+    return limits_is_within(p, RESOURCE_MEMLOCK, nr_pages);
 }
 
-static uint64_t min_of(uint64_t a, uint64_t b)
+static uint64_t limits_min(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
 }
@@ -61,13 +61,14 @@ uint64_t processes_commit_limit(const struct processes *ps)
  * administrators, and for users to end a process that has grown too large. */
 bool limits_may_commit(struct processes *ps, const struct process *p, uint64_t nr_pages)
 {
-    uint64_t allowed = processes_commit_limit(ps), kept = ps->admin_reserve + min_of(p->vm.total / 32, ps->user_reserve);
+    uint64_t allowed = processes_commit_limit(ps),
+             kept = ps->admin_reserve + limits_min(p->vm.total / 32, ps->user_reserve);
     bool fits = true;
     if (ps->overcommit_memory == 0)
         fits = nr_pages <= ps->nr_total + ps->nr_swap;
     else if (ps->overcommit_memory == 2)
         fits = ps->nr_committed + nr_pages + kept < allowed;
-    return fits || refuse(ps, REFUSAL_COMMIT);
+    return fits || process_refuse(ps, REFUSAL_COMMIT);
 }
 
 void process_set_limit(struct processes *ps, struct process_ref process, enum resource resource, uint64_t limit)
@@ -86,8 +87,8 @@ void limits_start(struct processes *ps)
     uint64_t nr_free = page_alloc_nr_free(ps->reclaim->pages);
     ps->nr_total = page_alloc_nr_managed(ps->reclaim->pages);
     ps->nr_swap = reclaim_nr_slots(ps->reclaim);
-    ps->admin_reserve = min_of(nr_free / 32, (8u << 20) / PAGE_SIZE); /* init_admin_reserve() */
-    ps->user_reserve = min_of(nr_free / 32, (128u << 20) / PAGE_SIZE);
+    ps->admin_reserve = limits_min(nr_free / 32, (8u << 20) / PAGE_SIZE); /* init_admin_reserve() */
+    ps->user_reserve = limits_min(nr_free / 32, (128u << 20) / PAGE_SIZE);
 }
 
 void limits_set_defaults(const struct processes *ps, struct process *p)

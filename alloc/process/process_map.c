@@ -3,27 +3,27 @@
  * for page tables may still run out when mremap moves pages, which then go back. */
 #include "alloc/process/process_internal.h"
 
-static bool may_have_one_more(struct processes *ps, const struct process *p)
+static bool map_may_add_vma(struct processes *ps, const struct process *p)
 {
-    return p->nr_vmas <= MAX_MAP_COUNT || refuse(ps, REFUSAL_MAP_COUNT);
+    return p->nr_vmas <= MAX_MAP_COUNT || process_refuse(ps, REFUSAL_MAP_COUNT);
 }
 
 /* May so much new memory of that kind be mapped? */
-static bool may_map(struct processes *ps, const struct process *p, uint32_t flags, uint64_t length)
+static bool map_is_allowed(struct processes *ps, const struct process *p, uint32_t flags, uint64_t length)
 {
     uint64_t nr_pages = length >> PAGE_SHIFT;
     return limits_may_expand(ps, p, flags, nr_pages) && (!(flags & VMA_ACCOUNT) || limits_may_commit(ps, p, nr_pages));
 }
 
-static uint64_t find_room(struct processes *ps, const struct process *p, uint64_t length)
+static uint64_t map_find_room(struct processes *ps, const struct process *p, uint64_t length)
 {
     uint64_t start = length <= ps->profile->user_end ? vma_find_gap(ps, p, length) : 0;
     if (!start)
-        refuse(ps, REFUSAL_NO_ROOM);
+        process_refuse(ps, REFUSAL_NO_ROOM);
     return start;
 }
 
-static bool is_free(const struct processes *ps, const struct process *p, uint64_t start, uint64_t length)
+static bool map_is_free(const struct processes *ps, const struct process *p, uint64_t start, uint64_t length)
 {
     uint32_t above = vma_find_end(ps, p, start);
     const struct vma *vma = above ? vma_at(ps, above) : NULL;
@@ -36,10 +36,10 @@ static uint64_t map_anonymous(struct processes *ps, struct process *p, uint64_t 
                               struct name_ref name)
 {
     uint64_t start = 0;
-    if (may_have_one_more(ps, p))
-        start = near && is_free(ps, p, near, length) ? near : find_room(ps, p, length);
+    if (map_may_add_vma(ps, p))
+        start = near && map_is_free(ps, p, near, length) ? near : map_find_room(ps, p, length);
     flags |= limits_account_flag(flags);
-    if (!start || !may_map(ps, p, flags, length))
+    if (!start || !map_is_allowed(ps, p, flags, length))
         return 0;
     const struct vma kind = { .start = start,
                               .end = start + length,
@@ -49,7 +49,7 @@ static uint64_t map_anonymous(struct processes *ps, struct process *p, uint64_t 
                               .seq = ps->trace->seq };
     trace_cost(ps->trace, COST_VMA, 1);
     if (!vma_insert(ps, p, &kind)) {
-        refuse(ps, REFUSAL_MAP_COUNT);
+        process_refuse(ps, REFUSAL_MAP_COUNT);
         return 0;
     }
     TRACE_EVENT(ps->trace, .kind = EV_MMAP, .address = start, .pid = p->pid, .count = (uint32_t)(length >> PAGE_SHIFT));
@@ -59,9 +59,9 @@ static uint64_t map_anonymous(struct processes *ps, struct process *p, uint64_t 
 uint64_t process_mmap(struct processes *ps, struct process_ref process, uint64_t length, uint32_t flags,
                       struct name_ref name)
 {
-    enter_call(ps, PATH_mmap);
+    process_enter_call(ps, PATH_mmap);
     if (!length || length > ps->profile->user_end) {
-        refuse(ps, length ? REFUSAL_NO_ROOM : REFUSAL_EMPTY);
+        process_refuse(ps, length ? REFUSAL_NO_ROOM : REFUSAL_EMPTY);
         return 0;
     }
     return map_anonymous(ps, process_at(ps, process), 0, page_align(length), flags, name);
@@ -70,7 +70,7 @@ uint64_t process_mmap(struct processes *ps, struct process_ref process, uint64_t
 uint64_t process_mmap_near(struct processes *ps, struct process_ref process, uint64_t address, uint64_t length,
                            uint32_t flags)
 {
-    enter_call(ps, PATH_mmap);
+    process_enter_call(ps, PATH_mmap);
     return map_anonymous(ps, process_at(ps, process), address, length, flags, NAME_NONE);
 }
 
@@ -90,16 +90,16 @@ static void unmap_vmas(struct processes *ps, struct process *p, uint64_t start, 
 }
 
 /* A hole in the middle of a VMA makes one more. */
-static bool may_cut(struct processes *ps, const struct process *p, uint64_t start, uint64_t end)
+static bool unmap_is_allowed(struct processes *ps, const struct process *p, uint64_t start, uint64_t end)
 {
     uint32_t vma = process_find_vma(ps, p, start);
     bool is_hole = vma && vma_at(ps, vma)->start < start && end < vma_at(ps, vma)->end;
-    return !is_hole || p->nr_vmas < MAX_MAP_COUNT || refuse(ps, REFUSAL_MAP_COUNT);
+    return !is_hole || p->nr_vmas < MAX_MAP_COUNT || process_refuse(ps, REFUSAL_MAP_COUNT);
 }
 
-static bool unmap(struct processes *ps, struct process *p, uint64_t start, uint64_t end)
+static bool unmap_range(struct processes *ps, struct process *p, uint64_t start, uint64_t end)
 {
-    if (!may_cut(ps, p, start, end) || !vma_split_at(ps, p, start) || !vma_split_at(ps, p, end))
+    if (!unmap_is_allowed(ps, p, start, end) || !vma_split_at(ps, p, start) || !vma_split_at(ps, p, end))
         return false;
     unmap_vmas(ps, p, start, end);
     TRACE_EVENT(ps->trace, .kind = EV_MUNMAP, .address = start, .pid = p->pid,
@@ -109,27 +109,27 @@ static bool unmap(struct processes *ps, struct process *p, uint64_t start, uint6
 
 bool process_munmap(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length)
 {
-    enter_call(ps, PATH_munmap);
+    process_enter_call(ps, PATH_munmap);
     if (start % PAGE_SIZE)
-        return refuse(ps, REFUSAL_ALIGN);
+        return process_refuse(ps, REFUSAL_ALIGN);
     if (!length)
-        return refuse(ps, REFUSAL_EMPTY);
+        return process_refuse(ps, REFUSAL_EMPTY);
     if (start > ps->profile->user_end || length > ps->profile->user_end - start)
-        return refuse(ps, REFUSAL_RANGE);
-    return unmap(ps, process_at(ps, process), start, start + page_align(length));
+        return process_refuse(ps, REFUSAL_RANGE);
+    return unmap_range(ps, process_at(ps, process), start, start + page_align(length));
 }
 
 /* --- mremap --- */
 
 /* Only the VMA that ends with the range can grow in place, into what is free up to the next one. */
-static bool can_grow_in_place(const struct processes *ps, uint32_t vma, uint64_t old_end, uint64_t new_end)
+static bool mremap_can_grow_in_place(const struct processes *ps, uint32_t vma, uint64_t old_end, uint64_t new_end)
 {
     const struct vma *v = vma_at(ps, vma);
     uint64_t limit = v->next ? vma_at(ps, v->next)->start : ps->profile->user_end;
     return v->end == old_end && new_end <= limit;
 }
 
-static bool populate_if_locked(struct processes *ps, struct process_ref process, uint64_t start, uint64_t end)
+static bool mremap_populate_if_locked(struct processes *ps, struct process_ref process, uint64_t start, uint64_t end)
 {
     uint32_t vma = process_find_vma(ps, process_at(ps, process), start);
     bool is_locked = vma && (vma_at(ps, vma)->flags & VMA_LOCKED);
@@ -137,11 +137,11 @@ static bool populate_if_locked(struct processes *ps, struct process_ref process,
 }
 
 /* Moves the range to a new place, where it has new_length; from then on it is its own VMA, or part of a neighbour there. */
-static uint64_t move_mapping(struct processes *ps, struct process *p, uint64_t start, uint64_t old_length,
-                             uint64_t new_length)
+static uint64_t mremap_move(struct processes *ps, struct process *p, uint64_t start, uint64_t old_length,
+                            uint64_t new_length)
 {
-    bool has_spare = p->nr_vmas < MAX_MAP_COUNT - 3 || refuse(ps, REFUSAL_MAP_COUNT);
-    uint64_t to = has_spare ? find_room(ps, p, new_length) : 0;
+    bool has_spare = p->nr_vmas < MAX_MAP_COUNT - 3 || process_refuse(ps, REFUSAL_MAP_COUNT);
+    uint64_t to = has_spare ? map_find_room(ps, p, new_length) : 0;
     if (!to)
         return 0;
     struct vma kind = *vma_at(ps, process_find_vma(ps, p, start));
@@ -153,48 +153,48 @@ static uint64_t move_mapping(struct processes *ps, struct process *p, uint64_t s
     kind.end = to + new_length;
     trace_cost(ps->trace, COST_VMA, 1);
     if (!vma_insert(ps, p, &kind)) {
-        refuse(ps, REFUSAL_MAP_COUNT);
+        process_refuse(ps, REFUSAL_MAP_COUNT);
         return 0;
     }
     if (!space_move(ps, p, start, to, old_length)) {
-        unmap(ps, p, to, to + new_length);
-        refuse(ps, REFUSAL_NO_MEMORY);
+        unmap_range(ps, p, to, to + new_length);
+        process_refuse(ps, REFUSAL_NO_MEMORY);
         return 0;
     }
     TRACE_EVENT(ps->trace, .kind = EV_MREMAP, .address = to, .pid = p->pid, .a = start,
                 .count = (uint32_t)(new_length >> PAGE_SHIFT));
-    unmap(ps, p, start, start + old_length); /* cannot fail: there were three VMAs to spare */
+    unmap_range(ps, p, start, start + old_length); /* cannot fail: there were three VMAs to spare */
     return to;
 }
 
 /* May the range become so much longer? */
-static bool may_grow(struct processes *ps, struct process *p, uint32_t vma, uint64_t old_end, uint64_t by)
+static bool mremap_may_grow(struct processes *ps, struct process *p, uint32_t vma, uint64_t old_end, uint64_t by)
 {
     const struct vma *v = vma_at(ps, vma);
     if (old_end > v->end)
-        return refuse(ps, REFUSAL_PAST_END);
+        return process_refuse(ps, REFUSAL_PAST_END);
     if ((v->flags & VMA_LOCKED) && !limits_may_lock(p, p->vm.locked + (by >> PAGE_SHIFT)))
-        return refuse(ps, REFUSAL_MEMLOCK_LATER);
+        return process_refuse(ps, REFUSAL_MEMLOCK_LATER);
     return limits_may_expand(ps, p, v->flags, by >> PAGE_SHIFT);
 }
 
-static uint64_t grow(struct processes *ps, struct process_ref process, uint32_t vma, uint64_t start, uint64_t old_length,
-                     uint64_t new_length)
+static uint64_t mremap_grow(struct processes *ps, struct process_ref process, uint32_t vma, uint64_t start,
+                            uint64_t old_length, uint64_t new_length)
 {
     struct process *p = process_at(ps, process);
     uint64_t old_end = start + old_length, new_end = start + new_length;
-    if (!may_grow(ps, p, vma, old_end, new_length - old_length))
+    if (!mremap_may_grow(ps, p, vma, old_end, new_length - old_length))
         return 0;
-    if (new_end > start && can_grow_in_place(ps, vma, old_end, new_end)) {
+    if (new_end > start && mremap_can_grow_in_place(ps, vma, old_end, new_end)) {
         bool is_counted = vma_at(ps, vma)->flags & VMA_ACCOUNT;
         if (is_counted && !limits_may_commit(ps, p, (new_length - old_length) >> PAGE_SHIFT))
             return 0;
         vma_extend(ps, p, vma, new_end);
     } else {
-        start = move_mapping(ps, p, start, old_length, new_length);
+        start = mremap_move(ps, p, start, old_length, new_length);
     }
     if (start)
-        populate_if_locked(ps, process, start + old_length, start + new_length);
+        mremap_populate_if_locked(ps, process, start + old_length, start + new_length);
     return start;
 }
 
@@ -202,7 +202,7 @@ uint64_t process_mremap(struct processes *ps, struct process_ref process, uint64
                         uint64_t new_length)
 {
     struct process *p = process_at(ps, process);
-    enter_call(ps, PATH_mremap);
+    process_enter_call(ps, PATH_mremap);
     uint32_t vma = process_find_vma(ps, p, start);
     enum refusal refusal = start % PAGE_SIZE ? REFUSAL_ALIGN
                            : !new_length     ? REFUSAL_EMPTY
@@ -213,40 +213,40 @@ uint64_t process_mremap(struct processes *ps, struct process_ref process, uint64
     if (!refusal && (old_length > room || new_length > ps->profile->user_end))
         refusal = old_length > new_length ? REFUSAL_RANGE : new_length > room ? REFUSAL_NO_ROOM : REFUSAL_PAST_END;
     if (refusal) {
-        refuse(ps, refusal);
+        process_refuse(ps, refusal);
         return 0;
     }
     old_length = page_align(old_length);
     new_length = page_align(new_length);
     if (old_length > new_length)
-        return unmap(ps, p, start + new_length, start + old_length) ? start : 0;
-    return old_length == new_length ? start : grow(ps, process, vma, start, old_length, new_length);
+        return unmap_range(ps, p, start + new_length, start + old_length) ? start : 0;
+    return old_length == new_length ? start : mremap_grow(ps, process, vma, start, old_length, new_length);
 }
 
 /* --- the program break --- */
 
 /* The heap keeps a page and a stack's guard gap away from what is above it. */
-static bool is_free_above(const struct processes *ps, const struct process *p, uint64_t old_end, uint64_t new_end)
+static bool brk_is_free_above(const struct processes *ps, const struct process *p, uint64_t old_end, uint64_t new_end)
 {
     uint32_t above = vma_find_end(ps, p, old_end);
     uint64_t limit = above ? vma_gap_start(vma_at(ps, above)) : ps->profile->user_end;
     return new_end + PAGE_SIZE <= limit;
 }
 
-static bool grow_heap(struct processes *ps, struct process *p, uint64_t old_end, uint64_t new_end)
+static bool brk_grow(struct processes *ps, struct process *p, uint64_t old_end, uint64_t new_end)
 {
     const uint32_t flags = VMA_READ | VMA_WRITE | VMA_HEAP | VMA_ACCOUNT;
     const struct vma kind = { .start = old_end, .end = new_end, .pgoff = old_end >> PAGE_SHIFT, .flags = flags };
-    if (new_end > ps->profile->user_end || !is_free_above(ps, p, old_end, new_end))
-        return refuse(ps, REFUSAL_NO_ROOM);
-    if (!limits_may_expand(ps, p, flags, (new_end - old_end) >> PAGE_SHIFT) || !may_have_one_more(ps, p) ||
+    if (new_end > ps->profile->user_end || !brk_is_free_above(ps, p, old_end, new_end))
+        return process_refuse(ps, REFUSAL_NO_ROOM);
+    if (!limits_may_expand(ps, p, flags, (new_end - old_end) >> PAGE_SHIFT) || !map_may_add_vma(ps, p) ||
         !limits_may_commit(ps, p, (new_end - old_end) >> PAGE_SHIFT))
         return false;
-    return vma_insert(ps, p, &kind) || refuse(ps, REFUSAL_MAP_COUNT);
+    return vma_insert(ps, p, &kind) || process_refuse(ps, REFUSAL_MAP_COUNT);
 }
 
 /* check_data_rlimit(): the heap and the program's data together. */
-static bool is_within_data_limit(const struct process *p, uint64_t brk)
+static bool brk_is_within_data_limit(const struct process *p, uint64_t brk)
 {
     uint64_t limit = p->limits[RESOURCE_DATA];
     return limit == LIMIT_NONE || (brk - p->heap_start) + (p->data_end - p->data_start) <= limit;
@@ -256,16 +256,16 @@ bool process_brk(struct processes *ps, struct process_ref process, uint64_t brk)
 {
     struct process *p = process_at(ps, process);
     uint64_t old_end = page_align(p->brk), new_end = page_align(brk);
-    enter_call(ps, PATH_brk);
+    process_enter_call(ps, PATH_brk);
     if (brk < p->heap_start)
-        return refuse(ps, REFUSAL_BREAK);
+        return process_refuse(ps, REFUSAL_BREAK);
     if (brk > ps->profile->user_end)
-        return refuse(ps, REFUSAL_NO_ROOM);
-    if (!is_within_data_limit(p, brk))
-        return refuse(ps, REFUSAL_DATA);
-    if (new_end > old_end && !grow_heap(ps, p, old_end, new_end))
+        return process_refuse(ps, REFUSAL_NO_ROOM);
+    if (!brk_is_within_data_limit(p, brk))
+        return process_refuse(ps, REFUSAL_DATA);
+    if (new_end > old_end && !brk_grow(ps, p, old_end, new_end))
         return false;
-    if (new_end < old_end && !unmap(ps, p, new_end, old_end))
+    if (new_end < old_end && !unmap_range(ps, p, new_end, old_end))
         return false;
     p->brk = brk;
     trace_cost(ps->trace, COST_VMA, new_end != old_end);
@@ -280,7 +280,7 @@ uint64_t process_sbrk(struct processes *ps, struct process_ref process, int64_t 
         return old; /* the C library knows the break */
     bool wraps = increment > 0 ? brk < old : brk > old;
     if (wraps) {
-        refuse(ps, increment > 0 ? REFUSAL_NO_ROOM : REFUSAL_BREAK);
+        process_refuse(ps, increment > 0 ? REFUSAL_NO_ROOM : REFUSAL_BREAK);
         return UINT64_MAX;
     }
     return process_brk(ps, process, brk) ? old : UINT64_MAX;

@@ -2,7 +2,7 @@
  * madvise_cold_or_pageout_pte_range(), swapin_walk_pmd_entry(). Pages that another process maps, too, are left alone. */
 #include "alloc/process/process_internal.h"
 
-static bool is_own_page(const struct processes *ps, uint64_t entry)
+static bool space_is_own_page(const struct processes *ps, uint64_t entry)
 {
     return (entry & PTE_PRESENT) && pte_pfn(entry) != ps->zero_pfn &&
            ANON_MAPPINGS(frame_at(ps->frames, pte_pfn(entry))->index) == 1;
@@ -19,8 +19,8 @@ void space_free_lazily(struct processes *ps, struct process *p, uint64_t start, 
         if (!(entry & PTE_PRESENT)) {
             pte_store(ps->frames, ps->profile, slot, 0);
             reclaim_put_slot(ps->reclaim, pte_pfn(entry));
-            space_of(ps, p)->swap_pages--;
-        } else if (is_own_page(ps, entry)) {
+            process_space(ps, p)->swap_pages--;
+        } else if (space_is_own_page(ps, entry)) {
             pte_store(ps->frames, ps->profile, slot, entry & ~(uint64_t)(PTE_ACCESSED | PTE_DIRTY));
             reclaim_free_lazily(ps->reclaim, pte_pfn(entry));
         }
@@ -33,7 +33,7 @@ void space_page_out(struct processes *ps, struct process *p, uint64_t start, uin
     uint64_t at = start, slot;
     for (; (slot = space_next_entry(ps, p->space, &at, end)); at += PAGE_SIZE) {
         uint64_t entry = pte_load(ps->frames, ps->profile, slot);
-        if (is_own_page(ps, entry))
+        if (space_is_own_page(ps, entry))
             reclaim_page_out(ps->reclaim, pte_pfn(entry));
     }
     space_changed(ps, p, start, (end - start) >> PAGE_SHIFT);

@@ -35,29 +35,29 @@ uint64_t space_user_bits(const struct processes *ps, uint32_t flags)
 
 void space_changed(struct processes *ps, const struct process *p, uint64_t start, uint64_t nr_pages)
 {
-    struct reclaim_space *space = space_of(ps, p);
+    struct reclaim_space *space = process_space(ps, p);
     space->generation++;
     tlb_flush_user(ps->pgtable->tlb, space->root, space->generation, start, nr_pages);
 }
 
 /* Does some process map the frame in a locked VMA? Fork keeps addresses, so it is at the same page of each. */
-static bool is_locked_by_any(const struct processes *ps, uint32_t pfn)
+static bool space_is_locked(const struct processes *ps, uint32_t pfn)
 {
     uint64_t address = ANON_VPN(frame_at(ps->frames, pfn)->index) << PAGE_SHIFT;
     for (struct process_ref i = { 1 }; i.index < ps->pool.nr_used; i.index++) {
         const struct process *p = process_at(ps, i);
         uint32_t vma = p->pid ? process_find_vma(ps, p, address) : 0, mapped;
         if (vma && (vma_at(ps, vma)->flags & VMA_LOCKED) &&
-            pte_translate(ps->frames, ps->profile, space_of(ps, p)->root, address, &mapped) && mapped == pfn)
+            pte_translate(ps->frames, ps->profile, process_space(ps, p)->root, address, &mapped) && mapped == pfn)
             return true;
     }
     return false;
 }
 
-static void renew_lock(const struct processes *ps, uint32_t pfn)
+static void space_renew_lock(const struct processes *ps, uint32_t pfn)
 {
     struct frame *frame = frame_at(ps->frames, pfn);
-    if (!is_locked_by_any(ps, pfn))
+    if (!space_is_locked(ps, pfn))
         frame->flags &= (uint8_t)~FRAME_LOCKED;
 }
 
@@ -65,20 +65,20 @@ void space_drop(struct processes *ps, struct process *p, uint32_t pfn)
 {
     const struct frame *frame = frame_at(ps->frames, pfn);
     bool may_unlock = (frame->flags & FRAME_LOCKED) && ANON_MAPPINGS(frame->index) > 1;
-    space_of(ps, p)->rss_pages--;
+    process_space(ps, p)->rss_pages--;
     reclaim_drop_mapping(ps->reclaim, pfn, p->space);
     if (may_unlock)
-        renew_lock(ps, pfn);
+        space_renew_lock(ps, pfn);
 }
 
-static void zap_entry(struct processes *ps, struct process *p, uint64_t slot)
+static void space_zap_entry(struct processes *ps, struct process *p, uint64_t slot)
 {
     uint64_t entry = pte_load(ps->frames, ps->profile, slot);
     pte_store(ps->frames, ps->profile, slot, 0);
     trace_cost(ps->trace, COST_PTE, 1);
     if (!(entry & PTE_PRESENT)) {
         reclaim_put_slot(ps->reclaim, pte_pfn(entry));
-        space_of(ps, p)->swap_pages--;
+        process_space(ps, p)->swap_pages--;
     } else if (pte_pfn(entry) != ps->zero_pfn) {
         space_drop(ps, p, pte_pfn(entry));
     }
@@ -90,7 +90,7 @@ void space_zap(struct processes *ps, struct process *p, uint64_t start, uint64_t
     for (; (slot = space_next_entry(ps, p->space, &at, end)); at += PAGE_SIZE) {
         first = at < first ? at : first;
         last = at;
-        zap_entry(ps, p, slot);
+        space_zap_entry(ps, p, slot);
     }
     if (first < end)
         space_changed(ps, p, first, (last - first) / PAGE_SIZE + 1);
@@ -104,19 +104,19 @@ void space_free_tables(struct processes *ps, const struct process *p, uint64_t s
     first += first < floor ? span : 0;
     last -= last > ceiling ? span : 0;
     if (first < last)
-        pgtable_free_range(ps->pgtable, space_of(ps, p)->root, first, last);
+        pgtable_free_range(ps->pgtable, process_space(ps, p)->root, first, last);
 }
 
 /* --- fork --- */
 
 /* One entry from parent to child: a present page becomes shared and write-protected in both. */
-static bool copy_entry(struct processes *ps, struct process *parent, struct process *child, uint64_t at, uint64_t slot,
-                       bool *protects)
+static bool space_copy_entry(struct processes *ps, struct process *parent, struct process *child, uint64_t at,
+                             uint64_t slot, bool *protects)
 {
-    struct reclaim_space *space = space_of(ps, child);
+    struct reclaim_space *space = process_space(ps, child);
     uint64_t target = pgtable_entry(ps->pgtable, space->root, at, GFP_KERNEL | __GFP_ZERO);
     if (!target)
-        return refuse(ps, REFUSAL_NO_MEMORY);
+        return process_refuse(ps, REFUSAL_NO_MEMORY);
     uint64_t entry = pte_load(ps->frames, ps->profile, slot);
     if (!entry)
         return true; /* reclaim may have emptied it meanwhile */
@@ -129,7 +129,7 @@ static bool copy_entry(struct processes *ps, struct process *parent, struct proc
         frame_at(ps->frames, pte_pfn(entry))->index += ANON_MAPPING;
         space->rss_pages++;
         pte_store(ps->frames, ps->profile, slot, entry);
-        space_of(ps, parent)->generation++;
+        process_space(ps, parent)->generation++;
     }
     pte_store(ps->frames, ps->profile, target, entry & ~(uint64_t)(entry & PTE_PRESENT ? PTE_ACCESSED : 0));
     trace_cost(ps->trace, COST_PTE, 2);
@@ -141,7 +141,7 @@ bool space_copy(struct processes *ps, struct process *parent, struct process *ch
     bool protects = false, done = true;
     uint64_t at = start, slot;
     for (; done && (slot = space_next_entry(ps, parent->space, &at, end)); at += PAGE_SIZE)
-        done = copy_entry(ps, parent, child, at, slot, &protects);
+        done = space_copy_entry(ps, parent, child, at, slot, &protects);
     if (protects)
         space_changed(ps, parent, start, (end - start) / PAGE_SIZE);
     return done;
@@ -150,7 +150,7 @@ bool space_copy(struct processes *ps, struct process *parent, struct process *ch
 /* --- mremap --- */
 
 /* Pages shared since a fork become the process's own (Linux moves them as they are). These are no faults. */
-static bool unshare(struct processes *ps, struct process *p, uint64_t start, uint64_t length)
+static bool space_unshare(struct processes *ps, struct process *p, uint64_t start, uint64_t length)
 {
     uint64_t at = start, slot;
     bool done = true;
@@ -163,7 +163,7 @@ static bool unshare(struct processes *ps, struct process *p, uint64_t start, uin
     return done;
 }
 
-static void move_entry(struct processes *ps, uint64_t slot, uint64_t target, uint64_t to)
+static void space_move_entry(struct processes *ps, uint64_t slot, uint64_t target, uint64_t to)
 {
     uint64_t entry = pte_load(ps->frames, ps->profile, slot);
     pte_store(ps->frames, ps->profile, target, entry);
@@ -173,14 +173,14 @@ static void move_entry(struct processes *ps, uint64_t slot, uint64_t target, uin
         frame_at(ps->frames, pte_pfn(entry))->index = (to >> PAGE_SHIFT) | ANON_MAPPING;
 }
 
-static bool move_entries(struct processes *ps, struct process *p, uint64_t from, uint64_t to, uint64_t length)
+static bool space_move_entries(struct processes *ps, struct process *p, uint64_t from, uint64_t to, uint64_t length)
 {
     uint64_t at = from, slot;
     for (; (slot = space_next_entry(ps, p->space, &at, from + length)); at += PAGE_SIZE) {
-        uint64_t target = pgtable_entry(ps->pgtable, space_of(ps, p)->root, to + (at - from), GFP_KERNEL | __GFP_ZERO);
+        uint64_t target = pgtable_entry(ps->pgtable, process_space(ps, p)->root, to + (at - from), GFP_KERNEL | __GFP_ZERO);
         if (!target)
-            return refuse(ps, REFUSAL_NO_MEMORY);
-        move_entry(ps, slot, target, to + (at - from));
+            return process_refuse(ps, REFUSAL_NO_MEMORY);
+        space_move_entry(ps, slot, target, to + (at - from));
     }
     space_changed(ps, p, from, length / PAGE_SIZE);
     return true;
@@ -188,18 +188,18 @@ static bool move_entries(struct processes *ps, struct process *p, uint64_t from,
 
 bool space_move(struct processes *ps, struct process *p, uint64_t from, uint64_t to, uint64_t length)
 {
-    if (!unshare(ps, p, from, length))
+    if (!space_unshare(ps, p, from, length))
         return false;
-    if (move_entries(ps, p, from, to, length))
+    if (space_move_entries(ps, p, from, to, length))
         return true;
-    move_entries(ps, p, to, from, length); /* the old tables still stand */
-    return refuse(ps, REFUSAL_NO_MEMORY);
+    space_move_entries(ps, p, to, from, length); /* the old tables still stand */
+    return process_refuse(ps, REFUSAL_NO_MEMORY);
 }
 
 /* --- mprotect, mlock --- */
 
 /* A page that the process has for itself and has written to needs no fault to be written again. */
-static uint64_t protect_entry(const struct processes *ps, uint64_t entry, uint32_t flags)
+static uint64_t space_protect_entry(const struct processes *ps, uint64_t entry, uint32_t flags)
 {
     uint64_t kept = entry & ~(PTE_PRESENT | PTE_USER | PTE_WRITE | PTE_NX), bits = space_user_bits(ps, flags);
     bool is_own = !(entry & PTE_COW) && pte_pfn(entry) != ps->zero_pfn;
@@ -212,7 +212,7 @@ void space_protect(struct processes *ps, const struct process *p, uint64_t start
     bool takes_away = false;
     for (; (slot = space_next_entry(ps, p->space, &at, end)); at += PAGE_SIZE) {
         uint64_t old = pte_load(ps->frames, ps->profile, slot);
-        uint64_t entry = old & PTE_PRESENT ? protect_entry(ps, old, flags) : old;
+        uint64_t entry = old & PTE_PRESENT ? space_protect_entry(ps, old, flags) : old;
         if (entry == old)
             continue;
         pte_store(ps->frames, ps->profile, slot, entry);
@@ -234,6 +234,6 @@ void space_lock(struct processes *ps, const struct process *p, uint64_t start, u
         if (on)
             frame_at(ps->frames, pfn)->flags |= FRAME_LOCKED;
         else
-            renew_lock(ps, pfn);
+            space_renew_lock(ps, pfn);
     }
 }

@@ -7,30 +7,30 @@
 
 /* May a range with that anon_vma join a VMA? A chain of more than one (after fork) forbids it, an empty one too: Linux asks
  * list_is_singular(), so a VMA never touched does not take in one that was. existing: NULL when two VMAs meet. */
-static bool anon_fits(uint32_t a, uint32_t b, const struct vma *existing)
+static bool vma_anon_fits(uint32_t a, uint32_t b, const struct vma *existing)
 {
     bool is_single = !existing || (existing->anon && !existing->is_forked);
     return ((!a || !b) && is_single) || a == b;
 }
 
-static bool same_kind(const struct vma *a, const struct vma *b)
+static bool vma_is_same_kind(const struct vma *a, const struct vma *b)
 {
     return a->flags == b->flags && a->file == b->file && a->name.index == b->name.index;
 }
 
-static bool may_follow(const struct vma *below, const struct vma *range)
+static bool vma_may_follow(const struct vma *below, const struct vma *range)
 {
-    return below->end == range->start && same_kind(below, range) && anon_fits(range->anon, below->anon, below) &&
+    return below->end == range->start && vma_is_same_kind(below, range) && vma_anon_fits(range->anon, below->anon, below) &&
            below->pgoff + vma_pages(below) == range->pgoff;
 }
 
-static bool may_precede(const struct vma *above, const struct vma *range)
+static bool vma_may_precede(const struct vma *above, const struct vma *range)
 {
-    return range->end == above->start && same_kind(above, range) && anon_fits(range->anon, above->anon, above) &&
+    return range->end == above->start && vma_is_same_kind(above, range) && vma_anon_fits(range->anon, above->anon, above) &&
            range->pgoff + vma_pages(range) == above->pgoff;
 }
 
-static void take_over_anon(struct vma *to, const struct vma *from)
+static void vma_take_over_anon(struct vma *to, const struct vma *from)
 {
     if (to->anon)
         return;
@@ -39,7 +39,7 @@ static void take_over_anon(struct vma *to, const struct vma *from)
 }
 
 /* Changes the bounds of a VMA, and the counts with them. */
-static void set_bounds(struct processes *ps, struct process *p, uint32_t vma, uint64_t start, uint64_t end)
+static void vma_count_bounds(struct processes *ps, struct process *p, uint32_t vma, uint64_t start, uint64_t end)
 {
     limits_count(ps, p, vma_at(ps, vma), false);
     vma_set_bounds(ps, vma, start, end);
@@ -47,27 +47,27 @@ static void set_bounds(struct processes *ps, struct process *p, uint32_t vma, ui
 }
 
 /* AAA***BBB, *** being a range like both: -> AAAAAAAAA, AAAAAABBB, AAABBBBBB or 0. Nothing of *** is in the tree. */
-static uint32_t merge(struct processes *ps, struct process *p, uint32_t below, uint32_t above, const struct vma *range)
+static uint32_t vma_merge(struct processes *ps, struct process *p, uint32_t below, uint32_t above, const struct vma *range)
 {
     struct vma *a = below ? vma_at(ps, below) : NULL, *b = above ? vma_at(ps, above) : NULL;
-    bool joins_below = a && may_follow(a, range), joins_above = b && may_precede(b, range);
-    if (joins_below && joins_above && anon_fits(a->anon, b->anon, NULL)) {
+    bool joins_below = a && vma_may_follow(a, range), joins_above = b && vma_may_precede(b, range);
+    if (joins_below && joins_above && vma_anon_fits(a->anon, b->anon, NULL)) {
         const struct vma last = *b;
         vma_remove(ps, p, above);
-        take_over_anon(a, range);
-        take_over_anon(a, &last);
-        set_bounds(ps, p, below, a->start, last.end);
+        vma_take_over_anon(a, range);
+        vma_take_over_anon(a, &last);
+        vma_count_bounds(ps, p, below, a->start, last.end);
         return below;
     }
     if (joins_below) {
-        take_over_anon(a, range);
-        set_bounds(ps, p, below, a->start, range->end);
+        vma_take_over_anon(a, range);
+        vma_count_bounds(ps, p, below, a->start, range->end);
         return below;
     }
     if (!joins_above)
         return 0;
-    take_over_anon(b, range);
-    set_bounds(ps, p, above, range->start, b->end);
+    vma_take_over_anon(b, range);
+    vma_count_bounds(ps, p, above, range->start, b->end);
     return above;
 }
 
@@ -85,7 +85,7 @@ uint32_t vma_add(struct processes *ps, struct process *p, const struct vma *kind
 uint32_t vma_insert(struct processes *ps, struct process *p, const struct vma *kind)
 {
     uint32_t above = vma_find_end(ps, p, kind->start), below = above ? vma_at(ps, above)->prev : p->last_vma;
-    uint32_t merged = merge(ps, p, below, above, kind);
+    uint32_t merged = vma_merge(ps, p, below, above, kind);
     return merged ? merged : vma_add(ps, p, kind);
 }
 
@@ -103,23 +103,23 @@ bool vma_split_at(struct processes *ps, struct process *p, uint64_t address)
         return true;
     uint32_t upper = pool_take(&ps->vmas);
     if (!upper)
-        return refuse(ps, REFUSAL_MAP_COUNT);
+        return process_refuse(ps, REFUSAL_MAP_COUNT);
     struct vma *v = vma_at(ps, upper);
     *v = *vma_at(ps, lower);
     v->pgoff += (address - v->start) >> PAGE_SHIFT;
     v->start = address;
-    set_bounds(ps, p, lower, vma_at(ps, lower)->start, address);
+    vma_count_bounds(ps, p, lower, vma_at(ps, lower)->start, address);
     vma_link(ps, p, upper);
     limits_count(ps, p, v, true);
     return true;
 }
 
 /* As above, but within vm.max_map_count. */
-static bool split_if_allowed(struct processes *ps, struct process *p, uint64_t address)
+static bool vma_split_if_allowed(struct processes *ps, struct process *p, uint64_t address)
 {
     uint32_t vma = process_find_vma(ps, p, address);
     if (vma && vma_at(ps, vma)->start != address && p->nr_vmas >= MAX_MAP_COUNT)
-        return refuse(ps, REFUSAL_MAP_COUNT);
+        return process_refuse(ps, REFUSAL_MAP_COUNT);
     return vma_split_at(ps, p, address);
 }
 
@@ -132,12 +132,12 @@ uint32_t vma_set_flags(struct processes *ps, struct process *p, uint32_t vma, ui
     range.end = end;
     if (vma_at(ps, vma)->flags == flags)
         return vma;
-    if (!split_if_allowed(ps, p, start) || !split_if_allowed(ps, p, end))
+    if (!vma_split_if_allowed(ps, p, start) || !vma_split_if_allowed(ps, p, end))
         return 0;
     vma = process_find_vma(ps, p, start);
     uint32_t below = vma_at(ps, vma)->prev, above = vma_at(ps, vma)->next;
     vma_remove(ps, p, vma);
-    uint32_t merged = merge(ps, p, below, above, &range);
+    uint32_t merged = vma_merge(ps, p, below, above, &range);
     return merged ? merged : vma_add(ps, p, &range); /* the item just given back */
 }
 
@@ -148,18 +148,18 @@ void vma_extend(struct processes *ps, struct process *p, uint32_t vma, uint64_t 
     range.start = range.end;
     range.end = new_end;
     uint32_t above = vma_at(ps, vma)->next;
-    uint32_t merged = merge(ps, p, vma, above, &range); /* the same family of pages: it always can */
+    uint32_t merged = vma_merge(ps, p, vma, above, &range); /* the same family of pages: it always can */
     assert(merged == vma);
     (void)merged;
 }
 
 void vma_grow_down(struct processes *ps, struct process *p, uint32_t vma, uint64_t new_start)
 {
-    set_bounds(ps, p, vma, new_start, vma_at(ps, vma)->end);
+    vma_count_bounds(ps, p, vma, new_start, vma_at(ps, vma)->end);
 }
 
 /* May b's pages be of the family of a's? (anon_vma_compatible) The two may differ in what they allow. */
-static bool may_share_anon(const struct vma *a, const struct vma *b)
+static bool vma_may_share_anon(const struct vma *a, const struct vma *b)
 {
     return a->end == b->start && a->file == b->file && !((a->flags ^ b->flags) & ~(uint32_t)VMA_ACCESS) &&
            a->pgoff + vma_pages(a) == b->pgoff;
@@ -171,9 +171,9 @@ uint32_t vma_anon_for(struct processes *ps, uint32_t vma)
     if (v->anon)
         return v->anon;
     const struct vma *above = v->next ? vma_at(ps, v->next) : NULL, *below = v->prev ? vma_at(ps, v->prev) : NULL;
-    if (above && above->anon && !above->is_forked && may_share_anon(v, above))
+    if (above && above->anon && !above->is_forked && vma_may_share_anon(v, above))
         v->anon = above->anon;
-    else if (below && below->anon && !below->is_forked && may_share_anon(below, v))
+    else if (below && below->anon && !below->is_forked && vma_may_share_anon(below, v))
         v->anon = below->anon;
     else
         v->anon = ++ps->next_anon;

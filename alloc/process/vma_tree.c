@@ -17,21 +17,21 @@ uint64_t vma_gap_start(const struct vma *vma)
     return vma->start > STACK_GUARD_GAP ? vma->start - STACK_GUARD_GAP : 0;
 }
 
-static uint64_t end_below(const struct processes *ps, const struct vma *vma)
+static uint64_t gap_end_below(const struct processes *ps, const struct vma *vma)
 {
     return vma->prev ? vma_at(ps, vma->prev)->end : LOWEST;
 }
 
-static uint64_t room_below(const struct processes *ps, const struct vma *vma)
+static uint64_t gap_room_below(const struct processes *ps, const struct vma *vma)
 {
-    uint64_t top = vma_gap_start(vma), bottom = end_below(ps, vma);
+    uint64_t top = vma_gap_start(vma), bottom = gap_end_below(ps, vma);
     return top > bottom ? top - bottom : 0;
 }
 
-static void renew_room(struct processes *ps, uint32_t vma)
+static void gap_renew_room(struct processes *ps, uint32_t vma)
 {
     if (vma)
-        rb_resize(&ps->vmas, vma, room_below(ps, vma_at(ps, vma)));
+        rb_resize(&ps->vmas, vma, gap_room_below(ps, vma_at(ps, vma)));
 }
 
 uint32_t vma_find_end(const struct processes *ps, const struct process *p, uint64_t address)
@@ -73,9 +73,9 @@ void vma_link(struct processes *ps, struct process *p, uint32_t vma)
     v->prev = !parent ? 0 : is_left ? vma_at(ps, parent)->prev : parent;
     *(v->prev ? &vma_at(ps, v->prev)->next : &p->first_vma) = vma;
     *(v->next ? &vma_at(ps, v->next)->prev : &p->last_vma) = vma;
-    v->node.size = room_below(ps, v);
+    v->node.size = gap_room_below(ps, v);
     rb_insert(&ps->vmas, &p->root_vma, vma, parent, is_left);
-    renew_room(ps, v->next);
+    gap_renew_room(ps, v->next);
     p->nr_vmas++;
 }
 
@@ -85,7 +85,7 @@ void vma_unlink(struct processes *ps, struct process *p, uint32_t vma)
     rb_erase(&ps->vmas, &p->root_vma, vma);
     *(v->prev ? &vma_at(ps, v->prev)->next : &p->first_vma) = v->next;
     *(v->next ? &vma_at(ps, v->next)->prev : &p->last_vma) = v->prev;
-    renew_room(ps, v->next);
+    gap_renew_room(ps, v->next);
     p->nr_vmas--;
 }
 
@@ -95,42 +95,42 @@ void vma_set_bounds(struct processes *ps, uint32_t vma, uint64_t start, uint64_t
     v->pgoff += (start >> PAGE_SHIFT) - (v->start >> PAGE_SHIFT);
     v->start = start;
     v->end = end;
-    renew_room(ps, vma);
-    renew_room(ps, v->next);
+    gap_renew_room(ps, vma);
+    gap_renew_room(ps, v->next);
 }
 
 /* --- gaps --- */
 
-static bool fits(const struct processes *ps, uint32_t vma, uint64_t length)
+static bool gap_fits(const struct processes *ps, uint32_t vma, uint64_t length)
 {
     return rb_at(&ps->vmas, vma)->size >= length;
 }
-static bool fits_below(const struct processes *ps, uint32_t vma, uint64_t length)
+static bool gap_fits_below(const struct processes *ps, uint32_t vma, uint64_t length)
 {
     return vma && rb_max(&ps->vmas, vma) >= length;
 }
 
 /* The highest VMA of a subtree with so much room below it; there is one. */
-static uint32_t last_fit(const struct processes *ps, uint32_t at, uint64_t length)
+static uint32_t gap_last_fit(const struct processes *ps, uint32_t at, uint64_t length)
 {
     for (;;) {
         const struct rb_node *node = rb_at(&ps->vmas, at);
-        if (fits_below(ps, node->right, length))
+        if (gap_fits_below(ps, node->right, length))
             at = node->right;
-        else if (fits(ps, at, length))
+        else if (gap_fits(ps, at, length))
             return at;
         else
             at = node->left;
     }
 }
 
-static uint32_t first_fit(const struct processes *ps, uint32_t at, uint64_t length)
+static uint32_t gap_first_fit(const struct processes *ps, uint32_t at, uint64_t length)
 {
     for (;;) {
         const struct rb_node *node = rb_at(&ps->vmas, at);
-        if (fits_below(ps, node->left, length))
+        if (gap_fits_below(ps, node->left, length))
             at = node->left;
-        else if (fits(ps, at, length))
+        else if (gap_fits(ps, at, length))
             return at;
         else
             at = node->right;
@@ -138,28 +138,28 @@ static uint32_t first_fit(const struct processes *ps, uint32_t at, uint64_t leng
 }
 
 /* The nearest VMA below another one (above it) with so much room below it; 0: none. */
-static uint32_t fit_before(const struct processes *ps, uint32_t vma, uint64_t length)
+static uint32_t gap_fit_before(const struct processes *ps, uint32_t vma, uint64_t length)
 {
     for (uint32_t at = vma, from = rb_at(&ps->vmas, vma)->right; at; from = at, at = rb_at(&ps->vmas, at)->parent) {
         if (from == rb_at(&ps->vmas, at)->left && from)
             continue;
-        if (at != vma && fits(ps, at, length))
+        if (at != vma && gap_fits(ps, at, length))
             return at;
-        if (fits_below(ps, rb_at(&ps->vmas, at)->left, length))
-            return last_fit(ps, rb_at(&ps->vmas, at)->left, length);
+        if (gap_fits_below(ps, rb_at(&ps->vmas, at)->left, length))
+            return gap_last_fit(ps, rb_at(&ps->vmas, at)->left, length);
     }
     return 0;
 }
 
-static uint32_t fit_after(const struct processes *ps, uint32_t vma, uint64_t length)
+static uint32_t gap_fit_after(const struct processes *ps, uint32_t vma, uint64_t length)
 {
     for (uint32_t at = vma, from = rb_at(&ps->vmas, vma)->left; at; from = at, at = rb_at(&ps->vmas, at)->parent) {
         if (from == rb_at(&ps->vmas, at)->right && from)
             continue;
-        if (at != vma && fits(ps, at, length))
+        if (at != vma && gap_fits(ps, at, length))
             return at;
-        if (fits_below(ps, rb_at(&ps->vmas, at)->right, length))
-            return first_fit(ps, rb_at(&ps->vmas, at)->right, length);
+        if (gap_fits_below(ps, rb_at(&ps->vmas, at)->right, length))
+            return gap_first_fit(ps, rb_at(&ps->vmas, at)->right, length);
     }
     return 0;
 }
@@ -174,9 +174,9 @@ static uint64_t gap_top_down(const struct processes *ps, const struct process *p
     uint64_t bottom = below ? vma_at(ps, below)->end : LOWEST;
     if (top > bottom && top - bottom >= length)
         return top - length;
-    uint32_t vma = above                                 ? fit_before(ps, above, length)
-                   : fits_below(ps, p->root_vma, length) ? last_fit(ps, p->root_vma, length)
-                                                         : 0;
+    uint32_t vma = above                                     ? gap_fit_before(ps, above, length)
+                   : gap_fits_below(ps, p->root_vma, length) ? gap_last_fit(ps, p->root_vma, length)
+                                                             : 0;
     return vma ? vma_gap_start(vma_at(ps, vma)) - length : 0;
 }
 
@@ -184,19 +184,19 @@ static uint64_t gap_top_down(const struct processes *ps, const struct process *p
 static uint64_t gap_bottom_up(const struct processes *ps, const struct process *p, uint64_t low, uint64_t length)
 {
     uint32_t vma = vma_find_end(ps, p, low);
-    uint64_t bottom = vma ? end_below(ps, vma_at(ps, vma)) : p->last_vma ? vma_at(ps, p->last_vma)->end : LOWEST;
+    uint64_t bottom = vma ? gap_end_below(ps, vma_at(ps, vma)) : p->last_vma ? vma_at(ps, p->last_vma)->end : LOWEST;
     bottom = bottom > low ? bottom : low;
     uint64_t top = vma ? vma_gap_start(vma_at(ps, vma)) : ps->profile->user_end;
     if (top > bottom && top - bottom >= length)
         return bottom;
-    vma = vma ? fit_after(ps, vma, length) : 0;
+    vma = vma ? gap_fit_after(ps, vma, length) : 0;
     if (vma)
-        return end_below(ps, vma_at(ps, vma));
+        return gap_end_below(ps, vma_at(ps, vma));
     bottom = p->last_vma ? vma_at(ps, p->last_vma)->end : low;
     return ps->profile->user_end > bottom && ps->profile->user_end - bottom >= length ? bottom : 0;
 }
 
-static uint64_t find_gap(const struct processes *ps, const struct process *p, uint64_t length)
+static uint64_t gap_find(const struct processes *ps, const struct process *p, uint64_t length)
 {
     uint64_t start = gap_top_down(ps, p, p->mmap_top, length);
     return start ? start : gap_bottom_up(ps, p, page_align(ps->profile->user_end / 3), length);
@@ -205,8 +205,8 @@ static uint64_t find_gap(const struct processes *ps, const struct process *p, ui
 uint64_t vma_find_gap(const struct processes *ps, const struct process *p, uint64_t length)
 {
     uint64_t huge = ps->profile->mmap_huge_align;
-    uint64_t start = huge && length % huge == 0 ? find_gap(ps, p, length + huge) : 0;
-    return start ? (start + huge) & ~(huge - 1) : find_gap(ps, p, length);
+    uint64_t start = huge && length % huge == 0 ? gap_find(ps, p, length + huge) : 0;
+    return start ? (start + huge) & ~(huge - 1) : gap_find(ps, p, length);
 }
 
 const char *vma_tree_check(const struct processes *ps, const struct process *p)
@@ -219,7 +219,7 @@ const char *vma_tree_check(const struct processes *ps, const struct process *p)
         const struct vma *v = vma_at(ps, vma);
         if (v->start >= v->end || v->start < last_end || v->start % PAGE_SIZE || v->end % PAGE_SIZE)
             return "process: VMAs overlap, are empty, or not page-aligned";
-        if (v->prev != last || v->node.size != room_below(ps, v) || process_find_vma(ps, p, v->start) != vma)
+        if (v->prev != last || v->node.size != gap_room_below(ps, v) || process_find_vma(ps, p, v->start) != vma)
             return "process: a VMA's links or the room below it are wrong";
         last_end = v->end;
     }

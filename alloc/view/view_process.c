@@ -14,7 +14,7 @@ bool view_next_process(const struct machine *machine, uint64_t *cursor, struct p
     if (i.index >= ps->pool.nr_used)
         return false;
     const struct process *p = process_at(ps, i);
-    const struct reclaim_space *space = space_of(ps, p);
+    const struct reclaim_space *space = process_space(ps, p);
     *process = (struct process_view){ .pid = p->pid,
                                       .parent_pid = p->parent_pid,
                                       .name = name_text(&machine->state.names, p->name),
@@ -49,7 +49,7 @@ void view_commit(const struct machine *machine, struct commit_view *commit)
 
 /* --- mappings --- */
 
-static const char *map_name(const struct machine *m, const struct process *p, const struct vma *v)
+static const char *view_map_name(const struct machine *m, const struct process *p, const struct vma *v)
 {
     const struct names *names = &m->state.names;
     if (v->flags & VMA_HEAP)
@@ -66,7 +66,7 @@ static const char *map_name(const struct machine *m, const struct process *p, co
 }
 
 /* The letters of smaps' VmFlags, in its order. */
-static void put_vm_flags(const struct vma *v, char out[MAP_FLAGS_MAX])
+static void view_put_vm_flags(const struct vma *v, char out[MAP_FLAGS_MAX])
 {
     const bool is_vvar = v->file == VMA_FILE_VVAR, is_vdso = v->file == VMA_FILE_VDSO; /* the kernel's own pages */
     const struct {
@@ -97,7 +97,7 @@ static void put_vm_flags(const struct vma *v, char out[MAP_FLAGS_MAX])
     out[at] = '\0';
 }
 
-static void count_pages(const struct processes *ps, const struct process *p, const struct vma *v, struct map_view *map)
+static void view_count_pages(const struct processes *ps, const struct process *p, const struct vma *v, struct map_view *map)
 {
     uint64_t at = v->start, slot;
     for (; (slot = space_next_entry(ps, p->space, &at, v->end)); at += PAGE_SIZE) {
@@ -124,20 +124,20 @@ bool view_next_map(const struct machine *machine, uint32_t pid, uint64_t *cursor
     *cursor = v->end;
     *map = (struct map_view){ .start = v->start,
                               .end = v->end,
-                              .name = map_name(machine, p, v),
+                              .name = view_map_name(machine, p, v),
                               .offset = v->file ? v->pgoff << PAGE_SHIFT : 0,
                               .is_file = v->file != VMA_FILE_NONE };
     const char perms[5] = { v->flags & VMA_READ ? 'r' : '-', v->flags & VMA_WRITE ? 'w' : '-',
                             v->flags & VMA_EXEC ? 'x' : '-', 'p', '\0' };
     memcpy(map->perms, perms, sizeof perms);
-    put_vm_flags(v, map->flags);
-    count_pages(ps, p, v, map);
+    view_put_vm_flags(v, map->flags);
+    view_count_pages(ps, p, v, map);
     return true;
 }
 
 /* --- pages --- */
 
-static struct page_run describe_page(const struct processes *ps, uint64_t address, uint64_t entry)
+static struct page_run page_run_describe(const struct processes *ps, uint64_t address, uint64_t entry)
 {
     struct page_run run = { .address = address, .count = 1, .state = PAGE_UNTOUCHED };
     if (!entry)
@@ -165,7 +165,7 @@ static struct page_run describe_page(const struct processes *ps, uint64_t addres
 }
 
 /* Is next what run would be one page on? Frames and slots that follow one another make one run. */
-static bool continues(const struct page_run *run, const struct page_run *next)
+static bool page_run_continues(const struct page_run *run, const struct page_run *next)
 {
     bool has_frame = run->state == PAGE_PRESENT || run->state == PAGE_SHARED || run->state == PAGE_LAZYFREE;
     uint32_t by = (uint32_t)run->count;
@@ -175,19 +175,19 @@ static bool continues(const struct page_run *run, const struct page_run *next)
 }
 
 /* The pages from address on, up to end, that are alike; end lies in the same VMA. */
-static struct page_run next_run(const struct processes *ps, const struct process *p, uint64_t address, uint64_t end)
+static struct page_run page_run_next(const struct processes *ps, const struct process *p, uint64_t address, uint64_t end)
 {
     uint64_t at = address, slot = space_next_entry(ps, p->space, &at, end);
     if (!slot || at > address)
         return (struct page_run){ .address = address,
                                   .count = ((slot ? at : end) - address) >> PAGE_SHIFT,
                                   .state = PAGE_UNTOUCHED };
-    struct page_run run = describe_page(ps, address, pte_load(ps->frames, ps->profile, slot));
+    struct page_run run = page_run_describe(ps, address, pte_load(ps->frames, ps->profile, slot));
     for (at = address + PAGE_SIZE; at < end; at += PAGE_SIZE, run.count++) {
         uint64_t here = at;
         slot = space_next_entry(ps, p->space, &here, at + PAGE_SIZE);
-        struct page_run next = describe_page(ps, at, slot ? pte_load(ps->frames, ps->profile, slot) : 0);
-        if (!continues(&run, &next))
+        struct page_run next = page_run_describe(ps, at, slot ? pte_load(ps->frames, ps->profile, slot) : 0);
+        if (!page_run_continues(&run, &next))
             break;
     }
     return run;
@@ -203,7 +203,7 @@ bool view_next_page_run(const struct machine *machine, uint32_t pid, uint64_t *c
     if (!v || v->start >= end)
         return false;
     uint64_t from = v->start > *cursor ? v->start : *cursor & ~(uint64_t)(PAGE_SIZE - 1);
-    *run = next_run(ps, p, from, v->end < end ? v->end : page_align(end));
+    *run = page_run_next(ps, p, from, v->end < end ? v->end : page_align(end));
     *cursor = run->address + (run->count << PAGE_SHIFT);
     return true;
 }
@@ -213,7 +213,7 @@ bool view_next_page_run(const struct machine *machine, uint32_t pid, uint64_t *c
 #define CURSOR_VPN_BITS 40u
 
 /* The next swapped page of a process from *at on; 0: none. *at: its address. */
-static uint32_t next_swapped(const struct processes *ps, const struct process *p, uint64_t *at)
+static uint32_t swap_run_next(const struct processes *ps, const struct process *p, uint64_t *at)
 {
     for (uint64_t slot; (slot = space_next_entry(ps, p->space, at, ps->profile->user_end)); *at += PAGE_SIZE) {
         uint64_t entry = pte_load(ps->frames, ps->profile, slot);
@@ -223,9 +223,9 @@ static uint32_t next_swapped(const struct processes *ps, const struct process *p
     return 0;
 }
 
-static void grow_run(const struct processes *ps, const struct process *p, uint64_t at, struct swap_run *run)
+static void swap_run_grow(const struct processes *ps, const struct process *p, uint64_t at, struct swap_run *run)
 {
-    for (uint64_t next = at; next_swapped(ps, p, &next) == run->slot + run->count && next == at;
+    for (uint64_t next = at; swap_run_next(ps, p, &next) == run->slot + run->count && next == at;
          at += PAGE_SIZE, next = at) {
         const struct swap_slot *slot = pool_at(&ps->reclaim->slots, run->slot + run->count);
         if (slot->users != run->nr_users)
@@ -240,12 +240,12 @@ bool view_next_swap_run(const struct machine *machine, uint64_t *cursor, struct 
     uint64_t i = *cursor >> CURSOR_VPN_BITS, at = (*cursor & ((UINT64_C(1) << CURSOR_VPN_BITS) - 1)) << PAGE_SHIFT;
     for (i = i ? i : 1; i < ps->pool.nr_used; i++, at = 0) {
         const struct process *p = process_at(ps, (struct process_ref){ (uint32_t)i });
-        uint32_t slot = p->pid ? next_swapped(ps, p, &at) : 0;
+        uint32_t slot = p->pid ? swap_run_next(ps, p, &at) : 0;
         if (!slot)
             continue;
         const struct swap_slot *s = pool_at(&ps->reclaim->slots, slot);
         *run = (struct swap_run){ .slot = slot, .count = 1, .nr_users = s->users, .pid = p->pid, .address = at };
-        grow_run(ps, p, at + PAGE_SIZE, run);
+        swap_run_grow(ps, p, at + PAGE_SIZE, run);
         *cursor = i << CURSOR_VPN_BITS | ((at >> PAGE_SHIFT) + run->count);
         return true;
     }

@@ -6,12 +6,12 @@
 /* --- areas --- */
 
 static uint64_t
-range_end(const struct vmap_space *space) /* Linux 6.1 names the last byte of the range, not the one behind */
+view_vmalloc_end(const struct vmap_space *space) /* Linux 6.1 names the last byte of the range, not the one behind */
 {
     return (space->end + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
 }
 
-static void describe_busy(const struct machine *machine, const struct vmap_area *area, struct vmalloc_view *view)
+static void view_vmalloc_busy(const struct machine *machine, const struct vmap_area *area, struct vmalloc_view *view)
 {
     uint32_t owner = area->array_of; /* a page array goes by the name of the area that it serves */
     struct name_ref name = owner ? vmap_area_at(&machine->state.vmalloc.space, owner)->name : area->name;
@@ -38,12 +38,12 @@ bool view_next_vmalloc(const struct machine *machine, uint64_t *cursor, struct v
     uint32_t area = vmalloc_area_at(v, from);
     uint32_t lazy = area ? 0 : vmap_extent_find(space, space->lazy_root, from);
     if (area)
-        describe_busy(machine, vmap_area_at(space, area), view);
+        view_vmalloc_busy(machine, vmap_area_at(space, area), view);
     else
         view->state = lazy ? "lazy" : "free";
     uint32_t extent = area || lazy ? lazy : vmap_extent_find(space, space->free_root, from);
     uint64_t end = area ? vmap_area_at(space, area)->end : vmap_extent_end(space, extent); /* one of the three has it */
-    view->end = end < space->end ? end : range_end(space);
+    view->end = end < space->end ? end : view_vmalloc_end(space);
     *cursor = view->end;
     return true;
 }
@@ -52,7 +52,7 @@ void view_vmalloc_range(const struct machine *machine, uint64_t *start, uint64_t
 {
     const struct vmap_space *space = &machine->state.vmalloc.space;
     *start = space->start;
-    *end = range_end(space);
+    *end = view_vmalloc_end(space);
     *nr_lazy_pages = space->nr_lazy_pages;
 }
 
@@ -78,7 +78,7 @@ bool view_next_vmalloc_run(const struct machine *machine, uint64_t start, uint64
 
 /* --- addresses --- */
 
-static void describe_walk(const struct machine *machine, uint32_t root, uint64_t address, struct translation *out)
+static void view_describe_walk(const struct machine *machine, uint32_t root, uint64_t address, struct translation *out)
 {
     const struct machine_state *s = &machine->state;
     uint32_t nr_levels = machine->profile->pgtable_levels;
@@ -106,14 +106,14 @@ bool view_translate(const struct machine *machine, uint64_t address, uint32_t pi
         return false;
     if (frame_of_address(&s->frames, address) != UINT32_MAX) {
         out->region = "direct map";
-        describe_walk(machine, s->pgtable.kernel_root, address, out);
+        view_describe_walk(machine, s->pgtable.kernel_root, address, out);
     } else if (vmalloc_contains(&s->vmalloc, address)) {
         out->region = "vmalloc";
-        describe_walk(machine, s->pgtable.kernel_root, address, out);
+        view_describe_walk(machine, s->pgtable.kernel_root, address, out);
     } else if (process.index && address < machine->profile->user_end) {
         const struct reclaim_space *space = reclaim_space_at(&s->reclaim, process_at(&s->processes, process)->space);
         out->region = "user";
-        describe_walk(machine, space->root, address, out);
+        view_describe_walk(machine, space->root, address, out);
     }
     return true;
 }

@@ -6,14 +6,14 @@
 #define LAZY_PAGES 8192u   /* 32 MiB: lazy_max_pages() for each bit of the number of CPUs */
 #define AREAS_PER_CALL 16u /* area, page array, a hole cut in two for each; twice, when huge pages fail */
 
-static void bug_address(struct vmalloc *v, const char *what, uint64_t address)
+static void vmalloc_bug_address(struct vmalloc *v, const char *what, uint64_t address)
 {
     trace_bug(v->trace, what);
     trace_say_hex(v->trace, address);
     trace_say(v->trace, ")");
 }
 
-static void purge_if_many(struct vmalloc *v)
+static void vmalloc_purge_if_many(struct vmalloc *v)
 {
     if (v->space.nr_lazy_pages > v->space.lazy_max_pages)
         vmalloc_purge(v);
@@ -71,7 +71,7 @@ void vmalloc_start(struct vmalloc *v, const struct machine_config *config)
 
 bool vmalloc_size_is_possible(const struct vmalloc *v, uint64_t size)
 {
-    if (is_classic(v))
+    if (vmalloc_is_classic(v))
         return size && size <= (uint64_t)v->frames->nr << PAGE_SHIFT;
     return size && size >> PAGE_SHIFT <= page_alloc_nr_managed(v->reclaim->pages); /* the shift drops bytes, as in Linux */
 }
@@ -79,10 +79,10 @@ bool vmalloc_size_is_possible(const struct vmalloc *v, uint64_t size)
 uint64_t vmalloc_alloc(struct vmalloc *v, uint64_t size, uint32_t flags, struct name_ref name)
 {
     uint32_t index = vmalloc_build(v, size, flags);
-    purge_if_many(v);
+    vmalloc_purge_if_many(v);
     if (!index)
         return 0;
-    struct vmap_area *area = area_at(v, index);
+    struct vmap_area *area = vmalloc_area(v, index);
     area->name = name;
     v->nr_busy++;
     v->requested_bytes += size;
@@ -91,10 +91,10 @@ uint64_t vmalloc_alloc(struct vmalloc *v, uint64_t size, uint32_t flags, struct 
 }
 
 /* The caller's area that starts at address; 0: there is none. */
-static uint32_t find_start(const struct vmalloc *v, uint64_t address)
+static uint32_t vmalloc_find_start(const struct vmalloc *v, uint64_t address)
 {
-    uint32_t index = vmalloc_contains(v, address) ? area_of_page(v, address) : 0;
-    if (!index || area_at(v, index)->start != address || area_at(v, index)->array_of)
+    uint32_t index = vmalloc_contains(v, address) ? vmalloc_area_of_page(v, address) : 0;
+    if (!index || vmalloc_area(v, index)->start != address || vmalloc_area(v, index)->array_of)
         return 0;
     return index;
 }
@@ -104,21 +104,21 @@ struct name_ref vmalloc_free(struct vmalloc *v, uint64_t address)
     if (address == 0)
         return NAME_NONE;
     if (address & (PAGE_SIZE - 1)) {
-        bug_address(v, "Trying to vfree() bad address (0x", address);
+        vmalloc_bug_address(v, "Trying to vfree() bad address (0x", address);
         return NAME_NONE;
     }
-    uint32_t index = find_start(v, address);
+    uint32_t index = vmalloc_find_start(v, address);
     if (!index) {
-        bug_address(v, "Trying to vfree() nonexistent vm area (0x", address);
+        vmalloc_bug_address(v, "Trying to vfree() nonexistent vm area (0x", address);
         return NAME_NONE;
     }
-    const struct vmap_area *area = area_at(v, index);
+    const struct vmap_area *area = vmalloc_area(v, index);
     struct name_ref name = area->name;
     v->nr_busy--;
     v->requested_bytes -= area->requested;
     v->allocated_bytes -= (uint64_t)area->nr_pages << PAGE_SHIFT;
     vmalloc_release(v, index);
-    purge_if_many(v);
+    vmalloc_purge_if_many(v);
     return name;
 }
 
@@ -141,7 +141,7 @@ void vmalloc_purge(struct vmalloc *v)
         tlb_flush_kernel(v->pgtable->tlb, start, (end - start) >> PAGE_SHIFT);
 }
 
-static void describe(const struct vmap_area *area, struct vmalloc_block *block)
+static void vmalloc_describe(const struct vmap_area *area, struct vmalloc_block *block)
 {
     *block = (struct vmalloc_block){ .address = area->start,
                                      .requested = area->requested,
@@ -152,21 +152,22 @@ static void describe(const struct vmap_area *area, struct vmalloc_block *block)
 
 bool vmalloc_find(const struct vmalloc *v, uint64_t address, struct vmalloc_block *block)
 {
-    uint32_t index = find_start(v, address);
+    uint32_t index = vmalloc_find_start(v, address);
     if (index)
-        describe(area_at(v, index), block);
+        vmalloc_describe(vmalloc_area(v, index), block);
     return index != 0;
 }
 
 bool vmalloc_next(const struct vmalloc *v, uint64_t *cursor, struct vmalloc_block *block)
 {
     uint32_t index = vmalloc_area_from(v, v->space.start + *cursor);
-    while (index && area_at(v, index)->array_of)
-        index = vmalloc_area_from(v, area_at(v, index)->end);
+    while (index && vmalloc_area(v, index)->array_of)
+        index = vmalloc_area_from(v, vmalloc_area(v, index)->end);
     if (!index)
         return false;
-    describe(area_at(v, index), block);
-    *cursor = area_at(v, index)->end - v->space.start; /* not the address: callers keep room at the top for themselves */
+    vmalloc_describe(vmalloc_area(v, index), block);
+    *cursor =
+        vmalloc_area(v, index)->end - v->space.start; /* not the address: callers keep room at the top for themselves */
     return true;
 }
 
@@ -179,8 +180,8 @@ uint32_t vmalloc_area_at(const struct vmalloc *v, uint64_t address)
 {
     if (!vmalloc_contains(v, address))
         return 0;
-    uint32_t index = area_of_page(v, address);
-    return index ? index : area_of_page(v, address - PAGE_SIZE); /* a guard page belongs to the page before it */
+    uint32_t index = vmalloc_area_of_page(v, address);
+    return index ? index : vmalloc_area_of_page(v, address - PAGE_SIZE); /* a guard page belongs to the page before it */
 }
 
 /* Where neither tree has an address, an area is. */

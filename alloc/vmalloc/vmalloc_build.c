@@ -16,14 +16,14 @@
      __GFP_NOFAIL | __GFP_NORETRY | __GFP_MEMALLOC | __GFP_NOMEMALLOC | __GFP_ATOMIC)
 
 /* PAGE_KERNEL: 0x8000000000000163 on x86-64, 0x63 on an i486. */
-static uint64_t leaf_bits(const struct vmalloc *v)
+static uint64_t vmalloc_leaf_bits(const struct vmalloc *v)
 {
-    return is_classic(v) ? KERNEL_BITS : KERNEL_BITS | PTE_GLOBAL | PTE_NX;
+    return vmalloc_is_classic(v) ? KERNEL_BITS : KERNEL_BITS | PTE_GLOBAL | PTE_NX;
 }
 
 /* --- what the kernel says --- */
 
-static void say_line(struct trace *trace, const char *text)
+static void vmalloc_say_line(struct trace *trace, const char *text)
 {
     if (trace->message_length)
         trace_say(trace, "\n");
@@ -31,10 +31,10 @@ static void say_line(struct trace *trace, const char *text)
 }
 
 /* warn_alloc(): "vmalloc error: size N<what>[M], mode:0x...(names), nodemask=(null)". */
-static void say_error(struct trace *trace, uint64_t size, const char *what, uint64_t number, uint32_t gfp)
+static void vmalloc_say_error(struct trace *trace, uint64_t size, const char *what, uint64_t number, uint32_t gfp)
 {
     char names[512];
-    say_line(trace, "vmalloc error: size ");
+    vmalloc_say_line(trace, "vmalloc error: size ");
     trace_say_number(trace, size);
     trace_say(trace, what);
     if (number)
@@ -47,17 +47,17 @@ static void say_error(struct trace *trace, uint64_t size, const char *what, uint
     trace_say(trace, "), nodemask=(null)");
 }
 
-static void say_no_room(struct trace *trace, uint64_t area_size, uint64_t size, uint32_t gfp)
+static void vmalloc_say_no_room(struct trace *trace, uint64_t area_size, uint64_t size, uint32_t gfp)
 {
-    say_line(trace, "vmap allocation for size ");
+    vmalloc_say_line(trace, "vmap allocation for size ");
     trace_say_number(trace, area_size);
     trace_say(trace, " failed: use vmalloc=<size> to increase size");
-    say_error(trace, size, ", vm_struct allocation failed", 0, gfp);
+    vmalloc_say_error(trace, size, ", vm_struct allocation failed", 0, gfp);
 }
 
 /* --- taking down --- */
 
-static void free_chain(struct vmalloc *v, uint32_t first_pfn)
+static void vmalloc_free_chain(struct vmalloc *v, uint32_t first_pfn)
 {
     for (uint32_t pfn = first_pfn, next; pfn; pfn = next) {
         struct frame *frame = frame_at(v->frames, pfn);
@@ -71,19 +71,19 @@ static void free_chain(struct vmalloc *v, uint32_t first_pfn)
 void vmalloc_release(struct vmalloc *v, uint32_t index)
 {
     trace_step(v->trace, PATH_remove_vm_area);
-    struct vmap_area area = *area_at(v, index);
+    struct vmap_area area = *vmalloc_area(v, index);
     if (area.page_array)
         kmalloc_prefetch(v->kmalloc, area.page_array, PREFETCH_NEAR);
-    pgtable_unmap(v->pgtable, v->pgtable->kernel_root, area.start, nr_wanted(&area));
-    if (is_classic(v)) {
-        tlb_flush_kernel(v->pgtable->tlb, area.start, nr_wanted(&area));
+    pgtable_unmap(v->pgtable, v->pgtable->kernel_root, area.start, vmalloc_nr_wanted(&area));
+    if (vmalloc_is_classic(v)) {
+        tlb_flush_kernel(v->pgtable->tlb, area.start, vmalloc_nr_wanted(&area));
         vmap_area_free_now(&v->space, index);
     } else {
         vmap_area_free_lazy(&v->space, index);
     }
-    free_chain(v, area.first_pfn);
+    vmalloc_free_chain(v, area.first_pfn);
     if (vmalloc_contains(v, area.page_array)) {
-        vmalloc_release(v, area_of_page(v, area.page_array));
+        vmalloc_release(v, vmalloc_area_of_page(v, area.page_array));
     } else if (area.page_array) {
         kmalloc_free(v->kmalloc, area.page_array);
         v->nr_kmalloc_arrays--;
@@ -100,10 +100,10 @@ struct builder {
     uint32_t page_order; /* 0 or HUGE_ORDER */
 };
 
-static void add_page(struct builder *b, uint32_t pfn)
+static void build_add_page(struct builder *b, uint32_t pfn)
 {
     struct frames *frames = b->v->frames;
-    struct vmap_area *area = area_at(b->v, b->index);
+    struct vmap_area *area = vmalloc_area(b->v, b->index);
     frame_set_kind(frames, pfn, FRAME_VMALLOC, 0);
     struct frame *frame = frame_at(frames, pfn);
     frame->owner = b->index;
@@ -117,7 +117,7 @@ static void add_page(struct builder *b, uint32_t pfn)
 }
 
 /* split_page(): every frame of the block becomes a block of its own. */
-static void add_split_block(struct builder *b, uint32_t pfn)
+static void build_add_split_block(struct builder *b, uint32_t pfn)
 {
     struct frame head = *frame_at(b->v->frames, pfn);
     frame_set_kind(b->v->frames, pfn, FRAME_NONE, 0);
@@ -125,21 +125,21 @@ static void add_split_block(struct builder *b, uint32_t pfn)
         struct frame *frame = frame_at(b->v->frames, pfn + i);
         frame->born = head.born;
         frame->migratetype = head.migratetype;
-        add_page(b, pfn + i);
+        build_add_page(b, pfn + i);
     }
 }
 
-static bool take_pages(struct builder *b)
+static bool build_take_pages(struct builder *b)
 {
     struct vmalloc *v = b->v;
     trace_step(v->trace, PATH_vm_area_alloc_pages);
-    const struct vmap_area *area = area_at(v, b->index);
-    uint32_t nr = nr_wanted(area), pfns[BULK_PAGES];
+    const struct vmap_area *area = vmalloc_area(v, b->index);
+    uint32_t nr = vmalloc_nr_wanted(area), pfns[BULK_PAGES];
     for (bool is_short = b->page_order > 0; !is_short && area->nr_pages < nr;) {
         uint32_t want = nr - area->nr_pages < BULK_PAGES ? nr - area->nr_pages : BULK_PAGES;
         uint32_t got = reclaim_alloc_bulk(v->reclaim, b->gfp, want, pfns);
         for (uint32_t i = 0; i < got; i++)
-            add_page(b, pfns[i]);
+            build_add_page(b, pfns[i]);
         is_short = got < want;
     }
     while (area->nr_pages < nr) {
@@ -147,24 +147,24 @@ static bool take_pages(struct builder *b)
         if (!pfn)
             return false;
         if (b->page_order)
-            add_split_block(b, pfn);
+            build_add_split_block(b, pfn);
         else
-            add_page(b, pfn);
+            build_add_page(b, pfn);
     }
     return true;
 }
 
-static bool map_pages(struct builder *b)
+static bool build_map_pages(struct builder *b)
 {
     struct vmalloc *v = b->v;
     trace_step(v->trace, PATH_vmap_pages_range);
     uint32_t pfns[1u << HUGE_ORDER], n;
-    uint64_t address = area_at(v, b->index)->start;
-    for (uint32_t pfn = area_at(v, b->index)->first_pfn; pfn; address += (uint64_t)n << PAGE_SHIFT) {
+    uint64_t address = vmalloc_area(v, b->index)->start;
+    for (uint32_t pfn = vmalloc_area(v, b->index)->first_pfn; pfn; address += (uint64_t)n << PAGE_SHIFT) {
         for (n = 0; pfn && n < 1u << HUGE_ORDER; pfn = frame_at(v->frames, pfn)->next)
             pfns[n++] = pfn;
         uint32_t root = v->pgtable->kernel_root;
-        uint64_t bits = leaf_bits(v);
+        uint64_t bits = vmalloc_leaf_bits(v);
         bool ok = b->page_order ? pgtable_map_huge(v->pgtable, root, address, pfns[0], bits, GFP_KERNEL)
                                 : pgtable_map(v->pgtable, root, address, pfns, n, bits, GFP_KERNEL);
         if (!ok)
@@ -179,10 +179,10 @@ static uint32_t build_area(struct vmalloc *v, uint64_t size, uint32_t page_order
 
 /* The array holds the address of each page's struct page; where it is an area of its own its bytes lie on scattered frames.
  */
-static void write_page_array(struct vmalloc *v, const struct vmap_area *area)
+static void build_write_page_array(struct vmalloc *v, const struct vmap_area *area)
 {
-    uint32_t array = vmalloc_contains(v, area->page_array) ? area_of_page(v, area->page_array) : 0;
-    uint32_t array_pfn = array ? area_at(v, array)->first_pfn : 0;
+    uint32_t array = vmalloc_contains(v, area->page_array) ? vmalloc_area_of_page(v, area->page_array) : 0;
+    uint32_t array_pfn = array ? vmalloc_area(v, array)->first_pfn : 0;
     uint64_t physical = array ? (uint64_t)array_pfn << PAGE_SHIFT : area->page_array - v->frames->page_offset;
     for (uint32_t pfn = area->first_pfn; pfn; pfn = frame_at(v->frames, pfn)->next) {
         frame_write64(v->frames, physical, VMEMMAP + (uint64_t)pfn * STRUCT_PAGE_SIZE);
@@ -194,47 +194,47 @@ static void write_page_array(struct vmalloc *v, const struct vmap_area *area)
     }
 }
 
-static bool make_page_array(struct builder *b)
+static bool build_page_array(struct builder *b)
 {
     struct vmalloc *v = b->v;
-    uint64_t array_size = (uint64_t)nr_wanted(area_at(v, b->index)) * POINTER_SIZE;
+    uint64_t array_size = (uint64_t)vmalloc_nr_wanted(vmalloc_area(v, b->index)) * POINTER_SIZE;
     uint32_t gfp = (b->gfp & GFP_RECLAIM_BITS) | __GFP_ZERO;
     uint64_t address = 0;
     if (array_size > PAGE_SIZE) {
         uint32_t array = build_area(v, array_size, 0, gfp);
         if (array) {
-            area_at(v, array)->array_of = b->index;
-            address = area_at(v, array)->start;
+            vmalloc_area(v, array)->array_of = b->index;
+            address = vmalloc_area(v, array)->start;
         }
     } else {
         address = kmalloc_alloc(v->kmalloc, array_size, gfp, NAME_NONE);
         v->nr_kmalloc_arrays += address != 0;
     }
-    area_at(v, b->index)->page_array = address;
+    vmalloc_area(v, b->index)->page_array = address;
     return address != 0;
 }
 
 /* --- the whole --- */
 
-static bool fill_area(struct builder *b)
+static bool build_fill(struct builder *b)
 {
     struct vmalloc *v = b->v;
     uint32_t gfp = b->gfp | __GFP_HIGHMEM;
-    if (!make_page_array(b)) {
-        uint64_t nr = nr_wanted(area_at(v, b->index));
-        say_error(v->trace, nr << PAGE_SHIFT, ", failed to allocated page array size ", nr * POINTER_SIZE, gfp);
+    if (!build_page_array(b)) {
+        uint64_t nr = vmalloc_nr_wanted(vmalloc_area(v, b->index));
+        vmalloc_say_error(v->trace, nr << PAGE_SHIFT, ", failed to allocated page array size ", nr * POINTER_SIZE, gfp);
         return false;
     }
     b->gfp = gfp | __GFP_NOWARN;
-    bool has_all = take_pages(b);
-    uint64_t got = (uint64_t)area_at(v, b->index)->nr_pages << PAGE_SHIFT;
+    bool has_all = build_take_pages(b);
+    uint64_t got = (uint64_t)vmalloc_area(v, b->index)->nr_pages << PAGE_SHIFT;
     if (!has_all && b->page_order == 0) /* huge pages are tried again as small ones, without a word */
-        say_error(v->trace, got, ", page order 0, failed to allocate pages", 0, gfp);
+        vmalloc_say_error(v->trace, got, ", page order 0, failed to allocate pages", 0, gfp);
     if (!has_all)
         return false;
-    write_page_array(v, area_at(v, b->index));
-    if (!map_pages(b)) {
-        say_error(v->trace, got, ", failed to map pages", 0, gfp);
+    build_write_page_array(v, vmalloc_area(v, b->index));
+    if (!build_map_pages(b)) {
+        vmalloc_say_error(v->trace, got, ", failed to map pages", 0, gfp);
         return false;
     }
     return true;
@@ -252,14 +252,14 @@ static uint32_t build_area(struct vmalloc *v, uint64_t size, uint32_t page_order
         index = vmap_area_alloc(&v->space, area_size, unit);
     }
     if (!index) {
-        say_no_room(v->trace, area_size, size, gfp);
+        vmalloc_say_no_room(v->trace, area_size, size, gfp);
         return 0;
     }
     struct builder b = { .v = v, .index = index, .gfp = gfp, .page_order = page_order };
-    area_at(v, index)->seq = v->trace->seq;
-    area_at(v, index)->requested = size;
-    area_at(v, index)->page_order = page_order;
-    if (fill_area(&b))
+    vmalloc_area(v, index)->seq = v->trace->seq;
+    vmalloc_area(v, index)->requested = size;
+    vmalloc_area(v, index)->page_order = page_order;
+    if (build_fill(&b))
         return index;
     vmalloc_release(v, index);
     return 0;
@@ -269,11 +269,11 @@ static uint32_t build_linux_6_1(struct vmalloc *v, uint64_t size, uint32_t flags
 {
     uint32_t gfp = flags & VMALLOC_ZERO ? GFP_KERNEL | __GFP_ZERO : GFP_KERNEL;
     if (size == 0) {
-        say_line(v->trace, "WARNING: at mm/vmalloc.c __vmalloc_node_range: vmalloc of size 0");
+        vmalloc_say_line(v->trace, "WARNING: at mm/vmalloc.c __vmalloc_node_range: vmalloc of size 0");
         return 0;
     }
     if (!vmalloc_size_is_possible(v, size)) {
-        say_error(v->trace, size, ", exceeds total pages", 0, gfp);
+        vmalloc_say_error(v->trace, size, ", exceeds total pages", 0, gfp);
         return 0;
     }
     uint32_t index = 0;
@@ -283,21 +283,21 @@ static uint32_t build_linux_6_1(struct vmalloc *v, uint64_t size, uint32_t flags
 }
 
 /* Linux 2.0 maps each page as soon as it has it. */
-static bool fill_classic(struct builder *b)
+static bool build_fill_classic(struct builder *b)
 {
     struct vmalloc *v = b->v;
-    const struct vmap_area *area = area_at(v, b->index);
+    const struct vmap_area *area = vmalloc_area(v, b->index);
     uint32_t root = v->pgtable->kernel_root;
     trace_step(v->trace, PATH___get_free_pages);
-    for (uint32_t nr = nr_wanted(area); area->nr_pages < nr;) {
+    for (uint32_t nr = vmalloc_nr_wanted(area); area->nr_pages < nr;) {
         uint64_t address = area->start + ((uint64_t)area->nr_pages << PAGE_SHIFT);
         uint32_t pfn = 0;
         if (pgtable_entry(v->pgtable, root, address, GFP_KERNEL))
             pfn = reclaim_alloc_pages(v->reclaim, b->gfp, 0);
         if (!pfn)
             return false;
-        add_page(b, pfn);
-        if (!pgtable_map(v->pgtable, root, address, &pfn, 1, leaf_bits(v), GFP_KERNEL))
+        build_add_page(b, pfn);
+        if (!pgtable_map(v->pgtable, root, address, &pfn, 1, vmalloc_leaf_bits(v), GFP_KERNEL))
             return false;
     }
     return true;
@@ -313,17 +313,17 @@ static uint32_t build_classic(struct vmalloc *v, uint64_t size, uint32_t flags)
         return 0;
     struct builder b = { .v = v, .index = index };
     b.gfp = flags & VMALLOC_ZERO ? GFP_KERNEL | __GFP_ZERO : GFP_KERNEL;
-    area_at(v, index)->seq = v->trace->seq;
-    area_at(v, index)->requested = size;
-    if (!fill_classic(&b)) {
+    vmalloc_area(v, index)->seq = v->trace->seq;
+    vmalloc_area(v, index)->requested = size;
+    if (!build_fill_classic(&b)) {
         vmalloc_release(v, index);
         return 0;
     }
-    tlb_flush_kernel(v->pgtable->tlb, area_at(v, index)->start, nr_wanted(area_at(v, index)));
+    tlb_flush_kernel(v->pgtable->tlb, vmalloc_area(v, index)->start, vmalloc_nr_wanted(vmalloc_area(v, index)));
     return index;
 }
 
 uint32_t vmalloc_build(struct vmalloc *v, uint64_t size, uint32_t flags)
 {
-    return is_classic(v) ? build_classic(v, size, flags) : build_linux_6_1(v, size, flags);
+    return vmalloc_is_classic(v) ? build_classic(v, size, flags) : build_linux_6_1(v, size, flags);
 }

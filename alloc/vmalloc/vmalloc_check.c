@@ -6,69 +6,70 @@
 
 bool vmalloc_owns_kmalloc(const struct vmalloc *v, uint64_t address)
 {
-    if (is_classic(v) || frame_of_address(v->frames, address) == UINT32_MAX)
+    if (vmalloc_is_classic(v) || frame_of_address(v->frames, address) == UINT32_MAX)
         return false;
     /* A page array begins with the address of a struct page; that page's area knows its array. */
     uint64_t pointer = frame_read64(v->frames, address - v->frames->page_offset);
     uint64_t pfn = (pointer - VMEMMAP) / STRUCT_PAGE_SIZE;
     if (pointer < VMEMMAP || pfn >= v->frames->nr || frame_at(v->frames, (uint32_t)pfn)->kind != FRAME_VMALLOC)
         return false;
-    return area_at(v, frame_at(v->frames, (uint32_t)pfn)->owner)->page_array == address;
+    return vmalloc_area(v, frame_at(v->frames, (uint32_t)pfn)->owner)->page_array == address;
 }
 
-static bool maps(const struct vmalloc *v, uint64_t address, uint32_t *pfn)
+static bool vmalloc_maps(const struct vmalloc *v, uint64_t address, uint32_t *pfn)
 {
     return pte_translate(v->frames, v->profile, v->pgtable->kernel_root, address, pfn);
 }
 
-static const char *check_array(const struct vmalloc *v, uint32_t index)
+static const char *vmalloc_check_array(const struct vmalloc *v, uint32_t index)
 {
-    const struct vmap_area *area = area_at(v, index);
-    if (is_classic(v))
+    const struct vmap_area *area = vmalloc_area(v, index);
+    if (vmalloc_is_classic(v))
         return area->page_array ? "vmalloc: a page array that the classic kernel does not have" : NULL;
     uint32_t array = vmalloc_area_at(v, area->page_array);
     bool is_nested = (uint64_t)area->nr_pages * POINTER_SIZE > PAGE_SIZE;
-    if (is_nested != (array != 0) || (array && area_at(v, array)->array_of != index))
+    if (is_nested != (array != 0) || (array && vmalloc_area(v, array)->array_of != index))
         return "vmalloc: the page array is not where its size says";
     return NULL; /* its bytes are not checked: a caller's stray write may have changed them, as on a real machine */
 }
 
-static const char *check_area(const struct vmalloc *v, uint32_t index)
+static const char *vmalloc_check_area(const struct vmalloc *v, uint32_t index)
 {
-    const struct vmap_area *area = area_at(v, index);
+    const struct vmap_area *area = vmalloc_area(v, index);
     uint32_t pfn = 0, expected = area->first_pfn;
-    if (area->nr_pages != nr_wanted(area) || area->requested > (uint64_t)area->nr_pages << PAGE_SHIFT)
+    if (area->nr_pages != vmalloc_nr_wanted(area) || area->requested > (uint64_t)area->nr_pages << PAGE_SHIFT)
         return "vmalloc: an area has not the pages that it spans";
     for (uint32_t i = 0; i < area->nr_pages; i++) {
-        if (!maps(v, area->start + ((uint64_t)i << PAGE_SHIFT), &pfn) || pfn != expected)
+        if (!vmalloc_maps(v, area->start + ((uint64_t)i << PAGE_SHIFT), &pfn) || pfn != expected)
             return "vmalloc: a page is not mapped to the frame that the area has for it";
         const struct frame *frame = frame_at(v->frames, pfn);
         if (frame->kind != FRAME_VMALLOC || frame->order != 0 || frame->owner != index || frame->index != i)
             return "vmalloc: a frame does not know its place in the area";
         expected = frame->next;
     }
-    if (expected || maps(v, area->end - PAGE_SIZE, &pfn))
+    if (expected || vmalloc_maps(v, area->end - PAGE_SIZE, &pfn))
         return "vmalloc: a guard page is mapped, or an area has frames too many";
-    return check_array(v, index);
+    return vmalloc_check_array(v, index);
 }
 
-static const char *check_lazy(const struct vmalloc *v)
+static const char *vmalloc_check_lazy(const struct vmalloc *v)
 {
     const struct vmap_space *space = &v->space;
     uint32_t pfn;
     for (uint32_t i = rb_first(&space->extents, space->lazy_root); i; i = rb_next(&space->extents, i))
-        if (maps(v, vmap_extent_at(space, i)->start, &pfn) || maps(v, vmap_extent_end(space, i) - PAGE_SIZE, &pfn))
+        if (vmalloc_maps(v, vmap_extent_at(space, i)->start, &pfn) ||
+            vmalloc_maps(v, vmap_extent_end(space, i) - PAGE_SIZE, &pfn))
             return "vmalloc: a lazy area is still mapped";
     return NULL;
 }
 
 /* In address order, as views walk: every area must be met there. */
-static const char *check_busy(const struct vmalloc *v)
+static const char *vmalloc_check_busy(const struct vmalloc *v)
 {
     uint64_t nr_busy = 0, requested = 0, allocated = 0, nr_pages = 0, nr_met = 0, at = v->space.start;
     for (uint32_t i; (i = vmalloc_area_from(v, at)); nr_met++) {
-        const struct vmap_area *area = area_at(v, i);
-        const char *what = area->start < at ? "vmalloc: areas overlap" : check_area(v, i);
+        const struct vmap_area *area = vmalloc_area(v, i);
+        const char *what = area->start < at ? "vmalloc: areas overlap" : vmalloc_check_area(v, i);
         if (what)
             return what;
         at = area->end;
@@ -90,9 +91,9 @@ bool vmalloc_check(const struct vmalloc *v, char *text, size_t capacity)
 {
     const char *what = NULL;
     if (vmap_space_check(&v->space, &what))
-        what = check_busy(v);
+        what = vmalloc_check_busy(v);
     if (!what)
-        what = check_lazy(v);
+        what = vmalloc_check_lazy(v);
     if (!what)
         return pgtable_check(v->pgtable, v->pgtable->kernel_root, text, capacity);
     return check_report(what, text, capacity);

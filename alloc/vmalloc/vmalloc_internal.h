@@ -6,22 +6,22 @@
 #define STRUCT_PAGE_SIZE 64u
 #define POINTER_SIZE 8u
 
-static inline struct vmap_area *area_at(const struct vmalloc *v, uint32_t area)
+static inline struct vmap_area *vmalloc_area(const struct vmalloc *v, uint32_t area)
 {
     return vmap_area_at(&v->space, area);
 }
-static inline bool is_classic(const struct vmalloc *v) /* no lazy list, no page array: Linux 2.0 */
+static inline bool vmalloc_is_classic(const struct vmalloc *v) /* no lazy list, no page array: Linux 2.0 */
 {
     return v->space.lazy_max_pages == 0;
 }
-static inline uint32_t nr_wanted(const struct vmap_area *area) /* pages, without the guard */
+static inline uint32_t vmalloc_nr_wanted(const struct vmap_area *area) /* pages, without the guard */
 {
     return (uint32_t)((area->end - area->start) >> PAGE_SHIFT) - 1;
 }
 
 /* The area that a mapped address belongs to, by way of its frame: vfree has to touch both anyway, while the way down a tree
  * of a million areas is twenty cache misses. 0: nothing is mapped there. */
-static inline uint32_t area_of_page(const struct vmalloc *v, uint64_t address)
+static inline uint32_t vmalloc_area_of_page(const struct vmalloc *v, uint64_t address)
 {
     uint32_t pfn;
     if (!pte_translate(v->frames, v->profile, v->pgtable->kernel_root, address, &pfn))

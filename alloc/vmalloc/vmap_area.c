@@ -9,11 +9,11 @@
 
 #include <string.h>
 
-static uint64_t align_up(uint64_t address, uint64_t align)
+static uint64_t vmap_align_up(uint64_t address, uint64_t align)
 {
     return (address + align - 1) & ~(align - 1);
 }
-static uint32_t pages_of(uint64_t nr_bytes) /* for events */
+static uint32_t vmap_pages(uint64_t nr_bytes) /* for events */
 {
     uint64_t nr_pages = nr_bytes >> PAGE_SHIFT;
     return nr_pages > UINT32_MAX ? UINT32_MAX : (uint32_t)nr_pages;
@@ -27,7 +27,7 @@ struct place {
     uint32_t before, after; /* neighbours in address order */
 };
 
-static struct place find_place(const struct vmap_space *space, uint32_t from, uint64_t start)
+static struct place vmap_find_place(const struct vmap_space *space, uint32_t from, uint64_t start)
 {
     struct place place = { 0 };
     for (uint32_t node = from; node;) {
@@ -45,22 +45,22 @@ static struct place find_place(const struct vmap_space *space, uint32_t from, ui
 
 /* The same for a caller who knows an extent that lies before: mostly it is the last one before. Between two neighbours
  * there is one place: to the right of the lower one, or to the left of the upper one. */
-static struct place find_place_behind(const struct vmap_space *space, uint32_t root, uint32_t before, uint64_t start)
+static struct place vmap_find_place_behind(const struct vmap_space *space, uint32_t root, uint32_t before, uint64_t start)
 {
     uint32_t after = before ? rb_next(&space->extents, before) : 0;
     if (!before || (after && vmap_extent_at(space, after)->start < start))
-        return find_place(space, root, start);
+        return vmap_find_place(space, root, start);
     bool is_left = rb_at(&space->extents, before)->right != 0;
     return (struct place){ .parent = is_left ? after : before, .is_left = is_left, .before = before, .after = after };
 }
 
-static void set_extent(const struct vmap_space *space, uint32_t index, uint64_t start, uint64_t end)
+static void vmap_extent_set(const struct vmap_space *space, uint32_t index, uint64_t start, uint64_t end)
 {
     vmap_extent_at(space, index)->start = start;
     rb_resize(&space->extents, index, end - start);
 }
 
-static uint32_t take_extent(struct vmap_space *space, uint64_t start, uint64_t end)
+static uint32_t vmap_extent_take(struct vmap_space *space, uint64_t start, uint64_t end)
 {
     uint32_t index = pool_take(&space->extents);
     if (index)
@@ -68,7 +68,7 @@ static uint32_t take_extent(struct vmap_space *space, uint64_t start, uint64_t e
     return index;
 }
 
-static void erase(struct vmap_space *space, uint32_t *root, uint32_t index)
+static void vmap_extent_erase(struct vmap_space *space, uint32_t *root, uint32_t index)
 {
     rb_erase(&space->extents, root, index);
     pool_give(&space->extents, index);
@@ -76,7 +76,7 @@ static void erase(struct vmap_space *space, uint32_t *root, uint32_t index)
 
 /* Gives an extent that is in no tree to one: a neighbour that it touches grows, or it goes in itself. Returns the one that
  * has it. */
-static uint32_t merge_or_add(struct vmap_space *space, uint32_t *root, uint32_t index, struct place place)
+static uint32_t vmap_merge_or_add(struct vmap_space *space, uint32_t *root, uint32_t index, struct place place)
 {
     uint64_t start = vmap_extent_at(space, index)->start, end = vmap_extent_end(space, index);
     bool joins_after = place.after && vmap_extent_at(space, place.after)->start == end;
@@ -88,12 +88,12 @@ static uint32_t merge_or_add(struct vmap_space *space, uint32_t *root, uint32_t 
     pool_give(&space->extents, index);
     end = joins_after ? vmap_extent_end(space, place.after) : end;
     if (!joins_before) {
-        set_extent(space, place.after, start, end);
+        vmap_extent_set(space, place.after, start, end);
         return place.after;
     }
     if (joins_after)
-        erase(space, root, place.after);
-    set_extent(space, place.before, vmap_extent_at(space, place.before)->start, end);
+        vmap_extent_erase(space, root, place.after);
+    vmap_extent_set(space, place.before, vmap_extent_at(space, place.before)->start, end);
     return place.before;
 }
 
@@ -104,29 +104,29 @@ struct wish {
     uint64_t from;                /* lowest address */
 };
 
-static uint64_t place_in(const struct vmap_extent *extent, const struct wish *wish)
+static uint64_t vmap_place_in(const struct vmap_extent *extent, const struct wish *wish)
 {
-    return align_up(extent->start > wish->from ? extent->start : wish->from, wish->align);
+    return vmap_align_up(extent->start > wish->from ? extent->start : wish->from, wish->align);
 }
 
-static bool fits(const struct vmap_space *space, uint32_t index, const struct wish *wish)
+static bool vmap_fits(const struct vmap_space *space, uint32_t index, const struct wish *wish)
 {
     const struct vmap_extent *extent = vmap_extent_at(space, index);
-    uint64_t start = place_in(extent, wish);
+    uint64_t start = vmap_place_in(extent, wish);
     bool overflows = start + wish->size < start || start < wish->from;
     bool ok = !overflows && start + wish->size <= vmap_extent_end(space, index);
-    TRACE_EVENT(space->trace, .kind = EV_VMAP_SEARCH, .address = extent->start, .count = pages_of(extent->node.size),
+    TRACE_EVENT(space->trace, .kind = EV_VMAP_SEARCH, .address = extent->start, .count = vmap_pages(extent->node.size),
                 .ok = ok);
     return ok;
 }
 
 /* Up from a node under which nothing fits: the first ancestor that fits itself (*found), or whose right side may. Starts on
  * the right side so found will lie above that ancestor, else the same subtree would be entered again. */
-static uint32_t climb(const struct vmap_space *space, uint32_t node, struct wish *wish, bool *found)
+static uint32_t vmap_climb(const struct vmap_space *space, uint32_t node, struct wish *wish, bool *found)
 {
     while ((node = rb_at(&space->extents, node)->parent)) {
         const struct vmap_extent *extent = vmap_extent_at(space, node);
-        *found = fits(space, node, wish);
+        *found = vmap_fits(space, node, wish);
         if (*found)
             return node;
         if (rb_max(&space->extents, extent->node.right) >= wish->length && wish->from <= extent->start) {
@@ -137,19 +137,19 @@ static uint32_t climb(const struct vmap_space *space, uint32_t node, struct wish
     return 0;
 }
 
-static uint32_t find_lowest_match(const struct vmap_space *space, struct wish wish)
+static uint32_t vmap_find_lowest_match(const struct vmap_space *space, struct wish wish)
 {
     bool found = false;
     for (uint32_t node = space->free_root; node;) {
         const struct vmap_extent *extent = vmap_extent_at(space, node);
         if (rb_max(&space->extents, extent->node.left) >= wish.length && wish.from < extent->start)
             node = extent->node.left;
-        else if (fits(space, node, &wish))
+        else if (vmap_fits(space, node, &wish))
             return node;
         else if (rb_max(&space->extents, extent->node.right) >= wish.length)
             node = extent->node.right;
         else
-            node = climb(space, node, &wish, &found);
+            node = vmap_climb(space, node, &wish, &found);
         if (found)
             return node;
     }
@@ -157,21 +157,21 @@ static uint32_t find_lowest_match(const struct vmap_space *space, struct wish wi
 }
 
 /* Cuts [start, end) out of a hole. False: there is no item for the part that is left over. */
-static bool cut(struct vmap_space *space, uint32_t index, uint64_t start, uint64_t end)
+static bool vmap_cut(struct vmap_space *space, uint32_t index, uint64_t start, uint64_t end)
 {
     uint64_t hole_start = vmap_extent_at(space, index)->start, hole_end = vmap_extent_end(space, index);
     if (hole_start == start && hole_end == end) {
-        erase(space, &space->free_root, index);
+        vmap_extent_erase(space, &space->free_root, index);
     } else if (hole_start == start) {
-        set_extent(space, index, end, hole_end);
+        vmap_extent_set(space, index, end, hole_end);
     } else if (hole_end == end) {
-        set_extent(space, index, hole_start, start);
+        vmap_extent_set(space, index, hole_start, start);
     } else {
-        uint32_t left = take_extent(space, hole_start, start);
+        uint32_t left = vmap_extent_take(space, hole_start, start);
         if (!left)
             return false;
-        set_extent(space, index, end, hole_end);
-        struct place place = find_place(space, index, hole_start);
+        vmap_extent_set(space, index, end, hole_end);
+        struct place place = vmap_find_place(space, index, hole_start);
         rb_insert(&space->extents, &space->free_root, left, place.parent, place.is_left);
     }
     return true;
@@ -201,8 +201,8 @@ uint32_t vmap_area_add(struct vmap_space *space, uint64_t start, uint64_t end)
 
 uint32_t vmap_extent_add(struct vmap_space *space, uint32_t *root, uint64_t start, uint64_t end)
 {
-    uint32_t index = take_extent(space, start, end);
-    struct place place = find_place(space, *root, start);
+    uint32_t index = vmap_extent_take(space, start, end);
+    struct place place = vmap_find_place(space, *root, start);
     if (index)
         rb_insert(&space->extents, root, index, place.parent, place.is_left);
     return index;
@@ -221,42 +221,42 @@ uint32_t vmap_area_alloc(struct vmap_space *space, uint64_t size, uint64_t align
     struct wish wish = { .size = size, .align = align, .length = size, .from = space->start };
     if (align > PAGE_SIZE)
         wish.length += align - 1;
-    uint32_t hole = find_lowest_match(space, wish);
+    uint32_t hole = vmap_find_lowest_match(space, wish);
     if (!hole)
         return 0;
-    uint64_t start = place_in(vmap_extent_at(space, hole), &wish);
+    uint64_t start = vmap_place_in(vmap_extent_at(space, hole), &wish);
     uint32_t index = start + size > space->end ? 0 : vmap_area_add(space, start, start + size);
     if (!index)
         return 0;
-    if (!cut(space, hole, start, start + size)) {
+    if (!vmap_cut(space, hole, start, start + size)) {
         pool_give(&space->areas, index);
         return 0;
     }
-    TRACE_EVENT(space->trace, .kind = EV_VMAP_AREA, .address = start, .count = pages_of(size));
+    TRACE_EVENT(space->trace, .kind = EV_VMAP_AREA, .address = start, .count = vmap_pages(size));
     return index;
 }
 
 /* The addresses of an area pass to a tree; the item is gone. */
-static void retire(struct vmap_space *space, uint32_t *root, uint32_t index)
+static void vmap_retire(struct vmap_space *space, uint32_t *root, uint32_t index)
 {
     uint64_t start = vmap_area_at(space, index)->start, end = vmap_area_at(space, index)->end;
     trace_cost(space->trace, COST_VMAP_AREA, 1);
     pool_give(&space->areas, index);
-    uint32_t extent = take_extent(space, start, end); /* is there: the pool has room for what lies between areas */
-    merge_or_add(space, root, extent, find_place(space, *root, start));
+    uint32_t extent = vmap_extent_take(space, start, end); /* is there: the pool has room for what lies between areas */
+    vmap_merge_or_add(space, root, extent, vmap_find_place(space, *root, start));
 }
 
 void vmap_area_free_lazy(struct vmap_space *space, uint32_t area)
 {
     uint64_t start = vmap_area_at(space, area)->start, size = vmap_area_at(space, area)->end - start;
     space->nr_lazy_pages += size >> PAGE_SHIFT;
-    retire(space, &space->lazy_root, area);
-    TRACE_EVENT(space->trace, .kind = EV_VMAP_LAZY, .address = start, .count = pages_of(size), .a = space->nr_lazy_pages);
+    vmap_retire(space, &space->lazy_root, area);
+    TRACE_EVENT(space->trace, .kind = EV_VMAP_LAZY, .address = start, .count = vmap_pages(size), .a = space->nr_lazy_pages);
 }
 
 void vmap_area_free_now(struct vmap_space *space, uint32_t area)
 {
-    retire(space, &space->free_root, area);
+    vmap_retire(space, &space->free_root, area);
 }
 
 /* The lazy tree is taken apart from its lowest extent up; each finds its place in the free tree behind the one before it.
@@ -270,13 +270,14 @@ bool vmap_space_purge(struct vmap_space *space, uint64_t *start, uint64_t *end)
     *start = vmap_extent_at(space, index)->start;
     for (uint32_t next; index; index = next) {
         uint64_t at = vmap_extent_at(space, index)->start;
-        uint32_t nr_pages = pages_of(vmap_extent_at(space, index)->node.size);
+        uint32_t nr_pages = vmap_pages(vmap_extent_at(space, index)->node.size);
         next = rb_unhook_first(&space->extents, index);
         *end = vmap_extent_end(space, index);
         TRACE_EVENT(space->trace, .kind = EV_VMAP_PURGE, .address = at, .count = nr_pages);
         trace_cost(space->trace, COST_VMAP_AREA, 1);
         space->nr_lazy_pages -= nr_pages;
-        before = merge_or_add(space, &space->free_root, index, find_place_behind(space, space->free_root, before, at));
+        before =
+            vmap_merge_or_add(space, &space->free_root, index, vmap_find_place_behind(space, space->free_root, before, at));
     }
     space->lazy_root = 0;
     return true;
@@ -306,7 +307,7 @@ struct cover { /* what has been seen of the space */
     uint32_t nr;
 };
 
-static void add_to_cover(struct cover *cover, uint64_t start, uint64_t end)
+static void vmap_cover_add(struct cover *cover, uint64_t start, uint64_t end)
 {
     cover->lowest = cover->nr_bytes && cover->lowest < start ? cover->lowest : start;
     cover->highest = cover->highest > end ? cover->highest : end;
@@ -314,37 +315,37 @@ static void add_to_cover(struct cover *cover, uint64_t start, uint64_t end)
     cover->nr++;
 }
 
-static bool has_any_of(const struct vmap_space *space, uint32_t root, uint64_t start, uint64_t end)
+static bool vmap_has_any_of(const struct vmap_space *space, uint32_t root, uint64_t start, uint64_t end)
 {
     uint32_t extent = vmap_extent_find_from(space, root, start);
     return extent && vmap_extent_at(space, extent)->start < end;
 }
 
 /* A tree: its extents in order, none empty, none in the other tree too. */
-static bool cover_tree(const struct vmap_space *space, uint32_t root, uint32_t other, struct cover *cover)
+static bool vmap_cover_tree(const struct vmap_space *space, uint32_t root, uint32_t other, struct cover *cover)
 {
     uint64_t at = 0;
     for (uint32_t i = rb_first(&space->extents, root); i; i = rb_next(&space->extents, i)) {
         uint64_t start = vmap_extent_at(space, i)->start, end = vmap_extent_end(space, i);
-        if (start < at || end <= start || has_any_of(space, other, start, end))
+        if (start < at || end <= start || vmap_has_any_of(space, other, start, end))
             return false;
-        add_to_cover(cover, start, end);
+        vmap_cover_add(cover, start, end);
         at = end;
     }
     return true;
 }
 
 /* No busy area has an address that a tree has. */
-static bool cover_areas(const struct vmap_space *space, struct cover *cover)
+static bool vmap_cover_areas(const struct vmap_space *space, struct cover *cover)
 {
     for (uint32_t i = 1; i < space->areas.nr_used; i++) {
         uint64_t start = vmap_area_at(space, i)->start, end = vmap_area_at(space, i)->end;
         if (!start)
             continue;
-        if (end <= start || has_any_of(space, space->free_root, start, end) ||
-            has_any_of(space, space->lazy_root, start, end))
+        if (end <= start || vmap_has_any_of(space, space->free_root, start, end) ||
+            vmap_has_any_of(space, space->lazy_root, start, end))
             return false;
-        add_to_cover(cover, start, end);
+        vmap_cover_add(cover, start, end);
     }
     return true;
 }
@@ -357,13 +358,13 @@ bool vmap_space_check(const struct vmap_space *space, const char **what)
     if (!rb_check(&space->extents, space->free_root, &nr_free) || !rb_check(&space->extents, space->lazy_root, &nr_lazy))
         return false;
     *what = "vmalloc: areas or extents overlap";
-    if (!cover_tree(space, space->free_root, space->lazy_root, &cover))
+    if (!vmap_cover_tree(space, space->free_root, space->lazy_root, &cover))
         return false;
     uint64_t nr_bytes = cover.nr_bytes;
-    if (!cover_tree(space, space->lazy_root, space->free_root, &cover))
+    if (!vmap_cover_tree(space, space->lazy_root, space->free_root, &cover))
         return false;
     nr_bytes = cover.nr_bytes - nr_bytes;
-    if (!cover_areas(space, &cover))
+    if (!vmap_cover_areas(space, &cover))
         return false;
     *what = "vmalloc: an extent stands in no tree, or an area is lost";
     uint32_t nr_extents = pool_nr_live(&space->extents);
