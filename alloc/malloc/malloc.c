@@ -1,5 +1,5 @@
-/* The public functions of malloc: size checks, the thread's cache, the choice of the arena; the work is done in
- * malloc_core.c. Around each call a note is taken of the block that was handed out or given back. */
+/* The public functions of malloc: size checks, the thread's cache, the choice of the arena. malloc_core.c does the work.
+ * Each call leaves a note of the block that it handed out, or takes the note of the one that it got back. */
 #include "alloc/malloc/malloc_call.h"
 #include "alloc/malloc/malloc_core.h"
 #include "alloc/malloc/malloc_notes.h"
@@ -64,7 +64,7 @@ static inline uint64_t libc_leave(struct libc *c, uint64_t mem, uint64_t request
 
 /* --- the calls themselves --- */
 
-/* A thread's own arena may have no room left where the main arena has. */
+/* When the thread's own arena has no room, the main arena may have some. */
 static uint64_t libc_malloc_in_arena(struct libc *c, uint64_t request)
 {
     arena_choose(c, request);
@@ -86,7 +86,8 @@ static uint64_t libc_malloc(struct libc *c, uint64_t request)
     return is_cached ? tcache_get(c, index) : libc_malloc_in_arena(c, request);
 }
 
-/* The first free of a mapping of some size raises the threshold: what a program frees early it will ask for again. */
+/* The first free of a mapping of some size raises the threshold to that size: the program will ask for such a block again,
+ * and the next one shall come from the heap. */
 static void mapped_learn_threshold(struct libc *c, uint64_t chunk)
 {
     struct malloc_par *par = &c->heap->par;
@@ -111,8 +112,9 @@ static void libc_free(struct libc *c, uint64_t mem)
         int_free(c, chunk, false);
 }
 
-/* What is still to be cleared of a new block: top never held anything beyond what it was before this call, a mapping
- * nothing at all, unless M_PERTURB has just filled them. */
+/* Clears what of a new block may hold old bytes. A mapping holds none. Of a block that was cut from top, only the part that
+ * top had before this call may. When M_PERTURB has filled the block, all of it is cleared.
+ * old_top, old_top_size  the top chunk before the call. */
 static void libc_clear_block(struct libc *c, uint64_t mem, uint64_t request, uint64_t old_top, uint64_t old_top_size)
 {
     uint64_t chunk = chunk_of_mem(c, mem), field = chunk_field(c, chunk), size = field & ~(uint64_t)SIZE_BITS;
@@ -172,7 +174,7 @@ static uint64_t libc_realloc(struct libc *c, uint64_t mem, uint64_t request)
     return c->dead ? 0 : int_realloc(c, chunk, old_size, size);
 }
 
-/* What alignment becomes: at least a chunk, a power of two. 0: there is none. */
+/* The alignment that is used: a power of two, and at least the smallest chunk of glibc. 0: there is no such power. */
 static uint64_t libc_round_align(const struct libc_rules *rules, uint64_t align)
 {
     if (align > rules->address_mask / 2 + 1)
@@ -276,7 +278,7 @@ uint64_t heap_valloc(struct heaps *heaps, struct process_ref process, uint64_t s
     return heap_memalign(heaps, process, PAGE_SIZE, size, name);
 }
 
-/* The size is rounded up to whole pages; glibc's mask is one off, which no chunk size shows. */
+/* The size is rounded up to whole pages. (glibc's mask is one off; no chunk size shows it.) */
 uint64_t heap_pvalloc(struct heaps *heaps, struct process_ref process, uint64_t size, struct name_ref name)
 {
     const struct libc_rules *rules = libc_rules_of_profile(heaps->profile);

@@ -1,16 +1,16 @@
-/* alloc/malloc/malloc.h - the user heap: glibc 2.36's malloc (malloc/malloc.c, malloc/arena.c), with its chunk headers,
- * links and bins in the simulated bytes of the process. classic: the same model with 32-bit sizes. Stands on: process,
- * name. glibc's own checks raise trace_bug() with glibc's words and the signal; the machine then ends the process. */
+/* alloc/malloc/malloc.h - the user heap: glibc 2.36's malloc (malloc/malloc.c, malloc/arena.c). Stands on: process, name.
+ *
+ * Chunk headers, links and bins lie in the simulated bytes of the process. classic has the same model with 32-bit sizes.
+ * glibc's own checks call trace_bug() with glibc's words and the signal; the machine ends the process after the call. */
 #pragma once
 #include "alloc/process/process.h"
 
 /* The call into malloc that is running, and what it knows of its process: above all, where the host keeps the pages that
- * were written to last. It stays from call to call, for the next one is likely to be the same process's. It saves the host
- * time and is no state: a copy of a machine begins without, and behaves alike. */
+ * were written to last. The next call is likely to be the same process's, so all of it stays from call to call. It only
+ * saves host time. It is no part of the state: a copy of a machine begins without it, and behaves alike. */
 #define LIBC_PAGES 4096u
 struct libc_page {
-    uint64_t
-        known; /* the page's address with the epoch, if the process has written to it and still may; else something else */
+    uint64_t known; /* the page's address + epoch, if the process has written to it and still may; else another number */
     uintptr_t host; /* host address minus simulated address */
 };
 struct libc {
@@ -28,7 +28,7 @@ struct libc {
     uint8_t *cache_entries; /* of its list heads; while cache is not NULL */
     uint64_t arena;         /* that the core functions work on */
     uint8_t *arena_at;      /* the host's place of it; NULL: not at hand */
-    uint64_t epoch; /* in the bits that addresses of pages and words leave free: so that all pages are forgotten at once */
+    uint64_t epoch;         /* in the bits that page and word addresses leave free; raising it forgets all pages at once */
     struct libc_page pages[LIBC_PAGES];
 };
 
@@ -39,34 +39,41 @@ struct heaps {
     struct names *names;           /* wired */
     struct libc *libc;             /* wired */
     struct pool heaps;             /* struct heap (malloc_heap.h): glibc's static state of one process */
-    struct pool notes;        /* struct note: requested size, name, seq of each live block; chained from note_buckets */
-    struct pool note_buckets; /* uint32_t note; item i+1 is bucket i */
-    uint32_t nr_buckets;      /* a power of two, grows with the notes */
-    uint32_t nr_cpus;         /* of the machine */
+    struct pool notes;             /* struct note (malloc_notes.h): one for each live block */
+    struct pool note_buckets;      /* uint32_t note; item i+1 is bucket i */
+    uint32_t nr_buckets;           /* a power of two, grows with the notes */
+    uint32_t nr_cpus;              /* of the machine */
     uint64_t nr_live, requested_bytes, allocated_bytes;
     uint64_t last_usable; /* of the block that was handed out last */
 };
 void heaps_shape(struct heaps *heaps, const struct machine_config *config, const struct profile *profile);
 void heaps_wire(struct heaps *heaps, struct processes *processes, struct trace *trace, const struct profile *profile,
                 struct names *names, struct libc *libc);
+/* Writes the addresses of the pools to pools; returns how many. */
 uint32_t heaps_pools(struct heaps *heaps, struct pool **pools);
+/* Host memory for nr_operations small operations.
+ * PAGODA_ERR_NOMEM  the host refused; nothing has changed. */
 enum pagoda_error heaps_reserve(struct heaps *heaps, const struct pagoda_host *host, uint32_t nr_operations);
+/* Doubles the number of buckets, up to a bound. Errors as above. */
 enum pagoda_error heaps_grow_buckets(struct heaps *heaps, const struct pagoda_host *host);
-static inline bool heaps_is_tight(const struct heaps *heaps) /* are there too few buckets */
+/* Are there too few buckets? */
+static inline bool heaps_is_tight(const struct heaps *heaps)
 {
     return !heaps->nr_buckets || heaps->nr_live > heaps->nr_buckets;
 }
-/* What cannot be reserved for several operations at once: the place of a new heap, and the buckets, whose number is state.
- */
+/* What is reserved for each operation by itself: the place of a new heap, and the buckets, for their number is state. */
 static inline enum pagoda_error heaps_reserve_each(struct heaps *heaps, const struct pagoda_host *host)
 {
     enum pagoda_error err = pool_reserve(&heaps->heaps, host, 1);
     return err || !heaps_is_tight(heaps) ? err : heaps_grow_buckets(heaps, host);
 }
-enum pagoda_error heaps_reserve_fork(struct heaps *heaps, const struct pagoda_host *host,
-                                     struct process_ref parent); /* before fork */
+/* Host memory for a fork of parent. */
+enum pagoda_error heaps_reserve_fork(struct heaps *heaps, const struct pagoda_host *host, struct process_ref parent);
 
-/* The user pointer, or 0 for NULL (ENOMEM). process: pool index. */
+/* --- the public functions of malloc --- */
+
+/* Return the user's pointer; 0: NULL with ENOMEM (or EINVAL, which the message says), or the call was a bug.
+ * name  of the block, for its note. */
 uint64_t heap_malloc(struct heaps *heaps, struct process_ref process, uint64_t size, struct name_ref name);
 uint64_t heap_calloc(struct heaps *heaps, struct process_ref process, uint64_t n, uint64_t size, struct name_ref name);
 uint64_t heap_realloc(struct heaps *heaps, struct process_ref process, uint64_t address, uint64_t size,
@@ -77,31 +84,41 @@ uint64_t heap_posix_memalign(struct heaps *heaps, struct process_ref process, ui
                              struct name_ref name);
 uint64_t heap_valloc(struct heaps *heaps, struct process_ref process, uint64_t size, struct name_ref name);
 uint64_t heap_pvalloc(struct heaps *heaps, struct process_ref process, uint64_t size, struct name_ref name);
-struct name_ref heap_free(struct heaps *heaps, struct process_ref process,
-                          uint64_t address); /* the name of the block; 0: none */
-uint64_t heap_usable(struct heaps *heaps, struct process_ref process, uint64_t address); /* malloc_usable_size */
-bool heap_trim(struct heaps *heaps, struct process_ref process, uint64_t pad); /* malloc_trim: was memory given back */
-bool heap_mallopt(struct heaps *heaps, struct process_ref process, enum mallopt_option option,
-                  int32_t value); /* what mallopt returns */
-/* GLIBC_TUNABLES of a process, before its first call. What glibc passes over is said in the message. */
+/* Returns the name of the block; none: it had none, or the call was a bug. */
+struct name_ref heap_free(struct heaps *heaps, struct process_ref process, uint64_t address);
+/* malloc_usable_size(); bytes. */
+uint64_t heap_usable(struct heaps *heaps, struct process_ref process, uint64_t address);
+/* malloc_trim(). Was memory given back? */
+bool heap_trim(struct heaps *heaps, struct process_ref process, uint64_t pad);
+/* Returns what mallopt() returns. */
+bool heap_mallopt(struct heaps *heaps, struct process_ref process, enum mallopt_option option, int32_t value);
+/* Sets GLIBC_TUNABLES of a process, before its first call. The message says what glibc passes over. */
 void heap_tune(struct heaps *heaps, struct process_ref process, struct text tunables);
 
-/* Calls that the thread's cache serves while all that they touch is at hand: nothing is faulted in, nothing looked up,
- * nothing refused, no step counted. They may be made while the heap is ready, which it stays. 0, false: not so, and nothing
- * has changed; the call has to be made the usual way (so has free() of a block with a name). seq: the operation's. */
+/* --- calls that the thread's cache serves --- */
+
+/* All that such a call touches is at hand: nothing is faulted in, looked up, refused or counted. heap_malloc_cached() and
+ * heap_free_cached() may be called while the heap is ready, and leave it ready.
+ * They return 0 or false when the cache cannot serve the call. Then nothing has changed, and the call has to be made the
+ * usual way. So has free() of a block with a name.
+ * seq  the operation's. */
 bool heap_is_ready(const struct heaps *heaps, struct process_ref process);
 uint64_t heap_malloc_cached(struct heaps *heaps, uint64_t size, struct name_ref name, uint32_t seq);
 bool heap_free_cached(struct heaps *heaps, uint64_t address);
-/* One such call by itself, with its cost; 0, false: as above. */
+/* One such call by itself, with its cost. They return as above. */
 uint64_t heap_malloc_at_once(struct heaps *heaps, struct process_ref process, uint64_t size, struct name_ref name);
 bool heap_free_at_once(struct heaps *heaps, struct process_ref process, uint64_t address);
 
-/* Threads. The one that calls from here on: 0 is the main thread, others begin when they first call, at which the main
- * thread pays for pthread_create(). False: there was no memory for that (or the heap is broken, and a bug was raised). */
+/* --- threads --- */
+
+/* That thread calls from here on. 0 is the main thread. Another one begins with its first call: the main thread's heap then
+ * pays for pthread_create(). False: there was no memory for that, or the heap is broken and the call was a bug. */
 bool heap_switch_thread(struct heaps *heaps, struct process_ref process, uint32_t thread);
-/* The same, and a new thread gets a stack of its own from glibc; false also when there is no room for that. */
+/* The same, and a new thread gets a stack from glibc. False also when there is no room for the stack. */
 bool heap_start_thread(struct heaps *heaps, struct process_ref process, uint32_t thread);
-bool heap_end_thread(struct heaps *heaps, struct process_ref process, uint32_t thread); /* false: there is no such thread */
+/* False: there is no such thread. */
+bool heap_end_thread(struct heaps *heaps, struct process_ref process, uint32_t thread);
+
 void heap_fork(struct heaps *heaps, struct process_ref parent,
                struct process_ref child);                        /* the child's copy of the static state and notes */
 void heap_exit(struct heaps *heaps, struct process_ref process); /* forgets the state; the memory is the process floor's */

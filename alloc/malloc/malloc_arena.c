@@ -1,7 +1,16 @@
-/* Arenas: what malloc keeps of one heap (struct malloc_state), and how threads get one of their own. A thread arena lies in
- * an aligned mapping, so that the arena of a chunk is found from its address: heap_info, malloc_state, chunks up to top. It
- * grows inside the mapping, then by further ones. Threads take an arena that an ended thread left, make one, or, at the
- * limit, share them in turn. */
+/* Arenas of threads, and the heaps that they consist of. glibc 2.36 malloc/arena.c.
+ *
+ * A heap is a mapping that starts at a multiple of its largest size. So the heap of a chunk is found from its address, and
+ * the arena from the heap's first words:
+ *
+ *      first heap   | heap_info | malloc_state | chunk | chunk | ... | top |  not usable yet  |
+ *      later heaps  | heap_info | chunk | chunk | ... | fence |  not usable yet  |
+ *
+ * top lies in the newest heap. An arena grows inside its newest heap; when that is full, it gets another one, and the old
+ * top is freed in front of a fence, a header that nothing merges with.
+ *
+ * A thread that first calls takes an arena that an ended thread left, else makes one, else, at the limit, shares the
+ * existing ones in turn. */
 #include "alloc/malloc/malloc_bins.h"
 #include "alloc/malloc/malloc_call.h"
 #include "alloc/malloc/malloc_core.h"
@@ -54,13 +63,13 @@ static void arena_unmap(struct libc *c, uint64_t start, uint64_t length)
     libc_look_again(c);
 }
 
-/* Address space that nobody can access yet: it counts for nothing. */
+/* Address space that nobody can access yet. It counts for no limit. */
 static uint64_t arena_reserve_heap(struct libc *c, uint64_t length)
 {
     return libc_map(c, length, VMA_CHUNK | VMA_NORESERVE);
 }
 
-/* [start, end) of a heap may be used from now on. */
+/* Makes [start, end) of a heap readable and writable. */
 static bool arena_make_usable(struct libc *c, uint64_t start, uint64_t end)
 {
     bool done = start >= end || process_mprotect(c->heaps->processes, c->process, start, end - start, VMA_READ | VMA_WRITE);
@@ -68,7 +77,8 @@ static bool arena_make_usable(struct libc *c, uint64_t start, uint64_t end)
     return done;
 }
 
-/* An aligned stretch of address space: the one that was left over last time, else the middle of one twice as large. */
+/* Maps an aligned stretch of address space: the place that was left over last time, if it is still free; else the aligned
+ * part of a stretch twice as large, of which the rest is unmapped. */
 static uint64_t arena_map_heap(struct libc *c)
 {
     uint64_t max = c->rules->heap_max, left_over = c->heap->aligned_heap_area, start = 0;
@@ -122,7 +132,7 @@ static bool arena_grow_heap(struct libc *c, uint64_t heap, uint64_t by)
     return true;
 }
 
-/* The end of the old heap: a header of size 0 stops every walk, and what is before it is freed. */
+/* Ends the old heap: a header of size 0 stops every walk, and what lies before it is freed. */
 static void arena_fence_heap(struct libc *c, uint64_t top, uint64_t size)
 {
     uint64_t header = c->rules->header;
@@ -164,7 +174,8 @@ bool arena_grow(struct libc *c, uint64_t size)
 
 /* --- giving back --- */
 
-/* The free chunk at the end of a heap, before its fence: the top that this heap would have. bytes: up to the heap's end. */
+/* Returns the free chunk in front of a heap's fence: the top that this heap would have.
+ * bytes  out: from there to the heap's end. */
 static uint64_t arena_last_chunk(struct libc *c, uint64_t heap, uint64_t *bytes)
 {
     uint64_t spare = c->rules->min_chunk - c->rules->header;
@@ -177,7 +188,8 @@ static uint64_t arena_last_chunk(struct libc *c, uint64_t heap, uint64_t *bytes)
     return chunk;
 }
 
-/* Heaps that hold nothing but top are unmapped while the one before has room enough. */
+/* Unmaps the newest heap as long as it holds nothing but top and the one before has room enough. Returns the newest heap
+ * that stays. */
 static uint64_t arena_drop_empty_heaps(struct libc *c, uint64_t heap, uint64_t pad)
 {
     uint64_t left = arena_system_mem(c) / PAGE_SIZE;
@@ -249,7 +261,7 @@ static uint64_t arena_reuse(struct libc *c)
     return arena;
 }
 
-/* The limit is settled when it is first needed: with fewer arenas nobody asks how many CPUs there are. */
+/* glibc settles the limit when it first needs it: below arena_test it does not ask how many CPUs there are. */
 static uint64_t arena_limit(struct heap *heap, const struct libc_rules *rules)
 {
     if (!heap->nr_arenas_max && heap->par.arena_max)
@@ -283,7 +295,7 @@ void arena_choose(struct libc *c, uint64_t request)
 
 /* --- threads --- */
 
-/* The vector for thread-local storage that pthread_create takes from the creator's heap: entries of two words. */
+/* pthread_create() takes a vector for thread-local storage from the creator's heap. Its entries have two words. */
 #define DTV_ENTRIES 17u
 
 static bool arena_is_shared(const struct heap *heap, uint32_t but, uint64_t arena)
@@ -343,7 +355,7 @@ bool heap_end_thread(struct heaps *heaps, struct process_ref process, uint32_t t
     return true;
 }
 
-/* Only the thread that forked lives on: the arenas of the others are free for new ones. */
+/* Only the thread that forked lives on. New threads may take the arenas of the others. */
 void arenas_after_fork(struct libc *c)
 {
     uint64_t mine = c->thread->arena, left = c->heap->nr_arenas;

@@ -1,7 +1,16 @@
-/* The bins of an arena: circular lists of free chunks, linked through their payload. Small bins hold one size each, oldest
- * last; large bins a range of sizes, largest first, with a second list (nextsize) over the distinct sizes. What is freed
- * waits in the unsorted list, in front, until a request walks over it from the back: what fits exactly is taken, the rest
- * is filed. Then the smallest chunk that is large enough is looked for, with a bitmap to skip empty bins. */
+/* The bins of an arena: circular lists of free chunks, linked through their payload. glibc 2.36 malloc/malloc.c: the middle
+ * of _int_malloc(), unlink_chunk().
+ *
+ * A small bin holds one size, the oldest chunk last. A large bin holds a range of sizes, the largest first. A second list
+ * (nextsize) links the first chunk of each distinct size, so that a search steps from size to size:
+ *
+ *      bin <-> 1584 <-> 1584 <-> 1568 <-> 1536 <-> 1536 <-> bin      fd, bk
+ *              1584 <----------> 1568 <-> 1536 <----------> 1584     fd_nextsize, bk_nextsize: a ring without the bin
+ *
+ * A freed chunk waits at the front of the unsorted list (bin 1). The next request that neither cache, fastbin nor small bin
+ * served walks that list from the back. An exact fit is taken, every other chunk goes to its bin. When the list is empty,
+ * the smallest chunk that is large enough is cut. A bitmap of the bins skips those that are empty; a bit is set when a
+ * chunk is filed, and cleared only by a search that found the bin empty. */
 #include "alloc/malloc/malloc_bins.h"
 #include "alloc/malloc/malloc_tcache.h"
 
@@ -27,7 +36,8 @@ uint32_t bin_index(const struct libc_rules *rules, uint64_t size)
 
 /* --- linking --- */
 
-/* Takes a large chunk off the list over sizes. next, its neighbour in the bin, takes its place if it has the same size. */
+/* Takes a large chunk off the list over sizes. If the next chunk of the bin has the same size, that takes its place.
+ * next  the chunk's fd. */
 static void bin_unlink_size(struct libc *c, uint64_t chunk, uint64_t next)
 {
     uint64_t smaller = chunk_get(c, chunk, CHUNK_FD_NEXTSIZE), larger = chunk_get(c, chunk, CHUNK_BK_NEXTSIZE);
@@ -87,7 +97,7 @@ void bin_push_unsorted(struct libc *c, uint64_t chunk, uint64_t size, const char
 
 /* --- handing out --- */
 
-/* The chunk after this one learns that it is in use. */
+/* Marks a chunk as in use: the bit for that is in the chunk behind it. */
 static void chunk_mark_inuse(struct libc *c, uint64_t chunk, uint64_t size)
 {
     chunk_set_prev_inuse(c, chunk + size);
@@ -95,7 +105,7 @@ static void chunk_mark_inuse(struct libc *c, uint64_t chunk, uint64_t size)
         chunk_set_head(c, chunk, chunk_field(c, chunk) | NON_MAIN_ARENA);
 }
 
-/* Takes the oldest of a small bin; the list around it is not checked again. */
+/* Takes the oldest chunk of a small bin. The list around it has been checked. */
 static void bin_take_last(struct libc *c, uint64_t bin, uint64_t chunk, uint64_t before, uint64_t size)
 {
     chunk_mark_inuse(c, chunk, size);
@@ -103,7 +113,7 @@ static void bin_take_last(struct libc *c, uint64_t bin, uint64_t chunk, uint64_t
     chunk_put(c, before, CHUNK_FD, bin);
 }
 
-/* While we are here: further chunks of this size go to the thread's cache. */
+/* Moves further chunks of this size to the thread's cache while it has room. */
 static void bin_stash_small(struct libc *c, uint64_t bin, uint64_t size)
 {
     while (!c->dead && tcache_has_room(c, size)) {
@@ -130,7 +140,7 @@ uint64_t bin_take_small(struct libc *c, uint64_t size)
     return chunk;
 }
 
-/* Heads of the two parts of a chunk that is cut at size. */
+/* Writes the headers of the two parts of a chunk that is cut at size. Returns the chunk. */
 static uint64_t chunk_cut(struct libc *c, uint64_t chunk, uint64_t size, uint64_t rest)
 {
     chunk_set_head(c, chunk, size | PREV_INUSE | arena_flag(c));
@@ -139,7 +149,7 @@ static uint64_t chunk_cut(struct libc *c, uint64_t chunk, uint64_t size, uint64_
     return chunk;
 }
 
-/* Hands out an unlinked chunk that may be too large: a rest that can be a chunk goes back to the unsorted list. */
+/* Hands out an unlinked chunk that may be too large. A rest that can be a chunk goes to the unsorted list. */
 static uint64_t bin_take_part(struct libc *c, uint64_t chunk, uint64_t chunk_bytes, uint64_t size, const char *complaint)
 {
     uint64_t rest = chunk_bytes - size;
@@ -168,7 +178,8 @@ static const char *unsorted_complaint(struct libc *c, uint64_t chunk, uint64_t s
     return next_field & PREV_INUSE ? "malloc(): invalid next->prev_inuse (unsorted)" : NULL;
 }
 
-/* Consecutive small requests are cut from one chunk, the last remainder, as long as nothing else was freed. */
+/* Small requests in a row are cut from one chunk, the last remainder, as long as it is alone in the unsorted list. So they
+ * lie side by side. */
 static bool unsorted_is_last_remainder(struct libc *c, uint64_t chunk, uint64_t chunk_bytes, uint64_t before, uint64_t size)
 {
     return bin_is_small(c->rules, size) && before == bin_unsorted(c) && chunk_bytes > size + c->rules->min_chunk &&
@@ -190,7 +201,8 @@ static uint64_t unsorted_cut_last_remainder(struct libc *c, uint64_t chunk, uint
     return chunk_cut(c, chunk, size, chunk_bytes - size);
 }
 
-/* Smaller than all: the end of the bin, and of the list over sizes. Returns the chunk that stays in front. */
+/* A chunk that is smaller than all others goes to the end of the bin and of the list over sizes. Returns what its fd will
+ * be. */
 static uint64_t large_append_smallest(struct libc *c, uint64_t bin, uint64_t chunk)
 {
     uint64_t largest = bin_get(c, bin, CHUNK_FD), last = chunk_get(c, largest, CHUNK_BK_NEXTSIZE);
@@ -201,8 +213,8 @@ static uint64_t large_append_smallest(struct libc *c, uint64_t bin, uint64_t chu
     return bin;
 }
 
-/* Returns the chunk that the new one goes in front of. Of equal sizes the first keeps the links over sizes, and the new one
- * becomes the second, so that those links stay as they are. */
+/* Finds the place of a chunk by its size, from at downwards, and links it over sizes. Returns what its fd will be. Where
+ * its size is there already, it becomes the second of that size: the first keeps the links over sizes. */
 static uint64_t large_place_by_size(struct libc *c, uint64_t chunk, uint64_t field, uint64_t at)
 {
     uint64_t at_size = chunk_field(c, at), left = arena_longest_list(c);
@@ -223,7 +235,7 @@ static uint64_t large_place_by_size(struct libc *c, uint64_t chunk, uint64_t fie
     return at;
 }
 
-/* The chunk in a large bin that the new one goes in front of. */
+/* Links a chunk over the sizes of a large bin. Returns what its fd will be. */
 static uint64_t large_place(struct libc *c, uint64_t bin, uint64_t chunk, uint64_t size)
 {
     uint64_t first = bin_get(c, bin, CHUNK_FD), field = size | PREV_INUSE;
@@ -262,7 +274,7 @@ struct unsorted_walk {
     bool is_cached; /* an exact fit lies in the thread's cache, to be handed out at the end */
 };
 
-/* An exact fit: into the cache while there is room, because more may come; else it is the answer. */
+/* An exact fit goes to the cache while there is room, for more of them may come. Else it is the answer. */
 static void unsorted_take_exact(struct libc *c, struct unsorted_walk *walk, uint64_t chunk)
 {
     chunk_mark_inuse(c, chunk, walk->size);
@@ -274,7 +286,7 @@ static void unsorted_take_exact(struct libc *c, struct unsorted_walk *walk, uint
     }
 }
 
-/* One chunk of the list. Returns whether the walk goes on. */
+/* Takes or files one chunk of the list. Returns whether the walk goes on. */
 static bool unsorted_sort_one(struct libc *c, struct unsorted_walk *walk, uint64_t chunk)
 {
     uint64_t before = chunk_get(c, chunk, CHUNK_BK), size = chunk_size(c, chunk), head = bin_unsorted(c);
@@ -317,8 +329,8 @@ static void unsorted_walk(struct libc *c, struct unsorted_walk *walk)
 
 /* --- best fit --- */
 
-/* The own bin of a large request: its smallest chunk that is large enough. Of equal ones the second, which has no links
- * over sizes to be mended. */
+/* Cuts the smallest chunk that is large enough from the request's own bin. Of equal ones the second is taken: it has no
+ * links over sizes to be mended. 0: none is large enough. */
 static uint64_t large_take(struct libc *c, uint64_t size, uint64_t bin)
 {
     uint64_t chunk = bin_get(c, bin, CHUNK_FD), left = arena_longest_list(c);
@@ -338,7 +350,7 @@ static uint64_t large_take(struct libc *c, uint64_t size, uint64_t bin)
     return c->dead ? 0 : bin_take_part(c, chunk, found_size, size, "malloc(): corrupted unsorted chunks");
 }
 
-/* The next bin from index on that has its bit set and holds a chunk; 0: none. Bits of empty bins are cleared on the way. */
+/* The next bin from index on that holds a chunk; 0: none. Clears the bits of empty bins on the way. */
 static uint32_t bin_next_filled(struct libc *c, uint32_t index)
 {
     for (uint32_t block = index / 32; block < BINMAP_WORDS; block++, index = block * 32) {

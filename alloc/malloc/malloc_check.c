@@ -1,4 +1,4 @@
-/* machine_check() of the heaps: chunks, bins and notes must agree, unless the program has written over them. */
+/* Are the heaps as they must be? Chunks, bins and notes have to agree, unless the program has written over them. */
 #include "alloc/base/check.h"
 #include "alloc/malloc/malloc_bins.h"
 #include "alloc/malloc/malloc_look.h"
@@ -14,8 +14,8 @@ void heap_written(struct heaps *heaps, struct process_ref process, uint64_t addr
         libc_forget_pages(heaps->libc); /* a page that was filled with zeroes has lost its place */
 }
 
-/* The chunks from the start of the heap to top; *nr_free: those that lie in bins. NULL: all is well as far as it can be
- * seen. */
+/* Walks the chunks from the start of the main heap to top. Returns what is wrong; NULL: nothing, as far as can be seen.
+ * nr_free  out: chunks that must lie in bins. */
 static const char *heap_check_chunks(struct look *look, uint64_t *nr_free)
 {
     uint64_t top = look_top(look, look->heap->main_arena);

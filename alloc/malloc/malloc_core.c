@@ -1,6 +1,8 @@
-/* malloc, free, realloc and memalign of one arena, as glibc 2.36 does them behind its public functions. Where a request is
- * looked for: fastbin of its size, small bin of its size, the unsorted list and the bins, top, the system. What is freed
- * goes to the thread's cache, to a fastbin, or is merged with free neighbours and put on the unsorted list or into top. */
+/* malloc, free, realloc and memalign of one arena, as glibc 2.36 does them behind its public functions.
+ *
+ * A request is looked for in this order: the fastbin of its size, the small bin of its size, the unsorted list and the
+ * bins, top, the system. A freed chunk goes to the thread's cache, else to a fastbin. Else it is merged with free
+ * neighbours, and the whole goes to the unsorted list, or into top. */
 #include "alloc/malloc/malloc_bins.h"
 #include "alloc/malloc/malloc_core.h"
 #include "alloc/malloc/malloc_tcache.h"
@@ -10,7 +12,8 @@
 
 /* --- fastbins --- */
 
-/* Takes the first chunk off a fastbin; 0: it is empty. */
+/* Takes the first chunk off a fastbin; 0: it is empty.
+ * complaint  what to say if that cannot be a chunk. */
 static uint64_t fastbin_pop(struct libc *c, uint32_t index, const char *complaint)
 {
     uint64_t chunk = fastbin_get(c, index);
@@ -74,7 +77,7 @@ static void fastbin_push(struct libc *c, uint64_t chunk, uint64_t size, bool hav
 
 /* --- merging --- */
 
-/* Merges a chunk with the free one in front of it. */
+/* Merges a chunk with the chunk in front of it, if that is free. Returns where the whole begins; *size is its size. */
 static uint64_t chunk_merge_backward(struct libc *c, uint64_t chunk, uint64_t *size, const char *complaint)
 {
     if (chunk_is_prev_inuse(c, chunk))
@@ -90,7 +93,9 @@ static uint64_t chunk_merge_backward(struct libc *c, uint64_t chunk, uint64_t *s
     return chunk;
 }
 
-/* Merges with what lies behind, and puts the result on the unsorted list, or into top. */
+/* Merges a free chunk with top, or with a free chunk behind it. What did not become top goes to the unsorted list.
+ * next       the chunk behind.
+ * complaint  what to say if the unsorted list is broken. */
 static void chunk_merge_forward(struct libc *c, uint64_t chunk, uint64_t size, uint64_t next, const char *complaint)
 {
     uint64_t next_size = chunk_size(c, next);
@@ -118,6 +123,14 @@ static void fastbin_consolidate_one(struct libc *c, uint64_t chunk)
         chunk_merge_forward(c, chunk, size, next, NULL);
 }
 
+/* Chunks in fastbins count as in use, so that neighbours do not merge with them. Here they stop to: bin by bin, chunk by
+ * chunk, each merges backward, then forward, and goes to the unsorted list or into top.
+ *
+ *      |free 64|fast 48|used|      ->  |free 112|used|
+ *      |fast 48|fast 48| top |     ->  |       top        |     (the first is free now; the second merges with both)
+ *
+ * An arena is consolidated before a large request is cut from somewhere, when top does not suffice, after a large free, and
+ * by mallopt and malloc_trim. */
 void malloc_consolidate(struct libc *c)
 {
     arena_set_has_fast(c, false);
@@ -155,7 +168,7 @@ static const char *free_complaint(struct libc *c, uint64_t chunk, uint64_t size)
     return NULL;
 }
 
-/* After a large free: memory at the end of the heap goes back to the system. */
+/* After a large free, memory at the end of the heap goes back to the system. */
 static void arena_give_back(struct libc *c)
 {
     if (arena_has_fast(c))
@@ -185,7 +198,7 @@ static void chunk_free_merged(struct libc *c, uint64_t chunk, uint64_t size)
         arena_give_back(c);
 }
 
-/* True when the thread's cache has taken the chunk, or the call is dead. */
+/* True: the thread's cache has taken the chunk, or the call is dead. */
 static bool tcache_take_freed(struct libc *c, uint64_t chunk, uint64_t size)
 {
     uint32_t index = tcache_index(c->rules, size);
@@ -262,7 +275,7 @@ static void chunk_set_size(struct libc *c, uint64_t chunk, uint64_t size)
     chunk_set_head(c, chunk, size | (chunk_field(c, chunk) & SIZE_BITS));
 }
 
-/* Cuts a chunk in use at size and frees the rest, if that can be a chunk. */
+/* Cuts a chunk in use at size. Frees the rest, if that can be a chunk. */
 static void chunk_cut_tail(struct libc *c, uint64_t chunk, uint64_t chunk_bytes, uint64_t size)
 {
     uint64_t rest = chunk_bytes - size, tail = chunk + size;
@@ -285,7 +298,7 @@ static uint64_t chunk_grow_into_top(struct libc *c, uint64_t chunk, uint64_t sum
     return chunk_to_mem(c, chunk);
 }
 
-/* A block elsewhere; should it be the very next chunk, the two are joined. */
+/* Moves a block elsewhere. If the new chunk happens to be the next one, the two are joined instead. */
 static uint64_t int_realloc_move(struct libc *c, uint64_t chunk, uint64_t old_size, uint64_t size)
 {
     uint64_t mem = int_malloc(c, size - (CHUNK_ALIGN - 1));
@@ -327,8 +340,8 @@ uint64_t int_realloc(struct libc *c, uint64_t chunk, uint64_t old_size, uint64_t
 
 /* --- memalign --- */
 
-/* Moves the start of a block up to an aligned address. In front of it there is room for a chunk, which is freed; a mapping
- * only remembers the distance. */
+/* Moves the start of a block up to an aligned address. The part in front is large enough for a chunk, and is freed; in a
+ * mapping, prev_size remembers its length. Returns the chunk that the block is now. */
 static uint64_t chunk_align_up(struct libc *c, uint64_t chunk, uint64_t align)
 {
     uint64_t to = chunk_of_mem(c, (chunk_to_mem(c, chunk) + align - 1) & -align);

@@ -1,5 +1,5 @@
-/* Looking at what malloc keeps beside the chunks: its options, the arenas and their mappings, the threads, and the lists of
- * free chunks. A broken list may lead anywhere: callers that walk one decide how far. */
+/* Looking at what malloc keeps beside the chunks: its options, arenas and their mappings, threads, and lists of free
+ * chunks. A broken list may lead anywhere, so the caller that walks one decides how far. */
 #include "alloc/malloc/malloc_bins.h"
 #include "alloc/malloc/malloc_look.h"
 #include "pagoda/heap_view.h"
@@ -54,7 +54,7 @@ bool heap_look(const struct heaps *heaps, struct process_ref process, struct hea
 
 /* --- arenas --- */
 
-/* The arena of that number, counted from the main one along their ring; 0: there are not so many. */
+/* The arena of that number, counted along their ring from the main one; 0: there are not so many. */
 static uint64_t look_arena(struct look *look, uint64_t number)
 {
     uint64_t arena = look->heap->main_arena;
@@ -202,8 +202,8 @@ static bool look_fast_list(struct look *look, uint64_t arena, uint32_t index, st
     return look_word(look, head) != 0;
 }
 
-/* The smallest size that belongs into a bin, or the first beyond all: found by halving, for sizes and bins rise together.
- */
+/* The smallest size that belongs in a bin; beyond the last bin, a size above all. Sizes and bins rise together, so halving
+ * finds it. */
 static uint64_t look_bin_from(const struct libc_rules *rules, uint32_t index)
 {
     uint64_t low = rules->min_chunk, high = UINT64_C(1) << 20;
@@ -232,7 +232,7 @@ static bool look_bin_list(struct look *look, uint64_t arena, uint32_t index, str
     return true;
 }
 
-/* Number of the list among all that there may be: caches by thread, then fastbins and bins by arena. */
+/* The list of that number: caches by thread come first, then fastbins and bins by arena. False: it is empty, or *ended. */
 static bool look_list(struct look *look, uint64_t number, struct heap_list_view *list, bool *ended)
 {
     const uint64_t nr_bins = look->rules->nr_tcache_bins, caches = HEAP_THREADS_MAX * nr_bins,
@@ -267,7 +267,8 @@ bool heap_next_list(const struct heaps *heaps, struct process_ref process, uint6
 
 #define LIST_END UINT64_MAX
 
-/* Links in tcache lists lead to the user's pointers, in fastbins to chunks; both are protected. */
+/* Links of cache lists lead to the user's pointers, those of fastbins to chunks. Both are protected.
+ * to_mem  from a chunk to what the links lead to. */
 static void look_follow_protected(struct look *look, uint64_t to_mem, struct listed_chunk_view *chunk)
 {
     uint64_t place = chunk->address + look->rules->header;

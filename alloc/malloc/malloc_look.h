@@ -1,5 +1,6 @@
-/* alloc/malloc/malloc_look.h - reading a heap's bytes without touching them, for views and checks. Pages that are not
- * resident cannot be looked at: absent is set, and what is read from then on is 0. */
+/* alloc/malloc/malloc_look.h - reading a heap's bytes without touching them, for views and checks. Stands on: chunk.
+ *
+ * A page that is not resident cannot be looked at. absent is set then, and all that is read from there on is 0. */
 #pragma once
 #include "alloc/malloc/malloc_chunk.h"
 

@@ -1,5 +1,5 @@
-/* Notes: what the engine remembers of each live block beside the bytes of the process: the size that was asked for, who
- * asked, and when. A hash table over addresses, whose buckets double between operations when the chains grow. */
+/* Notes: what the engine remembers of each live block beside the bytes of the process. That is the size that was asked for,
+ * who asked, and when. They stand in a hash table over addresses, whose buckets double between operations as they fill. */
 #include "alloc/malloc/malloc_call.h"
 #include "alloc/malloc/malloc_notes.h"
 
@@ -31,7 +31,7 @@ struct name_ref note_remove(struct heaps *heaps, struct heap *heap, uint64_t add
     return NAME_NONE;
 }
 
-/* Each chain is split in two: bucket i keeps what still belongs there, the rest goes to i + nr. */
+/* Splits each chain in two: bucket i keeps what still belongs there, the rest goes to bucket i + nr. */
 static void note_split_buckets(struct heaps *heaps)
 {
     uint32_t nr = heaps->nr_buckets;

@@ -1,5 +1,5 @@
-/* alloc/malloc/malloc_notes.h - notes of live blocks: looking for them, writing and erasing them, in the few instructions
- * that every call into malloc spends on them. */
+/* alloc/malloc/malloc_notes.h - notes of live blocks. Stands on: heap. Every call into malloc looks for one, writes one or
+ * erases one, so that is done inline, in few instructions. */
 #pragma once
 #include "alloc/malloc/malloc_heap.h"
 
@@ -35,7 +35,7 @@ static inline uint32_t *note_bucket_at(const struct heaps *heaps, uint32_t bucke
 {
     return (uint32_t *)(void *)heaps->note_buckets.items + bucket + 1;
 }
-/* The link that leads to a note, or the end of its chain. */
+/* The link that leads to the note of a block; without one, the link that ends its chain. */
 static inline uint32_t *note_link(const struct heaps *heaps, struct process_ref process, uint64_t address)
 {
     uint32_t *link = note_bucket_at(heaps, note_bucket(heaps, process, address));
@@ -47,7 +47,7 @@ static inline uint32_t *note_link(const struct heaps *heaps, struct process_ref 
     return link;
 }
 
-/* by: 1, or minus one */
+/* by  1, or minus 1. */
 static inline void note_count(struct heaps *heaps, struct heap *heap, uint64_t requested, uint64_t usable, uint64_t by)
 {
     heap->nr_live += by;
@@ -56,7 +56,7 @@ static inline void note_count(struct heaps *heaps, struct heap *heap, uint64_t r
     heaps->allocated_bytes += by * usable;
 }
 
-/* There must be room. Items are handed out like any pool's, only that none is cleared to be written over at once. */
+/* Writes a note; there must be room. The item is handed out as pool_take() would, but not cleared first. */
 static inline void note_write(struct heaps *heaps, struct heap *heap, uint64_t address, uint64_t requested, uint64_t usable,
                               struct name_ref name, uint32_t seq)
 {
@@ -80,7 +80,8 @@ static inline void note_write(struct heaps *heaps, struct heap *heap, uint64_t a
     note_count(heaps, heap, requested, usable, 1);
 }
 
-/* link: what leads to the note. Its name. */
+/* Erases a note. Returns the name of its block.
+ * link  what leads to the note. */
 static inline struct name_ref note_erase(struct heaps *heaps, struct heap *heap, uint32_t *link)
 {
     struct pool *pool = &heaps->notes;

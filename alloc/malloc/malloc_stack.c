@@ -1,9 +1,8 @@
 /* Stacks of threads, as pthread_create takes them: glibc 2.36, nptl/allocatestack.c, nptl/nptl-stack.c.
  *
- * A stack is one mapping: 8 MiB (RLIMIT_STACK at the start of the process) above a guard page that may not be touched. The
- * stack of a thread that was joined is kept for the next one, with the vector for thread-local storage that the heap gave
- * for it; when more than 40 MiB are kept, the oldest go back. The stack's own pages are not touched here: the model runs no
- * code on them. */
+ * A stack is one mapping: 8 MiB (RLIMIT_STACK at the start of the process) above a guard page. The stack of a thread that
+ * was joined is kept for the next one, together with the vector for thread-local storage that the heap gave for it. When
+ * more than 40 MiB are kept, the oldest go back. The model runs no code on a stack, so it never touches its pages. */
 #include "alloc/malloc/malloc_stack.h"
 
 #include <string.h>

@@ -1,7 +1,9 @@
-/* What a call into malloc works with: glibc's static state of a process, made at the first call, and the way to the bytes
- * of the process. Host pointers are kept for the pages that were written to last; any fault may reclaim others, so they are
- * dropped when the address space lost a page. While a page is known, its entry is present, writable, accessed and dirty, so
- * that looking it up again would change nothing: what is known here can be forgotten at any time. */
+/* What a call into malloc works with: glibc's static state of a process, which the first call makes, and the way to the
+ * bytes of the process.
+ *
+ * Host pointers are kept for the pages that were written to last. Any fault may reclaim other pages, so all pointers are
+ * dropped when the address space has lost a page. While a page is known, its page-table entry is present, writable,
+ * accessed and dirty: looking it up again would change nothing. So what is known here may be forgotten at any time. */
 #include "alloc/malloc/malloc_call.h"
 
 #define MAIN_ARENA_OFFSET 0x640u /* in its page, so that struct malloc_state ends in the same one */
@@ -21,7 +23,7 @@ static void malloc_par_init(struct malloc_par *par, const struct libc_rules *rul
                                 .arena_test = rules->arenas_per_cpu };
 }
 
-/* glibc draws the key at random; here every process has its own, the same in every run. */
+/* glibc draws the key at random. Here every process has its own, which is the same in every run. */
 static uint64_t heap_make_key(struct process_ref process, const struct libc_rules *rules)
 {
     uint64_t key = (process.index + UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -92,7 +94,7 @@ void libc_die(struct libc *c, const char *text)
 
 /* --- bytes --- */
 
-/* An access that glibc itself makes, and that cannot be made. */
+/* glibc's own access to a page failed: the process gets a signal. */
 static void libc_no_page(struct libc *c, uint64_t address)
 {
     struct trace *trace = c->heaps->trace;
@@ -124,7 +126,7 @@ uint8_t *libc_fault(struct libc *c, uint64_t address, bool write)
     return bytes + address % PAGE_SIZE;
 }
 
-/* The bytes of address at hand, faulted in if need be. */
+/* The host's place of a byte, which is faulted in if need be; NULL: the call is dead. */
 static uint8_t *libc_bytes_at(struct libc *c, uint64_t address, bool write)
 {
     uint8_t *bytes = libc_at_hand(c, address, 1);
@@ -146,7 +148,7 @@ static void libc_copy_word(void *to, const void *from, uint32_t nr_bytes)
         memcpy(to, from, nr_bytes);
 }
 
-/* Little-endian. A corrupted link may lead across the end of a page: then byte by byte. */
+/* Little-endian. A corrupted link may lead across the end of a page; such a word is read byte by byte. */
 uint64_t libc_get_slow(struct libc *c, uint64_t address, uint32_t nr_bytes)
 {
     uint64_t value = 0;
@@ -175,7 +177,7 @@ static uint64_t libc_in_page(uint64_t address, uint64_t length)
     return length < room ? length : room;
 }
 
-/* A whole page is cleared by forgetting its contents: no host memory is spent on zeroes. */
+/* Clears a whole page by forgetting its contents, so that no host memory is spent on zeroes. */
 static void libc_clear_page(struct libc *c, uint64_t address)
 {
     struct processes *ps = c->heaps->processes;
@@ -206,7 +208,7 @@ void libc_fill(struct libc *c, uint64_t address, uint8_t byte, uint64_t length)
     }
 }
 
-/* One piece, inside one page on either side. The fault at its target may reclaim its source. */
+/* Copies one piece, which lies in one page on either side. The fault at its target may reclaim its source. */
 static void libc_copy_piece(struct libc *c, uint64_t to, uint64_t from, uint64_t length)
 {
     uint8_t piece[PAGE_SIZE], *source = libc_at_hand(c, from, 1), *target = source ? libc_at_hand(c, to, 1) : NULL;

@@ -1,6 +1,10 @@
-/* The thread cache: per chunk size a short stack of freed blocks, kept in a block of the heap itself (counts, then the
- * first entry of each stack) and linked through the first word of the payload. The second word holds a key as long as the
- * block is in the cache, by which a second free() is noticed. Cached chunks count as in use and are never merged. */
+/* The thread cache: a short stack of freed blocks for each chunk size. It lies in a block of the heap itself: a counter of
+ * each stack, then the newest block of each. A cached block links to the next one in its first word, protected. Its second
+ * word holds a key as long as it is cached; free() of a block with the key walks the stack, and so notices a second free().
+ * Cached chunks count as in use and are never merged.
+ *
+ *      counts[64] | entries[64]            block                block
+ *                   [i] ---------> | next ^ place | key |  ->  | 0 ^ place | key | */
 #include "alloc/malloc/malloc_core.h"
 #include "alloc/malloc/malloc_notes.h"
 #include "alloc/malloc/malloc_tcache.h"
@@ -31,7 +35,7 @@ uint64_t tcache_get(struct libc *c, uint32_t index)
 
 #define TCACHE_MIN_CHUNK_64 32u /* of every C library with 64 bits */
 
-/* Does the host know all that a call needs to know? With 64 bits; nobody is in a hurry with 32. */
+/* Does the host know all that such a call needs? Only with 64 bits; nobody is in a hurry with 32. */
 bool heap_is_ready(const struct heaps *heaps, struct process_ref process)
 {
     struct libc *c = heaps->libc;
@@ -49,7 +53,7 @@ static inline uint8_t *tcache_entry_in_host(const struct libc *c, uint64_t index
     return c->cache_entries + 8 * index;
 }
 
-/* A block that begins a page has its header in the one before: that is left to the usual way. */
+/* A block that begins a page has its header in the page before. It is left to the usual way. */
 static inline uint8_t *tcache_block_at_hand(const struct libc *c, uint64_t mem)
 {
     return mem % PAGE_SIZE ? libc_at_hand(c, mem, CHUNK_ALIGN) : NULL;
@@ -75,7 +79,7 @@ uint64_t heap_malloc_cached(struct heaps *heaps, uint64_t request, struct name_r
     return mem;
 }
 
-/* Which arena a block is from, free() reads at the start of its heap, though the cache takes it from any. */
+/* free() reads a block's arena at the start of its heap, although the cache takes blocks of any arena. Is that at hand? */
 static inline bool tcache_is_arena_at_hand(const struct libc *c, uint64_t mem, uint64_t field)
 {
     return !(field & NON_MAIN_ARENA) || libc_at_hand(c, mem & ~(c->rules->heap_max - 1), 8);
@@ -116,7 +120,7 @@ bool tcache_holds(struct libc *c, uint64_t mem, uint32_t index)
     return false;
 }
 
-/* The block comes from the arena, past every cache, and is zeroed. */
+/* The block comes from the arena, past the cache, and is zeroed. */
 void tcache_create(struct libc *c)
 {
     if (c->thread->shutting_down)

@@ -1,5 +1,8 @@
-/* Where an arena gets memory, and gives it back: top, the chunk at the end of the heap, grows and shrinks with the program
- * break; requests above a threshold get a mapping of their own, whose first use teaches malloc a higher threshold. */
+/* Where an arena gets memory, and where it gives it back. glibc 2.36 malloc/malloc.c: sysmalloc(), systrim(),
+ * munmap_chunk(), mremap_chunk().
+ *
+ * top, the chunk at the end of the heap, grows and shrinks with the program break. Requests above a threshold get a mapping
+ * of their own; so does the request of a thread whose arena cannot grow. */
 #include "alloc/malloc/malloc_core.h"
 #include "alloc/malloc/malloc_top.h"
 
@@ -59,7 +62,7 @@ static uint64_t mapped_new(struct libc *c, uint64_t size)
     return start + lead;
 }
 
-/* The mapping of a chunk; false: it cannot be one. */
+/* The mapping of a chunk. False: it cannot be the chunk of a mapping. */
 static bool mapped_range(struct libc *c, uint64_t chunk, uint64_t *start, uint64_t *length)
 {
     uint64_t lead = chunk_get(c, chunk, CHUNK_PREV_SIZE), in_page = chunk_to_mem(c, chunk) % PAGE_SIZE;
@@ -117,7 +120,7 @@ struct morecore {
     uint64_t correction; /* bytes that were added later, for alignment */
 };
 
-/* No room at the break (or the break may not move): a mapping serves instead, and the heap is no longer in one piece. */
+/* The break cannot move. A mapping serves instead, and the heap is no longer in one piece. False: no memory. */
 static bool morecore_map(struct libc *c, struct morecore *more, uint64_t size, uint64_t old_size)
 {
     if (arena_is_contiguous(c))
@@ -142,7 +145,8 @@ static bool morecore_get(struct libc *c, struct morecore *more, uint64_t size, u
     return more->start != UINT64_MAX || morecore_map(c, more, size, old_size);
 }
 
-/* Somebody else moved the break, or this is the first time: make the start and the end fit. */
+/* This is the first extension, or somebody else has moved the break. Aligns the start, and moves the break once more so
+ * that the end is that of a page. Returns the aligned start. */
 static uint64_t morecore_align(struct libc *c, struct morecore *more, uint64_t old_size, uint64_t old_end)
 {
     uint64_t lead = -chunk_to_mem(c, more->start) % CHUNK_ALIGN;
@@ -163,7 +167,9 @@ static uint64_t morecore_align(struct libc *c, struct morecore *more, uint64_t o
     return more->start + lead;
 }
 
-/* The old top ends in two headers that nothing merges with, and what is before them is freed. */
+/* Ends the old top with two headers that nothing merges with, and frees what lies before them:
+ *
+ *      |      old top      |      ->      | free | 16 | 16 |  what somebody else mapped  | new top | */
 static void top_fence_old(struct libc *c, uint64_t top, uint64_t size)
 {
     uint64_t header = c->rules->header;
@@ -216,6 +222,12 @@ static bool top_is_sane(struct libc *c)
     return size >= c->rules->min_chunk && (field & PREV_INUSE) && (top + size) % PAGE_SIZE == 0;
 }
 
+/* Neither bins nor top could serve the request.
+ *  1. At or above the mapping threshold: a mapping of its own, while there may be more of them.
+ *  2. Main arena: the break moves up by request + top_pad, less what top has, rounded up to pages. If it came right behind
+ *     the old top, top has grown. Else the old top is fenced off and a new one begins.
+ *  3. Thread arena: its heap grows, or it gets a new heap; if neither, a mapping after all.
+ * Then the chunk is cut from top. */
 uint64_t sysmalloc(struct libc *c, uint64_t size)
 {
     const struct malloc_par *par = &c->heap->par;

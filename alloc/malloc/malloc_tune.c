@@ -1,6 +1,6 @@
-/* Malloc's options: mallopt(), the GLIBC_TUNABLES of a process, and malloc_trim(). A tunable that glibc does not know, or
- * whose value is out of its range, is passed over, as glibc does; the message says so. glibc 2.36: malloc.c do_set_*(),
- * arena.c ptmalloc_init(), elf/dl-tunables.c. */
+/* Malloc's options: mallopt(), the GLIBC_TUNABLES of a process, and malloc_trim(). glibc 2.36: malloc.c do_set_*(), arena.c
+ * ptmalloc_init(), elf/dl-tunables.c. glibc passes over a tunable that it does not know, or whose value is out of range. So
+ * does this file, and the message says so. */
 #include "alloc/malloc/malloc_bins.h"
 #include "alloc/malloc/malloc_call.h"
 #include "alloc/malloc/malloc_core.h"
@@ -9,7 +9,7 @@
 
 /* --- malloc_trim --- */
 
-/* Whole free pages inside a chunk go back to the system, the addresses stay. False: there are none. */
+/* Gives whole free pages inside a chunk back to the system; their addresses stay. False: there are none. */
 static bool trim_chunk(struct libc *c, uint64_t chunk)
 {
     uint64_t head = 6 * (uint64_t)c->rules->word; /* struct malloc_chunk must stay */
@@ -185,7 +185,8 @@ static uint32_t tunables_digit(char letter)
     return letter >= '0' && letter <= '9' ? (uint32_t)(letter - '0') : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : 16;
 }
 
-/* As _dl_strtoul(): blanks, a sign, 0x, 0 or decimal; it stops at what is no digit, and is 0 without any. */
+/* As _dl_strtoul(): blanks, a sign, then a hexadecimal (0x), octal (0) or decimal number, up to what is no digit. Without a
+ * digit it is 0. */
 static uint64_t tunables_number(struct text text)
 {
     const char *at = text.start, *end = at + text.length;

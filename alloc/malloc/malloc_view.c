@@ -1,5 +1,5 @@
 /* Looking at the chunks of a heap in address order: the main heap up to top, then the mappings of the thread arenas, then
- * blocks with a mapping of their own. Which list a free chunk is on is found by walking that list. */
+ * blocks with a mapping of their own. A chunk does not say which list it is on, so the lists are walked. */
 #include "alloc/malloc/malloc_bins.h"
 #include "alloc/malloc/malloc_look.h"
 #include "alloc/malloc/malloc_notes.h"
@@ -22,7 +22,9 @@ static bool look_is_on_unsorted(struct look *look, uint64_t arena, uint64_t chun
     return false;
 }
 
-/* A singly linked list whose links are mixed with their places; to_link: from what the list names to where its link is. */
+/* Is wanted on a singly linked list with protected links?
+ * at       its first entry.
+ * to_link  from an entry to the place of its link. */
 static bool look_is_on_protected(struct look *look, uint64_t at, uint64_t wanted, uint64_t to_link)
 {
     for (uint32_t i = 0; i < LIST_LOOK_MAX && at && !look->absent; i++) {
@@ -33,7 +35,7 @@ static bool look_is_on_protected(struct look *look, uint64_t at, uint64_t wanted
     return false;
 }
 
-/* The chunk is in the cache of some thread: the bins are short. */
+/* Is the chunk in the cache of some thread? The bins are short. */
 static bool look_is_cached(struct look *look, uint64_t chunk, uint64_t size)
 {
     uint32_t index = tcache_index(look->rules, size);
@@ -107,7 +109,8 @@ struct strip {
     uint64_t top;
 };
 
-/* The strip that holds address; with address 0: the first one. after: the one behind that. */
+/* Finds the strip that holds address, or the first one if address is 0. False: there is none.
+ * after  the strip behind that one is wanted. */
 static bool look_find_strip(struct look *look, uint64_t address, bool after, struct strip *strip)
 {
     uint64_t main = look->heap->main_arena, cursor = 0, top = look_top(look, main);
