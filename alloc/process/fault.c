@@ -1,11 +1,18 @@
-/* Page faults: anonymous memory gets its frames on first touch. A read of an untouched page maps the shared zero page, a
- * write gets a zeroed frame of its own; a write to a page shared by fork copies it; a swapped page comes back; a stack
- * grows down to the page. Linux v6.1 mm/memory.c: do_anonymous_page(), do_wp_page(), do_swap_page(); mm/mmap.c:
- * expand_downwards(); arch/x86/mm/fault.c: do_user_addr_fault(). Pages of files are not read from anywhere: they are the
- * zero page, too.
+/* Page faults: anonymous memory gets its frames when it is touched. Linux v6.1 mm/memory.c: do_anonymous_page(),
+ * do_wp_page(), do_swap_page(); mm/mmap.c: expand_downwards(); arch/x86/mm/fault.c: do_user_addr_fault().
  *
- * A small cache of translations per process (as a TLB, but only to save host time: it is no part of the cost model) is
- * valid while the space's generation stands. */
+ * An access first needs a VMA that allows it; a stack grows down for it. Then the page-table entry decides:
+ *
+ *      entry                        read                          write
+ *      empty                        the shared zero page          a zeroed frame of its own
+ *      present, not writable        (no fault)                    sole owner: made writable; else a copy
+ *      swapped                      a frame with the slot's       the same, writable
+ *                                   bytes, write-protected
+ *
+ * Pages of files are not read from anywhere: they are the zero page, too.
+ *
+ * Each process keeps a small cache of translations. It only saves host time, and is no part of the cost model. An entry is
+ * good while the generation of the address space stands. */
 #include "alloc/process/process_internal.h"
 
 #include <string.h>
@@ -45,7 +52,7 @@ static uint32_t fault_write_bits(const struct fault *f)
     return PTE_DIRTY | (fault_vma_flags(f) & VMA_WRITE ? PTE_WRITE : 0u);
 }
 
-/* A frame of the process's own at the faulting page; 0: no memory. The entry is the caller's to set. */
+/* Gets a frame for the faulting page, and counts it; 0: no memory. The caller sets the entry. */
 static uint32_t fault_new_frame(struct fault *f, uint32_t gfp)
 {
     uint32_t pfn = reclaim_alloc_pages(f->ps->reclaim, gfp, 0);
@@ -76,8 +83,8 @@ static uint32_t fault_anonymous(struct fault *f)
     return pfn;
 }
 
-/* The bytes of the old page go into the new one. Its frame is returned: while we waited for the new one, reclaim may have
- * taken the old page (0), or compaction moved it. */
+/* Copies the bytes of the old page into the new one. While we waited for the new frame, reclaim may have taken the old
+ * page, or compaction may have moved it. Returns the old page's frame; 0: it was taken. */
 static uint32_t fault_copy_old(struct fault *f, uint32_t pfn)
 {
     f->entry = pte_load(f->ps->frames, f->ps->profile, f->slot);
@@ -120,7 +127,7 @@ static uint32_t fault_shared(struct fault *f)
     return old;
 }
 
-/* A page that is read comes back write-protected, as Linux maps it: the first write is one more minor fault. */
+/* A page that is read comes back write-protected, as in Linux. The first write is one more minor fault. */
 static uint32_t fault_swapped(struct fault *f)
 {
     trace_step(f->ps->trace, PATH_do_swap_page);
@@ -153,7 +160,7 @@ static uint32_t fault_handle(struct fault *f)
 
 /* --- which accesses a mapping allows --- */
 
-/* May the stack grow down to the page? Not beyond its limit, and not so near to a mapping that it might run into it. */
+/* May the stack grow down to the page? Not beyond its limit, and not into the guard gap above another mapping. */
 static bool stack_may_grow(struct processes *ps, const struct process *p, const struct vma *stack, uint64_t page)
 {
     uint64_t nr_pages = (stack->start - page) >> PAGE_SHIFT;
@@ -174,7 +181,7 @@ static bool fault_allows(const struct vma *vma, bool write)
     return (vma->flags & (write ? VMA_WRITE : VMA_ACCESS)) != 0;
 }
 
-/* The VMA that serves an access to a page, a stack that has grown for it included; 0: SIGSEGV. */
+/* The VMA that serves an access to a page; a stack has grown for it then. 0: SIGSEGV. */
 static uint32_t fault_find_vma(struct processes *ps, struct process *p, uint64_t address, bool write)
 {
     uint64_t page = address & ~(uint64_t)(PAGE_SIZE - 1);

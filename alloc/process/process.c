@@ -1,5 +1,14 @@
-/* Processes: their life, and the checks of the floor. Pids are handed out in turn, as idr_alloc_cyclic() does; a process is
- * found by its pid through a table of short chains. Linux v6.1 kernel/fork.c: dup_mmap(); mm/mmap.c: exit_mmap(). */
+/* Processes: their life, and the checks of the floor. Linux v6.1 kernel/fork.c: dup_mmap(); mm/mmap.c: exit_mmap().
+ *
+ * Pids are handed out in turn, as idr_alloc_cyclic() does. A process is found by its pid through a table of short chains.
+ *
+ * Fork copies VMAs and page-table entries, no bytes:
+ *
+ *      parent: pfn 7, writable      ->      parent: pfn 7, read-only \
+ *                                           child:  pfn 7, read-only / frame 7 has two mappings
+ *
+ * The first of them that writes faults and gets a copy of the page; the other one then is alone, and its next write fault
+ * only makes the entry writable again (fault.c: fault_shared). Swap slots and the zero page are shared in the same way. */
 #include "alloc/base/check.h"
 #include "alloc/process/process_internal.h"
 
@@ -114,7 +123,7 @@ static void pid_leave(struct processes *ps, struct process_ref process)
 
 /* --- life --- */
 
-/* An empty process with an address space of its own; 0: no memory, or too many. */
+/* Makes an empty process with an address space of its own. None: no memory, or too many processes. */
 static struct process_ref process_new(struct processes *ps, struct name_ref name, uint32_t touch)
 {
     uint32_t root = pgtable_create(ps->pgtable);
@@ -151,7 +160,8 @@ struct process_ref process_spawn(struct processes *ps, struct name_ref name, uin
     return PROCESS_NONE;
 }
 
-/* A VMA that never had a page of its own has nothing to copy: the child finds it out by itself (vma_needs_copy()). */
+/* Copies a VMA and its entries. One that never had a page of its own has no entries to copy: the child's faults see the
+ * same zero page (vma_needs_copy()). */
 static bool fork_copy_vma(struct processes *ps, struct process *parent, struct process *child, uint32_t vma)
 {
     struct vma copy = *vma_at(ps, vma);
@@ -252,7 +262,7 @@ static void process_check_add_vma(const struct vma *v, struct vm_counts *vm)
     vm->committed += v->flags & VMA_ACCOUNT ? n : 0;
 }
 
-/* Entries of [start, end) that no VMA covers. */
+/* Has [start, end), which no VMA covers, entries all the same? */
 static bool process_has_strays(const struct processes *ps, const struct process *p, uint64_t start, uint64_t end)
 {
     return space_next_entry(ps, p->space, &start, end) != 0;

@@ -34,8 +34,8 @@ struct vma {
     bool is_forked; /* its anon_vma_chain reaches into a parent's: Linux no longer merges it with untouched neighbours */
     uint64_t seq;
 };
-/* What VMAs must have in common to merge. HEAP, TEXT and CHUNK are Pagoda's own: they keep what belongs to the break, the
- * program's image and malloc apart from what the program maps, where Linux sees anonymous memory in all of them. */
+/* VMAs merge only if all of these are equal. HEAP, TEXT and CHUNK are Pagoda's own: they keep the break, the program's
+ * image and malloc's mappings apart from what the program maps. Linux sees anonymous memory in all of them. */
 enum vma_flags {
     VMA_READ = 1,
     VMA_WRITE = 2,
@@ -50,8 +50,8 @@ enum vma_flags {
 };
 #define VMA_ACCESS (VMA_READ | VMA_WRITE | VMA_EXEC)
 
-/* Files that a new process maps. There is no disk and no page cache here: their pages read as zeroes and get no frame
- * before the process writes to one of its own copies. */
+/* Files that a new process maps. There is no disk and no page cache here. Their pages read as zeroes, and get a frame when
+ * the process first writes to its own copy. */
 #define VMA_FILE_MAP(X)                                                                                                    \
     /* id, name, name with 32 bits */                                                                                      \
     X(VMA_FILE_NONE, "", "")                                                                                               \
@@ -148,17 +148,17 @@ struct processes {
     uint64_t admin_reserve, user_reserve;     /* pages that strict overcommit keeps back */
 };
 
-/* All of these name a process by its pool index. Failures (no memory, no room) return 0/false/UINT64_MAX and change
- * nothing, unless said otherwise; ps->refusal says why. */
+/* A failure returns 0, false or UINT64_MAX, and ps->refusal says why. Nothing has changed then, unless said otherwise. */
 /* The VMA that holds address; 0: none. */
 uint32_t process_find_vma(const struct processes *ps, const struct process *process, uint64_t address);
 static inline struct vma *vma_at(const struct processes *ps, uint32_t vma)
 {
     return pool_at(&ps->vmas, vma);
 }
-/* What maps show for a file; the program is called as the process is. */
+/* The name of a file in maps. (The program's file is called as the process is.) */
 const char *vma_file_name(const struct profile *profile, uint32_t file);
-struct process_ref process_find(const struct processes *ps, uint32_t pid); /* 0: none */
+/* PROCESS_NONE: no process has that pid. */
+struct process_ref process_find(const struct processes *ps, uint32_t pid);
 static inline struct process *process_at(const struct processes *ps, struct process_ref process)
 {
     return pool_at(&ps->pool, process.index);
@@ -168,42 +168,48 @@ static inline uint32_t process_pid(const struct processes *ps, struct process_re
 {
     return process.index ? process_at(ps, process)->pid : 0;
 }
-/* sbrk: moves the break by increment bytes (page rounding as the kernel does); returns the old break or UINT64_MAX. */
+/* Moves the break by increment bytes. Returns the old break; UINT64_MAX: refused. */
 uint64_t process_sbrk(struct processes *ps, struct process_ref process, int64_t increment);
 bool process_brk(struct processes *ps, struct process_ref process, uint64_t brk);
-/* Private anonymous mapping of length bytes (whole pages), placed top-down; flags: enum vma_flags. 0: refused. */
+/* Maps private anonymous memory, placed top-down. Returns its address; 0: refused.
+ * length  bytes, rounded up to whole pages.
+ * flags   enum vma_flags. */
 uint64_t process_mmap(struct processes *ps, struct process_ref process, uint64_t length, uint32_t flags,
                       struct name_ref name);
-/* The same at an address of the caller's choice, if that is free; else wherever there is room. */
+/* The same at address, if that is free; else wherever there is room. */
 uint64_t process_mmap_near(struct processes *ps, struct process_ref process, uint64_t address, uint64_t length,
                            uint32_t flags);
 bool process_munmap(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length);
+/* Returns the address, which may be a new one; 0: refused. */
 uint64_t process_mremap(struct processes *ps, struct process_ref process, uint64_t start, uint64_t old_length,
-                        uint64_t new_length); /* may move; 0: failed */
-/* access: bits of VMA_ACCESS. As in Linux, the part before a hole is changed when the range has one. */
+                        uint64_t new_length);
+/* When the range has a hole, the part before the hole is changed, as in Linux.
+ * access  bits of VMA_ACCESS. */
 bool process_mprotect(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length, uint32_t access);
-/* As in Linux, what is mapped is done when the range has a hole. */
+/* When the range has a hole, all that is mapped is done, as in Linux. */
 bool process_advise(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length, enum advice advice);
 bool process_mlock(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length);
 bool process_munlock(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length);
-/* Faults the page of address in (for writing: breaks copy-on-write, sets dirty) and returns the host's view of that byte up
- * to the end of its page. NULL: no mapping there (SIGSEGV) or no memory. Valid until the next call that may unmap or
- * reclaim. */
+/* Faults the page of address in. For writing, it breaks copy-on-write and sets the dirty bit. Returns the host's place of
+ * that byte, good to the end of its page, until the next call that may unmap or reclaim. NULL: no mapping allows it
+ * (SIGSEGV), or there is no memory. */
 uint8_t *process_touch(struct processes *ps, struct process_ref process, uint64_t address, bool write);
-/* The same without the host's view: the frame; it needs no contents then. 0: no mapping, or no memory. */
+/* The same for callers that do not need the bytes. Returns the frame; 0: as NULL above. */
 uint32_t process_resolve(struct processes *ps, struct process_ref process, uint64_t address, bool write);
-/* The same for callers that keep no translations themselves: through those that the process keeps. */
+/* The same for callers that keep no translations of their own. It uses those that the process keeps. */
 uint32_t process_fault(struct processes *ps, struct process_ref process, uint64_t address, bool write);
-/* Address of the first page in [address, end) that has a page-table entry, or end; holes are skipped table by table. */
+/* The first page in [address, end) that has a page-table entry; end: none has. Holes are skipped table by table. */
 uint64_t process_next_page(const struct processes *ps, struct process_ref process, uint64_t address, uint64_t end);
-/* Where the part of [address, end) ends that may be accessed so; a stack may grow for it, but does not yet. */
+/* Where the part of [address, end) ends that may be accessed so. A stack that could grow for it counts, but does not grow.
+ */
 uint64_t process_allowed_until(struct processes *ps, struct process_ref process, uint64_t address, uint64_t end,
                                bool write);
-bool process_is_mapped(const struct processes *ps, struct process_ref process, uint64_t address); /* some VMA covers it */
-/* The processor's word for an access that failed: bit 0 the page is there, bit 1 a write, bit 2 in user mode. */
+/* Does a VMA cover the address? */
+bool process_is_mapped(const struct processes *ps, struct process_ref process, uint64_t address);
+/* The processor's error code for an access that failed. Bit 0: the page is there; bit 1: a write; bit 2: in user mode. */
 uint32_t process_error_code(const struct processes *ps, struct process_ref process, uint64_t address, bool write);
-/* Looks without touching: copies up to length bytes, stops at a page that has no frame (swapped, untouched: reads as
- * absent). Returns how many bytes it copied. */
+/* Copies up to length bytes without touching anything. It stops at a page that has no frame, because it is swapped or was
+ * never touched. Returns how many bytes it copied. */
 size_t process_peek(const struct processes *ps, struct process_ref process, uint64_t address, void *out, size_t length);
 
 uint64_t processes_commit_limit(const struct processes *ps); /* pages: CommitLimit */

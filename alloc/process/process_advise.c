@@ -1,6 +1,6 @@
 /* mprotect, madvise, mlock and munlock: what is done to each mapping of a range. Linux v6.1 mm/mprotect.c, mm/madvise.c,
- * mm/mlock.c. As there, mprotect and mlock change what is mapped before a hole and then give ENOMEM; madvise goes on behind
- * it. */
+ * mm/mlock.c. Where the range has a hole, mprotect and mlock change what lies before it, and then give ENOMEM. madvise goes
+ * on behind the hole, and gives ENOMEM at the end. */
 #include "alloc/process/process_internal.h"
 
 /* Where a walk over a range stands. */
@@ -12,7 +12,8 @@ struct walk {
     bool has_hole;
 };
 
-/* The next VMA of the range: *start and *end are the part of it that the range covers. 0: there is none. */
+/* The next VMA of the range; 0: there is none.
+ * start, end  out: the part of it that the range covers. */
 static uint32_t walk_next_vma(struct walk *walk, uint64_t *start, uint64_t *end)
 {
     uint32_t vma = walk->at < walk->end ? vma_find_end(walk->ps, walk->p, walk->at) : 0;
@@ -27,7 +28,7 @@ static uint32_t walk_next_vma(struct walk *walk, uint64_t *start, uint64_t *end)
     return vma;
 }
 
-/* Checks what all of these calls check; false: refused. A range of nothing is left to the caller. */
+/* Checks what all of these calls check. False: refused. A length of 0 is the caller's to refuse. */
 static bool walk_start(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length, struct walk *walk)
 {
     uint64_t user_end = ps->profile->user_end;
@@ -42,7 +43,7 @@ static bool walk_start(struct processes *ps, struct process_ref process, uint64_
 
 /* --- mprotect --- */
 
-/* Memory that becomes writable counts from now on, also when it is made read-only again. */
+/* Memory that becomes writable counts for Committed_AS from now on, even when it is made read-only again. */
 static bool mprotect_vma(struct walk *walk, uint32_t vma, uint64_t start, uint64_t end, uint32_t access)
 {
     struct processes *ps = walk->ps;
@@ -144,7 +145,7 @@ static bool mlock_vmas(struct walk *walk, bool on)
     return !walk->has_hole || process_refuse(walk->ps, REFUSAL_HOLE);
 }
 
-/* Pages of the range that are locked already: they do not count twice. */
+/* Pages of the range that are locked already. They do not count twice. */
 static uint64_t mlock_count_locked(struct walk walk)
 {
     uint64_t from, to, nr_pages = 0;
@@ -162,7 +163,7 @@ static bool mlock_is_allowed(struct processes *ps, const struct walk *walk)
            process_refuse(ps, REFUSAL_MEMLOCK);
 }
 
-/* mlock and munlock take any address: the range is that of its pages. */
+/* mlock and munlock take any address, and work on whole pages. */
 static bool mlock_start(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length,
                         struct walk *walk)
 {

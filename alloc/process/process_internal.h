@@ -18,7 +18,7 @@ static inline bool process_refuse(struct processes *ps, enum refusal refusal)
     return false;
 }
 
-/* A system call begins. */
+/* A system call begins: it is noted on the path, and costs its time. */
 static inline void process_enter_call(struct processes *ps, enum path_step step)
 {
     trace_step(ps->trace, step);
@@ -26,76 +26,98 @@ static inline void process_enter_call(struct processes *ps, enum path_step step)
     ps->refusal = REFUSAL_NONE;
 }
 
-/* vma_tree.c: the VMAs of a process as a tree and a list. */
-uint32_t vma_find_end(const struct processes *ps, const struct process *p,
-                      uint64_t address); /* the first that ends above */
+/* --- vma_tree.c: the VMAs of a process as a tree and a list --- */
+
+/* The first VMA that ends above address; 0: none. */
+uint32_t vma_find_end(const struct processes *ps, const struct process *p, uint64_t address);
 void vma_link(struct processes *ps, struct process *p, uint32_t vma);
 void vma_unlink(struct processes *ps, struct process *p, uint32_t vma);
-void vma_set_bounds(struct processes *ps, uint32_t vma, uint64_t start, uint64_t end); /* pgoff follows start */
-uint64_t vma_gap_start(const struct vma *vma); /* where the room below ends: a stack keeps its guard gap */
-/* Where a new mapping goes: the end of the highest gap below mmap_top that is large enough, else the lowest gap above a
- * third of user space. 0: none. */
+/* pgoff follows start. */
+void vma_set_bounds(struct processes *ps, uint32_t vma, uint64_t start, uint64_t end);
+/* Where the room below the VMA ends. A stack keeps its guard gap. */
+uint64_t vma_gap_start(const struct vma *vma);
+/* Where a new mapping of length bytes begins; 0: there is no room. */
 uint64_t vma_find_gap(const struct processes *ps, const struct process *p, uint64_t length);
 const char *vma_tree_check(const struct processes *ps, const struct process *p);
 
-/* vma.c: VMAs come, go, merge, split. */
-/* A mapping of that kind at [kind->start, kind->end), which is free: grows the neighbours it may merge with, else a VMA of
- * its own. 0: no more VMAs. */
+/* --- vma.c: VMAs come, go, merge, split --- */
+
+/* Maps [kind->start, kind->end), which is free: a neighbour that it may merge with grows, else it becomes a VMA of its own.
+ * Returns the VMA; 0: the machine has no more. */
 uint32_t vma_insert(struct processes *ps, struct process *p, const struct vma *kind);
 uint32_t vma_add(struct processes *ps, struct process *p, const struct vma *kind); /* never merges */
 void vma_remove(struct processes *ps, struct process *p, uint32_t vma);            /* its pages are gone already */
-bool vma_split_at(struct processes *ps, struct process *p,
-                  uint64_t address); /* cuts the VMA that holds address, if any does */
-/* Gives the part [start, end) of a VMA other flags: it merges or is split off. The VMA that then holds start; 0: no more.
- */
+/* Cuts the VMA that holds address, if one does. False: the machine has no more VMAs. */
+bool vma_split_at(struct processes *ps, struct process *p, uint64_t address);
+/* Gives the part [start, end) of a VMA other flags: it merges with a neighbour, or is split off. Returns the VMA that holds
+ * start then; 0: refused. */
 uint32_t vma_set_flags(struct processes *ps, struct process *p, uint32_t vma, uint64_t start, uint64_t end, uint32_t flags);
-/* The VMA grows to new_end, which is free; it swallows the next one if that is now a neighbour of its kind. */
+/* Grows a VMA up to new_end; the room is free. If it then touches a VMA that it may merge with, it takes that in. */
 void vma_extend(struct processes *ps, struct process *p, uint32_t vma, uint64_t new_end);
-void vma_grow_down(struct processes *ps, struct process *p, uint32_t vma, uint64_t new_start); /* a stack */
-uint32_t vma_anon_for(struct processes *ps, uint32_t vma); /* anon_vma for its first page: a neighbour's, or a new one */
+/* Grows a stack down to new_start. */
+void vma_grow_down(struct processes *ps, struct process *p, uint32_t vma, uint64_t new_start);
+/* The anon_vma of a VMA. One that had none gets a neighbour's, or a new one. */
+uint32_t vma_anon_for(struct processes *ps, uint32_t vma);
 
-/* process_limits.c */
+/* --- process_limits.c --- */
+
+/* Adds a VMA to the counts of its process, or takes it out. */
 void limits_count(struct processes *ps, struct process *p, const struct vma *vma, bool comes);
 bool limits_may_expand(struct processes *ps, const struct process *p, uint32_t flags, uint64_t nr_pages);
 bool limits_may_commit(struct processes *ps, const struct process *p, uint64_t nr_pages);
 bool limits_may_lock(const struct process *p, uint64_t nr_pages);
-uint32_t limits_account_flag(uint32_t flags); /* VMA_ACCOUNT when new memory of that kind is counted */
+/* VMA_ACCOUNT if new memory of that kind counts for Committed_AS, else 0. */
+uint32_t limits_account_flag(uint32_t flags);
 bool limits_is_data(uint32_t flags);
 void limits_set_defaults(const struct processes *ps, struct process *p);
 void limits_shape(struct processes *ps, const struct machine_config *config);
-void limits_start(struct processes *ps); /* after boot, when it is known how much memory there is */
+/* After boot, when it is known how much memory there is. */
+void limits_start(struct processes *ps);
 
-/* process_space.c: page-table entries of ranges. */
-/* Next entry of [*address, end) that is not empty: its physical address, *address set to its page; 0: none left. Skips
- * holes of whole tables at once. */
+/* --- process_space.c: page-table entries of ranges --- */
+
+/* Returns the physical address of the next entry of [*address, end) that is not empty; 0: none is left. It skips holes of
+ * whole tables at once.
+ * address  out: the entry's page. */
 uint64_t space_next_entry(const struct processes *ps, struct space_ref space, uint64_t *address, uint64_t end);
-/* Pages [start, start + nr_pages) are gone, or allow less than before: TLBs must forget them. */
+/* The pages from start on are gone, or allow less than before: TLBs must forget them. */
 void space_changed(struct processes *ps, const struct process *p, uint64_t start, uint64_t nr_pages);
-void space_zap(struct processes *ps, struct process *p, uint64_t start, uint64_t end); /* removes every page; tables stay */
-/* Frees the tables that served only [start, end); nothing is mapped between floor and ceiling, in which the range lies. */
+/* Removes every page. Tables stay. */
+void space_zap(struct processes *ps, struct process *p, uint64_t start, uint64_t end);
+/* Frees the tables that served only [start, end).
+ * floor, ceiling  nothing is mapped between them; the range lies inside. */
 void space_free_tables(struct processes *ps, const struct process *p, uint64_t start, uint64_t end, uint64_t floor,
                        uint64_t ceiling);
-bool space_copy(struct processes *ps, struct process *parent, struct process *child, uint64_t start,
-                uint64_t end); /* fork */
-bool space_move(struct processes *ps, struct process *p, uint64_t from, uint64_t to,
-                uint64_t length); /* or nothing moves */
+/* Fork: the child gets the parent's entries. False: no memory; the child has a part of them. */
+bool space_copy(struct processes *ps, struct process *parent, struct process *child, uint64_t start, uint64_t end);
+/* Mremap: moves length bytes of entries. False: no memory; nothing has moved. */
+bool space_move(struct processes *ps, struct process *p, uint64_t from, uint64_t to, uint64_t length);
 void space_protect(struct processes *ps, const struct process *p, uint64_t start, uint64_t end, uint32_t flags);
 void space_lock(struct processes *ps, const struct process *p, uint64_t start, uint64_t end, bool on);
-void space_drop(struct processes *ps, struct process *p, uint32_t pfn); /* its entry is cleared: one mapping fewer */
-uint64_t space_user_bits(const struct processes *ps, uint32_t flags); /* of an entry in a VMA with these flags; not WRITE */
+/* The process no longer maps the frame; its entry is cleared already. */
+void space_drop(struct processes *ps, struct process *p, uint32_t pfn);
+/* Bits of a present entry in a VMA with these flags, but for PTE_WRITE. */
+uint64_t space_user_bits(const struct processes *ps, uint32_t flags);
 
-/* process_reclaim.c: what madvise asks of the pages of a range. */
+/* --- process_reclaim.c: what madvise asks of the pages of a range --- */
+
 void space_free_lazily(struct processes *ps, struct process *p, uint64_t start, uint64_t end); /* MADV_FREE */
 void space_page_out(struct processes *ps, struct process *p, uint64_t start, uint64_t end);    /* MADV_PAGEOUT */
 void space_swap_in(struct processes *ps, struct process *p, uint64_t start, uint64_t end);     /* MADV_WILLNEED */
 
-/* process_advise.c: faults every page in, for mlock; false: one cannot be touched. */
+/* --- process_advise.c --- */
+
+/* Faults every page in, for mlock. False: one cannot be touched. */
 bool process_populate(struct processes *ps, struct process_ref process, uint64_t start, uint64_t end);
 
-/* fault.c */
-bool fault_unshare(struct processes *ps, struct process *p,
-                   uint64_t address); /* a copy of its own, whatever the VMA allows */
-bool fault_swap_in(struct processes *ps, struct process *p, uint64_t address); /* if the page is swapped */
+/* --- fault.c --- */
 
-/* process_layout.c */
-bool layout_map(struct processes *ps, struct process *p); /* a new process: program, libraries, stack */
+/* Gives the process a copy of its own of a page, whatever the VMA allows. False: no memory. */
+bool fault_unshare(struct processes *ps, struct process *p, uint64_t address);
+/* Brings a page in if it is swapped. False: no memory. */
+bool fault_swap_in(struct processes *ps, struct process *p, uint64_t address);
+
+/* --- process_layout.c --- */
+
+/* Maps program, libraries and stack of a new process. False: refused. */
+bool layout_map(struct processes *ps, struct process *p);

@@ -2,10 +2,9 @@
  * /proc/self/maps shows it: the program's segments, the C library below the loader, [vdso], the stack. Linux v6.1
  * fs/binfmt_elf.c, arch/x86/mm/mmap.c (mmap_base), arch/x86/entry/vdso/vma.c; sizes of Debian 12's libraries.
  *
- * With a fixed layout everything is where setarch -R puts it. With a seed, each process draws the program's base and the
- * top of the mappings (28 bits of pages each), the top of the stack (22 bits of pages) and the start of the heap (32 MiB)
- * anew, as often as Linux does; [vdso] then is above the stack. classic: the same program on i386, always at its fixed
- * place.
+ * Without a seed everything is where setarch -R puts it. With one, each process draws its own places: the program's base
+ * and the top of the mappings (28 bits of pages each), the top of the stack (22 bits of pages), the start of the heap
+ * (within 32 MiB). [vdso] is above the stack then. classic has the same program on i386, always at its fixed place.
  *
  * Nothing here has a frame yet, and the process counts no faults for having come up. */
 #include "alloc/process/process_internal.h"
@@ -90,7 +89,7 @@ static bool layout_map_parts(struct processes *ps, struct process *p, const stru
 
 enum draw { DRAW_BASE, DRAW_MMAP, DRAW_STACK, DRAW_BRK, DRAW_VDSO };
 
-/* A number below bound: of the seed, the process and what it is for (splitmix64). */
+/* A number below bound, made from the seed, the process and what it is for (splitmix64). */
 static uint64_t layout_draw(const struct processes *ps, const struct process *p, enum draw what, uint64_t bound)
 {
     if (!ps->aslr_seed)
@@ -125,7 +124,9 @@ static bool layout_map_program(struct processes *ps, struct process *p)
     return layout_map_parts(ps, p, PROGRAM, COUNT(PROGRAM), base, VMA_TEXT);
 }
 
-/* Below everything mapped so far, as mmap() places it; skip: pages left free above. */
+/* Maps parts below everything mapped so far, as mmap() places them.
+ * top   in: the lowest mapping; out: the new one.
+ * skip  pages left free above. */
 static bool layout_map_below(struct processes *ps, struct process *p, const struct part *parts, size_t nr, uint64_t *top,
                              uint32_t skip)
 {

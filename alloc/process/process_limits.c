@@ -57,8 +57,9 @@ uint64_t processes_commit_limit(const struct processes *ps)
     return ps->nr_total * ps->overcommit_ratio / 100 + ps->nr_swap;
 }
 
-/* Mode 0 refuses only what could never be there; mode 2 never promises more than the limit, less what is kept for
- * administrators, and for users to end a process that has grown too large. */
+/* Mode 0 refuses only a request that is larger than all memory and swap. Mode 1 refuses nothing. Mode 2 never promises more
+ * than the limit, less two reserves: one for administrators, one for a user who has to end a process that grew too large.
+ */
 bool limits_may_commit(struct processes *ps, const struct process *p, uint64_t nr_pages)
 {
     uint64_t allowed = processes_commit_limit(ps),

@@ -1,6 +1,6 @@
 /* mmap, munmap, mremap and the program break. Linux v6.1 mm/mmap.c: do_mmap(), mmap_region(), do_mas_align_munmap(), brk,
- * do_brk_flags(); mm/mremap.c. Each call looks for everything that could refuse it before it changes anything; only memory
- * for page tables may still run out when mremap moves pages, which then go back. */
+ * do_brk_flags(); mm/mremap.c. Each call looks for all that could refuse it before it changes anything. Only when mremap
+ * moves pages may memory for page tables still run out; then the pages go back. */
 #include "alloc/process/process_internal.h"
 
 static bool map_may_add_vma(struct processes *ps, const struct process *p)
@@ -31,7 +31,7 @@ static bool map_is_free(const struct processes *ps, const struct process *p, uin
     return start <= limit && length <= limit - start;
 }
 
-/* near: where the caller would have it (get_unmapped_area()); 0: anywhere. */
+/* near  where the caller would like it (get_unmapped_area()); 0: anywhere. */
 static uint64_t map_anonymous(struct processes *ps, struct process *p, uint64_t near, uint64_t length, uint32_t flags,
                               struct name_ref name)
 {
@@ -76,7 +76,8 @@ uint64_t process_mmap_near(struct processes *ps, struct process_ref process, uin
 
 /* --- munmap --- */
 
-/* Takes out whole VMAs of [start, end). The tables of the hole go when nothing else is mapped in their span. */
+/* Removes the VMAs of [start, end), which end at its bounds. The tables of the hole go when nothing else is mapped in their
+ * span. */
 static void unmap_vmas(struct processes *ps, struct process *p, uint64_t start, uint64_t end)
 {
     for (uint32_t vma; (vma = vma_find_end(ps, p, start)) && vma_at(ps, vma)->start < end;) {
@@ -121,7 +122,7 @@ bool process_munmap(struct processes *ps, struct process_ref process, uint64_t s
 
 /* --- mremap --- */
 
-/* Only the VMA that ends with the range can grow in place, into what is free up to the next one. */
+/* A VMA can grow in place if it ends with the range, and the room up to new_end is free. */
 static bool mremap_can_grow_in_place(const struct processes *ps, uint32_t vma, uint64_t old_end, uint64_t new_end)
 {
     const struct vma *v = vma_at(ps, vma);
@@ -136,7 +137,7 @@ static bool mremap_populate_if_locked(struct processes *ps, struct process_ref p
     return !is_locked || process_populate(ps, process, start, end);
 }
 
-/* Moves the range to a new place, where it has new_length; from then on it is its own VMA, or part of a neighbour there. */
+/* Moves the range to a new place, where it has new_length. It becomes a VMA of its own there, or part of a neighbour. */
 static uint64_t mremap_move(struct processes *ps, struct process *p, uint64_t start, uint64_t old_length,
                             uint64_t new_length)
 {

@@ -8,8 +8,8 @@ static bool space_is_own_page(const struct processes *ps, uint64_t entry)
            ANON_MAPPINGS(frame_at(ps->frames, pte_pfn(entry))->index) == 1;
 }
 
-/* A page becomes clean and old: reclaim may drop it without writing it anywhere, as long as nobody has written to it since.
- * What is swapped is dropped at once. */
+/* Makes pages clean and old. Reclaim may drop such a page without writing it anywhere, as long as nobody has written to it
+ * since. What is swapped is dropped at once. */
 void space_free_lazily(struct processes *ps, struct process *p, uint64_t start, uint64_t end)
 {
     uint64_t at = start, slot;
@@ -39,8 +39,8 @@ void space_page_out(struct processes *ps, struct process *p, uint64_t start, uin
     space_changed(ps, p, start, (end - start) >> PAGE_SHIFT);
 }
 
-/* Linux reads the pages into the swap cache, and the first access maps them by a minor fault. There is no swap cache here:
- * they are mapped at once, and count as resident, but not as faults. */
+/* Linux reads the pages into the swap cache, and the first access maps them by a minor fault. There is no swap cache here.
+ * The pages are mapped at once, and count as resident, but not as faults. */
 void space_swap_in(struct processes *ps, struct process *p, uint64_t start, uint64_t end)
 {
     uint64_t at = start, major_faults = p->major_faults;

@@ -2,9 +2,11 @@
  * mm/memory.c: zap_pte_range(), copy_present_pte(), free_pgtables(); mm/mprotect.c: change_pte_range(); mm/mremap.c:
  * move_ptes().
  *
- * Where an entry allows nothing (PROT_NONE), Linux clears its present bit and sets another one; here the user bit is
- * cleared, so that reclaim and fork find the page as ever. A frame knows one virtual page number, and is looked for at that
- * page of every process; so a page that is shared after fork gets a copy of its own before mremap moves it. */
+ * Where an entry allows nothing (PROT_NONE), Linux clears its present bit and sets another one. Here the user bit is
+ * cleared, so that reclaim and fork find the page as before.
+ *
+ * A frame knows one virtual page number, and is looked for at that page of every process. So before mremap moves a page
+ * that is shared after fork, the process gets a copy of its own. */
 #include "alloc/process/process_internal.h"
 
 uint64_t space_next_entry(const struct processes *ps, struct space_ref space, uint64_t *address, uint64_t end)
@@ -109,7 +111,9 @@ void space_free_tables(struct processes *ps, const struct process *p, uint64_t s
 
 /* --- fork --- */
 
-/* One entry from parent to child: a present page becomes shared and write-protected in both. */
+/* Copies one entry from parent to child. A present page becomes shared, and write-protected in both.
+ * slot      physical address of the parent's entry.
+ * protects  out: set when the parent may write less than before. */
 static bool space_copy_entry(struct processes *ps, struct process *parent, struct process *child, uint64_t at,
                              uint64_t slot, bool *protects)
 {

@@ -1,12 +1,13 @@
 /* VMAs merge and split as Linux v6.1 mm/mmap.c does it: vma_merge(), can_vma_merge_before(), can_vma_merge_after(),
- * is_mergeable_anon_vma(), __split_vma(). Neighbours become one when they have the same flags, file and name, when their
- * page offsets go on where the other's end (mremap keeps them once there are pages), and when their anonymous pages belong
- * to one family (anon_vma), or one of the two has never had any. Names are what PR_SET_VMA_ANON_NAME gives: they keep VMAs
- * apart. */
+ * is_mergeable_anon_vma(), __split_vma(). Neighbours become one when
+ *  - they have the same flags, file and name (PR_SET_VMA_ANON_NAME gives names);
+ *  - the page offset of the upper one goes on where the lower one's ends (mremap keeps offsets once there are pages);
+ *  - their anonymous pages belong to one family (anon_vma), or one of the two has never had any. */
 #include "alloc/process/process_internal.h"
 
-/* May a range with that anon_vma join a VMA? A chain of more than one (after fork) forbids it, an empty one too: Linux asks
- * list_is_singular(), so a VMA never touched does not take in one that was. existing: NULL when two VMAs meet. */
+/* May two ranges with these anon_vmas join? Equal ones may. If one is 0, Linux asks whether the existing VMA's chain is
+ * singular: a chain of more than one (after fork) forbids it, and so does an empty one. So a VMA that was never touched
+ * does not take in one that was. existing  the VMA that a range would join; NULL: two VMAs meet. */
 static bool vma_anon_fits(uint32_t a, uint32_t b, const struct vma *existing)
 {
     bool is_single = !existing || (existing->anon && !existing->is_forked);
@@ -46,7 +47,11 @@ static void vma_count_bounds(struct processes *ps, struct process *p, uint32_t v
     limits_count(ps, p, vma_at(ps, vma), true);
 }
 
-/* AAA***BBB, *** being a range like both: -> AAAAAAAAA, AAAAAABBB, AAABBBBBB or 0. Nothing of *** is in the tree. */
+/* Joins a range with its neighbours. Nothing of the range is in the tree. Returns the VMA that has it; 0: it joins neither.
+ *
+ *      AAA***BBB -> AAAAAAAAA  it joins both, and their pages may be one family: B is removed
+ *                -> AAAAAABBB  it joins the lower one (also if it could join either, but not both at once)
+ *                -> AAABBBBBB  it joins the upper one */
 static uint32_t vma_merge(struct processes *ps, struct process *p, uint32_t below, uint32_t above, const struct vma *range)
 {
     struct vma *a = below ? vma_at(ps, below) : NULL, *b = above ? vma_at(ps, above) : NULL;
@@ -114,7 +119,7 @@ bool vma_split_at(struct processes *ps, struct process *p, uint64_t address)
     return true;
 }
 
-/* As above, but within vm.max_map_count. */
+/* The same, within vm.max_map_count. */
 static bool vma_split_if_allowed(struct processes *ps, struct process *p, uint64_t address)
 {
     uint32_t vma = process_find_vma(ps, p, address);
@@ -158,7 +163,7 @@ void vma_grow_down(struct processes *ps, struct process *p, uint32_t vma, uint64
     vma_count_bounds(ps, p, vma, new_start, vma_at(ps, vma)->end);
 }
 
-/* May b's pages be of the family of a's? (anon_vma_compatible) The two may differ in what they allow. */
+/* May b's pages belong to the family of a's (anon_vma_compatible)? The two may differ in what they allow. */
 static bool vma_may_share_anon(const struct vma *a, const struct vma *b)
 {
     return a->end == b->start && a->file == b->file && !((a->flags ^ b->flags) & ~(uint32_t)VMA_ACCESS) &&

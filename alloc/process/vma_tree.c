@@ -1,11 +1,12 @@
 /* The VMAs of a process: a red-black tree by address, threaded as a list. Each node knows the room below its VMA, and the
- * tree the largest room below each node, so that placing a mapping looks at one path (Linux up to v6.0 mm/mmap.c:
- * vm_unmapped_area(); the maple tree of v6.1 finds the same gaps).
+ * largest such room in its subtree. So placing a mapping looks at one path of the tree. Linux up to v6.0 mm/mmap.c:
+ * vm_unmapped_area(); the maple tree of v6.1 finds the same gaps.
  *
- * Placement is top-down: the end of the highest gap below mmap_top that is large enough. When there is none, the lowest gap
- * above a third of user space is taken, as arch_get_unmapped_area_topdown() falls back to the old layout. Whole huge pages
- * are placed as the recorded kernel does (mm/huge_memory.c: __thp_get_unmapped_area(), since v6.7): on a huge page, if a
- * gap has room for one page more. A kernel before that would put them at the end of the gap, like others. */
+ * A mapping goes to the end of the highest gap below mmap_top that is large enough. When there is none, it goes to the
+ * lowest gap above a third of user space, as arch_get_unmapped_area_topdown() falls back to the old layout. A length of
+ * whole huge pages starts on a huge page if a gap has room for one huge page more, as the recorded kernel places it
+ * (mm/huge_memory.c:
+ * __thp_get_unmapped_area(), since v6.7). Older kernels put it at the end of the gap, like others. */
 #include "alloc/process/process_internal.h"
 
 #define LOWEST ((uint64_t)PAGE_SIZE) /* nothing is mapped at address 0 */
@@ -110,7 +111,7 @@ static bool gap_fits_below(const struct processes *ps, uint32_t vma, uint64_t le
     return vma && rb_max(&ps->vmas, vma) >= length;
 }
 
-/* The highest VMA of a subtree with so much room below it; there is one. */
+/* The highest VMA of a subtree with that much room below it. There is one. */
 static uint32_t gap_last_fit(const struct processes *ps, uint32_t at, uint64_t length)
 {
     for (;;) {
@@ -137,7 +138,7 @@ static uint32_t gap_first_fit(const struct processes *ps, uint32_t at, uint64_t 
     }
 }
 
-/* The nearest VMA below another one (above it) with so much room below it; 0: none. */
+/* The nearest VMA below that one with so much room below it; 0: none. gap_fit_after() looks above it. */
 static uint32_t gap_fit_before(const struct processes *ps, uint32_t vma, uint64_t length)
 {
     for (uint32_t at = vma, from = rb_at(&ps->vmas, vma)->right; at; from = at, at = rb_at(&ps->vmas, at)->parent) {
@@ -164,8 +165,7 @@ static uint32_t gap_fit_after(const struct processes *ps, uint32_t vma, uint64_t
     return 0;
 }
 
-/* Highest start of length free bytes below limit; 0: none. The gap that limit cuts, or that reaches up to it, comes first.
- */
+/* The highest start of length free bytes below limit; 0: none. The gap that limit cuts, or that ends at it, comes first. */
 static uint64_t gap_top_down(const struct processes *ps, const struct process *p, uint64_t limit, uint64_t length)
 {
     uint32_t above = vma_find_end(ps, p, limit - 1);
@@ -180,7 +180,7 @@ static uint64_t gap_top_down(const struct processes *ps, const struct process *p
     return vma ? vma_gap_start(vma_at(ps, vma)) - length : 0;
 }
 
-/* Lowest start of length free bytes from low on; 0: none. */
+/* The lowest start of length free bytes from low on; 0: none. */
 static uint64_t gap_bottom_up(const struct processes *ps, const struct process *p, uint64_t low, uint64_t length)
 {
     uint32_t vma = vma_find_end(ps, p, low);

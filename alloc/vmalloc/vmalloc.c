@@ -1,4 +1,5 @@
-/* vmalloc and vfree: the limits of a call, the books, the lazy purge. Building and taking down are in vmalloc_build.c. */
+/* vmalloc and vfree: the limits of a call, the counters, the lazy purge. vmalloc_build.c builds areas and takes them down.
+ */
 #include "alloc/vmalloc/vmalloc_internal.h"
 
 #include <string.h>
@@ -122,7 +123,7 @@ struct name_ref vmalloc_free(struct vmalloc *v, uint64_t address)
     return name;
 }
 
-/* Far: its page-table entry. Near: the frame that this leads to, and which knows the area. */
+/* PREFETCH_FAR fetches the page-table entry. PREFETCH_NEAR fetches the frame behind it, which knows the area. */
 void vmalloc_prefetch(const struct vmalloc *v, uint64_t address, enum machine_prefetch step)
 {
     uint32_t pfn;
@@ -184,7 +185,7 @@ uint32_t vmalloc_area_at(const struct vmalloc *v, uint64_t address)
     return index ? index : vmalloc_area_of_page(v, address - PAGE_SIZE); /* a guard page belongs to the page before it */
 }
 
-/* Where neither tree has an address, an area is. */
+/* An address that neither tree has belongs to an area. */
 uint32_t vmalloc_area_from(const struct vmalloc *v, uint64_t address)
 {
     const struct vmap_space *space = &v->space;

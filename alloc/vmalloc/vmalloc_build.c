@@ -1,7 +1,6 @@
-/* Building and taking down areas. The frames of an area are chained through frame.next in page order from area.first_pfn;
- * that is how they are found again when the page tables no longer lead to them. An allocation makes area, page array, pages
- * and mappings in the kernel's order, and whatever exists when a step fails is taken down by the function that vfree uses.
- */
+/* Building areas, and taking them down. An allocation makes area, page array, pages and mappings in the kernel's order.
+ * When a step fails, the function that vfree uses takes down what exists. The frames of an area are chained through
+ * frame.next in page order, from area.first_pfn on, so that they are found when the page tables no longer lead to them. */
 #include "alloc/vmalloc/vmalloc_internal.h"
 
 #include "pagoda/gfp.h"
@@ -177,8 +176,7 @@ static bool build_map_pages(struct builder *b)
 
 static uint32_t build_area(struct vmalloc *v, uint64_t size, uint32_t page_order, uint32_t gfp);
 
-/* The array holds the address of each page's struct page; where it is an area of its own its bytes lie on scattered frames.
- */
+/* Writes the address of each page's struct page into the array. An array that is a nested area lies on scattered frames. */
 static void build_write_page_array(struct vmalloc *v, const struct vmap_area *area)
 {
     uint32_t array = vmalloc_contains(v, area->page_array) ? vmalloc_area_of_page(v, area->page_array) : 0;
@@ -240,7 +238,7 @@ static bool build_fill(struct builder *b)
     return true;
 }
 
-/* __get_vm_area_node() and __vmalloc_area_node(). 0: no addresses or no memory, said in the trace. */
+/* __get_vm_area_node() and __vmalloc_area_node(). 0: no addresses, or no memory; the trace has the message. */
 static uint32_t build_area(struct vmalloc *v, uint64_t size, uint32_t page_order, uint32_t gfp)
 {
     trace_step(v->trace, PATH___get_vm_area_node);

@@ -1,4 +1,4 @@
-/* Whose page array a kmalloc block is, and whether everything about vmalloc is as it must be. */
+/* Does a kmalloc block hold an area's page array, and is everything about vmalloc as it must be? */
 #include "alloc/base/check.h"
 #include "alloc/vmalloc/vmalloc_internal.h"
 
@@ -63,7 +63,7 @@ static const char *vmalloc_check_lazy(const struct vmalloc *v)
     return NULL;
 }
 
-/* In address order, as views walk: every area must be met there. */
+/* Walks in address order, as views do. Every area must be met. */
 static const char *vmalloc_check_busy(const struct vmalloc *v)
 {
     uint64_t nr_busy = 0, requested = 0, allocated = 0, nr_pages = 0, nr_met = 0, at = v->space.start;

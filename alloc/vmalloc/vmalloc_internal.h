@@ -10,17 +10,19 @@ static inline struct vmap_area *vmalloc_area(const struct vmalloc *v, uint32_t a
 {
     return vmap_area_at(&v->space, area);
 }
-static inline bool vmalloc_is_classic(const struct vmalloc *v) /* no lazy list, no page array: Linux 2.0 */
+/* Linux 2.0 has no lazy list and no page array. */
+static inline bool vmalloc_is_classic(const struct vmalloc *v)
 {
     return v->space.lazy_max_pages == 0;
 }
-static inline uint32_t vmalloc_nr_wanted(const struct vmap_area *area) /* pages, without the guard */
+/* Pages, without the guard. */
+static inline uint32_t vmalloc_nr_wanted(const struct vmap_area *area)
 {
     return (uint32_t)((area->end - area->start) >> PAGE_SHIFT) - 1;
 }
 
-/* The area that a mapped address belongs to, by way of its frame: vfree has to touch both anyway, while the way down a tree
- * of a million areas is twenty cache misses. 0: nothing is mapped there. */
+/* The area that a mapped address belongs to; 0: nothing is mapped there. It is found by way of the page's frame. vfree has
+ * to touch both anyway, while a tree of a million areas costs twenty cache misses. */
 static inline uint32_t vmalloc_area_of_page(const struct vmalloc *v, uint64_t address)
 {
     uint32_t pfn;
@@ -29,7 +31,9 @@ static inline uint32_t vmalloc_area_of_page(const struct vmalloc *v, uint64_t ad
     return frame_at(v->frames, pfn)->kind == FRAME_VMALLOC ? frame_at(v->frames, pfn)->owner : 0;
 }
 
-/* vmalloc_build.c. A busy area with pages, page array and mappings; 0: refused or no memory, said in the trace. */
+/* --- vmalloc_build.c --- */
+
+/* Makes a busy area with pages, page array and mappings. 0: refused, or no memory; the trace has the message. */
 uint32_t vmalloc_build(struct vmalloc *v, uint64_t size, uint32_t flags);
-/* Ends an area, complete or not, in the order of Linux's vfree(): mappings, addresses, pages, page array. */
+/* Ends an area, complete or not, in the order of vfree(): mappings, addresses, pages, page array. */
 void vmalloc_release(struct vmalloc *v, uint32_t area);

@@ -1,8 +1,21 @@
-/* Areas. Free addresses stand in a tree of extents that knows the largest size below each node, so that the search turns
- * away from subtrees where nothing fits. Without an alignment above a page this gives the lowest hole that fits. With one,
- * holes are judged by size + align - 1 from afar and exactly when they lie on the way, as in Linux; so the answer depends
- * on the tree's shape, and the edits below follow the kernel's to the step: a hole that is cut in the middle keeps its
- * right part, a freed area first joins the hole behind it, then the one before it. */
+/* Areas: the first hole that fits, and what becomes of addresses that are freed.
+ *
+ * Free addresses stand in a red-black tree of extents by address. Each node also knows the largest size in its subtree (the
+ * augment), so that the search turns away from subtrees where nothing fits:
+ *
+ *            [40 pages] max 64             wanted: 50 pages
+ *           /          \
+ *     [8] max 8         [16] max 64         The left side has at most 8, the root has 40: right. There 16 does not do,
+ *                      /           \       the left side has at most 4: right again, where 64 fits.
+ *                 [4] max 4         [64] max 64
+ *
+ * Going left first gives the lowest hole that fits. With an alignment above a page, a subtree is judged by size + align -
+ * 1, but a hole on the way is judged exactly, as in Linux. So the answer depends on the shape of the tree, and the edits
+ * below follow the kernel's step by step: a hole that is cut in the middle keeps its right part; a freed area first joins
+ * the hole behind it, then the one before it.
+ *
+ * A freed area becomes lazy: its mappings are gone, but TLBs may still know them, so nobody may use the addresses. When
+ * enough pages are lazy, one flush serves them all, and the purge moves every lazy extent to the free tree. */
 #include "alloc/vmalloc/vmap_area.h"
 
 #include "pagoda/config.h"
@@ -43,8 +56,8 @@ static struct place vmap_find_place(const struct vmap_space *space, uint32_t fro
     return place;
 }
 
-/* The same for a caller who knows an extent that lies before: mostly it is the last one before. Between two neighbours
- * there is one place: to the right of the lower one, or to the left of the upper one. */
+/* The same for a caller who knows an extent that lies before, mostly the last one before. Two neighbours have one place
+ * between them: the right of the lower one, or else the left of the upper one. */
 static struct place vmap_find_place_behind(const struct vmap_space *space, uint32_t root, uint32_t before, uint64_t start)
 {
     uint32_t after = before ? rb_next(&space->extents, before) : 0;
@@ -74,8 +87,11 @@ static void vmap_extent_erase(struct vmap_space *space, uint32_t *root, uint32_t
     pool_give(&space->extents, index);
 }
 
-/* Gives an extent that is in no tree to one: a neighbour that it touches grows, or it goes in itself. Returns the one that
- * has it. */
+/* Puts an extent into a tree. A neighbour that it touches grows instead, and the item is gone:
+ *
+ *      AAA***BBB -> AAAAAAAAA      AAA***  BBB -> AAAAAA  BBB      AAA  ***BBB -> AAA  BBBBBB
+ *
+ * Returns the extent that has the addresses now. */
 static uint32_t vmap_merge_or_add(struct vmap_space *space, uint32_t *root, uint32_t index, struct place place)
 {
     uint64_t start = vmap_extent_at(space, index)->start, end = vmap_extent_end(space, index);
@@ -120,8 +136,9 @@ static bool vmap_fits(const struct vmap_space *space, uint32_t index, const stru
     return ok;
 }
 
-/* Up from a node under which nothing fits: the first ancestor that fits itself (*found), or whose right side may. Starts on
- * the right side so found will lie above that ancestor, else the same subtree would be entered again. */
+/* Climbs from a node under which nothing fits. Returns the first ancestor that fits itself (*found), or the right child of
+ * the first ancestor whose right side may have a fit; 0: there is neither.
+ * wish  from is raised above that ancestor, so that its left side is not entered again. */
 static uint32_t vmap_climb(const struct vmap_space *space, uint32_t node, struct wish *wish, bool *found)
 {
     while ((node = rb_at(&space->extents, node)->parent)) {
@@ -179,8 +196,8 @@ static bool vmap_cut(struct vmap_space *space, uint32_t index, uint64_t start, u
 
 /* --- public --- */
 
-/* Free extents lie between busy and lazy ones, and a lazy one has two pages at least; the call that passes the threshold
- * may add an area and its page array to them. */
+/* Free extents lie between busy and lazy ones. A lazy one has at least two pages. The call that passes the threshold may
+ * add an area and its page array to the lazy ones. */
 void vmap_space_shape(struct vmap_space *space, uint32_t nr_areas, uint64_t lazy_max_pages)
 {
     memset(space, 0, sizeof *space);
@@ -236,7 +253,7 @@ uint32_t vmap_area_alloc(struct vmap_space *space, uint64_t size, uint64_t align
     return index;
 }
 
-/* The addresses of an area pass to a tree; the item is gone. */
+/* Moves the addresses of an area to a tree. The item is gone. */
 static void vmap_retire(struct vmap_space *space, uint32_t *root, uint32_t index)
 {
     uint64_t start = vmap_area_at(space, index)->start, end = vmap_area_at(space, index)->end;
@@ -259,8 +276,8 @@ void vmap_area_free_now(struct vmap_space *space, uint32_t area)
     vmap_retire(space, &space->free_root, area);
 }
 
-/* The lazy tree is taken apart from its lowest extent up; each finds its place in the free tree behind the one before it.
- */
+/* Takes the lazy tree apart from its lowest extent up. The place of the next one in the free tree is mostly right behind
+ * the one before, so a purge of n extents does not search the tree n times. */
 bool vmap_space_purge(struct vmap_space *space, uint64_t *start, uint64_t *end)
 {
     if (!space->lazy_root)
@@ -302,7 +319,8 @@ uint32_t vmap_extent_find(const struct vmap_space *space, uint32_t root, uint64_
 
 /* --- checks --- */
 
-struct cover { /* what has been seen of the space */
+/* What has been seen of the space. */
+struct cover {
     uint64_t lowest, highest, nr_bytes;
     uint32_t nr;
 };
@@ -321,7 +339,7 @@ static bool vmap_has_any_of(const struct vmap_space *space, uint32_t root, uint6
     return extent && vmap_extent_at(space, extent)->start < end;
 }
 
-/* A tree: its extents in order, none empty, none in the other tree too. */
+/* Are a tree's extents in order, none empty, none in the other tree too? */
 static bool vmap_cover_tree(const struct vmap_space *space, uint32_t root, uint32_t other, struct cover *cover)
 {
     uint64_t at = 0;
@@ -335,7 +353,7 @@ static bool vmap_cover_tree(const struct vmap_space *space, uint32_t root, uint3
     return true;
 }
 
-/* No busy area has an address that a tree has. */
+/* Has no busy area an address that a tree has? */
 static bool vmap_cover_areas(const struct vmap_space *space, struct cover *cover)
 {
     for (uint32_t i = 1; i < space->areas.nr_used; i++) {

@@ -1,11 +1,11 @@
 /* alloc/vmalloc/vmap_area.h - which addresses of the vmalloc range are free, busy, or freed but still lazy. Linux v6.1
- * mm/vmalloc.c:
- * __alloc_vmap_area(), merge_or_add_vmap_area_augment(), __purge_vmap_area_lazy(). Knows nothing of pages.
+ * mm/vmalloc.c: __alloc_vmap_area(), merge_or_add_vmap_area_augment(), __purge_vmap_area_lazy(). Knows nothing of pages.
+ * Stands on: base.
  *
- * Free and lazy addresses are extents in two trees. What neither tree has is busy, without a gap: areas, one item each,
- * which are in no tree. Linux keeps one for them to find an area by its address; here the page tables lead to it, as every
- * busy area has a page (vmalloc.h: vmalloc_area_at), so a million live areas cost no more to find than a few. The kernel
- * takes its struct vmap_area from a slab cache of their own; that cache is not simulated. Stands on: base. */
+ * Free and lazy addresses are extents in two trees. All other addresses are busy: areas, one item each, in no tree. Linux
+ * keeps a third tree to find an area by its address. Here the page tables lead to it, since every busy area has a page
+ * (vmalloc.h: vmalloc_area_at); so a million live areas cost no more to find than a few. The kernel takes its struct
+ * vmap_area from a slab cache of its own; that cache is not simulated. */
 #pragma once
 #include "alloc/base/name.h"
 #include "alloc/base/rbtree.h"
@@ -16,7 +16,7 @@ struct vmap_extent {     /* free or lazy */
     uint64_t start;
 };
 
-/* Busy. One cache line of the host; all but the extent is kept by the floor above. */
+/* Busy. It fills one cache line of the host. All but its addresses is kept by the floor above. */
 struct vmap_area {
     _Alignas(64) uint32_t first_pfn; /* frames, in page order, linked through frame.next */
     uint32_t nr_pages;
@@ -52,27 +52,30 @@ static inline uint64_t vmap_extent_end(const struct vmap_space *space, uint32_t 
     return vmap_extent_at(space, extent)->start + vmap_extent_at(space, extent)->node.size;
 }
 
-/* Room for so many busy areas, and for what may lie between them. */
+/* Room for nr_areas busy areas, and for what may lie between them. */
 void vmap_space_shape(struct vmap_space *space, uint32_t nr_areas, uint64_t lazy_max_pages);
-/* All of [all_start, all_end) is free at first, of which [start, end) will be given out. */
+/* All of [all_start, all_end) is free at first. Of that, [space->start, space->end) will be given out. */
 void vmap_space_start(struct vmap_space *space, uint64_t all_start, uint64_t all_end);
-/* An area of size bytes (whole pages) at a multiple of align (a power of two), out of the hole where it belongs; 0: none
- * fits. */
+/* Makes an area; 0: no hole fits.
+ * size   bytes, whole pages.
+ * align  of its start: a power of two. */
 uint32_t vmap_area_alloc(struct vmap_space *space, uint64_t size, uint64_t align);
-/* Busy -> lazy: the addresses stay out of use until the purge. The item is gone afterwards. */
+/* Busy -> lazy: the addresses stay out of use until the purge. The item is gone. */
 void vmap_area_free_lazy(struct vmap_space *space, uint32_t area);
-/* Busy -> free at once, as before there was a lazy list. */
+/* Busy -> free at once, as in kernels without a lazy list. The item is gone. */
 void vmap_area_free_now(struct vmap_space *space, uint32_t area);
-/* Lazy -> free, all of them. False: there was none; else *start, *end span what became free. */
+/* Lazy -> free, all of them. False: there was none.
+ * start, end  out: the span of what became free. */
 bool vmap_space_purge(struct vmap_space *space, uint64_t *start, uint64_t *end);
 
-uint32_t vmap_extent_find(const struct vmap_space *space, uint32_t root,
-                          uint64_t address); /* the one that holds it; 0: none */
-uint32_t vmap_extent_find_from(const struct vmap_space *space, uint32_t root,
-                               uint64_t address); /* first that ends behind it */
-/* For states that were recorded: a busy area of that extent, and an extent that goes into a tree unmerged. 0: no room. */
+/* The extent that holds address; 0: none. */
+uint32_t vmap_extent_find(const struct vmap_space *space, uint32_t root, uint64_t address);
+/* The first extent that ends behind address; 0: none. */
+uint32_t vmap_extent_find_from(const struct vmap_space *space, uint32_t root, uint64_t address);
+/* For states that were recorded: a busy area of these addresses, and an extent that goes into a tree unmerged. 0: no room.
+ */
 uint32_t vmap_area_add(struct vmap_space *space, uint64_t start, uint64_t end);
 uint32_t vmap_extent_add(struct vmap_space *space, uint32_t *root, uint64_t start, uint64_t end);
-/* Trees in order, nothing in two of the three, sizes adding up to the whole, counts right. Whether two busy areas overlap
- * is for the floor above to see, which finds them by address. */
+/* Are the trees in order, is nothing in two of the three states, do the sizes add up to the whole, are the counts right?
+ * The floor above checks whether busy areas overlap, since it finds them by address. what  out: what is wrong. */
 bool vmap_space_check(const struct vmap_space *space, const char **what);
