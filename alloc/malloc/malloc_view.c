@@ -52,9 +52,9 @@ static bool look_is_cached(struct look *look, uint64_t chunk, uint64_t size)
     return false;
 }
 
-static bool look_is_fast(struct look *look, uint64_t arena, uint64_t chunk, uint64_t size)
+static bool look_is_fast(struct look *look, uint64_t arena, uint64_t chunk)
 {
-    uint32_t index = fastbin_index(look->rules, size);
+    uint32_t index = fastbin_index(look->rules, look_chunk_size(look, chunk));
     if (index >= look->rules->nr_fast)
         return false;
     uint64_t bin = arena + look->rules->at_fast + ((uint64_t)index << look->rules->word_shift);
@@ -70,7 +70,7 @@ static const char *look_state(struct look *look, uint64_t arena, uint64_t chunk,
     }
     if (look_is_cached(look, chunk, size))
         return "tcache";
-    return look_is_fast(look, arena, chunk, size) ? "fast" : "used";
+    return look_is_fast(look, arena, chunk) ? "fast" : "used";
 }
 
 /* --- one chunk --- */

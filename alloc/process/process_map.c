@@ -122,106 +122,141 @@ bool process_munmap(struct processes *ps, struct process_ref process, uint64_t s
 
 /* --- mremap --- */
 
-/* A VMA can grow in place if it ends with the range, and the room up to new_end is free. */
-static bool mremap_can_grow_in_place(const struct processes *ps, uint32_t vma, uint64_t old_end, uint64_t new_end)
+/* A call that is to change the length of a range; lengths are whole pages. */
+struct mremap {
+    struct processes *ps;
+    struct process *p;
+    struct process_ref process; /* the same */
+    uint32_t vma;               /* that holds start */
+    uint64_t start, old_length, new_length;
+};
+
+static uint64_t mremap_nr_new_pages(const struct mremap *call)
 {
-    const struct vma *v = vma_at(ps, vma);
-    uint64_t limit = v->next ? vma_at(ps, v->next)->start : ps->profile->user_end;
-    return v->end == old_end && new_end <= limit;
+    return (call->new_length - call->old_length) >> PAGE_SHIFT;
 }
 
-static bool mremap_populate_if_locked(struct processes *ps, struct process_ref process, uint64_t start, uint64_t end)
+/* A VMA can grow in place if it ends with the range, and the room up to the new end is free. */
+static bool mremap_can_grow_in_place(const struct mremap *call)
 {
-    uint32_t vma = process_find_vma(ps, process_at(ps, process), start);
-    bool is_locked = vma && (vma_at(ps, vma)->flags & VMA_LOCKED);
-    return !is_locked || process_populate(ps, process, start, end);
+    const struct vma *v = vma_at(call->ps, call->vma);
+    uint64_t limit = v->next ? vma_at(call->ps, v->next)->start : call->ps->profile->user_end;
+    uint64_t new_end = call->start + call->new_length;
+    return new_end > call->start && v->end == call->start + call->old_length && new_end <= limit;
+}
+
+/* The pages that a locked VMA has grown by are had at once. start: where the range is now. */
+static void mremap_populate_if_locked(const struct mremap *call, uint64_t start)
+{
+    uint64_t from = start + call->old_length;
+    uint32_t vma = process_find_vma(call->ps, call->p, from);
+    if (vma && (vma_at(call->ps, vma)->flags & VMA_LOCKED))
+        process_populate(call->ps, call->process, from, start + call->new_length);
+}
+
+/* What the range becomes at its new place. */
+static struct vma mremap_kind_at(const struct mremap *call, uint64_t to)
+{
+    struct vma kind = *vma_at(call->ps, call->vma);
+    kind.pgoff = kind.anon || kind.file ? kind.pgoff + ((call->start - kind.start) >> PAGE_SHIFT) : to >> PAGE_SHIFT;
+    kind.flags &= ~(uint32_t)VMA_HEAP; /* it is no longer between the start of the heap and the break */
+    kind.start = to;
+    kind.end = to + call->new_length;
+    return kind;
 }
 
 /* Moves the range to a new place, where it has new_length. It becomes a VMA of its own there, or part of a neighbour. */
-static uint64_t mremap_move(struct processes *ps, struct process *p, uint64_t start, uint64_t old_length,
-                            uint64_t new_length)
+static uint64_t mremap_move(const struct mremap *call)
 {
+    struct processes *ps = call->ps;
+    struct process *p = call->p;
     bool has_spare = p->nr_vmas < MAX_MAP_COUNT - 3 || process_refuse(ps, REFUSAL_MAP_COUNT);
-    uint64_t to = has_spare ? map_find_room(ps, p, new_length) : 0;
+    uint64_t to = has_spare ? map_find_room(ps, p, call->new_length) : 0;
     if (!to)
         return 0;
-    struct vma kind = *vma_at(ps, process_find_vma(ps, p, start));
-    if ((kind.flags & VMA_ACCOUNT) && !limits_may_commit(ps, p, new_length >> PAGE_SHIFT))
+    const struct vma kind = mremap_kind_at(call, to);
+    if ((kind.flags & VMA_ACCOUNT) && !limits_may_commit(ps, p, call->new_length >> PAGE_SHIFT))
         return 0;
-    kind.pgoff = kind.anon || kind.file ? kind.pgoff + ((start - kind.start) >> PAGE_SHIFT) : to >> PAGE_SHIFT;
-    kind.flags &= ~(uint32_t)VMA_HEAP; /* it is no longer between the start of the heap and the break */
-    kind.start = to;
-    kind.end = to + new_length;
     trace_cost(ps->trace, COST_VMA, 1);
     if (!vma_insert(ps, p, &kind)) {
         process_refuse(ps, REFUSAL_MAP_COUNT);
         return 0;
     }
-    if (!space_move(ps, p, start, to, old_length)) {
-        unmap_range(ps, p, to, to + new_length);
+    if (!space_move(ps, p, call->start, to, call->old_length)) {
+        unmap_range(ps, p, to, to + call->new_length);
         process_refuse(ps, REFUSAL_NO_MEMORY);
         return 0;
     }
-    TRACE_EVENT(ps->trace, .kind = EV_MREMAP, .address = to, .pid = p->pid, .a = start,
-                .count = (uint32_t)(new_length >> PAGE_SHIFT));
-    unmap_range(ps, p, start, start + old_length); /* cannot fail: there were three VMAs to spare */
+    TRACE_EVENT(ps->trace, .kind = EV_MREMAP, .address = to, .pid = p->pid, .a = call->start,
+                .count = (uint32_t)(call->new_length >> PAGE_SHIFT));
+    unmap_range(ps, p, call->start, call->start + call->old_length); /* cannot fail: there were three VMAs to spare */
     return to;
 }
 
-/* May the range become so much longer? */
-static bool mremap_may_grow(struct processes *ps, struct process *p, uint32_t vma, uint64_t old_end, uint64_t by)
+static bool mremap_may_grow(const struct mremap *call)
 {
-    const struct vma *v = vma_at(ps, vma);
-    if (old_end > v->end)
-        return process_refuse(ps, REFUSAL_PAST_END);
-    if ((v->flags & VMA_LOCKED) && !limits_may_lock(p, p->vm.locked + (by >> PAGE_SHIFT)))
-        return process_refuse(ps, REFUSAL_MEMLOCK_LATER);
-    return limits_may_expand(ps, p, v->flags, by >> PAGE_SHIFT);
+    const struct vma *v = vma_at(call->ps, call->vma);
+    uint64_t nr_pages = mremap_nr_new_pages(call);
+    if (call->start + call->old_length > v->end)
+        return process_refuse(call->ps, REFUSAL_PAST_END);
+    if ((v->flags & VMA_LOCKED) && !limits_may_lock(call->p, call->p->vm.locked + nr_pages))
+        return process_refuse(call->ps, REFUSAL_MEMLOCK_LATER);
+    return limits_may_expand(call->ps, call->p, v->flags, nr_pages);
 }
 
-static uint64_t mremap_grow(struct processes *ps, struct process_ref process, uint32_t vma, uint64_t start,
-                            uint64_t old_length, uint64_t new_length)
+static uint64_t mremap_grow(const struct mremap *call)
 {
-    struct process *p = process_at(ps, process);
-    uint64_t old_end = start + old_length, new_end = start + new_length;
-    if (!mremap_may_grow(ps, p, vma, old_end, new_length - old_length))
+    uint64_t start = call->start;
+    if (!mremap_may_grow(call))
         return 0;
-    if (new_end > start && mremap_can_grow_in_place(ps, vma, old_end, new_end)) {
-        bool is_counted = vma_at(ps, vma)->flags & VMA_ACCOUNT;
-        if (is_counted && !limits_may_commit(ps, p, (new_length - old_length) >> PAGE_SHIFT))
+    if (mremap_can_grow_in_place(call)) {
+        bool is_counted = vma_at(call->ps, call->vma)->flags & VMA_ACCOUNT;
+        if (is_counted && !limits_may_commit(call->ps, call->p, mremap_nr_new_pages(call)))
             return 0;
-        vma_extend(ps, p, vma, new_end);
+        vma_extend(call->ps, call->p, call->vma, start + call->new_length);
     } else {
-        start = mremap_move(ps, p, start, old_length, new_length);
+        start = mremap_move(call);
     }
     if (start)
-        mremap_populate_if_locked(ps, process, start + old_length, start + new_length);
+        mremap_populate_if_locked(call, start);
     return start;
+}
+
+/* What Linux looks at first, in its order. */
+static enum refusal mremap_refusal(const struct mremap *call)
+{
+    uint64_t user_end = call->ps->profile->user_end, room = user_end - call->start;
+    if (call->start % PAGE_SIZE)
+        return REFUSAL_ALIGN;
+    if (!call->new_length)
+        return REFUSAL_EMPTY;
+    if (!call->vma)
+        return REFUSAL_NOT_MAPPED;
+    if (!call->old_length)
+        return REFUSAL_EMPTY;
+    if (call->old_length <= room && call->new_length <= user_end)
+        return REFUSAL_NONE;
+    return call->old_length > call->new_length ? REFUSAL_RANGE
+           : call->new_length > room           ? REFUSAL_NO_ROOM
+                                               : REFUSAL_PAST_END;
 }
 
 uint64_t process_mremap(struct processes *ps, struct process_ref process, uint64_t start, uint64_t old_length,
                         uint64_t new_length)
 {
     struct process *p = process_at(ps, process);
+    struct mremap call = { ps, p, process, process_find_vma(ps, p, start), start, old_length, new_length };
     process_enter_call(ps, PATH_mremap);
-    uint32_t vma = process_find_vma(ps, p, start);
-    enum refusal refusal = start % PAGE_SIZE ? REFUSAL_ALIGN
-                           : !new_length     ? REFUSAL_EMPTY
-                           : !vma            ? REFUSAL_NOT_MAPPED
-                           : !old_length     ? REFUSAL_EMPTY
-                                             : REFUSAL_NONE;
-    uint64_t room = vma ? ps->profile->user_end - start : 0;
-    if (!refusal && (old_length > room || new_length > ps->profile->user_end))
-        refusal = old_length > new_length ? REFUSAL_RANGE : new_length > room ? REFUSAL_NO_ROOM : REFUSAL_PAST_END;
+    enum refusal refusal = mremap_refusal(&call);
     if (refusal) {
         process_refuse(ps, refusal);
         return 0;
     }
-    old_length = page_align(old_length);
-    new_length = page_align(new_length);
-    if (old_length > new_length)
-        return unmap_range(ps, p, start + new_length, start + old_length) ? start : 0;
-    return old_length == new_length ? start : mremap_grow(ps, process, vma, start, old_length, new_length);
+    call.old_length = page_align(old_length);
+    call.new_length = page_align(new_length);
+    if (call.old_length > call.new_length)
+        return unmap_range(ps, p, start + call.new_length, start + call.old_length) ? start : 0;
+    return call.old_length == call.new_length ? start : mremap_grow(&call);
 }
 
 /* --- the program break --- */
