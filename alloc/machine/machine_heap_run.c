@@ -1,10 +1,10 @@
-/* A run of calls into malloc by one process: what machine_apply() would do for each of them, without what a run needs only
- * once, or not at all. The process is looked up, host memory reserved, and the operation checked for all of the calls;
- * events, paths and the counts of costs are nobody's, and the result of a call is an address.
+/* A run of calls into malloc by one process. Each call does what machine_apply() would do for it. What the calls have in
+ * common is done once for all of them: looking the process up, reserving host memory, checking the operation. Nobody asks
+ * for events, paths and counts of costs, so there are none. The result of a call is an address.
  *
  * Most calls are small ones by the thread that called last. These go straight to the heap, between the few steps that every
- * operation takes. The first call, one by another thread, a large one (it may need more host memory), and whatever is rare,
- * goes through machine_apply(). */
+ * operation takes. Others go through machine_apply(): the first call, one by another thread, a large one (it may need more
+ * host memory), and whatever is rare. */
 #include "alloc/machine/machine_internal.h"
 
 #define SMALL_BYTES (UINT64_C(64) << 10)
@@ -47,7 +47,7 @@ static bool heap_run_op(const struct run *run, const struct heap_call *call, str
     return true;
 }
 
-/* Where the block is after the call: free() takes it away, a realloc() that fails leaves it. */
+/* Where the block is after the call. free() takes it away; a realloc() that fails leaves it. */
 static uint64_t heap_run_block_after(const struct op *op, const struct op_result *result)
 {
     bool stays = op->kind == OP_REALLOC && op->size && !result->address;
@@ -187,8 +187,8 @@ static bool heap_run_call_cached(struct heaps *heaps, const struct heap_call *ca
     return mem != 0;
 }
 
-/* As many as the thread's cache serves one after the other: they touch nothing but the heap, so that time and counters can
- * be brought up to date for all of them at the end. Their number. */
+/* Makes as many calls as the thread's cache serves one after the other; returns how many. They touch nothing but the heap,
+ * so time and counters are brought up to date for all of them at the end. */
 static size_t heap_run_apply_cached(struct run *run, const struct heap_call *calls, size_t nr_calls)
 {
     struct machine_state *s = run->s;

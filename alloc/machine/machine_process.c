@@ -1,5 +1,5 @@
-/* Operations of processes and their mappings, and what becomes of a process that touches memory it may not. Linux v6.1
- * arch/x86/mm/fault.c: show_signal_msg(). A refused call answers with the errno, and why. */
+/* Operations on processes and their mappings, and what becomes of a process that touches memory it may not. Linux v6.1
+ * arch/x86/mm/fault.c: show_signal_msg(). A refused call answers with the errno and the reason. */
 #include "alloc/machine/machine_internal.h"
 #include "alloc/process/process_internal.h"
 
@@ -142,7 +142,7 @@ void run_brk(struct call *call)
     mm_answer(call, process_brk(&call->s->processes, call->process, call->address), "brk");
 }
 
-/* As the C library's function: the break as it was. */
+/* Answers as the C library's function does: with the old break. */
 void run_sbrk(struct call *call)
 {
     uint64_t old = process_sbrk(&call->s->processes, call->process, call->op->increment);
@@ -167,7 +167,7 @@ static uint64_t segfault_text(const struct processes *ps, const struct process *
     return vma ? vma_at(ps, vma)->start : 0;
 }
 
-/* There are no instructions here: ip is where the program's code begins, sp is in the first page of its stack. */
+/* The simulated program has no instructions: ip is where its code begins, sp is in the first page of its stack. */
 static void segfault_say(struct call *call, uint64_t address, bool write)
 {
     struct trace *t = &call->m->trace;
@@ -199,7 +199,7 @@ static void segfault_say(struct call *call, uint64_t address, bool write)
     trace_say(t, ", socket 0)");
 }
 
-/* SIGSEGV that nobody handles: the process is over. */
+/* Nobody handles SIGSEGV, so it ends the process. */
 void call_segfault(struct call *call, uint64_t address, bool write)
 {
     trace_step(&call->m->trace, PATH_force_sig_fault);
@@ -220,7 +220,7 @@ static bool user_is_reachable(const struct call *call, uint64_t start, uint64_t 
     return true;
 }
 
-/* Faults the whole range in. A page may be swapped out again while the next one comes in, but not for ever. */
+/* Faults the whole range in. A page may be swapped out again while the next one comes in, so it tries four times. */
 static bool user_fault_range(struct call *call, uint64_t start, uint64_t end, bool write)
 {
     struct processes *ps = &call->s->processes;

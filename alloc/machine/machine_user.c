@@ -1,4 +1,5 @@
-/* Operations of processes and on user memory. */
+/* Operations on the heap of a process. What a call into malloc answers goes into the result; a call that found the heap
+ * broken, or went astray in it, ends its process. */
 #include "alloc/machine/machine_internal.h"
 
 /* --- the heap: what the calls have in common --- */
@@ -12,7 +13,7 @@ static bool user_refuse_thread(struct call *call)
     return false;
 }
 
-/* The thread that calls begins, if it is new. False: the call is over. */
+/* The calling thread begins, if it is new. False: the call is over. */
 static inline bool user_enter_heap(struct call *call)
 {
     struct heaps *heaps = &call->s->heaps;
@@ -21,7 +22,7 @@ static inline bool user_enter_heap(struct call *call)
     return is_in || user_refuse_thread(call);
 }
 
-/* A call that found the heap broken, or went astray in it, has killed its process. */
+/* The call was a bug, and has killed its process. */
 static void user_end_caller(struct call *call)
 {
     trace_say(&call->m->trace, " ends process ");
@@ -50,7 +51,9 @@ static void user_took(struct call *call, uint64_t address, uint64_t requested)
         user_touch_all(call, address, usable);
 }
 
-/* One of the functions that hand out a block. */
+/* Runs one of the functions that hand out a block.
+ * requested  bytes, for the result.
+ * get        makes the call; returns the address. */
 static void user_allocate(struct call *call, enum path_step step, uint64_t requested, uint64_t (*get)(struct call *call))
 {
     trace_step(&call->m->trace, step);

@@ -1,4 +1,4 @@
-/* The heap of a process, for whoever looks: see malloc_lists.c and malloc_view.c. */
+/* The heap of a process, for whoever looks. malloc_lists.c and malloc_view.c know how. */
 #include "alloc/machine/machine_internal.h"
 #include "pagoda/heap_view.h"
 

@@ -1,4 +1,4 @@
-/* Processes, their mappings and pages, the swap area, what has been promised: for whoever looks. */
+/* What the API shows of processes: their mappings and pages, the swap area, and how much memory has been promised. */
 #include "alloc/machine/machine_internal.h"
 #include "alloc/process/process_internal.h"
 
@@ -68,7 +68,8 @@ static const char *view_map_name(const struct machine *m, const struct process *
 /* The letters of smaps' VmFlags, in its order. */
 static void view_put_vm_flags(const struct vma *v, char out[MAP_FLAGS_MAX])
 {
-    const bool is_vvar = v->file == VMA_FILE_VVAR, is_vdso = v->file == VMA_FILE_VDSO; /* the kernel's own pages */
+    /* The kernel's own pages. */
+    const bool is_vvar = v->file == VMA_FILE_VVAR, is_vdso = v->file == VMA_FILE_VDSO;
     const struct {
         bool is_set;
         const char *letters;
@@ -164,7 +165,7 @@ static struct page_run page_run_describe(const struct processes *ps, uint64_t ad
     return run;
 }
 
-/* Is next what run would be one page on? Frames and slots that follow one another make one run. */
+/* Is next what the run would go on with? Frames and slots that follow one another make one run. */
 static bool page_run_continues(const struct page_run *run, const struct page_run *next)
 {
     bool has_frame = run->state == PAGE_PRESENT || run->state == PAGE_SHARED || run->state == PAGE_LAZYFREE;
@@ -174,7 +175,7 @@ static bool page_run_continues(const struct page_run *run, const struct page_run
            next->pfn == run->pfn + (has_frame ? by : 0) && next->slot == run->slot + (run->slot ? by : 0);
 }
 
-/* The pages from address on, up to end, that are alike; end lies in the same VMA. */
+/* The pages from address on that are alike, up to end, which lies in the same VMA. */
 static struct page_run page_run_next(const struct processes *ps, const struct process *p, uint64_t address, uint64_t end)
 {
     uint64_t at = address, slot = space_next_entry(ps, p->space, &at, end);
@@ -212,7 +213,8 @@ bool view_next_page_run(const struct machine *machine, uint32_t pid, uint64_t *c
 
 #define CURSOR_VPN_BITS 40u
 
-/* The next swapped page of a process from *at on; 0: none. *at: its address. */
+/* The swap slot of the next swapped page of a process; 0: none.
+ * at  in: where to begin; out: the page's address. */
 static uint32_t swap_run_next(const struct processes *ps, const struct process *p, uint64_t *at)
 {
     for (uint64_t slot; (slot = space_next_entry(ps, p->space, at, ps->profile->user_end)); *at += PAGE_SIZE) {

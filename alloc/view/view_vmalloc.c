@@ -1,12 +1,12 @@
-/* Looking at the vmalloc range, and from any address to the bytes behind it. */
+/* What the API shows of the vmalloc range, and the way from any address to the bytes behind it. */
 #include "alloc/machine/machine_state.h"
 
 #include <string.h>
 
 /* --- areas --- */
 
-static uint64_t
-view_vmalloc_end(const struct vmap_space *space) /* Linux 6.1 names the last byte of the range, not the one behind */
+/* Linux 6.1 names the last byte of the range. This is the one behind it. */
+static uint64_t view_vmalloc_end(const struct vmap_space *space)
 {
     return (space->end + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
 }
@@ -26,7 +26,7 @@ static void view_vmalloc_busy(const struct machine *machine, const struct vmap_a
     view->seq = area->seq;
 }
 
-/* Areas and extents in address order. The cursor is the address up to which they have been told. */
+/* Areas and extents come in address order. The cursor is the address up to which they have been told. */
 bool view_next_vmalloc(const struct machine *machine, uint64_t *cursor, struct vmalloc_view *view)
 {
     const struct vmalloc *v = &machine->state.vmalloc;
