@@ -1,7 +1,19 @@
 /* alloc/malloc/malloc_rules.h - what differs between C libraries and word sizes: one row each. Stands on: base.
  *
  * Each process has one row for its whole life (struct heap: libc). A rule that differs between libraries is a field of the
- * row. Code asks the field; it never asks which library or which word size it is. */
+ * row. Code asks the field; it never asks which library or which word size it is.
+ *
+ * A new library is a new row. Where it does something that no row does yet, that is a new field, asked by the function that
+ * decides it today:
+ *
+ *      when the cache is made, who takes from it        tcache_init(), libc_malloc(), libc_calloc(), heap_memalign()
+ *      what goes into the cache, what a counter counts  tcache_take_freed(), bin_stash_small(), tcache_put()
+ *      whether there are fastbins                       int_free(), int_take_chunk(), malloc_consolidate()
+ *      where a freed chunk goes                         chunk_merge_forward()
+ *      what becomes of the rests of a block             chunk_align_up(), int_memalign(), chunk_cut_tail()
+ *      headers of mappings                              mapped_new(), mapped_range(), mremap_chunk()
+ *      how large the first heap of an arena is          arena_choose(), arena_new()
+ *      what a failed check says                         the *_complaint() functions, libc_die() */
 #pragma once
 #include "pagoda/config.h"
 #include <stdint.h>

@@ -1,6 +1,6 @@
-/* Speed of the user heap: pairs that the tcache serves; replays of recorded programs, beside the real malloc that this
- * program is linked with, which gets the same calls in the same run; and reading of scripts. TRUTH names the directory with
- * recordings. */
+/* Speed of the user heap: pairs that the tcache serves, replays of recorded programs, and the reading of scripts. The real
+ * malloc that this program is linked with gets the same calls in the same run. TRUTH names the directory with recordings.
+ */
 #include "server/base/input.h"
 #include "server/import/ops_line.h"
 #include "tests/bench/bench.h"
@@ -69,7 +69,8 @@ static bool set_call(struct heap_call *call, const struct ops_line *op)
     return true;
 }
 
-/* Reads a script as the importer does; *seconds: how long that took. False: it is not there. */
+/* Reads a script as the importer does. False: it is not there.
+ * seconds  out: how long that took. */
 static bool read_script(const char *path, struct script *script, uint64_t *nr_lines, double *seconds)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -113,7 +114,7 @@ static void *call_real(void *block, const struct heap_call *call)
     }
 }
 
-/* In a process of its own, so that each run begins with the same heap. */
+/* Runs in a process of its own, so that each run begins with the same heap. */
 static double time_real(struct script *s)
 {
     int ends[2];

@@ -15,7 +15,7 @@ static struct machine *quiet_machine(uint64_t memory)
     return m;
 }
 
-/* As a replay does that has read some operations ahead: server/lab/ahead.h. */
+/* Prefetches as a replay does that has read some operations ahead (server/lab/ahead.h). */
 static void look_ahead(const struct machine *m, const uint64_t *live, const uint32_t *at)
 {
     struct op far = fixture_free(OP_VFREE, live[at[4]]), near = fixture_free(OP_VFREE, live[at[2]]);

@@ -1,7 +1,7 @@
-/* A process without the floors below: one stretch of host memory stands for the address space, the break and the mappings
- * are numbers. It places mappings as the kernel did that made the recordings (6.18, not 6.1): the gap nearest below the
- * floor, at its upper end; lengths of whole huge pages start on a huge page (64-bit only). It has the names of
- * alloc/process/process.h, so it is linked with malloc alone, into one relocatable object in which those names stay. */
+/* A process without the floors below. One stretch of host memory stands for the address space; the break and the mappings
+ * are numbers. Mappings go where the kernel that made the recordings put them (6.18, not 6.1): at the upper end of the gap
+ * nearest below the floor. With 64 bits, a length of whole huge pages starts on a huge page. The functions have the names
+ * of alloc/process/process.h, so they are linked with malloc alone, into one relocatable object that hides them. */
 #include "tests/truth/truth_world.h"
 
 #include <string.h>

@@ -1,6 +1,7 @@
 /* Replays malloc scripts and compares, line by line, with what the real glibc 2.36 answered: every address, usable size,
- * break, number of mappings and their places, and every dump of the allocator's state. Scripts: one operation a line;
- * results: lines "S ..." of the dumps asked for by "s", then one line an operation, then the dump at the end. */
+ * break, number of mappings and their places, and every dump of the allocator's state. A script has one operation a line. A
+ * file of results has the lines "S ..." of the dumps that "s" asks for, then one line an operation, then the dump at the
+ * end. */
 #include "alloc/malloc/malloc_heap.h"
 #include "alloc/malloc/malloc_chunk.h"
 #include "pagoda/heap_view.h"
@@ -341,7 +342,7 @@ static uint64_t run(struct replay *r, const struct script_op *op, const struct s
     }
 }
 
-/* By glibc's number of the option; one that is unknown changes nothing, and is answered with 1. */
+/* Takes glibc's number of the option. An unknown one changes nothing, and is answered with 1. */
 static bool mallopt_as_recorded(struct replay *r, int32_t number, int32_t value)
 {
     static const int32_t NUMBERS[NR_MALLOPT_OPTIONS] = { 1, -1, -2, -3, -4, -6, -7, -8 };

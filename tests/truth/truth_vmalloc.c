@@ -1,8 +1,8 @@
-/* Replays a recorded run of vmalloc ("format 4") on the area floor alone: loads the recorded areas and the recorded shape
- * of the free tree, applies every operation without pages, compares addresses, sizes, flags and lazy counters, and compares
- * the areas and the tree at the end line by line. Frames are not compared: in the recorded kernel other activity took
- * frames in between, and the file does not say which. The special sizes at the end of a file go to a machine of that much
- * memory. */
+/* Replays a recorded run of vmalloc ("format 4") on the area floor alone. It loads the recorded areas and the recorded
+ * shape of the free tree, and applies every operation without pages. Addresses, sizes, flags and lazy counters are
+ * compared; at the end, the areas and the tree, line by line. Frames are not compared: other activity of the recorded
+ * kernel took some in between, and the file does not say which. The special sizes at the end of a file go to a machine of
+ * that much memory. */
 #include "alloc/machine/machine_state.h"
 #include "tests/lib/fixture.h"
 #include "tests/lib/floor_fixture.h"
@@ -134,7 +134,7 @@ static int compare_holes(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* The tree is told in pre-order, so the parent of a node is the last one that was told a level above. */
+/* The file has the tree in pre-order, so the parent of a node is the last one a level above. */
 static bool load_node(struct replay *r, char *rest)
 {
     uint64_t depth = number(&rest), colour = number(&rest), start = number(&rest), max = number(&rest);
@@ -209,7 +209,7 @@ static void purge(struct replay *r)
     (void)vmap_space_purge(&r->space, &start, &end);
 }
 
-/* The kernel's purge is a work item that may run between the two; the recording tells by what was lazy after both. */
+/* The kernel's purge is a work item that may run between the two. What was lazy after both tells whether it did. */
 static void take_down(struct replay *r, struct handle handle, uint64_t lazy_after)
 {
     if (handle.area)

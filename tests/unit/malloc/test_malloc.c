@@ -240,7 +240,7 @@ static void thread_step(struct program *p, char what)
     p->last = fixture_apply(p->machine, op);
 }
 
-/* Without a look at every invariant after each of so many calls. */
+/* There are too many of these calls to check every invariant after each. */
 static void apply_fast(struct program *p, struct op op, uint64_t *address)
 {
     static struct op_result result;
@@ -330,7 +330,7 @@ static bool has_process(struct machine *m, uint32_t pid)
     return false;
 }
 
-/* glibc's word, the signal, and the end of the process with all of its memory; the lab goes on. */
+/* The result has glibc's words and the signal. The process ends and gives all of its memory back; the lab goes on. */
 static void test_misuse(void **state)
 {
     (void)state;
@@ -489,7 +489,7 @@ static const struct op_result *by_thread(struct machine *m, struct op op, uint16
     return fixture_apply(m, op);
 }
 
-/* A thread has an arena of its own, which the next one takes over; main pays for its creation. */
+/* A thread has an arena of its own, which the next thread takes over. The main thread's heap pays for its creation. */
 static void test_threads(void **state)
 {
     (void)state;
@@ -523,7 +523,7 @@ static void test_threads(void **state)
     machine_destroy(m);
 }
 
-/* Threads do not survive fork(); their arenas are free for those that the child begins. */
+/* Threads do not survive fork(). Threads that the child begins take their arenas. */
 static void test_fork_frees_arenas(void **state)
 {
     (void)state;
@@ -648,7 +648,7 @@ static void test_random_programs(void **state)
     run_random("classic", 0, 1500);
 }
 
-/* Whatever is written over the heap, malloc ends in an answer or in a bug that kills the process. */
+/* Random bytes are written over the heap. Every call ends in an answer, or in a bug that ends the process. */
 static void test_corrupted_heaps(void **state)
 {
     (void)state;
@@ -704,7 +704,8 @@ static void test_fork_copies_the_heap(void **state)
     machine_destroy(m);
 }
 
-/* A copy goes on alone: the same calls give the same addresses and the same state, and do not reach the original. */
+/* A copy of a machine goes on alone. The same calls give the same addresses and the same state, and leave the original as
+ * it is. */
 static void test_a_copy_behaves_alike(void **state)
 {
     (void)state;

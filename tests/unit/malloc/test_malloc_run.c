@@ -1,5 +1,6 @@
-/* Runs of calls into malloc: a machine that gets them by machine_heap_run(), one that gets each as an operation, and copies
- * that know nothing of what the first two keep at hand, are the same machine afterwards, to the last bit. */
+/* Runs of calls into malloc. One machine gets them by machine_heap_run(), another one gets each as an operation. Copies of
+ * both know nothing of the pages that the first two keep at hand. Afterwards all of them are the same machine, to the last
+ * bit. */
 #include "tests/lib/fixture.h"
 
 #include <setjmp.h>
@@ -102,7 +103,7 @@ static bool make_calls(struct pair *pair, const struct heap_call *calls, size_t 
     return !err;
 }
 
-/* A copy knows no page of the process: what it has to look up again must not show. */
+/* A copy knows no page of the process, so it looks pages up again. That must not show. */
 static void swap_for_copy(struct machine **machine)
 {
     struct machine *copy;
@@ -228,7 +229,7 @@ static struct heap_call random_call(struct fixture_random *random, const struct 
     return call;
 }
 
-/* What other operations do to a heap in between: names, zeroes over whole pages, a fork, another process's calls. */
+/* Other operations in between: names, zeroes over whole pages, a fork, another process's calls. */
 static void disturb(struct fixture_random *random, struct pair *pair)
 {
     uint32_t block = (uint32_t)fixture_random_below(random, pair->nr_blocks);
@@ -264,7 +265,7 @@ static void disturb(struct fixture_random *random, struct pair *pair)
     }
 }
 
-/* Two blocks of the program's are the same one from now on. */
+/* Breaks the heap: two blocks of the program are the same one from now on. */
 static void forget_free(struct fixture_random *random, struct pair *pair)
 {
     uint32_t from = (uint32_t)fixture_random_below(random, pair->nr_blocks);

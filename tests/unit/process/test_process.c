@@ -1,6 +1,6 @@
-/* Processes beside a naive model: every page of every process with its bytes, what may be done with it, whether it is
- * locked; random calls under memory pressure, the invariants and the model checked after each. Then single behaviours:
- * swap, fork, madvise, mlock, writes that cannot be served. */
+/* Processes beside a naive model. The model has every page of every process: its bytes, what may be done with it, whether
+ * it is locked. Random calls run under memory pressure; after each, the invariants and the model are checked. Then come
+ * single behaviours: swap, fork, madvise, mlock, writes that cannot be served. */
 #include "tests/lib/fixture.h"
 
 #include <setjmp.h>
@@ -135,7 +135,8 @@ static void model_add(struct model *model, uint64_t vpn, uint64_t nr, struct mod
     model->nr += (uint32_t)nr;
 }
 
-/* Forgets [vpn, vpn + nr); with keep, the bytes are somebody else's by now. */
+/* Forgets [vpn, vpn + nr).
+ * keep  the bytes belong to somebody else by now, so they stay. */
 static void model_remove(struct model *model, uint64_t vpn, uint64_t nr, bool keep)
 {
     uint32_t from = place_of(model, vpn), to = place_of(model, vpn + nr);
@@ -165,7 +166,7 @@ static uint8_t perms_of(enum prot prot)
     return PERMS[prot];
 }
 
-/* A page that may vanish has done so, or is as it was: the machine says which, and from now on it is known. */
+/* A page that reclaim may drop is gone, or is as it was. The machine says which, and the model takes that over. */
 static void settle(struct model *model, struct model_page *p)
 {
     uint8_t now[PAGE_SIZE];
@@ -183,7 +184,7 @@ static void settle(struct model *model, struct model_page *p)
     p->may_vanish = false;
 }
 
-/* Page by page, the mappings' permissions are the model's; what the kernel's view calls locked or resident, too. */
+/* Page by page, the machine's permissions, locked pages and resident pages are the model's. */
 static void check_maps(struct model *model)
 {
     struct map_view v;
@@ -585,7 +586,7 @@ static void test_madvise(void **state)
     machine_destroy(m);
 }
 
-/* Without swap only what was given up can be reclaimed: memory that MADV_FREE marked makes room for others. */
+/* Without swap only memory that MADV_FREE gave up can be reclaimed. It makes room for others. */
 static void test_lazy_pages_make_room(void **state)
 {
     (void)state;
@@ -604,7 +605,7 @@ static void test_lazy_pages_make_room(void **state)
     machine_destroy(m);
 }
 
-/* Locked pages stay, whatever the pressure; after munlock they go like others. */
+/* Locked pages stay under any pressure. After munlock they go like others. */
 static void test_mlock(void **state)
 {
     (void)state;

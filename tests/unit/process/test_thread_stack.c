@@ -1,6 +1,6 @@
-/* Stacks of threads, against what a real program got: ten threads made one after the other, each with one malloc(100),
- * joined in order, then two more (glibc 2.36 on x86-64, no address randomisation, two CPUs). Its mappings began 5 pages
- * lower than those of Pagoda's program. */
+/* Stacks of threads, against what a real program got (glibc 2.36 on x86-64, no address randomisation, two CPUs). It made
+ * ten threads one after the other, each of which called malloc(100), joined them in order, then made two more. Its mappings
+ * began 5 pages lower than those of Pagoda's program. */
 #include "pagoda/heap_view.h"
 #include "tests/lib/fixture.h"
 
@@ -122,7 +122,8 @@ static void as_a_real_program(void **state)
     machine_destroy(m);
 }
 
-/* Nothing of a stack has a frame before it is touched; the guard never; what was touched goes when the thread does. */
+/* No page of a stack has a frame before it is touched, and the guard page never has one. What was touched goes with the
+ * thread. */
 static void pages_of_a_stack(void **state)
 {
     (void)state;
@@ -145,7 +146,7 @@ static void pages_of_a_stack(void **state)
     machine_destroy(m);
 }
 
-/* They count as data, for RLIMIT_DATA too; a thread that finds no room is refused, and nothing of it stays. */
+/* Stacks count as data, for RLIMIT_DATA, too. A thread that finds no room is refused, and nothing of it stays. */
 static void limits_count_stacks(void **state)
 {
     (void)state;
@@ -169,7 +170,7 @@ static void limits_count_stacks(void **state)
     machine_destroy(m);
 }
 
-/* The child of a fork has one thread; the stacks of the others are kept, and used again. */
+/* The child of a fork has one thread. The stacks of the others are kept, and used again. */
 static void fork_keeps_stacks(void **state)
 {
     (void)state;
@@ -192,7 +193,7 @@ static void fork_keeps_stacks(void **state)
     machine_destroy(m);
 }
 
-/* 32 bits: the same stacks; those of all threads fit below the mappings. */
+/* With 32 bits stacks have the same size. Those of all threads fit below the mappings. */
 static void classic_has_them_too(void **state)
 {
     (void)state;
@@ -208,7 +209,7 @@ static void classic_has_them_too(void **state)
     machine_destroy(m);
 }
 
-/* 8 arenas a CPU, the main one among them: the 17th thread shares the main heap. */
+/* There are 8 arenas a CPU, the main one among them. With two CPUs the 17th thread shares the main heap. */
 static void arenas_by_cpus(void **state)
 {
     (void)state;

@@ -178,7 +178,7 @@ static void test_layout(void **state)
     machine_destroy(m);
 }
 
-/* With a seed every process lies elsewhere, as far as Linux moves things; the same seed gives the same places. */
+/* With a seed every process lies elsewhere, within the bounds that Linux has. The same seed gives the same places. */
 static void test_random_layout(void **state)
 {
     (void)state;
@@ -210,7 +210,8 @@ static void test_random_layout(void **state)
 
 /* --- placement --- */
 
-/* The rule, naively: gaps between mappings below the top, highest first; whole huge pages want a huge page's boundary. */
+/* The rule of placement, naively: gaps between mappings below the top, the highest first. A length of whole huge pages
+ * starts on a huge page. */
 static uint64_t place(uint64_t length)
 {
     struct {
@@ -266,7 +267,7 @@ static void test_placement(void **state)
     machine_destroy(m);
 }
 
-/* i386 has 3 GiB: when everything below the top is full, what is above a third of it is tried from below. */
+/* i386 has 3 GiB. When all below the top is full, gaps above a third of it are tried from below. */
 static void test_full_address_space(void **state)
 {
     (void)state;
@@ -311,7 +312,7 @@ static void test_neighbours_merge(void **state)
     machine_destroy(m);
 }
 
-/* Names keep mappings apart, as PR_SET_VMA_ANON_NAME does; so does having been charged for. */
+/* Names keep mappings apart, as PR_SET_VMA_ANON_NAME does. So does counting for Committed_AS. */
 static void test_what_keeps_mappings_apart(void **state)
 {
     (void)state;
@@ -333,7 +334,7 @@ static void test_what_keeps_mappings_apart(void **state)
     machine_destroy(m);
 }
 
-/* The pages of a mapping belong to a family (anon_vma), begun by the first write. v6.1 lets an untouched range join a
+/* The pages of a mapping belong to a family (anon_vma), which the first write begins. In v6.1 an untouched range joins a
  * touched neighbour, but mprotect does not join a touched range to an untouched one (mended in v6.16). */
 static void test_touched_pages_and_merging(void **state)
 {
@@ -354,7 +355,7 @@ static void test_touched_pages_and_merging(void **state)
     machine_destroy(m);
 }
 
-/* mremap keeps the page offsets of a touched range, which then fits no neighbour at its new place. */
+/* mremap keeps the page offsets of a touched range. So it joins no neighbour at its new place. */
 static void test_moved_ranges_and_merging(void **state)
 {
     (void)state;
@@ -451,7 +452,7 @@ static void test_refusals(void **state)
     machine_destroy(m);
 }
 
-/* Mode 2 promises no more than the limit; a fork promises everything again. */
+/* Mode 2 promises no more than the limit. A fork promises everything a second time. */
 static void test_overcommit(void **state)
 {
     (void)state;
@@ -530,7 +531,8 @@ static void test_protection_faults(void **state)
     }
 }
 
-/* A page that was written keeps its write permission over mprotect and back: no fault. One that was only read does not. */
+/* mprotect takes write permission away and gives it back. A page that was written needs no fault then; one that was only
+ * read does. */
 static void test_faults_after_mprotect(void **state)
 {
     (void)state;

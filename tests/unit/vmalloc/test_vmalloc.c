@@ -110,7 +110,7 @@ static void test_a_run_of_frames_is_one_event(void **state)
     machine_destroy(machine);
 }
 
-/* Takes every frame that GFP_KERNEL can have; they are chained, the last one is returned. */
+/* Takes every frame that GFP_KERNEL can have. They are chained; returns the last one. */
 static uint32_t take_all_frames(struct machine *machine)
 {
     struct reclaim *reclaim = &machine->state.reclaim;
@@ -321,8 +321,7 @@ static void test_purge_at_threshold(void **state)
     machine_destroy(machine);
 }
 
-/* Takes memory until vmalloc fails at whichever step, and looks that nothing of the attempt is left but lazy addresses and
- * page tables. */
+/* Takes memory until vmalloc fails, at whichever step. The attempt leaves nothing but lazy addresses and page tables. */
 static void test_failure_leaves_nothing(void **state)
 {
     (void)state;
@@ -366,8 +365,8 @@ static uint64_t nr_free_or_kept(const struct machine *machine)
     return nr_free(machine) + count[FRAME_PGTABLE] + count[FRAME_SLAB];
 }
 
-/* The same, step by step: with no frame left, then one, two, three... until the call succeeds. Each failure leaves no area
- * but a lazy one, no frame, no block of kmalloc's, and after a purge the addresses are one hole again. */
+/* The same, step by step: first no frame is left, then one, two, three... until the call succeeds. A failure leaves no area
+ * but a lazy one, no frame, no kmalloc block. After a purge the addresses are one hole again. */
 static void test_every_step_may_fail(void **state)
 {
     (void)state;
@@ -432,7 +431,7 @@ static void test_huge(void **state)
     machine_destroy(machine);
 }
 
-/* When no block of order 9 is left the area is built again of single pages. */
+/* When no block of order 9 is left, the area is built again from single pages. */
 static void test_huge_falls_back(void **state)
 {
     (void)state;
@@ -560,7 +559,7 @@ static void test_purge_on_demand(void **state)
     }
 }
 
-/* What an access that faults is told, and that it moves nothing. */
+/* An access that faults gets the kernel's words, and moves nothing. */
 static void test_oopses(void **state)
 {
     (void)state;

@@ -182,8 +182,8 @@ static void test_areas_are_first_fit(void **state)
     area_floor_close(floor);
 }
 
-/* With an alignment above a page Linux judges holes from afar by size + align - 1, so a lower hole that fits may be passed
- * over; a lower one than the lowest is never found. */
+/* With an alignment above a page Linux judges a subtree by size + align - 1. So it may pass over a low hole that fits; it
+ * never finds one below the lowest that fits. */
 static void test_aligned_areas_pass_holes_over(void **state)
 {
     (void)state;
