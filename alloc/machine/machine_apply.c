@@ -44,7 +44,7 @@ static enum pagoda_error find_names(struct call *call, struct problem *why)
     }
     if ((op->given & P(CACHE)) && op->kind != OP_KMEM_CACHE_CREATE) {
         call->cache = kmem_cache_find(&call->s->kmalloc, op->cache);
-        if (!call->cache)
+        if (!call->cache.index)
             return problem_refuse(why, "cache", "there is no such cache");
     }
     enum pagoda_error err = find_named(call, why);

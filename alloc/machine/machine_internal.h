@@ -17,7 +17,7 @@ struct call {
     struct op_result *result;
     uint64_t address;           /* op->address, or that of the allocation with the given name */
     struct process_ref process; /* pool index */
-    uint32_t cache;
+    struct cache_ref cache;
     struct name_ref name;      /* of the new allocation; 0: none was given */
     struct name_ref call_site; /* of the new allocation; 0: none was given */
 };

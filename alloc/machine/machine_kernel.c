@@ -4,14 +4,8 @@
 
 #include <string.h>
 
-static void say_address(struct trace *t, uint64_t address)
-{
-    trace_say(t, "0x");
-    trace_say_hex(t, address);
-}
-
 /* Tells a free function given another allocator's memory what it should have been. True: the operation is over. */
-static bool refuse_foreign(struct call *call, const char *function)
+static bool call_refuse_foreign(struct call *call, const char *function)
 {
     struct trace *t = &call->m->trace;
     const char *kind = NULL, *right = NULL;
@@ -37,7 +31,8 @@ static bool refuse_foreign(struct call *call, const char *function)
     kmalloc_say_reaction(&call->s->kmalloc, address);
     trace_say(t, function);
     trace_say(t, "(");
-    say_address(t, address);
+    trace_say(t, "0x");
+    trace_say_hex(t, address);
     trace_say(t, "): this is ");
     trace_say(t, kind);
     trace_say(t, " memory; it is released by ");
@@ -47,30 +42,41 @@ static bool refuse_foreign(struct call *call, const char *function)
 
 /* --- kernel memory --- */
 
-static void kmalloc_as(struct call *call, uint64_t size, uint32_t gfp)
+/* What the caller asks kmalloc for; name and call_site are those of the operation. */
+static struct kmalloc_request call_kmalloc_request(const struct call *call, uint64_t size, uint32_t gfp)
+{
+    return (struct kmalloc_request){
+        .size = size,
+        .gfp = gfp,
+        .name = call_recorded_name(call),
+        .call_site = call->call_site,
+    };
+}
+
+static void call_took_block(struct call *call, const struct kmalloc_block *block, uint64_t requested)
+{
+    call_took(call, block->address, requested, block->usable);
+    call->result->cache = kmem_cache_name(&call->s->kmalloc, block->cache);
+}
+
+static void call_kmalloc(struct call *call, uint64_t size, uint32_t gfp)
 {
     if (call_refuse_sleep(call, gfp_may_sleep(gfp), "kmalloc"))
         return;
-    trace_step(&call->m->trace, PATH_kmalloc);
-    call->s->kmalloc.call_site = call->call_site;
-    uint64_t address = kmalloc_alloc(&call->s->kmalloc, size, gfp, call_recorded_name(call));
-    call->s->kmalloc.call_site = NAME_NONE;
-    struct kmalloc_block block = { 0 };
-    if (address && address != ZERO_SIZE_PTR)
-        kmalloc_find(&call->s->kmalloc, address, &block);
-    call_took(call, address, size, block.usable);
-    call->result->cache = block.cache;
+    const struct kmalloc_request request = call_kmalloc_request(call, size, gfp);
+    const struct kmalloc_block block = kmalloc_alloc(&call->s->kmalloc, &request);
+    call_took_block(call, &block, size);
 }
 
 void run_kmalloc(struct call *call)
 {
-    kmalloc_as(call, call->op->size, call->op->gfp);
+    call_kmalloc(call, call->op->size, call->op->gfp);
 }
 
 void run_kzalloc(struct call *call)
 {
     trace_step(&call->m->trace, PATH_kzalloc);
-    kmalloc_as(call, call->op->size, call->op->gfp | __GFP_ZERO);
+    call_kmalloc(call, call->op->size, call->op->gfp | __GFP_ZERO);
 }
 
 void run_kcalloc(struct call *call)
@@ -80,83 +86,61 @@ void run_kcalloc(struct call *call)
     if (size && n > (call->m->profile->word_bits == 32 ? UINT32_MAX : UINT64_MAX) / size)
         call_took(call, 0, call_product(n, size), 0); /* the product does not fit in a size_t */
     else
-        kmalloc_as(call, n * size, call->op->gfp | __GFP_ZERO);
+        call_kmalloc(call, n * size, call->op->gfp | __GFP_ZERO);
 }
 
-/* slub_debug notes who frees; a call that does not allocate has not stored its call site yet. */
-static void enter(struct call *call)
+/* Who frees, for the tracks of slub_debug: a call that does not allocate has not stored its call site yet. */
+static struct name_ref call_store_call_site(struct call *call)
 {
-    bool is_said = call->op->given & P(CALL_SITE);
-    call->s->kmalloc.call_site = is_said ? name_intern(&call->s->names, call->op->call_site) : NAME_NONE;
+    return call->op->given & P(CALL_SITE) ? name_intern(&call->s->names, call->op->call_site) : NAME_NONE;
 }
 
 void run_krealloc(struct call *call)
 {
-    if (call_refuse_sleep(call, gfp_may_sleep(call->op->gfp), "krealloc") || refuse_foreign(call, "krealloc"))
+    struct names *names = &call->s->names;
+    if (call_refuse_sleep(call, gfp_may_sleep(call->op->gfp), "krealloc") || call_refuse_foreign(call, "krealloc"))
         return;
-    trace_step(&call->m->trace, PATH_krealloc);
-    struct kmalloc_block block = { 0 };
-    struct name_ref name = call_recorded_name(call);
-    if (kmalloc_find(&call->s->kmalloc, call->address, &block))
-        name = block.name;
-    enter(call);
-    uint64_t address = kmalloc_realloc(&call->s->kmalloc, call->address, call->op->size, call->op->gfp, name);
-    call->s->kmalloc.call_site = NAME_NONE;
-    bool gone = block.address && address && address != call->address;
-    if (gone && name_is_of(&call->s->names, block.name, block.address))
-        name_at(&call->s->names, block.name)->address = address == ZERO_SIZE_PTR ? 0 : address;
-    memset(&block, 0, sizeof block);
-    kmalloc_find(&call->s->kmalloc, address, &block);
-    call_took(call, address, call->op->size, block.usable);
-    call->result->cache = block.cache;
+    struct kmalloc_request request = call_kmalloc_request(call, call->op->size, call->op->gfp);
+    request.call_site = call_store_call_site(call);
+    const struct kmalloc_block block = kmalloc_realloc(&call->s->kmalloc, call->address, &request);
+    bool is_moved = block.address && block.address != call->address;
+    if (is_moved && name_is_of(names, block.name, call->address)) /* the name goes with the block */
+        name_at(names, block.name)->address = block.address == ZERO_SIZE_PTR ? 0 : block.address;
+    call_took_block(call, &block, request.size);
 }
 
-/* Whatever was reported on the way: when the block is gone, its name names nothing any more. */
-static void leave(struct call *call, const struct kmalloc_block *before)
+/* The call freed what stood at its address: its name names nothing any more. Where a bug was reported and the block is
+ * still live, freed->name is 0. */
+static void call_freed(struct call *call, const struct kmalloc_freed *freed)
 {
-    struct kmalloc_block after;
-    call->s->kmalloc.call_site = NAME_NONE;
     call->result->address = call->address;
-    call->result->cache = before->cache;
-    if (name_is_of(&call->s->names, before->name, before->address) &&
-        !kmalloc_find(&call->s->kmalloc, before->address, &after))
-        name_at(&call->s->names, before->name)->address = 0;
+    call->result->cache = kmem_cache_name(&call->s->kmalloc, freed->cache);
+    if (name_is_of(&call->s->names, freed->name, freed->address))
+        name_at(&call->s->names, freed->name)->address = 0;
 }
 
-/* The block at the address; or around it, if it is one of whole pages: kfree() goes back to its first page. */
-static void find_block(const struct call *call, struct kmalloc_block *block)
+static void call_kfree(struct call *call)
 {
-    const struct kmalloc *k = &call->s->kmalloc;
-    const struct frames *frames = &call->s->frames;
-    uint32_t pfn = frame_of_address(frames, call->address);
-    *block = (struct kmalloc_block){ 0 };
-    if (kmalloc_find(k, call->address, block) || pfn == UINT32_MAX)
-        return;
-    if (kmalloc_find(k, frame_address(frames, frame_head(frames, pfn)), block) && !block->is_large)
-        *block = (struct kmalloc_block){ 0 };
+    struct name_ref call_site = call_store_call_site(call);
+    const struct kmalloc_freed freed = kmalloc_free(&call->s->kmalloc, call->address, call_site);
+    call_freed(call, &freed);
 }
 
-static void kfree_block(struct call *call)
-{
-    struct kmalloc_block block;
-    find_block(call, &block);
-    enter(call);
-    kmalloc_free(&call->s->kmalloc, call->address);
-    leave(call, &block);
-}
-
+/* What is refused here does not come to the floor, which notes the step otherwise. */
 void run_kfree(struct call *call)
 {
-    trace_step(&call->m->trace, PATH_kfree);
-    if (!refuse_foreign(call, "kfree"))
-        kfree_block(call);
+    if (call_refuse_foreign(call, "kfree"))
+        trace_step(&call->m->trace, PATH_kfree);
+    else
+        call_kfree(call);
 }
 
 void run_ksize(struct call *call)
 {
-    trace_step(&call->m->trace, PATH_ksize);
     call->result->address = call->address;
-    if (!refuse_foreign(call, "ksize"))
+    if (call_refuse_foreign(call, "ksize"))
+        trace_step(&call->m->trace, PATH_ksize);
+    else
         call->result->allocated = kmalloc_usable(&call->s->kmalloc, call->address);
 }
 
@@ -167,10 +151,10 @@ void run_kmem_cache_create(struct call *call)
     if (call_refuse_sleep(call, true, "kmem_cache_create"))
         return;
     trace_step(&call->m->trace, PATH_kmem_cache_create);
-    uint32_t cache =
-        kmem_cache_create(&call->s->kmalloc, call->op->cache, call->op->size, call->op->align, call->op->flags);
+    const struct kmem_cache_args args = { call->op->size, call->op->align, call->op->flags };
+    struct cache_ref cache = kmem_cache_create(&call->s->kmalloc, call->op->cache, &args);
     call->result->requested = call->op->size;
-    if (!cache && !call_is_bug(call))
+    if (!cache.index && !call_is_bug(call))
         call->m->trace.outcome = OUTCOME_NULL;
 }
 
@@ -179,25 +163,19 @@ void run_kmem_cache_alloc(struct call *call)
     if (call_refuse_sleep(call, gfp_may_sleep(call->op->gfp), "kmem_cache_alloc"))
         return;
     trace_step(&call->m->trace, PATH_kmem_cache_alloc);
-    call->s->kmalloc.call_site = call->call_site;
-    uint64_t address = kmem_cache_alloc(&call->s->kmalloc, call->cache, call->op->gfp, call_recorded_name(call));
-    call->s->kmalloc.call_site = NAME_NONE;
-    struct kmalloc_block block = { 0 };
-    kmalloc_find(&call->s->kmalloc, address, &block);
-    call_took(call, address, block.requested, block.usable);
-    call->result->cache = block.cache;
+    const struct kmalloc_request request = call_kmalloc_request(call, 0, call->op->gfp);
+    const struct kmalloc_block block = kmem_cache_alloc(&call->s->kmalloc, call->cache, &request);
+    call_took_block(call, &block, block.requested);
 }
 
 void run_kmem_cache_free(struct call *call)
 {
     trace_step(&call->m->trace, PATH_kmem_cache_free);
-    if (refuse_foreign(call, "kmem_cache_free"))
+    if (call_refuse_foreign(call, "kmem_cache_free"))
         return;
-    struct kmalloc_block block = { 0 };
-    kmalloc_find(&call->s->kmalloc, call->address, &block);
-    enter(call);
-    kmem_cache_free(&call->s->kmalloc, call->cache, call->address);
-    leave(call, &block);
+    struct name_ref call_site = call_store_call_site(call);
+    const struct kmalloc_freed freed = kmem_cache_free(&call->s->kmalloc, call->cache, call->address, call_site);
+    call_freed(call, &freed);
 }
 
 void run_kmem_cache_destroy(struct call *call)
@@ -205,9 +183,7 @@ void run_kmem_cache_destroy(struct call *call)
     if (call_refuse_sleep(call, true, "kmem_cache_destroy"))
         return;
     trace_step(&call->m->trace, PATH_kmem_cache_destroy);
-    enter(call);
-    kmem_cache_destroy(&call->s->kmalloc, call->cache);
-    call->s->kmalloc.call_site = NAME_NONE;
+    kmem_cache_destroy(&call->s->kmalloc, call->cache, call_store_call_site(call));
 }
 
 void run_kmem_cache_shrink(struct call *call)
@@ -221,7 +197,7 @@ void run_kmem_cache_shrink(struct call *call)
 /* --- kvmalloc --- */
 
 /* WARN_ON_ONCE(); here it is said each time. */
-static void warn_of_size(struct call *call)
+static void call_warn_of_size(struct call *call)
 {
     struct trace *t = &call->m->trace;
     if (call->op->gfp & __GFP_NOWARN)
@@ -239,11 +215,11 @@ void run_kvmalloc(struct call *call)
     uint64_t size = call->op->size;
     uint32_t gfp = call->op->gfp;
     trace_step(&call->m->trace, PATH_kvmalloc);
-    kmalloc_as(call, size, size > PAGE_SIZE ? gfp | __GFP_NOWARN | __GFP_NORETRY : gfp);
+    call_kmalloc(call, size, size > PAGE_SIZE ? gfp | __GFP_NOWARN | __GFP_NORETRY : gfp);
     if (call->m->trace.outcome != OUTCOME_NULL || size <= PAGE_SIZE || !gfp_may_sleep(gfp))
         return;
     if (size > INT32_MAX) {
-        warn_of_size(call);
+        call_warn_of_size(call);
         return;
     }
     call->m->trace.outcome = OUTCOME_OK;
@@ -256,6 +232,6 @@ void run_kvfree(struct call *call)
     trace_step(&call->m->trace, PATH_kvfree);
     if (vmalloc_contains(&call->s->vmalloc, call->address))
         call_vfree(call);
-    else if (!refuse_foreign(call, "kvfree"))
-        kfree_block(call);
+    else if (!call_refuse_foreign(call, "kvfree"))
+        call_kfree(call);
 }

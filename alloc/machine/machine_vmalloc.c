@@ -63,7 +63,7 @@ void call_vfree(struct call *call)
 static const char *vfree_owner(const struct call *call)
 {
     const struct machine_state *s = call->s;
-    struct kmalloc_block block;
+    struct kmalloc_record block;
     uint32_t pfn = frame_of_address(&s->frames, call->address);
     if (call->address >= PAGE_SIZE && call->address < call->m->profile->user_end)
         return "user-space memory; it is released by free";

@@ -1,7 +1,7 @@
 /* The files of /proc, one row each. Those of Linux 6.1 are laid out in procfs_layout.c from structs that procfs_fill.c
  * fills; classic has what Linux 2.0 had of them. */
 #include "pagoda/procfs.h"
-#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/slab/slab_record.h"
 #include "alloc/machine/machine_state.h"
 #include "alloc/proc/procfs_fill.h"
 #include "alloc/proc/procfs_process.h"
@@ -59,7 +59,7 @@ static void put_meminfo_classic(struct writer *w, const struct machine *m)
 static uint64_t nr_active(const struct kmalloc *k, const struct cache *cache)
 {
     uint64_t nr = cache->nr_objects;
-    for (uint32_t i = cache->partial.first; i; i = slab_at(k, i)->next)
+    for (struct slab_ref i = slab_list_first(&cache->partial); i.index; i = slab_at(k, i)->next)
         nr -= (uint64_t)(slab_at(k, i)->objects - slab_at(k, i)->inuse);
     return nr;
 }
@@ -77,12 +77,12 @@ static void put_cache(struct writer *w, const struct kmalloc *k, const struct ca
 }
 
 /* The cache that was made last before another; 0: none. made: order of making, 0 ends. */
-static uint32_t cache_before(const struct kmalloc *k, uint32_t made)
+static struct cache_ref cache_before(const struct kmalloc *k, uint32_t made)
 {
-    uint32_t found = 0;
-    for (uint32_t i = 1; i < k->caches.nr_used; i++) {
+    struct cache_ref found = CACHE_NONE;
+    for (struct cache_ref i = { 1 }; i.index < k->caches.nr_used; i.index++) {
         const struct cache *cache = cache_at(k, i);
-        if (cache->name[0] && cache->made < made && (!found || cache->made > cache_at(k, found)->made))
+        if (cache->name[0] && cache->made < made && (!found.index || cache->made > cache_at(k, found)->made))
             found = i;
     }
     return found;
@@ -92,7 +92,7 @@ static void put_slabinfo(struct writer *w, const struct machine *m)
 {
     const struct kmalloc *k = &m->state.kmalloc;
     procfs_put_slabinfo_head(w);
-    for (uint32_t i = cache_before(k, UINT32_MAX); i; i = cache_before(k, cache_at(k, i)->made))
+    for (struct cache_ref i = cache_before(k, UINT32_MAX); i.index; i = cache_before(k, cache_at(k, i)->made))
         put_cache(w, k, cache_at(k, i));
 }
 

@@ -3,7 +3,7 @@
  * when something is locked; operations pay nothing. What the simulation has no notion of (page cache, huge pages, NUMA) is
  * 0, as on a machine that has none of it. */
 #include "alloc/proc/procfs_fill.h"
-#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/slab/slab_record.h"
 #include "alloc/machine/machine_state.h"
 #include "alloc/proc/procfs_tables.h"
 #include "alloc/page/zone.h"
@@ -125,7 +125,7 @@ static uint64_t sum_zones(const struct zoneinfo *zones, enum vm_item item)
 static uint64_t reclaimable_slab_pages(const struct kmalloc *k)
 {
     uint64_t pages = 0;
-    for (uint32_t i = 1; i < k->slabs.nr_used; i++) {
+    for (struct slab_ref i = { 1 }; i.index < k->slabs.nr_used; i.index++) {
         const struct slab *slab = slab_at(k, i);
         if (slab->pfn && cache_at(k, slab->cache)->gfp & __GFP_RECLAIMABLE)
             pages += UINT64_C(1) << slab->order;

@@ -1,6 +1,7 @@
 /* The face of kmalloc: chooses by style and size, and judges every address before anything is done with it. Blocks above
  * the largest SLUB class are whole blocks of pages. Objects are slub.c's or bucket.c's. */
-#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/slab/bucket.h"
+#include "alloc/slab/slub.h"
 
 #include <string.h>
 
@@ -9,11 +10,6 @@
 #define RESERVED_CALLS 4u /* kmalloc calls that one operation may make: vmalloc's page arrays, krealloc */
 
 static const struct page_source KERNEL_PAGES = { reclaim_alloc_pages, reclaim_free_pages };
-
-static bool is_slub(const struct kmalloc *k)
-{
-    return k->profile->kmalloc_style == KMALLOC_SLUB;
-}
 
 void kmalloc_shape(struct kmalloc *k, const struct machine_config *config, const struct profile *profile)
 {
@@ -68,20 +64,20 @@ enum pagoda_error kmalloc_reserve(struct kmalloc *k, const struct pagoda_host *h
     return err;
 }
 
-uint64_t kmalloc_contents_needed(const struct kmalloc *k, uint32_t cache, uint64_t address)
+uint64_t kmalloc_contents_needed(const struct kmalloc *k, struct cache_ref cache, uint64_t address)
 {
     if (!(k->debug_seen & (SLAB_RED_ZONE | SLAB_POISON)))
         return 0;
     struct found found = kmalloc_look(k, address);
-    if (found.slab)
+    if (found.slab.index)
         cache = slab_at(k, found.slab)->cache;
-    return cache ? UINT64_C(1) << cache_at(k, cache)->order : 0;
+    return cache.index ? UINT64_C(1) << cache_at(k, cache)->order : 0;
 }
 
 void kmalloc_start(struct kmalloc *k, const struct machine_config *config)
 {
     (void)config;
-    if (is_slub(k))
+    if (kmalloc_is_slub(k))
         slub_start(k);
     else
         bucket_start(k);
@@ -97,41 +93,46 @@ static uint32_t large_order(uint64_t size)
     return order;
 }
 
-static uint64_t refuse_large(struct kmalloc *k, uint64_t size, uint32_t gfp)
+static void large_refuse(struct kmalloc *k, const struct kmalloc_request *request)
 {
-    if (!(gfp & __GFP_NOWARN)) {
-        trace_say(k->trace, "WARNING: CPU: ");
-        trace_say_number(k->trace, k->trace->cpu);
-        trace_say(k->trace, " PID: ");
-        trace_say_number(k->trace, k->trace->pid);
-        trace_say(k->trace, " at mm/page_alloc.c __alloc_pages: kmalloc of ");
-        trace_say_number(k->trace, size);
-        trace_say(k->trace, " bytes needs an order of MAX_ORDER or more");
-    }
-    return 0;
+    if (request->gfp & __GFP_NOWARN)
+        return;
+    trace_say(k->trace, "WARNING: CPU: ");
+    trace_say_number(k->trace, k->trace->cpu);
+    trace_say(k->trace, " PID: ");
+    trace_say_number(k->trace, k->trace->pid);
+    trace_say(k->trace, " at mm/page_alloc.c __alloc_pages: kmalloc of ");
+    trace_say_number(k->trace, request->size);
+    trace_say(k->trace, " bytes needs an order of MAX_ORDER or more");
 }
 
-static uint64_t large_alloc(struct kmalloc *k, uint64_t size, uint32_t gfp, struct name_ref name)
+static struct kmalloc_block large_alloc(struct kmalloc *k, const struct kmalloc_request *request)
 {
     trace_step(k->trace, PATH_kmalloc_large);
-    if (size > k->profile->kmalloc_max)
-        return refuse_large(k, size, gfp);
-    uint32_t order = large_order(size);
-    gfp = kmalloc_fix_gfp(k, gfp);
+    if (request->size > k->profile->kmalloc_max) {
+        large_refuse(k, request);
+        return KMALLOC_NULL;
+    }
+    uint32_t order = large_order(request->size);
+    uint32_t gfp = kmalloc_fix_gfp(k, request->gfp);
     trace_step(k->trace, PATH___get_free_pages);
     uint32_t pfn = k->pages->take(k->reclaim, gfp | __GFP_COMP, order);
     if (!pfn)
-        return 0;
+        return KMALLOC_NULL;
     frame_set_kind(k->frames, pfn, FRAME_KERNEL, order);
     struct frame *head = frame_at(k->frames, pfn);
-    head->index = LARGE_KMALLOC | size;
-    head->owner = name.index;
+    head->index = LARGE_KMALLOC | request->size;
+    head->owner = request->name.index;
     head->born = k->trace->seq;
     k->nr_live++;
-    k->requested_bytes += size;
+    k->requested_bytes += request->size;
     k->allocated_bytes += (uint64_t)PAGE_SIZE << order;
     k->nr_large_pages += UINT64_C(1) << order;
-    return frame_address(k->frames, pfn);
+    return (struct kmalloc_block){ .address = frame_address(k->frames, pfn),
+                                   .requested = request->size,
+                                   .usable = (uint64_t)PAGE_SIZE << order,
+                                   .pfn = pfn,
+                                   .name = request->name };
 }
 
 static void large_free(struct kmalloc *k, uint32_t pfn)
@@ -150,96 +151,103 @@ static void large_free(struct kmalloc *k, uint32_t pfn)
 
 /* --- the calls --- */
 
-static uint64_t usable_of(const struct kmalloc *k, const struct found *found)
+static uint64_t kmalloc_usable_of(const struct kmalloc *k, const struct found *found)
 {
     if (found->kind == FOUND_LARGE)
-        return (uint64_t)PAGE_SIZE << frame_at(k->frames, found->pfn)->order;
+        return found_large_usable(k, found);
     return cache_at(k, slab_at(k, found->slab)->cache)->usable;
 }
 
 /* bytes_alloc of the tracepoint: how far apart objects of the class are, or the pages of a large block. */
-static uint64_t size_of(const struct kmalloc *k, uint64_t size, uint32_t gfp)
+static uint64_t kmalloc_bytes_alloc(const struct kmalloc *k, const struct kmalloc_request *request)
 {
-    if (!is_slub(k))
-        return cache_at(k, bucket_for(k, size, gfp))->size;
-    if (size > SLUB_MAX)
-        return (uint64_t)PAGE_SIZE << large_order(size);
-    return cache_at(k, slub_kmalloc_cache(k, size, gfp))->size;
+    if (!kmalloc_is_slub(k))
+        return cache_at(k, bucket_for(k, request->size, request->gfp))->size;
+    if (request->size > SLUB_MAX)
+        return (uint64_t)PAGE_SIZE << large_order(request->size);
+    return cache_at(k, slub_kmalloc_cache(k, request->size, request->gfp))->size;
 }
 
-static uint64_t alloc_block(struct kmalloc *k, uint64_t size, uint32_t gfp, struct name_ref name)
+static struct kmalloc_block kmalloc_alloc_block(struct kmalloc *k, const struct kmalloc_request *request)
 {
-    if (!is_slub(k))
-        return bucket_alloc(k, size, gfp, name);
-    if (size > SLUB_MAX)
-        return large_alloc(k, size, gfp, name);
+    if (!kmalloc_is_slub(k))
+        return bucket_alloc(k, request);
+    if (request->size > SLUB_MAX)
+        return large_alloc(k, request);
     trace_step(k->trace, PATH___kmem_cache_alloc);
-    return slub_alloc(k, slub_kmalloc_cache(k, size, gfp), gfp, (uint32_t)size, name);
+    return slub_alloc(k, slub_kmalloc_cache(k, request->size, request->gfp), request);
 }
 
-uint64_t kmalloc_alloc(struct kmalloc *k, uint64_t size, uint32_t gfp, struct name_ref name)
+struct kmalloc_block kmalloc_alloc(struct kmalloc *k, const struct kmalloc_request *request)
 {
     trace_step(k->trace, PATH_kmalloc);
-    if (!size && is_slub(k))
-        return ZERO_SIZE_PTR;
-    uint64_t address = alloc_block(k, size, gfp, name);
-    if (address && k->trace->recording)
-        TRACE_EVENT(k->trace, .kind = EV_KMALLOC, .address = address, .a = size, .b = size_of(k, size, gfp));
-    return address;
+    if (!request->size && kmalloc_is_slub(k))
+        return (struct kmalloc_block){ .address = ZERO_SIZE_PTR };
+    struct kmalloc_block block = kmalloc_alloc_block(k, request);
+    if (block.address)
+        TRACE_EVENT(k->trace, .kind = EV_KMALLOC, .address = block.address, .a = request->size,
+                    .b = kmalloc_bytes_alloc(k, request));
+    return block;
 }
 
-static bool is_nothing(const struct kmalloc *k, uint64_t address) /* ZERO_OR_NULL_PTR() */
+static bool kmalloc_is_nothing(const struct kmalloc *k, uint64_t address) /* ZERO_OR_NULL_PTR() */
 {
-    return address == 0 || (address <= ZERO_SIZE_PTR && is_slub(k));
+    return address == 0 || (address <= ZERO_SIZE_PTR && kmalloc_is_slub(k));
 }
 
-static void free_found(struct kmalloc *k, const struct found *found, uint64_t address)
+/* A live block goes. False: a bug was reported, and it is still live. */
+static bool kmalloc_free_live(struct kmalloc *k, const struct found *found, uint64_t address, struct name_ref call_site)
 {
-    if (!is_slub(k)) {
-        bucket_free(k, found->slab, found->object);
-        return;
-    }
+    if (!kmalloc_is_slub(k))
+        return bucket_free(k, found->slab, found->object);
     TRACE_EVENT(k->trace, .kind = EV_KFREE, .address = address);
     if (found->kind == FOUND_LARGE)
         large_free(k, found->pfn);
     else
-        slub_free(k, found->slab, found->object);
+        slub_free(k, found->slab, found->object, call_site);
+    return true;
 }
 
 /* What is wrong is told; SLUB does what it is asked for all the same. */
-static void free_wrong(struct kmalloc *k, const struct found *found, uint64_t address)
+static struct kmalloc_freed kmalloc_free_wrong(struct kmalloc *k, const struct found *found, uint64_t address)
 {
+    struct kmalloc_freed freed = KMALLOC_NOT_FREED;
     kmalloc_complain(k, "kfree", address);
-    if (found->slab && is_slub(k))
+    if (found->slab.index && kmalloc_is_slub(k)) {
         slub_free_stray(k, found, address);
-    else if (found_is_inside_large(k, found))
+    } else if (found_is_inside_large(k, found)) {
+        const struct found whole = { .kind = FOUND_LARGE, .pfn = found->pfn };
+        freed = found_before_free(k, &whole);
         large_free(k, found->pfn);
+    }
+    return freed;
 }
 
-void kmalloc_free(struct kmalloc *k, uint64_t address)
+struct kmalloc_freed kmalloc_free(struct kmalloc *k, uint64_t address, struct name_ref call_site)
 {
     trace_step(k->trace, PATH_kfree);
-    if (is_nothing(k, address))
-        return;
+    if (kmalloc_is_nothing(k, address))
+        return KMALLOC_NOT_FREED;
     struct found found = kmalloc_look(k, address);
-    if (found.slab && k->debug_seen && !slub_debug_may_free(k, found.slab, address))
-        return;
-    if (found_is_live(&found))
-        free_found(k, &found, address);
-    else
-        free_wrong(k, &found, address);
+    bool may_free = !found.slab.index || !k->debug_seen || slub_debug_may_free(k, found.slab, address);
+    if (may_free && !found_is_live(&found))
+        return kmalloc_free_wrong(k, &found, address);
+    struct kmalloc_freed freed = found_before_free(k, &found);
+    if (!may_free || !kmalloc_free_live(k, &found, address, call_site))
+        freed.name = NAME_NONE;
+    return freed;
 }
 
 /* near: the frame is there. It leads to the slab's record, the object's track, and its bytes, where the free pointer will
  * be. Bytes of objects that cross a page are not looked for in the next one. */
-static void prefetch_near(const struct kmalloc *k, const struct frame *frame, uint64_t address)
+static void kmalloc_prefetch_near(const struct kmalloc *k, const struct frame *frame, uint64_t address)
 {
     struct found found = { 0 };
-    fetch(slab_at(k, frame->owner));
-    look_in_slab(k, address, frame, &found);
-    fetch(found.track);
+    slab_fetch(slab_at(k, slab_of_frame(frame)));
+    kmalloc_look_in_slab(k, address, frame, &found);
+    slab_fetch(found.track);
     uint64_t place = address % PAGE_SIZE + cache_at(k, slab_frame_unpack(frame->index).cache)->offset;
-    fetch(k->frames->contents.items + (size_t)frame->contents * PAGE_SIZE + place);
+    slab_fetch(k->frames->contents.items + (size_t)frame->contents * PAGE_SIZE + place);
 }
 
 void kmalloc_prefetch(const struct kmalloc *k, uint64_t address, enum machine_prefetch step)
@@ -249,46 +257,41 @@ void kmalloc_prefetch(const struct kmalloc *k, uint64_t address, enum machine_pr
         return;
     const struct frame *frame = frame_at(k->frames, pfn);
     if (step == PREFETCH_FAR)
-        fetch(frame);
+        slab_fetch(frame);
     else if (frame_is_of_slab(frame))
-        prefetch_near(k, frame, address);
+        kmalloc_prefetch_near(k, frame, address);
 }
 
 uint64_t kmalloc_usable(struct kmalloc *k, uint64_t address)
 {
     trace_step(k->trace, PATH_ksize);
-    if (is_nothing(k, address))
+    if (kmalloc_is_nothing(k, address))
         return 0;
     struct found found = kmalloc_look(k, address);
     if (found_is_live(&found))
-        return usable_of(k, &found);
+        return kmalloc_usable_of(k, &found);
     kmalloc_complain(k, "ksize", address);
-    return found.slab && is_slub(k) ? usable_of(k, &found) : 0; /* it asks the slab only */
+    return found.slab.index && kmalloc_is_slub(k) ? kmalloc_usable_of(k, &found) : 0; /* it asks the slab only */
 }
 
-/* The block keeps its place; what the caller asked for changes. */
-static void resize_in_place(struct kmalloc *k, const struct found *found, uint64_t size, struct name_ref name)
+/* The block keeps its place and its name; what the caller asked for changes. */
+static void kmalloc_resize_in_place(struct kmalloc *k, const struct found *found, uint64_t size)
 {
     uint64_t before;
     if (found->kind == FOUND_LARGE) {
         struct frame *head = frame_at(k->frames, found->pfn);
         before = head->index & ~LARGE_KMALLOC;
         head->index = LARGE_KMALLOC | size;
-        head->owner = name.index ? name.index : head->owner;
     } else {
-        struct slab *slab = slab_at(k, found->slab);
-        struct track *track = track_at(k, slab, found->object);
-        struct cache *cache = cache_at(k, slab->cache);
-        before = track->requested;
-        track->requested = (uint32_t)size & 0x7fffffffu;
-        track->name = name_or(name, track->name);
-        cache->requested_bytes += size - before;
+        before = found->track->requested;
+        found->track->requested = (uint32_t)size & 0x7fffffffu;
+        cache_at(k, slab_at(k, found->slab)->cache)->requested_bytes += size - before;
     }
     k->requested_bytes += size - before;
 }
 
 /* Frames that hold nothing are not backed for the copy. */
-static void copy_bytes(struct kmalloc *k, uint64_t to, uint64_t from, uint64_t length)
+static void kmalloc_copy_bytes(struct kmalloc *k, uint64_t to, uint64_t from, uint64_t length)
 {
     uint8_t bytes[256]; /* divides a page; both ends are aligned to 4 at least, so a piece may still cross pages */
     for (uint64_t n; length; to += n, from += n, length -= n) {
@@ -302,46 +305,50 @@ static void copy_bytes(struct kmalloc *k, uint64_t to, uint64_t from, uint64_t l
     }
 }
 
-static struct name_ref name_of(const struct kmalloc *k, const struct found *found)
+/* A bigger block takes over the name and the bytes. */
+static struct kmalloc_block kmalloc_move(struct kmalloc *k, const struct found *found, uint64_t address,
+                                         const struct kmalloc_request *request)
 {
-    if (found->kind == FOUND_LARGE)
-        return (struct name_ref){ frame_at(k->frames, found->pfn)->owner };
-    return track_at(k, slab_at(k, found->slab), found->object)->name;
+    const uint64_t page_offset = k->frames->page_offset;
+    struct kmalloc_request bigger = *request;
+    bigger.name = name_or(found_name(k, found), request->name);
+    struct kmalloc_block block = kmalloc_alloc(k, &bigger);
+    if (!block.address)
+        return block;
+    kmalloc_copy_bytes(k, block.address - page_offset, address - page_offset, kmalloc_usable_of(k, found));
+    kmalloc_free(k, address, request->call_site);
+    if (block.address == address) /* an overwritten free list handed out the old block: it is free again now */
+        return (struct kmalloc_block){ .address = address, .name = block.name };
+    return block;
 }
 
-uint64_t kmalloc_realloc(struct kmalloc *k, uint64_t address, uint64_t size, uint32_t gfp, struct name_ref name)
+struct kmalloc_block kmalloc_realloc(struct kmalloc *k, uint64_t address, const struct kmalloc_request *request)
 {
     trace_step(k->trace, PATH_krealloc);
-    if (is_nothing(k, address))
-        return kmalloc_alloc(k, size, gfp, name);
+    if (kmalloc_is_nothing(k, address))
+        return kmalloc_alloc(k, request);
     struct found found = kmalloc_look(k, address);
     if (!found_is_live(&found)) {
         kmalloc_complain(k, "krealloc", address);
-        return 0;
+        return KMALLOC_NULL;
     }
-    if (!size && is_slub(k)) {
-        kmalloc_free(k, address);
-        return ZERO_SIZE_PTR;
+    if (!request->size && kmalloc_is_slub(k)) {
+        struct name_ref name = found_name(k, &found);
+        kmalloc_free(k, address, request->call_site);
+        return (struct kmalloc_block){ .address = ZERO_SIZE_PTR, .name = name };
     }
-    if (size <= usable_of(k, &found)) {
-        resize_in_place(k, &found, size, name);
-        return address;
-    }
-    uint64_t bigger = kmalloc_alloc(k, size, gfp, name_or(name, name_of(k, &found)));
-    if (!bigger)
-        return 0;
-    uint64_t page_offset = k->frames->page_offset;
-    copy_bytes(k, bigger - page_offset, address - page_offset, usable_of(k, &found));
-    kmalloc_free(k, address);
-    return bigger;
+    if (request->size > kmalloc_usable_of(k, &found))
+        return kmalloc_move(k, &found, address, request);
+    kmalloc_resize_in_place(k, &found, request->size);
+    return found_block(k, &found, address);
 }
 
 /* --- looking --- */
 
-static void describe_large(const struct kmalloc *k, uint32_t pfn, struct kmalloc_block *block)
+static void kmalloc_describe_large(const struct kmalloc *k, uint32_t pfn, struct kmalloc_record *record)
 {
     const struct frame *head = frame_at(k->frames, pfn);
-    *block = (struct kmalloc_block){
+    *record = (struct kmalloc_record){
         .address = frame_address(k->frames, pfn),
         .usable = (uint64_t)PAGE_SIZE << head->order,
         .requested = head->index & ~LARGE_KMALLOC,
@@ -354,12 +361,13 @@ static void describe_large(const struct kmalloc *k, uint32_t pfn, struct kmalloc
     };
 }
 
-static void describe_object(const struct kmalloc *k, const struct slab *slab, uint32_t object, struct kmalloc_block *block)
+static void kmalloc_describe_object(const struct kmalloc *k, const struct slab *slab, uint32_t object,
+                                    struct kmalloc_record *record)
 {
     const struct cache *cache = cache_at(k, slab->cache);
     const struct track *track = track_at(k, slab, object);
     uint64_t first = object_physical(cache, slab, object), last = first + cache->object_size - 1;
-    *block = (struct kmalloc_block){
+    *record = (struct kmalloc_record){
         .address = object_address(k, cache, slab, object),
         .usable = cache->usable,
         .requested = track->requested,
@@ -372,19 +380,19 @@ static void describe_object(const struct kmalloc *k, const struct slab *slab, ui
     };
 }
 
-bool kmalloc_find(const struct kmalloc *k, uint64_t address, struct kmalloc_block *block)
+bool kmalloc_find(const struct kmalloc *k, uint64_t address, struct kmalloc_record *record)
 {
     struct found found = kmalloc_look(k, address);
     if (!found_is_live(&found))
         return false;
     if (found.kind == FOUND_LARGE)
-        describe_large(k, found.pfn, block);
+        kmalloc_describe_large(k, found.pfn, record);
     else
-        describe_object(k, slab_at(k, found.slab), found.object, block);
+        kmalloc_describe_object(k, slab_at(k, found.slab), found.object, record);
     return true;
 }
 
-static bool next_in_slab(const struct kmalloc *k, const struct slab *slab, uint32_t *object)
+static bool kmalloc_next_in_slab(const struct kmalloc *k, const struct slab *slab, uint32_t *object)
 {
     for (; slab->nr_live && *object < slab->objects; ++*object)
         if (track_at(k, slab, *object)->live)
@@ -393,19 +401,19 @@ static bool next_in_slab(const struct kmalloc *k, const struct slab *slab, uint3
 }
 
 /* By address: the cursor holds the frame and the next object of its slab. */
-bool kmalloc_next(const struct kmalloc *k, uint64_t *cursor, struct kmalloc_block *block)
+bool kmalloc_next(const struct kmalloc *k, uint64_t *cursor, struct kmalloc_record *record)
 {
     uint32_t pfn = (uint32_t)(*cursor >> 16), object = *cursor & 0xffff;
     while (pfn < k->frames->nr) {
         const struct frame *head = frame_at(k->frames, pfn);
         uint32_t behind = pfn + (head->kind == FRAME_NONE ? 1 : 1u << head->order);
-        if (head->kind == FRAME_SLAB && next_in_slab(k, slab_at(k, head->owner), &object)) {
-            describe_object(k, slab_at(k, head->owner), object, block);
+        if (head->kind == FRAME_SLAB && kmalloc_next_in_slab(k, slab_at(k, slab_of_frame(head)), &object)) {
+            kmalloc_describe_object(k, slab_at(k, slab_of_frame(head)), object, record);
             *cursor = (uint64_t)pfn << 16 | (object + 1);
             return true;
         }
         if (head->kind == FRAME_KERNEL && head->index & LARGE_KMALLOC) {
-            describe_large(k, pfn, block);
+            kmalloc_describe_large(k, pfn, record);
             *cursor = (uint64_t)behind << 16;
             return true;
         }

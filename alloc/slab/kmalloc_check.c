@@ -3,7 +3,7 @@
  * kmalloc_check() does not follow them: kmalloc_check_chains() does, for callers who know that nobody wrote to free
  * objects. */
 #include "alloc/base/check.h"
-#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/slab/bucket.h"
 
 #include <string.h>
 
@@ -45,23 +45,23 @@ static const char *check_counts(const struct kmalloc *k, const struct slab *slab
     return NULL;
 }
 
-static bool check_frames(const struct kmalloc *k, uint32_t index)
+static bool check_frames(const struct kmalloc *k, struct slab_ref slab_ref)
 {
-    const struct slab *slab = slab_at(k, index);
+    const struct slab *slab = slab_at(k, slab_ref);
     struct slab_frame f = { .tracks = slab->tracks, .cache = slab->cache, .track_run = slab->track_run };
     for (; f.page < 1u << slab->order; f.page++) {
         const struct frame *frame = frame_at(k->frames, slab->pfn + f.page);
-        if (frame->owner != index || frame->index != slab_frame_pack(f))
+        if (frame->owner != slab_ref.index || frame->index != slab_frame_pack(f))
             return false;
     }
     return true;
 }
 
-static const char *check_slab(const struct kmalloc *k, uint32_t index, struct sums *sums)
+static const char *check_slab(const struct kmalloc *k, struct slab_ref slab_ref, struct sums *sums)
 {
-    const struct slab *slab = slab_at(k, index);
+    const struct slab *slab = slab_at(k, slab_ref);
     const struct frame *head = frame_at(k->frames, slab->pfn);
-    if (head->kind != FRAME_SLAB || head->order != slab->order || !check_frames(k, index))
+    if (head->kind != FRAME_SLAB || head->order != slab->order || !check_frames(k, slab_ref))
         return "kmalloc: a slab's frames do not name it";
     if (!cache_at(k, slab->cache)->name[0])
         return "kmalloc: a slab of a cache that is gone";
@@ -71,30 +71,39 @@ static const char *check_slab(const struct kmalloc *k, uint32_t index, struct su
 
 /* Slabs on the node's list and in the CPUs' hands; each must say so itself. Their number, or UINT32_MAX when one does not.
  */
-static uint32_t nr_listed(const struct kmalloc *k, uint32_t cache_index)
+static uint32_t nr_listed_by_node(const struct kmalloc *k, struct cache_ref cache_ref)
 {
-    const struct cache *cache = cache_at(k, cache_index);
-    uint32_t nr = 0, before = 0;
-    for (uint32_t i = cache->partial.first; i; before = i, i = slab_at(k, i)->next) {
+    const struct cache *cache = cache_at(k, cache_ref);
+    uint32_t nr = 0;
+    struct slab_ref before = SLAB_NONE;
+    for (struct slab_ref i = slab_list_first(&cache->partial); i.index; before = i, i = slab_at(k, i)->next) {
         const struct slab *slab = slab_at(k, i);
-        if (slab->cache != cache_index || slab->state != SLAB_PARTIAL || slab->prev != before ||
+        if (slab->cache.index != cache_ref.index || slab->state != SLAB_PARTIAL || !slab_is_same(slab->prev, before) ||
             ++nr > cache->partial.count)
             return UINT32_MAX;
     }
-    if (nr != cache->partial.count || before != cache->partial.last)
+    return nr == cache->partial.count && before.index == cache->partial.last ? nr : UINT32_MAX;
+}
+
+static uint32_t nr_listed_by_cpu(const struct kmalloc *k, struct cache_ref cache_ref, const struct cpu_slab *cpu)
+{
+    uint32_t nr_partial = 0;
+    if (cpu->slab.index &&
+        (slab_at(k, cpu->slab)->state != SLAB_CPU || slab_at(k, cpu->slab)->cache.index != cache_ref.index))
         return UINT32_MAX;
-    for (uint32_t n = 0; n < k->nr_cpus; n++) {
-        const struct cpu_slab *cpu = &cache->cpus[n];
-        uint32_t nr_partial = 0;
-        if (cpu->slab && (slab_at(k, cpu->slab)->state != SLAB_CPU || slab_at(k, cpu->slab)->cache != cache_index))
+    for (struct slab_ref i = cpu->partial; i.index; i = slab_at(k, i)->next)
+        if (slab_at(k, i)->cache.index != cache_ref.index || slab_at(k, i)->state != SLAB_CPU_PARTIAL ||
+            ++nr_partial > cpu->nr_partial)
             return UINT32_MAX;
-        for (uint32_t i = cpu->partial; i; i = slab_at(k, i)->next)
-            if (slab_at(k, i)->cache != cache_index || slab_at(k, i)->state != SLAB_CPU_PARTIAL ||
-                ++nr_partial > cpu->nr_partial)
-                return UINT32_MAX;
-        if (nr_partial != cpu->nr_partial)
-            return UINT32_MAX;
-        nr += nr_partial + (cpu->slab ? 1 : 0);
+    return nr_partial == cpu->nr_partial ? nr_partial + (cpu->slab.index ? 1 : 0) : UINT32_MAX;
+}
+
+static uint32_t nr_listed(const struct kmalloc *k, struct cache_ref cache_ref)
+{
+    uint32_t nr = nr_listed_by_node(k, cache_ref);
+    for (uint32_t n = 0; n < k->nr_cpus && nr != UINT32_MAX; n++) {
+        uint32_t nr_of_cpu = nr_listed_by_cpu(k, cache_ref, &cache_at(k, cache_ref)->cpus[n]);
+        nr = nr_of_cpu == UINT32_MAX ? UINT32_MAX : nr + nr_of_cpu;
     }
     return nr;
 }
@@ -116,7 +125,7 @@ static void add_large(const struct kmalloc *k, struct sums *sums)
 static const char *walk_slabs(const struct kmalloc *k, struct sums *sums)
 {
     const char *wrong = NULL;
-    for (uint32_t i = 1; !wrong && i < k->slabs.nr_used; i++) {
+    for (struct slab_ref i = { 1 }; !wrong && i.index < k->slabs.nr_used; i.index++) {
         const struct slab *slab = slab_at(k, i);
         if (!slab->pfn)
             continue;
@@ -133,7 +142,7 @@ static const char *walk_slabs(const struct kmalloc *k, struct sums *sums)
 static const char *compare_caches(const struct kmalloc *k, const struct sums *sums)
 {
     struct sums said = { 0 };
-    for (uint32_t i = 1; i < k->caches.nr_used; i++) {
+    for (struct cache_ref i = { 1 }; i.index < k->caches.nr_used; i.index++) {
         const struct cache *cache = cache_at(k, i);
         if (!cache->name[0])
             continue;
@@ -154,7 +163,7 @@ static const char *compare_caches(const struct kmalloc *k, const struct sums *su
     return NULL;
 }
 
-static const char *find_fault(const struct kmalloc *k)
+static const char *kmalloc_find_fault(const struct kmalloc *k)
 {
     struct sums sums = { 0 };
     const char *wrong = walk_slabs(k, &sums);
@@ -173,7 +182,7 @@ static const char *find_fault(const struct kmalloc *k)
 
 bool kmalloc_check(const struct kmalloc *k, char *text, size_t capacity)
 {
-    return check_report(find_fault(k), text, capacity);
+    return check_report(kmalloc_find_fault(k), text, capacity);
 }
 
 /* Objects on the chain; UINT32_MAX: it is broken, or runs in a circle. */
@@ -211,7 +220,7 @@ static const char *check_chain(const struct kmalloc *k, const struct slab *slab)
 bool kmalloc_check_chains(const struct kmalloc *k, char *text, size_t capacity)
 {
     const char *wrong = NULL;
-    for (uint32_t i = 1; !wrong && i < k->slabs.nr_used; i++)
+    for (struct slab_ref i = { 1 }; !wrong && i.index < k->slabs.nr_used; i.index++)
         if (slab_at(k, i)->pfn)
             wrong = check_chain(k, slab_at(k, i));
     return check_report(wrong, text, capacity);

@@ -1,12 +1,12 @@
 /* Slabs, tracks and caches as records: what both styles share. A slab's frames name it (frame.owner), its tracks tell which
  * objects are live, and so every address given to a free function can be judged before anything changes. */
-#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/slab/slab.h"
 #include "pagoda/gfp.h"
 
 #include <string.h>
 
 /* The smallest run of 4 << i tracks that holds one for each object. */
-static uint8_t run_for(uint32_t nr_objects)
+static uint8_t track_run_for(uint32_t nr_objects)
 {
     uint8_t run = 0;
     while (4u << run < nr_objects)
@@ -15,98 +15,77 @@ static uint8_t run_for(uint32_t nr_objects)
     return run;
 }
 
-static void sign_frames(struct kmalloc *k, uint32_t index)
+static void slab_sign_frames(struct kmalloc *k, struct slab_ref slab_ref)
 {
-    const struct slab *slab = slab_at(k, index);
+    const struct slab *slab = slab_at(k, slab_ref);
     struct slab_frame f = { .tracks = slab->tracks, .cache = slab->cache, .track_run = slab->track_run };
     for (; f.page < 1u << slab->order; f.page++) {
         struct frame *frame = frame_at(k->frames, slab->pfn + f.page);
-        frame->owner = index;
+        frame->owner = slab_ref.index;
         frame->index = slab_frame_pack(f);
     }
 }
 
-static void clear_frames(struct kmalloc *k, const struct slab *slab)
+static void slab_clear_frames(struct kmalloc *k, const struct slab *slab)
 {
     for (uint32_t i = 0; i < 1u << slab->order; i++)
         frame_at(k->frames, slab->pfn + i)->index = frame_at(k->frames, slab->pfn + i)->owner = 0;
 }
 
-uint32_t slab_make(struct kmalloc *k, uint32_t cache_index, uint32_t pfn, uint32_t order)
+struct slab_ref slab_make(struct kmalloc *k, struct cache_ref cache_ref, uint32_t pfn, uint32_t order)
 {
-    struct cache *cache = cache_at(k, cache_index);
-    uint32_t index = pool_take(&k->slabs);
-    struct slab *slab = slab_at(k, index);
+    struct cache *cache = cache_at(k, cache_ref);
+    struct slab_ref slab_ref = { pool_take(&k->slabs) };
+    struct slab *slab = slab_at(k, slab_ref);
     slab->pfn = pfn;
-    slab->cache = cache_index;
+    slab->cache = cache_ref;
     slab->order = (uint8_t)order;
     slab->objects = (uint16_t)(((PAGE_SIZE << order) - cache->reserved) / cache->size);
-    slab->track_run = run_for(slab->objects);
+    slab->track_run = track_run_for(slab->objects);
     slab->tracks = pool_take(&k->tracks[slab->track_run]);
-    assert(index && slab->tracks); /* kmalloc_reserve() has seen to it */
+    assert(slab_ref.index && slab->tracks); /* kmalloc_reserve() has seen to it */
     frame_set_kind(k->frames, pfn, FRAME_SLAB, order);
-    sign_frames(k, index);
+    slab_sign_frames(k, slab_ref);
     cache->nr_objects += slab->objects;
     cache->nr_slabs++;
     cache->nr_slabs_made++;
-    return index;
+    return slab_ref;
 }
 
-void slab_unmake(struct kmalloc *k, uint32_t index)
+void slab_unmake(struct kmalloc *k, struct slab_ref slab_ref)
 {
-    struct slab slab = *slab_at(k, index);
+    struct slab slab = *slab_at(k, slab_ref);
     cache_at(k, slab.cache)->nr_slabs--;
     cache_at(k, slab.cache)->nr_objects -= slab.objects;
     pool_give(&k->tracks[slab.track_run], slab.tracks);
-    pool_give(&k->slabs, index);
-    clear_frames(k, &slab);
+    pool_give(&k->slabs, slab_ref.index);
+    slab_clear_frames(k, &slab);
     TRACE_EVENT(k->trace, .kind = EV_SLAB_DISCARD, .pfn = slab.pfn, .order = slab.order);
     trace_step(k->trace, PATH_discard_slab);
     k->pages->give(k->reclaim, slab.pfn, slab.order);
 }
 
-void slab_push_head(struct kmalloc *k, struct slab_list *list, uint32_t index)
+static struct index_items slab_items(const struct kmalloc *k)
 {
-    struct slab *slab = slab_at(k, index);
-    slab->prev = 0;
-    slab->next = list->first;
-    if (list->first)
-        slab_at(k, list->first)->prev = index;
-    else
-        list->last = index;
-    list->first = index;
-    list->count++;
-    slab->state = SLAB_PARTIAL;
+    return (struct index_items){ .start = k->slabs.items, .item_size = sizeof(struct slab) };
 }
 
-void slab_push_tail(struct kmalloc *k, struct slab_list *list, uint32_t index)
+void slab_push_head(struct kmalloc *k, struct index_list *list, struct slab_ref slab)
 {
-    struct slab *slab = slab_at(k, index);
-    slab->next = 0;
-    slab->prev = list->last;
-    if (list->last)
-        slab_at(k, list->last)->next = index;
-    else
-        list->first = index;
-    list->last = index;
-    list->count++;
-    slab->state = SLAB_PARTIAL;
+    index_list_push_head(slab_items(k), list, slab.index);
+    slab_at(k, slab)->state = SLAB_PARTIAL;
 }
 
-void slab_remove(struct kmalloc *k, struct slab_list *list, uint32_t index)
+void slab_push_tail(struct kmalloc *k, struct index_list *list, struct slab_ref slab)
 {
-    struct slab *slab = slab_at(k, index);
-    if (slab->prev)
-        slab_at(k, slab->prev)->next = slab->next;
-    else
-        list->first = slab->next;
-    if (slab->next)
-        slab_at(k, slab->next)->prev = slab->prev;
-    else
-        list->last = slab->prev;
-    slab->next = slab->prev = 0;
-    list->count--;
-    slab->state = SLAB_FULL;
+    index_list_push_tail(slab_items(k), list, slab.index);
+    slab_at(k, slab)->state = SLAB_PARTIAL;
+}
+
+void slab_remove(struct kmalloc *k, struct index_list *list, struct slab_ref slab)
+{
+    index_list_remove(slab_items(k), list, slab.index);
+    slab_at(k, slab)->state = SLAB_FULL;
 }
 
 void object_zero(struct kmalloc *k, uint64_t physical, uint32_t size)
@@ -117,7 +96,7 @@ void object_zero(struct kmalloc *k, uint64_t physical, uint32_t size)
 }
 
 /* Place in cache_names: FNV-1a. */
-static uint32_t name_place(const char *name, size_t length)
+static uint32_t cache_name_place(const char *name, size_t length)
 {
     uint32_t hash = 2166136261u;
     for (size_t i = 0; i < length; i++)
@@ -125,47 +104,51 @@ static uint32_t name_place(const char *name, size_t length)
     return (hash ^ hash >> 16) % NR_CACHE_NAMES;
 }
 
-uint32_t cache_make(struct kmalloc *k, struct text name)
+struct cache_ref cache_make(struct kmalloc *k, struct text name)
 {
-    uint32_t index = pool_take(&k->caches);
-    if (!index)
-        return 0;
-    struct cache *cache = cache_at(k, index);
+    struct cache_ref cache_ref = { pool_take(&k->caches) };
+    if (!cache_ref.index)
+        return CACHE_NONE;
+    struct cache *cache = cache_at(k, cache_ref);
     memcpy(cache->name, name.start, name.length);
-    uint32_t *bucket = &k->cache_names[name_place(name.start, name.length)];
+    struct cache_ref *bucket = &k->cache_names[cache_name_place(name.start, name.length)];
     cache->made = ++k->nr_caches_made;
     cache->same_hash = *bucket;
-    *bucket = index;
-    return index;
+    *bucket = cache_ref;
+    return cache_ref;
 }
 
-void cache_unmake(struct kmalloc *k, uint32_t index)
+void cache_unmake(struct kmalloc *k, struct cache_ref cache_ref)
 {
-    struct cache *cache = cache_at(k, index);
-    uint32_t *link = &k->cache_names[name_place(cache->name, strlen(cache->name))];
-    while (*link != index)
+    struct cache *cache = cache_at(k, cache_ref);
+    struct cache_ref *link = &k->cache_names[cache_name_place(cache->name, strlen(cache->name))];
+    while (link->index != cache_ref.index)
         link = &cache_at(k, *link)->same_hash;
     *link = cache->same_hash;
-    pool_give(&k->caches, index);
+    pool_give(&k->caches, cache_ref.index);
 }
 
-uint32_t kmem_cache_find(const struct kmalloc *k, struct text name)
+struct cache_ref kmem_cache_find(const struct kmalloc *k, struct text name)
 {
     if (!name.length || name.length > CACHE_NAME_MAX)
-        return 0;
-    uint32_t index = k->cache_names[name_place(name.start, name.length)];
-    for (; index; index = cache_at(k, index)->same_hash) {
-        const char *other = cache_at(k, index)->name;
+        return CACHE_NONE;
+    struct cache_ref cache_ref = k->cache_names[cache_name_place(name.start, name.length)];
+    for (; cache_ref.index; cache_ref = cache_at(k, cache_ref)->same_hash) {
+        const char *other = cache_at(k, cache_ref)->name;
         if (!memcmp(other, name.start, name.length) && !other[name.length])
             break;
     }
-    return index;
+    return cache_ref;
 }
 
-const char *kmalloc_slab_cache(const struct kmalloc *k, uint32_t slab, uint32_t *cache)
+const char *kmem_cache_name(const struct kmalloc *k, struct cache_ref cache)
 {
-    *cache = slab_at(k, slab)->cache;
-    return cache_at(k, *cache)->name;
+    return cache.index ? cache_at(k, cache)->name : NULL;
+}
+
+struct cache_ref kmalloc_slab_cache(const struct kmalloc *k, struct slab_ref slab)
+{
+    return slab_at(k, slab)->cache;
 }
 
 static void say_gfp(struct trace *trace, uint32_t gfp)

@@ -6,7 +6,7 @@
  * a slab it believes the address, unless slub_debug=F checks (slub_debug.c); all that it notices itself is an object that
  * is the first of the free list already (CONFIG_SLAB_FREELIST_HARDENED). Linux 2.0 finds out by the words of the page
  * descriptor, and prints them. */
-#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/slab/slub.h"
 
 #include <string.h>
 
@@ -15,18 +15,13 @@
 #define VMEMMAP UINT64_C(0xffffea0000000000)
 #define PAGE_STRUCT 64u
 
-static bool is_slub(const struct kmalloc *k)
-{
-    return k->profile->kmalloc_style == KMALLOC_SLUB;
-}
-
 void kmalloc_say_pointer(struct trace *trace, uint64_t address)
 {
     trace_say(trace, "0x");
     trace_say_hex_wide(trace, address, 16);
 }
 
-static void say_address(struct trace *trace, uint64_t address)
+static void kmalloc_say_address(struct trace *trace, uint64_t address)
 {
     trace_say(trace, "0x");
     trace_say_hex(trace, address);
@@ -36,12 +31,12 @@ void kmalloc_oops(struct kmalloc *k, uint64_t address)
 {
     struct trace *trace = k->trace;
     uint64_t top = address >> 47;
-    if (!is_slub(k)) {
+    if (!kmalloc_is_slub(k)) {
         trace_bug(trace, "Unable to handle kernel paging request at virtual address ");
         trace_say_hex_wide(trace, address, 8);
     } else if (top && top != 0x1ffff) {
         trace_bug(trace, "general protection fault, probably for non-canonical address ");
-        say_address(trace, address);
+        kmalloc_say_address(trace, address);
         trace_say(trace, ": 0000 [#1] PREEMPT SMP");
     } else if (address < PAGE_SIZE) {
         trace_bug(trace, "BUG: kernel NULL pointer dereference, address: ");
@@ -53,7 +48,7 @@ void kmalloc_oops(struct kmalloc *k, uint64_t address)
 }
 
 /* virt_to_page(): where the kernel looks for the struct page of any address. */
-static uint64_t page_struct(uint64_t address)
+static uint64_t kmalloc_page_struct(uint64_t address)
 {
     uint64_t physical = address - (address >= KERNEL_MAP ? KERNEL_MAP : PAGE_OFFSET);
     return VMEMMAP + (physical >> PAGE_SHIFT) * PAGE_STRUCT;
@@ -64,9 +59,9 @@ void kmalloc_say_reaction(struct kmalloc *k, uint64_t address)
     struct trace *trace = k->trace;
     uint32_t pfn = frame_of_address(k->frames, address);
     trace->outcome = OUTCOME_BUG;
-    if (!is_slub(k) && pfn == UINT32_MAX) {
+    if (!kmalloc_is_slub(k) && pfn == UINT32_MAX) {
         kmalloc_oops(k, address & ~(uint64_t)(PAGE_SIZE - 1)); /* it looks for the page descriptor */
-    } else if (!is_slub(k)) {
+    } else if (!kmalloc_is_slub(k)) {
         uint32_t words[4];
         frame_read(k->frames, (uint64_t)pfn << PAGE_SHIFT, words, sizeof words);
         trace_say(trace, "kfree of non-kmalloced memory: ");
@@ -79,7 +74,7 @@ void kmalloc_say_reaction(struct kmalloc *k, uint64_t address)
             trace_say(trace, "-");
         trace_say_number(trace, (uint64_t)(order < 0 ? -order : order));
     } else if (pfn == UINT32_MAX) {
-        kmalloc_oops(k, page_struct(address) + 8); /* compound_head */
+        kmalloc_oops(k, kmalloc_page_struct(address) + 8); /* compound_head */
     } else {
         trace_say(trace, "WARNING: at mm/slab_common.c free_large_kmalloc\nobject pointer: ");
         kmalloc_say_pointer(trace, address);
@@ -88,7 +83,7 @@ void kmalloc_say_reaction(struct kmalloc *k, uint64_t address)
 }
 
 /* Which object of the slab the address lies in, and what is wrong with that. */
-static void explain_slab(struct kmalloc *k, const struct slab *slab, uint64_t address)
+static void kmalloc_explain_slab(struct kmalloc *k, const struct slab *slab, uint64_t address)
 {
     struct trace *trace = k->trace;
     const struct cache *cache = cache_at(k, slab->cache);
@@ -101,7 +96,7 @@ static void explain_slab(struct kmalloc *k, const struct slab *slab, uint64_t ad
         trace_say(trace, "invalid pointer, ");
         trace_say_number(trace, inside);
         trace_say(trace, " bytes into the object at ");
-        say_address(trace, address - inside);
+        kmalloc_say_address(trace, address - inside);
     } else {
         trace_say(trace, "the object is free already: double free, or never allocated");
     }
@@ -110,7 +105,7 @@ static void explain_slab(struct kmalloc *k, const struct slab *slab, uint64_t ad
     trace_say(trace, ")");
 }
 
-static const char *explain_frame(const struct frame *head)
+static const char *kmalloc_explain_frame(const struct frame *head)
 {
     if (head->kind == FRAME_KERNEL && head->index & LARGE_KMALLOC)
         return "it is inside a large block, not its start; the kernel notices nothing";
@@ -134,9 +129,9 @@ static const char *explain_frame(const struct frame *head)
 
 /* A kernel's own words about an address in a slab. 6.1 has none but for the simplest double free. False: it says nothing.
  */
-static bool say_slab_reaction(struct kmalloc *k, const struct found *found, const char *function, uint64_t address)
+static bool kmalloc_say_slab_reaction(struct kmalloc *k, const struct found *found, const char *function, uint64_t address)
 {
-    if (!is_slub(k)) {
+    if (!kmalloc_is_slub(k)) {
         kmalloc_say_reaction(k, address);
         return true;
     }
@@ -152,20 +147,20 @@ void kmalloc_complain(struct kmalloc *k, const char *function, uint64_t address)
     struct found found = kmalloc_look(k, address);
     trace->outcome = OUTCOME_BUG;
     bool notices = true;
-    if (found.slab)
-        notices = say_slab_reaction(k, &found, function, address);
+    if (found.slab.index)
+        notices = kmalloc_say_slab_reaction(k, &found, function, address);
     else if (!found_is_inside_large(k, &found))
         kmalloc_say_reaction(k, address);
     trace_say(trace, function);
     trace_say(trace, ": ");
-    say_address(trace, address);
+    kmalloc_say_address(trace, address);
     trace_say(trace, ": ");
     if (found.pfn == UINT32_MAX)
         trace_say(trace, "not an address of the direct map");
-    else if (found.slab)
-        explain_slab(k, slab_at(k, found.slab), address);
+    else if (found.slab.index)
+        kmalloc_explain_slab(k, slab_at(k, found.slab), address);
     else
-        trace_say(trace, explain_frame(frame_at(k->frames, found.pfn)));
+        trace_say(trace, kmalloc_explain_frame(frame_at(k->frames, found.pfn)));
     if (!notices)
         trace_say(trace, "; a kernel without slub_debug=F notices nothing");
 }

@@ -5,7 +5,7 @@
  * debugging nothing of that is there, and the free pointer lies in the middle of the free object. The order of a slab is
  * the smallest that holds enough objects for the machine's CPUs and wastes little; how many partial slabs a CPU and the
  * node keep follows from the object's size. */
-#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/slab/slub.h"
 
 #include <string.h>
 
@@ -28,7 +28,7 @@ static const struct {
     [CACHE_DMA] = { "dma-kmalloc-", SLAB_KMALLOC | SLAB_CACHE_DMA },
 };
 
-static uint32_t bit_length(uint32_t number) /* fls(): 0 for 0 */
+static uint32_t slub_bit_length(uint32_t number) /* fls(): 0 for 0 */
 {
     uint32_t length = 0;
     for (; number; number >>= 1)
@@ -36,7 +36,7 @@ static uint32_t bit_length(uint32_t number) /* fls(): 0 for 0 */
     return length;
 }
 
-static uint32_t order_for(uint64_t size) /* get_order() */
+static uint32_t slub_order_for(uint64_t size) /* get_order() */
 {
     uint32_t order = 0;
     while ((uint64_t)PAGE_SIZE << order < size)
@@ -45,9 +45,9 @@ static uint32_t order_for(uint64_t size) /* get_order() */
 }
 
 /* The first order, at most max_order, that holds min_objects and wastes at most one part in fraction of the slab. */
-static uint32_t fitting_order(uint32_t size, uint32_t min_objects, uint32_t max_order, uint32_t fraction)
+static uint32_t slub_fitting_order(uint32_t size, uint32_t min_objects, uint32_t max_order, uint32_t fraction)
 {
-    for (uint32_t order = order_for((uint64_t)min_objects * size); order <= max_order; order++) {
+    for (uint32_t order = slub_order_for((uint64_t)min_objects * size); order <= max_order; order++) {
         uint32_t slab_size = PAGE_SIZE << order;
         if (slab_size % size <= slab_size / fraction)
             return order;
@@ -57,23 +57,23 @@ static uint32_t fitting_order(uint32_t size, uint32_t min_objects, uint32_t max_
 
 uint32_t slub_order(uint32_t size, uint32_t nr_cpus)
 {
-    uint32_t min_objects = 4 * (bit_length(nr_cpus) + 1);
+    uint32_t min_objects = 4 * (slub_bit_length(nr_cpus) + 1);
     uint32_t max_objects = (PAGE_SIZE << MAX_SLAB_ORDER) / size;
     if (min_objects > max_objects)
         min_objects = max_objects;
     for (; min_objects > 1; min_objects--) {
         for (uint32_t fraction = 16; fraction >= 4; fraction /= 2) {
-            uint32_t order = fitting_order(size, min_objects, MAX_SLAB_ORDER, fraction);
+            uint32_t order = slub_fitting_order(size, min_objects, MAX_SLAB_ORDER, fraction);
             if (order != NO_ORDER)
                 return order;
         }
     }
-    uint32_t order = fitting_order(size, 1, MAX_SLAB_ORDER, 1);
-    return order != NO_ORDER ? order : fitting_order(size, 1, VIEW_ORDERS - 1, 1);
+    uint32_t order = slub_fitting_order(size, 1, MAX_SLAB_ORDER, 1);
+    return order != NO_ORDER ? order : slub_fitting_order(size, 1, VIEW_ORDERS - 1, 1);
 }
 
 /* Free objects that a CPU may keep in its partial slabs. */
-static uint32_t cpu_partial_objects(uint32_t size)
+static uint32_t slub_cpu_partial_objects(uint32_t size)
 {
     if (size >= PAGE_SIZE)
         return 6;
@@ -82,24 +82,24 @@ static uint32_t cpu_partial_objects(uint32_t size)
     return size >= 256 ? 52 : 120;
 }
 
-static uint32_t min_partial(uint32_t size)
+static uint32_t slub_min_partial(uint32_t size)
 {
-    uint32_t half_log = (bit_length(size) - 1) / 2;
+    uint32_t half_log = (slub_bit_length(size) - 1) / 2;
     if (half_log < MIN_PARTIAL)
         return MIN_PARTIAL;
     return half_log < MAX_PARTIAL ? half_log : MAX_PARTIAL;
 }
 
-static uint64_t align_up(uint64_t size, uint64_t align)
+static uint64_t slub_align_up(uint64_t size, uint64_t align)
 {
     return (size + align - 1) & ~(align - 1);
 }
 
 /* Where the parts of an object lie. Returns the bytes from one object to the next. */
-static uint64_t lay_out(struct cache *cache)
+static uint64_t slub_lay_out(struct cache *cache)
 {
     const uint32_t flags = cache->flags, object_size = cache->object_size;
-    uint64_t size = align_up(object_size, 8);
+    uint64_t size = slub_align_up(object_size, 8);
     if (flags & SLAB_RED_ZONE && size == object_size)
         size += 8; /* there is no rest behind the object that could be its right red zone */
     cache->inuse = (uint32_t)size;
@@ -112,22 +112,22 @@ static uint64_t lay_out(struct cache *cache)
         size += 2 * TRACK_BYTES + (flags & SLAB_KMALLOC ? ORIG_SIZE_BYTES : 0);
     cache->red_left = 0;
     if (flags & SLAB_RED_ZONE) {
-        cache->red_left = (uint32_t)align_up(8, cache->align);
+        cache->red_left = (uint32_t)slub_align_up(8, cache->align);
         size += 8 + cache->red_left;
     }
     cache->head = cache->red_left;
-    return align_up(size, cache->align);
+    return slub_align_up(size, cache->align);
 }
 
 /* What ksize() may promise: with debugging, no more than the caller of kmem_cache_create() asked for. */
-static uint32_t usable_bytes(const struct cache *cache)
+static uint32_t slub_usable_bytes(const struct cache *cache)
 {
     if (cache->flags & (SLAB_RED_ZONE | SLAB_POISON))
         return cache->object_size;
     return cache->flags & (SLAB_TYPESAFE_BY_RCU | SLAB_STORE_USER) ? cache->inuse : cache->size;
 }
 
-static uint32_t pages_gfp(const struct cache *cache)
+static uint32_t slub_pages_gfp(const struct cache *cache)
 {
     return (cache->order ? (uint32_t)__GFP_COMP : 0) | (cache->flags & SLAB_CACHE_DMA ? (uint32_t)__GFP_DMA : 0) |
            (cache->flags & SLAB_CACHE_DMA32 ? (uint32_t)__GFP_DMA32 : 0) |
@@ -136,68 +136,69 @@ static uint32_t pages_gfp(const struct cache *cache)
 
 /* calculate_alignment(): at least a word; with SLAB_HWCACHE_ALIGN a cache line, or the part of one that the object needs.
  */
-static uint32_t alignment_of(uint32_t flags, uint32_t align, uint32_t object_size)
+static uint32_t slub_alignment_of(const struct kmem_cache_args *args)
 {
-    uint32_t line = flags & SLAB_HWCACHE_ALIGN ? CACHE_LINE : 8;
-    while (line > 8 && object_size <= line / 2)
+    uint32_t line = args->flags & SLAB_HWCACHE_ALIGN ? CACHE_LINE : 8;
+    while (line > 8 && args->size <= line / 2)
         line /= 2;
-    return align > line ? align : line;
+    return args->align > line ? (uint32_t)args->align : line;
 }
 
-bool slub_shape(const struct kmalloc *k, struct cache *cache, uint32_t object_size, uint32_t align, uint32_t flags)
+bool slub_shape(const struct kmalloc *k, struct cache *cache, const struct kmem_cache_args *args)
 {
-    cache->flags = flags | k->debug_flags;
+    cache->flags = args->flags | k->debug_flags;
     bool is_debug = cache->flags & SLAB_DEBUG_FLAGS;
     if (!(cache->flags & (SLAB_CONSISTENCY_CHECKS | SLAB_STORE_USER)))
         cache->flags |= SLAB_CMPXCHG_DOUBLE;
-    cache->object_size = object_size;
-    cache->align = alignment_of(flags, align, object_size);
-    uint64_t size = lay_out(cache);
+    cache->object_size = (uint32_t)args->size;
+    cache->align = slub_alignment_of(args);
+    uint64_t size = slub_lay_out(cache);
     if (size > (uint64_t)PAGE_SIZE << (VIEW_ORDERS - 1))
         return false;
     cache->size = (uint32_t)size;
-    cache->reciprocal = reciprocal_of(cache->size);
-    cache->usable = usable_bytes(cache);
+    cache->reciprocal = object_reciprocal(cache->size);
+    cache->usable = slub_usable_bytes(cache);
     cache->order = slub_order(cache->size, k->nr_cpus);
     if (cache->order == NO_ORDER)
         return false;
-    cache->min_order = order_for(cache->size);
+    cache->min_order = slub_order_for(cache->size);
     cache->objects = (PAGE_SIZE << cache->order) / cache->size;
     cache->cpu_partial =
-        is_debug ? 0 : cpu_partial_objects(cache->size); /* every debugged slab stands on the node's list */
+        is_debug ? 0 : slub_cpu_partial_objects(cache->size); /* every debugged slab stands on the node's list */
     cache->cpu_partial_slabs = (2 * cache->cpu_partial + cache->objects - 1) / cache->objects;
-    cache->min_partial = min_partial(cache->size);
-    cache->gfp = pages_gfp(cache);
+    cache->min_partial = slub_min_partial(cache->size);
+    cache->gfp = slub_pages_gfp(cache);
     return true;
 }
 
-static void make_kmalloc_cache(struct kmalloc *k, enum cache_kind kind, uint32_t class)
+static void slub_make_kmalloc_cache(struct kmalloc *k, enum cache_kind kind, uint32_t class)
 {
     char name[CACHE_NAME_MAX + 1];
     size_t length = strlen(KINDS[kind].prefix), digits = strlen(CLASS_NAME[class]);
     memcpy(name, KINDS[kind].prefix, length);
     memcpy(name + length, CLASS_NAME[class], digits);
-    uint32_t index = cache_make(k, (struct text){ name, (uint32_t)(length + digits) });
-    assert(index); /* reserved before boot */
-    struct cache *cache = cache_at(k, index);
+    struct cache_ref cache_ref = cache_make(k, (struct text){ name, (uint32_t)(length + digits) });
+    assert(cache_ref.index); /* reserved before boot */
+    struct cache *cache = cache_at(k, cache_ref);
     uint32_t size = CLASS_SIZE[class];
     cache->is_kmalloc = 1;
     cache->class = class;
-    bool shaped = slub_shape(k, cache, size, size & (size - 1) ? 8 : size, KINDS[kind].flags);
+    const struct kmem_cache_args args = { .size = size, .align = size & (size - 1) ? 8 : size, .flags = KINDS[kind].flags };
+    bool shaped = slub_shape(k, cache, &args);
     assert(shaped);
     (void)shaped;
-    k->kmalloc_caches[kind][class] = index;
+    k->kmalloc_caches[kind][class] = cache_ref;
 }
 
 void slub_start(struct kmalloc *k)
 {
     for (uint32_t kind = 0; kind < NR_CACHE_KINDS; kind++)
         for (uint32_t class = 0; class < NR_KMALLOC_CLASSES; class ++)
-            make_kmalloc_cache(k, kind, class);
+            slub_make_kmalloc_cache(k, kind, class);
 }
 
 /* Classes are powers of two from 8 on, and 96 and 192. */
-static uint32_t class_of(uint32_t size)
+static uint32_t slub_class_of(uint32_t size)
 {
     static const uint8_t UP_TO_192[24] = { 0, 1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 6 };
     if (size <= 192)
@@ -208,7 +209,7 @@ static uint32_t class_of(uint32_t size)
     return class;
 }
 
-static enum cache_kind kind_of(uint32_t gfp)
+static enum cache_kind slub_kind_of(uint32_t gfp)
 {
     if (!(gfp & (__GFP_DMA | __GFP_RECLAIMABLE | __GFP_ACCOUNT)))
         return CACHE_PLAIN;
@@ -217,7 +218,7 @@ static enum cache_kind kind_of(uint32_t gfp)
     return gfp & __GFP_RECLAIMABLE ? CACHE_RECLAIMABLE : CACHE_ACCOUNTED;
 }
 
-uint32_t slub_kmalloc_cache(const struct kmalloc *k, uint64_t size, uint32_t gfp)
+struct cache_ref slub_kmalloc_cache(const struct kmalloc *k, uint64_t size, uint32_t gfp)
 {
-    return k->kmalloc_caches[kind_of(gfp)][class_of((uint32_t)size)];
+    return k->kmalloc_caches[slub_kind_of(gfp)][slub_class_of((uint32_t)size)];
 }

@@ -7,7 +7,7 @@
  * freed it stands behind it (U). Bytes that are not what they must be are reported, and put right so that the machine can
  * go on: an allocation leaves the whole slab alone and takes another one; a free does not happen. F adds the checks
  * themselves: without it the bytes are written, but nobody looks. */
-#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/slab/slub.h"
 
 #include <string.h>
 
@@ -26,7 +26,7 @@ uint32_t slub_padding_at(const struct cache *cache)
     return at;
 }
 
-static bool poisons_objects(const struct cache *cache)
+static bool slub_poisons_objects(const struct cache *cache)
 {
     return cache->flags & SLAB_POISON && !(cache->flags & SLAB_TYPESAFE_BY_RCU);
 }
@@ -34,27 +34,27 @@ static bool poisons_objects(const struct cache *cache)
 /* --- what the bytes shall be --- */
 
 /* init_object() */
-static void mark_object(struct kmalloc *k, const struct cache *cache, uint64_t physical, uint8_t red)
+static void slub_mark_object(struct kmalloc *k, const struct cache *cache, uint64_t physical, uint8_t red)
 {
     if (cache->flags & SLAB_RED_ZONE) {
         frame_fill(k->frames, physical - cache->red_left, red, cache->red_left);
         frame_fill(k->frames, physical + cache->object_size, red, cache->inuse - cache->object_size);
     }
-    if (poisons_objects(cache)) {
+    if (slub_poisons_objects(cache)) {
         frame_fill(k->frames, physical, POISON_FREE, cache->object_size - 1);
         frame_fill(k->frames, physical + cache->object_size - 1, POISON_END, 1);
     }
 }
 
-void slub_debug_fill_slab(struct kmalloc *k, uint32_t index)
+void slub_debug_fill_slab(struct kmalloc *k, struct slab_ref slab_ref)
 {
-    const struct slab *slab = slab_at(k, index);
+    const struct slab *slab = slab_at(k, slab_ref);
     const struct cache *cache = cache_at(k, slab->cache);
     if (cache->flags & SLAB_POISON)
         frame_fill(k->frames, (uint64_t)slab->pfn << PAGE_SHIFT, POISON_INUSE, (size_t)PAGE_SIZE << slab->order);
     for (uint32_t object = 0; object < slab->objects; object++) {
         uint64_t physical = object_physical(cache, slab, object);
-        mark_object(k, cache, physical, RED_INACTIVE);
+        slub_mark_object(k, cache, physical, RED_INACTIVE);
         if (cache->flags & SLAB_STORE_USER)
             frame_fill(k->frames, physical + slub_tracks_at(cache), 0, 2 * TRACK_BYTES);
     }
@@ -70,41 +70,42 @@ struct stretch {
     uint8_t byte;
 };
 
-static uint8_t byte_at(const struct kmalloc *k, uint64_t physical)
+static uint8_t slub_byte_at(const struct kmalloc *k, uint64_t physical)
 {
-    const uint8_t *bytes = peek_at(k->frames, physical);
+    const uint8_t *bytes = slab_peek_bytes(k->frames, physical);
     return bytes ? *bytes : 0;
 }
 
 /* The part of the stretch that was overwritten, from its first wrong byte to its last. False: there is none. */
-static bool find_fault(const struct kmalloc *k, const struct stretch *s, uint64_t *first, uint64_t *last)
+static bool stretch_find_fault(const struct kmalloc *k, const struct stretch *s, uint64_t *first, uint64_t *last)
 {
     uint64_t end = s->physical + s->length;
     *first = s->physical;
-    while (*first < end && byte_at(k, *first) == s->byte)
+    while (*first < end && slub_byte_at(k, *first) == s->byte)
         ++*first;
     if (*first == end)
         return false;
     *last = end - 1;
-    while (byte_at(k, *last) == s->byte)
+    while (slub_byte_at(k, *last) == s->byte)
         --*last;
     return true;
 }
 
-static void say_range(struct kmalloc *k, uint64_t first, uint64_t last)
+static void slub_say_range(struct kmalloc *k, uint64_t first, uint64_t last)
 {
     kmalloc_say_pointer(k->trace, k->frames->page_offset + first);
     trace_say(k->trace, "-");
     kmalloc_say_pointer(k->trace, k->frames->page_offset + last);
 }
 
-static void restore(struct kmalloc *k, const struct cache *cache, const struct stretch *s, uint64_t first, uint64_t last)
+static void stretch_restore(struct kmalloc *k, const struct cache *cache, const struct stretch *s, uint64_t first,
+                            uint64_t last)
 {
     slub_fix_open(k, cache);
     trace_say(k->trace, "Restoring ");
     trace_say(k->trace, s->name);
     trace_say(k->trace, " ");
-    say_range(k, first, last);
+    slub_say_range(k, first, last);
     trace_say(k->trace, "=0x");
     trace_say_hex(k->trace, s->byte);
     trace_say(k->trace, "\n");
@@ -112,51 +113,51 @@ static void restore(struct kmalloc *k, const struct cache *cache, const struct s
 }
 
 /* check_bytes_and_report() */
-static bool check_stretch(struct kmalloc *k, const struct slab *slab, uint64_t object, const struct stretch *s)
+static bool stretch_check(struct kmalloc *k, const struct slab *slab, uint64_t object, const struct stretch *s)
 {
     const struct cache *cache = cache_at(k, slab->cache);
     struct trace *trace = k->trace;
     uint64_t first, last;
-    if (!find_fault(k, s, &first, &last))
+    if (!stretch_find_fault(k, s, &first, &last))
         return true;
     slub_bug_open(k, cache);
     trace_say(trace, s->name);
     trace_say(trace, " overwritten");
     slub_bug_close(k);
-    say_range(k, first, last);
+    slub_say_range(k, first, last);
     trace_say(trace, " @offset=");
     trace_say_number(trace, first - ((uint64_t)slab->pfn << PAGE_SHIFT));
     trace_say(trace, ". First byte 0x");
-    trace_say_hex(trace, byte_at(k, first));
+    trace_say_hex(trace, slub_byte_at(k, first));
     trace_say(trace, " instead of 0x");
     trace_say_hex(trace, s->byte);
     trace_say(trace, "\n");
     slub_say_object(k, slab, k->frames->page_offset + object);
-    restore(k, cache, s, first, last);
+    stretch_restore(k, cache, s, first, last);
     return false;
 }
 
 /* slab_pad_check(): what is left over at the end of a slab. It is put right, and nothing else comes of it. */
-static void check_slab_end(struct kmalloc *k, const struct slab *slab)
+static void slub_check_slab_end(struct kmalloc *k, const struct slab *slab)
 {
     const struct cache *cache = cache_at(k, slab->cache);
     uint64_t start = (uint64_t)slab->pfn << PAGE_SHIFT, first, last;
     uint32_t rest = (PAGE_SIZE << slab->order) % cache->size;
     struct stretch s = { "slab padding", start + (PAGE_SIZE << slab->order) - rest, rest, POISON_INUSE };
-    if (!(cache->flags & SLAB_POISON) || !rest || !find_fault(k, &s, &first, &last))
+    if (!(cache->flags & SLAB_POISON) || !rest || !stretch_find_fault(k, &s, &first, &last))
         return;
     slub_bug_open(k, cache);
     trace_say(k->trace, "Padding overwritten. ");
-    say_range(k, first, last);
+    slub_say_range(k, first, last);
     trace_say(k->trace, " @offset=");
     trace_say_number(k->trace, first - start);
     slub_bug_close(k);
     slub_say_slab(k, slab);
     slub_say_section(k, "Padding ", s.physical, rest);
-    restore(k, cache, &s, first, last);
+    stretch_restore(k, cache, &s, first, last);
 }
 
-static bool check_red_zones(struct kmalloc *k, const struct slab *slab, uint64_t at, uint8_t red)
+static bool slub_check_red_zones(struct kmalloc *k, const struct slab *slab, uint64_t at, uint8_t red)
 {
     const struct cache *cache = cache_at(k, slab->cache);
     uint32_t behind = cache->inuse - cache->object_size;
@@ -164,13 +165,13 @@ static bool check_red_zones(struct kmalloc *k, const struct slab *slab, uint64_t
     struct stretch right = { "Right Redzone", at + cache->object_size, behind, red };
     struct stretch filler = { "Alignment padding", at + cache->object_size, behind, POISON_INUSE };
     if (cache->flags & SLAB_RED_ZONE)
-        return check_stretch(k, slab, at, &left) && check_stretch(k, slab, at, &right);
+        return stretch_check(k, slab, at, &left) && stretch_check(k, slab, at, &right);
     if (cache->flags & SLAB_POISON)
-        check_stretch(k, slab, at, &filler);
+        stretch_check(k, slab, at, &filler);
     return true;
 }
 
-static bool check_poison(struct kmalloc *k, const struct slab *slab, uint64_t at, uint8_t red)
+static bool slub_check_poison(struct kmalloc *k, const struct slab *slab, uint64_t at, uint8_t red)
 {
     const struct cache *cache = cache_at(k, slab->cache);
     uint32_t size = cache->object_size, padding = slub_padding_at(cache);
@@ -178,28 +179,28 @@ static bool check_poison(struct kmalloc *k, const struct slab *slab, uint64_t at
     struct stretch rest = { "Object padding", at + padding, cache->size - cache->red_left - padding, POISON_INUSE };
     if (!(cache->flags & SLAB_POISON))
         return true;
-    if (red == RED_INACTIVE && poisons_objects(cache) &&
-        (!check_stretch(k, slab, at, &body) || !check_stretch(k, slab, at, &end)))
+    if (red == RED_INACTIVE && slub_poisons_objects(cache) &&
+        (!stretch_check(k, slab, at, &body) || !stretch_check(k, slab, at, &end)))
         return false;
-    check_stretch(k, slab, at, &rest);
+    stretch_check(k, slab, at, &rest);
     return true;
 }
 
-static bool leads_to_object(const struct kmalloc *k, const struct slab *slab, uint64_t word)
+static bool slub_leads_to_object(const struct kmalloc *k, const struct slab *slab, uint64_t word)
 {
     uint32_t number;
     return !word || object_number(k, cache_at(k, slab->cache), slab, word, &number);
 }
 
-/* check_object(). red: what the red zones must be, which tells whether the object is in use. */
-static bool check_object(struct kmalloc *k, const struct slab *slab, uint32_t object, uint8_t red)
+/* slub_check_object(). red: what the red zones must be, which tells whether the object is in use. */
+static bool slub_check_object(struct kmalloc *k, const struct slab *slab, uint32_t object, uint8_t red)
 {
     const struct cache *cache = cache_at(k, slab->cache);
     uint64_t at = object_physical(cache, slab, object);
-    if (!check_red_zones(k, slab, at, red) || !check_poison(k, slab, at, red))
+    if (!slub_check_red_zones(k, slab, at, red) || !slub_check_poison(k, slab, at, red))
         return false;
     bool pointer_is_data = red == RED_ACTIVE && cache->offset < cache->inuse;
-    if (pointer_is_data || leads_to_object(k, slab, slub_read_pointer(k, cache, slab, object)))
+    if (pointer_is_data || slub_leads_to_object(k, slab, slub_read_pointer(k, cache, slab, object)))
         return true;
     slub_object_bug(k, slab, k->frames->page_offset + at, "Freepointer corrupt");
     slub_write_word(k, cache, slab, object, 0); /* what lay behind it is lost */
@@ -208,7 +209,7 @@ static bool check_object(struct kmalloc *k, const struct slab *slab, uint32_t ob
 
 /* on_freelist(): is the object on its slab's free list? The list is put right where it is broken, and the count of objects
  * in use, which says how long it must be. */
-static bool is_on_list(struct kmalloc *k, struct slab *slab, uint32_t object)
+static bool slub_is_on_list(struct kmalloc *k, struct slab *slab, uint32_t object)
 {
     const struct cache *cache = cache_at(k, slab->cache);
     uint32_t nr = 0, number;
@@ -216,7 +217,7 @@ static bool is_on_list(struct kmalloc *k, struct slab *slab, uint32_t object)
         if (at == object + 1)
             return true;
         uint64_t word = slub_read_pointer(k, cache, slab, at - 1);
-        if (!leads_to_object(k, slab, word)) {
+        if (!slub_leads_to_object(k, slab, word)) {
             slub_object_bug(k, slab, object_address(k, cache, slab, at - 1), "Freechain corrupt");
             slub_write_word(k, cache, slab, at - 1, 0);
             word = 0;
@@ -240,13 +241,13 @@ static bool is_on_list(struct kmalloc *k, struct slab *slab, uint32_t object)
 /* --- allocating --- */
 
 /* alloc_debug_processing(): false: the object was reported; its slab is not used any more, as far as allocating goes. */
-static bool approve(struct kmalloc *k, struct slab *slab, uint32_t object, uint32_t requested)
+static bool slub_debug_approve(struct kmalloc *k, struct slab *slab, uint32_t object, uint32_t requested)
 {
     const struct cache *cache = cache_at(k, slab->cache);
     uint64_t at = object_physical(cache, slab, object);
     if (cache->flags & SLAB_CONSISTENCY_CHECKS)
-        check_slab_end(k, slab);
-    if (cache->flags & SLAB_CONSISTENCY_CHECKS && !check_object(k, slab, object, RED_INACTIVE)) {
+        slub_check_slab_end(k, slab);
+    if (cache->flags & SLAB_CONSISTENCY_CHECKS && !slub_check_object(k, slab, object, RED_INACTIVE)) {
         slub_fix(k, cache, "Marking all objects used");
         slab->inuse = slab->objects;
         slab->freelist = 0;
@@ -254,12 +255,12 @@ static bool approve(struct kmalloc *k, struct slab *slab, uint32_t object, uint3
     }
     if (cache->flags & SLAB_STORE_USER && cache->flags & SLAB_KMALLOC)
         frame_write(k->frames, at + slub_tracks_at(cache) + 2 * TRACK_BYTES, &requested, ORIG_SIZE_BYTES);
-    mark_object(k, cache, at, RED_ACTIVE);
+    slub_mark_object(k, cache, at, RED_ACTIVE);
     return true;
 }
 
 /* The object behind the first free one becomes the first. False: the pointer was overwritten, and nobody looks (no F). */
-static bool pop(struct kmalloc *k, struct slab *slab, uint32_t *object)
+static bool slub_debug_pop(struct kmalloc *k, struct slab *slab, uint32_t *object)
 {
     const struct cache *cache = cache_at(k, slab->cache);
     uint32_t number = 0;
@@ -279,50 +280,60 @@ static bool pop(struct kmalloc *k, struct slab *slab, uint32_t *object)
 }
 
 /* A new slab stands at the front of the node's list, all of it free. 0: no memory. */
-static uint32_t add_slab(struct kmalloc *k, uint32_t cache_index, uint32_t gfp)
+static struct slab_ref slub_debug_add_slab(struct kmalloc *k, struct cache_ref cache_ref, uint32_t gfp)
 {
-    uint32_t order, pfn = slub_take_pages(k, cache_index, gfp, &order);
+    uint32_t order, pfn = slub_take_pages(k, cache_ref, gfp, &order);
     if (!pfn)
-        return 0;
-    uint32_t index = slab_make(k, cache_index, pfn, order);
-    TRACE_EVENT(k->trace, .kind = EV_NEW_SLAB, .pfn = pfn, .order = (uint8_t)order, .count = slab_at(k, index)->objects);
-    slub_debug_fill_slab(k, index);
-    slub_link_new(k, index);
-    slab_push_head(k, &cache_at(k, cache_index)->partial, index);
-    return index;
+        return SLAB_NONE;
+    struct slab_ref slab_ref = slab_make(k, cache_ref, pfn, order);
+    TRACE_EVENT(k->trace, .kind = EV_NEW_SLAB, .pfn = pfn, .order = (uint8_t)order, .count = slab_at(k, slab_ref)->objects);
+    slub_debug_fill_slab(k, slab_ref);
+    slub_link_new(k, slab_ref);
+    slab_push_head(k, &cache_at(k, cache_ref)->partial, slab_ref);
+    return slab_ref;
 }
 
-uint64_t slub_debug_alloc(struct kmalloc *k, uint32_t cache_index, uint32_t gfp, uint32_t requested, struct name_ref name)
+/* The object that the checks approved of is the caller's. */
+static struct kmalloc_block slub_debug_hand_out(struct kmalloc *k, struct slab *slab, uint32_t object,
+                                                const struct kmalloc_request *request)
 {
-    struct cache *cache = cache_at(k, cache_index);
+    const struct cache *cache = cache_at(k, slab->cache);
+    uint64_t physical = object_physical(cache, slab, object);
+    if (cache->flags & SLAB_STORE_USER)
+        slub_write_track(k, cache, physical, TRACK_ALLOC, name_or(request->call_site, request->name));
+    if (track_at(k, slab, object)->live) /* an overwritten pointer led to it, and without F nobody minds */
+        track_give(k, slab, object);
+    track_take(k, slab, object, request);
+    slub_prepare(k, cache, physical, request->gfp);
+    return object_block(k, slab, object, request);
+}
+
+struct kmalloc_block slub_debug_alloc(struct kmalloc *k, struct cache_ref cache_ref, const struct kmalloc_request *request)
+{
+    struct cache *cache = cache_at(k, cache_ref);
     trace_step(k->trace, PATH____slab_alloc);
     trace_cost(k->trace, COST_SLAB_SLOW, 1);
     for (;;) {
-        uint32_t index = cache->partial.first, object;
-        if (!index && !(index = add_slab(k, cache_index, gfp)))
-            return 0;
-        struct slab *slab = slab_at(k, index);
-        if (!pop(k, slab, &object))
-            return 0;
-        bool good = approve(k, slab, object, requested);
+        uint32_t object;
+        struct slab_ref slab_ref = slab_list_first(&cache->partial);
+        if (!slab_ref.index)
+            slab_ref = slub_debug_add_slab(k, cache_ref, request->gfp);
+        if (!slab_ref.index)
+            return KMALLOC_NULL;
+        struct slab *slab = slab_at(k, slab_ref);
+        if (!slub_debug_pop(k, slab, &object))
+            return KMALLOC_NULL;
+        bool good = slub_debug_approve(k, slab, object, (uint32_t)request->size);
         if (!slab->freelist)
-            slab_remove(k, &cache->partial, index);
-        if (!good)
-            continue;
-        uint64_t physical = object_physical(cache, slab, object);
-        if (cache->flags & SLAB_STORE_USER)
-            slub_write_track(k, cache, physical, TRACK_ALLOC, name_or(k->call_site, name));
-        if (track_at(k, slab, object)->live) /* an overwritten pointer led to it, and without F nobody minds */
-            track_give(k, cache, slab, object);
-        track_take(k, cache, slab, object, requested, name);
-        slub_prepare(k, cache, physical, gfp);
-        return object_address(k, cache, slab, object);
+            slab_remove(k, &cache->partial, slab_ref);
+        if (good)
+            return slub_debug_hand_out(k, slab, object, request);
     }
 }
 
 /* --- freeing --- */
 
-static bool refuse_free(struct kmalloc *k, const struct cache *cache, uint64_t address)
+static bool slub_debug_refuse_free(struct kmalloc *k, const struct cache *cache, uint64_t address)
 {
     slub_fix_open(k, cache);
     trace_say(k->trace, "Object at ");
@@ -331,51 +342,51 @@ static bool refuse_free(struct kmalloc *k, const struct cache *cache, uint64_t a
     return false;
 }
 
-bool slub_debug_may_free(struct kmalloc *k, uint32_t index, uint64_t address)
+bool slub_debug_may_free(struct kmalloc *k, struct slab_ref slab_ref, uint64_t address)
 {
-    struct slab *slab = slab_at(k, index);
+    struct slab *slab = slab_at(k, slab_ref);
     const struct cache *cache = cache_at(k, slab->cache);
     uint32_t object;
     if (!(cache->flags & SLAB_CONSISTENCY_CHECKS))
         return true;
-    check_slab_end(k, slab);
+    slub_check_slab_end(k, slab);
     if (!object_number(k, cache, slab, address, &object)) {
         slub_bug_open(k, cache);
         trace_say(k->trace, "Invalid object pointer ");
         kmalloc_say_pointer(k->trace, address);
         slub_bug_close(k);
         slub_say_slab(k, slab);
-        return refuse_free(k, cache, address);
+        return slub_debug_refuse_free(k, cache, address);
     }
-    if (is_on_list(k, slab, object)) {
+    if (slub_is_on_list(k, slab, object)) {
         slub_object_bug(k, slab, address, "Object already free");
-        return refuse_free(k, cache, address);
+        return slub_debug_refuse_free(k, cache, address);
     }
-    return check_object(k, slab, object, RED_ACTIVE) || refuse_free(k, cache, address);
+    return slub_check_object(k, slab, object, RED_ACTIVE) || slub_debug_refuse_free(k, cache, address);
 }
 
-void slub_debug_free(struct kmalloc *k, uint32_t index, uint32_t object)
+void slub_debug_free(struct kmalloc *k, struct slab_ref slab_ref, uint32_t object, struct name_ref call_site)
 {
-    struct slab *slab = slab_at(k, index);
+    struct slab *slab = slab_at(k, slab_ref);
     struct cache *cache = cache_at(k, slab->cache);
     uint64_t physical = object_physical(cache, slab, object);
     bool was_full = slab->state == SLAB_FULL;
     trace_step(k->trace, PATH___slab_free);
     trace_cost(k->trace, COST_SLAB_SLOW, 1);
-    track_give(k, cache, slab, object);
+    track_give(k, slab, object);
     if (k->options & KMALLOC_INIT_ON_FREE)
         slub_wipe(k, cache, physical);
     if (cache->flags & SLAB_STORE_USER)
-        slub_write_track(k, cache, physical, TRACK_FREE, k->call_site);
-    mark_object(k, cache, physical, RED_INACTIVE);
+        slub_write_track(k, cache, physical, TRACK_FREE, call_site);
+    slub_mark_object(k, cache, physical, RED_INACTIVE);
     slub_write_pointer(k, cache, slab, object, slab->freelist);
     slab->freelist = (uint16_t)(object + 1);
     slab->inuse = slab->inuse ? (uint16_t)(slab->inuse - 1) : 0;
     bool surplus = slab_is_empty(slab) && cache->partial.count >= cache->min_partial;
     if (!was_full && surplus)
-        slab_remove(k, &cache->partial, index);
+        slab_remove(k, &cache->partial, slab_ref);
     if (surplus)
-        slab_unmake(k, index);
+        slab_unmake(k, slab_ref);
     else if (was_full)
-        slab_push_tail(k, &cache->partial, index);
+        slab_push_tail(k, &cache->partial, slab_ref);
 }

@@ -3,7 +3,7 @@
  *
  * The cache's own order is tried first, without effort where there is a smaller one to fall back to: that which just holds
  * an object. Objects follow one another by address, or as a seed shuffles them (CONFIG_SLAB_FREELIST_RANDOM). */
-#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/slab/slub.h"
 
 /* What new_slab() lets through to the page allocator (GFP_RECLAIM_MASK | GFP_CONSTRAINT_MASK). */
 #define RECLAIM_BITS (__GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM)
@@ -11,7 +11,7 @@
     (RECLAIM_BITS | __GFP_HIGH | __GFP_IO | __GFP_FS | __GFP_NOWARN | __GFP_RETRY_MAYFAIL | __GFP_NOFAIL | __GFP_NORETRY | \
      __GFP_MEMALLOC | __GFP_NOMEMALLOC | __GFP_ATOMIC | __GFP_HARDWALL | __GFP_THISNODE)
 
-static uint32_t take_pages(struct kmalloc *k, const struct cache *cache, uint32_t gfp, uint32_t *order)
+static uint32_t slub_try_pages(struct kmalloc *k, const struct cache *cache, uint32_t gfp, uint32_t *order)
 {
     gfp = (kmalloc_fix_gfp(k, gfp) & NEW_SLAB_BITS) | cache->gfp;
     uint32_t easy = (gfp | __GFP_NOWARN | __GFP_NORETRY) & ~(uint32_t)__GFP_NOFAIL;
@@ -27,7 +27,7 @@ static uint32_t take_pages(struct kmalloc *k, const struct cache *cache, uint32_
     return k->pages->take(k->reclaim, gfp, *order);
 }
 
-static void say_out_of_memory(struct kmalloc *k, const struct cache *cache, uint32_t gfp)
+static void slub_say_out_of_memory(struct kmalloc *k, const struct cache *cache, uint32_t gfp)
 {
     struct trace *trace = k->trace;
     if (gfp & __GFP_NOWARN)
@@ -48,18 +48,18 @@ static void say_out_of_memory(struct kmalloc *k, const struct cache *cache, uint
     trace_say_number(trace, cache->min_order);
 }
 
-uint32_t slub_take_pages(struct kmalloc *k, uint32_t cache_index, uint32_t gfp, uint32_t *order)
+uint32_t slub_take_pages(struct kmalloc *k, struct cache_ref cache_ref, uint32_t gfp, uint32_t *order)
 {
-    const struct cache *cache = cache_at(k, cache_index);
-    uint32_t pfn = take_pages(k, cache, gfp, order);
+    const struct cache *cache = cache_at(k, cache_ref);
+    uint32_t pfn = slub_try_pages(k, cache, gfp, order);
     if (!pfn)
-        say_out_of_memory(k, cache, gfp);
+        slub_say_out_of_memory(k, cache, gfp);
     return pfn;
 }
 
-void slub_link(struct kmalloc *k, uint32_t index, uint16_t *freelist, const uint16_t *objects, uint32_t count)
+void slub_link(struct kmalloc *k, struct slab_ref slab_ref, uint16_t *freelist, const uint16_t *objects, uint32_t count)
 {
-    struct slab *slab = slab_at(k, index);
+    struct slab *slab = slab_at(k, slab_ref);
     const struct cache *cache = cache_at(k, slab->cache);
     uint32_t next = 0;
     while (count--) {
@@ -69,7 +69,7 @@ void slub_link(struct kmalloc *k, uint32_t index, uint16_t *freelist, const uint
     *freelist = (uint16_t)next;
 }
 
-static uint32_t shuffle_next(uint32_t *state) /* xorshift32 */
+static uint32_t slub_shuffle_next(uint32_t *state) /* xorshift32 */
 {
     *state ^= *state << 13;
     *state ^= *state >> 17;
@@ -79,24 +79,24 @@ static uint32_t shuffle_next(uint32_t *state) /* xorshift32 */
 
 /* The cache's permutation of its objects (Fisher-Yates), entered at a place that differs from slab to slab. A slab of the
  * minimum order leaves out what it has no room for. */
-static void shuffled_objects(const struct kmalloc *k, const struct slab *slab, uint16_t *objects)
+static void slub_shuffle_objects(const struct kmalloc *k, const struct slab *slab, uint16_t *objects)
 {
     const struct cache *cache = cache_at(k, slab->cache);
     uint16_t permutation[MAX_OBJECTS] = { 0 };
     assert(cache->objects);
-    uint32_t state = k->shuffle_seed ^ slab->cache * 2654435761u;
+    uint32_t state = k->shuffle_seed ^ slab->cache.index * 2654435761u;
     state += !state;
     for (uint32_t i = 0; i < cache->objects; i++)
         permutation[i] = (uint16_t)i;
     for (uint32_t i = cache->objects - 1; i > 0; i--) {
-        uint32_t j = shuffle_next(&state) % (i + 1);
+        uint32_t j = slub_shuffle_next(&state) % (i + 1);
         uint16_t swapped = permutation[i];
         permutation[i] = permutation[j];
         permutation[j] = swapped;
     }
     state ^= cache->nr_slabs_made * 2246822519u;
     state += !state;
-    uint32_t entry = shuffle_next(&state) % cache->objects;
+    uint32_t entry = slub_shuffle_next(&state) % cache->objects;
     for (uint32_t i = 0, n = 0; n < slab->objects; i++) {
         uint16_t object = permutation[(entry + i) % cache->objects];
         if (object < slab->objects)
@@ -104,15 +104,15 @@ static void shuffled_objects(const struct kmalloc *k, const struct slab *slab, u
     }
 }
 
-void slub_link_new(struct kmalloc *k, uint32_t index)
+void slub_link_new(struct kmalloc *k, struct slab_ref slab_ref)
 {
-    struct slab *slab = slab_at(k, index);
+    struct slab *slab = slab_at(k, slab_ref);
     uint16_t objects[MAX_OBJECTS];
     if (k->shuffle_seed && slab->objects > 1) {
-        shuffled_objects(k, slab, objects);
+        slub_shuffle_objects(k, slab, objects);
     } else {
         for (uint32_t i = 0; i < slab->objects; i++)
             objects[i] = (uint16_t)i;
     }
-    slub_link(k, index, &slab->freelist, objects, slab->objects);
+    slub_link(k, slab_ref, &slab->freelist, objects, slab->objects);
 }

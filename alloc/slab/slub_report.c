@@ -1,7 +1,7 @@
 /* What slub_debug says: the words and the layout of mm/slub.c's slab_bug(), print_trailer() and their relatives, put
  * together from what stands in the simulated bytes. An object's dump shows a hundred bytes or so; Linux prints up to a
  * page. */
-#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/slab/slub.h"
 
 #include <string.h>
 
@@ -14,7 +14,7 @@
 #define ZONE_SHIFT 51u
 #define NS_PER_JIFFY 4000000u /* CONFIG_HZ=250 */
 
-static void say_taints(struct kmalloc *k)
+static void slub_say_taints(struct kmalloc *k)
 {
     char flags[] = "G                  "; /* a letter a taint, each in its place */
     if (!k->taints) {
@@ -35,7 +35,7 @@ void slub_bug_open(struct kmalloc *k, const struct cache *cache)
     trace_bug(trace, "=============================================================================\nBUG ");
     trace_say(trace, cache->name);
     trace_say(trace, " (");
-    say_taints(k);
+    slub_say_taints(k);
     trace_say(trace, "): ");
 }
 
@@ -68,7 +68,7 @@ void slub_object_bug(struct kmalloc *k, const struct slab *slab, uint64_t addres
 }
 
 /* page->flags in words; the zone is told by where the frame lies, as on every x86-64 machine. */
-static void say_page_flags(struct trace *trace, const struct slab *slab)
+static void slub_say_page_flags(struct trace *trace, const struct slab *slab)
 {
     uint64_t zone = slab->pfn < 4096 ? 0 : slab->pfn < (1u << 20) ? 1 : 2;
     trace_say(trace, "0x");
@@ -91,11 +91,11 @@ void slub_say_slab(struct kmalloc *k, const struct slab *slab)
     trace_say(trace, " fp=");
     kmalloc_say_pointer(trace, slab_free_word(k, cache, slab));
     trace_say(trace, " flags=");
-    say_page_flags(trace, slab);
+    slub_say_page_flags(trace, slab);
     trace_say(trace, "\n");
 }
 
-static void say_line(struct kmalloc *k, const char *title, uint64_t physical, uint32_t length)
+static void slub_say_line(struct kmalloc *k, const char *title, uint64_t physical, uint32_t length)
 {
     struct trace *trace = k->trace;
     uint8_t bytes[LINE];
@@ -120,7 +120,7 @@ void slub_say_section(struct kmalloc *k, const char *title, uint64_t physical, u
 {
     uint32_t shown = length < DUMP_MAX ? length : DUMP_MAX;
     for (uint32_t at = 0; at < shown; at += LINE)
-        say_line(k, title, physical + at, shown - at < LINE ? shown - at : LINE);
+        slub_say_line(k, title, physical + at, shown - at < LINE ? shown - at : LINE);
     if (shown == length)
         return;
     trace_say(k->trace, title);
@@ -129,23 +129,23 @@ void slub_say_section(struct kmalloc *k, const char *title, uint64_t physical, u
     trace_say(k->trace, " bytes more\n");
 }
 
-struct user { /* a track as it stands in the bytes */
+struct stored_track { /* a track as it stands in the bytes */
     uint64_t call_site;
     uint32_t stack, cpu, pid, unused;
     uint64_t when; /* jiffies */
 };
-_Static_assert(sizeof(struct user) == TRACK_BYTES, "as large as Linux's struct track");
+_Static_assert(sizeof(struct stored_track) == TRACK_BYTES, "as large as Linux's struct track");
 
 /* Call sites have no addresses here: each word has one made up for it, 16 bytes apart in the kernel's text. */
-static uint64_t call_site_address(struct name_ref call_site)
+static uint64_t slub_call_site_address(struct name_ref call_site)
 {
     return KERNEL_TEXT + (uint64_t)call_site.index * 16;
 }
-static void say_call_site(struct kmalloc *k, uint64_t address)
+static void slub_say_call_site(struct kmalloc *k, uint64_t address)
 {
     uint64_t index = (address - KERNEL_TEXT) / 16;
     struct name_ref call_site = { (uint32_t)index };
-    if (index && index < k->names->pool.nr_used && address == call_site_address(call_site))
+    if (index && index < k->names->pool.nr_used && address == slub_call_site_address(call_site))
         trace_say(k->trace, name_text(k->names, call_site));
     else
         kmalloc_say_pointer(k->trace, address);
@@ -155,27 +155,27 @@ void slub_write_track(struct kmalloc *k, const struct cache *cache, uint64_t phy
                       struct name_ref call_site)
 {
     const struct trace *trace = k->trace;
-    struct user user = { .call_site = call_site_address(call_site), .cpu = trace->cpu, .pid = trace->pid };
-    user.when = trace->now_ns / NS_PER_JIFFY;
-    frame_write(k->frames, physical + slub_tracks_at(cache) + (uint32_t)kind * TRACK_BYTES, &user, sizeof user);
+    struct stored_track track = { .call_site = slub_call_site_address(call_site), .cpu = trace->cpu, .pid = trace->pid };
+    track.when = trace->now_ns / NS_PER_JIFFY;
+    frame_write(k->frames, physical + slub_tracks_at(cache) + (uint32_t)kind * TRACK_BYTES, &track, sizeof track);
 }
 
-static void say_track(struct kmalloc *k, const char *what, uint64_t physical)
+static void slub_say_track(struct kmalloc *k, const char *what, uint64_t physical)
 {
     struct trace *trace = k->trace;
-    struct user user;
-    frame_read(k->frames, physical, &user, sizeof user);
-    if (!user.call_site)
+    struct stored_track track;
+    frame_read(k->frames, physical, &track, sizeof track);
+    if (!track.call_site)
         return;
     trace_say(trace, what);
     trace_say(trace, " in ");
-    say_call_site(k, user.call_site);
+    slub_say_call_site(k, track.call_site);
     trace_say(trace, " age=");
-    trace_say_number(trace, trace->now_ns / NS_PER_JIFFY - user.when);
+    trace_say_number(trace, trace->now_ns / NS_PER_JIFFY - track.when);
     trace_say(trace, " cpu=");
-    trace_say_number(trace, user.cpu);
+    trace_say_number(trace, track.cpu);
     trace_say(trace, " pid=");
-    trace_say_number(trace, user.pid);
+    trace_say_number(trace, track.pid);
     trace_say(trace, "\n");
 }
 
@@ -184,11 +184,11 @@ void slub_say_tracks(struct kmalloc *k, const struct cache *cache, uint64_t addr
     uint64_t tracks = address - k->frames->page_offset + slub_tracks_at(cache);
     if (!(cache->flags & SLAB_STORE_USER))
         return;
-    say_track(k, "Allocated", tracks);
-    say_track(k, "Freed", tracks + TRACK_BYTES);
+    slub_say_track(k, "Allocated", tracks);
+    slub_say_track(k, "Freed", tracks + TRACK_BYTES);
 }
 
-static void say_place(struct kmalloc *k, const struct slab *slab, uint64_t address)
+static void slub_say_place(struct kmalloc *k, const struct slab *slab, uint64_t address)
 {
     trace_say(k->trace, "Object ");
     kmalloc_say_pointer(k->trace, address);
@@ -203,7 +203,7 @@ void slub_say_object(struct kmalloc *k, const struct slab *slab, uint64_t addres
     uint32_t padding = slub_padding_at(cache), end = cache->size - cache->red_left;
     slub_say_tracks(k, cache, address);
     slub_say_slab(k, slab);
-    say_place(k, slab, address);
+    slub_say_place(k, slab, address);
     trace_say(k->trace, " fp=");
     kmalloc_say_pointer(k->trace, frame_read64(k->frames, at + cache->offset));
     trace_say(k->trace, "\n\n");
@@ -230,7 +230,7 @@ void slub_say_remaining(struct kmalloc *k, const struct slab *slab)
     for (uint32_t object = 0; object < slab->objects; object++) {
         if (!track_at(k, slab, object)->live)
             continue;
-        say_place(k, slab, object_address(k, cache, slab, object));
+        slub_say_place(k, slab, object_address(k, cache, slab, object));
         trace_say(k->trace, "\n");
         slub_say_tracks(k, cache, object_address(k, cache, slab, object));
     }

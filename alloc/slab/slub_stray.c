@@ -11,12 +11,12 @@
  * object that is on the list already: it is handed out again, over the bytes of its owner, or twice. The kernel itself
  * notices just one thing, an address that is the first of the list already (CONFIG_SLAB_FREELIST_HARDENED). Slabs above
  * 32 KiB that are no CPU's current one have no room for such an address in their record: there it is reported only. */
-#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/slab/slub.h"
 
 #include <string.h>
 
 /* Is there memory from address on, length bytes, all in the direct map? */
-static bool is_memory(const struct kmalloc *k, uint64_t address, uint64_t length)
+static bool slub_is_memory(const struct kmalloc *k, uint64_t address, uint64_t length)
 {
     return address <= UINT64_MAX - length && frame_of_address(k->frames, address) != UINT32_MAX &&
            frame_of_address(k->frames, address + length - 1) != UINT32_MAX;
@@ -24,9 +24,9 @@ static bool is_memory(const struct kmalloc *k, uint64_t address, uint64_t length
 
 /* Page tables, the kernel's own image and user memory are not zeroed behind their owners' backs: the machine itself would
  * break, not only the simulated one. Such a call faults instead. */
-static bool may_zero(const struct kmalloc *k, uint64_t address, uint32_t length)
+static bool slub_may_zero(const struct kmalloc *k, uint64_t address, uint32_t length)
 {
-    if (!is_memory(k, address, length))
+    if (!slub_is_memory(k, address, length))
         return false;
     uint32_t last = frame_of_address(k->frames, address + length - 1);
     for (uint32_t pfn = frame_of_address(k->frames, address); pfn <= last; pfn++) {
@@ -37,56 +37,60 @@ static bool may_zero(const struct kmalloc *k, uint64_t address, uint32_t length)
     return true;
 }
 
-static uint64_t fault(struct kmalloc *k, const struct cache *cache, uint64_t address)
+static void slub_stray_fault(struct kmalloc *k, const struct cache *cache, uint64_t address)
 {
     kmalloc_oops(k, address);
     trace_say(k->trace, "\nwhile a CPU followed its free list of ");
     trace_say(k->trace, cache->name);
     trace_say(k->trace, ": somebody wrote over the free pointer of a free object, and it led there");
-    return 0;
 }
 
-/* The object at address gets a new owner; one who has it already is forgotten. */
-static void record(struct kmalloc *k, uint64_t address, uint32_t requested, struct name_ref name)
+/* The object at address gets a new owner; one who has it already is forgotten. Memory that is no object of any slab is
+ * handed out as it is. */
+static struct kmalloc_block slub_record_stray(struct kmalloc *k, uint64_t address, const struct kmalloc_request *request)
 {
     struct found found = kmalloc_look(k, address);
-    if (found.kind != FOUND_OBJECT)
-        return;
-    struct slab *slab = slab_at(k, found.slab);
-    struct cache *cache = cache_at(k, slab->cache);
-    if (track_at(k, slab, found.object)->live)
-        track_give(k, cache, slab, found.object);
-    track_take(k, cache, slab, found.object, requested, name);
+    if (found.kind == FOUND_OBJECT) {
+        struct slab *slab = slab_at(k, found.slab);
+        if (found.track->live)
+            track_give(k, slab, found.object);
+        track_take(k, slab, found.object, request);
+    }
+    return found_block(k, &found, address);
 }
 
-uint64_t slub_alloc_stray(struct kmalloc *k, uint32_t cache_index, uint32_t gfp, uint32_t requested, struct name_ref name)
+struct kmalloc_block slub_alloc_stray(struct kmalloc *k, struct cache_ref cache_ref, const struct kmalloc_request *request)
 {
-    struct cache *cache = cache_at(k, cache_index);
+    struct cache *cache = cache_at(k, cache_ref);
     struct cpu_slab *cpu = &cache->cpus[k->trace->cpu];
     const struct slab *slab = slab_at(k, cpu->slab);
     bool is_stray = cpu->freelist == FREELIST_STRAY;
     uint64_t address = is_stray ? cpu->stray : object_address(k, cache, slab, cpu->freelist - 1u);
-    if (!is_memory(k, address + cache->offset, sizeof(uint64_t)))
-        return fault(k, cache, address + cache->offset);
-    bool zero = gfp & __GFP_ZERO || k->options & KMALLOC_INIT_ON_ALLOC;
-    if (zero && !may_zero(k, address, cache->object_size))
-        return fault(k, cache, address);
+    bool zero = request->gfp & __GFP_ZERO || k->options & KMALLOC_INIT_ON_ALLOC;
+    if (!slub_is_memory(k, address + cache->offset, sizeof(uint64_t))) {
+        slub_stray_fault(k, cache, address + cache->offset);
+        return KMALLOC_NULL;
+    }
+    if (zero && !slub_may_zero(k, address, cache->object_size)) {
+        slub_stray_fault(k, cache, address);
+        return KMALLOC_NULL;
+    }
     uint64_t physical = address - k->frames->page_offset;
     slub_follow(k, cache, cpu, slab, frame_read64(k->frames, physical + cache->offset));
-    record(k, address, requested, name);
+    struct kmalloc_block block = slub_record_stray(k, address, request);
     trace_cost(k->trace, COST_SLAB_FAST, 1);
     if (zero)
         object_zero(k, physical, cache->object_size);
-    return address;
+    return block;
 }
 
 /* Where the free list begins that an object of the slab would be put on. */
-static uint64_t first_free(const struct kmalloc *k, uint32_t index)
+static uint64_t slub_first_free(const struct kmalloc *k, struct slab_ref slab_ref)
 {
-    const struct slab *slab = slab_at(k, index);
+    const struct slab *slab = slab_at(k, slab_ref);
     const struct cache *cache = cache_at(k, slab->cache);
     const struct cpu_slab *cpu = &cache->cpus[k->trace->cpu];
-    if (cpu->slab != index)
+    if (!slab_is_same(cpu->slab, slab_ref))
         return slab_free_word(k, cache, slab);
     if (cpu->freelist == FREELIST_STRAY)
         return cpu->stray;
@@ -95,7 +99,7 @@ static uint64_t first_free(const struct kmalloc *k, uint32_t index)
 
 bool slub_is_first_free(const struct kmalloc *k, const struct found *found, uint64_t address)
 {
-    return address == first_free(k, found->slab);
+    return address == slub_first_free(k, found->slab);
 }
 
 void slub_free_stray(struct kmalloc *k, const struct found *found, uint64_t address)
@@ -103,15 +107,15 @@ void slub_free_stray(struct kmalloc *k, const struct found *found, uint64_t addr
     struct slab *slab = slab_at(k, found->slab);
     struct cache *cache = cache_at(k, slab->cache);
     struct cpu_slab *cpu = &cache->cpus[k->trace->cpu];
-    uint64_t word = first_free(k, found->slab), physical = address - k->frames->page_offset;
+    uint64_t word = slub_first_free(k, found->slab), physical = address - k->frames->page_offset;
     uint64_t inside = address - frame_address(k->frames, slab->pfn);
-    bool has_room = cpu->slab == found->slab || found->kind == FOUND_OBJECT || inside < SLAB_STRAY;
-    if (word == address || cache->flags & SLAB_DEBUG_FLAGS || !has_room || !may_zero(k, address, cache->size))
+    bool has_room = slab_is_same(cpu->slab, found->slab) || found->kind == FOUND_OBJECT || inside < SLAB_STRAY;
+    if (word == address || cache->flags & SLAB_DEBUG_FLAGS || !has_room || !slub_may_zero(k, address, cache->size))
         return;
     if (k->options & KMALLOC_INIT_ON_FREE)
         slub_wipe(k, cache, physical);
     frame_write(k->frames, physical + cache->offset, &word, sizeof word);
-    if (cpu->slab == found->slab)
+    if (slab_is_same(cpu->slab, found->slab))
         slub_follow(k, cache, cpu, slab, address);
     else
         slub_freed_into(k, found->slab, (uint16_t)(found->kind == FOUND_OBJECT ? found->object + 1 : SLAB_STRAY | inside));

@@ -58,7 +58,7 @@ static void set_name(const struct machine *m, struct name_ref name, uint64_t add
 
 static bool next_kmalloc(const struct machine *m, uint64_t *cursor, struct allocation_view *a)
 {
-    struct kmalloc_block block;
+    struct kmalloc_record block;
     do {
         if (!kmalloc_next(&m->state.kmalloc, cursor, &block))
             return false;
@@ -190,7 +190,7 @@ bool view_next_allocation(const struct machine *machine, uint64_t *cursor, struc
 static uint64_t end_of(const struct machine *m, uint64_t address, uint32_t pid)
 {
     const struct machine_state *s = &m->state;
-    struct kmalloc_block block;
+    struct kmalloc_record block;
     struct vmalloc_block area;
     struct heap_block chunk;
     if (pid) {

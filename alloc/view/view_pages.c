@@ -90,6 +90,7 @@ static void name_table(struct name_out *name, const struct machine *m, uint32_t 
 static void set_owner(const struct machine *m, const struct frame *head, struct frame_run *run)
 {
     const struct machine_state *s = &m->state;
+    struct cache_ref cache;
     struct name_out name = { .text = run->owner_name, .capacity = sizeof run->owner_name };
     run->owner = head->owner;
     run->owner_name[0] = '\0';
@@ -98,7 +99,9 @@ static void set_owner(const struct machine *m, const struct frame *head, struct 
         put_given(&name, s, head->index & LARGE_KMALLOC ? "kmalloc" : "pages", (struct name_ref){ head->owner });
         break;
     case FRAME_SLAB:
-        put(&name, kmalloc_slab_cache(&s->kmalloc, head->owner, &run->owner));
+        cache = kmalloc_slab_cache(&s->kmalloc, (struct slab_ref){ head->owner });
+        run->owner = cache.index;
+        put(&name, kmem_cache_name(&s->kmalloc, cache));
         break;
     case FRAME_VMALLOC:
         put_given(&name, s, "vmalloc", vmap_area_at(&s->vmalloc.space, head->owner)->name);

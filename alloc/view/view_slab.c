@@ -1,7 +1,8 @@
 /* Looking at slab caches, slabs and objects. A cache's slabs come list by list, so that a reader sees which is used next; a
  * slab's objects come by address, with the chains of the free ones as their bytes link them. */
-#include "alloc/slab/kmalloc_internal.h"
 #include "alloc/machine/machine_state.h"
+#include "alloc/slab/bucket.h"
+#include "alloc/slab/slub.h"
 
 #include <string.h>
 
@@ -31,22 +32,18 @@ const char *view_slab_flag_name(uint32_t flags, uint32_t *cursor)
     return NULL;
 }
 
-static bool is_slub(const struct kmalloc *k)
-{
-    return k->profile->kmalloc_style == KMALLOC_SLUB;
-}
-
 /* --- caches --- */
 
 static void count_slabs(const struct kmalloc *k, const struct cache *cache, struct cache_view *view)
 {
     uint64_t nr_free = 0;
     for (uint32_t i = 0; i < k->nr_cpus; i++) {
-        view->nr_cpu_slabs += cache->cpus[i].slab != 0;
+        view->nr_cpu_slabs += cache->cpus[i].slab.index != 0;
         view->nr_cpu_partial += cache->cpus[i].nr_partial;
     }
-    for (uint32_t slab = cache->partial.first; slab; slab = slab_at(k, slab)->next)
-        nr_free += (uint32_t)slab_at(k, slab)->objects - (is_slub(k) ? slab_at(k, slab)->inuse : slab_at(k, slab)->nr_live);
+    for (struct slab_ref slab = slab_list_first(&cache->partial); slab.index; slab = slab_at(k, slab)->next)
+        nr_free += (uint32_t)slab_at(k, slab)->objects -
+                   (kmalloc_is_slub(k) ? slab_at(k, slab)->inuse : slab_at(k, slab)->nr_live);
     view->nr_partial = cache->partial.count;
     view->nr_full = cache->nr_slabs - view->nr_cpu_slabs - view->nr_cpu_partial - view->nr_partial;
     view->active_objs = cache->nr_objects - nr_free;
@@ -63,7 +60,7 @@ static void count_bytes(const struct cache *cache, struct cache_view *view)
 static void describe_cache(const struct kmalloc *k, const struct cache *cache, struct cache_view *view)
 {
     bool has_tracks = cache->flags & SLAB_STORE_USER;
-    uint32_t padding = is_slub(k) ? slub_padding_at(cache) : 0;
+    uint32_t padding = kmalloc_is_slub(k) ? slub_padding_at(cache) : 0;
     *view = (struct cache_view){
         .name = cache->name,
         .object_size = cache->object_size,
@@ -96,7 +93,7 @@ bool view_next_cache(const struct machine *machine, uint64_t *cursor, struct cac
 {
     const struct kmalloc *k = &machine->state.kmalloc;
     while (++*cursor < k->caches.nr_used) {
-        const struct cache *cache = cache_at(k, (uint32_t)*cursor);
+        const struct cache *cache = cache_at(k, (struct cache_ref){ (uint32_t)*cursor });
         if (!cache->name[0])
             continue;
         describe_cache(k, cache, view);
@@ -130,93 +127,95 @@ static void describe_slab(const struct kmalloc *k, const struct slab *slab, uint
         .cache = cache->name,
         .cpu = has_cpu ? slab->cpu : 0,
         .position = position,
-        .inuse = is_slub(k) ? slab->inuse : slab->nr_live,
+        .inuse = kmalloc_is_slub(k) ? slab->inuse : slab->nr_live,
     };
     for (uint32_t object = 0; object < slab->objects; object++)
         view->requested_bytes += track_at(k, slab, object)->requested;
 }
 
 /* Where a walk over a cache's slabs is. list: CPUs' slabs and chains by turns, then the node's list, then the full ones. */
-struct place {
-    uint32_t slab, position, list;
+struct slab_place {
+    struct slab_ref slab;
+    uint32_t position, list;
 };
-static struct place unpack(uint64_t cursor)
+static struct slab_place slab_place_unpack(uint64_t cursor)
 {
-    return (struct place){ cursor & 0x3ffffff, cursor >> 26 & 0x3ffffff, (uint32_t)(cursor >> 52) };
+    return (struct slab_place){ { cursor & 0x3ffffff }, cursor >> 26 & 0x3ffffff, (uint32_t)(cursor >> 52) };
 }
-static uint64_t pack(struct place at)
+static uint64_t slab_place_pack(struct slab_place at)
 {
-    return at.slab | (uint64_t)at.position << 26 | (uint64_t)at.list << 52;
+    return at.slab.index | (uint64_t)at.position << 26 | (uint64_t)at.list << 52;
 }
 
-static uint32_t first_of_list(const struct kmalloc *k, const struct cache *cache, uint32_t list)
+static struct slab_ref first_of_list(const struct kmalloc *k, const struct cache *cache, uint32_t list)
 {
     if (list >= 2 * k->nr_cpus)
-        return cache->partial.first;
+        return slab_list_first(&cache->partial);
     const struct cpu_slab *cpu = &cache->cpus[list / 2];
     return list % 2 ? cpu->partial : cpu->slab;
 }
 
 /* The slab behind the one that the walk is at, on the same list or the next; 0: only full ones are left. */
-static uint32_t next_listed(const struct kmalloc *k, const struct cache *cache, struct place *at)
+static struct slab_ref next_listed(const struct kmalloc *k, const struct cache *cache, struct slab_place *at)
 {
     bool is_single = at->list < 2 * k->nr_cpus && at->list % 2 == 0; /* a CPU's own slab is a list of one */
-    uint32_t next = at->slab && !is_single ? slab_at(k, at->slab)->next : 0;
+    struct slab_ref next = at->slab.index && !is_single ? slab_at(k, at->slab)->next : SLAB_NONE;
     at->position++;
-    if (!at->slab) {
+    if (!at->slab.index) {
         next = first_of_list(k, cache, at->list);
         at->position = 0;
     }
-    while (!next && at->list < 2 * k->nr_cpus) {
+    while (!next.index && at->list < 2 * k->nr_cpus) {
         next = first_of_list(k, cache, ++at->list);
         at->position = 0;
     }
     return next;
 }
 
-static uint32_t next_full(const struct kmalloc *k, uint32_t cache, uint32_t index)
+/* The next full slab of the cache behind one in the pool. */
+static struct slab_ref next_full(const struct kmalloc *k, struct cache_ref cache, struct slab_ref behind)
 {
-    while (++index < k->slabs.nr_used) {
-        const struct slab *slab = slab_at(k, index);
-        if (slab->pfn && slab->cache == cache && slab->state == SLAB_FULL)
-            return index;
+    while (++behind.index < k->slabs.nr_used) {
+        const struct slab *slab = slab_at(k, behind);
+        if (slab->pfn && slab->cache.index == cache.index && slab->state == SLAB_FULL)
+            return behind;
     }
-    return 0;
+    return SLAB_NONE;
 }
 
 bool view_next_slab(const struct machine *machine, const char *cache_name, uint64_t *cursor, struct slab_view *view)
 {
     const struct kmalloc *k = &machine->state.kmalloc;
-    uint32_t wanted = kmem_cache_find(k, (struct text){ cache_name, (uint32_t)strlen(cache_name) });
-    struct place at = unpack(*cursor);
+    struct cache_ref wanted = kmem_cache_find(k, (struct text){ cache_name, (uint32_t)strlen(cache_name) });
+    struct slab_place at = slab_place_unpack(*cursor);
     const uint32_t full = 2 * k->nr_cpus + 1; /* of the list that is none */
-    if (!wanted)
+    if (!wanted.index)
         return false;
-    uint32_t next = at.list < full ? next_listed(k, cache_at(k, wanted), &at) : 0;
-    if (!next) {
-        next = next_full(k, wanted, at.list < full ? 0 : at.slab);
-        at = (struct place){ .list = full };
+    struct slab_ref next = at.list < full ? next_listed(k, cache_at(k, wanted), &at) : SLAB_NONE;
+    if (!next.index) {
+        next = next_full(k, wanted, at.list < full ? SLAB_NONE : at.slab);
+        at = (struct slab_place){ .list = full };
     }
-    if (!next)
+    if (!next.index)
         return false;
     at.slab = next;
-    *cursor = pack(at);
+    *cursor = slab_place_pack(at);
     describe_slab(k, slab_at(k, next), at.position, view);
     return true;
 }
 
-static const struct slab *slab_of_frame(const struct machine *machine, uint32_t pfn)
+static const struct slab *slab_with_frame(const struct machine *machine, uint32_t pfn)
 {
     const struct frames *frames = &machine->state.frames;
     if (pfn >= frames->nr)
         return NULL;
     const struct frame *head = frame_at(frames, frame_head(frames, pfn));
-    return head->kind == FRAME_SLAB ? slab_at(&machine->state.kmalloc, head->owner) : NULL;
+    return head->kind == FRAME_SLAB ? slab_at(&machine->state.kmalloc, slab_of_frame(head)) : NULL;
 }
 
 bool view_slab(const struct machine *machine, uint32_t pfn, struct slab_view *view)
 {
-    const struct slab *slab = slab_of_frame(machine, pfn);
+    const struct slab *slab = slab_with_frame(machine, pfn);
     if (slab)
         describe_slab(&machine->state.kmalloc, slab, 0, view);
     return slab != NULL;
@@ -226,7 +225,7 @@ bool view_slab(const struct machine *machine, uint32_t pfn, struct slab_view *vi
 
 static uint64_t free_next(const struct kmalloc *k, const struct cache *cache, const struct slab *slab, uint32_t object)
 {
-    if (is_slub(k))
+    if (kmalloc_is_slub(k))
         return slub_read_pointer(k, cache, slab, object);
     return bucket_read_pointer(k, cache, slab, object);
 }
@@ -253,7 +252,7 @@ static uint32_t walk_chain(const struct kmalloc *k, const struct slab *slab, uin
 void view_slab_chains(const struct machine *machine, uint32_t slab_pfn, struct chain_view *view)
 {
     const struct kmalloc *k = &machine->state.kmalloc;
-    const struct slab *slab = slab_of_frame(machine, slab_pfn);
+    const struct slab *slab = slab_with_frame(machine, slab_pfn);
     memset(view, 0, sizeof *view);
     if (!slab)
         return;
@@ -275,7 +274,7 @@ void view_slab_chains(const struct machine *machine, uint32_t slab_pfn, struct c
 bool view_next_object(const struct machine *machine, uint32_t slab_pfn, uint64_t *cursor, struct object_view *view)
 {
     const struct kmalloc *k = &machine->state.kmalloc;
-    const struct slab *slab = slab_of_frame(machine, slab_pfn);
+    const struct slab *slab = slab_with_frame(machine, slab_pfn);
     if (!slab || *cursor >= slab->objects)
         return false;
     uint32_t object = (uint32_t)(*cursor)++;

@@ -84,7 +84,7 @@ void vmalloc_release(struct vmalloc *v, uint32_t index)
     if (vmalloc_contains(v, area.page_array)) {
         vmalloc_release(v, vmalloc_area_of_page(v, area.page_array));
     } else if (area.page_array) {
-        kmalloc_free(v->kmalloc, area.page_array);
+        kmalloc_free(v->kmalloc, area.page_array, NAME_NONE);
         v->nr_kmalloc_arrays--;
     }
 }
@@ -205,7 +205,8 @@ static bool build_page_array(struct builder *b)
             address = vmalloc_area(v, array)->start;
         }
     } else {
-        address = kmalloc_alloc(v->kmalloc, array_size, gfp, NAME_NONE);
+        const struct kmalloc_request request = { .size = array_size, .gfp = gfp };
+        address = kmalloc_alloc(v->kmalloc, &request).address;
         v->nr_kmalloc_arrays += address != 0;
     }
     vmalloc_area(v, b->index)->page_array = address;

@@ -8,6 +8,8 @@
 enum outcome { OUTCOME_OK, OUTCOME_NULL, OUTCOME_BUG };
 enum context { CONTEXT_PROCESS, CONTEXT_SOFTIRQ, CONTEXT_TASKLET, CONTEXT_HARDIRQ, NR_CONTEXTS };
 
+#define CACHE_NAME_MAX 63u /* bytes of a slab cache's name, without the NUL behind it */
+
 /* id, name in JSON, type, unit, minimum, maximum, default, what it is. Numbers go into the field of struct op that bears
  * the same name. Maxima of numbers are what JSON clients hold exactly (2^53-1) unless the parameter has a smaller one. */
 #define OP_PARAM_MAP(X)                                                                                                    \
@@ -18,7 +20,7 @@ enum context { CONTEXT_PROCESS, CONTEXT_SOFTIRQ, CONTEXT_TASKLET, CONTEXT_HARDIR
     X(PARAM_ADDRESS, "address", TYPE_ADDRESS, "", 0, 0, 0, "virtual address, as 0x hex")                                   \
     X(PARAM_NAME, "name", TYPE_TEXT, "", 1, 63, 0,                                                                         \
       "the caller's handle; frees and accesses may give it instead of address")                                            \
-    X(PARAM_CACHE, "cache", TYPE_TEXT, "", 1, 63, 0, "name of a slab cache")                                               \
+    X(PARAM_CACHE, "cache", TYPE_TEXT, "", 1, CACHE_NAME_MAX, 0, "name of a slab cache")                                   \
     X(PARAM_CALL_SITE, "call_site", TYPE_TEXT, "", 1, 63, 0, "who calls, for the records")                                 \
     X(PARAM_CONTEXT, "context", TYPE_CONTEXT, "", 0, 3, 0, "process, softirq, tasklet or hardirq")                         \
     X(PARAM_CPU, "cpu", TYPE_NUMBER, "", 0, 255, 0, "CPU that runs the call")                                              \

@@ -59,7 +59,7 @@ static uint32_t find_or_create_cache(struct ftrace_import *in, const struct ftra
     }
     uint64_t size_there;
     bool is_there = machine_has_cache(in, name, &size_there);
-    if (name.length >= CACHE_NAME_MAX || (is_there ? size_there != size : !create_cache(in, event, name, size)))
+    if (name.length > CACHE_NAME_MAX || (is_there ? size_there != size : !create_cache(in, event, name, size)))
         return 0;
     struct trace_cache *cache = &in->caches[++in->nr_caches];
     *cache = (struct trace_cache){ .size = size, .nr_name = name.length };
@@ -69,7 +69,7 @@ static uint32_t find_or_create_cache(struct ftrace_import *in, const struct ftra
 
 static uint32_t cache_by_size(struct ftrace_import *in, const struct ftrace_event *event)
 {
-    char name[CACHE_NAME_MAX];
+    char name[CACHE_NAME_MAX + 1];
     int length = snprintf(name, sizeof name, "trace-%llu", (unsigned long long)event->bytes_alloc);
     return find_or_create_cache(in, event, (struct text){ name, (uint32_t)length }, event->bytes_alloc);
 }

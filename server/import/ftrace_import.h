@@ -5,7 +5,6 @@
 #include "server/import/ftrace_order.h"
 #include "server/import/import.h"
 
-#define CACHE_NAME_MAX 64
 #define RECENT_PAGES 16
 #define ZERO_SIZE_PTR 16u
 
@@ -23,7 +22,7 @@ static inline enum holder tag_holder(uint64_t tag)
 }
 
 struct trace_cache {
-    char name[CACHE_NAME_MAX];
+    char name[CACHE_NAME_MAX + 1];
     uint64_t size;
     uint32_t nr_name;
 };

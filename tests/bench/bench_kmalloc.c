@@ -1,6 +1,6 @@
 /* Speed of kmalloc: through machine_apply, and of its floor alone; mixed sizes among many live objects; what the records of
  * a live object cost. */
-#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/slab/slab_record.h"
 #include "alloc/machine/machine_state.h"
 #include "tests/bench/bench.h"
 
@@ -27,13 +27,14 @@ static void floor_pairs(const char *name, const char *profile, uint64_t size)
     for (int run = 0; run < BENCH_RUNS; run++) {
         struct machine *m = fixture_machine(profile, 64 * MIB);
         struct kmalloc *k = open_floor(m, 16, 64);
-        uint64_t keeps_slab = kmalloc_alloc(k, size, GFP_KERNEL, NAME_NONE); /* as on any machine that is in use */
+        const struct kmalloc_request request = { .size = size, .gfp = GFP_KERNEL };
+        uint64_t keeps_slab = kmalloc_alloc(k, &request).address; /* as on any machine that is in use */
         double start = bench_seconds();
         for (unsigned i = 0; i < nr; i++)
-            kmalloc_free(k, kmalloc_alloc(k, size, GFP_KERNEL, NAME_NONE));
+            kmalloc_free(k, kmalloc_alloc(k, &request).address, NAME_NONE);
         double took = bench_seconds() - start;
         best = took < best ? took : best;
-        kmalloc_free(k, keeps_slab);
+        kmalloc_free(k, keeps_slab, NAME_NONE);
         machine_destroy(m);
     }
     bench_report(name, best, nr, "pairs");
@@ -73,7 +74,8 @@ static void floor_churn(const char *name, bool is_known_ahead, unsigned nr_live,
         struct machine *m = fixture_machine("linux-6.1", 1024 * MIB);
         struct kmalloc *k = open_floor(m, 200000, 120000);
         for (unsigned i = 0; i < nr_live; i++)
-            address[i] = kmalloc_alloc(k, mixed_size(&random), GFP_KERNEL, NAME_NONE);
+            address[i] =
+                kmalloc_alloc(k, &(struct kmalloc_request){ .size = mixed_size(&random), .gfp = GFP_KERNEL }).address;
         for (unsigned i = 0; i < nr; i++) {
             at[i] = (uint32_t)fixture_random_below(&random, nr_live);
             size[i] = (uint32_t)mixed_size(&random);
@@ -82,8 +84,8 @@ static void floor_churn(const char *name, bool is_known_ahead, unsigned nr_live,
         for (unsigned i = 0; i < nr; i++) {
             if (is_known_ahead)
                 look_ahead(k, address, at + i);
-            kmalloc_free(k, address[at[i]]);
-            address[at[i]] = kmalloc_alloc(k, size[i], GFP_KERNEL, NAME_NONE);
+            kmalloc_free(k, address[at[i]], NAME_NONE);
+            address[at[i]] = kmalloc_alloc(k, &(struct kmalloc_request){ .size = size[i], .gfp = GFP_KERNEL }).address;
         }
         double took = bench_seconds() - start;
         best = took < best ? took : best;

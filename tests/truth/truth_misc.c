@@ -1,6 +1,6 @@
 /* misc-*.tsv.gz: what single calls do: limits and flag values, what kzalloc clears, which bytes survive a free, when
  * krealloc and kvmalloc move or change over. Each line is done again by a machine's own operations. */
-#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/slab/slab_record.h"
 #include "alloc/machine/machine_state.h"
 #include "tests/lib/fixture.h"
 #include "tests/truth/truth_slub.h"

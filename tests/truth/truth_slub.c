@@ -6,7 +6,8 @@
  * the address, which slab becomes the CPU's next one and with which free list, and at the end every slab of every cache, in
  * order. */
 #include "tests/truth/truth_slub.h"
-#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/slab/bucket.h"
+#include "alloc/slab/slub.h"
 #include "alloc/machine/machine_state.h"
 #include "tests/lib/fixture.h"
 
@@ -102,7 +103,7 @@ static uint32_t key(const char *line, const char *name)
     return truth_key(line, name, &number) ? (uint32_t)number : UINT32_MAX;
 }
 
-static uint32_t cache_of_line(const struct replay *r, const char *line, int n)
+static struct cache_ref cache_of_line(const struct replay *r, const char *line, int n)
 {
     char name[64];
     field(line, n, name, sizeof name);
@@ -135,10 +136,10 @@ static void mark_live(struct replay *r, struct slab *slab, const uint16_t *free_
     bool is_free[MAX_OBJECTS] = { false };
     for (uint32_t i = 0; i < nr_free; i++)
         is_free[free_objects[i] % MAX_OBJECTS] = true;
-    struct cache *cache = cache_at(r->k, slab->cache);
+    const struct kmalloc_request whole = { .size = cache_at(r->k, slab->cache)->object_size };
     for (uint32_t i = 0; i < slab->objects; i++)
         if (!is_free[i])
-            track_take(r->k, cache, slab, i, cache->object_size, NAME_NONE);
+            track_take(r->k, slab, i, &whole);
 }
 
 static void reserve(struct replay *r)
@@ -149,11 +150,11 @@ static void reserve(struct replay *r)
 }
 
 /* Can a slab as this line says be made: its frames exist and are no slab's, and its order is one that the cache may use. */
-static bool is_fresh(const struct replay *r, uint32_t cache, const char *line)
+static bool is_fresh(const struct replay *r, struct cache_ref cache, const char *line)
 {
     const struct frames *frames = &r->machine->state.frames;
     uint32_t pfn = key(line, "pfn"), order = key(line, "order");
-    return cache && pfn && pfn < frames->nr && frame_at(frames, pfn)->kind != FRAME_SLAB &&
+    return cache.index && pfn && pfn < frames->nr && frame_at(frames, pfn)->kind != FRAME_SLAB &&
            (order == cache_at(r->k, cache)->order || order == cache_at(r->k, cache)->min_order);
 }
 
@@ -162,32 +163,33 @@ static void load_slab(struct replay *r, const char *line)
     char kind[16];
     uint16_t cpu_objects[MAX_OBJECTS], objects[2 * MAX_OBJECTS];
     field(line, 2, kind, sizeof kind);
-    uint32_t cache_index = cache_of_line(r, line, 1), pfn = key(line, "pfn");
-    if (!is_fresh(r, cache_index, line)) {
+    struct cache_ref cache_ref = cache_of_line(r, line, 1);
+    uint32_t pfn = key(line, "pfn");
+    if (!is_fresh(r, cache_ref, line)) {
         differ(r->report, r->at + 1, line, "no such cache, or a frame that cannot be used");
         return;
     }
     reserve(r);
-    struct cache *cache = cache_at(r->k, cache_index);
-    uint32_t index = slab_make(r->k, cache_index, pfn, key(line, "order"));
-    struct slab *slab = slab_at(r->k, index);
+    struct cache *cache = cache_at(r->k, cache_ref);
+    struct slab_ref slab_ref = slab_make(r->k, cache_ref, pfn, key(line, "order"));
+    struct slab *slab = slab_at(r->k, slab_ref);
     uint32_t nr_cpu = read_list(line, "cpu_freelist", cpu_objects), nr = read_list(line, "freelist", objects);
-    slub_link(r->k, index, &slab->freelist, objects, nr);
+    slub_link(r->k, slab_ref, &slab->freelist, objects, nr);
     slab->inuse = (uint16_t)key(line, "inuse");
     if (!strcmp(kind, "cpu")) {
-        cache->cpus[0].slab = index;
-        slub_link(r->k, index, &cache->cpus[0].freelist, cpu_objects, nr_cpu);
+        cache->cpus[0].slab = slab_ref;
+        slub_link(r->k, slab_ref, &cache->cpus[0].freelist, cpu_objects, nr_cpu);
         slab->state = SLAB_CPU;
         memcpy(objects + nr, cpu_objects, nr_cpu * sizeof *objects);
     } else if (!strcmp(kind, "cpupartial")) { /* head first: each goes behind the one before */
-        uint32_t *link = &cache->cpus[0].partial;
-        while (*link)
+        struct slab_ref *link = &cache->cpus[0].partial;
+        while (link->index)
             link = &slab_at(r->k, *link)->next;
-        *link = index;
+        *link = slab_ref;
         cache->cpus[0].nr_partial++;
         slab->state = SLAB_CPU_PARTIAL;
     } else {
-        slab_push_tail(r->k, &cache->partial, index);
+        slab_push_tail(r->k, &cache->partial, slab_ref);
     }
     mark_live(r, slab, objects, nr + nr_cpu);
 }
@@ -205,12 +207,12 @@ static char *put_list(const struct replay *r, const struct slab *slab, uint32_t 
     return out < end ? out : end;
 }
 
-static const char *slab_line(const struct replay *r, uint32_t index, const char *kind)
+static const char *slab_line(const struct replay *r, struct slab_ref slab_ref, const char *kind)
 {
     static char text[2 * 5 * MAX_OBJECTS + 256];
-    const struct slab *slab = slab_at(r->k, index);
+    const struct slab *slab = slab_at(r->k, slab_ref);
     const struct cache *cache = cache_at(r->k, slab->cache);
-    bool is_cpu = cache->cpus[0].slab == index;
+    bool is_cpu = slab_is_same(cache->cpus[0].slab, slab_ref);
     char *at = text, *end = text + sizeof text - 1;
     at += snprintf(text, sizeof text,
                    "SLAB\t%s\t%s\tpfn=%u\torder=%u\tinuse=%u\tobjects=%u\tfrozen=%d\tcpu_freelist=", cache->name, kind,
@@ -223,9 +225,9 @@ static const char *slab_line(const struct replay *r, uint32_t index, const char 
 
 /* --- comparing --- */
 
-static bool same_cache(const struct kmalloc *k, uint32_t index, const char *line, char *got, size_t capacity)
+static bool same_cache(const struct kmalloc *k, struct cache_ref ref, const char *line, char *got, size_t capacity)
 {
-    const struct cache *c = cache_at(k, index);
+    const struct cache *c = cache_at(k, ref);
     const struct {
         const char *name;
         uint32_t value;
@@ -258,23 +260,23 @@ static bool compare_cache_block(struct replay *r)
 {
     char got[96];
     const char *line = r->lines.text[r->at];
-    uint32_t index = cache_of_line(r, line, 2);
-    if (!index || !same_cache(r->k, index, line, got, sizeof got)) {
-        differ(r->report, r->at + 1, line, index ? got : "no such cache");
+    struct cache_ref ref = cache_of_line(r, line, 2);
+    if (!ref.index || !same_cache(r->k, ref, line, got, sizeof got)) {
+        differ(r->report, r->at + 1, line, ref.index ? got : "no such cache");
         return false;
     }
-    const struct cache *cache = cache_at(r->k, index);
-    uint32_t nr_slabs = cache->nr_slabs + r->unlisted[index];
+    const struct cache *cache = cache_at(r->k, ref);
+    uint32_t nr_slabs = cache->nr_slabs + r->unlisted[ref.index];
     if (key(line, "nr_slabs") != nr_slabs || key(line, "nr_partial") != cache->partial.count) {
         snprintf(got, sizeof got, "nr_slabs=%u nr_partial=%u", nr_slabs, cache->partial.count);
         differ(r->report, r->at + 1, strstr(line, "nr_slabs="), got);
         return false;
     }
     const struct cpu_slab *cpu = &cache->cpus[0];
-    const uint32_t first[] = { cpu->slab, cpu->partial, cache->partial.first };
+    const struct slab_ref first[] = { cpu->slab, cpu->partial, slab_list_first(&cache->partial) };
     static const char *const KINDS[] = { "cpu", "cpupartial", "nodepartial" };
     for (int kind = 0; kind < 3; kind++) {
-        for (uint32_t slab = first[kind]; slab; slab = kind ? slab_at(r->k, slab)->next : 0) {
+        for (struct slab_ref slab = first[kind]; slab.index; slab = kind ? slab_at(r->k, slab)->next : SLAB_NONE) {
             const char *want = r->at + 1 < r->lines.nr ? r->lines.text[++r->at] : "";
             const char *mine = slab_line(r, slab, KINDS[kind]);
             if (strcmp(want, mine)) {
@@ -312,15 +314,15 @@ static const char *newcpu_line(const struct replay *r)
 }
 
 /* The engine is about to make a slab: the recording says where, and in a shuffled run, in which order. */
-static void bring_slab(struct replay *r, uint32_t cache, uint16_t object)
+static void bring_slab(struct replay *r, struct cache_ref cache, uint16_t object)
 {
     uint16_t objects[MAX_OBJECTS + 1] = { object };
     const char *line = newcpu_line(r);
     if (!line || !is_fresh(r, cache, line))
         return;
-    uint32_t index = slub_add_slab(r->k, cache, key(line, "pfn"), key(line, "order"));
+    struct slab_ref slab_ref = slub_add_slab(r->k, cache, key(line, "pfn"), key(line, "order"));
     if (!r->sequential)
-        slub_link(r->k, index, &cache_at(r->k, cache)->cpus[0].freelist, objects,
+        slub_link(r->k, slab_ref, &cache_at(r->k, cache)->cpus[0].freelist, objects,
                   1 + read_list(line, "cpu_freelist", objects + 1));
 }
 
@@ -328,10 +330,10 @@ static bool replay_alloc(struct replay *r, const char *line)
 {
     uint64_t size = number_field(line, 2), number = number_field(line, 4), want = number_field(line, 5);
     char got[128], expected[128], name[64];
-    uint32_t cache = slub_kmalloc_cache(r->k, size, GFP_KERNEL);
+    struct cache_ref cache = slub_kmalloc_cache(r->k, size, GFP_KERNEL);
     if (slub_is_dry(r->k, cache))
         bring_slab(r, cache, (uint16_t)number_field(line, 7));
-    uint64_t address = kmalloc_alloc(r->k, size, GFP_KERNEL, NAME_NONE);
+    uint64_t address = kmalloc_alloc(r->k, &(struct kmalloc_request){ .size = size, .gfp = GFP_KERNEL }).address;
     struct found found = kmalloc_look(r->k, address);
     field(line, 3, name, sizeof name);
     snprintf(expected, sizeof expected, "%s 0x%" PRIx64 " %" PRIu64 " %" PRIu64, name, want, number_field(line, 6),
@@ -350,10 +352,10 @@ static bool replay_free(struct replay *r, const char *line)
     uint64_t number = number_field(line, 4), want = number_field(line, 5);
     char got[128] = "", name[64];
     field(line, 3, name, sizeof name);
-    struct kmalloc_block block = { 0 };
+    struct kmalloc_record block = { 0 };
     bool known = number < r->nr_addresses && r->addresses[number] == want && kmalloc_find(r->k, want, &block);
     if (known && !strcmp(block.cache, name) && block.requested == number_field(line, 2)) {
-        kmalloc_free(r->k, want);
+        kmalloc_free(r->k, want, NAME_NONE);
         if (r->machine->trace.outcome == OUTCOME_OK)
             return true;
         snprintf(got, sizeof got, "%.100s", r->machine->trace.message);
@@ -366,16 +368,16 @@ static bool replay_free(struct replay *r, const char *line)
 static void replay_op(struct replay *r)
 {
     const char *line = r->lines.text[r->at];
-    uint32_t cache = cache_of_line(r, line, 3);
-    uint32_t before = cache ? cache_at(r->k, cache)->cpus[0].slab : 0;
+    struct cache_ref cache = cache_of_line(r, line, 3);
+    struct slab_ref before = cache.index ? cache_at(r->k, cache)->cpus[0].slab : SLAB_NONE;
     char kind[4];
     field(line, 1, kind, sizeof kind);
     reserve(r);
     trace_start(&r->machine->trace, (uint32_t)++r->report->nr_operations, 0);
     bool same = kind[0] == 'A' ? replay_alloc(r, line) : replay_free(r, line);
-    uint32_t after = cache ? cache_at(r->k, cache)->cpus[0].slab : 0;
+    struct slab_ref after = cache.index ? cache_at(r->k, cache)->cpus[0].slab : SLAB_NONE;
     const char *want = newcpu_line(r);
-    const char *mine = after != before ? slab_line(r, after, "newcpu") : NULL;
+    const char *mine = !slab_is_same(after, before) ? slab_line(r, after, "newcpu") : NULL;
     r->at += want != NULL;
     if ((want || mine) && (!want || !mine || strcmp(want, mine))) {
         differ(r->report, r->at + 1, want ? want : "no new slab for the CPU", mine ? mine : "no new slab for the CPU");
@@ -400,12 +402,12 @@ static void replay_lines(struct replay *r)
     for (r->at = 0; r->at < r->lines.nr; r->at++) {
         const char *line = r->lines.text[r->at];
         if (starts_with(line, "CACHE\tstart\t")) {
-            r->unlisted[cache_of_line(r, line, 2)] = key(line, "nr_slabs");
+            r->unlisted[cache_of_line(r, line, 2).index] = key(line, "nr_slabs");
         } else if (starts_with(line, "CACHE\tend\t")) {
             r->report->end_state_identical &= compare_cache_block(r);
         } else if (starts_with(line, "SLAB\t") && !started) {
             load_slab(r, line);
-            r->unlisted[cache_of_line(r, line, 1)]--;
+            r->unlisted[cache_of_line(r, line, 1).index]--;
         } else if (starts_with(line, "OPS")) {
             started = true;
         } else if (started && line[0] >= '0' && line[0] <= '9') {
@@ -507,8 +509,8 @@ int truth_kmalloc_caches(const char *path, struct truth_report *report)
         if (!starts_with(lines.text[i], "CACHE\t"))
             continue;
         field(lines.text[i], 2, name, sizeof name);
-        uint32_t index = kmem_cache_find(k, fixture_text(name));
-        bool same = index && same_cache(k, index, lines.text[i], got, sizeof got);
+        struct cache_ref ref = kmem_cache_find(k, fixture_text(name));
+        bool same = ref.index && same_cache(k, ref, lines.text[i], got, sizeof got);
         report->nr_operations++;
         report->nr_identical += same;
         if (!same)
@@ -529,12 +531,12 @@ static bool same_slabinfo(struct kmalloc *k, const char *line, char *got, size_t
     unsigned long long active, total, size, objects, pages;
     if (sscanf(line, "%63s %llu %llu %llu %llu %llu", name, &active, &total, &size, &objects, &pages) != 6)
         return false;
-    uint32_t index = kmem_cache_find(k, fixture_text(name));
-    if (!index)
-        index = kmem_cache_create(k, fixture_text(name), size, 0, 0);
-    const struct cache *cache = cache_at(k, index);
+    struct cache_ref ref = kmem_cache_find(k, fixture_text(name));
+    if (!ref.index)
+        ref = kmem_cache_create(k, fixture_text(name), &(struct kmem_cache_args){ .size = size });
+    const struct cache *cache = cache_at(k, ref);
     snprintf(got, capacity, "%u %u %u", cache->size, cache->objects, 1u << cache->order);
-    return index && cache->size == size && cache->objects == objects && 1ull << cache->order == pages;
+    return ref.index && cache->size == size && cache->objects == objects && 1ull << cache->order == pages;
 }
 
 int truth_slabinfo(const char *path, struct truth_report *report)
@@ -587,7 +589,7 @@ static void describe(const struct machine *machine, const struct op_result *resu
                      size_t capacity)
 {
     const struct kmalloc *k = &machine->state.kmalloc;
-    struct kmalloc_block block = { 0 };
+    struct kmalloc_record block = { 0 };
     if (result->outcome != OUTCOME_OK) {
         snprintf(out, capacity, "NULL 0 - 0 0 0");
     } else if (!kmalloc_find(k, result->address, &block)) {

@@ -1,6 +1,7 @@
 /* Tests of kmalloc in both styles: the documented sizes, contents, misuse, overwritten free chains, caches, many CPUs, and
  * random runs against a model that only remembers who has which bytes. */
-#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/slab/bucket.h"
+#include "alloc/slab/slub.h"
 #include "alloc/machine/machine_state.h"
 #include "tests/lib/fixture.h"
 
@@ -26,12 +27,12 @@ static struct kmalloc *start(struct machine *m)
 
 static uint64_t take(struct machine *m, uint64_t size, uint32_t gfp)
 {
-    return kmalloc_alloc(start(m), size, gfp, NAME_NONE);
+    return kmalloc_alloc(start(m), &(struct kmalloc_request){ .size = size, .gfp = gfp }).address;
 }
 
 static void give(struct machine *m, uint64_t address)
 {
-    kmalloc_free(start(m), address);
+    kmalloc_free(start(m), address, NAME_NONE);
     assert_string_equal(m->trace.message, "");
     assert_int_equal(m->trace.outcome, OUTCOME_OK);
 }
@@ -168,18 +169,18 @@ static void test_shapes(void **state)
 }
 
 /* Slabs as text: where each one stands, and how many of its objects are live: "CPU 1, chain 2 2, node 0". */
-static void slab_places(const struct kmalloc *k, uint32_t index, char *text, size_t capacity)
+static void slab_places(const struct kmalloc *k, struct cache_ref ref, char *text, size_t capacity)
 {
-    const struct cache *cache = cache_at(k, index);
+    const struct cache *cache = cache_at(k, ref);
     const struct cpu_slab *cpu = &cache->cpus[0];
     size_t n = (size_t)snprintf(text, capacity, "cpu");
-    if (cpu->slab)
+    if (cpu->slab.index)
         n += (size_t)snprintf(text + n, capacity - n, " %u", slab_at(k, cpu->slab)->nr_live);
     n += (size_t)snprintf(text + n, capacity - n, ", chain");
-    for (uint32_t i = cpu->partial; i; i = slab_at(k, i)->next)
+    for (struct slab_ref i = cpu->partial; i.index; i = slab_at(k, i)->next)
         n += (size_t)snprintf(text + n, capacity - n, " %u", slab_at(k, i)->nr_live);
     n += (size_t)snprintf(text + n, capacity - n, ", node");
-    for (uint32_t i = cache->partial.first; i; i = slab_at(k, i)->next)
+    for (struct slab_ref i = slab_list_first(&cache->partial); i.index; i = slab_at(k, i)->next)
         n += (size_t)snprintf(text + n, capacity - n, " %u", slab_at(k, i)->nr_live);
 }
 
@@ -272,7 +273,7 @@ static void test_dma_has_its_own_pages(void **state)
         uint64_t plain = take(m, 100, GFP_KERNEL), dma = take(m, 100, GFP_KERNEL | GFP_DMA);
         assert_int_not_equal(plain >> PAGE_SHIFT, dma >> PAGE_SHIFT);
         assert_true(physical(m, dma) < 16 * MIB);
-        struct kmalloc_block block;
+        struct kmalloc_record block;
         assert_true(kmalloc_find(&m->state.kmalloc, dma, &block));
         assert_string_equal(block.cache, "dma-kmalloc-128");
         machine_destroy(m);
@@ -341,24 +342,29 @@ static void test_krealloc(void **state)
         for (unsigned n = 0; n < sizeof before; n++)
             before[n] = (uint8_t)(n * 7 + 1);
         frame_write(&m->state.frames, physical(m, a), before, sizeof before);
-        assert_int_equal(kmalloc_realloc(start(m), a, 128, GFP_KERNEL, NAME_NONE), a); /* fits */
-        assert_int_equal(kmalloc_realloc(start(m), a, 1, GFP_KERNEL, NAME_NONE), a);   /* never shrinks */
+        assert_int_equal(kmalloc_realloc(start(m), a, &(struct kmalloc_request){ .size = 128, .gfp = GFP_KERNEL }).address,
+                         a); /* fits */
+        assert_int_equal(kmalloc_realloc(start(m), a, &(struct kmalloc_request){ .size = 1, .gfp = GFP_KERNEL }).address,
+                         a); /* never shrinks */
         assert_int_equal(m->state.kmalloc.requested_bytes, 1);
-        b = kmalloc_realloc(start(m), a, 20000, GFP_KERNEL, NAME_NONE);
+        b = kmalloc_realloc(start(m), a, &(struct kmalloc_request){ .size = 20000, .gfp = GFP_KERNEL }).address;
         assert_int_not_equal(a, b);
         frame_read(&m->state.frames, physical(m, b), after, sizeof after);
         assert_memory_equal(before, after, sizeof before);
         assert_int_equal(m->state.kmalloc.requested_bytes, 20000);
         assert_int_equal(m->state.kmalloc.nr_live, 1);
-        assert_int_equal(kmalloc_realloc(start(m), b, 64 * MIB, GFP_KERNEL, NAME_NONE), 0); /* refused: the block stays */
+        assert_int_equal(
+            kmalloc_realloc(start(m), b, &(struct kmalloc_request){ .size = 64 * MIB, .gfp = GFP_KERNEL }).address,
+            0); /* refused: the block stays */
         assert_int_equal(m->state.kmalloc.nr_live, 1);
         check(m, true);
         give(m, b);
         machine_destroy(m);
     }
     struct machine *m = fixture_machine("linux-6.1", 64 * MIB);
-    uint64_t a = kmalloc_realloc(start(m), 0, 100, GFP_KERNEL, NAME_NONE);
-    assert_int_equal(kmalloc_realloc(start(m), a, 0, GFP_KERNEL, NAME_NONE), ZERO_SIZE_PTR);
+    uint64_t a = kmalloc_realloc(start(m), 0, &(struct kmalloc_request){ .size = 100, .gfp = GFP_KERNEL }).address;
+    assert_int_equal(kmalloc_realloc(start(m), a, &(struct kmalloc_request){ .size = 0, .gfp = GFP_KERNEL }).address,
+                     ZERO_SIZE_PTR);
     assert_int_equal(m->state.kmalloc.nr_live, 0);
     machine_destroy(m);
 }
@@ -369,16 +375,17 @@ static void expect_refusal(struct machine *m, uint64_t address, const char *word
 {
     start(m);
     uint64_t before = machine_hash(m);
-    bool is_refused = !kmalloc_look(&m->state.kmalloc, address).slab || m->profile->kmalloc_style == KMALLOC_BUCKETS;
+    bool is_refused = !kmalloc_look(&m->state.kmalloc, address).slab.index || m->profile->kmalloc_style == KMALLOC_BUCKETS;
     if (is_refused) {
-        kmalloc_free(&m->state.kmalloc, address);
+        kmalloc_free(&m->state.kmalloc, address, NAME_NONE);
         expect_bug(m, "kfree");
         expect_bug(m, words);
     }
     assert_int_equal(machine_hash(m), before);
     kmalloc_usable(start(m), address);
     expect_bug(m, "ksize");
-    assert_int_equal(kmalloc_realloc(start(m), address, 100, GFP_KERNEL, NAME_NONE), 0);
+    assert_int_equal(
+        kmalloc_realloc(start(m), address, &(struct kmalloc_request){ .size = 100, .gfp = GFP_KERNEL }).address, 0);
     expect_bug(m, "krealloc");
     assert_int_equal(machine_hash(m), before);
 }
@@ -433,7 +440,7 @@ static void test_broken_chain(void **state)
     frame_fill(frames, physical(m, a) - 16, 0x55, 16);
     assert_int_equal(take(m, 64, GFP_KERNEL), 0);
     expect_bug(m, "page descriptor");
-    kmalloc_free(start(m), a);
+    kmalloc_free(start(m), a, NAME_NONE);
     expect_bug(m, "page descriptor");
     check(m, false);
     machine_destroy(m);
@@ -490,7 +497,7 @@ static void model_free(struct model *model, unsigned i)
     for (uint64_t b = 0; b < model->slots[i].usable; b++)
         if (bytes[b] != model->slots[i].fill)
             fail_msg("byte %llu of slot %u was overwritten", (unsigned long long)b, i);
-    kmalloc_free(start(m), model->slots[i].address);
+    kmalloc_free(start(m), model->slots[i].address, NAME_NONE);
     if (m->trace.outcome == OUTCOME_BUG) { /* a classic page descriptor that was scribbled on */
         assert_true(model->scribbles);
         return;
@@ -506,10 +513,10 @@ static void scribble(struct model *model)
 {
     struct machine *m = model->m;
     struct kmalloc *k = start(m);
-    uint32_t index = 1 + (uint32_t)fixture_random_below(&model->random, k->slabs.nr_used);
-    if (index >= k->slabs.nr_used || !slab_at(k, index)->pfn)
+    struct slab_ref ref = { 1 + (uint32_t)fixture_random_below(&model->random, k->slabs.nr_used) };
+    if (ref.index >= k->slabs.nr_used || !slab_at(k, ref)->pfn)
         return;
-    const struct slab *slab = slab_at(k, index);
+    const struct slab *slab = slab_at(k, ref);
     const struct cache *cache = cache_at(k, slab->cache);
     uint32_t object = (uint32_t)fixture_random_below(&model->random, slab->objects);
     uint32_t other = (uint32_t)fixture_random_below(&model->random, slab->objects);
@@ -629,9 +636,9 @@ static void test_minimum_order(void **state)
 
 /* --- caches --- */
 
-static uint32_t make_cache(struct machine *m, const char *name, uint64_t size, uint64_t align)
+static struct cache_ref make_cache(struct machine *m, const char *name, uint64_t size, uint64_t align)
 {
-    return kmem_cache_create(start(m), fixture_text(name), size, align, 0);
+    return kmem_cache_create(start(m), fixture_text(name), &(struct kmem_cache_args){ .size = size, .align = align });
 }
 
 static void test_cache_life(void **state)
@@ -639,34 +646,57 @@ static void test_cache_life(void **state)
     (void)state;
     struct machine *m = fixture_machine("linux-6.1", 64 * MIB);
     struct kmalloc *k = &m->state.kmalloc;
-    uint32_t inode = make_cache(m, "inode", 600, 0), other = make_cache(m, "other", 600, 256);
+    struct cache_ref inode = make_cache(m, "inode", 600, 0), other = make_cache(m, "other", 600, 256);
     static uint64_t objects[1000];
-    assert_true(inode && other && inode != other);
+    assert_true(inode.index && other.index && inode.index != other.index);
     assert_int_equal(cache_at(k, other)->size, 768);
     for (size_t i = 0; i < COUNT(objects); i++) {
-        objects[i] = kmem_cache_alloc(start(m), i % 2 ? other : inode, GFP_KERNEL, NAME_NONE);
+        objects[i] =
+            kmem_cache_alloc(start(m), i % 2 ? other : inode, &(struct kmalloc_request){ .gfp = GFP_KERNEL }).address;
         assert_int_equal(objects[i] % (i % 2 ? 256 : 8), 0);
     }
     assert_int_equal(usable(m, objects[0]), 600);
-    kmem_cache_free(start(m), other, objects[0]);
+    kmem_cache_free(start(m), other, objects[0], NAME_NONE);
     expect_bug(m, "cache_from_obj: Wrong slab cache. other but object is from inode");
-    objects[0] = kmem_cache_alloc(start(m), inode, GFP_KERNEL, NAME_NONE); /* it has gone back, with a warning */
-    kmem_cache_destroy(start(m), inode);
+    objects[0] = kmem_cache_alloc(start(m), inode, &(struct kmalloc_request){ .gfp = GFP_KERNEL })
+                     .address; /* it has gone back, with a warning */
+    kmem_cache_destroy(start(m), inode, NAME_NONE);
     expect_bug(m, "kmem_cache_destroy inode: Slab cache still has objects");
     for (size_t i = 0; i < COUNT(objects); i++) {
         if (i % 3)
-            kmem_cache_free(start(m), i % 4 ? 0 : inode, objects[i]);
+            kmem_cache_free(start(m), i % 4 ? CACHE_NONE : inode, objects[i], NAME_NONE);
         else
-            kmalloc_free(start(m), objects[i]);
+            kmalloc_free(start(m), objects[i], NAME_NONE);
         assert_int_equal(m->trace.outcome, OUTCOME_OK);
     }
     check(m, true);
-    kmem_cache_destroy(start(m), inode);
-    kmem_cache_destroy(start(m), other);
+    kmem_cache_destroy(start(m), inode, NAME_NONE);
+    kmem_cache_destroy(start(m), other, NAME_NONE);
     assert_int_equal(m->trace.outcome, OUTCOME_OK);
     assert_int_equal(m->state.frames.kind_count[FRAME_SLAB], 0);
-    assert_int_equal(kmem_cache_find(k, fixture_text("inode")), 0);
+    assert_int_equal(kmem_cache_find(k, fixture_text("inode")).index, 0);
     check(m, true);
+    machine_destroy(m);
+}
+
+/* The longest name is kept whole and found again; one byte more is refused, not cut. */
+static void test_cache_names(void **state)
+{
+    (void)state;
+    struct machine *m = fixture_machine("linux-6.1", 64 * MIB);
+    struct kmalloc *k = &m->state.kmalloc;
+    char name[CACHE_NAME_MAX + 2];
+    memset(name, 'n', sizeof name);
+    name[CACHE_NAME_MAX + 1] = '\0';
+    assert_int_equal(make_cache(m, name, 64, 0).index, 0);
+    assert_int_equal(m->trace.outcome, OUTCOME_NULL);
+    name[CACHE_NAME_MAX] = '\0';
+    struct cache_ref longest = make_cache(m, name, 64, 0);
+    assert_int_equal(m->trace.outcome, OUTCOME_OK);
+    assert_int_equal(strlen(name), 63);
+    assert_string_equal(kmem_cache_name(k, longest), name);
+    assert_int_equal(kmem_cache_find(k, fixture_text(name)).index, longest.index);
+    assert_int_equal(make_cache(m, "", 64, 0).index, 0);
     machine_destroy(m);
 }
 
@@ -674,19 +704,19 @@ static void test_cache_refusals(void **state)
 {
     (void)state;
     struct machine *m = fixture_machine("linux-6.1", 64 * MIB);
-    assert_int_equal(make_cache(m, "empty", 0, 0), 0);
+    assert_int_equal(make_cache(m, "empty", 0, 0).index, 0);
     assert_int_equal(m->trace.outcome, OUTCOME_NULL);
-    assert_int_equal(make_cache(m, "huge", 4 * MIB + 1, 0), 0);
-    assert_int_equal(make_cache(m, "odd", 100, 24), 0);
-    assert_int_equal(make_cache(m, "wide", 4 * MIB, 0) != 0, 1);
-    assert_int_equal(make_cache(m, "kmalloc-64", 64, 0), 0);
+    assert_int_equal(make_cache(m, "huge", 4 * MIB + 1, 0).index, 0);
+    assert_int_equal(make_cache(m, "odd", 100, 24).index, 0);
+    assert_int_equal(make_cache(m, "wide", 4 * MIB, 0).index != 0, 1);
+    assert_int_equal(make_cache(m, "kmalloc-64", 64, 0).index, 0);
     expect_bug(m, "sysfs: cannot create duplicate filename");
-    kmem_cache_destroy(start(m), kmem_cache_find(&m->state.kmalloc, fixture_text("kmalloc-64")));
+    kmem_cache_destroy(start(m), kmem_cache_find(&m->state.kmalloc, fixture_text("kmalloc-64")), NAME_NONE);
     expect_bug(m, "kmalloc itself");
     check(m, true);
     machine_destroy(m);
     m = fixture_machine("classic", 0);
-    assert_int_equal(make_cache(m, "inode", 600, 0), 0);
+    assert_int_equal(make_cache(m, "inode", 600, 0).index, 0);
     assert_int_equal(m->trace.outcome, OUTCOME_NULL);
     assert_non_null(strstr(m->trace.message, "no slab caches"));
     machine_destroy(m);
@@ -768,7 +798,7 @@ static void test_listing(void **state)
                 requested -= size;
             }
         }
-        struct kmalloc_block block, found;
+        struct kmalloc_record block, found;
         for (; kmalloc_next(&m->state.kmalloc, &cursor, &block); nr++) {
             assert_true(block.address > before);
             assert_true(kmalloc_find(&m->state.kmalloc, block.address, &found));
@@ -908,7 +938,8 @@ static void test_host_refuses(void **state)
             err = pool_reserve(&m->state.frames.contents, &m->host, 16);
         trace_start(&m->trace, i, 0);
         if (!err)
-            assert_int_not_equal(kmalloc_alloc(&m->state.kmalloc, 600, GFP_KERNEL, NAME_NONE), 0);
+            assert_int_not_equal(
+                kmalloc_alloc(&m->state.kmalloc, &(struct kmalloc_request){ .size = 600, .gfp = GFP_KERNEL }).address, 0);
     }
     assert_int_equal(err, PAGODA_ERR_NOMEM);
     check(m, true);
@@ -935,7 +966,7 @@ static void test_every_frame_leads_to_its_objects(void **state)
             assert_ptr_equal(found.track, track_at(k, slab, place / cache->size));
     }
     give(m, a);
-    kmem_cache_shrink(k, (uint32_t)slab->cache);
+    kmem_cache_shrink(k, slab->cache);
     for (uint32_t i = 0; i < 8; i++) {
         assert_int_equal(frame_at(k->frames, first + i)->owner, 0);
         assert_true(frame_at(k->frames, first + i)->index == 0);
@@ -995,6 +1026,7 @@ int main(void)
         cmocka_unit_test(test_exhaustion),
         cmocka_unit_test(test_minimum_order),
         cmocka_unit_test(test_cache_life),
+        cmocka_unit_test(test_cache_names),
         cmocka_unit_test(test_cache_refusals),
         cmocka_unit_test(test_other_cpus_free),
         cmocka_unit_test(test_shuffle_rotates),

@@ -1,6 +1,7 @@
 /* Flags of kmem_cache_create(), as an operation takes them: what a cache becomes by each, and that debugging works in one
  * cache alone, without slub_debug. */
-#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/slab/bucket.h"
+#include "alloc/slab/slub.h"
 #include "alloc/machine/machine_state.h"
 #include "tests/lib/fixture.h"
 

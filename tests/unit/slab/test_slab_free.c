@@ -1,6 +1,7 @@
 /* kfree() and kmem_cache_free() of what is no live object, where nobody watches: it is told as a bug, and SLUB does as it
  * is asked all the same. The address goes on a free list and is handed out again; the machine's invariants hold. */
-#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/slab/bucket.h"
+#include "alloc/slab/slub.h"
 #include "alloc/machine/machine_state.h"
 #include "tests/lib/fixture.h"
 

@@ -1,7 +1,8 @@
 /* Misuse of kmalloc and of slab caches, a table of it: what each kernel says, that nothing has changed but bytes, and what
  * a write over a free pointer does where nobody watches. What wrong frees of slab objects lead to is in test_slab_free.c.
  */
-#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/slab/bucket.h"
+#include "alloc/slab/slub.h"
 #include "alloc/machine/machine_state.h"
 #include "tests/lib/fixture.h"
 
@@ -336,7 +337,7 @@ static void test_destroy_with_objects(void **state)
     expect_words(cache_op(m, OP_KMEM_CACHE_CREATE, "inode", 600, 0), "cannot create duplicate filename");
     give(m, objects[30]);
     assert_int_equal(cache_op(m, OP_KMEM_CACHE_DESTROY, "inode", 0, 0)->outcome, OUTCOME_OK);
-    assert_int_equal(kmem_cache_find(k, fixture_text("inode")), 0);
+    assert_int_equal(kmem_cache_find(k, fixture_text("inode")).index, 0);
     machine_destroy(m);
 }
 
@@ -359,7 +360,7 @@ static void test_shrink(void **state)
     assert_int_equal(cache->nr_slabs, 7);
     assert_int_equal(cache->partial.count, 7);
     uint32_t nr = 7;
-    for (uint32_t slab = cache->partial.first; slab; slab = slab_at(k, slab)->next, nr--)
+    for (struct slab_ref slab = slab_list_first(&cache->partial); slab.index; slab = slab_at(k, slab)->next, nr--)
         assert_int_equal(slab_at(k, slab)->nr_live, nr);
     char text[160];
     if (!kmalloc_check_chains(k, text, sizeof text))
@@ -393,20 +394,22 @@ static void test_flags(void **state)
         assert_int_equal(kmalloc_reserve(k, &m->host, 2), PAGODA_OK);
         assert_int_equal(pool_reserve(&m->state.frames.contents, &m->host, 64), PAGODA_OK);
         trace_start(&m->trace, 1, 0);
-        uint32_t index = kmem_cache_create(k, fixture_text(name), CREATED[i].size, CREATED[i].align, CREATED[i].flags);
-        const struct cache *cache = cache_at(k, index);
+        const struct kmem_cache_args args = { CREATED[i].size, CREATED[i].align, CREATED[i].flags };
+        struct cache_ref ref = kmem_cache_create(k, fixture_text(name), &args);
+        const struct cache *cache = cache_at(k, ref);
         assert_int_equal(cache->size, CREATED[i].want_size);
         assert_int_equal(cache->align, CREATED[i].want_align);
         assert_int_equal(cache->gfp & (__GFP_DMA | __GFP_RECLAIMABLE), CREATED[i].gfp);
-        uint64_t address = kmem_cache_alloc(k, index, GFP_KERNEL, NAME_NONE);
+        uint64_t address = kmem_cache_alloc(k, ref, &(struct kmalloc_request){ .gfp = GFP_KERNEL }).address;
         assert_int_equal(address % CREATED[i].want_align, 0);
         assert_int_equal(kmalloc_usable(k, address), CREATED[i].usable);
-        kmem_cache_free(k, index, address);
+        kmem_cache_free(k, ref, address, NAME_NONE);
         assert_int_equal(m->trace.outcome, OUTCOME_OK);
         fixture_check(m);
     }
     trace_start(&m->trace, 1, 0);
-    assert_int_equal(kmem_cache_create(k, fixture_text("odd"), 100, 0, 0x1), 0);
+    const struct kmem_cache_args odd = { .size = 100, .flags = 0x1 };
+    assert_int_equal(kmem_cache_create(k, fixture_text("odd"), &odd).index, 0);
     assert_non_null(strstr(m->trace.message, "failed with error -22"));
     machine_destroy(m);
 }

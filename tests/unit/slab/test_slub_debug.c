@@ -1,6 +1,7 @@
 /* Tests of slub_debug and of init_on_free: the layout of objects, what each fault is reported as, in which words, and what
  * is put right; and that machines with every combination of the options go on working. */
-#include "alloc/slab/kmalloc_internal.h"
+#include "alloc/slab/bucket.h"
+#include "alloc/slab/slub.h"
 #include "alloc/machine/machine_state.h"
 #include "tests/lib/fixture.h"
 
@@ -345,10 +346,10 @@ static void test_node_list(void **state)
     for (size_t i = 0; i < COUNT(blocks); i++)
         blocks[i] = take(m, 4096, "x");
     assert_int_equal(cache->nr_slabs, COUNT(blocks) / cache->objects);
-    uint32_t second = kmalloc_look(k, blocks[cache->objects]).slab;
+    struct slab_ref second = kmalloc_look(k, blocks[cache->objects]).slab;
     expect_clean(give(m, blocks[0]));
     expect_clean(give(m, blocks[cache->objects]));
-    assert_int_equal(cache->partial.last, second);
+    assert_int_equal(cache->partial.last, second.index);
     assert_int_equal(take(m, 4096, "x"), blocks[0]);
     assert_int_equal(take(m, 4096, "x"), blocks[cache->objects]);
     for (size_t i = 0; i < COUNT(blocks); i++)
