@@ -317,8 +317,10 @@ static void redo_limit(struct machine *m, char *line, char *got)
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
         if (strcmp(limits[i].name, name) != 0)
             continue;
-        const char *format = limits[i].is_hex ? "LIMIT\t%s\t0x%" PRIx64 : "LIMIT\t%s\t%" PRIu64;
-        snprintf(got, LINE_MAX_LENGTH, format, name, limits[i].value);
+        if (limits[i].is_hex)
+            snprintf(got, LINE_MAX_LENGTH, "LIMIT\t%s\t0x%" PRIx64, name, limits[i].value);
+        else
+            snprintf(got, LINE_MAX_LENGTH, "LIMIT\t%s\t%" PRIu64, name, limits[i].value);
     }
 }
 

@@ -34,9 +34,13 @@ static int close_names(void **state)
     return munmap(names.pool.items, SPAN) || munmap(names.buckets.items, SPAN);
 }
 
-static struct text text_of(char *buffer, size_t size, const char *format, unsigned number)
+__attribute__((format(printf, 3, 4))) static struct text text_of(char *buffer, size_t size, const char *format, ...)
 {
-    return (struct text){ buffer, (uint32_t)snprintf(buffer, size, format, number) };
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(buffer, size, format, args);
+    va_end(args);
+    return (struct text){ buffer, (uint32_t)length };
 }
 
 static void test_every_text_is_found_while_the_table_grows(void **state)
