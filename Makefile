@@ -66,11 +66,6 @@ $(BUILD)/$(1)/server/api/api_labs.o $(BUILD)/$(1)/server/cmd/main.o: OURS += -DP
 $(BUILD)/$(1)/server/api/api_labs.o $(BUILD)/$(1)/server/cmd/main.o: VERSION
 endef
 $(foreach flavour,$(FLAVOURS),$(eval $(call flavour_rules,$(flavour))))
-# Images of machines carry the identity of the engine that made them: its whole source.
-ENGINE_SOURCES := $(sort $(wildcard alloc/*/*.[ch] include/pagoda/*.h))
-IMAGE_OBJECTS := $(foreach flavour,$(FLAVOURS),$(BUILD)/$(flavour)/alloc/machine/machine_image.o)
-$(IMAGE_OBJECTS): $(ENGINE_SOURCES)
-$(IMAGE_OBJECTS): OURS += -DPAGODA_ENGINE_ID=$(firstword $(shell cat $(ENGINE_SOURCES) | cksum))u
 
 $(BUILD)/pagodad: $(call objects,plain,$(ENGINE) $(SERVER))
 	$(call program,plain)

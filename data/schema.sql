@@ -1,4 +1,4 @@
--- Schema of a Pagoda store, version 3 (PRAGMA user_version). A lab is its configuration and its operations, nothing else;
+-- Schema of a Pagoda store, version 4 (PRAGMA user_version). A lab is its configuration and its operations, nothing else;
 -- everything but the log can be thrown away and is made again.
 --
 -- Look around with the sqlite3 shell:  SELECT * FROM trace WHERE lab = 'ab12cd34' AND outcome <> 'ok';
@@ -11,7 +11,10 @@ CREATE TABLE lab (
     parent INTEGER REFERENCES lab (id), -- a fork: operations up to parent_seq are the parent's
     parent_seq INTEGER NOT NULL DEFAULT 0,
     deleted INTEGER NOT NULL DEFAULT 0, -- hidden; kept while forks read its operations, then swept away
-    config TEXT NOT NULL                -- JSON object: the profile and its options, as POST /labs takes them
+    config TEXT NOT NULL,               -- JSON object: the profile and its options, as POST /labs takes them
+    made INTEGER NOT NULL DEFAULT 1,    -- rules revision of the engine that made the lab
+    rules INTEGER NOT NULL DEFAULT 1,   -- rules revision that its operations were recorded under or last compared with
+    differs_at INTEGER                  -- the first operation that has another result under those rules; NULL: none
 );
 
 -- Words that operations carry (cache names, call sites, remarks), each once.

@@ -7,15 +7,15 @@
 
 #include <string.h>
 
-#ifndef PAGODA_ENGINE_ID
-#define PAGODA_ENGINE_ID 0u
-#endif
 #define IMAGE_MAGIC UINT64_C(0x33304d41474f4150) /* "PAGOAM03" */
 #define CHUNK 512u
+/* Raised when bytes of an image mean something else than before although no field has moved and no rule has changed. What
+ * the run of machine_identity() shows by itself needs no raise. */
+#define IMAGE_LAYOUT 1u
 
-uint64_t machine_engine(void)
+uint64_t machine_image_layout(void)
 {
-    return (uint64_t)PAGODA_ENGINE_ID << 32 | sizeof(struct machine_state);
+    return (uint64_t)machine_rules() << 48 | (uint64_t)IMAGE_LAYOUT << 32 | sizeof(struct machine_state);
 }
 
 /* ---- chunks ---- */
@@ -182,7 +182,7 @@ enum pagoda_error machine_clone(const struct machine *machine, struct machine **
 /* ---- images ---- */
 
 struct image_header {
-    uint64_t magic, engine, state_bytes, image_bytes, hash;
+    uint64_t magic, layout, state_bytes, image_bytes, hash;
 };
 
 static size_t bitmap_bytes(size_t bytes)
@@ -231,7 +231,7 @@ size_t machine_save(const struct machine *machine, void *out, size_t capacity)
     for (uint32_t i = 0; i < machine->nr_pools; i++)
         at = save_pool(machine->pools[i], i, at, &hash);
     size_t bytes = (size_t)(at - (uint8_t *)out);
-    struct image_header header = { IMAGE_MAGIC, machine_engine(), sizeof state, bytes, hash_end(&hash) };
+    struct image_header header = { IMAGE_MAGIC, machine_image_layout(), sizeof state, bytes, hash_end(&hash) };
     memcpy(out, &header, sizeof header);
     return bytes;
 }
@@ -302,7 +302,7 @@ enum pagoda_error machine_load(const void *image, size_t nr_bytes, const struct 
     if (nr_bytes < sizeof header)
         return PAGODA_ERR_CORRUPT;
     memcpy(&header, image, sizeof header);
-    if (header.magic != IMAGE_MAGIC || header.engine != machine_engine())
+    if (header.magic != IMAGE_MAGIC || header.layout != machine_image_layout())
         return PAGODA_ERR_VERSION;
     if (nr_bytes < sizeof header + sizeof state || header.state_bytes != sizeof state || header.image_bytes != nr_bytes)
         return PAGODA_ERR_CORRUPT;

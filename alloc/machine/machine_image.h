@@ -10,3 +10,5 @@ enum pagoda_error machine_reserve(const struct machine_state *state, const struc
                                   struct machine **out) PAGODA_MUST_CHECK;
 /* Leaves the state without what differs between copies: pointers, and how much the host has committed. */
 void machine_unwire(struct machine_state *s);
+/* What every image says of itself: rules, layout number, size of the state. */
+uint64_t machine_image_layout(void);

@@ -96,12 +96,19 @@ const struct profile *machine_profile(const struct machine *machine);
 enum pagoda_error machine_clone(const struct machine *machine, struct machine **out) PAGODA_MUST_CHECK;
 /* 64 bits over the whole state: equal machines have equal hashes, on every host of the same byte order. */
 uint64_t machine_hash(const struct machine *machine);
-/* Identity of this engine: another one when any of its source differs, since the same operations may then lead elsewhere.
- */
-uint64_t machine_engine(void);
+/* Revision of the rules that lead from operations to results: raised by hand, with a line in CHANGELOG.md, when the same
+ * operations may lead to another result, or to another answer about a moment. Each lab keeps the one that made it. */
+uint32_t machine_rules(void);
+/* Identity of images: equal for two engines only if each may read what the other has saved. It holds the rules, the size
+ * of the state, a layout number raised by hand, and what a fixed run of operations leaves in memory, so that a field that
+ * moves or changes its meaning shows by itself. Takes a few milliseconds.
+ * host      lends the run's two small machines their memory.
+ * identity  out; never 0.
+ * NOMEM     the host refused. */
+enum pagoda_error machine_identity(const struct pagoda_host *host, uint64_t *identity) PAGODA_MUST_CHECK;
 /* Sparse images. save writes one when capacity suffices and returns its bytes; else it returns the bytes that it may need
- * at most. load refuses an image that is cut short or inconsistent (PAGODA_ERR_CORRUPT) or another engine's
- * (PAGODA_ERR_VERSION). */
+ * at most. load refuses an image that is cut short or inconsistent (PAGODA_ERR_CORRUPT) or whose
+ * rules, layout number or size of the state are others (PAGODA_ERR_VERSION). */
 size_t machine_save(const struct machine *machine, void *out, size_t capacity);
 uint64_t machine_image_hash(const void *image); /* of the machine that save wrote, without looking at it again */
 enum pagoda_error machine_load(const void *image, size_t nr_bytes, const struct pagoda_host *host,

@@ -55,7 +55,7 @@ static void compare(struct lab_check *lab, const struct log_entry *entry, const 
 
 static void find_next_hash(struct lab_check *lab, uint64_t from)
 {
-    if (store_next_hash(lab->all->store, lab->row->id, from, machine_engine(), &lab->next_hash))
+    if (store_next_hash(lab->all->store, lab->row->id, from, snapshot_identity(), &lab->next_hash))
         lab->next_hash.seq = UINT64_MAX;
 }
 

@@ -75,7 +75,7 @@ enum pagoda_error lab_create(struct labs *labs, const char *name, const struct m
                              const struct lab_request *request, struct lab **out, struct problem *why)
 {
     *out = NULL;
-    struct lab_row row = { .config = *config };
+    struct lab_row row = { .config = *config, .made = machine_rules(), .rules = machine_rules() };
     struct machine *machine;
     labs_tidy(labs);
     enum pagoda_error error = machine_config_complete(&row.config, why);
@@ -99,7 +99,12 @@ enum pagoda_error lab_fork_end(struct lab_fork *fork, const char *name, const st
     const struct lab *parent = fork->parent;
     uint64_t at = machine_seq(fork->machine);
     labs_tidy(parent->labs);
-    struct lab_row row = { .config = parent->row.config, .parent = parent->row.id, .parent_seq = at, .seq = at };
+    struct lab_row row = { .config = parent->row.config,
+                           .parent = parent->row.id,
+                           .parent_seq = at,
+                           .seq = at,
+                           .made = parent->row.made,
+                           .rules = parent->row.rules };
     life_fill_row(&row, name);
     return life_add(parent->labs, &row, fork->machine, fork->cost_ns, request, out);
 }

@@ -22,7 +22,7 @@ struct replay {
 static void replay_find_hash(struct replay *replay, uint64_t from)
 {
     struct lab *lab = replay->lab;
-    if (store_next_hash(lab->labs->store, lab->row.id, from, machine_engine(), &replay->next_hash))
+    if (store_next_hash(lab->labs->store, lab->row.id, from, snapshot_identity(), &replay->next_hash))
         replay->next_hash.seq = UINT64_MAX;
 }
 

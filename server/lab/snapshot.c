@@ -12,6 +12,21 @@
 #define IMAGE_MAX (UINT64_C(8) << 30) /* bytes; more is a damaged header */
 #define REPLAY_NS 500u                /* to read and apply an operation that costs nothing */
 
+static pthread_once_t identity_once = PTHREAD_ONCE_INIT;
+static uint64_t identity;
+
+static void snapshot_find_identity(void)
+{
+    if (machine_identity(&HOST_MEMORY, &identity))
+        identity = 0;
+}
+
+uint64_t snapshot_identity(void)
+{
+    pthread_once(&identity_once, snapshot_find_identity);
+    return identity;
+}
+
 struct snapshot_job {
     struct snapshot_job *next;
     struct lab *lab; /* held */
@@ -80,7 +95,7 @@ bool snapshots_start(struct snapshots *snapshots, struct store *store)
     *snapshots = (struct snapshots){ .store = store, .last = &snapshots->first };
     pthread_mutex_init(&snapshots->mutex, NULL);
     pthread_cond_init(&snapshots->work, NULL);
-    snapshots->is_running = pthread_create(&snapshots->worker, NULL, snapshot_main, snapshots) == 0;
+    snapshots->is_running = snapshot_identity() && pthread_create(&snapshots->worker, NULL, snapshot_main, snapshots) == 0;
     return snapshots->is_running;
 }
 
@@ -115,7 +130,7 @@ static struct snapshot_job *snapshot_make_job(struct lab *lab, const struct mach
     size_t nr_bytes = machine_save(machine, image, room);
     *job = (struct snapshot_job){ .lab = lab, .nr_losses = atomic_load(&lab->log.nr_losses), .nr_bytes = nr_bytes };
     job->row = (struct snapshot_row){
-        .seq = machine_seq(machine), .engine = machine_engine(), .hash = machine_image_hash(image), .cost_ns = cost_ns
+        .seq = machine_seq(machine), .engine = snapshot_identity(), .hash = machine_image_hash(image), .cost_ns = cost_ns
     };
     job->image = realloc(image, nr_bytes);
     return job;
@@ -161,7 +176,7 @@ enum pagoda_error snapshot_load(struct store *store, int64_t lab, uint64_t seq, 
     enum pagoda_error error = PAGODA_OK;
     *machine = NULL;
     while (!error && !*machine && row.seq > 1) {
-        error = store_load_snapshot(store, lab, row.seq - 1, machine_engine(), &row, &packed);
+        error = store_load_snapshot(store, lab, row.seq - 1, snapshot_identity(), &row, &packed);
         if (!error)
             *machine = snapshot_unpack(&packed, &row);
         *cost_ns = row.cost_ns;
@@ -174,7 +189,7 @@ bool snapshot_is_sound(struct store *store, int64_t lab, uint64_t seq)
 {
     struct buffer packed = { 0 };
     struct snapshot_row row;
-    enum pagoda_error error = store_load_snapshot(store, lab, seq, machine_engine(), &row, &packed);
+    enum pagoda_error error = store_load_snapshot(store, lab, seq, snapshot_identity(), &row, &packed);
     bool is_sound = error == PAGODA_ERR_NOT_FOUND || (!error && row.seq < seq);
     if (!error && row.seq == seq) {
         struct machine *machine = snapshot_unpack(&packed, &row);

@@ -24,6 +24,10 @@ struct snapshots {
     _Atomic uint64_t nr_saved, nr_failed;
 };
 
+/* Which images and hashes of the store are ours to read: machine_identity(), found out once. 0: there was no memory. */
+uint64_t snapshot_identity(void);
+
+/* False: no thread or no memory. */
 bool snapshots_start(struct snapshots *snapshots, struct store *store);
 void snapshots_stop(struct snapshots *snapshots); /* what is queued is dropped: the log has it all */
 

@@ -23,8 +23,11 @@ struct lab_row {
     char created[24];
     int64_t parent; /* 0: none */
     uint64_t parent_seq;
-    uint64_t seq;      /* the last operation in the log, the parent's share included */
-    bool is_importing; /* behind seq lies what an import left that was to be all or nothing: store_undo_import() */
+    uint64_t seq;        /* the last operation in the log, the parent's share included */
+    bool is_importing;   /* behind seq lies what an import left that was to be all or nothing: store_undo_import() */
+    uint32_t made;       /* rules revision of the engine that made the lab: machine_rules() */
+    uint32_t rules;      /* rules revision that its operations were recorded under or last compared with */
+    uint64_t differs_at; /* the first operation that has another result under those rules; 0: none */
     struct machine_config config;
 };
 
@@ -83,6 +86,8 @@ struct answer {
  * is taken, and nothing was done. */
 enum pagoda_error store_create_lab(struct store *store, struct lab_row *row, const struct answer *answer) PAGODA_MUST_CHECK;
 enum pagoda_error store_rename_lab(struct store *store, int64_t lab, const char *name) PAGODA_MUST_CHECK;
+/* What a comparison of the lab's log with rules has found: columns rules and differs_at of its row. */
+enum pagoda_error store_note_rules(struct store *store, int64_t lab, uint32_t rules, uint64_t differs_at) PAGODA_MUST_CHECK;
 enum pagoda_error store_delete_lab(struct store *store, int64_t lab, const struct answer *answer) PAGODA_MUST_CHECK;
 
 /* INVALID with *why: a lab whose configuration this pagodad does not understand. */

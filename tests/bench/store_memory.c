@@ -73,6 +73,14 @@ enum pagoda_error store_create_lab(struct store *store, struct lab_row *row, con
     row->id = atomic_fetch_add(&store->nr_labs, 1) + 1;
     return PAGODA_OK;
 }
+enum pagoda_error store_note_rules(struct store *store, int64_t lab, uint32_t rules, uint64_t differs_at)
+{
+    (void)store;
+    (void)lab;
+    (void)rules;
+    (void)differs_at;
+    return PAGODA_OK;
+}
 enum pagoda_error store_rename_lab(struct store *store, int64_t lab, const char *name)
 {
     (void)store;

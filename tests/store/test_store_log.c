@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <sqlite3.h>
@@ -123,6 +124,39 @@ static void test_history_of_classic(void **state)
     check_history("classic");
 }
 
+/* Images of another identity are passed over, and the lab that wakes without them leaves its own in their place. */
+static void test_images_of_another_engine(void **state)
+{
+    (void)state;
+    static const char FOREIGN[] = "SELECT count(*) FROM snapshot WHERE engine = 77 AND nr_parts > 0";
+    static const char OURS[] = "SELECT count(*) FROM snapshot WHERE engine <> 77 AND nr_parts > 0";
+    struct fixture_random random = { fixture_seed() };
+    struct moment moments[NR_MOMENTS];
+    struct store_fixture f;
+    char key[LAB_KEY_LENGTH + 1];
+    store_fixture_make(&f);
+    store_fixture_must_open(&f);
+    struct lab *lab = store_fixture_lab(&f, "linux-6.1");
+    live(lab, &random, moments);
+    memcpy(key, lab->row.key, sizeof key);
+    lab_put(lab);
+    store_fixture_close(&f);
+    execute(f.path, "UPDATE snapshot SET engine = 77; UPDATE image SET bytes = x'00'");
+    int64_t nr_foreign = count(f.path, FOREIGN);
+    assert_true(nr_foreign > 0);
+    store_fixture_must_open(&f);
+    lab = lab_get(f.labs, key);
+    assert_int_equal(store_fixture_hash(lab), moments[NR_MOMENTS - 1].hash);
+    for (unsigned i = 0; i < 1000 && !atomic_load(&f.labs->snapshots.nr_saved); i++)
+        usleep(10000);
+    lab_put(lab);
+    store_fixture_close(&f);
+    assert_true(count(f.path, OURS) > 0);
+    assert_true(count(f.path, FOREIGN) < nr_foreign);
+    assert_int_equal(count(f.path, "SELECT count(*) FROM image WHERE id NOT IN (SELECT id FROM snapshot)"), 0);
+    store_fixture_remove(&f);
+}
+
 /* Whoever is not used sleeps, and is the same when it wakes. */
 static void test_sleep(void **state)
 {
@@ -186,6 +220,9 @@ static uint64_t answered_seq(struct store_fixture *f, const char *key, const cha
     return seq;
 }
 
+/* What was recorded before rules had a revision was recorded under the first. */
+static const char FIRST_RULES[] = "SELECT count(*) FROM lab WHERE made = 1 AND rules = 1 AND differs_at IS NULL";
+
 static void test_version_1(void **state)
 {
     (void)state;
@@ -199,7 +236,8 @@ static void test_version_1(void **state)
     check_labs_hash(&f, 3);
     assert_int_equal(answered_seq(&f, "tajandkn", "from-version-1"), 41);
     store_fixture_close(&f);
-    assert_int_equal(count(f.path, "PRAGMA user_version"), 3);
+    assert_int_equal(count(f.path, "PRAGMA user_version"), 4);
+    assert_int_equal(count(f.path, FIRST_RULES), 3);
     assert_int_equal(count(f.path, "SELECT count(*) FROM op"), nr_ops);
     assert_int_equal(count(f.path, "SELECT sum(coalesce(result, address)) FROM op"), sum);
     assert_int_equal(count(f.path, "SELECT count(*) FROM trace WHERE name LIKE 'k%' OR call_site = 'test+0x1'"), nr_named);
@@ -223,7 +261,8 @@ static void test_version_2(void **state)
     assert_int_equal(error, PAGODA_OK);
     lab_put(lab);
     store_fixture_close(&f);
-    assert_int_equal(count(f.path, "PRAGMA user_version"), 3);
+    assert_int_equal(count(f.path, "PRAGMA user_version"), 4);
+    assert_int_equal(count(f.path, FIRST_RULES), 3);
     assert_int_equal(count(f.path, SHOWN), nr_shown);
     store_fixture_remove(&f);
 }
@@ -245,6 +284,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_history_of_linux),
         cmocka_unit_test(test_history_of_classic),
+        cmocka_unit_test(test_images_of_another_engine),
         cmocka_unit_test(test_sleep),
         cmocka_unit_test(test_version_1),
         cmocka_unit_test(test_version_2),

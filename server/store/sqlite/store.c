@@ -26,6 +26,7 @@
 BUILT_IN(schema_sql, "data/schema.sql");
 BUILT_IN(migrate_2_sql, "data/migrate-2.sql");
 BUILT_IN(migrate_3_sql, "data/migrate-3.sql");
+BUILT_IN(migrate_4_sql, "data/migrate-4.sql");
 
 enum pagoda_error store_error(int sqlite_code)
 {
@@ -161,11 +162,18 @@ static int migrate_2(sqlite3 *db)
     return rc;
 }
 
-/* migrate-3.sql, then the end of the schema: its view. */
+static int migrate_4(sqlite3 *db)
+{
+    return store_execute(db, migrate_4_sql);
+}
+
+/* migrate-3.sql and what came later, then the end of the schema: its view. */
 static int migrate_3(sqlite3 *db)
 {
     const char *view = strstr(schema_sql, "CREATE VIEW trace");
     int rc = view ? store_execute(db, migrate_3_sql) : SQLITE_ERROR;
+    if (rc == SQLITE_OK)
+        rc = migrate_4(db);
     return rc == SQLITE_OK ? store_execute(db, view) : rc;
 }
 
@@ -175,7 +183,7 @@ static int make_schema(sqlite3 *db)
 }
 
 /* From each version to the newest. */
-static int (*const STEPS[SCHEMA_VERSION])(sqlite3 *db) = { make_schema, migrate_2, migrate_3 };
+static int (*const STEPS[SCHEMA_VERSION])(sqlite3 *db) = { make_schema, migrate_2, migrate_3, migrate_4 };
 
 /* All or nothing: an interrupted migration leaves the file as it was. */
 static int migrate(sqlite3 *db, int version)

@@ -167,9 +167,10 @@ static int copy_rest(struct store_copy *copy)
         rc = run(copy, NAMES[i], 0, 0, 0);
     if (rc == SQLITE_OK)
         rc = run(copy,
-                 "INSERT INTO main.lab (id, key, name, created, config)"
-                 " SELECT 1, key, name, created, config FROM store.lab WHERE id = ?1",
-                 copy->lab, 0, 0);
+                 "INSERT INTO main.lab (id, key, name, created, config, made, rules, differs_at)"
+                 " SELECT 1, key, name, created, config, made, rules,"
+                 " CASE WHEN differs_at <= ?2 THEN differs_at END FROM store.lab WHERE id = ?1",
+                 copy->lab, (sqlite3_int64)copy->last_seq, 0);
     return rc;
 }
 

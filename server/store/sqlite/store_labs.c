@@ -40,11 +40,13 @@ static int run_create(struct store *store, void *context)
     put_close(&config, '}');
     const char *text = buffer_terminate(&config);
     sqlite3_stmt *insert = NULL;
-    int rc = config.failed ? SQLITE_NOMEM
-                           : sqlite3_prepare_v2(store->db,
-                                                "INSERT INTO lab (key, name, created, parent, parent_seq, config)"
-                                                " VALUES (?, ?, ?, nullif(?, 0), ?, ?)",
-                                                -1, &insert, NULL);
+    int rc =
+        config.failed
+            ? SQLITE_NOMEM
+            : sqlite3_prepare_v2(store->db,
+                                 "INSERT INTO lab (key, name, created, parent, parent_seq, config, made, rules, differs_at)"
+                                 " VALUES (?, ?, ?, nullif(?, 0), ?, ?, ?, ?, nullif(?, 0))",
+                                 -1, &insert, NULL);
     if (rc == SQLITE_OK) {
         sqlite3_bind_text(insert, 1, row->key, -1, SQLITE_STATIC);
         sqlite3_bind_text(insert, 2, row->name, -1, SQLITE_STATIC);
@@ -52,6 +54,9 @@ static int run_create(struct store *store, void *context)
         sqlite3_bind_int64(insert, 4, row->parent);
         sqlite3_bind_int64(insert, 5, (sqlite3_int64)row->parent_seq);
         sqlite3_bind_text(insert, 6, text, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(insert, 7, row->made);
+        sqlite3_bind_int64(insert, 8, row->rules);
+        sqlite3_bind_int64(insert, 9, (sqlite3_int64)row->differs_at);
         rc = sqlite3_step(insert);
     }
     row->id = sqlite3_last_insert_rowid(store->db);
@@ -81,6 +86,35 @@ enum pagoda_error store_rename_lab(struct store *store, int64_t lab, const char 
 {
     struct lab_change change = { lab, name };
     return store_run_task(store, run_rename, &change);
+}
+
+/* ---- rules ---- */
+
+struct comparison {
+    int64_t lab;
+    uint32_t rules;
+    uint64_t differs_at;
+};
+
+static int run_note_rules(struct store *store, void *context)
+{
+    const struct comparison *comparison = context;
+    sqlite3_stmt *update = NULL;
+    int rc = sqlite3_prepare_v2(store->db, "UPDATE lab SET rules = ?2, differs_at = nullif(?3, 0) WHERE id = ?1", -1,
+                                &update, NULL);
+    sqlite3_bind_int64(update, 1, comparison->lab);
+    sqlite3_bind_int64(update, 2, comparison->rules);
+    sqlite3_bind_int64(update, 3, (sqlite3_int64)comparison->differs_at);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(update);
+    sqlite3_finalize(update);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+enum pagoda_error store_note_rules(struct store *store, int64_t lab, uint32_t rules, uint64_t differs_at)
+{
+    struct comparison comparison = { lab, rules, differs_at };
+    return store_run_task(store, run_note_rules, &comparison);
 }
 
 /* ---- ending ---- */
@@ -189,6 +223,10 @@ static bool read_lab(sqlite3_stmt *select, struct lab_row *row, struct problem *
     row->is_importing = sqlite3_column_type(select, 8) != SQLITE_NULL;
     if (row->is_importing)
         row->seq = (uint64_t)sqlite3_column_int64(select, 8);
+    row->made = (uint32_t)sqlite3_column_int64(select, 9);
+    row->rules = (uint32_t)sqlite3_column_int64(select, 10);
+    uint64_t differs_at = (uint64_t)sqlite3_column_int64(select, 11);
+    row->differs_at = differs_at <= row->seq ? differs_at : 0; /* what was salvaged may end before */
     struct problem cause = { 0 };
     bool ok = read_config((const char *)sqlite3_column_text(select, 6), &row->config, &cause);
     if (!ok)
@@ -198,7 +236,7 @@ static bool read_lab(sqlite3_stmt *select, struct lab_row *row, struct problem *
 
 #define LAB_COLUMNS "SELECT id, key, name, created, parent, parent_seq, config,"
 #define LAB_ROWS                                                                                                           \
-    ", (SELECT importing.seq FROM importing WHERE importing.lab = lab.id)"                                                 \
+    ", (SELECT importing.seq FROM importing WHERE importing.lab = lab.id), made, rules, differs_at"                        \
     " FROM lab WHERE NOT deleted AND id BETWEEN ?1 AND ?2 ORDER BY id"
 
 static int prepare_labs(struct reader *reader, bool with_last, sqlite3_stmt **select)

@@ -9,6 +9,8 @@
 
 #define PART_BYTES (256u * 1024u) /* of an image in one commit */
 
+#define FOREIGN_AT_ONCE 2 /* images of another engine that go with one of ours */
+
 struct part {
     const struct lab_log *log;
     uint32_t nr_losses;
@@ -94,6 +96,12 @@ static uint64_t far_ns(uint64_t bytes)
     return ns < SNAPSHOT_FAR_MIN_NS ? SNAPSHOT_FAR_MIN_NS : ns < SNAPSHOT_FAR_MAX_NS ? ns : SNAPSHOT_FAR_MAX_NS;
 }
 
+static int drop_image(sqlite3 *db, sqlite3_int64 id)
+{
+    int rc = run_statement(db, "UPDATE snapshot SET nr_parts = 0 WHERE id = ?", &id, 1, NULL);
+    return rc == SQLITE_OK ? run_statement(db, "DELETE FROM image WHERE id = ?", &id, 1, NULL) : rc;
+}
+
 /* The image that has just left the near ones goes, unless the one before it is far from the one behind it. */
 static int thin(sqlite3 *db, int64_t lab)
 {
@@ -102,8 +110,29 @@ static int thin(sqlite3 *db, int64_t lab)
     if (find_near(db, lab, ids, costs) < SNAPSHOTS_NEAR + 2 ||
         costs[SNAPSHOTS_NEAR - 1] - costs[SNAPSHOTS_NEAR + 1] > far_ns(image_bytes(db, ids[SNAPSHOTS_NEAR])))
         return SQLITE_OK;
-    int rc = run_statement(db, "UPDATE snapshot SET nr_parts = 0 WHERE id = ?", &ids[SNAPSHOTS_NEAR], 1, NULL);
-    return rc == SQLITE_OK ? run_statement(db, "DELETE FROM image WHERE id = ?", &ids[SNAPSHOTS_NEAR], 1, NULL) : rc;
+    return drop_image(db, ids[SNAPSHOTS_NEAR]);
+}
+
+/* Images that only another engine reads make room for ours: as many at a time as one commit bears. */
+static int drop_foreign(sqlite3 *db, int64_t lab, uint64_t engine)
+{
+    sqlite3_stmt *select = NULL;
+    sqlite3_int64 ids[FOREIGN_AT_ONCE];
+    int count = 0;
+    int rc = sqlite3_prepare_v2(db,
+                                "SELECT id FROM snapshot WHERE id BETWEEN ?1 AND ?2 AND nr_parts > 0 AND engine <> ?3"
+                                " LIMIT ?4",
+                                -1, &select, NULL);
+    sqlite3_bind_int64(select, 1, op_id(lab, 0));
+    sqlite3_bind_int64(select, 2, op_id(lab, UINT64_MAX));
+    sqlite3_bind_int64(select, 3, (sqlite3_int64)engine);
+    sqlite3_bind_int64(select, 4, FOREIGN_AT_ONCE);
+    while (rc == SQLITE_OK && count < FOREIGN_AT_ONCE && sqlite3_step(select) == SQLITE_ROW)
+        ids[count++] = sqlite3_column_int64(select, 0);
+    sqlite3_finalize(select);
+    while (rc == SQLITE_OK && count > 0)
+        rc = drop_image(db, ids[--count]);
+    return rc;
 }
 
 static int run_finish(struct store *store, void *context)
@@ -117,6 +146,8 @@ static int run_finish(struct store *store, void *context)
         rc = run_statement(store->db,
                            "INSERT OR REPLACE INTO snapshot (id, engine, hash, cost, nr_parts) VALUES (?, ?, ?, ?, ?)",
                            numbers, 5, NULL);
+    if (rc == SQLITE_OK)
+        rc = drop_foreign(store->db, part->log->lab, row->engine);
     return rc == SQLITE_OK ? thin(store->db, part->log->lab) : rc;
 }
 

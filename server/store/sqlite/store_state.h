@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 4
 #define NR_FAILURES 16 /* failed batches that are remembered for late waiters */
 #define NR_READERS 3
 #define KEY_MAX 64u
