@@ -50,7 +50,7 @@ void trace_reclaimed(struct trace *trace, uint32_t pid, uint32_t nr)
         i--;
     else if (i == trace->nr_victims)
         trace->victims[trace->nr_victims++] = (struct reclaim_share){ .pid = pid };
-    trace->victims[i].count += nr;
+    trace->victims[i].pages += nr;
     trace->nr_reclaimed += nr;
 }
 

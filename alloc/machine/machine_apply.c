@@ -308,24 +308,24 @@ static void describe(struct call *call)
     r->slept_ns = t->slept_ns;
     r->now_ns = call->s->now_ns;
     r->nr_reclaimed = t->nr_reclaimed;
-    r->nr_victims = t->nr_victims;
+    r->nr_reclaimed_from = t->nr_victims;
     if (t->nr_victims)
-        memcpy(r->victims, t->victims, t->nr_victims * sizeof r->victims[0]);
+        memcpy(r->reclaimed_from, t->victims, t->nr_victims * sizeof r->reclaimed_from[0]);
     uint32_t i = 0;
     for (; i + COST_BATCH <= NR_COST_STEPS; i += COST_BATCH)
         memcpy(r->cost_count + i, t->cost_count + i, COST_BATCH * sizeof r->cost_count[0]);
     for (; i < NR_COST_STEPS; i++)
         r->cost_count[i] = t->cost_count[i];
     r->cost_each_ns = t->cost_each_ns;
-    r->nr_tlb_hits = t->nr_tlb_hits;
-    r->nr_tlb_misses = t->nr_tlb_misses;
-    r->nr_tlb_flushes = t->nr_tlb_flushes;
+    r->tlb.hits = t->nr_tlb_hits;
+    r->tlb.misses = t->nr_tlb_misses;
+    r->tlb.flushes = t->nr_tlb_flushes;
     r->nr_path = t->nr_path;
     if (t->nr_path)
         memcpy(r->path, t->path, t->nr_path);
     r->events = t->events;
     r->nr_events = t->nr_events;
-    r->nr_events_dropped = t->nr_dropped;
+    r->events_dropped = t->nr_dropped;
 }
 
 /* The frames behind a new allocation; only when somebody records, for it is a walk. One run that covers it all is

@@ -63,7 +63,7 @@ bool view_next_tlb_entry(const struct machine *machine, uint32_t cpu, uint64_t *
                                     .pid = space ? space->pid : 0,
                                     .set = entry.set,
                                     .age = entry.age,
-                                    .is_stale = is_stale(machine, &entry) };
+                                    .stale = is_stale(machine, &entry) };
     return true;
 }
 
@@ -71,9 +71,9 @@ void view_tlb(const struct machine *machine, struct tlb_view *out)
 {
     const struct tlb *tlb = &machine->state.tlb;
     *out = (struct tlb_view){ .nr_cpus = tlb->nr_cpus,
-                              .nr_entries = tlb->nr_entries,
-                              .nr_ways = tlb->nr_ways,
-                              .nr_hits = tlb->nr_hits,
-                              .nr_misses = tlb->nr_misses,
-                              .nr_flushes = tlb->nr_flushes };
+                              .entries = tlb->nr_entries,
+                              .ways = tlb->nr_ways,
+                              .hits = tlb->nr_hits,
+                              .misses = tlb->nr_misses,
+                              .flushes = tlb->nr_flushes };
 }

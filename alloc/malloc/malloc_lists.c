@@ -39,7 +39,7 @@ bool heap_look(const struct heaps *heaps, struct process_ref process, struct hea
                                 .trim_threshold = par->trim_threshold,
                                 .top_pad = par->top_pad,
                                 .max_fast = par->max_fast,
-                                .is_threshold_fixed = par->no_dyn_threshold,
+                                .thresholds_fixed = par->no_dyn_threshold,
                                 .tcache_max = rules->min_chunk + (par->tcache_bins - 1) * CHUNK_ALIGN,
                                 .tcache_count = par->tcache_count,
                                 .n_mmaps = par->n_mmaps,
@@ -96,10 +96,10 @@ bool heap_next_arena(const struct heaps *heaps, struct process_ref process, uint
         return false;
     uint64_t flags = look_bytes(&look, arena + rules->at_flags, 4);
     *view = (struct arena_view){ .address = arena,
-                                 .is_main = arena == look.heap->main_arena,
-                                 .is_free = look_is_on_free_list(&look, arena),
-                                 .is_contiguous = !(flags & ARENA_NONCONTIGUOUS),
-                                 .has_fast = look_bytes(&look, arena + rules->at_have_fast, 4) != 0,
+                                 .main = arena == look.heap->main_arena,
+                                 .free = look_is_on_free_list(&look, arena),
+                                 .contiguous = !(flags & ARENA_NONCONTIGUOUS),
+                                 .have_fast = look_bytes(&look, arena + rules->at_have_fast, 4) != 0,
                                  .nr_threads = look_count_threads(look.heap, arena),
                                  .top = has_top ? top : 0,
                                  .top_size = has_top ? look_chunk_size(&look, top) : 0,

@@ -91,16 +91,16 @@ static void set_owner(const struct machine *m, const struct frame *head, struct 
 {
     const struct machine_state *s = &m->state;
     struct cache_ref cache;
-    struct name_out name = { .text = run->owner_name, .capacity = sizeof run->owner_name };
-    run->owner = head->owner;
-    run->owner_name[0] = '\0';
+    struct name_out name = { .text = run->owner, .capacity = sizeof run->owner };
+    run->owner_id = head->owner;
+    run->owner[0] = '\0';
     switch ((enum frame_kind)head->kind) {
     case FRAME_KERNEL:
         put_given(&name, s, head->index & LARGE_KMALLOC ? "kmalloc" : "pages", (struct name_ref){ head->owner });
         break;
     case FRAME_SLAB:
         cache = kmalloc_slab_cache(&s->kmalloc, (struct slab_ref){ head->owner });
-        run->owner = cache.index;
+        run->owner_id = cache.index;
         put(&name, kmem_cache_name(&s->kmalloc, cache));
         break;
     case FRAME_VMALLOC:
@@ -108,13 +108,13 @@ static void set_owner(const struct machine *m, const struct frame *head, struct 
         break;
     case FRAME_PGTABLE:
         name_table(&name, m, head->owner);
-        run->owner = head->owner + 1;
+        run->owner_id = head->owner + 1;
         break;
     case FRAME_ANON:
     case FRAME_SWAPCACHE:
-        run->owner = reclaim_space_at(&s->reclaim, reclaim_owner(head))->pid;
+        run->owner_id = reclaim_space_at(&s->reclaim, reclaim_owner(head))->pid;
         put(&name, "pid ");
-        put_number(&name, run->owner);
+        put_number(&name, run->owner_id);
         break;
     case FRAME_RESERVED:
         put(&name, reserved_owner_name(head->owner));
@@ -213,7 +213,7 @@ void view_frame_cells(const struct machine *machine, uint32_t from, uint32_t cou
         struct frame_run block;
         set_run(machine, frame_head(frames, at), &block);
         uint32_t end = block.pfn + block.count;
-        uint8_t hash = owner_hash(block.owner);
+        uint8_t hash = owner_hash(block.owner_id);
         for (; at < end && at < from + count; at++, out += 4) {
             out[0] = (uint8_t)block.kind;
             out[1] = block.order;

@@ -54,7 +54,7 @@ bool view_table(const struct machine *machine, uint32_t pid, uint64_t address, u
                                 .nr_entries = 1u << profile->pgtable_bits,
                                 .index = walk.level[level].index,
                                 .base = address & ~(whole - 1),
-                                .span = span };
+                                .entry_bytes = span };
     return true;
 }
 

@@ -42,7 +42,7 @@ bool view_next_process(const struct machine *machine, uint64_t *cursor, struct p
 void view_commit(const struct machine *machine, struct commit_view *commit)
 {
     const struct processes *ps = &machine->state.processes;
-    *commit = (struct commit_view){ .mode = ps->overcommit_memory,
+    *commit = (struct commit_view){ .overcommit_memory = ps->overcommit_memory,
                                     .limit_pages = processes_commit_limit(ps),
                                     .committed_pages = ps->nr_committed };
 }
@@ -158,10 +158,10 @@ static struct page_run page_run_describe(const struct processes *ps, uint64_t ad
                 : run.nr_users > 1              ? PAGE_SHARED
                 : frame->flags & FRAME_LAZYFREE ? PAGE_LAZYFREE
                                                 : PAGE_PRESENT;
-    run.is_writable = (entry & PTE_WRITE) != 0;
-    run.is_accessed = (entry & PTE_ACCESSED) != 0;
-    run.is_dirty = (entry & PTE_DIRTY) != 0;
-    run.is_locked = !is_zero && (frame->flags & FRAME_LOCKED);
+    run.writable = (entry & PTE_WRITE) != 0;
+    run.accessed = (entry & PTE_ACCESSED) != 0;
+    run.dirty = (entry & PTE_DIRTY) != 0;
+    run.locked = !is_zero && (frame->flags & FRAME_LOCKED);
     return run;
 }
 
@@ -170,8 +170,8 @@ static bool page_run_continues(const struct page_run *run, const struct page_run
 {
     bool has_frame = run->state == PAGE_PRESENT || run->state == PAGE_SHARED || run->state == PAGE_LAZYFREE;
     uint32_t by = (uint32_t)run->count;
-    return next->state == run->state && next->nr_users == run->nr_users && next->is_writable == run->is_writable &&
-           next->is_accessed == run->is_accessed && next->is_dirty == run->is_dirty && next->is_locked == run->is_locked &&
+    return next->state == run->state && next->nr_users == run->nr_users && next->writable == run->writable &&
+           next->accessed == run->accessed && next->dirty == run->dirty && next->locked == run->locked &&
            next->pfn == run->pfn + (has_frame ? by : 0) && next->slot == run->slot + (run->slot ? by : 0);
 }
 

@@ -38,14 +38,15 @@ static void count_slabs(const struct kmalloc *k, const struct cache *cache, stru
 {
     uint64_t nr_free = 0;
     for (uint32_t i = 0; i < k->nr_cpus; i++) {
-        view->nr_cpu_slabs += cache->cpus[i].slab.index != 0;
-        view->nr_cpu_partial += cache->cpus[i].nr_partial;
+        view->slabs_by_state.cpu += cache->cpus[i].slab.index != 0;
+        view->slabs_by_state.cpu_partial += cache->cpus[i].nr_partial;
     }
     for (struct slab_ref slab = slab_list_first(&cache->partial); slab.index; slab = slab_at(k, slab)->next)
         nr_free += (uint32_t)slab_at(k, slab)->objects -
                    (kmalloc_is_slub(k) ? slab_at(k, slab)->inuse : slab_at(k, slab)->nr_live);
-    view->nr_partial = cache->partial.count;
-    view->nr_full = cache->nr_slabs - view->nr_cpu_slabs - view->nr_cpu_partial - view->nr_partial;
+    view->slabs_by_state.partial = cache->partial.count;
+    view->slabs_by_state.full =
+        cache->nr_slabs - view->slabs_by_state.cpu - view->slabs_by_state.cpu_partial - view->slabs_by_state.partial;
     view->active_objs = cache->nr_objects - nr_free;
 }
 
@@ -121,7 +122,7 @@ static void describe_slab(const struct kmalloc *k, const struct slab *slab, uint
         .pfn = slab->pfn,
         .order = slab->order,
         .address = object_address(k, cache, slab, 0),
-        .objects = slab->objects,
+        .nr_objects = slab->objects,
         .in_use = slab->nr_live,
         .state = state_name(slab),
         .cache = cache->name,

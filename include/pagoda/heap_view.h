@@ -9,7 +9,7 @@ struct heap_view {
     uint32_t word, header, min_chunk; /* bytes: of a size field, before the user's pointer, MINSIZE */
     uint64_t tcache_key;              /* in the second word of each cached block */
     uint64_t mmap_threshold, trim_threshold, top_pad, max_fast; /* bytes */
-    bool is_threshold_fixed;           /* by mallopt or a tunable: it no longer follows what the program frees */
+    bool thresholds_fixed;             /* by mallopt or a tunable: it no longer follows what the program frees */
     uint64_t tcache_max, tcache_count; /* bytes of the largest cached chunk; chunks in one bin at most */
     uint64_t n_mmaps, n_mmaps_max, max_n_mmaps, mmapped_mem, max_mmapped_mem;
     uint64_t nr_arenas, arena_max; /* arena_max 0: not settled yet */
@@ -17,9 +17,9 @@ struct heap_view {
 bool view_heap(const struct machine *machine, uint32_t pid, struct heap_view *heap);
 
 struct arena_view {
-    uint64_t address;      /* of struct malloc_state */
-    bool is_main, is_free; /* free: its thread has ended */
-    bool is_contiguous, has_fast;
+    uint64_t address; /* of struct malloc_state */
+    bool main, free;  /* free: its thread has ended */
+    bool contiguous, have_fast;
     uint32_t nr_threads;                    /* that use it */
     uint64_t top, top_size, last_remainder; /* addresses of chunks; 0: none. last_remainder may be long gone */
     uint64_t system_mem, max_system_mem;

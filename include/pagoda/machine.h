@@ -20,7 +20,7 @@ struct frame_range {
 
 /* Pages that direct reclaim took from one process. */
 struct reclaim_share {
-    uint32_t pid, count;
+    uint32_t pid, pages;
 };
 
 /* What one operation did. The pointers borrow from the machine until its next operation or its end. */
@@ -35,19 +35,22 @@ struct op_result {
     uint64_t cost_ns, slept_ns, now_ns; /* now: simulated time after it */
     const uint8_t *bytes;               /* read: what was read */
     const struct event *events;         /* decisions (F_DECISION) stand among them, in order */
-    uint32_t nr_bytes, nr_events, nr_events_dropped;
+    uint32_t nr_bytes, nr_events, events_dropped;
     uint32_t pid;          /* spawn, fork: the new process */
     uint32_t nr_reclaimed; /* pages that direct reclaim freed for it */
-    uint32_t nr_victims;   /* processes that they came from; those beyond RESULT_VICTIMS_MAX are counted under the last */
-    struct reclaim_share victims[RESULT_VICTIMS_MAX];
+    uint32_t
+        nr_reclaimed_from; /* processes that they came from; those beyond RESULT_VICTIMS_MAX are counted under the last */
+    struct reclaim_share reclaimed_from[RESULT_VICTIMS_MAX];
     uint32_t nr_frame_runs;     /* may exceed RESULT_FRAMES_MAX; 0 with recording off */
     bool physically_contiguous; /* one run of frames backs all of it */
     uint32_t nr_path;
-    uint8_t path[RESULT_PATH_MAX];                       /* enum path_step, outermost first */
-    uint32_t cost_count[NR_COST_STEPS];                  /* cost_ns is the sum of cost_count * cost_each_ns */
-    const uint32_t *cost_each_ns;                        /* NR_COST_STEPS of them: COST_MAP's, or what the lab says */
-    uint32_t nr_tlb_hits, nr_tlb_misses, nr_tlb_flushes; /* of read and write; flushes: of any operation, each CPU counts */
-    struct frame_range frames[RESULT_FRAMES_MAX];        /* frames that back the allocation, in address order */
+    uint8_t path[RESULT_PATH_MAX];      /* enum path_step, outermost first */
+    uint32_t cost_count[NR_COST_STEPS]; /* cost_ns is the sum of cost_count * cost_each_ns */
+    const uint32_t *cost_each_ns;       /* NR_COST_STEPS of them: COST_MAP's, or what the lab says */
+    struct {
+        uint32_t hits, misses, flushes;
+    } tlb;                                        /* of read and write; flushes: of any operation, each CPU counts */
+    struct frame_range frames[RESULT_FRAMES_MAX]; /* frames that back the allocation, in address order */
 };
 
 /* Builds a machine at seq 0. On PAGODA_OK the caller owns *out and ends it with machine_destroy(); else *out is NULL.

@@ -34,8 +34,8 @@ struct frame_run {
     uint32_t pfn, count; /* frames of one block, or of several neighbouring order-0 blocks of the same owner */
     enum frame_kind kind;
     uint8_t order, migratetype;
-    uint32_t owner;      /* stable number for colours: cache, area, process; 0: none */
-    char owner_name[64]; /* "kmalloc-64", "vmalloc a", "pid 1" */
+    uint32_t owner_id; /* stable number for colours: cache, area, process; 0: none */
+    char owner[64];    /* "kmalloc-64", "vmalloc a", "pid 1" */
 };
 uint32_t view_nr_frames(const struct machine *machine); /* pfns are 0 .. this-1 */
 bool view_next_frame_run(const struct machine *machine, uint64_t *cursor, struct frame_run *run);
@@ -90,7 +90,9 @@ struct cache_view {
     uint32_t free_pointer, inuse, tracks, padding; /* inuse: where what belongs to the object itself ends */
     uint32_t flags;                                /* enum slab_flag; view_slab_flag_name() */
     uint32_t min_order, min_partial, cpu_partial_slabs;
-    uint64_t nr_cpu_slabs, nr_cpu_partial, nr_partial, nr_full; /* slabs by state */
+    struct {
+        uint64_t cpu, cpu_partial, partial, full;
+    } slabs_by_state;              /* numbers of slabs */
     uint64_t active_objs;          /* as /proc/slabinfo counts: what is not free on the node's list */
     uint64_t rounding_bytes;       /* usable but not asked for, in live objects */
     uint64_t overhead_bytes;       /* red zones, pointers, tracks, padding of all objects, and what is left over in slabs */
@@ -101,7 +103,7 @@ const char *view_slab_flag_name(uint32_t flags, uint32_t *cursor); /* of the nex
 struct slab_view {
     uint32_t pfn, order;
     uint64_t address; /* of the first object */
-    uint32_t objects, in_use;
+    uint32_t nr_objects, in_use;
     const char *state; /* "cpu", "cpu_partial", "partial", "full"; classic: "partial", "full" */
     const char *cache;
     uint32_t cpu, position; /* cpu: of "cpu" and "cpu_partial"; position: on its list, from 0 */
@@ -181,10 +183,10 @@ enum page_state { PAGE_UNTOUCHED, PAGE_ZERO, PAGE_PRESENT, PAGE_SHARED, PAGE_LAZ
 struct page_run {
     uint64_t address, count;
     enum page_state state;
-    uint32_t pfn;                                       /* of the first page; the zero page is the same for all */
-    uint32_t slot;                                      /* swapped: of the first page */
-    uint32_t nr_users;                                  /* page tables that map the frame, or name the slot */
-    bool is_writable, is_accessed, is_dirty, is_locked; /* as the page table says */
+    uint32_t pfn;                           /* of the first page; the zero page is the same for all */
+    uint32_t slot;                          /* swapped: of the first page */
+    uint32_t nr_users;                      /* page tables that map the frame, or name the slot */
+    bool writable, accessed, dirty, locked; /* as the page table says */
 };
 /* From address *cursor on; what no VMA covers is left out. */
 bool view_next_page_run(const struct machine *machine, uint32_t pid, uint64_t *cursor, uint64_t end, struct page_run *run);
@@ -196,7 +198,7 @@ struct swap_run {
 /* By process and address; a slot that two processes share comes twice. */
 bool view_next_swap_run(const struct machine *machine, uint64_t *cursor, struct swap_run *run);
 struct commit_view {
-    uint32_t mode;                         /* vm.overcommit_memory */
+    uint32_t overcommit_memory;            /* vm.overcommit_memory */
     uint64_t limit_pages, committed_pages; /* CommitLimit, Committed_AS */
 };
 void view_commit(const struct machine *machine, struct commit_view *commit);
@@ -240,8 +242,8 @@ const char *view_level_name(const struct machine *machine, uint32_t level);     
 struct table_view {
     const char *name;
     uint32_t level, pfn, nr_entries;
-    uint32_t index;      /* of the entry on the way to the address */
-    uint64_t base, span; /* what entry 0 maps; bytes that one entry maps */
+    uint32_t index;             /* of the entry on the way to the address */
+    uint64_t base, entry_bytes; /* what entry 0 maps; bytes that one entry maps */
 };
 bool view_table(const struct machine *machine, uint32_t pid, uint64_t address, uint32_t level, struct table_view *table);
 struct entry_run { /* entries that map one run of frames with the same flags; empty entries are left out */
@@ -254,8 +256,8 @@ bool view_next_entry_run(const struct machine *machine, const struct table_view 
                          struct entry_run *run);
 /* The CPUs' TLBs. Totals are since boot; nr_entries is what each CPU has. */
 struct tlb_view {
-    uint32_t nr_cpus, nr_entries, nr_ways;
-    uint64_t nr_hits, nr_misses, nr_flushes;
+    uint32_t nr_cpus, entries, ways;
+    uint64_t hits, misses, flushes;
 };
 void view_tlb(const struct machine *machine, struct tlb_view *tlb);
 struct tlb_entry_view {
@@ -263,7 +265,7 @@ struct tlb_entry_view {
     uint32_t page_shift, pfn; /* pfn: its first frame */
     uint32_t pid;             /* 0: the kernel's */
     uint32_t set, age;        /* age: look-ups on this CPU since it was used */
-    bool is_stale;            /* the page tables say otherwise by now, and this CPU has not been told yet */
+    bool stale;               /* the page tables say otherwise by now, and this CPU has not been told yet */
 };
 bool view_next_tlb_entry(const struct machine *machine, uint32_t cpu, uint64_t *cursor, struct tlb_entry_view *entry);
 /* Copies bytes without a fault: returns how many from address on could be read (a page without a frame ends it). */

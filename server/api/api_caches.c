@@ -31,10 +31,10 @@ static void put_cache_counts(struct buffer *out, const struct cache_view *cache)
     put_field_u64(out, "min_partial", cache->min_partial);
     put_field_u64(out, "cpu_partial_slabs", cache->cpu_partial_slabs);
     put_field_object(out, "slabs_by_state");
-    put_field_u64(out, "cpu", cache->nr_cpu_slabs);
-    put_field_u64(out, "cpu_partial", cache->nr_cpu_partial);
-    put_field_u64(out, "partial", cache->nr_partial);
-    put_field_u64(out, "full", cache->nr_full);
+    put_field_u64(out, "cpu", cache->slabs_by_state.cpu);
+    put_field_u64(out, "cpu_partial", cache->slabs_by_state.cpu_partial);
+    put_field_u64(out, "partial", cache->slabs_by_state.partial);
+    put_field_u64(out, "full", cache->slabs_by_state.full);
     put_close(out, '}');
     put_field_u64(out, "active_objs", cache->active_objs);
     put_field_u64(out, "rounding_bytes", cache->rounding_bytes);
@@ -125,7 +125,7 @@ static void put_slab_fields(struct buffer *out, const struct slab_view *slab)
     put_field_u64(out, "pfn", slab->pfn);
     put_field_u64(out, "order", slab->order);
     put_field_hex64(out, "address", slab->address);
-    put_field_u64(out, "nr_objects", slab->objects);
+    put_field_u64(out, "nr_objects", slab->nr_objects);
     put_field_u64(out, "in_use", slab->in_use);
     put_field_u64(out, "inuse", slab->inuse);
     put_field_u64(out, "requested_bytes", slab->requested_bytes);

@@ -107,7 +107,7 @@ static void put_waste(struct buffer *out, const struct compare_answer *answer)
     put_field_u64(out, "page_array", answer->page_array);
     put_field_u64(out, "page_tables", answer->page_tables);
     put_field_u64(out, "total", waste_of(answer));
-    put_field_u64(out, "guard_addresses", answer->guard);
+    put_field_u64(out, "guard_addresses", answer->guard_addresses);
     put_close(out, '}');
 }
 
@@ -122,9 +122,9 @@ static void put_step(struct buffer *out, const char *key, const struct compare_s
     put_field_u64(out, "length", length);
     put_cost(out, step);
     put_field_object(out, "tlb");
-    put_field_u64(out, "hits", step->result.nr_tlb_hits);
-    put_field_u64(out, "misses", step->result.nr_tlb_misses);
-    put_field_u64(out, "flushes", step->result.nr_tlb_flushes);
+    put_field_u64(out, "hits", step->result.tlb.hits);
+    put_field_u64(out, "misses", step->result.tlb.misses);
+    put_field_u64(out, "flushes", step->result.tlb.flushes);
     put_close(out, '}');
     put_close(out, '}');
 }
@@ -207,7 +207,7 @@ struct curve {
     enum op_kind op;
     struct curve_point {
         enum outcome outcome;
-        uint64_t cost_ns, touch_ns, access_ns, allocated, waste;
+        uint64_t cost_ns, first_touch_ns, access_ns, allocated, waste;
     } points[POINTS_MAX];
 };
 
@@ -220,7 +220,7 @@ static enum pagoda_error draw(enum profile_id profile, const uint64_t *sizes, ui
         error = compare_run(&ask, curve->op, false, &answer);
         curve->points[i] = (struct curve_point){ .outcome = answer.call.result.outcome,
                                                  .cost_ns = answer.call.result.cost_ns,
-                                                 .touch_ns = answer.touch.result.cost_ns,
+                                                 .first_touch_ns = answer.touch.result.cost_ns,
                                                  .access_ns = answer.access.result.cost_ns,
                                                  .allocated = answer.call.result.allocated,
                                                  .waste = waste_of(&answer) };
@@ -238,7 +238,7 @@ static void put_curve(struct buffer *out, const struct curve *curve, uint64_t nr
         put_open(out, '{');
         put_field_text(out, "outcome", outcome_name(point->outcome));
         put_field_u64(out, "cost_ns", point->cost_ns);
-        put_field_u64(out, "first_touch_ns", point->touch_ns);
+        put_field_u64(out, "first_touch_ns", point->first_touch_ns);
         put_field_u64(out, "access_ns", point->access_ns);
         put_field_u64(out, "allocated", point->allocated);
         put_field_u64(out, "waste", point->waste);

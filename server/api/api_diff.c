@@ -45,9 +45,9 @@ static void note_runs(struct side *side, const struct machine *machine)
     uint32_t last_at = 0;
     for (uint64_t cursor = 0; view_next_frame_run(machine, &cursor, &run);) {
         last_name = side->texts.data && last_at < side->texts.length ? side->texts.data + last_at : NULL;
-        if (!last_name || strcmp(last_name, run.owner_name) != 0)
-            last_at = keep_text(side, run.owner_name);
-        struct side_run kept = { run.pfn, run.count, run.owner, (uint8_t)run.kind, run.order, run.migratetype, last_at };
+        if (!last_name || strcmp(last_name, run.owner) != 0)
+            last_at = keep_text(side, run.owner);
+        struct side_run kept = { run.pfn, run.count, run.owner_id, (uint8_t)run.kind, run.order, run.migratetype, last_at };
         buffer_add(&side->runs, &kept, sizeof kept);
     }
 }

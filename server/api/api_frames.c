@@ -17,8 +17,8 @@ static void put_run(struct buffer *out, const struct frame_run *run)
     put_field_text(out, "kind", frame_kind_name(run->kind));
     put_field_u64(out, "order", run->order);
     put_field_text(out, "migratetype", migratetype_name(run->migratetype));
-    put_field_text(out, "owner", run->owner_name);
-    put_field_u64(out, "owner_id", run->owner);
+    put_field_text(out, "owner", run->owner);
+    put_field_u64(out, "owner_id", run->owner_id);
     put_close(out, '}');
 }
 

@@ -33,7 +33,7 @@ static void put_state(struct buffer *out, const struct heap_view *heap)
     put_field_u64(out, "trim_threshold", heap->trim_threshold);
     put_field_u64(out, "top_pad", heap->top_pad);
     put_field_u64(out, "max_fast", heap->max_fast);
-    put_field_bool(out, "thresholds_fixed", heap->is_threshold_fixed);
+    put_field_bool(out, "thresholds_fixed", heap->thresholds_fixed);
     put_field_u64(out, "tcache_max", heap->tcache_max);
     put_field_u64(out, "tcache_count", heap->tcache_count);
     put_field_u64(out, "n_mmaps", heap->n_mmaps);
@@ -49,10 +49,10 @@ static void put_arena(struct buffer *out, const struct arena_view *arena)
 {
     put_open(out, '{');
     put_field_hex64(out, "address", arena->address);
-    put_field_bool(out, "main", arena->is_main);
-    put_field_bool(out, "free", arena->is_free);
-    put_field_bool(out, "contiguous", arena->is_contiguous);
-    put_field_bool(out, "have_fast", arena->has_fast);
+    put_field_bool(out, "main", arena->main);
+    put_field_bool(out, "free", arena->free);
+    put_field_bool(out, "contiguous", arena->contiguous);
+    put_field_bool(out, "have_fast", arena->have_fast);
     put_field_u64(out, "nr_threads", arena->nr_threads);
     put_address_or_null(out, "top", arena->top);
     put_field_u64(out, "top_size", arena->top_size);

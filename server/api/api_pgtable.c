@@ -75,7 +75,7 @@ static void put_table(struct view *view, const struct table_view *table)
     put_field_u64(out, "level", table->level);
     put_field_u64(out, "pfn", table->pfn);
     put_field_hex64(out, "base", table->base);
-    put_field_u64(out, "entry_bytes", table->span);
+    put_field_u64(out, "entry_bytes", table->entry_bytes);
     put_field_u64(out, "nr_entries", table->nr_entries);
     put_field_u64(out, "index", table->index);
     put_field_array(out, "entries");
@@ -128,7 +128,7 @@ static void put_tlb_entry(struct buffer *out, const struct tlb_entry_view *entry
     else
         put_null(out);
     put_field_u64(out, "age", entry->age);
-    put_field_bool(out, "stale", entry->is_stale);
+    put_field_bool(out, "stale", entry->stale);
     put_close(out, '}');
 }
 
@@ -140,11 +140,11 @@ static bool encode_tlb(struct view *view, struct reply *refusal)
     struct tlb_entry_view entry;
     view_tlb(view->machine, &tlb);
     view_open(view);
-    put_field_u64(out, "entries", tlb.nr_entries);
-    put_field_u64(out, "ways", tlb.nr_ways);
-    put_field_u64(out, "hits", tlb.nr_hits);
-    put_field_u64(out, "misses", tlb.nr_misses);
-    put_field_u64(out, "flushes", tlb.nr_flushes);
+    put_field_u64(out, "entries", tlb.entries);
+    put_field_u64(out, "ways", tlb.ways);
+    put_field_u64(out, "hits", tlb.hits);
+    put_field_u64(out, "misses", tlb.misses);
+    put_field_u64(out, "flushes", tlb.flushes);
     put_field_array(out, "cpus");
     for (uint32_t cpu = 0; cpu < tlb.nr_cpus; cpu++) {
         uint64_t cursor = 0;

@@ -50,7 +50,7 @@ static void put_commit(struct buffer *out, const struct machine *machine)
     struct commit_view commit;
     view_commit(machine, &commit);
     put_field_object(out, "commit");
-    put_field_u64(out, "overcommit_memory", commit.mode);
+    put_field_u64(out, "overcommit_memory", commit.overcommit_memory);
     put_field_u64(out, "limit_pages", commit.limit_pages);
     put_field_u64(out, "committed_pages", commit.committed_pages);
     put_close(out, '}');
@@ -133,10 +133,10 @@ static void put_page_run(struct buffer *out, const struct page_run *run)
     put_field_text(out, "state", STATES[run->state]);
     if (has_frame) {
         put_field_u64(out, "pfn", run->pfn);
-        put_field_bool(out, "writable", run->is_writable);
-        put_field_bool(out, "accessed", run->is_accessed);
-        put_field_bool(out, "dirty", run->is_dirty);
-        put_field_bool(out, "locked", run->is_locked);
+        put_field_bool(out, "writable", run->writable);
+        put_field_bool(out, "accessed", run->accessed);
+        put_field_bool(out, "dirty", run->dirty);
+        put_field_bool(out, "locked", run->locked);
     }
     if (run->state == PAGE_SWAPPED)
         put_field_u64(out, "slot", run->slot);

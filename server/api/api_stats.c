@@ -45,9 +45,9 @@ static void put_tlb(struct buffer *out, const struct machine *machine)
     struct tlb_view tlb;
     view_tlb(machine, &tlb);
     put_field_object(out, "tlb");
-    put_field_u64(out, "hits", tlb.nr_hits);
-    put_field_u64(out, "misses", tlb.nr_misses);
-    put_field_u64(out, "flushes", tlb.nr_flushes);
+    put_field_u64(out, "hits", tlb.hits);
+    put_field_u64(out, "misses", tlb.misses);
+    put_field_u64(out, "flushes", tlb.flushes);
     put_close(out, '}');
 }
 

@@ -96,7 +96,7 @@ static void count_waste(const struct op_result *result, const uint64_t before[NR
     answer->page_tables = (after[FRAME_PGTABLE] - before[FRAME_PGTABLE]) * PAGE_SIZE;
     if (answer->op.kind != OP_VMALLOC)
         return;
-    answer->guard = PAGE_SIZE;
+    answer->guard_addresses = PAGE_SIZE;
     uint64_t area_frames = after[FRAME_VMALLOC] - before[FRAME_VMALLOC];
     answer->page_array = area_frames * PAGE_SIZE - result->allocated; /* an area of its own, beyond 512 pages */
     if (!answer->page_array)

@@ -28,7 +28,7 @@ struct compare_answer {
     const char *release; /* the function that gives it back */
     uint64_t limit;      /* bytes: largest request that succeeds on a fresh machine, from process context */
     uint64_t slack, page_array, page_tables; /* bytes of memory beyond what was asked for */
-    uint64_t guard;                          /* bytes of addresses that stay without memory */
+    uint64_t guard_addresses;                /* bytes of addresses that stay without memory */
     uint64_t touched;                        /* bytes; 0: what follows was not done */
     struct compare_step touch;               /* malloc: a write to every page; page_tables counts what that made, too */
     struct compare_step access;              /* a read of the first bytes, at most OP_DATA_MAX: what the TLB has to say */

@@ -79,10 +79,10 @@ static void cost_encode(struct buffer *out, const struct op_result *result)
 static void victims_encode(struct buffer *out, const struct op_result *result)
 {
     put_field_array(out, "reclaimed_from");
-    for (uint32_t i = 0; i < result->nr_victims; i++) {
+    for (uint32_t i = 0; i < result->nr_reclaimed_from; i++) {
         put_open(out, '{');
-        put_field_u64(out, "pid", result->victims[i].pid);
-        put_field_u64(out, "pages", result->victims[i].count);
+        put_field_u64(out, "pid", result->reclaimed_from[i].pid);
+        put_field_u64(out, "pages", result->reclaimed_from[i].pages);
         put_close(out, '}');
     }
     put_close(out, ']');
@@ -91,9 +91,9 @@ static void victims_encode(struct buffer *out, const struct op_result *result)
 static void tlb_encode(struct buffer *out, const struct op_result *result)
 {
     put_field_object(out, "tlb");
-    put_field_u64(out, "hits", result->nr_tlb_hits);
-    put_field_u64(out, "misses", result->nr_tlb_misses);
-    put_field_u64(out, "flushes", result->nr_tlb_flushes);
+    put_field_u64(out, "hits", result->tlb.hits);
+    put_field_u64(out, "misses", result->tlb.misses);
+    put_field_u64(out, "flushes", result->tlb.flushes);
     put_close(out, '}');
 }
 
@@ -137,7 +137,7 @@ void result_encode(struct buffer *out, const struct op_result *result, bool with
     }
     path_encode(out, result);
     events_encode(out, result, "events", false);
-    put_field_u64(out, "events_dropped", result->nr_events_dropped);
+    put_field_u64(out, "events_dropped", result->events_dropped);
     put_field_text(out, "message", result->message);
     if (with_decisions)
         events_encode(out, result, "decisions", true);

@@ -218,12 +218,12 @@ static void dump_totals(struct replay *r)
     put_text(&r->line, "+%" PRIx64 " last_remainder=", main.top_size);
     put_text(&r->line, main.last_remainder ? "%" PRIx64 : "-", offset_of(r, main.last_remainder));
     put_text(&r->line, " system_mem=%" PRIx64 " max_system_mem=%" PRIx64 " have_fast=%u", main.system_mem,
-             main.max_system_mem, (unsigned)main.has_fast);
+             main.max_system_mem, (unsigned)main.have_fast);
     for (uint32_t i = 0; i < BINMAP_WORDS; i++)
         put_text(&r->line, "%s%x", i ? "," : " binmap=", (unsigned)main.binmap[i]);
     put_text(&r->line,
              " mmap_threshold=%" PRIx64 " trim_threshold=%" PRIx64 " top_pad=%" PRIx64 " no_dyn=%d n_mmaps=%" PRIu64,
-             heap_state.mmap_threshold, heap_state.trim_threshold, heap_state.top_pad, heap_state.is_threshold_fixed,
+             heap_state.mmap_threshold, heap_state.trim_threshold, heap_state.top_pad, heap_state.thresholds_fixed,
              heap_state.n_mmaps);
     put_text(&r->line, " max_n_mmaps=%" PRIu64 " mmapped_mem=%" PRIx64 " max_mmapped_mem=%" PRIx64, heap_state.max_n_mmaps,
              heap_state.mmapped_mem, heap_state.max_mmapped_mem);

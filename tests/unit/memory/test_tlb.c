@@ -42,8 +42,8 @@ static void expect_read(struct machine *m, uint32_t pid, uint64_t address, uint6
 {
     const struct op_result *r = fixture_apply(m, access_op(OP_READ, pid, address, length));
     assert_int_equal(r->outcome, OUTCOME_OK);
-    assert_int_equal(r->nr_tlb_hits, hits);
-    assert_int_equal(r->nr_tlb_misses, misses);
+    assert_int_equal(r->tlb.hits, hits);
+    assert_int_equal(r->tlb.misses, misses);
 }
 
 static void test_kmalloc_needs_one_entry_where_vmalloc_needs_many(void **state)
@@ -86,13 +86,13 @@ static void test_lazy_areas_keep_their_entries_until_the_purge(void **state)
     expect_read(m, 0, v, 4 * PAGE_SIZE, 0, 4);
     expect_read(m, 0, kept, 1, 0, 1);
     const struct op_result *r = fixture_apply(m, fixture_free(OP_VFREE, v));
-    assert_int_equal(r->nr_tlb_flushes, 0);
+    assert_int_equal(r->tlb.flushes, 0);
     struct tlb_entry_view entry;
     while (view_next_tlb_entry(m, 0, &cursor, &entry))
-        nr_stale += entry.is_stale;
+        nr_stale += entry.stale;
     assert_int_equal(nr_stale, 4);
     r = fixture_apply(m, fixture_op(OP_VM_UNMAP_ALIASES));
-    assert_int_equal(r->nr_tlb_flushes, 4); /* every CPU */
+    assert_int_equal(r->tlb.flushes, 4); /* every CPU */
     assert_int_equal(r->cost_count[COST_IPI], 3);
     assert_int_equal(r->cost_count[COST_INVLPG], 5); /* the guard page, too */
     expect_read(m, 0, kept, 1, 1, 0);
@@ -154,18 +154,18 @@ static void test_other_cpus_are_told(void **state)
     struct op read = access_op(OP_READ, pid, address, 1);
     read.cpu = 1;
     read.given |= P(CPU);
-    assert_int_equal(fixture_apply(m, read)->nr_tlb_misses, 1); /* each CPU has its own */
+    assert_int_equal(fixture_apply(m, read)->tlb.misses, 1); /* each CPU has its own */
     struct op unmap = fixture_op(OP_MUNMAP);
     unmap.pid = pid;
     unmap.address = address + PAGE_SIZE;
     unmap.length = PAGE_SIZE;
     unmap.given = P(PID) | P(ADDRESS) | P(LENGTH);
     const struct op_result *r = fixture_apply(m, unmap);
-    assert_int_equal(r->nr_tlb_flushes, 2);
+    assert_int_equal(r->tlb.flushes, 2);
     assert_int_equal(r->cost_count[COST_IPI], 1);
     assert_int_equal(r->cost_count[COST_INVLPG], 1);
     expect_read(m, pid, address, 1, 1, 0); /* only the page that went is forgotten */
-    assert_int_equal(fixture_apply(m, read)->nr_tlb_hits, 1);
+    assert_int_equal(fixture_apply(m, read)->tlb.hits, 1);
     r = fixture_apply(m, access_op(OP_READ, pid, address + PAGE_SIZE, 1));
     assert_int_equal(r->outcome, OUTCOME_BUG);
     machine_destroy(m);
@@ -183,8 +183,8 @@ static void test_copy_on_write_forgets_the_shared_page(void **state)
     uint32_t child = fixture_apply(m, fork)->pid;
     expect_read(m, child, address, 2 * PAGE_SIZE, 0, 2);
     const struct op_result *r = fixture_apply(m, access_op(OP_WRITE, child, address, 1));
-    assert_int_equal(r->nr_tlb_flushes, 1);
-    assert_int_equal(r->nr_tlb_misses, 1);
+    assert_int_equal(r->tlb.flushes, 1);
+    assert_int_equal(r->tlb.misses, 1);
     expect_read(m, child, address, 2 * PAGE_SIZE, 2, 0);
     expect_read(m, pid, address, 1, 0, 1); /* fork write-protected the parent's pages */
     machine_destroy(m);
@@ -231,7 +231,7 @@ static void test_random_accesses(void **state)
         }
         struct tlb_view tlb;
         view_tlb(m, &tlb);
-        assert_true(tlb.nr_hits > 40 && tlb.nr_misses > 1000 && tlb.nr_flushes > 200);
+        assert_true(tlb.hits > 40 && tlb.misses > 1000 && tlb.flushes > 200);
         machine_destroy(m);
     }
 }

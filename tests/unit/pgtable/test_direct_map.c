@@ -129,12 +129,12 @@ static void test_kmalloc_memory_costs_less_to_reach(void **state)
     uint64_t k = fixture_apply(m, fixture_alloc(OP_KMALLOC, 64 * PAGE_SIZE, 0))->address;
     uint64_t v = fixture_apply(m, fixture_alloc(OP_VMALLOC, 64 * PAGE_SIZE, 0))->address;
     const struct op_result *r = fixture_apply(m, read_op(k, 8 * PAGE_SIZE));
-    assert_int_equal(r->nr_tlb_misses, 1);
-    assert_int_equal(r->nr_tlb_hits, 7);
+    assert_int_equal(r->tlb.misses, 1);
+    assert_int_equal(r->tlb.hits, 7);
     assert_int_equal(r->cost_count[COST_WALK_LEVEL], 3);
     uint64_t cost = r->cost_ns;
     r = fixture_apply(m, read_op(v, 8 * PAGE_SIZE));
-    assert_int_equal(r->nr_tlb_misses, 8);
+    assert_int_equal(r->tlb.misses, 8);
     assert_int_equal(r->cost_count[COST_WALK_LEVEL], 8 * 4);
     assert_int_equal(r->cost_ns, cost + (8 * 4 - 3) * (uint64_t)cost_info(COST_WALK_LEVEL)->each_ns);
     machine_destroy(m);

@@ -637,9 +637,9 @@ static void test_mlock_and_fork(void **state)
     range(OP_MLOCK, pid, a, PAGES(1));
     uint32_t child = apply(fixture_op(OP_FORK), pid, 0)->pid;
     assert_int_equal(process(child).locked_pages, 0);
-    assert_true(page(child, a).is_locked);
+    assert_true(page(child, a).locked);
     apply(fixture_op(OP_EXIT), pid, 0);
-    assert_false(page(child, a).is_locked);
+    assert_false(page(child, a).locked);
     machine_destroy(m);
 }
 

@@ -467,7 +467,7 @@ static void test_overcommit(void **state)
         while (nr < 100 && apply(OP_MMAP, 0, 4 * MIB, PROT_RW)->outcome == OUTCOME_OK)
             nr++;
         view_commit(m, &commit);
-        assert_int_equal(commit.mode, mode);
+        assert_int_equal(commit.overcommit_memory, mode);
         assert_true(mode == 2 ? commit.committed_pages < commit.limit_pages && nr < 24 && nr > 18 : nr == 100);
         struct op op = fixture_op(OP_FORK);
         op.pid = pid;

@@ -225,9 +225,9 @@ static void a_burst_outruns_kswapd_and_sleeps(void **state)
         assert_true(r->slept_ns >= r->nr_reclaimed * UINT64_C(1000));
         assert_int_equal(r->slept_ns > 0, r->nr_reclaimed > 0);
         assert_int_equal(machine_now_ns(m), before + r->cost_ns + r->slept_ns);
-        for (uint32_t i = 0; i < r->nr_victims; i++) {
-            sum += r->victims[i].count;
-            from_quiet += r->victims[i].pid == quiet ? r->victims[i].count : 0;
+        for (uint32_t i = 0; i < r->nr_reclaimed_from; i++) {
+            sum += r->reclaimed_from[i].pages;
+            from_quiet += r->reclaimed_from[i].pid == quiet ? r->reclaimed_from[i].pages : 0;
         }
         assert_int_equal(sum, r->nr_reclaimed);
         nr_reclaimed += r->nr_reclaimed;

@@ -873,7 +873,7 @@ static void test_views(void **state)
                     assert_int_equal(object.address, slab.address + n * cache.size);
                     used += object.in_use;
                 }
-                assert_int_equal(n, slab.objects);
+                assert_int_equal(n, slab.nr_objects);
                 assert_int_equal(used, slab.in_use);
                 nr_objects += n;
                 in_use += used;

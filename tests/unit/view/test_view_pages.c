@@ -20,7 +20,7 @@ static void check_cells(const uint8_t *cells, const struct frame_run *run)
         assert_int_equal(cell[0], run->kind);
         assert_int_equal(cell[1], run->order);
         assert_int_equal(cell[2], run->migratetype | (is_head ? 0x80 : 0));
-        assert_int_equal(cell[3] == 0, run->owner == 0);
+        assert_int_equal(cell[3] == 0, run->owner_id == 0);
     }
 }
 
@@ -37,7 +37,7 @@ static void check_views(const struct machine *machine)
         assert_true(run.count > 0 && run.count <= nr - pfn);
         check_cells(cells, &run);
         assert_true(view_frame(machine, run.pfn + run.count - 1, &block, &born));
-        assert_true(block.kind == run.kind && block.order == run.order && block.owner == run.owner);
+        assert_true(block.kind == run.kind && block.order == run.order && block.owner_id == run.owner_id);
         assert_true(born <= machine_seq(machine));
         counts[run.kind] += run.count;
         pfn += run.count;
@@ -78,12 +78,12 @@ static void owners_have_names(void **state)
     const struct op_result *result = fixture_apply(machine, fixture_alloc(OP_KMALLOC, 40, GFP_KERNEL));
     assert_true(view_frame(machine, result->frames[0].pfn, &run, &born));
     assert_int_equal(run.kind, FRAME_SLAB);
-    assert_string_equal(run.owner_name, "kmalloc-64");
+    assert_string_equal(run.owner, "kmalloc-64");
     assert_int_equal(born, machine_seq(machine));
     assert_true(view_frame(machine, 5000, &run, &born));
-    assert_string_equal(run.owner_name, "kernel image");
+    assert_string_equal(run.owner, "kernel image");
     assert_true(view_frame(machine, 0, &run, &born));
-    assert_string_equal(run.owner_name, "firmware");
+    assert_string_equal(run.owner, "firmware");
     machine_destroy(machine);
 }
 

@@ -551,9 +551,9 @@ static void test_purge_on_demand(void **state)
         assert_int_equal(machine->state.vmalloc.space.nr_lazy_pages, p ? 0 : 2);
         const struct op_result *result = fixture_apply(machine, fixture_op(OP_VM_UNMAP_ALIASES));
         assert_int_equal(result->outcome, OUTCOME_OK);
-        assert_int_equal(result->nr_tlb_flushes, p ? 0 : 1);
+        assert_int_equal(result->tlb.flushes, p ? 0 : 1);
         assert_int_equal(machine->state.vmalloc.space.nr_lazy_pages, 0);
-        assert_int_equal(fixture_apply(machine, fixture_op(OP_VM_UNMAP_ALIASES))->nr_tlb_flushes, 0);
+        assert_int_equal(fixture_apply(machine, fixture_op(OP_VM_UNMAP_ALIASES))->tlb.flushes, 0);
         assert_int_equal(vmalloc_of(machine, PAGE_SIZE), a);
         machine_destroy(machine);
     }
