@@ -133,7 +133,7 @@ test-web: web/node_modules/.package-lock.json ## the pages' view-models, types
 	$(STAGE) web-types sh -c 'cd web && npx tsc --noEmit -p .'
 	$(STAGE) web node --test tests/web/*.test.mjs
 test-browser: all ## the pages, in headless Chromium
-	PAGODAD=$(abspath $(BUILD))/pagodad WEB=$(abspath $(BUILD))/web $(STAGE) browser node --test tests/browser/*.test.mjs
+	PAGODAD=$(abspath $(BUILD))/pagodad WEB=$(abspath $(BUILD))/web $(STAGE) browser node --test --test-concurrency=2 tests/browser/*.test.mjs
 
 test-crash: $(BUILD)/pagodad ## kill -9 200 times under load, 60 times in imports (KILLS=)
 	PAGODAD=$(abspath $<) KILLS=$(or $(KILLS),200) $(STAGE) crash node --test tests/api/crash.test.mjs

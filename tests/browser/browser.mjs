@@ -1,18 +1,24 @@
-/* browser.mjs - what browser tests share: a daemon with a store of its own, Chromium, and a page that remembers complaints. */
+/* browser.mjs - what browser tests share: a daemon with a store of its own, Chromium, and pages that remember complaints.
+ * Nothing waits for a length of time: a test waits for what is to be seen, or for a page that has settled. */
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { after, afterEach, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { labPage } from './lab-page.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const require = createRequire(join(root, 'web/package.json'));
 const { chromium } = require('playwright-core');
-export const AXE = require.resolve('axe-core/axe.min.js');
+const AXE = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8');
 
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+/** The shell without windows does half the work: the other one draws a whole browser around each page that nobody sees. */
+const CHROMIUM =
+  process.env.CHROMIUM ?? ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'].find((path) => existsSync(path));
 const FLAGS = [
   '--headless',
   '--no-sandbox',
@@ -23,7 +29,9 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
 ];
-const START_MS = 10000;
+/* Limits, not waits: far above what an idle machine needs. */
+const START_MS = 60000;
+const STEP_MS = 90000;
 
 const freePort = () =>
   new Promise((done) => {
@@ -74,18 +82,56 @@ export async function startDaemon(again) {
   throw new Error(`${program} does not answer: ${said}`);
 }
 
-export const startBrowser = () => chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+const startBrowser = () => chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+
+/** The daemon and the browser of a file of tests, and what its tests do with them. What a test opened is closed at its end.
+ * @param {() => Promise<void>} [prepare] what all its tests find in the daemon */
+export function suite(prepare) {
+  const daemon = /** @type {any} */ ({});
+  const contexts = [];
+  let browser;
+  before(async () => {
+    [browser] = await Promise.all([startBrowser(), startDaemon().then((started) => Object.assign(daemon, started))]);
+    await prepare?.();
+  });
+  afterEach(() => Promise.all(contexts.splice(0).map((context) => context.close())));
+  after(async () => {
+    await browser?.close();
+    await daemon.stop?.();
+  });
+  return { daemon, openPage: (options) => openPage(browser, contexts, options), ...labPage(daemon) };
+}
+
+/** Requests without their answers, by page; the event stream, which never ends, is none. */
+const asked = new WeakMap();
+
+function watchRequests(page) {
+  const open = new Set();
+  asked.set(page, open);
+  page.on('request', (request) => /\/events(\?|$)/.test(request.url()) || open.add(request));
+  for (const end of ['requestfinished', 'requestfailed']) page.on(end, (request) => open.delete(request));
+}
+
+/** Waits until nothing is asked for any more and the answers are drawn. */
+export async function settled(page) {
+  const twoFrames = () =>
+    page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(null)))));
+  for (let quiet = 0; quiet < 2; quiet = asked.get(page).size ? 0 : quiet + 1) await twoFrames();
+}
 
 /** A page whose complaints (console, CSP, failed and refused requests) are collected. */
-export async function openPage(browser, options = {}) {
+async function openPage(browser, contexts, options = {}) {
   const context = await browser.newContext({
     viewport: { width: 1440, height: 900 },
     colorScheme: 'light',
     reducedMotion: 'reduce',
     ...options,
   });
+  contexts.push(context);
+  context.setDefaultTimeout(STEP_MS);
   const page = await context.newPage();
   const complaints = [];
+  watchRequests(page);
   page.on(
     'console',
     (message) => ['error', 'warning'].includes(message.type()) && complaints.push(`console: ${message.text()}`),
@@ -109,13 +155,14 @@ export async function openPage(browser, options = {}) {
   return { page, complaints };
 }
 
-/** Violations that axe finds, as one line each. axe is put in by the debugger, which the page's CSP does not bind. */
+/** Violations that axe finds, as one line each. axe is put in by the debugger, which the page's CSP does not bind. Of rules
+ * that hold, axe need not list where: finding the shortest selector of each element is half of its work. */
 export async function axe(page) {
-  const { readFile } = await import('node:fs/promises');
-  await page.evaluate(await readFile(AXE, 'utf8'));
+  if (await page.evaluate(() => !('axe' in globalThis))) await page.evaluate(AXE);
   const result = await page.evaluate(() =>
     globalThis.axe.run(document, {
       runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+      resultTypes: ['violations'],
     }),
   );
   return result.violations.map(

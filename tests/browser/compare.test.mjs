@@ -1,17 +1,9 @@
 /* The comparison in a real browser: one request of four allocators, and their curves. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { axe, openPage, startBrowser, startDaemon } from './browser.mjs';
+import { test } from 'node:test';
+import { axe, suite } from './browser.mjs';
 
-let daemon, browser;
-before(async () => {
-  daemon = await startDaemon();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await daemon?.stop();
-});
+const { daemon, openPage } = suite();
 
 const cells = (page, name) =>
   page.$$eval(
@@ -26,7 +18,7 @@ const cells = (page, name) =>
 
 for (const theme of ['light', 'dark'])
   test(`192 KiB on the classic machine, in ${theme}: kmalloc fails, vmalloc scatters, malloc promises`, async () => {
-    const { page, complaints } = await openPage(browser, { colorScheme: theme });
+    const { page, complaints } = await openPage({ colorScheme: theme });
     await page.goto(`${daemon.url}/compare`);
     await page.waitForSelector('[data-test=answers]');
     assert.match(await page.textContent('section.answer[aria-label=kmalloc]'), /returns NULL/);
@@ -40,7 +32,7 @@ for (const theme of ['light', 'dark'])
   });
 
 test('another size and machine by the form; the link restores them', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   await page.goto(`${daemon.url}/compare`);
   await page.selectOption('form.ask select', 'linux-6.1');
   await page.fill('[data-test=size]', '100');

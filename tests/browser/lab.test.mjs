@@ -1,22 +1,12 @@
 /* The lab page in a real browser, on a real daemon: open a lab, call kmalloc, see its frames, go to the past and back. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { axe, openPage, startBrowser, startDaemon } from './browser.mjs';
-import { labPage } from './lab-page.mjs';
+import { test } from 'node:test';
+import { axe, settled, startDaemon, suite } from './browser.mjs';
 
-let daemon, browser, api, openLab, shown, legend, picture;
-before(async () => {
-  daemon = await startDaemon();
-  ({ api, openLab, shown, legend, picture } = labPage(daemon));
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await daemon?.stop();
-});
+const { daemon, openPage, api, openLab, shown, legend, picture } = suite();
 
 test('home: open a lab with the form', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   await page.goto(daemon.url);
   await page.fill('#lab-name', 'from the form');
   await page.fill('#lab-memory', '16M');
@@ -29,7 +19,7 @@ test('home: open a lab with the form', async () => {
 });
 
 test('kmalloc through the form: its frames are seen in inspector and canvas', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   const lab = await openLab(page);
   const before = await legend(page, 'free');
   await page.fill('#f-size', '131056');
@@ -59,7 +49,7 @@ test('kmalloc through the form: its frames are seen in inspector and canvas', as
 });
 
 test('one byte too many is NULL, said before and after; a wrong size is explained at its field', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   await openLab(page);
   await page.fill('#f-size', '131057');
   await page.waitForFunction(() => /would return NULL/.test(document.querySelector('[data-test=remark]').textContent));
@@ -74,7 +64,7 @@ test('one byte too many is NULL, said before and after; a wrong size is explaine
 });
 
 test('malloc spawns a process, and frames come when it is touched', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   await openLab(page);
   await page.click('.seg label:has-text("malloc") >> nth=-1');
   await page.fill('#f-size', '20000');
@@ -88,7 +78,7 @@ test('malloc spawns a process, and frames come when it is touched', async () => 
 });
 
 test('the timeline: drag to the past and back, step by keys, and the same moment draws the same picture', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   const lab = await openLab(page);
   for (const size of [1000, 50000, 131056, 4000])
     await api(`/labs/${lab.id}/ops`, { op: 'kmalloc', size, gfp: 'GFP_KERNEL' });
@@ -109,7 +99,7 @@ test('the timeline: drag to the past and back, step by keys, and the same moment
   assert.ok((await legend(page, 'free')) > now);
   await page.waitForURL(/seq=2/);
   await page.mouse.move(box.x, box.y - 200);
-  await page.waitForTimeout(150);
+  await settled(page);
   const once = await picture(page);
   await page.keyboard.press('ArrowRight');
   await shown(page, 3);
@@ -126,7 +116,7 @@ test('the timeline: drag to the past and back, step by keys, and the same moment
 });
 
 test('the map by keyboard: move, select, filter by legend; the theme is remembered', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   await openLab(page);
   await page.focus('.surface');
   for (const key of ['ArrowRight', 'ArrowRight', 'ArrowDown', 'b']) await page.keyboard.press(key);
@@ -148,7 +138,7 @@ test('the map by keyboard: move, select, filter by legend; the theme is remember
 });
 
 test('every operation of the table has a form', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   await openLab(page);
   const ops = await page.$$eval('.more option', (options) => options.map((option) => option.value).filter(Boolean));
   assert.equal(ops.length, (await api('/ops')).ops.length);
@@ -160,7 +150,7 @@ test('every operation of the table has a form', async () => {
 });
 
 test('a link restores moment, selection and tab', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   const lab = await openLab(page);
   const made = await api(`/labs/${lab.id}/ops`, { op: 'vmalloc', size: 40000, name: 'v' });
   await api(`/labs/${lab.id}/ops`, { op: 'vfree', name: 'v' });
@@ -173,7 +163,7 @@ test('a link restores moment, selection and tab', async () => {
 
 for (const colorScheme of ['light', 'dark']) {
   test(`axe finds nothing on any tab, ${colorScheme}`, async () => {
-    const { page, complaints } = await openPage(browser, { colorScheme });
+    const { page, complaints } = await openPage({ colorScheme });
     const lab = await openLab(page);
     await api(`/labs/${lab.id}/ops`, { op: 'spawn', name: 'demo' });
     await api(`/labs/${lab.id}/ops`, { op: 'kmalloc', size: 1000, gfp: 'GFP_KERNEL', name: 'skb' });
@@ -197,7 +187,7 @@ for (const colorScheme of ['light', 'dark']) {
       'changes',
     ]) {
       await page.click(`#tab-${tab}`);
-      await page.waitForTimeout(250);
+      await settled(page);
       assert.deepEqual(await axe(page), [], tab);
     }
     assert.deepEqual(complaints, []);
@@ -210,7 +200,7 @@ for (const [profile, memory] of [
   ['linux-6.1', '8G'],
 ]) {
   test(`${profile} with ${memory} is drawn`, async () => {
-    const { page, complaints } = await openPage(browser);
+    const { page, complaints } = await openPage();
     await openLab(page, { name: memory, profile, memory });
     assert.ok((await legend(page, 'free')) > 100);
     assert.deepEqual(complaints, []);
@@ -218,7 +208,7 @@ for (const [profile, memory] of [
 }
 
 test('a lab that is not there says so', async () => {
-  const { page } = await openPage(browser);
+  const { page } = await openPage();
   await page.goto(`${daemon.url}/lab/nosuchlab`);
   await page.waitForSelector('text=There is no such lab');
   assert.deepEqual(await axe(page), []);
@@ -226,7 +216,7 @@ test('a lab that is not there says so', async () => {
 
 test('a daemon that dies is missed, and the page goes on when it is back', async () => {
   const first = await startDaemon();
-  const { page } = await openPage(browser);
+  const { page } = await openPage();
   const post = (path, body) =>
     fetch(`${first.url}/api/v1${path}`, {
       method: 'POST',
@@ -240,7 +230,7 @@ test('a daemon that dies is missed, and the page goes on when it is back', async
   await page.waitForSelector('[data-test=moment].lost');
   const second = await startDaemon(first);
   await post(`/labs/${lab.id}/ops`, { op: 'kmalloc', size: 100, gfp: 'GFP_KERNEL' });
-  await page.waitForSelector('[data-test=moment].live', { timeout: 15000 });
+  await page.waitForSelector('[data-test=moment].live');
   await shown(page, 1);
   await page.close();
   await second.stop();
@@ -257,7 +247,7 @@ const beyond = (page) =>
 
 for (const width of [420, 1024])
   test(`${width} pixels wide: nothing is wider than the window, on any tab`, async () => {
-    const { page, complaints } = await openPage(browser, { viewport: { width, height: 820 } });
+    const { page, complaints } = await openPage({ viewport: { width, height: 820 } });
     const lab = await openLab(page, { name: 'a lab with quite a name', profile: 'linux-6.1', memory: '64M', cpus: 2 });
     await api(`/labs/${lab.id}/ops`, { op: 'mark', text: 'a remark of some length, at the very start' });
     await api(`/labs/${lab.id}/ops`, { op: 'spawn', name: 'server' });
@@ -266,14 +256,14 @@ for (const width of [420, 1024])
     await page.waitForSelector('[data-test=timeline][data-marks="1"]');
     for (const tab of await page.$$eval('[role=tab]', (tabs) => tabs.map((one) => one.id))) {
       await page.click(`#${tab}`);
-      await page.waitForTimeout(150);
+      await settled(page);
       assert.deepEqual(await beyond(page), [], tab);
     }
     assert.deepEqual(complaints, []);
   });
 
 test('narrow: one part at a time, nothing wider than the screen', async () => {
-  const { page, complaints } = await openPage(browser, { viewport: { width: 420, height: 820 } });
+  const { page, complaints } = await openPage({ viewport: { width: 420, height: 820 } });
   await openLab(page);
   for (const part of ['Call', 'Inspector', 'Memory']) {
     await page.click(`.columns button:has-text("${part}")`);

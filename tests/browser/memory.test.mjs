@@ -3,15 +3,12 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { axe, openPage, startBrowser, startDaemon } from './browser.mjs';
-import { labPage } from './lab-page.mjs';
+import { test } from 'node:test';
+import { axe, suite } from './browser.mjs';
 
-let daemon, browser, api, shown, op, openLab, lab, pid, child;
-before(async () => {
-  daemon = await startDaemon();
-  browser = await startBrowser();
-  ({ api, shown, op, openLab } = labPage(daemon));
+const { daemon, openPage, api, shown, op, openLab } = suite(prepare);
+let lab, pid, child;
+async function prepare() {
   lab = await api('/labs', { name: 'memory', profile: 'linux-6.1', memory: '64M', swap: '16M' });
   ({ pid } = await op(lab, { op: 'spawn', name: 'sh' }));
   for (const [i, size] of [24, 24, 24, 1500, 40, 3000].entries())
@@ -23,17 +20,17 @@ before(async () => {
   ({ pid: child } = await op(lab, { op: 'fork', pid }));
   await op(lab, { op: 'vmalloc', size: 20000, name: 'area' });
   lab.seq = (await api(`/labs/${lab.id}`)).seq;
-});
-after(async () => {
-  await browser?.close();
-  await daemon?.stop();
-});
+}
 
 const text = (page, selector) => page.textContent(selector);
-async function openTab(tab, options, query = '') {
-  const opened = await openPage(browser, options);
-  await opened.page.goto(`${daemon.url}/lab/${lab.id}?tab=${tab}&pid=${pid}${query}`);
-  await opened.page.waitForSelector(`#tab-${tab}[aria-selected=true]`);
+/** By its link, so that each tab begins with a document of its own. */
+async function showTab(page, tab) {
+  await page.goto(`${daemon.url}/lab/${lab.id}?tab=${tab}&pid=${pid}`);
+  await page.waitForSelector(`#tab-${tab}[aria-selected=true]`);
+}
+async function openTab(tab) {
+  const opened = await openPage();
+  await showTab(opened.page, tab);
   return opened;
 }
 
@@ -47,21 +44,21 @@ const READY = {
 for (const colorScheme of ['light', 'dark'])
   for (const width of [1440, 800])
     test(`every view of a process's memory is accessible and silent: ${colorScheme}, ${width} wide`, async () => {
+      const { page, complaints } = await openPage({ colorScheme, viewport: { width, height: 900 } });
       for (const [tab, ready] of Object.entries(READY)) {
-        const { page, complaints } = await openTab(tab, { colorScheme, viewport: { width, height: 900 } });
+        await showTab(page, tab);
         await page.waitForSelector(ready);
         assert.deepEqual(await axe(page), [], tab);
         assert.deepEqual(complaints, [], tab);
-        await page.context().close();
       }
     });
 
 test('nothing is wider than a small screen', async () => {
+  const { page } = await openPage({ viewport: { width: 420, height: 820 } });
   for (const [tab, ready] of Object.entries(READY)) {
-    const { page } = await openTab(tab, { viewport: { width: 420, height: 820 } });
+    await showTab(page, tab);
     await page.waitForSelector(ready);
     assert.ok(await page.$eval('main', (main) => main.scrollWidth <= main.clientWidth), tab);
-    await page.context().close();
   }
 });
 
@@ -149,7 +146,7 @@ test('processes and swap: the numbers of the daemon; from a slot to its process'
 });
 
 test('a machine without processes and swap says so', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   await openLab(page);
   for (const [tab, says] of [
     ['heap', /no process/],
@@ -167,7 +164,7 @@ test('a machine without processes and swap says so', async () => {
 
 test('import: a file in, what was skipped and why; stopped half-way; refused as a whole', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'pagoda-import-'));
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   const here = await openLab(page);
   const put = async (name, body) => {
     await writeFile(join(directory, name), body);

@@ -1,24 +1,14 @@
 /* What leads from one page to the next, what a link carries, what changed between two moments, and a page beside a fast import. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { axe, openPage, startBrowser, startDaemon } from './browser.mjs';
-import { labPage } from './lab-page.mjs';
+import { test } from 'node:test';
+import { axe, suite } from './browser.mjs';
 
-let daemon, browser, api, op, openLab, shown;
-before(async () => {
-  daemon = await startDaemon();
-  ({ api, op, openLab, shown } = labPage(daemon));
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await daemon?.stop();
-});
+const { daemon, openPage, api, op, openLab, shown } = suite();
 
 const text = (page, selector) => page.textContent(selector);
 
 test('home: how the four differ is on the first screen; one press shows them in a lab', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   await page.goto(daemon.url);
   const box = await page.locator('.compare table').boundingBox();
   assert.ok(box.y < 700, `the table begins at ${box.y}`);
@@ -39,7 +29,7 @@ test('home: how the four differ is on the first screen; one press shows them in 
 });
 
 test('from a call to its comparison, and from the comparison into a lab', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   await openLab(page);
   await page.fill('#f-size', '5000');
   await page.click('header a:text-is("Compare")');
@@ -53,14 +43,14 @@ test('from a call to its comparison, and from the comparison into a lab', async 
 });
 
 test('a link restores the chunk, the walked address and the place in the address space', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   const lab = await openLab(page, { name: 'links', profile: 'linux-6.1', memory: '64M' });
   const { pid } = await op(lab, { op: 'spawn', name: 'demo' });
   for (const size of [24, 100, 300]) await op(lab, { op: 'malloc', pid, size, name: `m${size}` });
   await op(lab, { op: 'free', pid, name: 'm100' });
   await shown(page, 5);
   const opened = async () => {
-    const { page: other, complaints: said } = await openPage(browser);
+    const { page: other, complaints: said } = await openPage();
     await other.goto(page.url());
     return { other, close: async () => (assert.deepEqual(said, []), other.context().close()) };
   };
@@ -93,7 +83,7 @@ test('a link restores the chunk, the walked address and the place in the address
 });
 
 test('changes: the operation before, since a mark, and against a fork', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   const lab = await openLab(page);
   await op(lab, { op: 'kmalloc', size: 100, name: 'a' });
   await op(lab, { op: 'mark', text: 'from here' });
@@ -121,7 +111,7 @@ test('changes: the operation before, since a mark, and against a fork', async ()
 });
 
 test('marks: set by a button, found by their words, gone to by a key; those of long ago are drawn too', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   const lab = await api('/labs', { name: 'marks', profile: 'classic' });
   await op(lab, { op: 'mark', text: 'long ago' });
   const lines = Array.from({ length: 1500 }, () => '{"op":"ksize","address":"0x0"}');
@@ -154,7 +144,7 @@ test('marks: set by a button, found by their words, gone to by a key; those of l
 });
 
 test('lists of words are lists: protection, advice, limits; an error stands at its field', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   const lab = await openLab(page, { name: 'choices', profile: 'linux-6.1', memory: '64M' });
   await op(lab, { op: 'spawn', name: 'demo' });
   await op(lab, { op: 'mmap', pid: 100, length: 65536, name: 'area' });
@@ -185,7 +175,7 @@ test('lists of words are lists: protection, advice, limits; an error stands at i
 });
 
 test('beside a fast import the page looks a few times a second, one request of a view at a time, and ends at the truth', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   const lab = await openLab(page);
   const views = { allocations: 0, zones: 0 };
   const running = { allocations: 0, zones: 0 };
@@ -223,7 +213,7 @@ test('beside a fast import the page looks a few times a second, one request of a
 });
 
 test('the reference: requests by subject, each opens to its parameters and shapes', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   await page.goto(`${daemon.url}/docs`);
   await page.waitForSelector('.request');
   const described = Object.values((await api('/openapi.json')).paths).flatMap((methods) =>
@@ -237,7 +227,7 @@ test('the reference: requests by subject, each opens to its parameters and shape
 });
 
 test('a lab with an option of its machine; a wrong one is told at its field', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   await page.goto(daemon.url);
   await page.click('label:has-text("linux-6.1")');
   await page.fill('#lab-memory', '64M');
@@ -268,7 +258,7 @@ test('a lab with an option of its machine; a wrong one is told at its field', as
 });
 
 test('slabs by keyboard: one stop a slab, arrows from object to object; a fork goes on at the same tab', async () => {
-  const { page, complaints } = await openPage(browser);
+  const { page, complaints } = await openPage();
   const lab = await openLab(page, { name: 'objects', profile: 'linux-6.1', memory: '64M' });
   for (const size of [8, 8, 8]) await op(lab, { op: 'kmalloc', size });
   await page.goto(`${daemon.url}/lab/${lab.id}?tab=slabs&cache=kmalloc-8`);
