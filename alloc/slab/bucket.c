@@ -111,7 +111,7 @@ static void bucket_put_on_list(struct kmalloc *k, struct cache *cache, struct sl
     bucket_write_descriptor(k, slab_ref);
 }
 
-/* The page before it on the list gets a new "next", which stands in its descriptor. */
+/* A page leaves its bucket's list. The page before it gets a new "next", which stands in that page's descriptor. */
 static void bucket_take_off_list(struct kmalloc *k, struct cache *cache, struct slab_ref slab_ref)
 {
     struct slab_ref before = slab_at(k, slab_ref)->prev;
@@ -166,7 +166,8 @@ static bool bucket_descriptor_is_sound(struct kmalloc *k, const struct slab *sla
     return false;
 }
 
-/* The first free block of a listed page leaves its chain; false: the chain or the descriptor is broken, nothing changed. */
+/* The first free block of a listed page leaves its chain. object: out.
+ * False: the chain or the descriptor is broken; a bug was reported, and nothing has changed. */
 static bool bucket_pop_block(struct kmalloc *k, const struct cache *cache, struct slab *slab, uint32_t *object)
 {
     uint32_t next;

@@ -238,8 +238,8 @@ struct kmalloc_freed kmalloc_free(struct kmalloc *k, uint64_t address, struct na
     return freed;
 }
 
-/* near: the frame is there. It leads to the slab's record, the object's track, and its bytes, where the free pointer will
- * be. Bytes of objects that cross a page are not looked for in the next one. */
+/* The second step: the frame is in the cache. It leads to the slab's record, the object's track, and its bytes, where the
+ * free pointer will be. Bytes of objects that cross a page are not looked for in the next one. */
 static void kmalloc_prefetch_near(const struct kmalloc *k, const struct frame *frame, uint64_t address)
 {
     struct found found = { 0 };
@@ -290,7 +290,7 @@ static void kmalloc_resize_in_place(struct kmalloc *k, const struct found *found
     k->requested_bytes += size - before;
 }
 
-/* Frames that hold nothing are not backed for the copy. */
+/* Copies bytes between physical addresses. Frames that hold nothing are not backed for it. */
 static void kmalloc_copy_bytes(struct kmalloc *k, uint64_t to, uint64_t from, uint64_t length)
 {
     uint8_t bytes[256]; /* divides a page; both ends are aligned to 4 at least, so a piece may still cross pages */

@@ -15,8 +15,8 @@
 #include "alloc/reclaim/reclaim.h"
 
 #define ZERO_SIZE_PTR 16u
-#define NR_TRACK_RUNS 8    /* runs of 4 << i tracks: a slab holds at most 512 objects */
-#define NR_CACHE_NAMES 64  /* hash buckets */
+#define NR_TRACK_RUNS 8   /* runs of 4 << i tracks: a slab holds at most 512 objects */
+#define NR_CACHE_NAMES 64 /* hash buckets */
 
 /* A block above the largest class is a FRAME_KERNEL block. Its head frame has index = LARGE_KMALLOC | bytes asked for, and
  * owner = index of the name (struct name_ref). Blocks of alloc_pages have index 0. */

@@ -69,8 +69,8 @@ static const char *check_slab(const struct kmalloc *k, struct slab_ref slab_ref,
     return wrong ? wrong : check_counts(k, slab);
 }
 
-/* Slabs on the node's list and in the CPUs' hands; each must say so itself. Their number, or UINT32_MAX when one does not.
- */
+/* The next three count slabs of a cache: on the node's list, in one CPU's hands, both. Each slab must say itself that it is
+ * there. They return UINT32_MAX when one does not. */
 static uint32_t nr_listed_by_node(const struct kmalloc *k, struct cache_ref cache_ref)
 {
     const struct cache *cache = cache_at(k, cache_ref);

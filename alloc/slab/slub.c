@@ -18,7 +18,12 @@ static struct cpu_slab *slub_this_cpu(const struct kmalloc *k, struct cache *cac
     return &cache->cpus[k->trace->cpu];
 }
 
-/* The slab's whole free list becomes the CPU's. */
+/* The slab becomes the CPU's current one, and its whole free list the CPU's. The slab's own list is empty then, and its
+ * count says that all objects are in use: the CPU takes them one by one without a further change to the slab. What others
+ * free into the slab meanwhile goes on the slab's own list again.
+ *
+ *     before   slab: A -> B -> C    CPU: (empty)
+ *     after    slab: (empty)        CPU: A -> B -> C */
 static void slub_take_over(struct kmalloc *k, struct cache *cache, struct slab_ref slab_ref, enum slub_source source)
 {
     struct cpu_slab *cpu = slub_this_cpu(k, cache);
@@ -34,7 +39,7 @@ static void slub_take_over(struct kmalloc *k, struct cache *cache, struct slab_r
     TRACE_EVENT(k->trace, .kind = EV_SLAB_CPU, .pfn = slab->pfn, .a = source);
 }
 
-/* The current slab has nothing left: it is forgotten until somebody frees into it. */
+/* The current slab has nothing left. The CPU forgets it, and it is on no list until somebody frees into it. */
 static void slub_retire(const struct kmalloc *k, struct cpu_slab *cpu)
 {
     if (cpu->slab.index)
@@ -65,8 +70,12 @@ static void slub_push_cpu_partial(struct kmalloc *k, struct cpu_slab *cpu, struc
     cpu->nr_partial++;
 }
 
-/* A CPU's partial chain goes to the end of the node's list, in order. Empty slabs beyond min_partial are not kept; they are
- * given back when all others have been moved, the last one first. */
+/* __unfreeze_partials(): the CPU's partial chain is too long. All of it goes to the end of the node's list, in order. An
+ * empty slab is given back instead, when the list has min_partial slabs already. That happens after all others have been
+ * moved, and the last one goes first.
+ *
+ *     CPU's chain: S3 -> S2 (empty) -> S1    node: N1 <-> N2
+ *     afterwards:  (none)                    node: N1 <-> N2 <-> S3 <-> S1, and S2's frames are free */
 static void slub_unfreeze(struct kmalloc *k, struct cache *cache, struct cpu_slab *cpu)
 {
     struct slab_ref discard = SLAB_NONE;
@@ -88,7 +97,11 @@ static void slub_unfreeze(struct kmalloc *k, struct cache *cache, struct cpu_sla
     }
 }
 
-/* Takes the first slab of the node's list into use, and some of those behind it into the CPU's partial chain. */
+/* get_partial_node(): takes the first slab of the node's list into use. Some of those behind it join the CPU's partial
+ * chain, so that the CPU need not lock the node's list again soon: half of what the chain may hold, and one more.
+ *
+ *     node: N1 <-> N2 <-> N3 <-> N4, cpu_partial_slabs 2
+ *     CPU's current slab: N1    chain: N3 -> N2    node: N4 */
 static void slub_take_from_node(struct kmalloc *k, struct cache *cache)
 {
     struct index_list *list = &cache->partial;
@@ -133,7 +146,15 @@ bool slub_is_dry(const struct kmalloc *k, struct cache_ref cache_ref)
     return !cache->cpus[k->trace->cpu].freelist && !slub_next_slab(k, cache, &source).index;
 }
 
-/* ___slab_alloc(): fills the CPU's empty free list. False: no memory. */
+/* ___slab_alloc(), the slow path: fills the CPU's empty free list. The nearest place that has free objects wins:
+ *
+ *     1. the current slab's own list   what others freed into it since the CPU took it over
+ *     2. the CPU's partial chain       its first slab becomes the current one
+ *     3. the node's list               its first slab becomes the current one, some more go to the chain
+ *     4. the page allocator            a new slab
+ *
+ * In 2 to 4 the slab that the CPU had is full. It is on no list then, until somebody frees into it (slub_freed_into()).
+ * False: no memory. */
 static bool slub_refill(struct kmalloc *k, struct cache_ref cache_ref, uint32_t gfp)
 {
     struct cache *cache = cache_at(k, cache_ref);
@@ -205,7 +226,12 @@ struct kmalloc_block slub_alloc(struct kmalloc *k, struct cache_ref cache_ref, c
     return object_block(k, slab, object, request);
 }
 
-/* __slab_free(): into a slab that is not this CPU's current one. */
+/* __slab_free(): something was freed into a slab that is not this CPU's current one. head: of the slab's free list now.
+ * Where the slab goes depends on where it stood:
+ *
+ *     full, on no list        to the front of this CPU's partial chain. A chain that is long enough moves to the node
+ * first. on the node's list      it stays. It is given back when it is empty and the list has min_partial slabs without it.
+ *     on a CPU's chain, or another CPU's current one: it stays. Its CPU finds the object later. */
 void slub_freed_into(struct kmalloc *k, struct slab_ref slab_ref, uint16_t head)
 {
     struct slab *slab = slab_at(k, slab_ref);
@@ -254,8 +280,10 @@ void slub_free(struct kmalloc *k, struct slab_ref slab_ref, uint32_t object, str
 
 /* --- flushing: a cache shrinks, or goes away --- */
 
-/* Walks a CPU's list to its end, or until it leaves the slab or runs in a circle: then end->freelist says so. Returns the
- * number of objects passed, the last of them in *last, + 1. */
+/* Walks a CPU's list to its end, or until it leaves the slab or runs in a circle.
+ * last  out: the last object passed, + 1.
+ * end   out: the list from where the walk stopped. end->freelist is 0 when that is the list's end.
+ * Returns the number of objects passed. */
 static uint32_t slub_walk_list(const struct kmalloc *k, const struct cache *cache, const struct cpu_slab *cpu,
                                uint32_t *last, struct cpu_slab *end)
 {
@@ -298,8 +326,11 @@ bool slub_may_flush(struct kmalloc *k, struct cache_ref cache_ref)
     return true;
 }
 
-/* deactivate_slab(): the CPU's free objects go back in front of the slab's own; it goes to the front of the node's list, or
- * to its end when others freed into it meanwhile. */
+/* deactivate_slab(): the CPU gives its current slab back. The CPU's free objects go in front of the slab's own.
+ *
+ *     CPU: A -> B    slab: C -> D    becomes    slab: A -> B -> C -> D
+ *
+ * The slab goes to the front of the node's list, or to its end when others freed into it meanwhile (C and D). */
 static void slub_deactivate(struct kmalloc *k, struct cache *cache, struct cpu_slab *cpu)
 {
     struct slab_ref slab_ref = cpu->slab;

@@ -44,12 +44,16 @@ static uint32_t slub_order_for(uint64_t size) /* get_order() */
     return order;
 }
 
-/* The first order, at most max_order, that holds min_objects and wastes at most one part in fraction of the slab. */
-static uint32_t slub_fitting_order(uint32_t size, uint32_t min_objects, uint32_t max_order, uint32_t fraction)
+struct order_limits {
+    uint32_t min_objects, max_order;
+    uint32_t fraction; /* at most one part in fraction of the slab may be wasted */
+};
+/* The first order within the limits for objects of that size. */
+static uint32_t slub_fitting_order(uint32_t size, struct order_limits limits)
 {
-    for (uint32_t order = slub_order_for((uint64_t)min_objects * size); order <= max_order; order++) {
+    for (uint32_t order = slub_order_for((uint64_t)limits.min_objects * size); order <= limits.max_order; order++) {
         uint32_t slab_size = PAGE_SIZE << order;
-        if (slab_size % size <= slab_size / fraction)
+        if (slab_size % size <= slab_size / limits.fraction)
             return order;
     }
     return NO_ORDER;
@@ -63,13 +67,13 @@ uint32_t slub_order(uint32_t size, uint32_t nr_cpus)
         min_objects = max_objects;
     for (; min_objects > 1; min_objects--) {
         for (uint32_t fraction = 16; fraction >= 4; fraction /= 2) {
-            uint32_t order = slub_fitting_order(size, min_objects, MAX_SLAB_ORDER, fraction);
+            uint32_t order = slub_fitting_order(size, (struct order_limits){ min_objects, MAX_SLAB_ORDER, fraction });
             if (order != NO_ORDER)
                 return order;
         }
     }
-    uint32_t order = slub_fitting_order(size, 1, MAX_SLAB_ORDER, 1);
-    return order != NO_ORDER ? order : slub_fitting_order(size, 1, VIEW_ORDERS - 1, 1);
+    uint32_t order = slub_fitting_order(size, (struct order_limits){ 1, MAX_SLAB_ORDER, 1 });
+    return order != NO_ORDER ? order : slub_fitting_order(size, (struct order_limits){ 1, VIEW_ORDERS - 1, 1 });
 }
 
 /* Free objects that a CPU may keep in its partial slabs. */
@@ -95,7 +99,13 @@ static uint64_t slub_align_up(uint64_t size, uint64_t align)
     return (size + align - 1) & ~(align - 1);
 }
 
-/* Where the parts of an object lie. Returns the bytes from one object to the next. */
+/* calculate_sizes(): where the parts of an object lie. Returns the bytes from one object to the next. With all of
+ * slub_debug:
+ *
+ *     | left red zone | object, rest: right red zone | free pointer | 2 tracks | size asked for | padding |
+ *     red_left        0                              inuse = offset   slub_tracks_at()          slub_padding_at()
+ *
+ * Without debugging just the object is there, and the free pointer lies in its middle while it is free. */
 static uint64_t slub_lay_out(struct cache *cache)
 {
     const uint32_t flags = cache->flags, object_size = cache->object_size;

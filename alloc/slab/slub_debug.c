@@ -137,7 +137,7 @@ static bool stretch_check(struct kmalloc *k, const struct slab *slab, uint64_t o
     return false;
 }
 
-/* slab_pad_check(): what is left over at the end of a slab. It is put right, and nothing else comes of it. */
+/* slab_pad_check(): the bytes that are left over at the end of a slab. What was overwritten is reported and put right. */
 static void slub_check_slab_end(struct kmalloc *k, const struct slab *slab)
 {
     const struct cache *cache = cache_at(k, slab->cache);
@@ -207,8 +207,9 @@ static bool slub_check_object(struct kmalloc *k, const struct slab *slab, uint32
     return false;
 }
 
-/* on_freelist(): is the object on its slab's free list? The list is put right where it is broken, and the count of objects
- * in use, which says how long it must be. */
+/* on_freelist(): is the object on its slab's free list? The list ends where it is broken, and that is reported. The count
+ * of objects in use says how long the list must be. When it does not agree, that is reported, and the count is put right.
+ */
 static bool slub_is_on_list(struct kmalloc *k, struct slab *slab, uint32_t object)
 {
     const struct cache *cache = cache_at(k, slab->cache);
@@ -240,7 +241,7 @@ static bool slub_is_on_list(struct kmalloc *k, struct slab *slab, uint32_t objec
 
 /* --- allocating --- */
 
-/* alloc_debug_processing(): false: the object was reported; its slab is not used any more, as far as allocating goes. */
+/* alloc_debug_processing(). False: something was wrong and was reported. Nothing more is allocated from the slab then. */
 static bool slub_debug_approve(struct kmalloc *k, struct slab *slab, uint32_t object, uint32_t requested)
 {
     const struct cache *cache = cache_at(k, slab->cache);
@@ -259,7 +260,8 @@ static bool slub_debug_approve(struct kmalloc *k, struct slab *slab, uint32_t ob
     return true;
 }
 
-/* The object behind the first free one becomes the first. False: the pointer was overwritten, and nobody looks (no F). */
+/* Takes the first free object off the slab's list. object: out.
+ * False: its pointer was overwritten and leads nowhere, and without F nobody looked before: a fault. */
 static bool slub_debug_pop(struct kmalloc *k, struct slab *slab, uint32_t *object)
 {
     const struct cache *cache = cache_at(k, slab->cache);

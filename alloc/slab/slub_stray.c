@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-/* Is there memory from address on, length bytes, all in the direct map? */
+/* Are all bytes of [address, address + length) memory of the direct map? */
 static bool slub_is_memory(const struct kmalloc *k, uint64_t address, uint64_t length)
 {
     return address <= UINT64_MAX - length && frame_of_address(k->frames, address) != UINT32_MAX &&
@@ -59,6 +59,14 @@ static struct kmalloc_block slub_record_stray(struct kmalloc *k, uint64_t addres
     return found_block(k, &found, address);
 }
 
+/* The CPU's list leads to what is no free object of its slab. The kernel does not look: it hands the address out, and takes
+ * whatever 8 bytes lie at the free pointer's place for the address of the next free object.
+ *
+ *     CPU's list: A -> X (somebody wrote X into A's free pointer)
+ *     1st allocation: A    2nd: X, if memory is there    3rd: where the bytes at X + offset lead
+ *
+ * Where no memory is, the read of that word faults. The list stays as it is, so every later allocation of this CPU faults.
+ */
 struct kmalloc_block slub_alloc_stray(struct kmalloc *k, struct cache_ref cache_ref, const struct kmalloc_request *request)
 {
     struct cache *cache = cache_at(k, cache_ref);
@@ -84,7 +92,8 @@ struct kmalloc_block slub_alloc_stray(struct kmalloc *k, struct cache_ref cache_
     return block;
 }
 
-/* Where the free list begins that an object of the slab would be put on. */
+/* Address at which the free list begins that an object of the slab would be put on: the CPU's own, if the slab is its
+ * current one, else the slab's. 0: the list is empty. */
 static uint64_t slub_first_free(const struct kmalloc *k, struct slab_ref slab_ref)
 {
     const struct slab *slab = slab_at(k, slab_ref);
@@ -102,6 +111,13 @@ bool slub_is_first_free(const struct kmalloc *k, const struct found *found, uint
     return address == slub_first_free(k, found->slab);
 }
 
+/* The address goes on a free list, as if an object began there. The word at its free pointer's place, which may be some
+ * live object's data, becomes a link:
+ *
+ *     list: B -> C, free(X)    becomes    X -> B -> C
+ *
+ * Nothing happens where the kernel itself notices (X is the first of the list), where slub_debug watches, where the write
+ * would break the machine itself, or where the slab's record has no room for such an address. */
 void slub_free_stray(struct kmalloc *k, const struct found *found, uint64_t address)
 {
     struct slab *slab = slab_at(k, found->slab);
