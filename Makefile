@@ -12,7 +12,7 @@ BUILD   := build
 
 VERSION := $(file <VERSION)
 LIBS    := libmicrohttpd jansson sqlite3 zlib libzstd
-WARN    := -Wall -Wextra -Wconversion -Wshadow
+WARN    := -Wall -Wextra -Wconversion -Wshadow -Wformat=2
 LIB_CFLAGS := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 LINK    := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread
 OURS     = -std=c17 -D_GNU_SOURCE= $(WARN) $(if $(WERROR),-Werror) -Iinclude -I. -MMD -MP $(LIB_CFLAGS)

@@ -54,55 +54,47 @@ void trace_reclaimed(struct trace *trace, uint32_t pid, uint32_t nr)
     trace->nr_reclaimed += nr;
 }
 
-static void say(struct trace *trace, const char *text, size_t length)
+TEXT_FORMAT(2, 0)
+static void trace_add(struct trace *trace, const char *format, va_list args)
 {
-    size_t room = MESSAGE_MAX - 1 - trace->message_length;
-    if (length > room)
-        length = room;
-    memcpy(trace->message + trace->message_length, text, length);
-    trace->message_length += (uint32_t)length;
-    trace->message[trace->message_length] = '\0';
+    struct text_out out = { .start = trace->message, .capacity = MESSAGE_MAX, .length = trace->message_length };
+    text_add_v(&out, format, args);
+    trace->message_length = out.length < MESSAGE_MAX ? (uint32_t)out.length : MESSAGE_MAX - 1;
+}
+
+void trace_print(struct trace *trace, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    trace_add(trace, format, args);
+    va_end(args);
+}
+
+void trace_bug(struct trace *trace, const char *format, ...)
+{
+    va_list args;
+    trace->outcome = OUTCOME_BUG;
+    va_start(args, format);
+    trace_add(trace, format, args);
+    va_end(args);
 }
 
 void trace_say(struct trace *trace, const char *text)
 {
-    say(trace, text, strlen(text));
-}
-
-static void say_digits(struct trace *trace, uint64_t number, uint32_t base)
-{
-    char digits[24];
-    size_t at = sizeof digits;
-    do {
-        digits[--at] = "0123456789abcdef"[number % base];
-        number /= base;
-    } while (number);
-    say(trace, digits + at, sizeof digits - at);
+    trace_print(trace, "%s", text);
 }
 
 void trace_say_number(struct trace *trace, uint64_t number)
 {
-    say_digits(trace, number, 10);
+    trace_print(trace, "%ju", number);
 }
 
 void trace_say_hex(struct trace *trace, uint64_t number)
 {
-    say_digits(trace, number, 16);
+    trace_print(trace, "%jx", number);
 }
 
 void trace_say_hex_wide(struct trace *trace, uint64_t number, uint32_t nr_digits)
 {
-    static const char ZEROES[] = "0000000000000000";
-    uint32_t nr_needed = 1;
-    for (uint64_t rest = number >> 4; rest; rest >>= 4)
-        nr_needed++;
-    if (nr_needed < nr_digits)
-        say(trace, ZEROES, nr_digits - nr_needed);
-    trace_say_hex(trace, number);
-}
-
-void trace_bug(struct trace *trace, const char *text)
-{
-    trace->outcome = OUTCOME_BUG;
-    trace_say(trace, text);
+    trace_print(trace, "%0*jx", (int)nr_digits, number);
 }

@@ -3,6 +3,7 @@
  * Cleared when an operation starts. With recording off, events and path cost one predictable branch each; costs are always
  * counted, because they advance the clock, which is state. */
 #pragma once
+#include "alloc/base/text.h"
 #include "pagoda/event.h"
 #include "pagoda/machine.h"
 #include <stddef.h>
@@ -76,10 +77,13 @@ static inline uint64_t trace_time(const struct trace *trace)
 /* Direct reclaim took nr pages from a process. */
 void trace_reclaimed(struct trace *trace, uint32_t pid, uint32_t nr);
 
-/* The message is put together from parts, because the engine has no printf. It is cut at MESSAGE_MAX. */
+/* Adds to the operation's message: the format and its arguments are those of text_add(), a subset of printf's. What is
+ * beyond MESSAGE_MAX is cut. */
+void trace_print(struct trace *trace, const char *format, ...) TEXT_FORMAT(2, 3);
+/* Ends the operation as a bug: sets the outcome and adds to the message. Floors call it before they change anything. */
+void trace_bug(struct trace *trace, const char *format, ...) TEXT_FORMAT(2, 3);
+/* The same from parts; each is "%s", "%ju", "%jx" and "%0*jx" of trace_print(). */
 void trace_say(struct trace *trace, const char *text);
 void trace_say_number(struct trace *trace, uint64_t number);
-void trace_say_hex(struct trace *trace, uint64_t number);                          /* without 0x */
-void trace_say_hex_wide(struct trace *trace, uint64_t number, uint32_t nr_digits); /* with zeroes in front, at most 16 */
-/* Ends the operation as a bug: sets the outcome and says text. Floors call it before they change anything. */
-void trace_bug(struct trace *trace, const char *text);
+void trace_say_hex(struct trace *trace, uint64_t number);
+void trace_say_hex_wide(struct trace *trace, uint64_t number, uint32_t nr_digits);

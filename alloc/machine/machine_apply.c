@@ -166,17 +166,11 @@ bool call_refuse_sleep(struct call *call, bool may_sleep, const char *function)
     struct trace *t = &call->m->trace;
     if (!may_sleep || call->op->context == CONTEXT_PROCESS)
         return false;
-    if (call->m->profile->kmalloc_style == KMALLOC_BUCKETS) {
-        trace_bug(t, function);
-        trace_say(t, " called nonatomically from interrupt (");
-        trace_say(t, context_name((enum context)call->op->context));
-        trace_say(t, ")");
-    } else {
-        trace_bug(t, "BUG: sleeping function called from invalid context: ");
-        trace_say(t, function);
-        trace_say(t, " in ");
-        trace_say(t, context_name((enum context)call->op->context));
-    }
+    const char *context = context_name((enum context)call->op->context);
+    if (call->m->profile->kmalloc_style == KMALLOC_BUCKETS)
+        trace_bug(t, "%s called nonatomically from interrupt (%s)", function, context);
+    else
+        trace_bug(t, "BUG: sleeping function called from invalid context: %s in %s", function, context);
     return true;
 }
 

@@ -24,66 +24,60 @@ static uint32_t error_code(const struct call *call, struct access access, bool i
     return (uint32_t)present | (uint32_t)access.write << 1 | (uint32_t)in_user_mode << 2;
 }
 
-/* The entries on the way as Linux prints them: 6.1 with "PGD ... P4D ... PUD ..." (the P4D is folded into the PGD), 2.0
- * with
- * "*pde = ..." and "*pte = ...". */
-static void say_walk(struct call *call, uint64_t address, bool classic)
+/* dump_pagetable() of Linux 6.1: the entries on the way, "PGD ... P4D ... PUD ...". The P4D is folded into the PGD. */
+static void print_walk_linux(struct call *call, uint64_t address)
 {
-    static const char *const LINUX[] = { "\nPGD ", " PUD ", " PMD ", " PTE " }, *const CLASSIC[] = { "\n*pde = ",
-                                                                                                     "\n*pte = " };
+    static const char *const NAMES[MAX_LEVELS] = { "PGD", "PUD", "PMD", "PTE" };
     struct trace *t = &call->m->trace;
     struct translation where;
     view_translate(call->m, address, 0, &where);
-    for (uint32_t i = 0; i < where.nr_levels; i++) {
-        trace_say(t, classic ? CLASSIC[i] : LINUX[i]);
-        if (classic)
-            trace_say_hex_wide(t, where.levels[i].entry, 8);
-        else
-            trace_say_hex(t, where.levels[i].entry);
-        if (i == 0 && !classic) {
-            trace_say(t, " P4D ");
-            trace_say_hex(t, where.levels[i].entry);
-        }
-    }
+    if (where.nr_levels)
+        trace_print(t, "\nPGD %jx P4D %jx", where.levels[0].entry, where.levels[0].entry);
+    for (uint32_t i = 1; i < where.nr_levels; i++)
+        trace_print(t, " %s %jx", NAMES[i], where.levels[i].entry);
 }
 
-static void say_oops_classic(struct call *call, uint64_t address)
+/* do_page_fault() of Linux 2.0: the entries on the way, a line each. */
+static void print_walk_classic(struct call *call, uint64_t address)
 {
-    struct trace *t = &call->m->trace;
-    trace_bug(t, address < PAGE_SIZE ? "Unable to handle kernel NULL pointer dereference"
-                                     : "Unable to handle kernel paging request");
-    trace_say(t, " at virtual address ");
-    trace_say_hex_wide(t, address, 8);
-    say_walk(call, address, true);
+    static const char *const NAMES[] = { "pde", "pte" };
+    struct translation where;
+    view_translate(call->m, address, 0, &where);
+    for (uint32_t i = 0; i < where.nr_levels; i++)
+        trace_print(&call->m->trace, "\n*%s = %08jx", NAMES[i], where.levels[i].entry);
 }
 
-static void say_oops_linux(struct call *call, struct access access)
+static void print_oops_classic(struct call *call, uint64_t address)
+{
+    trace_bug(&call->m->trace, "Unable to handle kernel %s at virtual address %08jx",
+              address < PAGE_SIZE ? "NULL pointer dereference" : "paging request", address);
+    print_walk_classic(call, address);
+}
+
+static void print_oops_linux(struct call *call, struct access access)
 {
     struct trace *t = &call->m->trace;
     uint32_t code = error_code(call, access, false);
     if (access.address >> 47 && access.address >> 47 != 0x1ffff) {
-        trace_bug(t, "general protection fault, probably for non-canonical address 0x");
-        trace_say_hex(t, access.address);
+        trace_bug(t, "general protection fault, probably for non-canonical address 0x%jx", access.address);
         return;
     }
-    trace_bug(t, access.address < PAGE_SIZE ? "BUG: kernel NULL pointer dereference, address: "
-                                            : "BUG: unable to handle page fault for address: ");
-    trace_say_hex_wide(t, access.address, 16);
-    trace_say(t, access.write ? "\n#PF: supervisor write access in kernel mode"
-                              : "\n#PF: supervisor read access in kernel mode");
-    trace_say(t, "\n#PF: error_code(0x");
-    trace_say_hex_wide(t, code, 4);
-    trace_say(t, code & 1 ? ") - permissions violation" : ") - not-present page");
-    say_walk(call, access.address, false);
+    trace_bug(t, "BUG: %s: %016jx\n",
+              access.address < PAGE_SIZE ? "kernel NULL pointer dereference, address"
+                                         : "unable to handle page fault for address",
+              access.address);
+    trace_print(t, "#PF: supervisor %s access in kernel mode\n", access.write ? "write" : "read");
+    trace_print(t, "#PF: error_code(0x%04x) - %s", code, code & 1 ? "permissions violation" : "not-present page");
+    print_walk_linux(call, access.address);
 }
 
 static void oops(struct call *call, uint64_t address, bool write)
 {
     struct access access = { address, write };
     if (call->m->profile->kmalloc_style == KMALLOC_BUCKETS)
-        say_oops_classic(call, address);
+        print_oops_classic(call, address);
     else
-        say_oops_linux(call, access);
+        print_oops_linux(call, access);
 }
 
 /* --- from an address to a frame --- */

@@ -9,11 +9,6 @@
 #define STRUCT_PAGE_BYTES 64u
 #define COMPOUND_HEAD_OFFSET 8u /* the first field of struct page that a free reads */
 
-static void say(struct call *call, const char *words)
-{
-    trace_say(&call->m->trace, words);
-}
-
 static const char *task_name(const struct call *call)
 {
     const struct machine_state *s = call->s;
@@ -25,14 +20,9 @@ static void warn_of_order(struct call *call)
 {
     if (call->op->gfp & __GFP_NOWARN)
         return;
-    say(call, "WARNING: CPU: ");
-    trace_say_number(&call->m->trace, call->op->cpu);
-    say(call, " PID: ");
-    trace_say_number(&call->m->trace, call->op->pid);
-    say(call, " at mm/page_alloc.c __alloc_pages: order ");
-    trace_say_number(&call->m->trace, call->op->order);
-    say(call, " is beyond the largest block, order ");
-    trace_say_number(&call->m->trace, call->m->profile->nr_orders - 1);
+    trace_print(&call->m->trace,
+                "WARNING: CPU: %u PID: %u at mm/page_alloc.c __alloc_pages: order %u is beyond the largest block, order %u",
+                call->op->cpu, call->op->pid, call->op->order, call->m->profile->nr_orders - 1);
 }
 
 void run_alloc_pages(struct call *call)
@@ -81,29 +71,23 @@ static const char *reason_of(const struct frame *frame)
 }
 
 /* bad_page() and the heart of dump_page() */
-static void say_bad_page(struct call *call, uint32_t pfn, const char *reason)
+static void report_bad_page(struct call *call, uint32_t pfn, const char *reason)
 {
     struct trace *t = &call->m->trace;
     bool was_free = strcmp(reason, "nonzero _refcount") == 0;
-    trace_bug(t, "BUG: Bad page state in process ");
-    trace_say(t, task_name(call));
-    trace_say(t, "  pfn:");
-    trace_say_hex_wide(t, pfn, 5);
-    trace_say(t, "\npage:");
-    trace_say_hex_wide(t, VMEMMAP_BASE + (uint64_t)pfn * STRUCT_PAGE_BYTES, 16);
-    trace_say(t, was_free ? " refcount:-1 mapcount:0 pfn:0x" : " refcount:0 mapcount:0 pfn:0x");
-    trace_say_hex(t, pfn);
-    trace_say(t, "\npage dumped because: ");
-    trace_say(t, reason);
+    trace_bug(t, "BUG: Bad page state in process %s  pfn:%05x\n", task_name(call), pfn);
+    trace_print(t, "page:%016jx refcount:%d mapcount:0 pfn:0x%x\n", VMEMMAP_BASE + (uint64_t)pfn * STRUCT_PAGE_BYTES,
+                was_free ? -1 : 0, pfn);
+    trace_print(t, "page dumped because: %s", reason);
 }
 
-static void say_outside(struct call *call)
+static void report_outside(struct call *call)
 {
-    struct trace *t = &call->m->trace;
     uint64_t pfn = (call->address - call->s->frames.page_offset) >> PAGE_SHIFT;
-    trace_bug(t, "BUG: unable to handle page fault for address: ");
-    trace_say_hex_wide(t, VMEMMAP_BASE + pfn * STRUCT_PAGE_BYTES + COMPOUND_HEAD_OFFSET, 16);
-    trace_say(t, "\n(the struct page of an address that no memory stands behind)");
+    trace_bug(&call->m->trace,
+              "BUG: unable to handle page fault for address: %016jx\n"
+              "(the struct page of an address that no memory stands behind)",
+              VMEMMAP_BASE + pfn * STRUCT_PAGE_BYTES + COMPOUND_HEAD_OFFSET);
 }
 
 static const char *owner_of(const struct frame *frame)
@@ -128,22 +112,24 @@ static const char *owner_of(const struct frame *frame)
 }
 
 /* A frame that heads no block of alloc_pages: the kernel's report where it has one, and what is true in any case. */
-static void say_foreign(struct call *call, uint32_t pfn, uint32_t head)
+static void report_foreign(struct call *call, uint32_t pfn, uint32_t head)
 {
+    struct trace *t = &call->m->trace;
     const struct frame *frame = frame_at(&call->s->frames, head);
     const char *reason = reason_of(frame), *owner = owner_of(frame);
     if (reason)
-        say_bad_page(call, pfn, reason);
+        report_bad_page(call, pfn, reason);
     else
-        trace_bug(&call->m->trace, "__free_pages: Linux would not notice");
-    say(call, owner ? "\n(the page belongs to " : "\n(the page is free already");
-    say(call, owner ? owner : "");
-    say(call, ")");
+        trace_bug(t, "__free_pages: Linux would not notice");
+    if (owner)
+        trace_print(t, "\n(the page belongs to %s)", owner);
+    else
+        trace_print(t, "\n(the page is free already)");
 }
 
 /* The block has another order. Too many pages: the first neighbour in use is found by the check of tail pages. Too few: the
  * rest of the block would be lost without a word. */
-static void say_wrong_order(struct call *call, uint32_t pfn)
+static void report_wrong_order(struct call *call, uint32_t pfn)
 {
     struct trace *t = &call->m->trace;
     const struct frames *frames = &call->s->frames;
@@ -157,25 +143,16 @@ static void say_wrong_order(struct call *call, uint32_t pfn)
         at = next->kind == FRAME_NONE ? at + 1 : frame_head(frames, at) + (1u << next->order);
     }
     if (at < end && at < frames->nr)
-        say_bad_page(call, at, "nonzero _refcount");
+        report_bad_page(call, at, "nonzero _refcount");
     else
         trace_bug(t, "__free_pages: Linux would not notice");
-    trace_say(t, "\n(the block at this address has order ");
-    trace_say_number(t, order);
-    trace_say(t, ", not ");
-    trace_say_number(t, call->op->order);
-    trace_say(t, ")");
+    trace_print(t, "\n(the block at this address has order %u, not %u)", order, call->op->order);
 }
 
 /* Linux 2.0 keeps a count of users a page, and little else. */
-static void say_classic(struct call *call, const char *what)
+static void report_classic(struct call *call, const char *what)
 {
-    struct trace *t = &call->m->trace;
-    trace_bug(t, "free_pages: trying to free ");
-    trace_say(t, what);
-    trace_say(t, " (");
-    trace_say_hex_wide(t, call->address, 8);
-    trace_say(t, "): memory probably corrupted");
+    trace_bug(&call->m->trace, "free_pages: trying to free %s (%08jx): memory probably corrupted", what, call->address);
 }
 
 static const char *classic_word(const struct frame *frame)
@@ -197,19 +174,19 @@ static bool check_free(struct call *call, uint32_t pfn)
     if (is_block && head == pfn && frame->order == call->op->order)
         return true;
     if (is_classic)
-        say_classic(call, !exists       ? "nonexistent page"
-                          : !is_block   ? classic_word(frame)
-                          : head != pfn ? "the tail of a block"
-                                        : "a block by another order");
+        report_classic(call, !exists       ? "nonexistent page"
+                             : !is_block   ? classic_word(frame)
+                             : head != pfn ? "the tail of a block"
+                                           : "a block by another order");
     else if (!exists)
-        say_outside(call);
+        report_outside(call);
     else if (!is_block)
-        say_foreign(call, pfn, head);
+        report_foreign(call, pfn, head);
     else if (head != pfn) {
-        say_bad_page(call, pfn, "nonzero _refcount");
-        say(call, "\n(the page is the tail of a block)");
+        report_bad_page(call, pfn, "nonzero _refcount");
+        trace_print(&call->m->trace, "\n(the page is the tail of a block)");
     } else
-        say_wrong_order(call, pfn);
+        report_wrong_order(call, pfn);
     return false;
 }
 
@@ -245,7 +222,7 @@ void run_compact_memory(struct call *call)
         (void)reclaim_compact_memory(&call->s->reclaim);
         return;
     }
-    say(call, "compact_memory: ENOENT: Linux 2.0 cannot move pages");
+    trace_print(&call->m->trace, "compact_memory: ENOENT: Linux 2.0 cannot move pages");
     call->m->trace.outcome = OUTCOME_NULL;
 }
 

@@ -175,7 +175,7 @@ static void segfault_say(struct call *call, uint64_t address, bool write)
     const struct process *p = process_at(ps, call->process);
     uint64_t text = segfault_text(ps, p);
     uint32_t vma = process_find_vma(ps, p, text), digits = call->m->profile->word_bits / 4;
-    trace_bug(t, segfault_program(call, p));
+    trace_bug(t, "%s", segfault_program(call, p));
     trace_say(t, "[");
     trace_say_number(t, p->pid);
     trace_say(t, "]: segfault at ");

@@ -85,7 +85,7 @@ void libc_die(struct libc *c, const char *text)
 {
     if (!c->dead) {
         trace_step(c->heaps->trace, PATH_malloc_printerr);
-        trace_bug(c->heaps->trace, text);
+        trace_bug(c->heaps->trace, "%s", text);
         trace_say(c->heaps->trace, ": SIGABRT");
     }
     c->dead = true;

@@ -5,6 +5,7 @@
  * contents belongs to each frame itself and stays when the frame is freed: that is where stale data lives.
  * Stands on: base. */
 #pragma once
+#include "alloc/base/index_list.h"
 #include "alloc/base/pool.h"
 #include "alloc/base/trace.h"
 #include "pagoda/view.h"
@@ -37,10 +38,6 @@ struct frame {
     uint8_t kind, order, migratetype, flags;
 };
 _Static_assert(sizeof(struct frame) == 32, "a page frame costs 32 bytes, half of Linux's struct page");
-
-struct frame_list {
-    uint32_t first, last, count; /* pfns; count: blocks */
-};
 
 struct frames {
     struct pool pool;                    /* struct frame, item = pfn */
@@ -102,44 +99,21 @@ static inline void frame_write64(struct frames *frames, uint64_t physical, uint6
     frame_write(frames, physical, &word, sizeof word);
 }
 
-/* Lists. Inline, like frame_set_kind(): every page that is allocated or freed goes through them. */
-static inline void frame_list_push_head(struct frames *frames, struct frame_list *list, uint32_t pfn)
+/* Lists of frames: see index_list.h. */
+_Static_assert(offsetof(struct frame, next) == 0 && offsetof(struct frame, prev) == 4, "links stand first");
+static inline struct index_items frame_items(const struct frames *frames)
 {
-    struct frame *frame = frame_at(frames, pfn);
-    frame->prev = 0;
-    frame->next = list->first;
-    if (list->first)
-        frame_at(frames, list->first)->prev = pfn;
-    else
-        list->last = pfn;
-    list->first = pfn;
-    list->count++;
+    return (struct index_items){ .start = frames->pool.items, .item_size = sizeof(struct frame) };
 }
-
-static inline void frame_list_push_tail(struct frames *frames, struct frame_list *list, uint32_t pfn)
+static inline void frame_list_push_head(struct frames *frames, struct index_list *list, uint32_t pfn)
 {
-    struct frame *frame = frame_at(frames, pfn);
-    frame->next = 0;
-    frame->prev = list->last;
-    if (list->last)
-        frame_at(frames, list->last)->next = pfn;
-    else
-        list->first = pfn;
-    list->last = pfn;
-    list->count++;
+    index_list_push_head(frame_items(frames), list, pfn);
 }
-
-static inline void frame_list_remove(struct frames *frames, struct frame_list *list, uint32_t pfn)
+static inline void frame_list_push_tail(struct frames *frames, struct index_list *list, uint32_t pfn)
 {
-    struct frame *frame = frame_at(frames, pfn);
-    if (frame->prev)
-        frame_at(frames, frame->prev)->next = frame->next;
-    else
-        list->first = frame->next;
-    if (frame->next)
-        frame_at(frames, frame->next)->prev = frame->prev;
-    else
-        list->last = frame->prev;
-    frame->next = frame->prev = 0;
-    list->count--;
+    index_list_push_tail(frame_items(frames), list, pfn);
+}
+static inline void frame_list_remove(struct frames *frames, struct index_list *list, uint32_t pfn)
+{
+    index_list_remove(frame_items(frames), list, pfn);
 }

@@ -6,7 +6,7 @@
 
 void buddy_add(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t order, uint32_t migratetype, bool to_tail)
 {
-    struct frame_list *list = &zone->free_area[order][migratetype];
+    struct index_list *list = &zone->free_area[order][migratetype];
     frame_set_kind(pa->frames, pfn, FRAME_FREE, order);
     frame_at(pa->frames, pfn)->migratetype = (uint8_t)migratetype;
     if (to_tail)

@@ -16,7 +16,7 @@ struct pcp {                     /* per zone and CPU */
     uint32_t count, free_factor; /* pages */
     uint32_t high, batch;
     int32_t nr_free_diff; /* part of the zone's free count that is not folded in yet (vmstat) */
-    struct frame_list lists[NR_PCP_LISTS];
+    struct index_list lists[NR_PCP_LISTS];
 };
 struct zone {
     char name[8];
@@ -27,7 +27,7 @@ struct zone {
     uint32_t nr_reserved_highatomic;
     uint32_t pageset_high, pageset_batch, stat_threshold;
     int64_t free_global; /* what watermark checks read */
-    struct frame_list free_area[VIEW_ORDERS][NR_MIGRATETYPES];
+    struct index_list free_area[VIEW_ORDERS][NR_MIGRATETYPES];
     uint32_t nr_free[VIEW_ORDERS];
     uint32_t flags;                                                         /* enum zone_flag */
     uint32_t compact_considered, compact_defer_shift, compact_order_failed; /* compaction is put off after it failed */

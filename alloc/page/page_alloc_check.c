@@ -2,46 +2,19 @@
  * agree with the lists. */
 #include "alloc/page/zone.h"
 
-#include <string.h>
-
 struct complaint {
     char *text;
     size_t capacity;
 };
 
-static void say(const struct complaint *why, const char *words)
-{
-    size_t used = strlen(why->text);
-    while (*words && used + 1 < why->capacity)
-        why->text[used++] = *words++;
-    why->text[used] = '\0';
-}
-
-static void say_number(const struct complaint *why, uint64_t n)
-{
-    char digits[24];
-    size_t at = sizeof digits - 1;
-    digits[at] = '\0';
-    do
-        digits[--at] = (char)('0' + n % 10);
-    while (n /= 10);
-    say(why, digits + at);
-}
-
 static bool complain(const struct complaint *why, const char *what, uint64_t n)
 {
-    if (!why->capacity)
-        return false;
-    why->text[0] = '\0';
-    say(why, "page_alloc: ");
-    say(why, what);
-    say(why, " ");
-    say_number(why, n);
+    text_print(why->text, why->capacity, "page_alloc: %s %ju", what, n);
     return false;
 }
 
 /* Links and kinds of one list. type: NR_MIGRATETYPES when blocks may remember different ones. */
-static bool check_list(const struct page_alloc *pa, const struct zone *zone, const struct frame_list *list, uint32_t kind,
+static bool check_list(const struct page_alloc *pa, const struct zone *zone, const struct index_list *list, uint32_t kind,
                        uint32_t order, uint32_t type, const struct complaint *why)
 {
     uint32_t nr = 0, last = 0;
@@ -67,7 +40,7 @@ static bool check_list(const struct page_alloc *pa, const struct zone *zone, con
 }
 
 /* Two free buddies must have merged. From whole pageblocks on their types may have kept them apart. */
-static bool check_merged(const struct page_alloc *pa, const struct frame_list *list, uint32_t order,
+static bool check_merged(const struct page_alloc *pa, const struct index_list *list, uint32_t order,
                          const struct complaint *why)
 {
     uint32_t largest = pa->profile->nr_orders - 1;
@@ -88,7 +61,7 @@ static bool check_free_lists(const struct page_alloc *pa, const struct zone *zon
     for (uint32_t order = 0; order < VIEW_ORDERS; order++) {
         uint32_t nr_blocks = 0;
         for (uint32_t type = 0; type < NR_MIGRATETYPES; type++) {
-            const struct frame_list *list = &zone->free_area[order][type];
+            const struct index_list *list = &zone->free_area[order][type];
             uint32_t wanted = pa->profile->has_migratetypes ? type : NR_MIGRATETYPES;
             if (!check_list(pa, zone, list, FRAME_FREE, order, wanted, why) || !check_merged(pa, list, order, why))
                 return false;

@@ -35,7 +35,7 @@ static void pull(struct page_alloc *pa, uint32_t pfn, uint32_t order)
 }
 
 /* The first block of a list that the request can use. */
-static uint32_t find_block(const struct page_alloc *pa, const struct frame_list *list, bool dma)
+static uint32_t find_block(const struct page_alloc *pa, const struct index_list *list, bool dma)
 {
     uint32_t pfn = list->first;
     while (pfn && dma && pfn >= PFN_DMA_END)

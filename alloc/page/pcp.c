@@ -20,7 +20,7 @@ static uint32_t list_order(uint32_t index)
 }
 
 /* rmqueue_bulk(): a batch of blocks goes to the tail of the list, in the order in which the buddy lists gave them. */
-static void refill(struct page_alloc *pa, struct zone *zone, struct pcp *pcp, struct frame_list *list, uint32_t order,
+static void refill(struct page_alloc *pa, struct zone *zone, struct pcp *pcp, struct index_list *list, uint32_t order,
                    uint32_t migratetype, uint32_t flags)
 {
     uint32_t batch = pcp->batch;
@@ -46,7 +46,7 @@ static void refill(struct page_alloc *pa, struct zone *zone, struct pcp *pcp, st
 uint32_t pcp_take(struct page_alloc *pa, struct zone *zone, struct pcp *pcp, uint32_t order, uint32_t migratetype,
                   uint32_t flags)
 {
-    struct frame_list *list = &pcp->lists[list_index(order, migratetype)];
+    struct index_list *list = &pcp->lists[list_index(order, migratetype)];
     trace_step(pa->trace, PATH_rmqueue_pcplist);
     TRACE_EVENT(pa->trace, .kind = EV_TRY_PCP, .zone = (uint8_t)zone->index, .order = (uint8_t)order,
                 .migratetype = (uint8_t)migratetype, .count = list->count << order, .ok = list->first != 0);
@@ -77,7 +77,7 @@ static void free_bulk(struct page_alloc *pa, struct zone *zone, struct pcp *pcp,
             last -= at == last;
             first += at == first;
         }
-        struct frame_list *list = &pcp->lists[at];
+        struct index_list *list = &pcp->lists[at];
         uint32_t order = list_order((uint32_t)at);
         do {
             uint32_t pfn = list->last;

@@ -338,53 +338,6 @@ bool state_load_end(struct page_alloc *pa)
 
 /* --- writing --- */
 
-struct text_out {
-    char *out;
-    size_t capacity, length;
-};
-
-static void put(struct text_out *text, const char *words)
-{
-    for (; *words; words++, text->length++)
-        if (text->length + 1 < text->capacity)
-            text->out[text->length] = *words;
-}
-
-static void put_number(struct text_out *text, int64_t n)
-{
-    char digits[24];
-    size_t at = sizeof digits - 1;
-    digits[at] = '\0';
-    uint64_t rest = n < 0 ? (uint64_t)-n : (uint64_t)n;
-    do
-        digits[--at] = (char)('0' + rest % 10);
-    while (rest /= 10);
-    if (n < 0)
-        digits[--at] = '-';
-    put(text, digits + at);
-}
-
-static void put_key(struct text_out *text, const char *key, int64_t n)
-{
-    put(text, "\t");
-    put(text, key);
-    put(text, "=");
-    put_number(text, n);
-}
-
-static void put_row(struct text_out *text, const char *word, const struct zone *zone)
-{
-    put(text, word);
-    put(text, "\t");
-    put_number(text, zone->index);
-}
-
-static void put_field(struct text_out *text, int64_t n)
-{
-    put(text, "\t");
-    put_number(text, n);
-}
-
 /* Where free_global may be too far off to trust, kswapd sums up the CPUs' parts; 0: it never is. */
 static int64_t drift_mark(const struct page_alloc *pa, const struct zone *zone)
 {
@@ -392,148 +345,98 @@ static int64_t drift_mark(const struct page_alloc *pa, const struct zone *zone)
     return drift > zone->low - zone->min ? (int64_t)zone->high + drift : 0;
 }
 
-static void dump_zone(struct text_out *text, const struct page_alloc *pa, const struct zone *zone)
+static void dump_zone(struct text_out *out, const struct page_alloc *pa, const struct zone *zone)
 {
-    put_row(text, "ZONE", zone);
-    put(text, "\t");
-    put(text, zone->name);
-    put_key(text, "start_pfn", zone->start_pfn);
-    put_key(text, "spanned", zone->spanned);
-    put_key(text, "present", zone->present);
-    put_key(text, "managed", zone->managed);
-    put_key(text, "min", zone->min);
-    put_key(text, "low", zone->low);
-    put_key(text, "high", zone->high);
-    put_key(text, "promo", zone->promo);
-    put_key(text, "boost", zone->boost);
-    put_key(text, "lowmem_reserve", zone->lowmem_reserve[0]);
-    for (uint32_t i = 1; i < 4; i++) {
-        put(text, ",");
-        put_number(text, zone->lowmem_reserve[i]);
-    }
-    put_key(text, "highatomic", zone->nr_reserved_highatomic);
-    put_key(text, "free_global", zone->free_global);
-    put_key(text, "pageset_high", zone->pageset_high);
-    put_key(text, "pageset_batch", zone->pageset_batch);
-    put_key(text, "drift_mark", drift_mark(pa, zone));
-    put(text, "\tflags=0x");
-    put_number(text, zone->flags); /* three bits: the digit is the same */
-    put(text, "\tnr_isolate=0\n");
+    const uint32_t *reserve = zone->lowmem_reserve;
+    text_add(out, "ZONE\t%u\t%s\tstart_pfn=%u\tspanned=%u\tpresent=%u\tmanaged=%u", zone->index, zone->name,
+             zone->start_pfn, zone->spanned, zone->present, zone->managed);
+    text_add(out, "\tmin=%u\tlow=%u\thigh=%u\tpromo=%u\tboost=%u\tlowmem_reserve=%u,%u,%u,%u", zone->min, zone->low,
+             zone->high, zone->promo, zone->boost, reserve[0], reserve[1], reserve[2], reserve[3]);
+    text_add(out, "\thighatomic=%u\tfree_global=%jd\tpageset_high=%u\tpageset_batch=%u\tdrift_mark=%jd",
+             zone->nr_reserved_highatomic, zone->free_global, zone->pageset_high, zone->pageset_batch,
+             drift_mark(pa, zone));
+    text_add(out, "\tflags=0x%x\tnr_isolate=0\n", zone->flags);
 }
 
-static void dump_free_lists(struct text_out *text, const struct page_alloc *pa, const struct zone *zone)
+static void dump_free_lists(struct text_out *out, const struct page_alloc *pa, const struct zone *zone)
 {
     for (uint32_t order = 0; order < MAX_ORDER; order++) {
         for (uint32_t type = 0; type < NR_MIGRATETYPES; type++) {
-            const struct frame_list *list = &zone->free_area[order][type];
+            const struct index_list *list = &zone->free_area[order][type];
             if (!list->first)
                 continue;
-            put_row(text, "FREE", zone);
-            put_field(text, order);
-            put_field(text, type);
-            put_field(text, list->count);
-            put(text, "\t");
-            for (uint32_t pfn = list->first; pfn; pfn = frame_at(pa->frames, pfn)->next) {
-                put_number(text, pfn);
-                put(text, " ");
-            }
-            put(text, "\n");
+            text_add(out, "FREE\t%u\t%u\t%u\t%u\t", zone->index, order, type, list->count);
+            for (uint32_t pfn = list->first; pfn; pfn = frame_at(pa->frames, pfn)->next)
+                text_add(out, "%u ", pfn);
+            text_add(out, "\n");
         }
-        put_row(text, "NRFREE", zone);
-        put_field(text, order);
-        put_field(text, zone->nr_free[order]);
-        put(text, "\n");
+        text_add(out, "NRFREE\t%u\t%u\t%u\n", zone->index, order, zone->nr_free[order]);
     }
 }
 
-static void dump_pcp_list(struct text_out *text, const struct page_alloc *pa, const struct zone *zone, uint32_t cpu,
+static void dump_pcp_list(struct text_out *out, const struct page_alloc *pa, const struct zone *zone, uint32_t cpu,
                           uint32_t index)
 {
-    const struct frame_list *list = &zone_pcp(pa, zone, cpu)->lists[index];
+    const struct index_list *list = &zone_pcp(pa, zone, cpu)->lists[index];
     if (!list->first)
         return;
-    put_row(text, "PCPL", zone);
-    put_key(text, "cpu", cpu);
-    put_key(text, "pindex", index);
-    put_key(text, "order", frame_at(pa->frames, list->first)->order);
-    put_field(text, list->count);
-    put(text, "\t");
-    for (uint32_t pfn = list->first; pfn; pfn = frame_at(pa->frames, pfn)->next) {
-        put_number(text, pfn);
-        put(text, ":");
-        put_number(text, frame_at(pa->frames, pfn)->migratetype);
-        put(text, " ");
-    }
-    put(text, "\n");
+    text_add(out, "PCPL\t%u\tcpu=%u\tpindex=%u\torder=%u\t%u\t", zone->index, cpu, index,
+             frame_at(pa->frames, list->first)->order, list->count);
+    for (uint32_t pfn = list->first; pfn; pfn = frame_at(pa->frames, pfn)->next)
+        text_add(out, "%u:%u ", pfn, frame_at(pa->frames, pfn)->migratetype);
+    text_add(out, "\n");
 }
 
-static void dump_pcps(struct text_out *text, const struct page_alloc *pa, const struct zone *zone)
+static void dump_pcps(struct text_out *out, const struct page_alloc *pa, const struct zone *zone)
 {
     for (uint32_t cpu = 0; cpu < pa->nr_cpus; cpu++) {
         const struct pcp *pcp = zone_pcp(pa, zone, cpu);
-        put_row(text, "PCP", zone);
-        put_key(text, "cpu", cpu);
-        put_key(text, "count", pcp->count);
-        put_key(text, "high", pcp->high);
-        put_key(text, "batch", pcp->batch);
-        put_key(text, "free_factor", pcp->free_factor);
-        put(text, "\n");
+        text_add(out, "PCP\t%u\tcpu=%u\tcount=%u\thigh=%u\tbatch=%u\tfree_factor=%u\n", zone->index, cpu, pcp->count,
+                 pcp->high, pcp->batch, pcp->free_factor);
         for (uint32_t index = 0; index < NR_PCP_LISTS; index++)
-            dump_pcp_list(text, pa, zone, cpu, index);
+            dump_pcp_list(out, pa, zone, cpu, index);
     }
 }
 
-static void dump_pageblocks(struct text_out *text, const struct page_alloc *pa, const struct zone *zone)
+static void dump_pageblocks(struct text_out *out, const struct page_alloc *pa, const struct zone *zone)
 {
-    put_row(text, "PB", zone);
-    put(text, "\t");
+    text_add(out, "PB\t%u\t", zone->index);
     uint32_t end = zone->start_pfn + zone->spanned;
-    for (uint32_t pfn = zone->start_pfn & ~(PAGEBLOCK_PAGES - 1); pfn < end; pfn += PAGEBLOCK_PAGES) {
-        put_number(text, pfn);
-        put(text, ":");
-        put_number(text, pageblock_type(pa, pfn));
-        put(text, " ");
-    }
-    put(text, "\n");
+    for (uint32_t pfn = zone->start_pfn & ~(PAGEBLOCK_PAGES - 1); pfn < end; pfn += PAGEBLOCK_PAGES)
+        text_add(out, "%u:%u ", pfn, pageblock_type(pa, pfn));
+    text_add(out, "\n");
 }
 
-static void dump_movable(struct text_out *text, const struct page_alloc *pa, const struct zone *zone)
+static void dump_movable(struct text_out *out, const struct page_alloc *pa, const struct zone *zone)
 {
-    put_row(text, "LRU", zone);
-    put(text, "\t");
+    text_add(out, "LRU\t%u\t", zone->index);
     uint32_t end = zone->start_pfn + zone->spanned;
     for (uint32_t pfn = zone->start_pfn; pfn < end; pfn++) {
         if (!frame_is_migratable(frame_at(pa->frames, pfn)))
             continue;
-        put_number(text, pfn);
+        uint32_t first = pfn;
         while (pfn + 1 < end && frame_is_migratable(frame_at(pa->frames, pfn + 1)))
             pfn++;
-        put(text, "-");
-        put_number(text, pfn);
-        put(text, " ");
+        text_add(out, "%u-%u ", first, pfn);
     }
-    put(text, "\n");
+    text_add(out, "\n");
 }
 
 size_t state_dump(const struct page_alloc *pa, char *out, size_t capacity)
 {
-    struct text_out text = { .out = out, .capacity = capacity };
+    struct text_out text = { .start = out, .capacity = capacity };
+    if (capacity)
+        out[0] = '\0';
     for (uint32_t i = 0; i < pa->nr_zones; i++) {
         const struct zone *zone = &pa->zones[i];
         dump_zone(&text, pa, zone);
-        for (uint32_t cpu = 0; cpu < pa->nr_cpus; cpu++) {
-            put_row(&text, "ZSTAT", zone);
-            put_key(&text, "cpu", cpu);
-            put_key(&text, "nr_free_diff", zone_pcp(pa, zone, cpu)->nr_free_diff);
-            put_key(&text, "stat_threshold", zone->stat_threshold);
-            put(&text, "\n");
-        }
+        for (uint32_t cpu = 0; cpu < pa->nr_cpus; cpu++)
+            text_add(&text, "ZSTAT\t%u\tcpu=%u\tnr_free_diff=%d\tstat_threshold=%u\n", zone->index, cpu,
+                     zone_pcp(pa, zone, cpu)->nr_free_diff, zone->stat_threshold);
         dump_free_lists(&text, pa, zone);
         dump_pcps(&text, pa, zone);
         dump_pageblocks(&text, pa, zone);
         dump_movable(&text, pa, zone);
     }
-    if (capacity)
-        out[text.length < capacity ? text.length : capacity - 1] = '\0';
     return text.length;
 }

@@ -87,7 +87,7 @@ static bool is_anything_locked(const struct processes *ps)
 }
 
 /* Locked pages stand on Pagoda's ordinary lists; Linux has moved them to one of their own. */
-static void sort_lru(const struct machine_state *s, const struct frame_list *list, enum vm_item item,
+static void sort_lru(const struct machine_state *s, const struct index_list *list, enum vm_item item,
                      struct zoneinfo *zones)
 {
     for (uint32_t pfn = list->first; pfn; pfn = frame_at(&s->frames, pfn)->next) {
@@ -267,7 +267,7 @@ void procfs_fill_meminfo(const struct machine_state *s, const struct zoneinfo zo
 }
 
 /* Users of a page beyond the first, summed up: si_meminfo() of Linux 2.0. */
-static uint64_t nr_shared(const struct machine_state *s, const struct frame_list *list)
+static uint64_t nr_shared(const struct machine_state *s, const struct index_list *list)
 {
     uint64_t nr = 0;
     for (uint32_t pfn = list->first; pfn; pfn = frame_at(&s->frames, pfn)->next)

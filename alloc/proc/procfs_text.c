@@ -2,9 +2,9 @@
  * and not once per word. */
 #include "alloc/proc/procfs_text.h"
 
-#include <string.h>
+#include "alloc/base/text.h"
 
-#define DIGITS_MAX 20u /* of 2^64 - 1 */
+#include <string.h>
 
 void writer_open(struct writer *writer, const struct procfs_out *out)
 {
@@ -73,22 +73,19 @@ void write_right(struct writer *writer, uint32_t width, const char *text)
 
 void write_number(struct writer *writer, uint32_t width, uint64_t number)
 {
-    char digits[DIGITS_MAX];
-    uint32_t at = DIGITS_MAX;
-    do
-        digits[--at] = (char)('0' + number % 10);
-    while (number /= 10);
-    write_spaces(writer, missing(width, DIGITS_MAX - at));
-    write_bytes(writer, digits + at, DIGITS_MAX - at);
+    char digits[TEXT_DIGITS_MAX];
+    uint32_t length = text_digits(digits, number, 10);
+    write_spaces(writer, missing(width, length));
+    write_bytes(writer, digits, length);
 }
 
 void write_hex(struct writer *writer, uint32_t digits, uint64_t number)
 {
-    char text[DIGITS_MAX];
-    uint32_t at = DIGITS_MAX;
-    for (; number || at + digits > DIGITS_MAX; number >>= 4)
-        text[--at] = "0123456789abcdef"[number & 15];
-    write_bytes(writer, text + at, DIGITS_MAX - at);
+    char text[TEXT_DIGITS_MAX];
+    uint32_t length = text_digits(text, number, 16);
+    for (uint32_t nr = missing(digits, length); nr; nr--)
+        write_bytes(writer, "0", 1);
+    write_bytes(writer, text, length);
 }
 
 void write_u64(struct writer *writer, uint64_t word)

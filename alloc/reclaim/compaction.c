@@ -21,7 +21,7 @@ struct compact_control {
     bool is_whole;                                 /* began at the zone's ends */
     uint32_t migrate_pfn, free_pfn;                /* scanners: next pfn to look at; end of the pageblock to look at */
     uint32_t nr_pages, pages[COMPACT_CLUSTER_MAX]; /* to be moved */
-    struct frame_list free;                        /* taken off the buddy lists */
+    struct index_list free;                        /* taken off the buddy lists */
     uint32_t nr_moved;
     uint32_t drained_pfn; /* blocks below have been given the pages that per-CPU lists held back */
 };

@@ -29,7 +29,7 @@ static bool is_active(const struct frame *frame)
     return (frame->flags & FRAME_ACTIVE) != 0;
 }
 
-static struct frame_list *list_of(struct reclaim *reclaim, const struct frame *frame)
+static struct index_list *list_of(struct reclaim *reclaim, const struct frame *frame)
 {
     return is_active(frame) ? &reclaim->active : &reclaim->inactive;
 }

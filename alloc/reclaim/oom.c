@@ -77,94 +77,44 @@ static struct space_ref choose_victim(const struct reclaim *reclaim)
 
 /* --- the report --- */
 
-static void say(struct reclaim *reclaim, const char *words)
-{
-    trace_say(reclaim->trace, words);
-}
-
-/* "%*llu" */
-static void say_wide(struct reclaim *reclaim, uint64_t n, uint32_t width)
-{
-    uint32_t nr_digits = 1;
-    for (uint64_t rest = n / 10; rest; rest /= 10)
-        nr_digits++;
-    for (; nr_digits < width; nr_digits++)
-        say(reclaim, " ");
-    trace_say_number(reclaim->trace, n);
-}
-
-static void say_task(struct reclaim *reclaim, struct space_ref index)
+/* dump_task(). uid: root. */
+static void print_task(struct reclaim *reclaim, struct space_ref index)
 {
     const struct reclaim_space *space = reclaim_space_at(reclaim, index);
     struct reclaim_task task = task_of(reclaim, index);
-    say(reclaim, "[");
-    say_wide(reclaim, space->pid, 7);
-    say(reclaim, "] ");
-    say_wide(reclaim, 0, 5); /* uid: root */
-    say(reclaim, " ");
-    say_wide(reclaim, space->pid, 5);
-    say(reclaim, " ");
-    say_wide(reclaim, task.total_vm, 8);
-    say(reclaim, " ");
-    say_wide(reclaim, space->rss_pages, 8);
-    say(reclaim, " ");
-    say_wide(reclaim, nr_tables(reclaim, space) * PAGE_SIZE, 8);
-    say(reclaim, " ");
-    say_wide(reclaim, space->swap_pages, 8);
-    say(reclaim, " ");
-    say_wide(reclaim, 0, 13); /* oom_score_adj */
-    say(reclaim, " ");
-    say(reclaim, task.name);
-    say(reclaim, "\n");
+    trace_print(reclaim->trace, "[%7u] %5u %5u %8ju %8ju %8ju %8ju %13u %s\n", space->pid, 0u, space->pid, task.total_vm,
+                space->rss_pages, nr_tables(reclaim, space) * PAGE_SIZE, space->swap_pages, 0u, task.name);
 }
 
 /* dump_header(), without the call trace */
-static void say_header(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
+static void print_header(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
 {
     char names[512];
     gfp_format(gfp, names, sizeof names);
-    show_task_name(reclaim, reclaim->trace->pid);
-    say(reclaim, " invoked oom-killer: gfp_mask=0x");
-    trace_say_hex(reclaim->trace, gfp);
-    say(reclaim, "(");
-    say(reclaim, names);
-    say(reclaim, "), order=");
-    trace_say_number(reclaim->trace, order);
-    say(reclaim, ", oom_score_adj=0\n");
+    trace_print(reclaim->trace, "%s invoked oom-killer: gfp_mask=0x%x(%s), order=%u, oom_score_adj=0\n",
+                show_task_name(reclaim), gfp, names, order);
     show_mem(reclaim);
-    say(reclaim, "Tasks state (memory values in pages):\n"
-                 "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name\n");
+    trace_print(reclaim->trace, "Tasks state (memory values in pages):\n"
+                                "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name\n");
     for (struct space_ref i = { 1 }; i.index < reclaim->spaces.nr_used; i.index++)
         if (is_candidate(reclaim_space_at(reclaim, i)))
-            say_task(reclaim, i);
+            print_task(reclaim, i);
 }
 
-static void say_kb(struct reclaim *reclaim, const char *key, uint64_t nr_pages)
-{
-    say(reclaim, key);
-    trace_say_number(reclaim->trace, nr_pages * (PAGE_SIZE / 1024));
-    say(reclaim, "kB");
-}
-
-static void say_killed(struct reclaim *reclaim, struct space_ref victim)
+/* dump_oom_summary() and __oom_kill_process() */
+static void print_killed(struct reclaim *reclaim, struct space_ref victim)
 {
     const struct reclaim_space *space = reclaim_space_at(reclaim, victim);
     struct reclaim_task task = task_of(reclaim, victim);
-    say(reclaim,
-        "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,task=");
-    say(reclaim, task.name);
-    say(reclaim, ",pid=");
-    trace_say_number(reclaim->trace, space->pid);
-    say(reclaim, ",uid=0\nOut of memory: Killed process ");
-    trace_say_number(reclaim->trace, space->pid);
-    say(reclaim, " (");
-    say(reclaim, task.name);
-    say(reclaim, ")");
-    say_kb(reclaim, " total-vm:", task.total_vm);
-    say_kb(reclaim, ", anon-rss:", space->rss_pages);
-    say(reclaim, ", file-rss:0kB, shmem-rss:0kB, UID:0");
-    say_kb(reclaim, " pgtables:", nr_tables(reclaim, space));
-    say(reclaim, " oom_score_adj:0\n");
+    trace_print(reclaim->trace,
+                "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,"
+                "task=%s,pid=%u,uid=0\n",
+                task.name, space->pid);
+    trace_print(reclaim->trace,
+                "Out of memory: Killed process %u (%s) total-vm:%jukB, anon-rss:%jukB, file-rss:0kB, shmem-rss:0kB, UID:0 "
+                "pgtables:%jukB oom_score_adj:0\n",
+                space->pid, task.name, pages_kb(task.total_vm), pages_kb(space->rss_pages),
+                pages_kb(nr_tables(reclaim, space)));
 }
 
 /* --- the deed --- */
@@ -234,13 +184,13 @@ bool oom_kill(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
 {
     trace_step(reclaim->trace, PATH_out_of_memory);
     struct space_ref victim = choose_victim(reclaim);
-    say_header(reclaim, gfp, order);
+    print_header(reclaim, gfp, order);
     if (!victim.index) {
-        say(reclaim, "Out of memory and no killable processes...\n"
-                     "Kernel panic - not syncing: System is deadlocked on memory\n");
+        trace_print(reclaim->trace, "Out of memory and no killable processes...\n"
+                                    "Kernel panic - not syncing: System is deadlocked on memory\n");
         return false;
     }
-    say_killed(reclaim, victim);
+    print_killed(reclaim, victim);
     kill(reclaim, victim);
     return true;
 }
@@ -250,9 +200,7 @@ bool oom_kill_current(struct reclaim *reclaim)
     struct space_ref victim = find_space(reclaim, reclaim->trace->pid);
     if (!victim.index || reclaim_space_at(reclaim, victim)->oom_victim)
         return false;
-    say(reclaim, "Out of memory for ");
-    say(reclaim, task_of(reclaim, victim).name);
-    say(reclaim, ".\n");
+    trace_print(reclaim->trace, "Out of memory for %s.\n", task_of(reclaim, victim).name);
     kill(reclaim, victim);
     return true;
 }

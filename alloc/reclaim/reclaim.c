@@ -430,7 +430,7 @@ uint32_t reclaim_alloc_bulk(struct reclaim *reclaim, uint32_t gfp, uint32_t nr, 
 
 /* --- invariants --- */
 
-static const char *check_list(const struct reclaim *reclaim, const struct frame_list *list, bool active)
+static const char *check_list(const struct reclaim *reclaim, const struct index_list *list, bool active)
 {
     uint32_t count = 0, last = 0;
     for (uint32_t pfn = list->first; pfn; pfn = frame_at(reclaim->frames, pfn)->next, count++) {
@@ -451,7 +451,7 @@ static const char *check_list(const struct reclaim *reclaim, const struct frame_
 }
 
 /* Pages on the list are those that the zones count. */
-static bool counts_agree(const struct reclaim *reclaim, const struct frame_list *list, bool active)
+static bool counts_agree(const struct reclaim *reclaim, const struct index_list *list, bool active)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < ZONES_MAX; i++)

@@ -54,7 +54,7 @@ struct reclaim {
     reclaim_task_of task_of;            /* wired; NULL: tasks have no names */
     struct pool spaces;                 /* struct reclaim_space */
     struct pool slots;                  /* struct swap_slot: the swap area, a page each */
-    struct frame_list active, inactive; /* anonymous frames */
+    struct index_list active, inactive; /* anonymous frames */
     uint32_t nr_lru[ZONES_MAX][2];      /* pages of each zone (by position) that are on the inactive and the active list */
     uint32_t nr_lazy;                   /* pages on them that MADV_FREE gave up */
     uint32_t age;                       /* evictions and activations so far: the clock of refault distances */

@@ -61,7 +61,12 @@ bool oom_kill_current(struct reclaim *reclaim); /* Linux 2.0: the one that asks,
 bool oom_is_victim(const struct reclaim *reclaim, uint32_t pid);
 
 /* --- show_mem.c --- */
-void show_mem(struct reclaim *reclaim);                     /* "Mem-Info:" and what follows it */
-void show_task_name(struct reclaim *reclaim, uint32_t pid); /* of the running task */
+void show_mem(struct reclaim *reclaim); /* "Mem-Info:" and what follows it */
+/* The name of the running task: that of its process, or "pagoda" for kernel code on nobody's behalf. */
+const char *show_task_name(const struct reclaim *reclaim);
+static inline uint64_t pages_kb(uint64_t nr_pages)
+{
+    return nr_pages * (PAGE_SIZE / 1024);
+}
 /* warn_alloc(): "page allocation failure". The Mem-Info comes at most every ten seconds. */
 void show_alloc_failure(struct reclaim *reclaim, uint32_t gfp, uint32_t order);

@@ -159,7 +159,7 @@ static bool bucket_descriptor_is_sound(struct kmalloc *k, const struct slab *sla
 {
     if (bucket_check_page(k, slab))
         return true;
-    trace_bug(k->trace, function);
+    trace_bug(k->trace, "%s", function);
     trace_say(k->trace, ": the page descriptor at 0x");
     trace_say_hex(k->trace, frame_address(k->frames, slab->pfn));
     trace_say(k->trace, " was overwritten");

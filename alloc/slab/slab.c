@@ -1,6 +1,8 @@
 /* Slabs, tracks and caches as records: what both styles share. A slab's frames name it (frame.owner), its tracks tell which
  * objects are live, and so every address given to a free function can be judged before anything changes. */
 #include "alloc/slab/slab.h"
+
+#include "alloc/base/hash.h"
 #include "pagoda/gfp.h"
 
 #include <string.h>
@@ -95,12 +97,10 @@ void object_zero(struct kmalloc *k, uint64_t physical, uint32_t size)
     TRACE_EVENT(k->trace, .kind = EV_ZERO, .address = k->frames->page_offset + physical, .count = size);
 }
 
-/* Place in cache_names: FNV-1a. */
+/* Place in cache_names. */
 static uint32_t cache_name_place(const char *name, size_t length)
 {
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ (uint8_t)name[i]) * 16777619u;
+    uint32_t hash = hash_bytes(name, length);
     return (hash ^ hash >> 16) % NR_CACHE_NAMES;
 }
 

@@ -48,42 +48,22 @@ const char *migratetype_name(uint32_t migratetype)
 
 /* --- who owns a frame --- */
 
-struct name_out {
-    char *text;
-    size_t capacity, length;
-};
-
-static void put(struct name_out *name, const char *words)
+static void name_given(struct frame_run *run, const struct machine_state *s, const char *what, struct name_ref given)
 {
-    while (*words && name->length + 1 < name->capacity)
-        name->text[name->length++] = *words++;
-    name->text[name->length] = '\0';
+    text_print(run->owner, sizeof run->owner, "%s%s%s", what, given.index ? " " : "",
+               name_text(&s->names, given));
 }
 
-static void put_number(struct name_out *name, uint32_t n)
-{
-    char digits[12];
-    size_t at = sizeof digits - 1;
-    digits[at] = '\0';
-    do
-        digits[--at] = (char)('0' + n % 10);
-    while (n /= 10);
-    put(name, digits + at);
-}
-
-static void put_given(struct name_out *name, const struct machine_state *s, const char *what, struct name_ref given)
-{
-    put(name, what);
-    if (given.index)
-        put(name, " ");
-    put(name, name_text(&s->names, given));
-}
-
-static void name_table(struct name_out *name, const struct machine *m, uint32_t level)
+static const char *table_name(const struct machine *m, uint32_t level)
 {
     static const char *const NAMES[MAX_LEVELS] = { "PGD", "PUD", "PMD", "PTE" };
     bool is_last = level + 1 >= m->profile->pgtable_levels;
-    put(name, NAMES[is_last || level >= MAX_LEVELS ? MAX_LEVELS - 1 : level]);
+    return NAMES[is_last || level >= MAX_LEVELS ? MAX_LEVELS - 1 : level];
+}
+
+static void name_plain(struct frame_run *run, const char *what)
+{
+    text_print(run->owner, sizeof run->owner, "%s", what);
 }
 
 /* Sets the run's owner number and name from the head of its block. */
@@ -91,33 +71,31 @@ static void set_owner(const struct machine *m, const struct frame *head, struct 
 {
     const struct machine_state *s = &m->state;
     struct cache_ref cache;
-    struct name_out name = { .text = run->owner, .capacity = sizeof run->owner };
     run->owner_id = head->owner;
     run->owner[0] = '\0';
     switch ((enum frame_kind)head->kind) {
     case FRAME_KERNEL:
-        put_given(&name, s, head->index & LARGE_KMALLOC ? "kmalloc" : "pages", (struct name_ref){ head->owner });
+        name_given(run, s, head->index & LARGE_KMALLOC ? "kmalloc" : "pages", (struct name_ref){ head->owner });
         break;
     case FRAME_SLAB:
         cache = kmalloc_slab_cache(&s->kmalloc, (struct slab_ref){ head->owner });
         run->owner_id = cache.index;
-        put(&name, kmem_cache_name(&s->kmalloc, cache));
+        name_plain(run, kmem_cache_name(&s->kmalloc, cache));
         break;
     case FRAME_VMALLOC:
-        put_given(&name, s, "vmalloc", vmap_area_at(&s->vmalloc.space, head->owner)->name);
+        name_given(run, s, "vmalloc", vmap_area_at(&s->vmalloc.space, head->owner)->name);
         break;
     case FRAME_PGTABLE:
-        name_table(&name, m, head->owner);
+        name_plain(run, table_name(m, head->owner));
         run->owner_id = head->owner + 1;
         break;
     case FRAME_ANON:
     case FRAME_SWAPCACHE:
         run->owner_id = reclaim_space_at(&s->reclaim, reclaim_owner(head))->pid;
-        put(&name, "pid ");
-        put_number(&name, run->owner_id);
+        text_print(run->owner, sizeof run->owner, "pid %u", run->owner_id);
         break;
     case FRAME_RESERVED:
-        put(&name, reserved_owner_name(head->owner));
+        name_plain(run, reserved_owner_name(head->owner));
         break;
     default:
         break;

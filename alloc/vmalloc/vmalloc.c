@@ -9,7 +9,7 @@
 
 static void vmalloc_bug_address(struct vmalloc *v, const char *what, uint64_t address)
 {
-    trace_bug(v->trace, what);
+    trace_bug(v->trace, "%s", what);
     trace_say_hex(v->trace, address);
     trace_say(v->trace, ")");
 }
