@@ -1,45 +1,15 @@
 /* The op table made from pagoda/op.h, and the checks that need nothing but the table. */
+#include "alloc/base/text.h"
 #include "pagoda/gfp.h"
 #include "pagoda/op.h"
 
 #include <string.h>
 
 static const struct op_info OPS[NR_OPS] = {
-#define X(id, name, needed, further, group, doc) [id] = { name, group, doc, needed, further },
+#define X(id, name, needed, further, group, doc) [id] = { #name, group, doc, id##_NEEDS, id##_TAKES },
     OP_MAP(X)
 #undef X
 };
-
-/* Where struct op keeps each parameter. */
-#define AT_PARAM_SIZE size
-#define AT_PARAM_N n
-#define AT_PARAM_GFP gfp
-#define AT_PARAM_ORDER order
-#define AT_PARAM_ADDRESS address
-#define AT_PARAM_NAME name
-#define AT_PARAM_CACHE cache
-#define AT_PARAM_CALL_SITE call_site
-#define AT_PARAM_CONTEXT context
-#define AT_PARAM_CPU cpu
-#define AT_PARAM_PID pid
-#define AT_PARAM_ALIGN align
-#define AT_PARAM_LENGTH length
-#define AT_PARAM_HEX data
-#define AT_PARAM_FILL fill
-#define AT_PARAM_DURATION duration_ns
-#define AT_PARAM_TOUCH touch
-#define AT_PARAM_TEXT text
-#define AT_PARAM_TID tid
-#define AT_PARAM_PROT prot
-#define AT_PARAM_ADVICE advice
-#define AT_PARAM_RESOURCE resource
-#define AT_PARAM_OPTION option
-#define AT_PARAM_VALUE value
-#define AT_PARAM_INCREMENT increment
-#define AT_PARAM_PAD pad
-#define AT_PARAM_NEW_LENGTH new_length
-#define AT_PARAM_TUNABLES tunables
-#define AT_PARAM_FLAGS flags
 
 static const char *const CONTEXTS[] = { "process", "softirq", "tasklet", "hardirq" };
 static const char *const TOUCHES[] = { "headers", "all", "none" };
@@ -55,8 +25,8 @@ static const char *const *const CHOICES[NR_OP_PARAMS] = {
 };
 
 static const struct op_param_info PARAMS[NR_OP_PARAMS] = {
-#define X(id, name, type, unit, min, max, def, doc)                                                                        \
-    [id] = { name, type, unit, min, max, def, doc, offsetof(struct op, AT_##id), sizeof(((struct op *)0)->AT_##id) },
+#define X(id, name, field, type, unit, min, max, def, doc)                                                                 \
+    [id] = { name, type, unit, min, max, def, doc, offsetof(struct op, field), sizeof(((struct op *)0)->field) },
     OP_PARAM_MAP(X)
 #undef X
 };
@@ -88,11 +58,23 @@ bool op_kind_find(const char *name, size_t length, enum op_kind *kind)
 
 struct op op_default(enum op_kind kind)
 {
-    return (struct op){ .kind = kind,
-                        .n = PARAMS[PARAM_N].default_value,
-                        .gfp = (uint32_t)PARAMS[PARAM_GFP].default_value,
-                        .prot = (uint8_t)PARAMS[PARAM_PROT].default_value,
-                        .duration_ns = PARAMS[PARAM_DURATION].default_value };
+#define DEFAULT_TYPE_NUMBER(field_, value) .field_ = (value),
+#define DEFAULT_TYPE_SIZE(field_, value) .field_ = (value),
+#define DEFAULT_TYPE_ADDRESS(field_, value) .field_ = (value),
+#define DEFAULT_TYPE_GFP(field_, value) .field_ = (value),
+#define DEFAULT_TYPE_CONTEXT(field_, value) .field_ = (value),
+#define DEFAULT_TYPE_TOUCH(field_, value) .field_ = (value),
+#define DEFAULT_TYPE_CHOICE(field_, value) .field_ = (value),
+#define DEFAULT_TYPE_SIGNED(field_, value) .field_ = (value),
+#define DEFAULT_TYPE_FLAGS(field_, value) .field_ = (value),
+#define DEFAULT_TYPE_TEXT(field_, value)
+#define DEFAULT_TYPE_HEX(field_, value)
+#define X(id, name, field, type, unit, min, max, def, doc) DEFAULT_##type(field, def)
+    static const struct op DEFAULTS = { OP_PARAM_MAP(X) };
+#undef X
+    struct op op = DEFAULTS;
+    op.kind = kind;
+    return op;
 }
 
 const char *outcome_name(enum outcome outcome)
@@ -138,84 +120,127 @@ static bool is_there(uint32_t given, enum op_param_id id)
     if (given & (1u << id))
         return true;
     if (id == PARAM_ADDRESS)
-        return (given & P(NAME)) != 0;
-    return id == PARAM_HEX && (given & (P(FILL) | P(LENGTH))) == (P(FILL) | P(LENGTH));
+        return (given & OP_BIT(NAME)) != 0;
+    return id == PARAM_HEX && (given & (OP_BIT(FILL) | OP_BIT(LENGTH))) == (OP_BIT(FILL) | OP_BIT(LENGTH));
 }
+
+/* --- ranges --- */
 
 _Static_assert(offsetof(struct op, option) == offsetof(struct op, order) + 7, "the numbers that are bytes lie in a row");
 
-/* Are the small numbers, which lie in a row, all in range? Each byte is raised by what its range leaves of 127, so that its
- * top bit tells. Where a byte is too large the answer may be wrong for its neighbour: then each is looked at. */
+/* Are the numbers that are bytes all in range? They lie in a row of eight, so one word holds them. RAISE lifts each byte by
+ * what its range leaves of 127: a byte beyond its range then has its top bit set. TOP is the top bit of each byte that has
+ * a range; any byte may fill. A byte of 128 or more may carry into its neighbour; the answer is no in any case. */
 static bool are_bytes_in_range(const struct op *op)
 {
-    static const uint8_t RAISE[8] = { 127 - 63,
-                                      127 - (NR_CONTEXTS - 1),
-                                      0,
-                                      127 - (NR_TOUCHES - 1),
-                                      127 - (NR_PROTS - 1),
-                                      127 - (NR_ADVICES - 1),
-                                      127 - (NR_RESOURCES - 1),
-                                      127 - (NR_MALLOPT_OPTIONS - 1) };
-    static const uint8_t TOP[8] = { 128, 128, 0, 128, 128, 128, 128, 128 }; /* any byte may fill */
+#define X(id, name, field, type, unit, min, max, ...)                                                                      \
+    [offsetof(struct op, field)] = sizeof(op->field) == 1 && (max) < 128 ? 127 - (max) : 0,
+    static const uint8_t RAISE[sizeof(struct op)] = { OP_PARAM_MAP(X) };
+#undef X
+#define X(id, name, field, type, unit, min, max, ...)                                                                      \
+    [offsetof(struct op, field)] = sizeof(op->field) == 1 && (max) < 128 ? 128 : 0,
+    static const uint8_t TOP[sizeof(struct op)] = { OP_PARAM_MAP(X) };
+#undef X
     uint64_t bytes, raise, top;
     memcpy(&bytes, (const uint8_t *)op + offsetof(struct op, order), sizeof bytes);
-    memcpy(&raise, RAISE, sizeof raise);
-    memcpy(&top, TOP, sizeof top);
-    bytes &= top | (top - (top >> 7));
+    memcpy(&raise, RAISE + offsetof(struct op, order), sizeof raise);
+    memcpy(&top, TOP + offsetof(struct op, order), sizeof top);
+    bytes &= top | (top - (top >> 7)); /* without what fills */
     return !((bytes | (bytes + raise)) & top);
 }
 
-static enum pagoda_error check_bytes(const struct op *op, struct problem *why)
+/* The same of the numbers of 16 and 32 bits. */
+static bool are_words_in_range(const struct op *op)
 {
-    if (op->context >= NR_CONTEXTS)
-        return problem_refuse(why, "context", "there is no such context");
-    if (op->order > PARAMS[PARAM_ORDER].max)
-        return problem_refuse(why, "order", "out of range");
-    if (op->touch >= NR_TOUCHES)
-        return problem_refuse(why, "touch", "headers, all or none");
-    if (op->prot >= NR_PROTS)
-        return problem_refuse(why, "prot", "out of range");
-    if (op->advice >= NR_ADVICES)
-        return problem_refuse(why, "advice", "out of range");
-    if (op->resource >= NR_RESOURCES)
-        return problem_refuse(why, "resource", "out of range");
-    if (op->option >= NR_MALLOPT_OPTIONS)
-        return problem_refuse(why, "option", "out of range");
+#define BEYOND_TYPE_NUMBER(value, max) ((value) > (max))
+#define BEYOND_TYPE_GFP(value, max) (((value) & ~(uint32_t)(max)) != 0)
+#define BEYOND_TYPE_FLAGS(value, max) BEYOND_TYPE_GFP(value, max)
+#define BEYOND_TYPE_SIZE(value, max) false
+#define BEYOND_TYPE_ADDRESS(value, max) false
+#define BEYOND_TYPE_TEXT(value, max) false
+#define BEYOND_TYPE_CONTEXT(value, max) false
+#define BEYOND_TYPE_HEX(value, max) false
+#define BEYOND_TYPE_TOUCH(value, max) false
+#define BEYOND_TYPE_CHOICE(value, max) false
+#define BEYOND_TYPE_SIGNED(value, max) false
+#define X(id, name, field, type, unit, min, max, ...)                                                                      \
+    || ((sizeof op->field == 2 || sizeof op->field == 4) && BEYOND_##type(op->field, max))
+    return !(false OP_PARAM_MAP(X));
+#undef X
+}
+
+static struct text text_of(const struct op *op, const struct op_param_info *param)
+{
+    struct text text;
+    memcpy(&text, (const uint8_t *)op + param->offset, sizeof text);
+    return text;
+}
+
+static uint64_t number_of(const struct op *op, const struct op_param_info *param)
+{
+    uint64_t number = 0;
+    memcpy(&number, (const uint8_t *)op + param->offset, param->width); /* hosts are little-endian */
+    return number;
+}
+
+/* Numbers of 64 bits are not bounded here: their maxima in the table are those of JSON. */
+static bool is_in_range(const struct op *op, const struct op_param_info *param)
+{
+    switch (param->type) {
+    case TYPE_TEXT:
+        return text_of(op, param).length <= param->max;
+    case TYPE_HEX:
+        return op->nr_data <= param->max / 2;
+    case TYPE_GFP:
+    case TYPE_FLAGS:
+        return !(number_of(op, param) & ~param->max);
+    default:
+        return param->width == 8 || number_of(op, param) <= param->max;
+    }
+}
+
+static enum pagoda_error refuse_range(struct problem *why, const struct op_param_info *param)
+{
+    char text[sizeof why->text] = "out of range";
+    if (param->type == TYPE_TEXT)
+        text_print(text, sizeof text, "longer than %ju bytes", param->max);
+    else if (param->type == TYPE_HEX)
+        text_print(text, sizeof text, "one write takes at most %ju bytes; fill may be longer", param->max / 2);
+    else if (param->type == TYPE_GFP)
+        text_print(text, sizeof text, "has bits that are no GFP flag");
+    else if (param->type == TYPE_FLAGS)
+        text_print(text, sizeof text, "has bits that are no flag of a new cache");
+    else if (param->type == TYPE_CONTEXT)
+        text_print(text, sizeof text, "there is no such context");
+    else if (param->type == TYPE_TOUCH)
+        text_print(text, sizeof text, "headers, all or none");
+    return problem_refuse(why, param->name, text);
+}
+
+static enum pagoda_error check_each_range(const struct op *op, struct problem *why)
+{
+    for (unsigned id = 0; id < NR_OP_PARAMS; id++)
+        if (!is_in_range(op, &PARAMS[id]))
+            return refuse_range(why, &PARAMS[id]);
     return PAGODA_OK;
 }
 
+/* Few operations have texts. Of the others nearly all pass the two tests that look at all parameters at once. */
 static enum pagoda_error check_ranges(const struct op *op, struct problem *why)
 {
-    enum pagoda_error err = are_bytes_in_range(op) ? PAGODA_OK : check_bytes(op, why);
-    if (err)
-        return err;
-    if (op->gfp & ~(uint32_t)GFP_ALL_BITS)
-        return problem_refuse(why, "gfp", "has bits that are no GFP flag");
-    if ((op->given & P(PID)) && (op->pid < 1 || op->pid > PARAMS[PARAM_PID].max))
+    if ((op->given & (OP_TEXT_BITS | OP_BIT(HEX))) || !are_bytes_in_range(op) || !are_words_in_range(op)) {
+        enum pagoda_error err = check_each_range(op, why);
+        if (err)
+            return err;
+    }
+    if ((op->given & OP_BIT(PID)) && op->pid < PARAMS[PARAM_PID].min)
         return problem_refuse(why, "pid", "out of range");
-    if (op->flags & ~(uint32_t)SLAB_FLAGS_ALL)
-        return problem_refuse(why, "flags", "has bits that are no flag of a new cache");
-    if (op->cpu > PARAMS[PARAM_CPU].max)
-        return problem_refuse(why, "cpu", "out of range");
-    if (op->tid > PARAMS[PARAM_TID].max)
-        return problem_refuse(why, "tid", "out of range");
-    if (op->tunables.length > PARAMS[PARAM_TUNABLES].max)
-        return problem_refuse(why, "tunables", "longer than 200 bytes");
-    if (!(op->given & (P(NAME) | P(CACHE) | P(CALL_SITE) | P(TEXT) | P(LENGTH) | P(HEX))))
-        return PAGODA_OK;
-    const struct text texts[] = { op->name, op->cache, op->call_site };
-    static const char *const NAMES[] = { "name", "cache", "call_site" };
-    for (unsigned i = 0; i < 3; i++)
-        if (texts[i].length > PARAMS[PARAM_NAME].max)
-            return problem_refuse(why, NAMES[i], "longer than 63 bytes");
-    if (op->text.length > PARAMS[PARAM_TEXT].max)
-        return problem_refuse(why, "text", "longer than 200 bytes");
     if (op->kind == OP_READ && op->length > OP_DATA_MAX)
         return problem_refuse(why, "length", "one read gives at most 65536 bytes");
-    if (op->nr_data > OP_DATA_MAX)
-        return problem_refuse(why, "hex", "one write takes at most 65536 bytes; fill may be longer");
     return PAGODA_OK;
 }
+
+/* --- what is given --- */
 
 /* The first parameter that stands where it may not, or is missing. */
 static enum pagoda_error refuse_given(const struct op *op, uint32_t allowed, uint32_t needed, struct problem *why)
@@ -235,15 +260,15 @@ enum pagoda_error op_check(const struct op *op, struct problem *why)
     if ((unsigned)op->kind >= NR_OPS)
         return problem_refuse(why, "op", "there is no such operation");
     uint32_t given = op->given, needed = OPS[op->kind].needed;
-    uint32_t allowed = needed | OPS[op->kind].further | (needed & P(ADDRESS) ? P(NAME) : 0);
+    uint32_t allowed = needed | OPS[op->kind].further | (needed & OP_BIT(ADDRESS) ? OP_BIT(NAME) : 0);
     if ((given & ~allowed) || (given & needed) != needed) {
         enum pagoda_error err = refuse_given(op, allowed, needed, why);
         if (err)
             return err;
     }
-    if ((given & P(HEX)) && (given & P(FILL)))
+    if ((given & OP_BIT(HEX)) && (given & OP_BIT(FILL)))
         return problem_refuse(why, "fill", "either hex or fill, not both");
-    if ((needed & P(ADDRESS)) && (given & P(NAME)) && (given & P(ADDRESS)))
+    if ((needed & OP_BIT(ADDRESS)) && (given & OP_BIT(NAME)) && (given & OP_BIT(ADDRESS)))
         return problem_refuse(why, "name", "either name or address, not both");
     return check_ranges(op, why);
 }

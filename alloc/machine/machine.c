@@ -168,7 +168,7 @@ void machine_record_events(struct machine *machine, bool on)
 
 void machine_prefetch(const struct machine *machine, const struct op *op, enum machine_prefetch step)
 {
-    if (!(op->given & P(ADDRESS)))
+    if (!(op->given & OP_BIT(ADDRESS)))
         return;
     kmalloc_prefetch(&machine->state.kmalloc, op->address, step);
     vmalloc_prefetch(&machine->state.vmalloc, op->address, step);

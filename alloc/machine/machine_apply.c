@@ -15,16 +15,16 @@ static enum pagoda_error find_named(struct call *call, struct problem *why)
 {
     const struct op *op = call->op;
     call->address = op->address;
-    if (!(op->given & P(NAME)))
+    if (!(op->given & OP_BIT(NAME)))
         return PAGODA_OK;
     struct name_ref name = name_find(&call->s->names, op->name);
     const struct name *found = name.index ? name_at(&call->s->names, name) : NULL;
     bool is_live = found && found->address;
-    if (!(op_info(op->kind)->needed & P(ADDRESS)))
+    if (!(op_info(op->kind)->needed & OP_BIT(ADDRESS)))
         return is_live ? problem_refuse(why, "name", "already names a live allocation") : PAGODA_OK;
     if (!is_live)
         return problem_refuse(why, "name", "names no live allocation");
-    if ((op->given & P(PID)) && found->pid != op->pid)
+    if ((op->given & OP_BIT(PID)) && found->pid != op->pid)
         return problem_refuse(why, "name", "names an allocation of another process");
     call->address = found->address;
     if (found->pid)
@@ -37,12 +37,12 @@ static enum pagoda_error find_names(struct call *call, struct problem *why)
     const struct op *op = call->op;
     if (op->cpu >= call->s->config.cpus)
         return problem_refuse(why, "cpu", "the machine has no such CPU");
-    if (op->given & P(PID)) {
+    if (op->given & OP_BIT(PID)) {
         call->process = process_find(&call->s->processes, op->pid);
         if (!call->process.index)
             return problem_refuse(why, "pid", "there is no such process");
     }
-    if ((op->given & P(CACHE)) && op->kind != OP_KMEM_CACHE_CREATE) {
+    if ((op->given & OP_BIT(CACHE)) && op->kind != OP_KMEM_CACHE_CREATE) {
         call->cache = kmem_cache_find(&call->s->kmalloc, op->cache);
         if (!call->cache.index)
             return problem_refuse(why, "cache", "there is no such cache");
@@ -68,7 +68,7 @@ static uint64_t contents_needed(const struct call *call)
 {
     const struct op *op = call->op;
     uint64_t pages = 0;
-    if (op->given & P(SIZE)) /* page tables and page arrays: 8 bytes a page; krealloc and realloc copy */
+    if (op->given & OP_BIT(SIZE)) /* page tables and page arrays: 8 bytes a page; krealloc and realloc copy */
         pages = pages_of(op->size) / (op->kind == OP_KREALLOC || op->kind == OP_REALLOC ? 1 : 128);
     else if (op->kind == OP_READ || op->kind == OP_WRITE)
         pages = pages_of(op->length > op->nr_data ? op->length : op->nr_data);
@@ -204,69 +204,20 @@ void call_load_space(struct call *call)
 
 /* --- time --- */
 
-static void run_tick(struct call *call)
+void run_tick(struct call *call)
 {
     call->m->trace.now_ns += call->op->duration_ns;
 }
 
-static void run_mark(struct call *call)
+void run_mark(struct call *call)
 {
     (void)call; /* its text stands in the log; the machine does not change */
 }
 
 static void (*const HANDLERS[NR_OPS])(struct call *) = {
-    [OP_KMALLOC] = run_kmalloc,
-    [OP_KZALLOC] = run_kzalloc,
-    [OP_KCALLOC] = run_kcalloc,
-    [OP_KREALLOC] = run_krealloc,
-    [OP_KFREE] = run_kfree,
-    [OP_KSIZE] = run_ksize,
-    [OP_ALLOC_PAGES] = run_alloc_pages,
-    [OP_FREE_PAGES] = run_free_pages,
-    [OP_DRAIN_PAGES] = run_drain_pages,
-    [OP_COMPACT_MEMORY] = run_compact_memory,
-    [OP_KMEM_CACHE_CREATE] = run_kmem_cache_create,
-    [OP_KMEM_CACHE_ALLOC] = run_kmem_cache_alloc,
-    [OP_KMEM_CACHE_FREE] = run_kmem_cache_free,
-    [OP_KMEM_CACHE_DESTROY] = run_kmem_cache_destroy,
-    [OP_KMEM_CACHE_SHRINK] = run_kmem_cache_shrink,
-    [OP_VMALLOC] = run_vmalloc,
-    [OP_VZALLOC] = run_vzalloc,
-    [OP_VFREE] = run_vfree,
-    [OP_KVMALLOC] = run_kvmalloc,
-    [OP_KVFREE] = run_kvfree,
-    [OP_SPAWN] = run_spawn,
-    [OP_EXIT] = run_exit,
-    [OP_FORK] = run_fork,
-    [OP_MALLOC] = run_malloc,
-    [OP_CALLOC] = run_calloc,
-    [OP_REALLOC] = run_realloc,
-    [OP_ALIGNED_ALLOC] = run_aligned_alloc,
-    [OP_FREE] = run_free,
-    [OP_MEMALIGN] = run_memalign,
-    [OP_POSIX_MEMALIGN] = run_posix_memalign,
-    [OP_VALLOC] = run_valloc,
-    [OP_PVALLOC] = run_pvalloc,
-    [OP_MALLOC_USABLE_SIZE] = run_malloc_usable_size,
-    [OP_MALLOC_TRIM] = run_malloc_trim,
-    [OP_MALLOPT] = run_mallopt,
-    [OP_THREAD_EXIT] = run_thread_exit,
-    [OP_MMAP] = run_mmap,
-    [OP_MUNMAP] = run_munmap,
-    [OP_MLOCK] = run_mlock,
-    [OP_WRITE] = run_write,
-    [OP_READ] = run_read,
-    [OP_TICK] = run_tick,
-    [OP_MARK] = run_mark,
-    [OP_BRK] = run_brk,
-    [OP_SBRK] = run_sbrk,
-    [OP_MPROTECT] = run_mprotect,
-    [OP_MADVISE] = run_madvise,
-    [OP_MREMAP] = run_mremap,
-    [OP_MUNLOCK] = run_munlock,
-    [OP_SETRLIMIT] = run_setrlimit,
-    [OP_VMALLOC_HUGE] = run_vmalloc_huge,
-    [OP_VM_UNMAP_ALIASES] = run_vm_unmap_aliases,
+#define X(id, name, ...) [id] = run_##name,
+    OP_MAP(X)
+#undef X
 };
 
 /* --- afterwards --- */
@@ -370,13 +321,13 @@ void machine_settle(struct machine *m, uint64_t nr_oom_kills)
 
 static bool makes_allocation(const struct op *op)
 {
-    return !(op_info(op->kind)->needed & P(ADDRESS));
+    return !(op_info(op->kind)->needed & OP_BIT(ADDRESS));
 }
 
 /* Texts that the pool of names will keep. */
 static bool brings_text(const struct op *op)
 {
-    return (op->given & P(CALL_SITE)) || (makes_allocation(op) && (op->given & P(NAME)));
+    return (op->given & OP_BIT(CALL_SITE)) || (makes_allocation(op) && (op->given & OP_BIT(NAME)));
 }
 
 enum pagoda_error machine_apply(struct machine *machine, const struct op *op, struct op_result *result, struct problem *why)
@@ -394,9 +345,9 @@ enum pagoda_error machine_apply(struct machine *machine, const struct op *op, st
         err = reserve(&call);
     if (err)
         return err;
-    if (makes_allocation(op) && (op->given & P(NAME)))
+    if (makes_allocation(op) && (op->given & OP_BIT(NAME)))
         call.name = name_intern(&s->names, op->name);
-    if (makes_allocation(op) && (op->given & P(CALL_SITE)))
+    if (makes_allocation(op) && (op->given & OP_BIT(CALL_SITE)))
         call.call_site = name_intern(&s->names, op->call_site);
     trace_start(&machine->trace, (uint32_t)++s->seq, op->cpu);
     machine->trace.now_ns = s->now_ns;

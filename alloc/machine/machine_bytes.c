@@ -20,7 +20,7 @@ static uint32_t error_code(const struct call *call, struct access access, bool i
 {
     struct translation where;
     uint32_t pid = in_user_mode ? process_at(&call->s->processes, call->process)->pid : 0;
-    bool present = view_translate(call->m, access.address, pid, &where) && where.present;
+    bool present = machine_translate(call->m, access.address, pid, &where) && where.present;
     return (uint32_t)present | (uint32_t)access.write << 1 | (uint32_t)in_user_mode << 2;
 }
 
@@ -30,7 +30,7 @@ static void print_walk_linux(struct call *call, uint64_t address)
     static const char *const NAMES[MAX_LEVELS] = { "PGD", "PUD", "PMD", "PTE" };
     struct trace *t = &call->m->trace;
     struct translation where;
-    view_translate(call->m, address, 0, &where);
+    machine_translate(call->m, address, 0, &where);
     if (where.nr_levels)
         trace_print(t, "\nPGD %jx P4D %jx", where.levels[0].entry, where.levels[0].entry);
     for (uint32_t i = 1; i < where.nr_levels; i++)
@@ -42,7 +42,7 @@ static void print_walk_classic(struct call *call, uint64_t address)
 {
     static const char *const NAMES[] = { "pde", "pte" };
     struct translation where;
-    view_translate(call->m, address, 0, &where);
+    machine_translate(call->m, address, 0, &where);
     for (uint32_t i = 0; i < where.nr_levels; i++)
         trace_print(&call->m->trace, "\n*%s = %08jx", NAMES[i], where.levels[i].entry);
 }
@@ -92,7 +92,7 @@ static bool is_read_only(const struct call *call, uint32_t pfn)
 /* Frame of a kernel address, and the translation that led to it; 0: the access faults. */
 static uint32_t reach_kernel(const struct call *call, uint64_t address, bool write, struct translation *where)
 {
-    bool mapped = view_translate(call->m, address, 0, where) && where->present;
+    bool mapped = machine_translate(call->m, address, 0, where) && where->present;
     return mapped && !(write && is_read_only(call, where->pfn)) ? where->pfn : 0;
 }
 
@@ -179,7 +179,7 @@ static void tell_heaps(struct call *call, const struct piece *piece)
 void run_write(struct call *call)
 {
     const struct op *op = call->op;
-    uint64_t length = op->given & P(HEX) ? op->nr_data : op->length;
+    uint64_t length = op->given & OP_BIT(HEX) ? op->nr_data : op->length;
     call->result->address = call->address;
     if (!reach_all(call, length, true))
         return;
@@ -189,7 +189,7 @@ void run_write(struct call *call)
     for (struct piece piece = { 0 }; next_piece(call, length, true, &piece);) {
         if (!in_process)
             tell_heaps(call, &piece);
-        if (op->given & P(HEX))
+        if (op->given & OP_BIT(HEX))
             frame_write(&call->s->frames, piece.physical, op->data + piece.offset, piece.length);
         else
             frame_fill(&call->s->frames, piece.physical, op->fill, piece.length);

@@ -67,58 +67,16 @@ void call_vfree(struct call *call);
 bool call_reach_user(struct call *call, uint64_t length, bool write);
 void call_segfault(struct call *call, uint64_t address, bool write); /* ends the process; call->process is gone then */
 
-/* The handlers: machine_kernel.c, machine_user.c, machine_bytes.c. */
-void run_kmalloc(struct call *call);
-void run_kzalloc(struct call *call);
-void run_kcalloc(struct call *call);
-void run_krealloc(struct call *call);
-void run_kfree(struct call *call);
-void run_ksize(struct call *call);
-void run_alloc_pages(struct call *call);
-void run_free_pages(struct call *call);
-void run_drain_pages(struct call *call);
-void run_compact_memory(struct call *call);
-void run_kmem_cache_create(struct call *call);
-void run_kmem_cache_alloc(struct call *call);
-void run_kmem_cache_free(struct call *call);
-void run_kmem_cache_destroy(struct call *call);
-void run_kmem_cache_shrink(struct call *call);
-void run_vmalloc(struct call *call);
-void run_vzalloc(struct call *call);
-void run_vfree(struct call *call);
-void run_vmalloc_huge(struct call *call);
-void run_vm_unmap_aliases(struct call *call);
-void run_kvmalloc(struct call *call);
-void run_kvfree(struct call *call);
-void run_spawn(struct call *call);
-void run_fork(struct call *call);
-void run_exit(struct call *call);
-void run_malloc(struct call *call);
-void run_calloc(struct call *call);
-void run_realloc(struct call *call);
-void run_aligned_alloc(struct call *call);
-void run_free(struct call *call);
-void run_memalign(struct call *call);
-void run_posix_memalign(struct call *call);
-void run_valloc(struct call *call);
-void run_pvalloc(struct call *call);
-void run_malloc_usable_size(struct call *call);
-void run_malloc_trim(struct call *call);
-void run_mallopt(struct call *call);
-void run_thread_exit(struct call *call);
-void run_mmap(struct call *call);
-void run_munmap(struct call *call);
-void run_mlock(struct call *call);
-void run_munlock(struct call *call);
-void run_mprotect(struct call *call);
-void run_madvise(struct call *call);
-void run_mremap(struct call *call);
-void run_brk(struct call *call);
-void run_sbrk(struct call *call);
-void run_setrlimit(struct call *call);
-void run_write(struct call *call);
-void run_read(struct call *call);
+/* The handlers, one for each operation: run_kmalloc() and so on. They stand in machine_kernel.c, machine_vmalloc.c,
+ * machine_pages.c, machine_process.c, machine_user.c, machine_bytes.c; tick and mark in machine_apply.c. */
+#define X(id, name, ...) void run_##name(struct call *call);
+OP_MAP(X)
+#undef X
 
+/* machine_translate.c: what stands behind an address. */
+/* The walk through the tables that the address takes, and the frame behind it. pid 0: as the kernel sees it. False: there
+ * is no such process. A process sees kernel addresses as everybody does. */
+bool machine_translate(const struct machine *m, uint64_t address, uint32_t pid, struct translation *out);
 /* The next run of neighbouring frames behind [*address, end), in address order; *address moves past it. Pages without a
  * frame are skipped. False: none left. pid: for user addresses. */
 bool machine_next_run(const struct machine *m, uint32_t pid, uint64_t *address, uint64_t end, struct frame_range *run);

@@ -11,6 +11,12 @@ static uint32_t entry_size(const struct profile *profile)
     return profile->word_bits / 8;
 }
 
+const char *pte_level_name(const struct profile *profile, uint32_t level)
+{
+    static const char *const NAMES[MAX_LEVELS] = { "PGD", "PUD", "PMD", "PTE" };
+    return NAMES[level + 1 < profile->pgtable_levels ? level : MAX_LEVELS - 1];
+}
+
 uint64_t pte_load(const struct frames *frames, const struct profile *profile, uint64_t slot)
 {
     const uint8_t *bytes = frame_peek(frames, (uint32_t)(slot >> PAGE_SHIFT));

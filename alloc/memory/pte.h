@@ -44,6 +44,8 @@ bool pte_translate(const struct frames *frames, const struct profile *profile, u
                    uint32_t *pfn);
 uint64_t pte_load(const struct frames *frames, const struct profile *profile, uint64_t slot);
 void pte_store(struct frames *frames, const struct profile *profile, uint64_t slot, uint64_t entry);
+/* "PGD", "PUD", "PMD", "PTE": the last level is always the PTE's. */
+const char *pte_level_name(const struct profile *profile, uint32_t level);
 /* Index of an address in the table of a level, 0 being the top. */
 static inline uint32_t pte_index(const struct profile *profile, uint32_t level, uint64_t address)
 {

@@ -9,37 +9,6 @@
 
 enum list { LIST_KMALLOC, LIST_PAGES, LIST_VMALLOC, LIST_HEAP, LIST_MAPS, NR_LISTS };
 
-/* Frame behind one page of memory; UINT32_MAX: none. */
-static uint32_t frame_behind(const struct machine *m, uint32_t pid, uint64_t address)
-{
-    uint32_t pfn = frame_of_address(&m->state.frames, address);
-    if (pfn != UINT32_MAX)
-        return pfn;
-    struct translation where;
-    return view_translate(m, address, pid, &where) && where.present ? where.pfn : UINT32_MAX;
-}
-
-bool machine_next_run(const struct machine *m, uint32_t pid, uint64_t *address, uint64_t end, struct frame_range *run)
-{
-    struct process_ref process = process_find(&m->state.processes, pid);
-    run->count = 0;
-    for (; *address < end; *address = (*address | (PAGE_SIZE - 1)) + 1) {
-        if (process.index && !run->count) /* a mapping may be mostly hole */
-            *address = process_next_page(&m->state.processes, process, *address, end);
-        if (*address >= end)
-            break;
-        uint32_t pfn = frame_behind(m, pid, *address);
-        if (pfn == UINT32_MAX && !run->count)
-            continue;
-        if (run->count && pfn != run->pfn + run->count)
-            return true;
-        if (!run->count)
-            run->pfn = pfn;
-        run->count++;
-    }
-    return run->count > 0;
-}
-
 static uint32_t count_frames(const struct machine *m, uint32_t pid, uint64_t start, uint64_t end)
 {
     uint32_t count = 0;

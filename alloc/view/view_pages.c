@@ -54,13 +54,6 @@ static void name_given(struct frame_run *run, const struct machine_state *s, con
                name_text(&s->names, given));
 }
 
-static const char *table_name(const struct machine *m, uint32_t level)
-{
-    static const char *const NAMES[MAX_LEVELS] = { "PGD", "PUD", "PMD", "PTE" };
-    bool is_last = level + 1 >= m->profile->pgtable_levels;
-    return NAMES[is_last || level >= MAX_LEVELS ? MAX_LEVELS - 1 : level];
-}
-
 static void name_plain(struct frame_run *run, const char *what)
 {
     text_print(run->owner, sizeof run->owner, "%s", what);
@@ -86,7 +79,7 @@ static void set_owner(const struct machine *m, const struct frame *head, struct 
         name_given(run, s, "vmalloc", vmap_area_at(&s->vmalloc.space, head->owner)->name);
         break;
     case FRAME_PGTABLE:
-        name_plain(run, table_name(m, head->owner));
+        name_plain(run, pte_level_name(m->profile, head->owner));
         run->owner_id = head->owner + 1;
         break;
     case FRAME_ANON:

@@ -23,8 +23,7 @@ uint32_t view_entry_flags(uint64_t entry, const char *names[VIEW_ENTRY_FLAGS])
 
 const char *view_level_name(const struct machine *machine, uint32_t level)
 {
-    static const char *const NAMES[MAX_LEVELS] = { "PGD", "PUD", "PMD", "PTE" };
-    return NAMES[level + 1 == machine->profile->pgtable_levels ? MAX_LEVELS - 1 : level];
+    return pte_level_name(machine->profile, level);
 }
 
 /* The top table for an address as seen from a process; 0: there is none. */

@@ -1,5 +1,5 @@
 /* What the API shows of the vmalloc range, and the way from any address to the bytes behind it. */
-#include "alloc/machine/machine_state.h"
+#include "alloc/machine/machine_internal.h"
 
 #include <string.h>
 
@@ -78,44 +78,9 @@ bool view_next_vmalloc_run(const struct machine *machine, uint64_t start, uint64
 
 /* --- addresses --- */
 
-static void view_describe_walk(const struct machine *machine, uint32_t root, uint64_t address, struct translation *out)
-{
-    const struct machine_state *s = &machine->state;
-    uint32_t nr_levels = machine->profile->pgtable_levels;
-    struct pte_walk walk = pte_walk(&s->frames, machine->profile, root, address);
-    out->nr_levels = walk.nr_levels;
-    for (uint32_t i = 0; i < walk.nr_levels; i++)
-        out->levels[i] = (struct translate_level){ .name = view_level_name(machine, i),
-                                                   .index = walk.level[i].index,
-                                                   .table_pfn = walk.level[i].table_pfn,
-                                                   .entry = walk.level[i].entry };
-    out->present = pte_walk_frame(machine->profile, &walk, address, &out->pfn);
-    if (out->present && walk.nr_levels < nr_levels)
-        out->page_shift = PAGE_SHIFT + machine->profile->pgtable_bits;
-}
-
-/* False: there is no process of that pid. A process sees kernel addresses as everybody does. */
 bool view_translate(const struct machine *machine, uint64_t address, uint32_t pid, struct translation *out)
 {
-    const struct machine_state *s = &machine->state;
-    *out = (struct translation){ .offset = (uint32_t)(address & (PAGE_SIZE - 1)),
-                                 .page_shift = PAGE_SHIFT,
-                                 .region = "unmapped" };
-    struct process_ref process = process_find(&s->processes, pid);
-    if (pid && !process.index)
-        return false;
-    if (frame_of_address(&s->frames, address) != UINT32_MAX) {
-        out->region = "direct map";
-        view_describe_walk(machine, s->pgtable.kernel_root, address, out);
-    } else if (vmalloc_contains(&s->vmalloc, address)) {
-        out->region = "vmalloc";
-        view_describe_walk(machine, s->pgtable.kernel_root, address, out);
-    } else if (process.index && address < machine->profile->user_end) {
-        const struct reclaim_space *space = reclaim_space_at(&s->reclaim, process_at(&s->processes, process)->space);
-        out->region = "user";
-        view_describe_walk(machine, space->root, address, out);
-    }
-    return true;
+    return machine_translate(machine, address, pid, out);
 }
 
 size_t view_memory(const struct machine *machine, uint64_t address, uint32_t pid, uint8_t *out, size_t length)
