@@ -89,7 +89,9 @@ bool heap_free_cached(struct heaps *heaps, uint64_t mem)
 {
     struct libc *c = heaps->libc;
     uint8_t *block = tcache_block_at_hand(c, mem);
-    uint64_t field = block ? libc_load64(block - 8) : 0, index = (field - TCACHE_MIN_CHUNK_64) / CHUNK_ALIGN;
+    if (!block)
+        return false;
+    uint64_t field = libc_load64(block - 8), index = (field - TCACHE_MIN_CHUNK_64) / CHUNK_ALIGN;
     if ((field & (CHUNK_ALIGN - 1 - NON_MAIN_ARENA)) > PREV_INUSE || index >= c->heap->par.tcache_bins ||
         libc_load64(block + 8) == c->heap->tcache_key || !tcache_is_arena_at_hand(c, mem, field))
         return false;
