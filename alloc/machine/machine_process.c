@@ -7,11 +7,7 @@ static void mm_refused(struct call *call, const char *function)
 {
     struct trace *t = &call->m->trace;
     enum refusal why = (enum refusal)call->s->processes.refusal;
-    trace_say(t, function);
-    trace_say(t, ": ");
-    trace_say(t, refusal_errno(why));
-    trace_say(t, ": ");
-    trace_say(t, refusal_text(why));
+    trace_print(t, "%s: %s: %s", function, refusal_errno(why), refusal_text(why));
     t->outcome = OUTCOME_NULL;
 }
 
@@ -170,33 +166,17 @@ static uint64_t segfault_text(const struct processes *ps, const struct process *
 /* The simulated program has no instructions: ip is where its code begins, sp is in the first page of its stack. */
 static void segfault_say(struct call *call, uint64_t address, bool write)
 {
-    struct trace *t = &call->m->trace;
     const struct processes *ps = &call->s->processes;
     const struct process *p = process_at(ps, call->process);
-    uint64_t text = segfault_text(ps, p);
-    uint32_t vma = process_find_vma(ps, p, text), digits = call->m->profile->word_bits / 4;
-    trace_bug(t, "%s", segfault_program(call, p));
-    trace_say(t, "[");
-    trace_say_number(t, p->pid);
-    trace_say(t, "]: segfault at ");
-    trace_say_hex(t, address);
-    trace_say(t, " ip ");
-    trace_say_hex_wide(t, text, digits);
-    trace_say(t, " sp ");
-    trace_say_hex_wide(t, p->stack_top - PAGE_SIZE, digits);
-    trace_say(t, " error ");
-    trace_say_hex(t, process_error_code(ps, call->process, address, write));
-    trace_say(t, " in ");
-    trace_say(t, segfault_program(call, p));
-    trace_say(t, "[");
-    trace_say_hex(t, text);
-    trace_say(t, "+");
-    trace_say_hex(t, vma ? vma_at(ps, vma)->end - vma_at(ps, vma)->start : 0);
-    trace_say(t, "] likely on CPU ");
-    trace_say_number(t, call->op->cpu);
-    trace_say(t, " (core ");
-    trace_say_number(t, call->op->cpu);
-    trace_say(t, ", socket 0)");
+    uint64_t text = segfault_text(ps, p), sp = p->stack_top - PAGE_SIZE;
+    uint32_t vma = process_find_vma(ps, p, text), code = process_error_code(ps, call->process, address, write);
+    uint64_t text_bytes = vma ? vma_at(ps, vma)->end - vma_at(ps, vma)->start : 0;
+    const char *program = segfault_program(call, p);
+    int digits = (int)call->m->profile->word_bits / 4;
+    trace_bug(&call->m->trace,
+              "%s[%u]: segfault at %jx ip %0*jx sp %0*jx error %x in %s[%jx+%jx] likely on CPU %u (core %u, socket 0)",
+              program, p->pid, address, digits, text, digits, sp, code, program, text, text_bytes, call->op->cpu,
+              call->op->cpu);
 }
 
 /* Nobody handles SIGSEGV, so it ends the process. */

@@ -7,7 +7,7 @@
 static bool user_refuse_thread(struct call *call)
 {
     if (!call_is_bug(call)) {
-        trace_say(&call->m->trace, "pthread_create: EAGAIN: there is no memory for another thread");
+        trace_print(&call->m->trace, "pthread_create: EAGAIN: there is no memory for another thread");
         call->m->trace.outcome = OUTCOME_NULL;
     }
     return false;
@@ -25,8 +25,7 @@ static inline bool user_enter_heap(struct call *call)
 /* The call was a bug, and has killed its process. */
 static void user_end_caller(struct call *call)
 {
-    trace_say(&call->m->trace, " ends process ");
-    trace_say_number(&call->m->trace, process_at(&call->s->processes, call->process)->pid);
+    trace_print(&call->m->trace, " ends process %u", process_pid(&call->s->processes, call->process));
     machine_end_process(call->m, call->process);
 }
 
@@ -195,7 +194,7 @@ void run_malloc_usable_size(struct call *call)
 static void user_answered(struct call *call, bool yes)
 {
     if (!call_is_bug(call))
-        trace_say(&call->m->trace, yes ? "returns 1" : "returns 0");
+        trace_print(&call->m->trace, "returns %d", yes);
     user_leave_heap(call);
 }
 
@@ -223,10 +222,10 @@ void run_thread_exit(struct call *call)
 {
     trace_step(&call->m->trace, PATH___malloc_arena_thread_freeres);
     if (!call->op->tid) {
-        trace_say(&call->m->trace, "the main thread ends with its process: exit");
+        trace_print(&call->m->trace, "the main thread ends with its process: exit");
         call->m->trace.outcome = OUTCOME_NULL;
     } else if (!heap_end_thread(&call->s->heaps, call->process, call->op->tid)) {
-        trace_say(&call->m->trace, "ESRCH: there is no such thread");
+        trace_print(&call->m->trace, "ESRCH: there is no such thread");
         call->m->trace.outcome = OUTCOME_NULL;
     }
     user_leave_heap(call);

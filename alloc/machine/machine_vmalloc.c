@@ -18,8 +18,8 @@ static bool vmalloc_refuse_interrupt(struct call *call)
     if (vmalloc_call_is_classic(call))
         return call_refuse_sleep(call, true, "vmalloc");
     trace_step(t, PATH___get_vm_area_node);
-    trace_bug(t, "kernel BUG at mm/vmalloc.c! __get_vm_area_node: BUG_ON(in_interrupt()), called in ");
-    trace_say(t, context_name((enum context)call->op->context));
+    trace_bug(t, "kernel BUG at mm/vmalloc.c! __get_vm_area_node: BUG_ON(in_interrupt()), called in %s",
+              context_name((enum context)call->op->context));
     return true;
 }
 
@@ -84,10 +84,8 @@ void run_vfree(struct call *call)
         trace_step(t, PATH___vfree_deferred);
     call_vfree(call);
     const char *owner = call_is_bug(call) ? vfree_owner(call) : NULL;
-    if (!owner)
-        return;
-    trace_say(t, ": this is ");
-    trace_say(t, owner);
+    if (owner)
+        trace_print(t, ": this is %s", owner);
 }
 
 void run_vm_unmap_aliases(struct call *call)

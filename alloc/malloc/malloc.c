@@ -256,7 +256,7 @@ uint64_t heap_memalign(struct heaps *heaps, struct process_ref process, uint64_t
         return 0;
     uint64_t power = libc_round_align(c->rules, align);
     if (!power) {
-        trace_say(heaps->trace, "EINVAL: there is no such power of two");
+        trace_print(heaps->trace, "EINVAL: there is no such power of two");
         return 0;
     }
     arena_choose(c, size + power + c->rules->min_chunk);
@@ -269,7 +269,7 @@ uint64_t heap_posix_memalign(struct heaps *heaps, struct process_ref process, ui
     uint64_t word = libc_rules_of_profile(heaps->profile)->word;
     if (align && align % word == 0 && (align & (align - 1)) == 0)
         return heap_memalign(heaps, process, align, size, name);
-    trace_say(heaps->trace, "EINVAL: the alignment must be a power of two, and a multiple of sizeof(void *)");
+    trace_print(heaps->trace, "EINVAL: the alignment must be a power of two, and a multiple of sizeof(void *)");
     return 0;
 }
 

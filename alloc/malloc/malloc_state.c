@@ -85,8 +85,7 @@ void libc_die(struct libc *c, const char *text)
 {
     if (!c->dead) {
         trace_step(c->heaps->trace, PATH_malloc_printerr);
-        trace_bug(c->heaps->trace, "%s", text);
-        trace_say(c->heaps->trace, ": SIGABRT");
+        trace_bug(c->heaps->trace, "%s: SIGABRT", text);
     }
     c->dead = true;
     libc_forget_pages(c);
@@ -99,11 +98,10 @@ static void libc_no_page(struct libc *c, uint64_t address)
 {
     struct trace *trace = c->heaps->trace;
     bool is_mapped = process_is_mapped(c->heaps->processes, c->process, address);
-    if (!c->dead) {
-        trace_bug(trace, is_mapped ? "Out of memory: no frame for the page at " : "Segmentation fault at ");
-        trace_say_hex(trace, address);
-        trace_say(trace, is_mapped ? ": SIGKILL" : ": SIGSEGV");
-    }
+    if (!c->dead && is_mapped)
+        trace_bug(trace, "Out of memory: no frame for the page at %jx: SIGKILL", address);
+    else if (!c->dead)
+        trace_bug(trace, "Segmentation fault at %jx: SIGSEGV", address);
     c->dead = true;
     libc_forget_pages(c);
 }

@@ -140,6 +140,8 @@ bool heap_mallopt(struct heaps *heaps, struct process_ref process, enum mallopt_
 
 /* --- GLIBC_TUNABLES --- */
 
+#define TUNABLE_SHOWN 63u /* bytes of a name that the message shows */
+
 #define TUNABLE_PREFIX "glibc.malloc."
 #define ANY_SIZE UINT64_MAX
 
@@ -209,20 +211,10 @@ static uint64_t tunables_number(struct text text)
     return negative ? -number : number;
 }
 
-static void tunables_say(struct trace *trace, struct text text)
-{
-    char word[64];
-    uint32_t length = text.length < sizeof word - 1 ? text.length : (uint32_t)sizeof word - 1;
-    memcpy(word, text.start, length);
-    word[length] = '\0';
-    trace_say(trace, word);
-}
-
 static void tunables_pass_over(struct trace *trace, struct text name, const char *why)
 {
-    trace_say(trace, trace->message_length ? "; " : "");
-    tunables_say(trace, name);
-    trace_say(trace, why);
+    trace_print(trace, "%s%.*s%s", trace->message_length ? "; " : "",
+                (int)(name.length < TUNABLE_SHOWN ? name.length : TUNABLE_SHOWN), name.start, why);
 }
 
 static void tunables_set_one(struct heaps *heaps, struct heap *heap, struct text name, struct text value)

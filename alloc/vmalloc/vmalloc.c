@@ -7,13 +7,6 @@
 #define LAZY_PAGES 8192u   /* 32 MiB: lazy_max_pages() for each bit of the number of CPUs */
 #define AREAS_PER_CALL 16u /* area, page array, a hole cut in two for each; twice, when huge pages fail */
 
-static void vmalloc_bug_address(struct vmalloc *v, const char *what, uint64_t address)
-{
-    trace_bug(v->trace, "%s", what);
-    trace_say_hex(v->trace, address);
-    trace_say(v->trace, ")");
-}
-
 static void vmalloc_purge_if_many(struct vmalloc *v)
 {
     if (v->space.nr_lazy_pages > v->space.lazy_max_pages)
@@ -105,12 +98,12 @@ struct name_ref vmalloc_free(struct vmalloc *v, uint64_t address)
     if (address == 0)
         return NAME_NONE;
     if (address & (PAGE_SIZE - 1)) {
-        vmalloc_bug_address(v, "Trying to vfree() bad address (0x", address);
+        trace_bug(v->trace, "Trying to vfree() bad address (0x%jx)", address);
         return NAME_NONE;
     }
     uint32_t index = vmalloc_find_start(v, address);
     if (!index) {
-        vmalloc_bug_address(v, "Trying to vfree() nonexistent vm area (0x", address);
+        trace_bug(v->trace, "Trying to vfree() nonexistent vm area (0x%jx)", address);
         return NAME_NONE;
     }
     const struct vmap_area *area = vmalloc_area(v, index);

@@ -22,37 +22,28 @@ static uint64_t vmalloc_leaf_bits(const struct vmalloc *v)
 
 /* --- what the kernel says --- */
 
-static void vmalloc_say_line(struct trace *trace, const char *text)
+/* A new line, if something was said already. */
+static void vmalloc_warn_line(struct trace *trace)
 {
     if (trace->message_length)
-        trace_say(trace, "\n");
-    trace_say(trace, text);
+        trace_print(trace, "\n");
 }
 
-/* warn_alloc(): "vmalloc error: size N<what>[M], mode:0x...(names), nodemask=(null)". */
-static void vmalloc_say_error(struct trace *trace, uint64_t size, const char *what, uint64_t number, uint32_t gfp)
+/* How warn_alloc() ends its line. */
+static void vmalloc_warn_mode(struct trace *trace, uint32_t gfp)
 {
     char names[512];
-    vmalloc_say_line(trace, "vmalloc error: size ");
-    trace_say_number(trace, size);
-    trace_say(trace, what);
-    if (number)
-        trace_say_number(trace, number);
-    trace_say(trace, ", mode:0x");
-    trace_say_hex(trace, gfp);
-    trace_say(trace, "(");
     (void)gfp_format(gfp, names, sizeof names);
-    trace_say(trace, names);
-    trace_say(trace, "), nodemask=(null)");
+    trace_print(trace, ", mode:0x%x(%s), nodemask=(null)", gfp, names);
 }
 
-static void vmalloc_say_no_room(struct trace *trace, uint64_t area_size, uint64_t size, uint32_t gfp)
-{
-    vmalloc_say_line(trace, "vmap allocation for size ");
-    trace_say_number(trace, area_size);
-    trace_say(trace, " failed: use vmalloc=<size> to increase size");
-    vmalloc_say_error(trace, size, ", vm_struct allocation failed", 0, gfp);
-}
+/* warn_alloc() with one of its texts, which hold the size. */
+#define VMALLOC_WARN(trace_, gfp_, ...)                                                                                    \
+    do {                                                                                                                   \
+        vmalloc_warn_line(trace_);                                                                                         \
+        trace_print((trace_), __VA_ARGS__);                                                                                \
+        vmalloc_warn_mode((trace_), (gfp_));                                                                               \
+    } while (0)
 
 /* --- taking down --- */
 
@@ -221,19 +212,20 @@ static bool build_fill(struct builder *b)
     uint32_t gfp = b->gfp | __GFP_HIGHMEM;
     if (!build_page_array(b)) {
         uint64_t nr = vmalloc_nr_wanted(vmalloc_area(v, b->index));
-        vmalloc_say_error(v->trace, nr << PAGE_SHIFT, ", failed to allocated page array size ", nr * POINTER_SIZE, gfp);
+        VMALLOC_WARN(v->trace, gfp, "vmalloc error: size %ju, failed to allocated page array size %ju", nr << PAGE_SHIFT,
+                     nr * POINTER_SIZE);
         return false;
     }
     b->gfp = gfp | __GFP_NOWARN;
     bool has_all = build_take_pages(b);
     uint64_t got = (uint64_t)vmalloc_area(v, b->index)->nr_pages << PAGE_SHIFT;
     if (!has_all && b->page_order == 0) /* huge pages are tried again as small ones, without a word */
-        vmalloc_say_error(v->trace, got, ", page order 0, failed to allocate pages", 0, gfp);
+        VMALLOC_WARN(v->trace, gfp, "vmalloc error: size %ju, page order 0, failed to allocate pages", got);
     if (!has_all)
         return false;
     build_write_page_array(v, vmalloc_area(v, b->index));
     if (!build_map_pages(b)) {
-        vmalloc_say_error(v->trace, got, ", failed to map pages", 0, gfp);
+        VMALLOC_WARN(v->trace, gfp, "vmalloc error: size %ju, failed to map pages", got);
         return false;
     }
     return true;
@@ -251,7 +243,9 @@ static uint32_t build_area(struct vmalloc *v, uint64_t size, uint32_t page_order
         index = vmap_area_alloc(&v->space, area_size, unit);
     }
     if (!index) {
-        vmalloc_say_no_room(v->trace, area_size, size, gfp);
+        vmalloc_warn_line(v->trace);
+        trace_print(v->trace, "vmap allocation for size %ju failed: use vmalloc=<size> to increase size", area_size);
+        VMALLOC_WARN(v->trace, gfp, "vmalloc error: size %ju, vm_struct allocation failed", size);
         return 0;
     }
     struct builder b = { .v = v, .index = index, .gfp = gfp, .page_order = page_order };
@@ -268,11 +262,12 @@ static uint32_t build_linux_6_1(struct vmalloc *v, uint64_t size, uint32_t flags
 {
     uint32_t gfp = flags & VMALLOC_ZERO ? GFP_KERNEL | __GFP_ZERO : GFP_KERNEL;
     if (size == 0) {
-        vmalloc_say_line(v->trace, "WARNING: at mm/vmalloc.c __vmalloc_node_range: vmalloc of size 0");
+        vmalloc_warn_line(v->trace);
+        trace_print(v->trace, "WARNING: at mm/vmalloc.c __vmalloc_node_range: vmalloc of size 0");
         return 0;
     }
     if (!vmalloc_size_is_possible(v, size)) {
-        vmalloc_say_error(v->trace, size, ", exceeds total pages", 0, gfp);
+        VMALLOC_WARN(v->trace, gfp, "vmalloc error: size %ju, exceeds total pages", size);
         return 0;
     }
     uint32_t index = 0;
