@@ -31,7 +31,7 @@ TEST_FLAGS  = $(FLAGS_$(CHECKED))
 
 ENGINE  := $(wildcard alloc/*/*.c)
 SERVER  := $(wildcard server/*/*.c server/store/sqlite/*.c)
-TEST_SOURCES := $(wildcard tests/unit/*/test_*.c tests/store/test_*.c)
+TEST_SOURCES := $(wildcard tests/unit/*/test_*.c tests/server/test_*.c tests/store/test_*.c)
 TESTS   := $(notdir $(TEST_SOURCES:.c=))
 SUPPORT := tests/lib/fixture.c
 # The replay of malloc recordings has a process of its own (tests/truth/process_stub.c), so it is linked apart from the engine's.
@@ -104,10 +104,12 @@ test-long: ## what takes minutes: kill -9, failing disks, abuse, a long history
 	@$(call side_by_side,test-crash test-disk test-abuse test-history)
 
 # C tests: each file one program, under ASan and UBSan; those of the store and of labs stand on the server too.
-STORE_SUPPORT := tests/store/store_fixture.c tests/store/faulty_disk.c $(filter-out server/cmd/main.c,$(SERVER))
+STORE_SUPPORT := tests/store/store_fixture.c tests/store/faulty_disk.c tests/lib/failing_host.c $(filter-out server/cmd/main.c,$(SERVER))
+# Functions of the host that these tests let fail: tests/lib/failing_host.h.
+FAILING := $(foreach name,malloc calloc realloc getrandom,-Wl,--wrap=$(name))
 define test_program
-$(BUILD)/$(CHECKED)/$(notdir $(1:.c=)): $(BUILD)/$(CHECKED)/$(1:.c=.o) $(call objects,$(CHECKED),$(ENGINE) $(SUPPORT) $(if $(filter tests/store/%,$(1)),$(STORE_SUPPORT)))
-	$$(call program,$(CHECKED),-lcmocka)
+$(BUILD)/$(CHECKED)/$(notdir $(1:.c=)): $(BUILD)/$(CHECKED)/$(1:.c=.o) $(call objects,$(CHECKED),$(ENGINE) $(SUPPORT) $(if $(filter tests/server/% tests/store/%,$(1)),$(STORE_SUPPORT)))
+	$$(call program,$(CHECKED),$(if $(filter tests/server/% tests/store/%,$(1)),$(FAILING)) -lcmocka)
 endef
 $(foreach test,$(TEST_SOURCES),$(eval $(call test_program,$(test))))
 test-programs: $(addprefix $(BUILD)/$(CHECKED)/,$(TESTS))

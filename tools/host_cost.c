@@ -321,7 +321,7 @@ static void describe_host(void)
 int main(void)
 {
     struct machine_config config = { .profile = PROFILE_LINUX_6_1 };
-    struct problem why;
+    struct problem why = { 0 };
     describe_host();
     if (machine_config_complete(&config, &why) || !(floor_now = page_floor_open(&config)))
         return 1;

@@ -13,10 +13,17 @@ const char *pagoda_error_text(enum pagoda_error error)
     return TEXTS[error];
 }
 
-enum pagoda_error problem_refuse(struct problem *why, const char *field, const char *text)
+enum pagoda_error problem_refuse_at(struct problem *why, size_t offset, const char *field, const char *text)
 {
-    why->offset = 0;
+    if (why->text[0])
+        return PAGODA_ERR_INVALID; /* the first cause wins */
+    why->offset = offset;
     text_print(why->field, sizeof why->field, "%s", field);
     text_print(why->text, sizeof why->text, "%s", text);
     return PAGODA_ERR_INVALID;
+}
+
+enum pagoda_error problem_refuse(struct problem *why, const char *field, const char *text)
+{
+    return problem_refuse_at(why, 0, field, text);
 }

@@ -61,9 +61,8 @@ static bool parse_word(const char *word, size_t length, uint32_t *bits)
 
 static enum pagoda_error refuse(struct problem *why, size_t offset)
 {
-    problem_refuse(why, "gfp", "not a GFP flag; write names joined by '|', such as GFP_KERNEL|__GFP_ZERO");
-    why->offset = offset;
-    return PAGODA_ERR_INVALID;
+    return problem_refuse_at(why, offset, "gfp",
+                             "not a GFP flag; write names joined by '|', such as GFP_KERNEL|__GFP_ZERO");
 }
 
 enum pagoda_error gfp_parse(const char *text, size_t length, uint32_t *gfp, struct problem *why)

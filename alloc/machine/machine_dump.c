@@ -20,9 +20,7 @@ size_t machine_dump_state(const struct machine *machine, char *out, size_t capac
 
 static enum pagoda_error refuse(struct problem *why, size_t line, const char *text)
 {
-    (void)problem_refuse(why, "state", text);
-    why->offset = line;
-    return PAGODA_ERR_INVALID;
+    return problem_refuse_at(why, line, "state", text);
 }
 
 /* Frames that boot took, on their way to other places. */

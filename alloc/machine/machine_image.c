@@ -247,7 +247,7 @@ uint64_t machine_image_hash(const void *image)
 static bool shape_agrees(struct machine_state *saved)
 {
     struct machine_config config = saved->config;
-    struct problem why;
+    struct problem why = { 0 };
     if (machine_config_complete(&config, &why) || memcmp(&config, &saved->config, sizeof config) != 0)
         return false;
     struct machine_state fresh;

@@ -29,13 +29,16 @@ enum pagoda_error {
 /* A sentence fragment in lower case; never NULL. */
 const char *pagoda_error_text(enum pagoda_error error);
 
-/* Why an input was refused: the first cause wins. field names the parameter ("size"), or is empty; offset is the byte in
- * the input, where there is one. */
+/* Why an input was refused. It begins zeroed, which says nothing; the first cause that is said stays, and later ones are
+ * dropped. So a caller may pass one problem through many checks and shows what was wrong first. */
 struct problem {
-    size_t offset;
-    char field[32];
-    char text[160];
+    size_t offset;  /* of the byte (of a state dump: the line) at fault in the input; 0 where there is none */
+    char field[32]; /* the parameter at fault, such as "size"; empty: none in particular */
+    char text[160]; /* a sentence fragment; empty: nothing is wrong */
 };
 
-/* Fills *why (offset 0; texts are cut to fit) and returns PAGODA_ERR_INVALID, so that a check is one line. */
+/* Says in *why what is wrong, unless it says something already. Texts are cut to fit.
+ * Always returns PAGODA_ERR_INVALID, so that a check is one line. */
 enum pagoda_error problem_refuse(struct problem *why, const char *field, const char *text);
+/* The same, with the offset. */
+enum pagoda_error problem_refuse_at(struct problem *why, size_t offset, const char *field, const char *text);

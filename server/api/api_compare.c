@@ -4,7 +4,7 @@
 #include "server/api/api.h"
 #include "server/api/compare.h"
 #include "server/json/result_json.h"
-#include "server/json/op_json.h"
+#include "server/base/number.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +30,7 @@ static bool query_profile(const struct request *request, enum profile_id *profil
 static bool query_gfp(const struct request *request, uint32_t *gfp, struct reply *refusal)
 {
     const char *text = query_text(request, "gfp");
-    struct problem why;
+    struct problem why = { 0 };
     if (!text || !gfp_parse(text, strlen(text), gfp, &why))
         return true;
     *refusal = reply_say(422, "gfp", "gfp takes flags such as GFP_KERNEL|__GFP_ZERO");

@@ -1,8 +1,6 @@
 /* GET /labs/{lab}/export: the whole history in a format of choice, streamed; memory holds one slice of it. */
 #include "server/api/api.h"
 #include "server/export/export.h"
-#include "server/json/op_json.h"
-#include "server/json/result_json.h"
 #include "server/http/stream.h"
 
 #include <stdlib.h>
@@ -101,27 +99,6 @@ struct reply export_reply(struct request *request, const struct export_format *f
     };
     return stream_reply(request, (struct stream_source){ next_slice, close_export, export }, format->content_type);
 }
-
-/* ---- our own formats ---- */
-
-static void put_operation(struct buffer *out, const struct log_entry *entry)
-{
-    put_open(out, '{');
-    op_encode_fields(out, &entry->op);
-    put_close(out, '}');
-    buffer_text(out, "\n");
-}
-
-static void put_log_entry(struct buffer *out, const struct log_entry *entry)
-{
-    entry_encode(out, entry);
-    buffer_text(out, "\n");
-}
-
-const struct export_format EXPORT_NDJSON = { .name = "ndjson",
-                                             .content_type = "application/x-ndjson",
-                                             .entry = put_operation };
-const struct export_format EXPORT_LOG = { .name = "log", .content_type = "application/x-ndjson", .entry = put_log_entry };
 
 struct reply export_get(struct app *app, struct request *request)
 {

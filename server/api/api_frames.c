@@ -1,7 +1,7 @@
 /* GET handlers: page frames: as runs, cells, tiles; one frame. */
 #include "pagoda/procfs.h"
 #include "server/api/api_view.h"
-#include "server/json/op_json.h"
+#include "server/base/number.h"
 
 #include <stdio.h>
 #include <stdlib.h>

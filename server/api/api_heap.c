@@ -2,7 +2,6 @@
  * of one. */
 #include "pagoda/heap_view.h"
 #include "server/api/api_view.h"
-#include "server/json/op_json.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,6 +2,7 @@
 #include "server/api/api.h"
 #include "server/json/config_json.h"
 #include "server/api/idempotency.h"
+#include "server/json/json_value.h"
 #include "server/json/op_json.h"
 
 #include <stdio.h>
@@ -178,7 +179,8 @@ static bool wish_field(const char *field, const json_t *value, enum wish_kind ki
         return wish_name(value, wish, why);
     if (kind == WISH_FORK && strcmp(field, "at") == 0) {
         wish->has_at = true;
-        return size_decode(value, "at", 0, (uint64_t)1 << 53, &wish->at, why);
+        static const struct number_range RANGE = { "at", 0, UINT64_C(1) << 53 };
+        return size_decode(value, &RANGE, &wish->at, why);
     }
     if (kind == WISH_CREATE)
         return config_field_decode(field, value, &wish->config, why);

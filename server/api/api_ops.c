@@ -2,6 +2,8 @@
 #include "server/api/api.h"
 #include "server/export/export.h"
 #include "server/api/idempotency.h"
+#include "server/base/number.h"
+#include "server/export/entry_json.h"
 #include "server/json/op_json.h"
 #include "server/json/result_json.h"
 

@@ -2,7 +2,7 @@
  * here is only which file was asked for. */
 #include "pagoda/procfs.h"
 #include "server/api/api_view.h"
-#include "server/json/op_json.h"
+#include "server/base/number.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * All go through view_reply(): it finds the machine of the moment asked for (?at=, else the head), answers 304 when the
  * caller has that moment already, and hands the machine to a function that writes JSON. */
 #include "server/api/api_view.h"
-#include "server/json/op_json.h"
+#include "server/base/number.h"
 
 #include <stdio.h>
 #include <string.h>

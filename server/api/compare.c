@@ -22,7 +22,7 @@ static struct {
 static enum pagoda_error fresh_machine(enum profile_id profile, struct machine **out)
 {
     enum pagoda_error error = PAGODA_OK;
-    struct problem why;
+    struct problem why = { 0 };
     pthread_mutex_lock(&base.mutex);
     if (!base.machine[profile]) {
         struct machine_config config = { .profile = profile };
@@ -40,7 +40,7 @@ uint64_t compare_memory(enum profile_id profile)
 static enum pagoda_error spawn(struct machine *machine, uint32_t *pid)
 {
     struct op_result result;
-    struct problem why;
+    struct problem why = { 0 };
     struct op op = op_default(OP_SPAWN);
     enum pagoda_error error = machine_apply(machine, &op, &result, &why);
     *pid = result.pid;
@@ -118,7 +118,7 @@ static enum pagoda_error touch(struct machine *machine, struct compare_answer *a
 {
     const struct op_result *call = &answer->call.result;
     struct op_result result;
-    struct problem why;
+    struct problem why = { 0 };
     enum pagoda_error error = PAGODA_OK;
     if (call->outcome != OUTCOME_OK || !call->requested)
         return PAGODA_OK;
@@ -139,7 +139,7 @@ static enum pagoda_error run_on(struct machine *machine, const struct compare_re
 {
     uint64_t before[NR_FRAME_KINDS], after[NR_FRAME_KINDS], touched[NR_FRAME_KINDS];
     struct op_result result;
-    struct problem why;
+    struct problem why = { 0 };
     enum pagoda_error error = prepare(machine, request, kind, &answer->op);
     view_kind_counts(machine, before);
     if (!error)
@@ -162,7 +162,7 @@ static enum pagoda_error succeeds(enum profile_id profile, enum op_kind kind, ui
     struct compare_request request = { .profile = profile, .size = size, .gfp = GFP_KERNEL };
     struct machine *machine;
     struct op_result result = { 0 };
-    struct problem why;
+    struct problem why = { 0 };
     struct op op;
     enum pagoda_error error = fresh_machine(profile, &machine);
     if (error)

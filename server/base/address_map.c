@@ -4,20 +4,20 @@
 
 #include <stdlib.h>
 
-static size_t home(const struct address_map *map, uint64_t key)
+static size_t map_home(const struct address_map *map, uint64_t key)
 {
     return (size_t)((key * 0x9e3779b97f4a7c15u) >> 20) & (map->nr_slots - 1);
 }
 
-static struct address_entry *slot_of(const struct address_map *map, uint64_t key)
+static struct address_entry *map_slot(const struct address_map *map, uint64_t key)
 {
-    size_t i = home(map, key);
+    size_t i = map_home(map, key);
     while (map->entries[i].key && map->entries[i].key != key)
         i = (i + 1) & (map->nr_slots - 1);
     return &map->entries[i];
 }
 
-static bool grow(struct address_map *map)
+static bool map_grow(struct address_map *map)
 {
     struct address_map bigger = { .nr_slots = map->nr_slots ? map->nr_slots * 2 : 1024, .nr_used = map->nr_used };
     bigger.entries = calloc(bigger.nr_slots, sizeof *bigger.entries);
@@ -25,7 +25,7 @@ static bool grow(struct address_map *map)
         return false;
     for (size_t i = 0; i < map->nr_slots; i++)
         if (map->entries[i].key)
-            *slot_of(&bigger, map->entries[i].key) = map->entries[i];
+            *map_slot(&bigger, map->entries[i].key) = map->entries[i];
     free(map->entries);
     *map = bigger;
     return true;
@@ -39,21 +39,21 @@ void address_map_clear(struct address_map *map)
 
 struct address_entry *address_map_find(const struct address_map *map, uint64_t key)
 {
-    struct address_entry *slot = map->nr_slots ? slot_of(map, key) : NULL;
+    struct address_entry *slot = map->nr_slots ? map_slot(map, key) : NULL;
     return slot && slot->key ? slot : NULL;
 }
 
 void address_map_fetch(const struct address_map *map, uint64_t key)
 {
     if (map->nr_slots)
-        __builtin_prefetch(&map->entries[home(map, key)]);
+        __builtin_prefetch(&map->entries[map_home(map, key)]);
 }
 
 bool address_map_put(struct address_map *map, struct address_entry entry)
 {
-    if (map->nr_used * 2 >= map->nr_slots && !grow(map))
+    if (map->nr_used * 2 >= map->nr_slots && !map_grow(map))
         return false;
-    struct address_entry *slot = slot_of(map, entry.key);
+    struct address_entry *slot = map_slot(map, entry.key);
     map->nr_used += slot->key == 0;
     *slot = entry;
     return true;
@@ -66,7 +66,7 @@ void address_map_remove(struct address_map *map, struct address_entry *entry)
         i = (i + 1) & mask;
         if (!map->entries[i].key)
             break;
-        size_t wanted = home(map, map->entries[i].key);
+        size_t wanted = map_home(map, map->entries[i].key);
         if (((i - wanted) & mask) >= ((i - hole) & mask)) { /* its home is not between the hole and it */
             map->entries[hole] = map->entries[i];
             hole = i;

@@ -77,7 +77,7 @@ const char *buffer_terminate(struct buffer *buffer)
     return buffer->data;
 }
 
-static void separate(struct buffer *out)
+static void put_separator(struct buffer *out)
 {
     if (out->length == 0 || out->failed)
         return;
@@ -88,7 +88,7 @@ static void separate(struct buffer *out)
 
 void put_open(struct buffer *out, char bracket)
 {
-    separate(out);
+    put_separator(out);
     buffer_add(out, &bracket, 1);
 }
 
@@ -99,7 +99,7 @@ void put_close(struct buffer *out, char bracket)
 
 void put_key(struct buffer *out, const char *key)
 {
-    separate(out);
+    put_separator(out);
     buffer_add(out, "\"", 1);
     buffer_text(out, key);
     buffer_add(out, "\":", 2);
@@ -113,31 +113,31 @@ void put_u64(struct buffer *out, uint64_t value)
         digits[--at] = (char)('0' + value % 10);
         value /= 10;
     } while (value);
-    separate(out);
+    put_separator(out);
     buffer_add(out, digits + at, sizeof digits - at);
 }
 
 void put_i64(struct buffer *out, int64_t value)
 {
-    separate(out);
+    put_separator(out);
     buffer_print(out, "%lld", (long long)value);
 }
 
 void put_bool(struct buffer *out, bool value)
 {
-    separate(out);
+    put_separator(out);
     buffer_text(out, value ? "true" : "false");
 }
 
 void put_null(struct buffer *out)
 {
-    separate(out);
+    put_separator(out);
     buffer_text(out, "null");
 }
 
 void put_double(struct buffer *out, double value)
 {
-    separate(out);
+    put_separator(out);
     buffer_print(out, "%.6g", value);
 }
 
@@ -163,7 +163,7 @@ static size_t utf8_length(const unsigned char *text, size_t left)
     return length;
 }
 
-static void escape(struct buffer *out, unsigned char byte)
+static void put_escaped(struct buffer *out, unsigned char byte)
 {
     switch (byte) {
     case '"':
@@ -186,7 +186,7 @@ static void escape(struct buffer *out, unsigned char byte)
 void put_text_n(struct buffer *out, const char *text, size_t length)
 {
     const unsigned char *bytes = (const unsigned char *)text;
-    separate(out);
+    put_separator(out);
     buffer_add(out, "\"", 1);
     size_t plain = 0; /* start of the bytes that can be copied as they are */
     for (size_t i = 0; i < length;) {
@@ -197,7 +197,7 @@ void put_text_n(struct buffer *out, const char *text, size_t length)
         }
         buffer_add(out, text + plain, i - plain);
         if (step)
-            escape(out, bytes[i]);
+            put_escaped(out, bytes[i]);
         else
             buffer_text(out, "\xef\xbf\xbd");
         plain = ++i;
@@ -226,13 +226,13 @@ void put_hex64(struct buffer *out, uint64_t value)
     for (; shift >= 0; shift -= 4)
         text[at++] = HEX[(value >> shift) & 15];
     text[at++] = '"';
-    separate(out);
+    put_separator(out);
     buffer_add(out, text, at);
 }
 
 void put_bytes(struct buffer *out, const uint8_t *bytes, size_t nr_bytes)
 {
-    separate(out);
+    put_separator(out);
     char *end = buffer_grow(out, 2 * nr_bytes + 2);
     if (!end)
         return;

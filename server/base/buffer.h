@@ -54,6 +54,15 @@ static inline void put_field_hex64(struct buffer *out, const char *key, uint64_t
     put_key(out, key);
     put_hex64(out, value);
 }
+/* 0 is no address: null. */
+static inline void put_field_address(struct buffer *out, const char *key, uint64_t address)
+{
+    put_key(out, key);
+    if (address)
+        put_hex64(out, address);
+    else
+        put_null(out);
+}
 static inline void put_field_array(struct buffer *out, const char *key)
 {
     put_key(out, key);

@@ -1,11 +1,12 @@
-/* server/base/hash.h - FNV-1a, 64 bits: tells texts and bodies apart where nobody gains by making two meet. */
+/* server/base/hash.h - FNV-1a, 64 bits: a short way to tell texts apart that nobody chooses to make them meet. It is part
+ * of what the store keeps (answered.body_hash), so it stays as it is. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
 
 #define HASH_START UINT64_C(0xcbf29ce484222325)
 
-/* hash: of what came before, HASH_START for nothing. */
+/* hash: HASH_START, or what an earlier call returned for the bytes before these. */
 static inline uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t nr_bytes)
 {
     const unsigned char *at = bytes;

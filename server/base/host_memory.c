@@ -7,14 +7,14 @@
 
 #define HUGE_PAGE (2u * 1024u * 1024u) /* large pools grow by these: alloc/base/pool.c */
 
-static void *reserve(void *context, size_t nr_bytes)
+static void *host_reserve(void *context, size_t nr_bytes)
 {
     (void)context;
     void *start = mmap(NULL, nr_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return start == MAP_FAILED ? NULL : start;
 }
 
-static bool commit(void *context, void *start, size_t nr_bytes)
+static bool host_commit(void *context, void *start, size_t nr_bytes)
 {
     (void)context;
     if (mprotect(start, nr_bytes, PROT_READ | PROT_WRITE))
@@ -24,10 +24,10 @@ static bool commit(void *context, void *start, size_t nr_bytes)
     return true;
 }
 
-static void release(void *context, void *start, size_t nr_bytes)
+static void host_release(void *context, void *start, size_t nr_bytes)
 {
     (void)context;
     munmap(start, nr_bytes);
 }
 
-const struct pagoda_host HOST_MEMORY = { reserve, commit, release, NULL };
+const struct pagoda_host HOST_MEMORY = { host_reserve, host_commit, host_release, NULL };

@@ -63,7 +63,7 @@ const char *input_problem(const struct input *input)
     return input->problem;
 }
 
-static void end_with(struct input *input, const char *problem)
+static void input_end(struct input *input, const char *problem)
 {
     input->ended = true;
     if (problem && !input->problem)
@@ -71,7 +71,7 @@ static void end_with(struct input *input, const char *problem)
 }
 
 /* False: the source gives nothing more. */
-static bool fill_packed(struct input *input)
+static bool input_fill_packed(struct input *input)
 {
     if (input->packed_at < input->packed_end)
         return true;
@@ -87,7 +87,7 @@ static bool fill_packed(struct input *input)
 }
 
 /* A source may give its first bytes one by one. */
-static void fill_magic(struct input *input)
+static void input_fill_magic(struct input *input)
 {
     long nr_bytes = 1;
     while (input->packed_end < MAGIC_BYTES && nr_bytes > 0) {
@@ -99,9 +99,9 @@ static void fill_magic(struct input *input)
         input->problem = "the input cannot be read";
 }
 
-static void detect(struct input *input)
+static void input_detect_packing(struct input *input)
 {
-    fill_magic(input);
+    input_fill_magic(input);
     const unsigned char *start = input->packed;
     size_t length = input->packed_end;
     input->packing = PACKING_NONE;
@@ -109,16 +109,16 @@ static void detect(struct input *input)
         if (inflateInit2(&input->gzip, 15 + 16) == Z_OK)
             input->packing = PACKING_GZIP;
         else
-            end_with(input, "out of memory");
+            input_end(input, "out of memory");
     } else if (length >= 4 && memcmp(start, "\x28\xb5\x2f\xfd", 4) == 0) {
         input->packing = PACKING_ZSTD;
         input->zstd = ZSTD_createDStream();
         if (!input->zstd)
-            end_with(input, "out of memory");
+            input_end(input, "out of memory");
     }
 }
 
-static void unpack_plain(struct input *input)
+static void input_unpack_plain(struct input *input)
 {
     size_t left = input->packed_end - input->packed_at, step = left < STEP_SIZE ? left : STEP_SIZE;
     memcpy(input->text + input->text_end, input->packed + input->packed_at, step);
@@ -127,7 +127,7 @@ static void unpack_plain(struct input *input)
 }
 
 /* gzip files may be concatenated, and padded with zeroes as on tapes. False: nothing is left to unpack for now. */
-static bool begin_member(struct input *input)
+static bool input_begin_member(struct input *input)
 {
     while (input->packed_at < input->packed_end && !input->packed[input->packed_at])
         input->packed_at++;
@@ -136,14 +136,14 @@ static bool begin_member(struct input *input)
     input->between_members = false;
     if (inflateReset(&input->gzip) == Z_OK)
         return true;
-    end_with(input, "damaged gzip input");
+    input_end(input, "damaged gzip input");
     return false;
 }
 
-static void unpack_gzip(struct input *input)
+static void input_unpack_gzip(struct input *input)
 {
     z_stream *gzip = &input->gzip;
-    if (input->between_members && !begin_member(input))
+    if (input->between_members && !input_begin_member(input))
         return;
     gzip->next_in = input->packed + input->packed_at;
     gzip->avail_in = (uInt)(input->packed_end - input->packed_at);
@@ -155,10 +155,10 @@ static void unpack_gzip(struct input *input)
     if (rc == Z_STREAM_END)
         input->between_members = true;
     else if (rc != Z_OK && rc != Z_BUF_ERROR)
-        end_with(input, "damaged gzip input");
+        input_end(input, "damaged gzip input");
 }
 
-static void unpack_zstd(struct input *input)
+static void input_unpack_zstd(struct input *input)
 {
     ZSTD_inBuffer in = { input->packed, input->packed_end, input->packed_at };
     ZSTD_outBuffer out = { input->text, input->text_end + STEP_SIZE, input->text_end };
@@ -166,48 +166,48 @@ static void unpack_zstd(struct input *input)
     input->packed_at = in.pos;
     input->text_end = out.pos;
     if (ZSTD_isError(input->zstd_hint))
-        end_with(input, "damaged zstd input");
+        input_end(input, "damaged zstd input");
 }
 
-static void source_is_empty(struct input *input)
+static void input_end_of_source(struct input *input)
 {
     bool in_gzip = input->packing == PACKING_GZIP && !input->between_members;
     bool in_zstd = input->packing == PACKING_ZSTD && input->zstd_hint != 0;
-    end_with(input, in_gzip ? "truncated gzip input" : in_zstd ? "truncated zstd input" : NULL);
+    input_end(input, in_gzip ? "truncated gzip input" : in_zstd ? "truncated zstd input" : NULL);
 }
 
 /* Plain text needs no copy on the way: the source writes where it is read. */
-static void read_plain(struct input *input)
+static void input_read_plain(struct input *input)
 {
     long nr_bytes = input->source.read(input->source.context, input->text + input->text_end, STEP_SIZE);
     if (nr_bytes > 0)
         input->text_end += (size_t)nr_bytes;
     else
-        end_with(input, nr_bytes < 0 ? "the input cannot be read" : NULL);
+        input_end(input, nr_bytes < 0 ? "the input cannot be read" : NULL);
 }
 
 /* Adds text behind text_end, or ends. There is room for a step. */
-static void unpack_more(struct input *input)
+static void input_unpack_more(struct input *input)
 {
     if (input->packing == PACKING_NONE && input->packed_at == input->packed_end && !input->source_ended)
-        return read_plain(input);
-    if (!fill_packed(input)) {
-        source_is_empty(input);
+        return input_read_plain(input);
+    if (!input_fill_packed(input)) {
+        input_end_of_source(input);
         return;
     }
     if (input->packing == PACKING_UNKNOWN)
-        detect(input);
+        input_detect_packing(input);
     if (input->ended)
         return;
     if (input->packing == PACKING_GZIP)
-        unpack_gzip(input);
+        input_unpack_gzip(input);
     else if (input->packing == PACKING_ZSTD)
-        unpack_zstd(input);
+        input_unpack_zstd(input);
     else
-        unpack_plain(input);
+        input_unpack_plain(input);
 }
 
-static void make_room(struct input *input)
+static void input_make_room(struct input *input)
 {
     if (input->text_at == 0)
         return;
@@ -233,12 +233,12 @@ bool input_next_line(struct input *input, const char **line, size_t *length)
         if (input->ended)
             return false;
         searched = left;
-        make_room(input);
-        unpack_more(input);
+        input_make_room(input);
+        input_unpack_more(input);
     }
 }
 
-static long read_memory(void *context, void *out, size_t capacity)
+static long source_read_memory(void *context, void *out, size_t capacity)
 {
     struct memory_source *memory = context;
     size_t left = memory->nr_bytes - memory->at, step = left < capacity ? left : capacity;
@@ -251,15 +251,15 @@ static long read_memory(void *context, void *out, size_t capacity)
 
 struct source source_of_memory(struct memory_source *memory)
 {
-    return (struct source){ read_memory, memory };
+    return (struct source){ source_read_memory, memory };
 }
 
-static long read_file(void *context, void *out, size_t capacity)
+static long source_read_file(void *context, void *out, size_t capacity)
 {
     return read(*(int *)context, out, capacity);
 }
 
 struct source source_of_file(int *fd)
 {
-    return (struct source){ read_file, fd };
+    return (struct source){ source_read_file, fd };
 }

@@ -1,5 +1,6 @@
 /* server/base/options.c - see options.h. One table: each option's name, the commands that take it, its environment variable
- * (PAGODA_ and the name in capitals), its default, and what help says of it. The command line wins over the environment. */
+ * (PAGODA_ and the name in capitals, '_' for '-'), its default, and what help says of it. The command line wins over the
+ * environment. */
 #include "server/base/options.h"
 
 #include <stdio.h>
@@ -59,7 +60,7 @@ static const struct command {
 };
 #define NR_COMMANDS (sizeof COMMANDS / sizeof COMMANDS[0])
 
-static const struct command *find_command(const char *name)
+static const struct command *command_find(const char *name)
 {
     for (size_t i = 0; i < NR_COMMANDS; i++)
         if (strcmp(COMMANDS[i].name, name) == 0)
@@ -67,13 +68,13 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-static bool complain(const char *command, const char *problem, const char *what)
+static bool options_complain(const char *command, const char *problem, const char *what)
 {
     fprintf(stderr, "pagodad %s: %s %s (see: pagodad help %s)\n", command, problem, what, command);
     return false;
 }
 
-static bool set(struct options *options, const struct option *option, const char *value)
+static bool option_set(struct options *options, const struct option *option, const char *value)
 {
     char *field = (char *)options + option->offset;
     bool on = true;
@@ -92,22 +93,33 @@ static bool set(struct options *options, const struct option *option, const char
     return true;
 }
 
-static void read_environment(struct options *options, int command)
+/* The value of PAGODA_NAME: the option's name in capitals. Shells take no dash in a variable's name, so it is an underscore
+ * there. Before that was so, a variable with the dash could be set by env(1); it is still read, as the second choice. */
+static const char *option_variable(const struct option *option)
+{
+    char name[40];
+    int length = snprintf(name, sizeof name, "PAGODA_%s", option->name);
+    for (int k = 0; k < length; k++)
+        name[k] = (char)(name[k] >= 'a' && name[k] <= 'z' ? name[k] & ~0x20 : name[k]);
+    const char *with_dashes = getenv(name);
+    for (char *dash = name; (dash = strchr(dash, '-'));)
+        *dash = '_';
+    const char *value = getenv(name);
+    return value ? value : with_dashes;
+}
+
+static void options_read_environment(struct options *options, int command)
 {
     for (size_t i = 0; i < NR_OPTIONS; i++) {
-        char name[40];
-        int length = snprintf(name, sizeof name, "PAGODA_%s", OPTIONS[i].name);
-        for (int k = 7; k < length; k++)
-            name[k] = (char)(name[k] >= 'a' && name[k] <= 'z' ? name[k] & ~0x20 : name[k]);
-        const char *value = OPTIONS[i].commands & command ? getenv(name) : NULL;
+        const char *value = OPTIONS[i].commands & command ? option_variable(&OPTIONS[i]) : NULL;
         if (value && value[0] && !(OPTIONS[i].kind == VALUE_FLAG && strcmp(value, "0") == 0))
-            set(options, &OPTIONS[i], value);
+            option_set(options, &OPTIONS[i], value);
         else if (OPTIONS[i].fallback)
-            set(options, &OPTIONS[i], OPTIONS[i].fallback);
+            option_set(options, &OPTIONS[i], OPTIONS[i].fallback);
     }
 }
 
-static const struct option *find_option(const char *name, size_t length, int command)
+static const struct option *option_find(const char *name, size_t length, int command)
 {
     for (size_t i = 0; i < NR_OPTIONS; i++)
         if ((OPTIONS[i].commands & command) && strlen(OPTIONS[i].name) == length &&
@@ -117,54 +129,54 @@ static const struct option *find_option(const char *name, size_t length, int com
 }
 
 /* One argument that starts with "--"; takes the next one as its value when there is no "=". */
-static bool read_option(struct options *options, const struct command *command, char **argv, int argc, int *at)
+static bool option_read(struct options *options, const struct command *command, char **argv, int argc, int *at)
 {
     const char *name = argv[*at] + 2, *equals = strchr(name, '=');
     size_t length = equals ? (size_t)(equals - name) : strlen(name);
-    const struct option *option = find_option(name, length, command->bit);
+    const struct option *option = option_find(name, length, command->bit);
     if (!option)
-        return complain(command->name, "there is no option", argv[*at]);
+        return options_complain(command->name, "there is no option", argv[*at]);
     const char *value = equals ? equals + 1 : NULL;
     if (option->kind == VALUE_FLAG && value)
-        return complain(command->name, "no value belongs to", argv[*at]);
+        return options_complain(command->name, "no value belongs to", argv[*at]);
     if (option->kind != VALUE_FLAG && !value) {
         if (*at + 1 >= argc)
-            return complain(command->name, "a value is missing after", argv[*at]);
+            return options_complain(command->name, "a value is missing after", argv[*at]);
         value = argv[++*at];
     }
-    return set(options, option, value) || complain(command->name, "too many of", argv[*at]);
+    return option_set(options, option, value) || options_complain(command->name, "too many of", argv[*at]);
 }
 
 /* What stands behind the options: "file", then "target". */
-static bool take_file(struct options *options, const struct command *command, const char *argument)
+static bool command_take_file(struct options *options, const struct command *command, const char *argument)
 {
     if (command->files[0] && !options->file)
         options->file = argument;
     else if (command->files[1] && !options->target)
         options->target = argument;
     else
-        return complain(command->name, "does not take", argument);
+        return options_complain(command->name, "does not take", argument);
     return true;
 }
 
 bool options_read(struct options *options, const char *name, int argc, char **argv)
 {
-    const struct command *command = find_command(name);
+    const struct command *command = command_find(name);
     *options = (struct options){ 0 };
-    read_environment(options, command->bit);
+    options_read_environment(options, command->bit);
     for (int i = 0; i < argc; i++) {
         bool is_option = strncmp(argv[i], "--", 2) == 0 && argv[i][2];
-        if (!(is_option ? read_option(options, command, argv, argc, &i) : take_file(options, command, argv[i])))
+        if (!(is_option ? option_read(options, command, argv, argc, &i) : command_take_file(options, command, argv[i])))
             return false;
     }
     if (command->files[0] && !options->file)
-        return complain(name, "needs", command->files[0]);
+        return options_complain(name, "needs", command->files[0]);
     if (command->files[1] && !options->target)
-        return complain(name, "needs", command->files[1]);
+        return options_complain(name, "needs", command->files[1]);
     return true;
 }
 
-static void print_options(int command)
+static void options_print(int command)
 {
     for (size_t i = 0; i < NR_OPTIONS; i++) {
         if (!(OPTIONS[i].commands & command))
@@ -185,7 +197,7 @@ void options_print_help(const char *command)
         if (command && strcmp(command, each->name) != 0)
             continue;
         printf("pagodad %s %s%s\n  %s\n", each->name, each->bit == BACKUP ? "" : "[OPTION]...", each->synopsis, each->help);
-        print_options(each->bit);
+        options_print(each->bit);
     }
     if (!command)
         puts("pagodad routes\n  Prints the routes of the HTTP API.\n"

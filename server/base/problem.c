@@ -87,7 +87,7 @@ void problem_encode(struct buffer *out, unsigned status, const char *detail, con
 void problem_say(struct problem *why, const char *field, const char *format, ...)
 {
     if (why->text[0])
-        return;
+        return; /* the first cause wins */
     snprintf(why->field, sizeof why->field, "%s", field);
     va_list arguments;
     va_start(arguments, format);

@@ -27,15 +27,15 @@ struct lab_check {
 
 /* ---- one operation ---- */
 
-static void say_difference(struct lab_check *lab, const struct log_entry *entry, const char *what, uint64_t recorded,
-                           uint64_t replayed)
+static void check_say_difference(struct lab_check *lab, const struct log_entry *entry, const char *what, uint64_t recorded,
+                                 uint64_t replayed)
 {
     const char *name = op_info(entry->op.kind)->name;
     snprintf(lab->trouble, sizeof lab->trouble, "operation %llu (%s): %s was recorded as 0x%llx, a replay gives 0x%llx",
              (unsigned long long)entry->seq, name, what, (unsigned long long)recorded, (unsigned long long)replayed);
 }
 
-static void compare(struct lab_check *lab, const struct log_entry *entry, const struct op_result *result)
+static void check_compare(struct lab_check *lab, const struct log_entry *entry, const struct op_result *result)
 {
     const struct {
         const char *what;
@@ -48,18 +48,18 @@ static void compare(struct lab_check *lab, const struct log_entry *entry, const 
     };
     for (size_t i = 0; !lab->trouble[0] && i < sizeof pairs / sizeof pairs[0]; i++)
         if (pairs[i].recorded != pairs[i].replayed)
-            say_difference(lab, entry, pairs[i].what, pairs[i].recorded, pairs[i].replayed);
+            check_say_difference(lab, entry, pairs[i].what, pairs[i].recorded, pairs[i].replayed);
     if (!lab->first_cost && (entry->cost_ns != result->cost_ns || entry->slept_ns != result->slept_ns))
         lab->first_cost = entry->seq;
 }
 
-static void find_next_hash(struct lab_check *lab, uint64_t from)
+static void check_find_next_hash(struct lab_check *lab, uint64_t from)
 {
     if (store_next_hash(lab->all->store, lab->row->id, from, snapshot_identity(), &lab->next_hash))
         lab->next_hash.seq = UINT64_MAX;
 }
 
-static void compare_hash(struct lab_check *lab)
+static void check_compare_hash(struct lab_check *lab)
 {
     uint64_t seq = lab->next_hash.seq, hash = machine_hash(lab->machine);
     if (hash != lab->next_hash.hash)
@@ -70,10 +70,10 @@ static void compare_hash(struct lab_check *lab)
         snprintf(lab->trouble, sizeof lab->trouble, "the snapshot after operation %llu is damaged (it is passed over)",
                  (unsigned long long)seq);
     lab->nr_hashes++;
-    find_next_hash(lab, seq + 1);
+    check_find_next_hash(lab, seq + 1);
 }
 
-static bool check_one(void *context, const struct log_entry *entry)
+static bool check_entry(void *context, const struct log_entry *entry)
 {
     struct lab_check *lab = context;
     struct op_result result;
@@ -84,15 +84,15 @@ static bool check_one(void *context, const struct log_entry *entry)
                  (unsigned long long)entry->seq, op_info(entry->op.kind)->name, why.field, why.field[0] ? " " : "",
                  why.text[0] ? why.text : pagoda_error_text(error));
     else
-        compare(lab, entry, &result);
+        check_compare(lab, entry, &result);
     if (!lab->trouble[0] && entry->seq == lab->next_hash.seq)
-        compare_hash(lab);
+        check_compare_hash(lab);
     return !lab->trouble[0];
 }
 
 /* ---- one lab ---- */
 
-static void replay_lab(struct lab_check *lab)
+static void check_replay_lab(struct lab_check *lab)
 {
     struct problem why = { 0 };
     enum pagoda_error error = machine_create(&lab->row->config, &HOST_MEMORY, &lab->machine, &why);
@@ -102,8 +102,8 @@ static void replay_lab(struct lab_check *lab)
         return;
     }
     machine_record_events(lab->machine, false);
-    find_next_hash(lab, 1);
-    error = store_read_ops(lab->all->store, lab->row->id, 1, lab->row->seq, check_one, lab);
+    check_find_next_hash(lab, 1);
+    error = store_read_ops(lab->all->store, lab->row->id, 1, lab->row->seq, check_entry, lab);
     uint64_t seq = machine_seq(lab->machine);
     if (lab->trouble[0])
         return;
@@ -118,7 +118,7 @@ static void check_lab(void *context, const struct lab_row *row)
 {
     struct checking *all = context;
     struct lab_check lab = { .all = all, .row = row };
-    replay_lab(&lab);
+    check_replay_lab(&lab);
     all->nr_labs++;
     all->nr_ops += lab.machine ? machine_seq(lab.machine) : 0;
     all->nr_hashes += lab.nr_hashes;
@@ -135,7 +135,7 @@ static void check_lab(void *context, const struct lab_row *row)
     machine_destroy(lab.machine);
 }
 
-static void bad_line(void *context, const char *text)
+static void check_bad_line(void *context, const char *text)
 {
     struct checking *all = context;
     all->nr_bad++;
@@ -153,7 +153,7 @@ int check(const struct options *options)
         fprintf(stderr, "pagodad check: %s\n", why.text);
         return error == PAGODA_ERR_CORRUPT ? 1 : 2;
     }
-    store_check_file(all.store, bad_line, &all);
+    store_check_file(all.store, check_bad_line, &all);
     error = store_list_labs(all.store, check_lab, &all, &why);
     store_close(all.store);
     if (error) {

@@ -1,9 +1,10 @@
 /* server/cmd/replay.c - see replay.h. Events are switched off; time and peak use are measured beside the machine. */
 #include "server/cmd/replay.h"
 #include "pagoda/view.h"
+#include "server/base/clock.h"
 #include "server/base/host_memory.h"
+#include "server/base/number.h"
 #include "server/import/import.h"
-#include "server/json/op_json.h"
 #include "server/base/problem.h"
 #include "server/import/replay_state.h"
 
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SAMPLE_EVERY 4096u                    /* operations between two looks at the frames in use */
@@ -23,7 +23,7 @@ struct run {
     uint64_t nr_frames, peak_frames, nr_ops;
 };
 
-static uint64_t frames_in_use(const struct machine *machine)
+static uint64_t replay_frames_in_use(const struct machine *machine)
 {
     uint64_t counts[NR_FRAME_KINDS] = { 0 }, used = 0;
     view_kind_counts(machine, counts);
@@ -33,29 +33,22 @@ static uint64_t frames_in_use(const struct machine *machine)
     return used;
 }
 
-static void sample(struct run *run)
+static void replay_sample(struct run *run)
 {
-    uint64_t used = frames_in_use(run->machine);
+    uint64_t used = replay_frames_in_use(run->machine);
     run->peak_frames = used > run->peak_frames ? used : run->peak_frames;
 }
 
-static enum pagoda_error apply(void *context, const struct op *op, struct op_result *result, struct problem *why)
+static enum pagoda_error replay_apply(void *context, const struct op *op, struct op_result *result, struct problem *why)
 {
     struct run *run = context;
     if (run->nr_ops++ % SAMPLE_EVERY == 0)
-        sample(run);
+        replay_sample(run);
     return machine_apply(run->machine, op, result, why);
 }
 
-static double now_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static bool read_config(const struct options *options, enum trace_format format, struct machine_config *config,
-                        struct problem *why)
+static bool replay_read_config(const struct options *options, enum trace_format format, struct machine_config *config,
+                               struct problem *why)
 {
     bool is_modern = format != FORMAT_NDJSON || options->state;
     const char *name = options->profile ? options->profile : is_modern ? "linux-6.1" : "classic";
@@ -78,7 +71,7 @@ static bool read_config(const struct options *options, enum trace_format format,
 
 /* ---- the summary for people ---- */
 
-static void print_events(const struct import_summary *summary)
+static void replay_print_events(const struct import_summary *summary)
 {
     printf("%-28s %10s %10s %10s\n", "event", "read", "applied", "skipped");
     for (uint32_t i = 0; i < summary->nr_events_used; i++) {
@@ -91,9 +84,9 @@ static void print_events(const struct import_summary *summary)
     }
 }
 
-static void print_summary(const struct run *run, const struct import_summary *summary, double seconds)
+static void replay_print_summary(const struct run *run, const struct import_summary *summary, double seconds)
 {
-    print_events(summary);
+    replay_print_events(summary);
     printf("\noperations       %llu: %llu ok, %llu null, %llu bug\n", (unsigned long long)summary->nr_ops,
            (unsigned long long)summary->nr_outcomes[OUTCOME_OK], (unsigned long long)summary->nr_outcomes[OUTCOME_NULL],
            (unsigned long long)summary->nr_outcomes[OUTCOME_BUG]);
@@ -109,20 +102,20 @@ static void print_summary(const struct run *run, const struct import_summary *su
         printf("slab pages       %llu of %llu known by their flags and by their place alike\n",
                (unsigned long long)summary->nr_rules_agree, (unsigned long long)summary->nr_rules_compared);
     printf("frames in use    %llu at the end, %llu at most (sampled), of %llu\n",
-           (unsigned long long)frames_in_use(run->machine), (unsigned long long)run->peak_frames,
+           (unsigned long long)replay_frames_in_use(run->machine), (unsigned long long)run->peak_frames,
            (unsigned long long)view_nr_frames(run->machine));
     printf("time             %.3f s, %.0f events/s\n", seconds, (double)summary->nr_events / seconds);
     if (summary->problem[0])
         printf("input            %s\n", summary->problem);
 }
 
-static void print_json(const struct run *run, const struct import_summary *summary, double seconds)
+static void replay_print_json(const struct run *run, const struct import_summary *summary, double seconds)
 {
     struct buffer out = { 0 };
     import_summary_encode(&out, summary, machine_seq(run->machine), seconds);
     out.length--; /* reopen the object for what only replay knows */
     put_field_u64(&out, "peak_frames", run->peak_frames);
-    put_field_u64(&out, "frames_in_use", frames_in_use(run->machine));
+    put_field_u64(&out, "frames_in_use", replay_frames_in_use(run->machine));
     put_field_u64(&out, "nr_frames", view_nr_frames(run->machine));
     put_key(&out, "events_per_second");
     put_double(&out, (double)summary->nr_events / seconds);
@@ -131,27 +124,27 @@ static void print_json(const struct run *run, const struct import_summary *summa
     buffer_clear(&out);
 }
 
-static bool is_different(const struct import_summary *summary)
+static bool replay_is_different(const struct import_summary *summary)
 {
     bool had_null = summary->nr_outcomes[OUTCOME_NULL] && !summary->pid; /* a trace of malloc may well record NULL */
     return summary->nr_agree != summary->nr_compared || summary->nr_blocks_agree != summary->nr_blocks_compared ||
            had_null || summary->nr_outcomes[OUTCOME_BUG] || summary->nr_failed;
 }
 
-static int complain(const char *text)
+static int replay_complain(const char *text)
 {
     fprintf(stderr, "pagodad replay: %s\n", text);
     return 2;
 }
 
-static const struct machine *look(void *context)
+static const struct machine *replay_look(void *context)
 {
     return ((struct run *)context)->machine;
 }
 
 /* From the recorded state, in a machine as large as it, unless the options say otherwise. */
-static enum pagoda_error start_from_state(const struct options *options, struct machine_config *config,
-                                          struct machine **machine, struct problem *why)
+static enum pagoda_error replay_start_from_state(const struct options *options, struct machine_config *config,
+                                                 struct machine **machine, struct problem *why)
 {
     size_t length;
     uint64_t memory;
@@ -170,36 +163,36 @@ static enum pagoda_error start_from_state(const struct options *options, struct 
     return error;
 }
 
-static enum pagoda_error start(const struct options *options, struct machine_config *config, struct machine **machine,
-                               struct problem *why)
+static enum pagoda_error replay_start(const struct options *options, struct machine_config *config,
+                                      struct machine **machine, struct problem *why)
 {
-    return options->state ? start_from_state(options, config, machine, why)
+    return options->state ? replay_start_from_state(options, config, machine, why)
                           : machine_create(config, &HOST_MEMORY, machine, why);
 }
 
-static int run_trace(const struct options *options, struct input *input, enum trace_format format)
+static int replay_run_trace(const struct options *options, struct input *input, enum trace_format format)
 {
     struct machine_config config;
     struct problem why = { 0 };
     struct run run = { 0 };
-    if (!read_config(options, format, &config, &why))
-        return complain(why.text);
-    enum pagoda_error error = start(options, &config, &run.machine, &why);
+    if (!replay_read_config(options, format, &config, &why))
+        return replay_complain(why.text);
+    enum pagoda_error error = replay_start(options, &config, &run.machine, &why);
     if (error)
-        return complain(why.text[0] ? why.text : pagoda_error_text(error));
+        return replay_complain(why.text[0] ? why.text : pagoda_error_text(error));
     machine_record_events(run.machine, false);
     struct import_summary *summary = calloc(1, sizeof *summary);
-    const struct import_sink sink = { apply, look, &run, machine_config(run.machine)->cpus };
-    double begun = now_s();
+    const struct import_sink sink = { replay_apply, replay_look, &run, machine_config(run.machine)->cpus };
+    double begun = clock_s();
     error = summary ? import_run(input, format, &sink, summary) : PAGODA_ERR_NOMEM;
-    double seconds = now_s() - begun;
-    int status = error ? complain(pagoda_error_text(error)) : 0;
+    double seconds = clock_s() - begun;
+    int status = error ? replay_complain(pagoda_error_text(error)) : 0;
     if (!error) {
-        sample(&run);
-        (options->json ? print_json : print_summary)(&run, summary, seconds);
-        status = options->check && is_different(summary) ? 1 : 0;
+        replay_sample(&run);
+        (options->json ? replay_print_json : replay_print_summary)(&run, summary, seconds);
+        status = options->check && replay_is_different(summary) ? 1 : 0;
         if (options->save_state && !state_write(run.machine, options->save_state, &why))
-            status = complain(why.text);
+            status = replay_complain(why.text);
     }
     free(summary);
     machine_destroy(run.machine);
@@ -210,7 +203,7 @@ int replay(const struct options *options)
 {
     enum trace_format format;
     if (!trace_format_find(options->format, &format))
-        return complain("format must be " TRACE_FORMATS_TEXT);
+        return replay_complain("format must be " TRACE_FORMATS_TEXT);
     bool is_stdin = strcmp(options->file, "-") == 0;
     int fd = is_stdin ? STDIN_FILENO : open(options->file, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
@@ -218,7 +211,7 @@ int replay(const struct options *options)
         return 2;
     }
     struct input *input = input_open(source_of_file(&fd));
-    int status = input ? run_trace(options, input, format) : complain("out of memory");
+    int status = input ? replay_run_trace(options, input, format) : replay_complain("out of memory");
     input_close(input);
     if (!is_stdin)
         close(fd);

@@ -4,7 +4,7 @@
  * streams' heartbeat. */
 #include "server/cmd/serve.h"
 #include "server/http/http.h"
-#include "server/json/op_json.h"
+#include "server/base/number.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* A JSON value as a CSV field: texts lose their JSON quotes and escapes, and get CSV's where they need them. */
-static void put_field(struct buffer *out, const char *text, size_t length)
+static void csv_put_field(struct buffer *out, const char *text, size_t length)
 {
     bool needs_quotes = false;
     for (size_t i = 0; i < length; i++)
@@ -22,7 +22,7 @@ static void put_field(struct buffer *out, const char *text, size_t length)
     buffer_text(out, "\"");
 }
 
-static void put_param(struct buffer *out, const struct op *op, enum op_param_id id)
+static void csv_put_param(struct buffer *out, const struct op *op, enum op_param_id id)
 {
     buffer_text(out, ",");
     if (!(op->given & (1u << id)))
@@ -31,18 +31,18 @@ static void put_param(struct buffer *out, const struct op *op, enum op_param_id 
     if (info->type == TYPE_TEXT) {
         struct text text;
         memcpy(&text, (const char *)op + info->offset, sizeof text);
-        put_field(out, text.start, text.length);
+        csv_put_field(out, text.start, text.length);
         return;
     }
     struct buffer value = { 0 };
     op_encode_param(&value, op, id);
     bool is_quoted = value.length >= 2 && value.data[0] == '"'; /* hex, gfp, addresses, words: nothing to escape */
-    put_field(out, value.data + is_quoted, value.length - 2 * is_quoted);
+    csv_put_field(out, value.data + is_quoted, value.length - 2 * is_quoted);
     out->failed |= value.failed;
     buffer_clear(&value);
 }
 
-static void begin(struct buffer *out, const struct lab_row *row)
+static void csv_begin(struct buffer *out, const struct lab_row *row)
 {
     (void)row;
     buffer_text(out, "seq,op");
@@ -51,11 +51,11 @@ static void begin(struct buffer *out, const struct lab_row *row)
     buffer_text(out, ",outcome,result_address,allocated,cost_ns,slept_ns\r\n");
 }
 
-static void put_entry(struct buffer *out, const struct log_entry *entry)
+static void csv_put_entry(struct buffer *out, const struct log_entry *entry)
 {
     buffer_print(out, "%llu,%s", (unsigned long long)entry->seq, op_info(entry->op.kind)->name);
     for (unsigned id = 0; id < NR_OP_PARAMS; id++)
-        put_param(out, &entry->op, (enum op_param_id)id);
+        csv_put_param(out, &entry->op, (enum op_param_id)id);
     buffer_print(out, ",%s,", outcome_name(entry->outcome));
     if (entry->address)
         buffer_print(out, "0x%llx", (unsigned long long)entry->address);
@@ -64,5 +64,5 @@ static void put_entry(struct buffer *out, const struct log_entry *entry)
 }
 
 const struct export_format EXPORT_CSV = {
-    .name = "csv", .content_type = "text/csv; charset=utf-8", .begin = begin, .entry = put_entry
+    .name = "csv", .content_type = "text/csv; charset=utf-8", .begin = csv_begin, .entry = csv_put_entry
 };

@@ -14,7 +14,7 @@
 #define VMEMMAP 0xffffea0000000000u /* where x86-64 has its struct pages, 64 bytes each */
 #define PAGEBLOCK_ORDER 9
 
-static void begin(struct buffer *out, const struct lab_row *row)
+static void ftrace_begin(struct buffer *out, const struct lab_row *row)
 {
     buffer_text(out, "# tracer: nop\n#\n# pagoda-lab: {");
     config_encode_fields(out, &row->config);
@@ -29,14 +29,14 @@ static void begin(struct buffer *out, const struct lab_row *row)
                      "#              | |         |   |||||     |         |\n");
 }
 
-struct line {
+struct ftrace_writer {
     struct buffer *out;
     const struct log_entry *entry;
     const struct op_result *result;
 };
 
 /* "             lab-90      [000] .....     4.344805: " */
-static void put_head(const struct line *line)
+static void ftrace_put_head(const struct ftrace_writer *line)
 {
     static const char *const FLAGS[NR_CONTEXTS] = { ".....", "..s1.", "..s1.", "d.h1." };
     const struct op *op = &line->entry->op;
@@ -45,7 +45,7 @@ static void put_head(const struct line *line)
                  (unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000));
 }
 
-static void put_site(const struct line *line)
+static void ftrace_put_call_site(const struct ftrace_writer *line)
 {
     const struct text *site = &line->entry->op.call_site;
     if (site->length)
@@ -54,13 +54,13 @@ static void put_site(const struct line *line)
         buffer_print(line->out, "call_site=%s", op_info(line->entry->op.kind)->name);
 }
 
-static void put_object(const struct line *line, const struct event *event)
+static void ftrace_put_object(const struct ftrace_writer *line, const struct event *event)
 {
     const struct op *op = &line->entry->op;
     char gfp[512];
-    put_head(line);
+    ftrace_put_head(line);
     buffer_print(line->out, "%s: ", event_info((enum event_kind)event->kind)->name);
-    put_site(line);
+    ftrace_put_call_site(line);
     buffer_print(line->out, " ptr=%016llx", (unsigned long long)event->address);
     if (event->kind == EV_KMALLOC || event->kind == EV_CACHE_ALLOC) {
         gfp_format(op->gfp, gfp, sizeof gfp);
@@ -73,7 +73,7 @@ static void put_object(const struct line *line, const struct event *event)
     buffer_text(line->out, "\n");
 }
 
-static bool becomes_slab(const struct op_result *result, uint32_t pfn)
+static bool ftrace_becomes_slab(const struct op_result *result, uint32_t pfn)
 {
     for (uint32_t i = 0; i < result->nr_events; i++)
         if (result->events[i].kind == EV_NEW_SLAB && result->events[i].pfn == pfn)
@@ -82,24 +82,24 @@ static bool becomes_slab(const struct op_result *result, uint32_t pfn)
 }
 
 /* The flags that reach the page allocator: slabs add and drop some (mm/slub.c, allocate_slab()). */
-static uint32_t page_flags(const struct line *line, const struct event *event)
+static uint32_t ftrace_page_gfp(const struct ftrace_writer *line, const struct event *event)
 {
     uint32_t gfp = line->entry->op.gfp;
-    if (!becomes_slab(line->result, event->pfn))
+    if (!ftrace_becomes_slab(line->result, event->pfn))
         return gfp;
     gfp &= __GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM | __GFP_IO | __GFP_FS | __GFP_DMA | __GFP_RECLAIMABLE;
     return gfp | __GFP_NOWARN | __GFP_NORETRY | (event->order ? (uint32_t)__GFP_COMP : 0);
 }
 
-static void put_page(const struct line *line, const struct event *event)
+static void ftrace_put_page(const struct ftrace_writer *line, const struct event *event)
 {
     char gfp[512];
-    put_head(line);
+    ftrace_put_head(line);
     buffer_print(line->out, "%s: page=%016llx pfn=0x%x", event_info((enum event_kind)event->kind)->name,
                  (unsigned long long)(VMEMMAP + (uint64_t)event->pfn * 64), event->pfn);
     switch (event->kind) {
     case EV_PAGE_ALLOC:
-        gfp_format(page_flags(line, event), gfp, sizeof gfp);
+        gfp_format(ftrace_page_gfp(line, event), gfp, sizeof gfp);
         buffer_print(line->out, " order=%u migratetype=%u gfp_flags=%s\n", event->order, event->migratetype, gfp);
         break;
     case EV_EXTFRAG:
@@ -118,10 +118,10 @@ static void put_page(const struct line *line, const struct event *event)
     }
 }
 
-static void put_result(struct buffer *out, const struct log_entry *entry, const struct op_result *result)
+static void ftrace_put_result(struct buffer *out, const struct log_entry *entry, const struct op_result *result)
 {
-    struct line line = { out, entry, result };
-    put_head(&line);
+    struct ftrace_writer line = { out, entry, result };
+    ftrace_put_head(&line);
     buffer_text(out, "tracing_mark_write: pagoda: {");
     op_encode_fields(out, &entry->op);
     buffer_text(out, "}\n");
@@ -132,13 +132,13 @@ static void put_result(struct buffer *out, const struct log_entry *entry, const 
         case EV_KFREE:
         case EV_CACHE_ALLOC:
         case EV_CACHE_FREE:
-            put_object(&line, event);
+            ftrace_put_object(&line, event);
             break;
         case EV_PAGE_ALLOC:
         case EV_PAGE_FREE:
         case EV_PCP_DRAIN:
         case EV_EXTFRAG:
-            put_page(&line, event);
+            ftrace_put_page(&line, event);
             break;
         default: /* no tracepoint of the kmem group */
             break;
@@ -146,6 +146,8 @@ static void put_result(struct buffer *out, const struct log_entry *entry, const 
     }
 }
 
-const struct export_format EXPORT_FTRACE = {
-    .name = "ftrace", .content_type = "text/plain; charset=utf-8", .relives = true, .begin = begin, .result = put_result
-};
+const struct export_format EXPORT_FTRACE = { .name = "ftrace",
+                                             .content_type = "text/plain; charset=utf-8",
+                                             .relives = true,
+                                             .begin = ftrace_begin,
+                                             .result = ftrace_put_result };

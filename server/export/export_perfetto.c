@@ -5,13 +5,13 @@
 #include "server/export/export.h"
 #include "server/json/op_json.h"
 
-static void put_microseconds(struct buffer *out, const char *key, uint64_t ns)
+static void perfetto_put_us(struct buffer *out, const char *key, uint64_t ns)
 {
     put_key(out, key);
     put_double(out, (double)ns / 1000.0);
 }
 
-static void name_track(struct buffer *out, const char *kind, uint64_t pid, const char *name)
+static void perfetto_name_track(struct buffer *out, const char *kind, uint64_t pid, const char *name)
 {
     put_open(out, '{');
     put_field_text(out, "name", kind);
@@ -24,30 +24,30 @@ static void name_track(struct buffer *out, const char *kind, uint64_t pid, const
     put_close(out, '}');
 }
 
-static void begin(struct buffer *out, const struct lab_row *row)
+static void perfetto_begin(struct buffer *out, const struct lab_row *row)
 {
     put_open(out, '{');
     put_field_text(out, "displayTimeUnit", "ns");
     put_field_array(out, "traceEvents");
-    name_track(out, "process_name", 0, row->name);
+    perfetto_name_track(out, "process_name", 0, row->name);
 }
 
 /* Slices are made apart from each other, so the commas between elements are written with the elements. */
-static void next_element(struct buffer *out)
+static void perfetto_next_element(struct buffer *out)
 {
     buffer_text(out, ",\n");
     put_open(out, '{');
 }
 
-static void put_result(struct buffer *out, const struct log_entry *entry, const struct op_result *result)
+static void perfetto_put_result(struct buffer *out, const struct log_entry *entry, const struct op_result *result)
 {
-    next_element(out);
+    perfetto_next_element(out);
     put_field_text(out, "name", op_info(entry->op.kind)->name);
     put_field_text(out, "cat", op_info(entry->op.kind)->group);
     put_field_text(out, "ph", entry->op.kind == OP_MARK ? "i" : "X");
-    put_microseconds(out, "ts", result->now_ns - result->cost_ns - result->slept_ns);
+    perfetto_put_us(out, "ts", result->now_ns - result->cost_ns - result->slept_ns);
     if (entry->op.kind != OP_MARK)
-        put_microseconds(out, "dur", result->cost_ns + result->slept_ns);
+        perfetto_put_us(out, "dur", result->cost_ns + result->slept_ns);
     put_field_u64(out, "pid", entry->op.pid);
     put_field_u64(out, "tid", entry->op.cpu);
     put_field_object(out, "args");
@@ -64,39 +64,39 @@ static void put_result(struct buffer *out, const struct log_entry *entry, const 
     put_close(out, '}');
 }
 
-static void open_counter(struct buffer *out, const char *name, uint64_t now_ns)
+static void perfetto_open_counter(struct buffer *out, const char *name, uint64_t now_ns)
 {
-    next_element(out);
+    perfetto_next_element(out);
     put_field_text(out, "name", name);
     put_field_text(out, "ph", "C");
-    put_microseconds(out, "ts", now_ns);
+    perfetto_put_us(out, "ts", now_ns);
     put_field_u64(out, "pid", 0);
     put_field_object(out, "args");
 }
 
-static void close_counter(struct buffer *out)
+static void perfetto_close_counter(struct buffer *out)
 {
     put_close(out, '}');
     put_close(out, '}');
 }
 
-static void put_sample(struct buffer *out, const struct machine *machine)
+static void perfetto_put_sample(struct buffer *out, const struct machine *machine)
 {
     struct stats_view stats;
     struct zone_view zone;
     uint64_t now_ns = machine_now_ns(machine);
     view_stats(machine, &stats);
-    open_counter(out, "frames", now_ns);
+    perfetto_open_counter(out, "frames", now_ns);
     for (unsigned kind = FRAME_FREE; kind < NR_FRAME_KINDS; kind++)
         put_field_u64(out, frame_kind_name((enum frame_kind)kind), stats.frames[kind]);
-    close_counter(out);
-    open_counter(out, "free pages", now_ns);
+    perfetto_close_counter(out);
+    perfetto_open_counter(out, "free pages", now_ns);
     for (uint64_t cursor = 0; view_next_zone(machine, &cursor, &zone);)
         put_field_u64(out, zone.name, zone.free + zone.pcp);
-    close_counter(out);
+    perfetto_close_counter(out);
 }
 
-static void end(struct buffer *out)
+static void perfetto_end(struct buffer *out)
 {
     buffer_text(out, "]}\n");
 }
@@ -104,7 +104,7 @@ static void end(struct buffer *out)
 const struct export_format EXPORT_PERFETTO = { .name = "perfetto",
                                                .content_type = "application/json",
                                                .relives = true,
-                                               .begin = begin,
-                                               .result = put_result,
-                                               .sample = put_sample,
-                                               .end = end };
+                                               .begin = perfetto_begin,
+                                               .result = perfetto_put_result,
+                                               .sample = perfetto_put_sample,
+                                               .end = perfetto_end };

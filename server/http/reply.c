@@ -1,6 +1,6 @@
 /* server/http/reply.c - making replies, and reading what a request says beside its body. */
 #include "server/http/http.h"
-#include "server/json/op_json.h"
+#include "server/base/number.h"
 
 #include <stdarg.h>
 #include <stdio.h>

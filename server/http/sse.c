@@ -4,7 +4,7 @@
  * (lab_relive), which works alike for the one that was just made and for a thousand that a returning reader missed, and
  * hands the text to the connection. Between times the connection is suspended. */
 #include "server/http/http.h"
-#include "server/json/op_json.h"
+#include "server/base/number.h"
 #include "server/json/result_json.h"
 
 #include <stdlib.h>

@@ -3,9 +3,9 @@
  * kmem_cache_alloc does not record it; kmem_cache_free does. So a cache is created on first sight as trace-SIZE, after
  * bytes_alloc, and when a free tells the name of an object, later allocations of its call site and size use a cache of that
  * name. */
+#include "server/import/ftrace_caches.h"
 #include "pagoda/view.h"
 #include "server/import/ftrace_cursor.h"
-#include "server/import/ftrace_import.h"
 
 #include <stdio.h>
 #include <stdlib.h>

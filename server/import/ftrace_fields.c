@@ -5,7 +5,7 @@
 
 #include <endian.h>
 
-static bool find_key_behind(struct cursor *c, const char *key, size_t length)
+static bool fields_find_key_behind(struct cursor *c, const char *key, size_t length)
 {
     for (const char *at = c->at; at + length <= c->end; at++) {
         if (memcmp(at, key, length) == 0) {
@@ -19,21 +19,21 @@ static bool find_key_behind(struct cursor *c, const char *key, size_t length)
     return false;
 }
 
-static bool find_key(struct cursor *c, const char *start, const char *key, size_t length)
+static bool fields_find_key(struct cursor *c, const char *start, const char *key, size_t length)
 {
-    if (find_key_behind(c, key, length))
+    if (fields_find_key_behind(c, key, length))
         return true;
     c->at = start;
-    return find_key_behind(c, key, length);
+    return fields_find_key_behind(c, key, length);
 }
 
-static inline void skip_one_blank(struct cursor *c)
+static inline void fields_skip_blank(struct cursor *c)
 {
     c->at += c->at < c->end && *c->at == ' ';
 }
 
 /* Moves behind "key="; start: where the fields begin. */
-#define FIND(c, start, key) (skip_one_blank(c), TAKE(c, key "=") || find_key(c, start, key "=", sizeof key))
+#define FIND(c, start, key) (fields_skip_blank(c), TAKE(c, key "=") || fields_find_key(c, start, key "=", sizeof key))
 
 /* Value of a hex digit and one; 0 for anything else. */
 static const uint8_t HEX_VALUE[256] = {
@@ -45,7 +45,7 @@ static const uint8_t HEX_VALUE[256] = {
 };
 
 /* Eight hex digits in lower case at once, each in its byte, then in pairs, fours and all together. False: they are not. */
-static bool read_hex8(const char *at, uint64_t *value)
+static bool fields_read_hex8(const char *at, uint64_t *value)
 {
     const uint64_t ones = 0x0101010101010101u;
     uint64_t text, digits, letters;
@@ -63,11 +63,11 @@ static bool read_hex8(const char *at, uint64_t *value)
 }
 
 /* The whole word must be hex. */
-static bool take_hex(struct cursor *c, uint64_t *value)
+static bool fields_take_hex(struct cursor *c, uint64_t *value)
 {
     const char *at = c->at, *start = at, *end = c->end;
     uint64_t sum = 0, low;
-    if (end - at >= 16 && read_hex8(at, &sum) && read_hex8(at + 8, &low)) {
+    if (end - at >= 16 && fields_read_hex8(at, &sum) && fields_read_hex8(at + 8, &low)) {
         sum = sum << 32 | low;
         at += 16;
     } else {
@@ -81,20 +81,20 @@ static bool take_hex(struct cursor *c, uint64_t *value)
 }
 
 /* "88", "0x58" */
-static bool take_count(struct cursor *c, uint64_t *value)
+static bool fields_take_count(struct cursor *c, uint64_t *value)
 {
     if (TAKE(c, "0x"))
-        return take_hex(c, value);
+        return fields_take_hex(c, value);
     const char *start = c->at;
     *value = take_number(c);
     return c->at > start;
 }
 
 /* "ffff888004a9b000", "0xffff888004a9b000", "(null)", "(____ptrval____)" */
-static bool take_pointer(struct cursor *c, struct ftrace_event *event)
+static bool fields_take_pointer(struct cursor *c, struct ftrace_event *event)
 {
     (void)TAKE(c, "0x");
-    if (take_hex(c, &event->ptr))
+    if (fields_take_hex(c, &event->ptr))
         return true;
     struct text word = take_word(c);
     event->ptr = 0;
@@ -104,23 +104,23 @@ static bool take_pointer(struct cursor *c, struct ftrace_event *event)
 
 /* ---- call sites ---- */
 
-static void keep(char *out, uint8_t *length, struct text text)
+static void fields_keep_text(char *out, uint8_t *length, struct text text)
 {
     size_t nr = text.length < FTRACE_TEXT_MAX - (size_t)*length ? text.length : FTRACE_TEXT_MAX - (size_t)*length;
     memcpy(out + *length, text.start, nr);
     *length = (uint8_t)(*length + nr);
 }
 
-static bool is_plain_address(struct text site)
+static bool fields_is_plain_address(struct text site)
 {
     uint64_t value;
     struct cursor c = { site.start, site.start + site.length };
     (void)TAKE(&c, "0x");
-    return take_hex(&c, &value);
+    return fields_take_hex(&c, &value);
 }
 
 /* "func+0x104/0x150 [module]", "func+0x104", "ffffffff81234567", "(func+0x104)" before the fields. */
-static bool take_call_site(struct cursor *c, const char *start, struct ftrace_event *event)
+static bool fields_take_call_site(struct cursor *c, const char *start, struct ftrace_event *event)
 {
     struct cursor prefix = { start, c->end };
     struct text function = { 0 };
@@ -131,59 +131,60 @@ static bool take_call_site(struct cursor *c, const char *start, struct ftrace_ev
     if (!FIND(c, start, "call_site"))
         return false;
     struct text site = take_long_word(c);
-    if (function.length && is_plain_address(site))
+    if (function.length && fields_is_plain_address(site))
         site = function;
     const char *slash = memchr(site.start, '/', site.length);
     if (slash)
         site.length = (uint32_t)(slash - site.start);
-    keep(event->call_site, &event->nr_call_site, site);
+    fields_keep_text(event->call_site, &event->nr_call_site, site);
     if (c->end - c->at > 1 && c->at[1] == '[') {
         const char *blank = c->at++;
-        keep(event->call_site, &event->nr_call_site, (struct text){ blank, take_word(c).length + 1 });
+        fields_keep_text(event->call_site, &event->nr_call_site, (struct text){ blank, take_word(c).length + 1 });
     }
     return true;
 }
 
 /* ---- the fields of each event ---- */
 
-static bool take_object(struct cursor *c, const char *start, struct ftrace_event *event)
+static bool fields_take_object(struct cursor *c, const char *start, struct ftrace_event *event)
 {
-    return take_call_site(c, start, event) && FIND(c, start, "ptr") && take_pointer(c, event);
+    return fields_take_call_site(c, start, event) && FIND(c, start, "ptr") && fields_take_pointer(c, event);
 }
 
-static bool take_object_alloc(struct cursor *c, struct gfp_memory *gfps, struct ftrace_event *event)
+static bool fields_take_object_alloc(struct cursor *c, struct gfp_memory *gfps, struct ftrace_event *event)
 {
     const char *start = c->at;
-    if (!take_object(c, start, event) || !FIND(c, start, "bytes_req") || !take_count(c, &event->bytes_req) ||
-        !FIND(c, start, "bytes_alloc") || !take_count(c, &event->bytes_alloc) || !FIND(c, start, "gfp_flags"))
+    if (!fields_take_object(c, start, event) || !FIND(c, start, "bytes_req") || !fields_take_count(c, &event->bytes_req) ||
+        !FIND(c, start, "bytes_alloc") || !fields_take_count(c, &event->bytes_alloc) || !FIND(c, start, "gfp_flags"))
         return false;
     ftrace_take_gfp(c, gfps, event);
     return true;
 }
 
-static bool take_object_free(struct cursor *c, struct ftrace_event *event)
+static bool fields_take_object_free(struct cursor *c, struct ftrace_event *event)
 {
     const char *start = c->at;
-    if (!take_object(c, start, event))
+    if (!fields_take_object(c, start, event))
         return false;
     if (event->kind == FTRACE_CACHE_FREE && FIND(c, start, "name"))
-        keep(event->name, &event->nr_name, take_long_word(c));
+        fields_keep_text(event->name, &event->nr_name, take_long_word(c));
     return true;
 }
 
-static bool take_page(struct cursor *c, const char *start, struct ftrace_event *event)
+static bool fields_take_page(struct cursor *c, const char *start, struct ftrace_event *event)
 {
     uint64_t order;
-    if (!FIND(c, start, "pfn") || !take_count(c, &event->pfn) || !FIND(c, start, "order") || !take_count(c, &order))
+    if (!FIND(c, start, "pfn") || !fields_take_count(c, &event->pfn) || !FIND(c, start, "order") ||
+        !fields_take_count(c, &order))
         return false;
     event->order = (uint8_t)order;
     return order < 32;
 }
 
-static bool take_page_alloc(struct cursor *c, struct gfp_memory *gfps, struct ftrace_event *event)
+static bool fields_take_page_alloc(struct cursor *c, struct gfp_memory *gfps, struct ftrace_event *event)
 {
     const char *start = c->at;
-    if (!take_page(c, start, event) || !FIND(c, start, "gfp_flags"))
+    if (!fields_take_page(c, start, event) || !FIND(c, start, "gfp_flags"))
         return false;
     ftrace_take_gfp(c, gfps, event);
     return true;
@@ -197,14 +198,14 @@ bool ftrace_take_fields(struct cursor *fields, struct gfp_memory *gfps, struct f
     case FTRACE_KMALLOC_NODE:
     case FTRACE_CACHE_ALLOC:
     case FTRACE_CACHE_ALLOC_NODE:
-        return take_object_alloc(c, gfps, event);
+        return fields_take_object_alloc(c, gfps, event);
     case FTRACE_KFREE:
     case FTRACE_CACHE_FREE:
-        return take_object_free(c, event);
+        return fields_take_object_free(c, event);
     case FTRACE_PAGE_ALLOC:
-        return take_page_alloc(c, gfps, event);
+        return fields_take_page_alloc(c, gfps, event);
     case FTRACE_PAGE_FREE:
-        return take_page(c, c->at, event);
+        return fields_take_page(c, c->at, event);
     case FTRACE_MARK:
         event->mark = (struct text){ c->at, (uint32_t)(c->end - c->at) };
         return true;

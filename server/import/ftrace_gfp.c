@@ -6,6 +6,7 @@
  * they are cannot be known, so they are taken for those of 6.1. */
 #include "server/import/ftrace_fields.h"
 #include "pagoda/gfp.h"
+#include "server/base/number.h"
 
 #define GFP_RECLAIM (__GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM)
 
@@ -29,46 +30,40 @@ static const struct {
     { "__GFP_SKIP_KASAN_UNPOISON", 0 },
 };
 
-static bool is_name(const char *text, size_t length, const char *name)
+static bool gfp_is_name(const char *text, size_t length, const char *name)
 {
     return strlen(name) == length && memcmp(text, name, length) == 0;
 }
 
 /* "0x8c0", "3264"; bits beyond those of 6.1 are dropped by the caller. */
-static bool decode_number(const char *text, size_t length, uint32_t *bits)
+static bool gfp_decode_number(const char *text, size_t length, uint32_t *bits)
 {
-    bool is_hex = length > 2 && text[0] == '0' && text[1] == 'x';
     uint64_t value = 0;
-    for (size_t i = is_hex ? 2 : 0; i < length; i++) {
-        char lower = (char)(text[i] | 0x20);
-        if (!is_digit(text[i]) && !(is_hex && lower >= 'a' && lower <= 'f'))
-            return false;
-        uint64_t digit = (uint64_t)(is_digit(text[i]) ? text[i] - '0' : lower - 'a' + 10);
-        value = value * (is_hex ? 16 : 10) + digit;
-    }
+    bool is_number =
+        number_has_0x(text, length) ? number_parse_hex(text, length, &value) : number_parse(text, length, &value);
     *bits = (uint32_t)value;
-    return length > 0 && value <= UINT32_MAX;
+    return is_number && value <= UINT32_MAX;
 }
 
-static bool decode_flag(const char *text, size_t length, uint32_t *bits)
+static bool gfp_decode_name(const char *text, size_t length, uint32_t *bits)
 {
-    struct problem why;
+    struct problem why = { 0 };
     char longer[64] = "__";
-    if (!gfp_parse(text, length, bits, &why) || decode_number(text, length, bits))
+    if (!gfp_parse(text, length, bits, &why) || gfp_decode_number(text, length, bits))
         return true;
     for (size_t i = 0; i < sizeof FOREIGN / sizeof FOREIGN[0]; i++)
-        if (is_name(text, length, FOREIGN[i].name)) {
+        if (gfp_is_name(text, length, FOREIGN[i].name)) {
             *bits = FOREIGN[i].bits;
             return true;
         }
     if (length < 4 || length > sizeof longer - 2 || memcmp(text, "GFP_", 4) != 0)
         return false;
     memcpy(longer + 2, text, length);
-    return decode_flag(longer, length + 2, bits);
+    return gfp_decode_name(longer, length + 2, bits);
 }
 
 /* False: it has a flag that is not known. */
-static bool decode(struct text text, uint32_t *gfp)
+static bool gfp_decode_names(struct text text, uint32_t *gfp)
 {
     const char *at = text.start, *end = at + text.length;
     bool is_known = true;
@@ -76,7 +71,7 @@ static bool decode(struct text text, uint32_t *gfp)
     while (at < end) {
         const char *bar = memchr(at, '|', (size_t)(end - at)), *stop = bar ? bar : end;
         uint32_t bits = 0;
-        is_known &= decode_flag(at, (size_t)(stop - at), &bits) && !(bits & ~(uint32_t)GFP_ALL_BITS);
+        is_known &= gfp_decode_name(at, (size_t)(stop - at), &bits) && !(bits & ~(uint32_t)GFP_ALL_BITS);
         *gfp |= bits & GFP_ALL_BITS;
         at = bar ? bar + 1 : end;
     }
@@ -88,7 +83,7 @@ void ftrace_take_gfp(struct cursor *c, struct gfp_memory *gfps, struct ftrace_ev
     struct text text = take_long_word(c);
     uint32_t slot = (uint32_t)text_hash(text.start, text.length) % GFP_ROWS;
     if (gfps->rows[slot].length != text.length || memcmp(gfps->rows[slot].text, text.start, text.length) != 0) {
-        event->has_unknown_gfp = !decode(text, &event->gfp);
+        event->has_unknown_gfp = !gfp_decode_names(text, &event->gfp);
         if (text.length > sizeof gfps->rows[slot].text)
             return;
         memcpy(gfps->rows[slot].text, text.start, text.length);

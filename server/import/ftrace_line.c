@@ -331,7 +331,7 @@ static bool is_function(const char *line, const char *end)
 }
 
 /* All but the texts: they are as long as nr_call_site and nr_name say. */
-static void clear(struct ftrace_event *event)
+static void event_clear_head(struct ftrace_event *event)
 {
     memset(event, 0, offsetof(struct ftrace_event, call_site));
 }
@@ -339,7 +339,7 @@ static void clear(struct ftrace_event *event)
 static enum ftrace_line_kind other_line(const char *line, const char *end, struct ftrace_event *event)
 {
     struct cursor c = { line, end };
-    clear(event);
+    event_clear_head(event);
     event->kind = FTRACE_OTHER;
     skip_blanks(&c);
     if (c.at == end)
@@ -359,10 +359,10 @@ enum ftrace_line_kind ftrace_line_parse(const char *line, size_t length, struct 
     if (length == 0 || line[0] == '#')
         return LINE_COMMENT;
     struct cursor c = { line, line + length };
-    clear(event);
+    event_clear_head(event);
     if (!take_head_by_cpu(&c, event)) {
         c = (struct cursor){ line, line + length };
-        clear(event);
+        event_clear_head(event);
         if (!take_head_by_time(&c, event))
             return other_line(line, line + length, event);
     }

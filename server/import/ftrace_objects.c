@@ -1,12 +1,16 @@
 /* server/import/ftrace_objects.c - objects of a recorded kernel: kmalloc and kfree as they stand, objects of caches from
  * the cache that their call site uses (ftrace_caches.c). An object is freed by the function that suits how it was allocated
  * here. Frees of what was allocated before the recording began are counted, not applied. */
-#include "server/import/ftrace_import.h"
+#include "server/import/ftrace_objects.h"
+#include "server/import/ftrace_caches.h"
+#include "server/import/ftrace_pages.h"
 
 #include <stdio.h>
 
-static bool free_object(struct ftrace_import *in, const struct ftrace_event *event, const struct address_entry *object,
-                        struct op_result *result, struct problem *why)
+#define ZERO_SIZE_PTR 16u /* what kmalloc(0) returns */
+
+static bool object_free_here(struct ftrace_import *in, const struct ftrace_event *event, const struct address_entry *object,
+                             struct op_result *result, struct problem *why)
 {
     bool is_cached = tag_holder(object->tag) == HELD_BY_CACHE;
     struct op *op = ftrace_op(in, event, is_cached ? OP_KMEM_CACHE_FREE : OP_KFREE);
@@ -17,7 +21,7 @@ static bool free_object(struct ftrace_import *in, const struct ftrace_event *eve
 
 /* Its address was given out again, so the earlier object has gone by a way that is not recorded (kfree_bulk and its like).
  */
-static void free_unrecorded(struct ftrace_import *in, const struct ftrace_event *event)
+static void object_free_unrecorded(struct ftrace_import *in, const struct ftrace_event *event)
 {
     struct address_entry *entry = address_map_find(&in->objects, event->ptr);
     if (!entry)
@@ -28,13 +32,13 @@ static void free_unrecorded(struct ftrace_import *in, const struct ftrace_event 
     row->nr_read++;
     struct op_result result;
     struct problem why = { 0 };
-    if (object.address && free_object(in, event, &object, &result, &why))
+    if (object.address && object_free_here(in, event, &object, &result, &why))
         row->nr_applied++;
     else
         import_skip(in->summary, row, event->line, "its allocation failed in the machine");
 }
 
-static void note_object(struct ftrace_import *in, const struct ftrace_event *event, enum holder holder, uint32_t site,
+static void object_note(struct ftrace_import *in, const struct ftrace_event *event, enum holder holder, uint32_t site,
                         const struct op_result *result)
 {
     uint64_t address = result->outcome == OUTCOME_OK ? result->address : 0;
@@ -42,7 +46,7 @@ static void note_object(struct ftrace_import *in, const struct ftrace_event *eve
         in->error = PAGODA_ERR_NOMEM;
 }
 
-static void compare_size(struct ftrace_import *in, const struct ftrace_event *event, const struct op_result *result)
+static void object_compare_size(struct ftrace_import *in, const struct ftrace_event *event, const struct op_result *result)
 {
     struct import_summary *summary = in->summary;
     if (result->outcome != OUTCOME_OK)
@@ -69,11 +73,11 @@ static void object_kmalloc(struct ftrace_import *in, const struct ftrace_event *
     if (!ftrace_apply_event(in, event, op, &result))
         return;
     if (event->ptr != ZERO_SIZE_PTR)
-        note_object(in, event, HELD_BY_KMALLOC, 0, &result);
-    compare_size(in, event, &result);
+        object_note(in, event, HELD_BY_KMALLOC, 0, &result);
+    object_compare_size(in, event, &result);
 }
 
-static void object_from_cache(struct ftrace_import *in, const struct ftrace_event *event)
+static void object_cache_alloc(struct ftrace_import *in, const struct ftrace_event *event)
 {
     uint32_t site = ftrace_find_site(in, event);
     if (!site)
@@ -85,11 +89,11 @@ static void object_from_cache(struct ftrace_import *in, const struct ftrace_even
     op->gfp = event->gfp;
     op->given |= P(CACHE) | P(GFP);
     if (ftrace_apply_event(in, event, op, &result))
-        note_object(in, event, HELD_BY_CACHE, site, &result);
+        object_note(in, event, HELD_BY_CACHE, site, &result);
 }
 
 /* %p prints 32 bits of a hash. */
-static void look_at_pointer(struct ftrace_import *in, const struct ftrace_event *event)
+static void object_look_at_pointer(struct ftrace_import *in, const struct ftrace_event *event)
 {
     if (in->knows_pointers || event->ptr <= ZERO_SIZE_PTR)
         return;
@@ -105,13 +109,13 @@ void ftrace_object_alloc(struct ftrace_import *in, const struct ftrace_event *ev
         return ftrace_skip(in, event, HIDDEN);
     if (event->ptr == 0)
         return ftrace_skip(in, event, "failed in the recording too");
-    look_at_pointer(in, event);
+    object_look_at_pointer(in, event);
     ftrace_compare_place(in, event);
-    free_unrecorded(in, event);
+    object_free_unrecorded(in, event);
     if (event->kind == FTRACE_KMALLOC || event->kind == FTRACE_KMALLOC_NODE)
         object_kmalloc(in, event);
     else
-        object_from_cache(in, event);
+        object_cache_alloc(in, event);
 }
 
 void ftrace_object_free(struct ftrace_import *in, const struct ftrace_event *event)
@@ -126,12 +130,12 @@ void ftrace_object_free(struct ftrace_import *in, const struct ftrace_event *eve
     struct address_entry object = *entry;
     address_map_remove(&in->objects, entry);
     if (tag_holder(object.tag) == HELD_BY_CACHE)
-        ftrace_learn_name(in, event, (uint32_t)(object.tag >> 2));
+        ftrace_learn_name(in, event, (uint32_t)(tag_rest(object.tag)));
     if (!object.address)
         return ftrace_skip(in, event, "its allocation failed in the machine");
     struct op_result result;
     struct problem why = { 0 };
-    if (!free_object(in, event, &object, &result, &why))
+    if (!object_free_here(in, event, &object, &result, &why))
         return ftrace_skip(in, event, why.text[0] ? why.text : "the machine refused");
     in->events[event->kind]->nr_applied++;
     in->summary->nr_applied++;

@@ -6,7 +6,7 @@
 
 #define RING (ORDER_WINDOW + 1)
 
-static uint16_t *at(struct ftrace_order *order, uint32_t place)
+static uint16_t *order_at(struct ftrace_order *order, uint32_t place)
 {
     return &order->queue[(order->first + place) & (RING - 1)];
 }
@@ -20,7 +20,7 @@ void ftrace_order_start(struct ftrace_order *order)
 
 struct ftrace_event *ftrace_order_next(struct ftrace_order *order)
 {
-    return &order->slots[*at(order, order->nr)];
+    return &order->slots[*order_at(order, order->nr)];
 }
 
 bool ftrace_order_is_restart(const struct ftrace_order *order, const struct ftrace_event *event)
@@ -37,7 +37,7 @@ void ftrace_order_restart(struct ftrace_order *order)
 bool ftrace_order_enter(struct ftrace_order *order)
 {
     uint32_t place = order->nr++;
-    uint16_t slot = *at(order, place);
+    uint16_t slot = *order_at(order, place);
     struct ftrace_event *event = &order->slots[slot];
     if (!event->time)
         event->time = order->newest; /* not printed: it happened where it stands */
@@ -47,9 +47,9 @@ bool ftrace_order_enter(struct ftrace_order *order)
         order->newest = event->time;
         return true;
     }
-    for (; place && order->slots[*at(order, place - 1)].time > event->time; place--)
-        *at(order, place) = *at(order, place - 1);
-    *at(order, place) = slot;
+    for (; place && order->slots[*order_at(order, place - 1)].time > event->time; place--)
+        *order_at(order, place) = *order_at(order, place - 1);
+    *order_at(order, place) = slot;
     return event->time >= order->left;
 }
 
@@ -62,7 +62,7 @@ struct ftrace_event *ftrace_order_leave(struct ftrace_order *order)
 {
     if (!order->nr)
         return NULL;
-    struct ftrace_event *event = &order->slots[*at(order, 0)];
+    struct ftrace_event *event = &order->slots[*order_at(order, 0)];
     order->first = (order->first + 1) & (RING - 1);
     order->nr--;
     if (event->time > order->left)

@@ -11,9 +11,9 @@
  * place: a slab's block holds the object that its task is given next. (Directly mapped addresses equal the pfn modulo the 1
  * GiB to which KASLR aligns the map.) In the recordings of Linux 6.1 the two agree on every page. mm_page_free_batched
  * repeats mm_page_free; the bulk allocator records nothing, so its pages appear when they are freed. */
+#include "server/import/ftrace_pages.h"
 #include "pagoda/gfp.h"
 #include "pagoda/view.h"
-#include "server/import/ftrace_import.h"
 
 #define SLUB_LARGEST 8192u /* bytes; larger kmallocs get pages of their own */
 #define SLAB_NEVER (__GFP_ZERO | __GFP_HIGHMEM | __GFP_MOVABLE | __GFP_ACCOUNT | __GFP_HARDWALL)
@@ -22,13 +22,13 @@
 
 /* ---- which are slabs ---- */
 
-static bool has_slab_signature(const struct ftrace_event *event)
+static bool page_has_slab_signature(const struct ftrace_event *event)
 {
     return (event->gfp & SLAB_ALWAYS) == SLAB_ALWAYS && !(event->gfp & SLAB_NEVER) &&
            (event->order == 0 || (event->gfp & __GFP_COMP));
 }
 
-static void close_recent(struct ftrace_import *in, struct recent_page *page, bool is_slab_by_place)
+static void page_close_recent(struct ftrace_import *in, struct recent_page *page, bool is_slab_by_place)
 {
     if (page->is_open && !in->has_hashed_pointers && (is_slab_by_place || page->has_signature)) {
         in->summary->nr_rules_compared++;
@@ -37,18 +37,18 @@ static void close_recent(struct ftrace_import *in, struct recent_page *page, boo
     page->is_open = false;
 }
 
-static void forget_page(struct ftrace_import *in, const struct ftrace_event *event)
+static void page_forget_recent(struct ftrace_import *in, const struct ftrace_event *event)
 {
     for (uint32_t i = 0; i < RECENT_PAGES; i++)
         if (in->recent[i].pfn == event->pfn)
-            close_recent(in, &in->recent[i], false);
+            page_close_recent(in, &in->recent[i], false);
 }
 
-static void remember_page(struct ftrace_import *in, const struct ftrace_event *event)
+static void page_remember_recent(struct ftrace_import *in, const struct ftrace_event *event)
 {
     struct recent_page *page = &in->recent[in->next_recent++ % RECENT_PAGES];
-    close_recent(in, page, false);
-    *page = (struct recent_page){ event->pfn, event->pid, event->order, true, has_slab_signature(event) };
+    page_close_recent(in, page, false);
+    *page = (struct recent_page){ event->pfn, event->pid, event->order, true, page_has_slab_signature(event) };
 }
 
 void ftrace_compare_place(struct ftrace_import *in, const struct ftrace_event *event)
@@ -58,14 +58,14 @@ void ftrace_compare_place(struct ftrace_import *in, const struct ftrace_event *e
         struct recent_page *page = &in->recent[i];
         uint64_t first = page->pfn & PLACE_MASK;
         if (page->is_open && page->pid == event->pid && place - first < (uint64_t)1 << page->order)
-            close_recent(in, page, true);
+            page_close_recent(in, page, true);
     }
 }
 
 void ftrace_close_pages(struct ftrace_import *in)
 {
     for (uint32_t i = 0; i < RECENT_PAGES; i++)
-        close_recent(in, &in->recent[i], false);
+        page_close_recent(in, &in->recent[i], false);
 }
 
 /* ---- the machine's ---- */
@@ -75,13 +75,13 @@ static uint64_t page_key(const struct ftrace_event *event)
     return event->pfn + 1; /* 0 is no key */
 }
 
-static void note_page(struct ftrace_import *in, const struct ftrace_event *event, enum holder holder, uint64_t address)
+static void page_note(struct ftrace_import *in, const struct ftrace_event *event, enum holder holder, uint64_t address)
 {
     if (!address_map_put(&in->pages, (struct address_entry){ page_key(event), address, make_tag(holder, event->order) }))
         in->error = PAGODA_ERR_NOMEM;
 }
 
-static void take_pages(struct ftrace_import *in, const struct ftrace_event *event)
+static void page_take_frames(struct ftrace_import *in, const struct ftrace_event *event)
 {
     struct op *op = ftrace_op(in, event, OP_ALLOC_PAGES);
     struct op_result result;
@@ -89,18 +89,18 @@ static void take_pages(struct ftrace_import *in, const struct ftrace_event *even
     op->gfp = event->gfp;
     op->given |= P(ORDER) | P(GFP);
     if (ftrace_apply_event(in, event, op, &result))
-        note_page(in, event, HELD_BY_PAGES, result.address);
+        page_note(in, event, HELD_BY_PAGES, result.address);
 }
 
-static void take_by_flags(struct ftrace_import *in, const struct ftrace_event *event)
+static void page_take_by_gfp(struct ftrace_import *in, const struct ftrace_event *event)
 {
-    if (!has_slab_signature(event))
-        return take_pages(in, event);
+    if (!page_has_slab_signature(event))
+        return page_take_frames(in, event);
     ftrace_skip(in, event, "page of a slab: the machine's own slabs take theirs");
-    note_page(in, event, HELD_BY_SLAB, 0);
+    page_note(in, event, HELD_BY_SLAB, 0);
 }
 
-static bool may_be_large_kmalloc(const struct ftrace_event *event)
+static bool page_may_be_large_kmalloc(const struct ftrace_event *event)
 {
     return (event->gfp & __GFP_COMP) && !(event->gfp & (__GFP_HIGHMEM | __GFP_MOVABLE)) &&
            (uint64_t)PAGE_SIZE << event->order > SLUB_LARGEST;
@@ -110,11 +110,11 @@ void ftrace_page_alloc(struct ftrace_import *in, const struct ftrace_event *even
 {
     if (event->pfn == 0)
         return ftrace_skip(in, event, "failed in the recording too");
-    remember_page(in, event);
-    if (may_be_large_kmalloc(event))
+    page_remember_recent(in, event);
+    if (page_may_be_large_kmalloc(event))
         in->held = *event;
     else
-        take_by_flags(in, event);
+        page_take_by_gfp(in, event);
 }
 
 void ftrace_decide_held(struct ftrace_import *in, const struct ftrace_event *next)
@@ -123,9 +123,9 @@ void ftrace_decide_held(struct ftrace_import *in, const struct ftrace_event *nex
     bool is_kmalloc = next && (next->kind == FTRACE_KMALLOC || next->kind == FTRACE_KMALLOC_NODE);
     if (is_kmalloc && next->bytes_alloc == (uint64_t)PAGE_SIZE << held->order) {
         ftrace_skip(in, held, "block of a large kmalloc: the machine's kmalloc takes its own");
-        note_page(in, held, HELD_BY_SLAB, 0);
+        page_note(in, held, HELD_BY_SLAB, 0);
     } else {
-        take_by_flags(in, held);
+        page_take_by_gfp(in, held);
     }
     in->held.line = 0;
 }
@@ -133,7 +133,7 @@ void ftrace_decide_held(struct ftrace_import *in, const struct ftrace_event *nex
 void ftrace_page_free(struct ftrace_import *in, const struct ftrace_event *event)
 {
     struct address_entry *entry = address_map_find(&in->pages, page_key(event));
-    forget_page(in, event);
+    page_forget_recent(in, event);
     if (!entry)
         return ftrace_skip(in, event,
                            "allocated before the recording began, or by the bulk allocator, which records nothing");
@@ -146,7 +146,7 @@ void ftrace_page_free(struct ftrace_import *in, const struct ftrace_event *event
     struct op *op = ftrace_op(in, event, OP_FREE_PAGES);
     struct op_result result;
     op->address = page.address;
-    op->order = (uint8_t)(page.tag >> 2);
+    op->order = (uint8_t)(tag_rest(page.tag));
     op->given |= P(ADDRESS) | P(ORDER);
     ftrace_apply_event(in, event, op, &result);
 }

@@ -1,51 +1,41 @@
 /* server/import/heap_replay.c - see heap_replay.h. Traces have gaps: what they free without having it allocated is skipped;
  * what they hand out twice is freed in between. */
 #include "server/import/heap_replay.h"
+#include "server/base/number.h"
 #include "pagoda/view.h"
 
 #include <string.h>
 
 /* --- words of a line --- */
 
-static bool is_blank(char letter)
+static bool trace_is_blank(char letter)
 {
     return letter == ' ' || letter == '\t' || letter == '\r';
 }
 
 bool trace_word(struct text *line, struct text *word)
 {
-    while (line->length && is_blank(*line->start)) {
+    while (line->length && trace_is_blank(*line->start)) {
         line->start++;
         line->length--;
     }
     *word = (struct text){ line->start, 0 };
-    while (word->length < line->length && !is_blank(line->start[word->length]))
+    while (word->length < line->length && !trace_is_blank(line->start[word->length]))
         word->length++;
     line->start += word->length;
     line->length -= word->length;
     return word->length != 0;
 }
 
-static unsigned digit_of(char letter)
+bool trace_decimal(struct text word, uint64_t *number)
 {
-    unsigned lower = (unsigned char)letter | 0x20u;
-    return letter >= '0' && letter <= '9' ? (unsigned)(letter - '0') : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : 16;
+    return number_has_0x(word.start, word.length) ? number_parse_hex(word.start, word.length, number)
+                                                  : number_parse(word.start, word.length, number);
 }
 
-bool trace_number(struct text word, unsigned base, uint64_t *number)
+bool trace_hex(struct text word, uint64_t *number)
 {
-    if (word.length > 2 && word.start[0] == '0' && (word.start[1] | 0x20) == 'x') {
-        word = (struct text){ word.start + 2, word.length - 2 };
-        base = 16;
-    }
-    *number = 0;
-    for (uint32_t i = 0; i < word.length; i++) {
-        unsigned digit = digit_of(word.start[i]);
-        if (digit >= base || *number > (UINT64_MAX - digit) / base)
-            return false;
-        *number = *number * base + digit;
-    }
-    return word.length != 0;
+    return number_parse_hex(word.start, word.length, number);
 }
 
 bool trace_word_is(struct text word, const char *text)
@@ -55,7 +45,7 @@ bool trace_word_is(struct text word, const char *text)
 
 /* --- counting --- */
 
-static struct import_event *row_of(struct heap_replay *r, enum op_kind kind)
+static struct import_event *heap_replay_row(struct heap_replay *r, enum op_kind kind)
 {
     if (!r->rows[kind])
         r->rows[kind] = import_event(r->summary, op_info(kind)->name);
@@ -64,7 +54,7 @@ static struct import_event *row_of(struct heap_replay *r, enum op_kind kind)
 
 void heap_replay_skip(struct heap_replay *r, enum op_kind kind, const char *reason)
 {
-    struct import_event *event = row_of(r, kind);
+    struct import_event *event = heap_replay_row(r, kind);
     event->nr_read++;
     r->summary->nr_events++;
     import_skip(r->summary, event, input_line_number(r->input), reason);
@@ -86,7 +76,7 @@ void heap_replay_unreadable(struct heap_replay *r, const char *reason)
 /* --- calls --- */
 
 /* The process is made when the first call comes: a trace without any leaves the lab as it was. */
-static bool make_process(struct heap_replay *r)
+static bool heap_replay_make_process(struct heap_replay *r)
 {
     struct op op = op_default(OP_SPAWN);
     struct op_result result = { 0 };
@@ -114,9 +104,9 @@ static bool make_process(struct heap_replay *r)
 bool heap_replay_apply(struct heap_replay *r, struct op *op, struct op_result *result)
 {
     struct problem why = { 0 };
-    if (!make_process(r))
+    if (!heap_replay_make_process(r))
         return false;
-    struct import_event *event = row_of(r, op->kind);
+    struct import_event *event = heap_replay_row(r, op->kind);
     op->pid = r->pid;
     op->given |= P(PID);
     if (r->tid && (op_info(op->kind)->further & P(TID))) {
@@ -158,7 +148,7 @@ void heap_replay_end(struct heap_replay *r)
 
 /* --- blocks --- */
 
-static void free_address(struct heap_replay *r, uint64_t address)
+static void heap_replay_free_address(struct heap_replay *r, uint64_t address)
 {
     struct op op = op_default(OP_FREE);
     struct op_result result;
@@ -177,7 +167,7 @@ void heap_replay_took(struct heap_replay *r, uint64_t recorded, const struct op_
         r->error = PAGODA_ERR_NOMEM;
     if (lost) {
         heap_replay_remark(r, "(missing free)", "a block is handed out again; it is freed before that");
-        free_address(r, lost);
+        heap_replay_free_address(r, lost);
     }
 }
 
@@ -196,7 +186,7 @@ void heap_replay_free(struct heap_replay *r, uint64_t recorded)
     if (recorded && !address)
         heap_replay_skip(r, OP_FREE, "frees what the trace never allocated");
     else
-        free_address(r, address);
+        heap_replay_free_address(r, address);
 }
 
 void heap_replay_move(struct heap_replay *r, uint64_t old_recorded, uint64_t old, uint64_t size, uint64_t recorded,

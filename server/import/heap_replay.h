@@ -20,7 +20,9 @@ struct heap_replay {
 
 /* A word of a line. */
 bool trace_word(struct text *line, struct text *word); /* the next one, cut off the line; false: none is left */
-bool trace_number(struct text word, unsigned base, uint64_t *number); /* all of the word, which may begin with 0x */
+/* All of the word is one number, which may begin with 0x. */
+bool trace_decimal(struct text word, uint64_t *number);
+bool trace_hex(struct text word, uint64_t *number);
 bool trace_word_is(struct text word, const char *text);
 
 /* name: of the process, which is made at the first call; may be empty. */

@@ -65,6 +65,8 @@ bool trace_format_find(const char *name, enum trace_format *format);
 /* Runs all of it. An error is the sink's, and ends the import; what was applied before it stays. */
 enum pagoda_error import_run(struct input *input, enum trace_format format, const struct import_sink *sink,
                              struct import_summary *summary) PAGODA_MUST_CHECK;
+enum pagoda_error import_ndjson(struct input *input, const char *line, size_t length, const struct import_sink *sink,
+                                struct import_summary *summary) PAGODA_MUST_CHECK;
 /* import_ftrace.c. The first line has been read already. */
 enum pagoda_error import_ftrace(struct input *input, const char *line, size_t length, const struct import_sink *sink,
                                 struct import_summary *summary) PAGODA_MUST_CHECK;

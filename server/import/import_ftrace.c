@@ -6,64 +6,18 @@
  *
  * Markers. A history that Pagoda exported has a marker before the events of each operation, which holds the operation
  * itself (export_ftrace.c): then the markers are applied and the events, which only repeat them, are not. */
-#include "server/import/ftrace_import.h"
+#include "server/import/ftrace_objects.h"
+#include "server/import/ftrace_pages.h"
 #include "server/json/op_json.h"
-#include "server/base/problem.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define MARKER "pagoda: "
 
-/* ---- for all parts ---- */
-
-void ftrace_skip(struct ftrace_import *in, const struct ftrace_event *event, const char *reason)
-{
-    import_skip(in->summary, in->events[event->kind], event->line, reason);
-}
-
-bool ftrace_apply(struct ftrace_import *in, const struct op *op, struct op_result *result, struct problem *why)
-{
-    enum pagoda_error error = in->sink->apply(in->sink->context, op, result, why);
-    if (error && error != PAGODA_ERR_INVALID)
-        in->error = error;
-    if (error)
-        return false;
-    in->summary->nr_ops++;
-    in->summary->nr_outcomes[result->outcome]++;
-    return true;
-}
-
-struct op *ftrace_op(struct ftrace_import *in, const struct ftrace_event *event, enum op_kind kind)
-{
-    struct op *op = &in->ops[kind];
-    op->cpu = (uint16_t)(event->cpu % in->sink->cpus);
-    op->context = event->context;
-    op->given = P(CPU) | P(CONTEXT);
-    if (event->nr_call_site) {
-        op->call_site = (struct text){ event->call_site, event->nr_call_site };
-        op->given |= P(CALL_SITE);
-    }
-    return op;
-}
-
-bool ftrace_apply_event(struct ftrace_import *in, const struct ftrace_event *event, const struct op *op,
-                        struct op_result *result)
-{
-    struct problem why;
-    why.text[0] = '\0';
-    if (!ftrace_apply(in, op, result, &why)) {
-        ftrace_skip(in, event, why.text[0] ? why.text : "the machine refused");
-        return false;
-    }
-    in->events[event->kind]->nr_applied++;
-    in->summary->nr_applied++;
-    return true;
-}
-
 /* ---- events ---- */
 
-static void run_marker(struct ftrace_import *in, const struct ftrace_event *event)
+static void ftrace_run_marker(struct ftrace_import *in, const struct ftrace_event *event)
 {
     const size_t length = sizeof MARKER - 1;
     if (event->mark.length <= length || memcmp(event->mark.start, MARKER, length) != 0)
@@ -72,13 +26,16 @@ static void run_marker(struct ftrace_import *in, const struct ftrace_event *even
     struct op_result result;
     struct problem why = { 0 };
     in->has_markers = true;
-    if (op_decode(event->mark.start + length, event->mark.length - length, &decoded, &why))
+    unsigned status = op_decode(event->mark.start + length, event->mark.length - length, &decoded, &why);
+    if (status == 503)
+        in->error = PAGODA_ERR_NOMEM;
+    if (status)
         return ftrace_skip(in, event, why.text);
     ftrace_apply_event(in, event, &decoded.op, &result);
     op_request_clear(&decoded);
 }
 
-static void run_event(struct ftrace_import *in, const struct ftrace_event *event)
+static void ftrace_run_event(struct ftrace_import *in, const struct ftrace_event *event)
 {
     if (in->has_markers)
         return ftrace_skip(in, event, "told by the marker before it");
@@ -111,11 +68,11 @@ static void run_event(struct ftrace_import *in, const struct ftrace_event *event
     }
 }
 
-static void run_window(struct ftrace_import *in)
+static void ftrace_run_window(struct ftrace_import *in)
 {
     const struct ftrace_event *event;
     while (!in->error && (event = ftrace_order_leave(&in->order)) != NULL)
-        run_event(in, event);
+        ftrace_run_event(in, event);
 }
 
 /* ---- lines ---- */
@@ -129,28 +86,28 @@ static void remark(struct ftrace_import *in, const char *what, uint64_t line, co
 }
 
 /* For the maps: by the time the event leaves the window its entry is there. */
-static void fetch_entry(const struct ftrace_import *in, const struct ftrace_event *event)
+static void ftrace_fetch_entry(const struct ftrace_import *in, const struct ftrace_event *event)
 {
     if (event->ptr)
         address_map_fetch(&in->objects, event->ptr);
 }
 
-static void enter_window(struct ftrace_import *in, const struct ftrace_event *event)
+static void ftrace_enter_window(struct ftrace_import *in, const struct ftrace_event *event)
 {
     if (ftrace_order_is_restart(&in->order, event)) {
         struct ftrace_event first = *event; /* emptying the window takes its slot */
         remark(in, "(another recording)", event->line, "time goes back on one CPU: what follows is a recording of its own");
-        run_window(in);
+        ftrace_run_window(in);
         ftrace_order_restart(&in->order);
         *ftrace_order_next(&in->order) = first;
     }
     if (!ftrace_order_enter(&in->order))
         remark(in, "(out of order)", event->line, "happened before events that have been applied already");
     if (ftrace_order_is_full(&in->order))
-        run_event(in, ftrace_order_leave(&in->order));
+        ftrace_run_event(in, ftrace_order_leave(&in->order));
 }
 
-static void take_event(struct ftrace_import *in, struct ftrace_event *event)
+static void ftrace_take_event(struct ftrace_import *in, struct ftrace_event *event)
 {
     static const char *const NAMES[] = {
 #define X(id, name) name,
@@ -164,22 +121,22 @@ static void take_event(struct ftrace_import *in, struct ftrace_event *event)
     if (event->has_unknown_gfp)
         remark(in, "(GFP flags)", event->line, "a flag that Linux 6.1 does not have is left out");
     if (event->kind != FTRACE_MARK) {
-        fetch_entry(in, event);
-        return enter_window(in, event);
+        ftrace_fetch_entry(in, event);
+        return ftrace_enter_window(in, event);
     }
     struct ftrace_event marker = *event;
-    run_window(in); /* its text ends with the line, and the window holds what came before */
-    run_marker(in, &marker);
+    ftrace_run_window(in); /* its text ends with the line, and the window holds what came before */
+    ftrace_run_marker(in, &marker);
 }
 
-static void take_line(struct ftrace_import *in, const char *line, size_t length, uint64_t number)
+static void ftrace_take_line(struct ftrace_import *in, const char *line, size_t length, uint64_t number)
 {
     struct ftrace_event *event = ftrace_order_next(&in->order);
     enum ftrace_line_kind kind = ftrace_line_parse(line, length, &in->gfps, event);
     event->line = number;
     switch (kind) {
     case LINE_EVENT:
-        return take_event(in, event);
+        return ftrace_take_event(in, event);
     case LINE_COMMENT:
         return;
     case LINE_STACK:
@@ -207,9 +164,9 @@ enum pagoda_error import_ftrace(struct input *input, const char *line, size_t le
         in->ops[kind] = op_default((enum op_kind)kind);
     ftrace_order_start(&in->order);
     do
-        take_line(in, line, length, input_line_number(input));
+        ftrace_take_line(in, line, length, input_line_number(input));
     while (!in->error && input_next_line(input, &line, &length));
-    run_window(in);
+    ftrace_run_window(in);
     if (in->held.line && !in->error)
         ftrace_decide_held(in, NULL);
     ftrace_close_pages(in);

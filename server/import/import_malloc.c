@@ -48,13 +48,19 @@ static const struct log_call {
     { "pvalloc", OP_PVALLOC, P(SIZE), 0 },
 };
 
-static bool next_number(struct text *line, unsigned base, uint64_t *number)
+static bool trace_next_decimal(struct text *line, uint64_t *number)
 {
     struct text word;
-    return trace_word(line, &word) && trace_number(word, base, number);
+    return trace_word(line, &word) && trace_decimal(word, number);
 }
 
-static bool next_pointer(struct text *line, struct pointer *pointer)
+static bool trace_next_hex(struct text *line, uint64_t *number)
+{
+    struct text word;
+    return trace_word(line, &word) && trace_hex(word, number);
+}
+
+static bool malloc_log_next_pointer(struct text *line, struct pointer *pointer)
 {
     struct text word;
     if (!trace_word(line, &word))
@@ -65,23 +71,23 @@ static bool next_pointer(struct text *line, struct pointer *pointer)
     else if (pointer->sort != '+' && pointer->sort != '@')
         return false;
     else
-        return trace_number((struct text){ word.start + 1, word.length - 1 }, 16, &pointer->value);
+        return trace_hex((struct text){ word.start + 1, word.length - 1 }, &pointer->value);
     return true;
 }
 
-static bool next_result(struct text *line, struct pointer *pointer)
+static bool malloc_log_next_result(struct text *line, struct pointer *pointer)
 {
     struct text word;
-    return trace_word(line, &word) && trace_word_is(word, "=") && next_pointer(line, pointer);
+    return trace_word(line, &word) && trace_word_is(word, "=") && malloc_log_next_pointer(line, pointer);
 }
 
 /* A name for the block: its recorded address. */
-static uint64_t recorded_address(const struct malloc_log *log, struct pointer pointer)
+static uint64_t malloc_log_address(const struct malloc_log *log, struct pointer pointer)
 {
     return pointer.sort == '+' ? log->heap_start + pointer.value : pointer.value;
 }
 
-static void compare(struct malloc_log *log, struct pointer pointer, uint64_t address)
+static void malloc_log_compare(struct malloc_log *log, struct pointer pointer, uint64_t address)
 {
     struct import_summary *summary = log->replay.summary;
     uint64_t offset = address - log->replay.heap_start;
@@ -100,74 +106,74 @@ static void compare(struct malloc_log *log, struct pointer pointer, uint64_t add
              pointer.sort, pointer.value, offset);
 }
 
-static void put_argument(struct op *op, uint32_t which, uint64_t value)
+static void malloc_log_put_argument(struct op *op, uint32_t which, uint64_t value)
 {
     uint64_t *field = which == P(SIZE) ? &op->size : which == P(N) ? &op->n : &op->align;
     *field = value;
     op->given |= which;
 }
 
-static bool read_allocation(struct malloc_log *log, const struct log_call *call, struct text line)
+static bool malloc_log_read_allocation(struct malloc_log *log, const struct log_call *call, struct text line)
 {
     struct op op = op_default(call->kind);
     struct op_result result;
     struct pointer pointer;
     uint64_t first, second = 0;
-    if (!next_number(&line, 10, &first) || (call->second && !next_number(&line, 10, &second)) ||
-        !next_result(&line, &pointer))
+    if (!trace_next_decimal(&line, &first) || (call->second && !trace_next_decimal(&line, &second)) ||
+        !malloc_log_next_result(&line, &pointer))
         return false;
-    put_argument(&op, call->first, first);
+    malloc_log_put_argument(&op, call->first, first);
     if (call->second)
-        put_argument(&op, call->second, second);
+        malloc_log_put_argument(&op, call->second, second);
     if (!heap_replay_apply(&log->replay, &op, &result))
         return true;
-    compare(log, pointer, result.address);
-    heap_replay_took(&log->replay, recorded_address(log, pointer), &result);
+    malloc_log_compare(log, pointer, result.address);
+    heap_replay_took(&log->replay, malloc_log_address(log, pointer), &result);
     return true;
 }
 
-static bool read_free(struct malloc_log *log, struct text line)
+static bool malloc_log_read_free(struct malloc_log *log, struct text line)
 {
     struct pointer pointer;
-    if (!next_pointer(&line, &pointer))
+    if (!malloc_log_next_pointer(&line, &pointer))
         return false;
-    heap_replay_free(&log->replay, recorded_address(log, pointer));
+    heap_replay_free(&log->replay, malloc_log_address(log, pointer));
     return true;
 }
 
-static bool begin_move(struct malloc_log *log, struct moving *moving, struct text line)
+static bool malloc_log_begin_realloc(struct malloc_log *log, struct moving *moving, struct text line)
 {
     struct pointer old;
     uint64_t size;
-    if (!next_pointer(&line, &old) || !next_number(&line, 10, &size))
+    if (!malloc_log_next_pointer(&line, &old) || !trace_next_decimal(&line, &size))
         return false;
     if (moving->is_open)
         heap_replay_skip(&log->replay, OP_REALLOC, "a realloc whose second line is missing");
-    uint64_t recorded = recorded_address(log, old), address = heap_replay_take(&log->replay, recorded);
+    uint64_t recorded = malloc_log_address(log, old), address = heap_replay_take(&log->replay, recorded);
     *moving = (struct moving){ true, recorded, address };
     return true;
 }
 
-static bool end_move(struct malloc_log *log, struct moving *moving, struct text line)
+static bool malloc_log_end_realloc(struct malloc_log *log, struct moving *moving, struct text line)
 {
     struct pointer old, now;
     struct op_result result;
     uint64_t size;
-    if (!next_pointer(&line, &old) || !next_number(&line, 10, &size) || !next_result(&line, &now))
+    if (!malloc_log_next_pointer(&line, &old) || !trace_next_decimal(&line, &size) || !malloc_log_next_result(&line, &now))
         return false;
-    uint64_t recorded = recorded_address(log, old);
+    uint64_t recorded = malloc_log_address(log, old);
     if (!moving->is_open || moving->recorded != recorded)
         *moving = (struct moving){ true, recorded, heap_replay_take(&log->replay, recorded) };
     if (recorded && !moving->address)
         heap_replay_remark(&log->replay, "(unknown block)", "realloc of what the trace never allocated; it allocates here");
-    heap_replay_move(&log->replay, recorded, moving->address, size, recorded_address(log, now), &result);
-    compare(log, now, result.address);
+    heap_replay_move(&log->replay, recorded, moving->address, size, malloc_log_address(log, now), &result);
+    malloc_log_compare(log, now, result.address);
     moving->is_open = false;
     return true;
 }
 
 /* The number of a thread here, from 0; THREADS_MAX: there are too many. */
-static uint32_t thread_number(struct malloc_log *log, uint64_t tid)
+static uint32_t malloc_log_thread(struct malloc_log *log, uint64_t tid)
 {
     for (uint32_t i = 0; i < log->nr_tids; i++)
         if (log->tids[i] == tid)
@@ -178,32 +184,32 @@ static uint32_t thread_number(struct malloc_log *log, uint64_t tid)
     return log->nr_tids++;
 }
 
-static bool read_log_line(struct malloc_log *log, struct text line)
+static bool malloc_log_read_line(struct malloc_log *log, struct text line)
 {
     struct text call;
     uint64_t tid;
-    if (!next_number(&line, 10, &tid) || !trace_word(&line, &call))
+    if (!trace_next_decimal(&line, &tid) || !trace_word(&line, &call))
         return false;
-    uint32_t thread = thread_number(log, tid);
+    uint32_t thread = malloc_log_thread(log, tid);
     if (thread == THREADS_MAX) {
         heap_replay_remark(&log->replay, "(thread)", "more threads than a process has here");
         return true;
     }
     log->replay.tid = (uint16_t)thread;
     if (trace_word_is(call, "free"))
-        return read_free(log, line);
+        return malloc_log_read_free(log, line);
     if (trace_word_is(call, "realloc<"))
-        return begin_move(log, &log->moving[thread], line);
+        return malloc_log_begin_realloc(log, &log->moving[thread], line);
     if (trace_word_is(call, "realloc>"))
-        return end_move(log, &log->moving[thread], line);
+        return malloc_log_end_realloc(log, &log->moving[thread], line);
     for (size_t i = 0; i < sizeof LOG_CALLS / sizeof LOG_CALLS[0]; i++)
         if (trace_word_is(call, LOG_CALLS[i].word))
-            return read_allocation(log, &LOG_CALLS[i], line);
+            return malloc_log_read_allocation(log, &LOG_CALLS[i], line);
     return false;
 }
 
 /* # malloc-log 1 program <name> heap_start <hex> threads <n> events <n> */
-static struct text read_log_header(struct malloc_log *log, struct text line)
+static struct text malloc_log_read_header(struct malloc_log *log, struct text line)
 {
     struct text word, name = { 0 };
     uint64_t nr_threads = 0;
@@ -211,9 +217,9 @@ static struct text read_log_header(struct malloc_log *log, struct text line)
         if (trace_word_is(word, "program"))
             (void)trace_word(&line, &name);
         else if (trace_word_is(word, "heap_start"))
-            (void)next_number(&line, 16, &log->heap_start);
+            (void)trace_next_hex(&line, &log->heap_start);
         else if (trace_word_is(word, "threads"))
-            (void)next_number(&line, 10, &nr_threads);
+            (void)trace_next_decimal(&line, &nr_threads);
     log->is_compared = nr_threads == 1;
     return name;
 }
@@ -222,10 +228,10 @@ enum pagoda_error import_malloc_log(struct input *input, const char *line, size_
                                     struct import_summary *summary)
 {
     struct malloc_log log = { 0 };
-    struct text name = read_log_header(&log, (struct text){ line, (uint32_t)length });
+    struct text name = malloc_log_read_header(&log, (struct text){ line, (uint32_t)length });
     heap_replay_start(&log.replay, input, sink, summary, name);
     for (; !log.replay.error;) {
-        if (length && *line != '#' && *line != '\r' && !read_log_line(&log, (struct text){ line, (uint32_t)length }))
+        if (length && *line != '#' && *line != '\r' && !malloc_log_read_line(&log, (struct text){ line, (uint32_t)length }))
             heap_replay_unreadable(&log.replay, "no call of a malloc-log");
         if (!input_next_line(input, &line, &length))
             break;
@@ -242,24 +248,24 @@ enum pagoda_error import_malloc_log(struct input *input, const char *line, size_
 struct mtrace {
     struct heap_replay replay;
     struct moving moving;
-    struct text caller;
+    struct text call_site;
 };
 
-static void allocate(struct mtrace *trace, uint64_t pointer, uint64_t size)
+static void mtrace_allocate(struct mtrace *trace, uint64_t pointer, uint64_t size)
 {
     struct op op = op_default(OP_MALLOC);
     struct op_result result;
     op.size = size;
     op.given = P(SIZE);
-    if (trace->caller.length) {
-        op.call_site = trace->caller;
+    if (trace->call_site.length) {
+        op.call_site = trace->call_site;
         op.given |= P(CALL_SITE);
     }
     if (heap_replay_apply(&trace->replay, &op, &result))
         heap_replay_took(&trace->replay, pointer, &result);
 }
 
-static void move(struct mtrace *trace, uint64_t pointer, uint64_t size)
+static void mtrace_move(struct mtrace *trace, uint64_t pointer, uint64_t size)
 {
     struct moving moving = trace->moving;
     struct op_result result;
@@ -271,20 +277,20 @@ static void move(struct mtrace *trace, uint64_t pointer, uint64_t size)
 }
 
 /* The caller, object:(function+offset)[address], without the address: what fits a call site. */
-static struct text call_site(struct text caller)
+static struct text mtrace_call_site(struct text call_site)
 {
-    const char *bracket = memchr(caller.start, '[', caller.length);
-    if (bracket && bracket != caller.start && bracket[-1] == ')')
-        caller.length = (uint32_t)(bracket - caller.start);
-    uint32_t cut = caller.length > 63 ? caller.length - 63 : 0; /* the end tells more than the path it begins with */
-    return (struct text){ caller.start + cut, caller.length - cut };
+    const char *bracket = memchr(call_site.start, '[', call_site.length);
+    if (bracket && bracket != call_site.start && bracket[-1] == ')')
+        call_site.length = (uint32_t)(bracket - call_site.start);
+    uint32_t cut = call_site.length > 63 ? call_site.length - 63 : 0; /* the end tells more than the path it begins with */
+    return (struct text){ call_site.start + cut, call_site.length - cut };
 }
 
-static bool read_mtrace_line(struct mtrace *trace, struct text line)
+static bool mtrace_read_line(struct mtrace *trace, struct text line)
 {
     struct text word;
     uint64_t pointer, size = 0;
-    trace->caller = (struct text){ 0 };
+    trace->call_site = (struct text){ 0 };
     if (!trace_word(&line, &word))
         return true;
     if (trace_word_is(word, "=")) /* = Start, = End */
@@ -292,27 +298,26 @@ static bool read_mtrace_line(struct mtrace *trace, struct text line)
     if (trace_word_is(word, "@")) {
         if (!trace_word(&line, &word))
             return false;
-        trace->caller = call_site(word);
+        trace->call_site = mtrace_call_site(word);
         if (!trace_word(&line, &word))
             return false;
     }
     char what = word.length == 1 ? *word.start : 0;
     bool has_size = what == '+' || what == '>' || what == '!';
-    if (!what || !strchr("+-<>!", what) || !next_number(&line, 16, &pointer) ||
-        (has_size && !next_number(&line, 16, &size)))
+    if (!what || !strchr("+-<>!", what) || !trace_next_hex(&line, &pointer) || (has_size && !trace_next_hex(&line, &size)))
         return false;
     if (trace->moving.is_open && what != '>') {
         heap_replay_skip(&trace->replay, OP_REALLOC, "a realloc whose second line is missing");
         trace->moving.is_open = false;
     }
     if (what == '+')
-        allocate(trace, pointer, size);
+        mtrace_allocate(trace, pointer, size);
     else if (what == '-')
         heap_replay_free(&trace->replay, pointer);
     else if (what == '<')
         trace->moving = (struct moving){ true, pointer, heap_replay_take(&trace->replay, pointer) };
     else if (what == '>')
-        move(trace, pointer, size);
+        mtrace_move(trace, pointer, size);
     else
         heap_replay_skip(&trace->replay, OP_REALLOC, "a realloc that failed in the program");
     return true;
@@ -325,7 +330,7 @@ enum pagoda_error import_mtrace(struct input *input, const char *line, size_t le
     static const char NAME[] = "mtrace";
     heap_replay_start(&trace.replay, input, sink, summary, (struct text){ NAME, sizeof NAME - 1 });
     while (!trace.replay.error) {
-        if (!read_mtrace_line(&trace, (struct text){ line, (uint32_t)length }))
+        if (!mtrace_read_line(&trace, (struct text){ line, (uint32_t)length }))
             heap_replay_unreadable(&trace.replay, "no event of mtrace");
         if (!input_next_line(input, &line, &length))
             break;

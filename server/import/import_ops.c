@@ -21,7 +21,7 @@ struct script {
 };
 
 /* The slot of an id; NULL: the error is set, or the line counted. */
-static uint64_t *slot_of(struct script *s, uint64_t id, enum op_kind kind)
+static uint64_t *script_slot(struct script *s, uint64_t id, enum op_kind kind)
 {
     if (id >= IDS_MAX) {
         heap_replay_skip(&s->replay, kind, "an id beyond 16777215");
@@ -43,10 +43,10 @@ static uint64_t *slot_of(struct script *s, uint64_t id, enum op_kind kind)
 
 /* --- calls --- */
 
-static void allocate(struct script *s, struct op *op, uint64_t id)
+static void script_allocate(struct script *s, struct op *op, uint64_t id)
 {
     struct op_result result;
-    uint64_t *slot = slot_of(s, id, op->kind);
+    uint64_t *slot = script_slot(s, id, op->kind);
     if (!slot)
         return;
     if (*slot)
@@ -55,10 +55,10 @@ static void allocate(struct script *s, struct op *op, uint64_t id)
         *slot = result.address;
 }
 
-static void resize(struct script *s, uint64_t id, uint64_t size)
+static void script_resize(struct script *s, uint64_t id, uint64_t size)
 {
     struct op_result result;
-    uint64_t *slot = slot_of(s, id, OP_REALLOC);
+    uint64_t *slot = script_slot(s, id, OP_REALLOC);
     if (!slot)
         return;
     struct op op = op_default(OP_REALLOC);
@@ -69,7 +69,7 @@ static void resize(struct script *s, uint64_t id, uint64_t size)
         *slot = result.address;
 }
 
-static void release(struct script *s, uint64_t *slot)
+static void script_release(struct script *s, uint64_t *slot)
 {
     struct op_result result;
     struct op op = op_default(OP_FREE);
@@ -103,7 +103,7 @@ static const struct script_call {
 };
 
 /* glibc's numbers of mallopt's options. */
-static bool option_of(int64_t number, uint8_t *option)
+static bool script_find_mallopt(int64_t number, uint8_t *option)
 {
     static const int64_t NUMBERS[NR_MALLOPT_OPTIONS] = { 1, -1, -2, -3, -4, -6, -7, -8 };
     for (unsigned i = 0; i < NR_MALLOPT_OPTIONS; i++)
@@ -114,7 +114,7 @@ static bool option_of(int64_t number, uint8_t *option)
     return false;
 }
 
-static bool put_number(struct op *op, uint32_t which, uint64_t number)
+static bool script_put_number(struct op *op, uint32_t which, uint64_t number)
 {
     op->given |= which;
     switch (which) {
@@ -140,26 +140,26 @@ static bool put_number(struct op *op, uint32_t which, uint64_t number)
         op->tid = (uint16_t)number;
         return number < THREADS_MAX;
     default:
-        return option_of((int64_t)number, &op->option);
+        return script_find_mallopt((int64_t)number, &op->option);
     }
 }
 
-static void call_script(struct script *s, const struct script_call *call, const struct ops_line *line)
+static void script_call_once(struct script *s, const struct script_call *call, const struct ops_line *line)
 {
     struct op op = op_default(call->kind);
     struct op_result result;
     const uint64_t *numbers = line->numbers + call->has_id;
-    if ((call->first && !put_number(&op, call->first, numbers[0])) ||
-        (call->second && !put_number(&op, call->second, numbers[1]))) {
+    if ((call->first && !script_put_number(&op, call->first, numbers[0])) ||
+        (call->second && !script_put_number(&op, call->second, numbers[1]))) {
         heap_replay_skip(&s->replay, call->kind, "a number that the call does not take");
     } else if (call->kind == OP_FREE) {
-        uint64_t *slot = slot_of(s, line->numbers[0], OP_FREE);
+        uint64_t *slot = script_slot(s, line->numbers[0], OP_FREE);
         if (slot)
-            release(s, slot);
+            script_release(s, slot);
     } else if (call->kind == OP_REALLOC) {
-        resize(s, line->numbers[0], op.size);
+        script_resize(s, line->numbers[0], op.size);
     } else if (call->has_id) {
-        allocate(s, &op, line->numbers[0]);
+        script_allocate(s, &op, line->numbers[0]);
     } else {
         (void)heap_replay_apply(&s->replay, &op, &result);
         if (call->kind == OP_THREAD_EXIT && s->replay.tid == op.tid)
@@ -167,7 +167,7 @@ static void call_script(struct script *s, const struct script_call *call, const 
     }
 }
 
-static bool run_script_line(struct script *s, const struct ops_line *line)
+static bool script_run_line(struct script *s, const struct ops_line *line)
 {
     if (!line->letter || (line->letter == 's' && !line->nr_numbers)) /* s: a dump of the heap, which is there to be seen */
         return true;
@@ -181,7 +181,7 @@ static bool run_script_line(struct script *s, const struct ops_line *line)
             continue;
         if (line->nr_numbers != call->has_id + (call->first != 0) + (call->second != 0))
             return false;
-        call_script(s, call, line);
+        script_call_once(s, call, line);
         return true;
     }
     return false;
@@ -195,7 +195,7 @@ enum pagoda_error import_ops(struct input *input, const char *line, size_t lengt
     heap_replay_start(&script.replay, input, sink, summary, (struct text){ NAME, sizeof NAME - 1 });
     while (!script.replay.error) {
         struct ops_line parsed;
-        if (!ops_line_read(line, length, &parsed) || !run_script_line(&script, &parsed))
+        if (!ops_line_read(line, length, &parsed) || !script_run_line(&script, &parsed))
             heap_replay_unreadable(&script.replay, "no line of a malloc script");
         if (!input_next_line(input, &line, &length))
             break;
@@ -214,13 +214,13 @@ struct rep {
     uint64_t nr_ops;
 };
 
-static bool is_head(const char *line, size_t length, uint64_t *number)
+static bool rep_is_head(const char *line, size_t length, uint64_t *number)
 {
     struct text text = { line, (uint32_t)length }, word;
-    return trace_word(&text, &word) && trace_number(word, 10, number) && !trace_word(&text, &word);
+    return trace_word(&text, &word) && trace_decimal(word, number) && !trace_word(&text, &word);
 }
 
-static bool run_rep_line(struct rep *rep, const struct ops_line *line)
+static bool rep_run_line(struct rep *rep, const struct ops_line *line)
 {
     struct script *s = &rep->script;
     bool frees = line->letter == 'f' && line->nr_numbers == 1;
@@ -229,22 +229,22 @@ static bool run_rep_line(struct rep *rep, const struct ops_line *line)
     uint64_t id = line->numbers[0], null = 0;
     rep->nr_ops++;
     if (frees && id == UINT64_MAX) {
-        release(s, &null);
+        script_release(s, &null);
         return true;
     }
     if (rep->nr_head > 1 && id >= rep->head[1])
         heap_replay_remark(&s->replay, "(head)", "an id that the head does not count");
     if (!frees && line->letter == 'r') {
-        resize(s, id, line->numbers[1]);
+        script_resize(s, id, line->numbers[1]);
     } else if (!frees) {
         struct op op = op_default(OP_MALLOC);
         op.size = line->numbers[1];
         op.given = P(SIZE);
-        allocate(s, &op, id);
+        script_allocate(s, &op, id);
     } else {
-        uint64_t *slot = slot_of(s, id, OP_FREE);
+        uint64_t *slot = script_slot(s, id, OP_FREE);
         if (slot && *slot)
-            release(s, slot);
+            script_release(s, slot);
         else if (slot)
             heap_replay_skip(&s->replay, OP_FREE, "frees what the trace never allocated");
     }
@@ -259,9 +259,9 @@ enum pagoda_error import_rep(struct input *input, const char *line, size_t lengt
     heap_replay_start(&rep.script.replay, input, sink, summary, (struct text){ NAME, sizeof NAME - 1 });
     while (!rep.script.replay.error) {
         struct ops_line parsed;
-        if (rep.nr_head < 4 && !rep.nr_ops && is_head(line, length, &rep.head[rep.nr_head]))
+        if (rep.nr_head < 4 && !rep.nr_ops && rep_is_head(line, length, &rep.head[rep.nr_head]))
             rep.nr_head++;
-        else if (!ops_line_read(line, length, &parsed) || (parsed.letter && !run_rep_line(&rep, &parsed)))
+        else if (!ops_line_read(line, length, &parsed) || (parsed.letter && !rep_run_line(&rep, &parsed)))
             heap_replay_unreadable(&rep.script.replay, "no line of a malloc-lab trace");
         if (!input_next_line(input, &line, &length))
             break;

@@ -3,6 +3,7 @@
 #include "server/import/replay_state.h"
 #include "server/base/buffer.h"
 #include "server/base/input.h"
+#include "server/base/number.h"
 #include "server/base/problem.h"
 
 #include <fcntl.h>
@@ -11,24 +12,28 @@
 #include <string.h>
 #include <unistd.h>
 
-static uint64_t field(const char *line, const char *name)
+static uint64_t state_field(const char *line, const char *name)
 {
     const char *at = strstr(line, name);
-    return at ? strtoull(at + strlen(name), NULL, 10) : 0;
+    uint64_t value;
+    if (!at)
+        return 0;
+    at += strlen(name);
+    return number_scan_decimal(at, at + strlen(at), &value) ? value : 0;
 }
 
 /* What one line says of the machine's size. */
-static void measure(const char *line, uint64_t *memory, uint32_t *cpus)
+static void state_measure(const char *line, uint64_t *memory, uint32_t *cpus)
 {
-    uint64_t end = (field(line, "\tstart_pfn=") + field(line, "\tspanned=")) * PAGE_SIZE;
+    uint64_t end = (state_field(line, "\tstart_pfn=") + state_field(line, "\tspanned=")) * PAGE_SIZE;
     if (strncmp(line, "ZONE\t", 5) == 0 && end > *memory)
         *memory = end;
-    uint32_t cpu = (uint32_t)field(line, "\tcpu=");
+    uint32_t cpu = (uint32_t)state_field(line, "\tcpu=");
     if (strncmp(line, "PCP\t", 4) == 0 && cpu >= *cpus)
         *cpus = cpu + 1;
 }
 
-static void read_lines(struct input *input, struct buffer *text, uint64_t *memory, uint32_t *cpus)
+static void state_read_lines(struct input *input, struct buffer *text, uint64_t *memory, uint32_t *cpus)
 {
     const char *line;
     size_t length;
@@ -43,7 +48,7 @@ static void read_lines(struct input *input, struct buffer *text, uint64_t *memor
             buffer_add(text, "\n", 2); /* with a NUL, for measure() */
             text->length -= !text->failed;
             if (!text->failed)
-                measure(text->data + start, memory, cpus);
+                state_measure(text->data + start, memory, cpus);
         }
     }
 }
@@ -56,7 +61,7 @@ char *state_read(const char *path, size_t *length, uint64_t *memory, uint32_t *c
     *memory = 0;
     *cpus = 0;
     if (input)
-        read_lines(input, &text, memory, cpus);
+        state_read_lines(input, &text, memory, cpus);
     if (fd < 0)
         problem_say(why, "state", "cannot open %s: %m", path);
     else if (!input || text.failed)

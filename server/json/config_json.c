@@ -1,8 +1,8 @@
 /* server/json/config_json.c - see config_json.h. Three fields are no plain numbers: profile is a name, lowmem_reserve_ratio
  * a list of three, cost_ns an object of cost steps and nanoseconds. */
 #include "server/json/config_json.h"
-#include "server/json/op_json.h"
 #include "server/base/problem.h"
+#include "server/json/json_value.h"
 
 #include <string.h>
 
@@ -28,8 +28,9 @@ static bool ratios_decode(const json_t *value, struct machine_config *config, st
         return false;
     }
     for (size_t i = 0; i < 3; i++) {
+        static const struct number_range RANGE = { "lowmem_reserve_ratio", 0, UINT32_MAX };
         uint64_t ratio;
-        if (!size_decode(json_array_get(value, i), "lowmem_reserve_ratio", 0, UINT32_MAX, &ratio, why))
+        if (!size_decode(json_array_get(value, i), &RANGE, &ratio, why))
             return false;
         config->lowmem_reserve_ratio[i] = (uint32_t)ratio;
     }
@@ -44,8 +45,9 @@ static bool cost_find(const char *name, unsigned *step)
     return false;
 }
 
-static bool costs_decode(json_t *value, struct machine_config *config, struct problem *why)
+static bool config_costs_decode(json_t *value, struct machine_config *config, struct problem *why)
 {
+    static const struct number_range RANGE = { "cost_ns", 1, COST_MAX_NS };
     const char *name;
     json_t *each;
     if (!json_is_object(value)) {
@@ -60,7 +62,7 @@ static bool costs_decode(json_t *value, struct machine_config *config, struct pr
             problem_say(why, "cost_ns", "there is no cost step \"%.60s\"", name);
             return false;
         }
-        if (!size_decode(each, "cost_ns", 1, COST_MAX_NS, &ns, why))
+        if (!size_decode(each, &RANGE, &ns, why))
             return false;
         config->cost_ns[step] = (uint32_t)ns;
     }
@@ -84,12 +86,13 @@ static bool letters_decode(const json_t *value, const struct config_option *opti
     return text != NULL;
 }
 
-static bool option_decode(const json_t *value, const struct config_option *option, struct machine_config *config,
-                          struct problem *why)
+static bool config_option_decode(const json_t *value, const struct config_option *option, struct machine_config *config,
+                                 struct problem *why)
 {
+    const struct number_range range = { option->name, option->min, option->max };
     uint64_t number;
     bool ok = option->type == CONFIG_LETTERS ? letters_decode(value, option, &number, why)
-                                             : size_decode(value, option->name, option->min, option->max, &number, why);
+                                             : size_decode(value, &range, &number, why);
     if (ok)
         config_set_value(config, option, number);
     return ok;
@@ -102,10 +105,10 @@ bool config_field_decode(const char *field, const json_t *value, struct machine_
     if (strcmp(field, "lowmem_reserve_ratio") == 0)
         return ratios_decode(value, config, why);
     if (strcmp(field, "cost_ns") == 0)
-        return costs_decode((json_t *)value, config, why);
+        return config_costs_decode((json_t *)value, config, why);
     for (uint32_t i = 0; i < NR_CONFIG_OPTIONS; i++)
         if (strcmp(field, CONFIG_OPTIONS[i].name) == 0)
-            return option_decode(value, &CONFIG_OPTIONS[i], config, why);
+            return config_option_decode(value, &CONFIG_OPTIONS[i], config, why);
     problem_say(why, field, "there is no field \"%.40s\"", field);
     return false;
 }
@@ -120,7 +123,7 @@ static void letters_encode(struct buffer *out, uint64_t bits)
     put_text(out, text);
 }
 
-static void costs_encode(struct buffer *out, const struct machine_config *config)
+static void config_costs_encode(struct buffer *out, const struct machine_config *config)
 {
     put_key(out, "cost_ns");
     put_open(out, '{');
@@ -151,7 +154,7 @@ void config_encode_fields(struct buffer *out, const struct machine_config *confi
             put_u64(out, config->lowmem_reserve_ratio[i]);
         put_close(out, ']');
     }
-    costs_encode(out, config);
+    config_costs_encode(out, config);
 }
 
 void config_table_encode(struct buffer *out)

@@ -4,28 +4,27 @@
 #include "server/base/buffer.h"
 #include <jansson.h>
 
-/* A decoded operation and what its texts borrow from: this, or the text that was decoded. */
+/* A decoded operation. Its texts lie in root or in the text that was decoded, and its bytes in data: both must stay. */
 struct op_request {
     struct op op;
-    json_t *root;
-    uint8_t *data; /* bytes of hex */
+    json_t *root;  /* NULL when the text was simple enough to be read without a tree (op_plain.h) */
+    uint8_t *data; /* the bytes of hex; NULL: it has none */
 };
 
-/* 0: decoded. Else the HTTP status: 400 when it is not JSON, 422 when it means nothing; *why says what. */
+/* Decodes one operation.
+ * *out  the operation, which the caller ends with op_request_clear(); empty on an error.
+ * *why  says what is wrong, on an error.
+ * Returns 0, or the HTTP status that the text deserves:
+ * 400  it is not JSON.
+ * 422  it is JSON, but no operation.
+ * 503  the host is out of memory. */
 unsigned op_decode(const char *text, size_t length, struct op_request *out, struct problem *why);
 void op_request_clear(struct op_request *request);
 
-/* The fields of an operation as its caller gave them, "op" first; the object is open already. */
+/* Writes "op" and the parameters that the caller gave. The object must be open; it stays open. */
 void op_encode_fields(struct buffer *out, const struct op *op);
-/* The value of one of its parameters. */
+/* Writes the value of one parameter, without its key. */
 void op_encode_param(struct buffer *out, const struct op *op, enum op_param_id id);
-/* GET /ops: operations, parameters, flags, contexts, events, costs, kinds of frames. */
+/* Writes the answer of GET /ops: one object with operations, parameters, flags, contexts, events, costs, kinds of frames.
+ */
 void op_table_encode(struct buffer *out);
-
-/* "64K", "256M", "4096", "0x1000"; false: no size, or beyond 2^53-1. */
-bool size_parse(const char *text, size_t length, uint64_t *size);
-bool address_parse(const char *text, size_t length, uint64_t *address); /* "0x…", at most 64 bits */
-/* 0 or an HTTP status for a text that is no JSON object. *root is the caller's. */
-unsigned json_decode(const char *text, size_t length, json_t **root, struct problem *why);
-/* A size in JSON: a number or a text. False: *why says what is wrong with field. */
-bool size_decode(const json_t *value, const char *field, uint64_t min, uint64_t max, uint64_t *size, struct problem *why);

@@ -4,8 +4,7 @@
  * field unknown or out of range) is left to op_decode(), so that there is one place that judges and explains. */
 #include "server/json/op_plain.h"
 #include "pagoda/gfp.h"
-#include "server/json/op_json.h"
-#include "server/base/problem.h"
+#include "server/base/number.h"
 
 #include <string.h>
 
@@ -17,23 +16,23 @@ struct token {
     uint64_t number;
 };
 
-static void skip_blanks(const char **at, const char *end)
+static void plain_skip_blanks(const char **at, const char *end)
 {
     while (*at < end && (**at == ' ' || **at == '\t' || **at == '\r' || **at == '\n'))
         ++*at;
 }
 
-static bool take(const char **at, const char *end, char wanted)
+static bool plain_take(const char **at, const char *end, char wanted)
 {
-    skip_blanks(at, end);
+    plain_skip_blanks(at, end);
     bool is_there = *at < end && **at == wanted;
     *at += is_there;
     return is_there;
 }
 
-static bool read_text(const char **at, const char *end, struct token *out)
+static bool plain_read_text(const char **at, const char *end, struct token *out)
 {
-    if (!take(at, end, '"'))
+    if (!plain_take(at, end, '"'))
         return false;
     const char *start = *at;
     while (*at < end && **at >= ' ' && **at < 0x7f && **at != '"' && **at != '\\')
@@ -45,26 +44,25 @@ static bool read_text(const char **at, const char *end, struct token *out)
     return true;
 }
 
-static bool read_number(const char **at, const char *end, struct token *out)
+static bool plain_read_number(const char **at, const char *end, struct token *out)
 {
-    const char *start = *at;
-    uint64_t number = 0;
-    while (*at < end && **at >= '0' && **at <= '9' && *at - start < DIGITS_MAX)
-        number = number * 10 + (uint64_t)(*(*at)++ - '0');
-    size_t nr_digits = (size_t)(*at - start);
-    if (nr_digits == 0 || (nr_digits > 1 && *start == '0') || *at == end || !strchr(" \t\r\n,}", **at))
+    const char *start = *at, *stop;
+    *out = (struct token){ NULL, 0, 0 };
+    stop = number_scan_decimal(start, end - start < DIGITS_MAX ? end : start + DIGITS_MAX, &out->number);
+    if (!stop || (stop > start + 1 && *start == '0') || stop == end || !strchr(" \t\r\n,}", *stop))
         return false;
-    *out = (struct token){ NULL, nr_digits, number };
+    *at = stop;
+    out->length = (size_t)(stop - start);
     return true;
 }
 
-static bool read_value(const char **at, const char *end, struct token *out)
+static bool plain_read_value(const char **at, const char *end, struct token *out)
 {
-    skip_blanks(at, end);
-    return *at < end && (**at == '"' ? read_text(at, end, out) : read_number(at, end, out));
+    plain_skip_blanks(at, end);
+    return *at < end && (**at == '"' ? plain_read_text(at, end, out) : plain_read_number(at, end, out));
 }
 
-static bool find_param(const struct token *name, enum op_param_id *id)
+static bool plain_find_param(const struct token *name, enum op_param_id *id)
 {
     static const struct {
         const char *name;
@@ -82,7 +80,7 @@ static bool find_param(const struct token *name, enum op_param_id *id)
     return false;
 }
 
-static bool find_choice(const struct token *value, enum op_param_id id, uint64_t *number)
+static bool plain_find_choice(const struct token *value, enum op_param_id id, uint64_t *number)
 {
     const char *word;
     for (*number = 0; (word = op_choice_name(id, *number)); ++*number)
@@ -91,7 +89,7 @@ static bool find_choice(const struct token *value, enum op_param_id id, uint64_t
     return false;
 }
 
-static bool read_scalar(const struct token *value, enum op_param_id id, uint64_t *number)
+static bool plain_read_scalar(const struct token *value, enum op_param_id id, uint64_t *number)
 {
     const struct op_param_info *info = op_param_info(id);
     struct problem ignored = { 0 };
@@ -113,13 +111,13 @@ static bool read_scalar(const struct token *value, enum op_param_id id, uint64_t
     case TYPE_CONTEXT:
     case TYPE_TOUCH:
     case TYPE_CHOICE:
-        return value->text && find_choice(value, id, number);
+        return value->text && plain_find_choice(value, id, number);
     default:
         return false;
     }
 }
 
-static bool read_param(const struct token *value, enum op_param_id id, struct op *op)
+static bool plain_read_param(const struct token *value, enum op_param_id id, struct op *op)
 {
     const struct op_param_info *info = op_param_info(id);
     char *field = (char *)op + info->offset;
@@ -132,18 +130,19 @@ static bool read_param(const struct token *value, enum op_param_id id, struct op
         return value->text && value->length >= info->min && value->length <= info->max;
     }
     uint64_t number;
-    if (!read_scalar(value, id, &number))
+    if (!plain_read_scalar(value, id, &number))
         return false;
     memcpy(field, &number, info->width); /* hosts are little-endian */
     return true;
 }
 
-static bool read_kind(const char **at, const char *end, struct op *op)
+static bool plain_read_kind(const char **at, const char *end, struct op *op)
 {
     struct token name, value;
     enum op_kind kind;
-    if (!take(at, end, '{') || !read_text(at, end, &name) || name.length != 2 || memcmp(name.text, "op", 2) != 0 ||
-        !take(at, end, ':') || !read_text(at, end, &value) || !op_kind_find(value.text, value.length, &kind))
+    if (!plain_take(at, end, '{') || !plain_read_text(at, end, &name) || name.length != 2 ||
+        memcmp(name.text, "op", 2) != 0 || !plain_take(at, end, ':') || !plain_read_text(at, end, &value) ||
+        !op_kind_find(value.text, value.length, &kind))
         return false;
     *op = op_default(kind);
     return true;
@@ -153,17 +152,17 @@ bool op_read_plain(const char *text, size_t length, struct op *op)
 {
     const char *at = text, *end = text + length;
     struct problem ignored = { 0 };
-    if (!read_kind(&at, end, op))
+    if (!plain_read_kind(&at, end, op))
         return false;
-    while (take(&at, end, ',')) {
+    while (plain_take(&at, end, ',')) {
         struct token name, value;
         enum op_param_id id;
-        if (!read_text(&at, end, &name) || !take(&at, end, ':') || !read_value(&at, end, &value) ||
-            !find_param(&name, &id) || !read_param(&value, id, op))
+        if (!plain_read_text(&at, end, &name) || !plain_take(&at, end, ':') || !plain_read_value(&at, end, &value) ||
+            !plain_find_param(&name, &id) || !plain_read_param(&value, id, op))
             return false;
     }
-    if (!take(&at, end, '}'))
+    if (!plain_take(&at, end, '}'))
         return false;
-    skip_blanks(&at, end);
+    plain_skip_blanks(&at, end);
     return at == end && op_check(op, &ignored) == PAGODA_OK;
 }

@@ -3,7 +3,7 @@
 #include "pagoda/view.h"
 #include "server/json/op_json.h"
 
-static void event_encode(struct buffer *out, const struct event *event)
+static void trace_event_encode(struct buffer *out, const struct event *event)
 {
     const struct event_info *info = event_info((enum event_kind)event->kind);
     put_open(out, '{');
@@ -31,14 +31,14 @@ static void event_encode(struct buffer *out, const struct event *event)
     put_close(out, '}');
 }
 
-static void events_encode(struct buffer *out, const struct op_result *result, const char *key, bool decisions)
+static void trace_events_encode(struct buffer *out, const struct op_result *result, const char *key, bool decisions)
 {
     put_field_array(out, key);
     for (uint32_t i = 0; i < result->nr_events; i++) {
         const struct event *event = &result->events[i];
         uint32_t fields = event_info((enum event_kind)event->kind)->fields;
         if (decisions ? fields & (F_DECISION | F_STEP) : !(fields & F_DECISION))
-            event_encode(out, event);
+            trace_event_encode(out, event);
     }
     put_close(out, ']');
 }
@@ -97,15 +97,6 @@ static void tlb_encode(struct buffer *out, const struct op_result *result)
     put_close(out, '}');
 }
 
-static void address_encode(struct buffer *out, const char *key, uint64_t address)
-{
-    put_key(out, key);
-    if (address)
-        put_hex64(out, address);
-    else
-        put_null(out);
-}
-
 static void path_encode(struct buffer *out, const struct op_result *result)
 {
     put_field_array(out, "path");
@@ -120,7 +111,7 @@ void result_encode(struct buffer *out, const struct op_result *result, bool with
     put_field_u64(out, "seq", result->seq);
     put_field_text(out, "op", op_info(result->kind)->name);
     put_field_text(out, "outcome", outcome_name(result->outcome));
-    address_encode(out, "address", result->address);
+    put_field_address(out, "address", result->address);
     put_field_u64(out, "requested", result->requested);
     put_field_u64(out, "allocated", result->allocated);
     put_field_text(out, "cache", result->cache);
@@ -136,30 +127,15 @@ void result_encode(struct buffer *out, const struct op_result *result, bool with
         put_bytes(out, result->bytes, result->nr_bytes);
     }
     path_encode(out, result);
-    events_encode(out, result, "events", false);
+    trace_events_encode(out, result, "events", false);
     put_field_u64(out, "events_dropped", result->events_dropped);
     put_field_text(out, "message", result->message);
     if (with_decisions)
-        events_encode(out, result, "decisions", true);
+        trace_events_encode(out, result, "decisions", true);
     if (request) {
         put_field_object(out, "request");
         op_encode_fields(out, request);
         put_close(out, '}');
     }
-    put_close(out, '}');
-}
-
-void entry_encode(struct buffer *out, const struct log_entry *entry)
-{
-    put_open(out, '{');
-    put_field_u64(out, "seq", entry->seq);
-    op_encode_fields(out, &entry->op);
-    put_field_text(out, "outcome", outcome_name(entry->outcome));
-    put_field_object(out, "result");
-    address_encode(out, "address", entry->address);
-    put_field_u64(out, "allocated", entry->allocated);
-    put_close(out, '}');
-    put_field_u64(out, "cost_ns", entry->cost_ns);
-    put_field_u64(out, "slept_ns", entry->slept_ns);
     put_close(out, '}');
 }

@@ -2,11 +2,8 @@
 #pragma once
 #include "pagoda/machine.h"
 #include "server/base/buffer.h"
-#include "server/store/store.h"
 
 /* The whole result as one object; request, when not NULL, stands in it as "request". */
 void result_encode(struct buffer *out, const struct op_result *result, bool with_decisions, const struct op *request);
 /* Its fields "frames", "nr_frame_runs" and "physically_contiguous"; the object is open. */
 void result_frames_encode(struct buffer *out, const struct op_result *result);
-/* A line of GET /labs/{lab}/ops: what was asked and how it ended. */
-void entry_encode(struct buffer *out, const struct log_entry *entry);

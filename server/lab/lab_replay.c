@@ -45,7 +45,7 @@ static bool replay_agrees(const struct log_entry *entry, const struct op_result 
 
 enum pagoda_error lab_apply_logged(struct machine *machine, const struct log_entry *entry, struct op_result *result)
 {
-    struct problem why;
+    struct problem why = { 0 };
     enum pagoda_error error = machine_apply(machine, &entry->op, result, &why);
     if (error != PAGODA_ERR_INVALID)
         return error;

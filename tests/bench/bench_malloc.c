@@ -145,7 +145,7 @@ static double time_simulated(struct script *s)
     struct machine *m = fixture_machine("linux-6.1", UINT64_C(1) << 30);
     uint32_t pid = fixture_apply(m, fixture_op(OP_SPAWN))->pid;
     struct heap_run done;
-    struct problem why;
+    struct problem why = { 0 };
     memset(s->blocks, 0, s->nr_blocks * sizeof *s->blocks);
     double start = bench_seconds();
     if (machine_heap_run(m, pid, s->calls, s->nr_calls, s->blocks, &done, &why))

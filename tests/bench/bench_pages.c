@@ -12,7 +12,7 @@
 static struct page_floor *open_floor(uint64_t memory)
 {
     struct machine_config config = { .profile = PROFILE_LINUX_6_1, .memory = memory };
-    struct problem why;
+    struct problem why = { 0 };
     if (machine_config_complete(&config, &why))
         abort();
     struct page_floor *floor = page_floor_open(&config);

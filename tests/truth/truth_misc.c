@@ -15,7 +15,7 @@
 static struct op_result apply(struct machine *m, struct op op)
 {
     struct op_result result = { 0 };
-    struct problem why;
+    struct problem why = { 0 };
     if (machine_apply(m, &op, &result, &why))
         result.outcome = OUTCOME_BUG; /* the call was refused: it will compare as different */
     return result;
@@ -245,7 +245,7 @@ static void redo_gfp(struct machine *m, char *line, char *got)
 {
     (void)m;
     char *rest = line;
-    struct problem why;
+    struct problem why = { 0 };
     uint32_t gfp = 0;
     truth_field(&rest, '\t');
     const char *name = truth_field(&rest, '\t');

@@ -611,7 +611,7 @@ static bool is_aligned(uint64_t address, uint64_t usable)
 static bool same_row(struct machine *machine, char *row, char *want, char *got, size_t capacity)
 {
     char *rest = row, *columns[10] = { 0 };
-    struct problem why;
+    struct problem why = { 0 };
     for (int i = 0; i < 10; i++)
         if (!(columns[i] = truth_field(&rest, '\t')))
             return false;

@@ -44,29 +44,29 @@ struct saving {
     uint64_t seq;
 };
 
-static int run_begin(struct store *store, void *context)
+static int answer_run_begin(struct store *store, void *context)
 {
     const struct saving *saving = context;
     return store_insert_answer(store, saving->answer, saving->seq, 0);
 }
 
-static int run_end(struct store *store, void *context)
+static int answer_run_end(struct store *store, void *context)
 {
     const struct saving *saving = context;
     int rc = store_remove_answer(store, saving->answer);
-    return rc == SQLITE_OK && saving->answer->text ? run_begin(store, context) : rc;
+    return rc == SQLITE_OK && saving->answer->text ? answer_run_begin(store, context) : rc;
 }
 
 enum pagoda_error store_begin_answer(struct store *store, const struct answer *answer, uint64_t seq)
 {
     struct saving saving = { answer, seq };
-    return store_run_task(store, run_begin, &saving);
+    return store_run_task(store, answer_run_begin, &saving);
 }
 
 enum pagoda_error store_end_answer(struct store *store, const struct answer *answer, uint64_t seq)
 {
     struct saving saving = { answer, seq };
-    return store_run_task(store, run_end, &saving);
+    return store_run_task(store, answer_run_end, &saving);
 }
 
 enum pagoda_error store_find_answer(struct store *store, const struct answer *asked, uint64_t *body_hash, uint64_t *seq,

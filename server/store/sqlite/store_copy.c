@@ -26,7 +26,7 @@ struct store_copy {
 };
 
 /* Runs one statement with up to three numbers. */
-static int run(struct store_copy *copy, const char *sql, sqlite3_int64 a, sqlite3_int64 b, sqlite3_int64 c)
+static int copy_run_sql(struct store_copy *copy, const char *sql, sqlite3_int64 a, sqlite3_int64 b, sqlite3_int64 c)
 {
     const sqlite3_int64 numbers[] = { a, b, c };
     sqlite3_stmt *statement = NULL;
@@ -39,7 +39,7 @@ static int run(struct store_copy *copy, const char *sql, sqlite3_int64 a, sqlite
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-static int attach(struct store_copy *copy)
+static int copy_attach_store(struct store_copy *copy)
 {
     sqlite3_stmt *statement = NULL;
     int rc = sqlite3_prepare_v2(copy->db, "ATTACH ? AS store", -1, &statement, NULL);
@@ -51,7 +51,7 @@ static int attach(struct store_copy *copy)
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static bool list_call_columns(struct store_copy *copy)
+static bool copy_list_call_columns(struct store_copy *copy)
 {
     struct buffer out = { 0 };
     buffer_text(&out, "id, kind, outcome, allocated");
@@ -63,7 +63,7 @@ static bool list_call_columns(struct store_copy *copy)
     return !out.failed;
 }
 
-static int make_file(struct store_copy *copy)
+static int copy_make_file(struct store_copy *copy)
 {
     char path[1056];
     snprintf(path, sizeof path, "%s.export-XXXXXX", copy->store->path);
@@ -90,11 +90,11 @@ enum pagoda_error store_copy_begin(struct store *store, int64_t lab, uint64_t la
     *copy = (struct store_copy){
         .store = store, .lab = lab, .next_seq = 1, .last_seq = last_seq, .with_images = with_images, .file = -1
     };
-    int rc = list_call_columns(copy) ? make_file(copy) : SQLITE_NOMEM;
+    int rc = copy_list_call_columns(copy) ? copy_make_file(copy) : SQLITE_NOMEM;
     if (rc == SQLITE_OK)
         rc = store_execute(copy->db, schema_sql);
     if (rc == SQLITE_OK)
-        rc = attach(copy);
+        rc = copy_attach_store(copy);
     if (rc != SQLITE_OK) {
         store_copy_end(copy);
         return store_error(rc);
@@ -111,7 +111,7 @@ static int copy_calls(struct store_copy *copy, sqlite3_int64 from, sqlite3_int64
                  " WHERE id IN (SELECT call FROM store.op WHERE id BETWEEN ?1 AND ?2)",
                  copy->call_columns, copy->call_columns);
     const char *sql = buffer_terminate(&copy->sql);
-    return copy->sql.failed ? SQLITE_NOMEM : run(copy, sql, from, to, 0);
+    return copy->sql.failed ? SQLITE_NOMEM : copy_run_sql(copy, sql, from, to, 0);
 }
 
 /* Operations [next_seq, to], all of them holder's. */
@@ -125,15 +125,15 @@ static int copy_range(struct store_copy *copy, int64_t holder, uint64_t to)
     static const char IMAGES[] = "INSERT INTO main.image SELECT 1 << 40 | (id & 1099511627775), part, bytes"
                                  " FROM store.image JOIN store.snapshot USING (id) WHERE id BETWEEN ?1 AND ?2";
     sqlite3_int64 first = op_id(holder, copy->next_seq), last = op_id(holder, to);
-    int rc = run(copy, OPS, first, last, 0);
+    int rc = copy_run_sql(copy, OPS, first, last, 0);
     if (rc == SQLITE_OK && sqlite3_changes64(copy->db) != last - first + 1)
         return SQLITE_CORRUPT; /* the log has a gap, or the lab has been deleted meanwhile */
     if (rc == SQLITE_OK)
         rc = copy_calls(copy, first, last);
     if (rc == SQLITE_OK)
-        rc = run(copy, HASHES, first, last, copy->with_images);
+        rc = copy_run_sql(copy, HASHES, first, last, copy->with_images);
     if (rc == SQLITE_OK && copy->with_images)
-        rc = run(copy, IMAGES, first, last, 0);
+        rc = copy_run_sql(copy, IMAGES, first, last, 0);
     return rc;
 }
 
@@ -149,7 +149,7 @@ static int copy_texts(struct store_copy *copy)
         snprintf(sql, sizeof sql,
                  "INSERT OR IGNORE INTO main.text SELECT * FROM store.text WHERE id IN (SELECT \"%s\" FROM main.call)",
                  info->name);
-        rc = run(copy, sql, 0, 0, 0);
+        rc = copy_run_sql(copy, sql, 0, 0, 0);
     }
     return rc;
 }
@@ -164,13 +164,13 @@ static int copy_rest(struct store_copy *copy)
     };
     int rc = copy_texts(copy);
     for (size_t i = 0; rc == SQLITE_OK && i < sizeof NAMES / sizeof NAMES[0]; i++)
-        rc = run(copy, NAMES[i], 0, 0, 0);
+        rc = copy_run_sql(copy, NAMES[i], 0, 0, 0);
     if (rc == SQLITE_OK)
-        rc = run(copy,
-                 "INSERT INTO main.lab (id, key, name, created, config, made, rules, differs_at)"
-                 " SELECT 1, key, name, created, config, made, rules,"
-                 " CASE WHEN differs_at <= ?2 THEN differs_at END FROM store.lab WHERE id = ?1",
-                 copy->lab, (sqlite3_int64)copy->last_seq, 0);
+        rc = copy_run_sql(copy,
+                          "INSERT INTO main.lab (id, key, name, created, config, made, rules, differs_at)"
+                          " SELECT 1, key, name, created, config, made, rules,"
+                          " CASE WHEN differs_at <= ?2 THEN differs_at END FROM store.lab WHERE id = ?1",
+                          copy->lab, (sqlite3_int64)copy->last_seq, 0);
     return rc;
 }
 
@@ -194,7 +194,7 @@ static enum pagoda_error copy_slice(struct store_copy *copy)
     return store_error(rc);
 }
 
-static enum pagoda_error finish(struct store_copy *copy)
+static enum pagoda_error copy_finish(struct store_copy *copy)
 {
     char version[48];
     snprintf(version, sizeof version, "PRAGMA main.user_version = %d", SCHEMA_VERSION);
@@ -216,7 +216,7 @@ enum pagoda_error store_copy_step(struct store_copy *copy, bool *is_done)
 {
     enum pagoda_error error = copy->next_seq <= copy->last_seq ? copy_slice(copy) : PAGODA_OK;
     *is_done = !error && copy->next_seq > copy->last_seq;
-    return *is_done ? finish(copy) : error;
+    return *is_done ? copy_finish(copy) : error;
 }
 
 long store_copy_read(struct store_copy *copy, void *out, size_t capacity)

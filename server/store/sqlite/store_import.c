@@ -13,7 +13,7 @@ struct importing {
     bool more;
 };
 
-static int run_on_lab(sqlite3 *db, const char *sql, sqlite3_int64 first, sqlite3_int64 second)
+static int import_run_sql(sqlite3 *db, const char *sql, sqlite3_int64 first, sqlite3_int64 second)
 {
     sqlite3_stmt *statement = NULL;
     int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
@@ -27,34 +27,35 @@ static int run_on_lab(sqlite3 *db, const char *sql, sqlite3_int64 first, sqlite3
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int run_begin(struct store *store, void *context)
+static int import_run_begin(struct store *store, void *context)
 {
     const struct importing *import = context;
-    return run_on_lab(store->db, "INSERT INTO importing (lab, seq) VALUES (?, ?)", import->lab, (sqlite3_int64)import->seq);
+    return import_run_sql(store->db, "INSERT INTO importing (lab, seq) VALUES (?, ?)", import->lab,
+                          (sqlite3_int64)import->seq);
 }
 
 enum pagoda_error store_begin_import(struct store *store, int64_t lab, uint64_t seq)
 {
     struct importing import = { .lab = lab, .seq = seq };
-    return store_run_task(store, run_begin, &import);
+    return store_run_task(store, import_run_begin, &import);
 }
 
-static int run_finish(struct store *store, void *context)
+static int import_run_finish(struct store *store, void *context)
 {
     const struct importing *import = context;
-    int rc = run_on_lab(store->db, "DELETE FROM importing WHERE lab = ?", import->lab, 0);
+    int rc = import_run_sql(store->db, "DELETE FROM importing WHERE lab = ?", import->lab, 0);
     return rc == SQLITE_OK ? store_insert_answer(store, import->answer, import->seq, 0) : rc;
 }
 
 enum pagoda_error store_finish_import(struct store *store, int64_t lab, uint64_t seq, const struct answer *answer)
 {
     struct importing import = { .lab = lab, .seq = seq, .answer = answer };
-    return store_run_task(store, run_finish, &import);
+    return store_run_task(store, import_run_finish, &import);
 }
 
 /* Operations last of all: until the snapshots behind seq are gone, none may be found beside a new operation of its number.
  */
-static int run_undo(struct store *store, void *context)
+static int import_run_undo(struct store *store, void *context)
 {
     static const char *const SLICES[] = {
         "DELETE FROM image WHERE rowid IN (SELECT rowid FROM image WHERE id > ?1 AND id <= ?2 LIMIT 4)",
@@ -66,11 +67,11 @@ static int run_undo(struct store *store, void *context)
     import->more = false;
     int rc = SQLITE_OK;
     for (size_t i = 0; rc == SQLITE_OK && !import->more && i < sizeof SLICES / sizeof SLICES[0]; i++) {
-        rc = run_on_lab(store->db, SLICES[i], from, to);
+        rc = import_run_sql(store->db, SLICES[i], from, to);
         import->more = rc == SQLITE_OK && sqlite3_changes(store->db) > 0;
     }
     if (rc == SQLITE_OK && !import->more)
-        rc = run_on_lab(store->db, "DELETE FROM importing WHERE lab = ?", import->lab, 0);
+        rc = import_run_sql(store->db, "DELETE FROM importing WHERE lab = ?", import->lab, 0);
     return rc;
 }
 
@@ -79,6 +80,6 @@ enum pagoda_error store_undo_import(struct store *store, int64_t lab, uint64_t s
     struct importing import = { .lab = lab, .seq = seq, .more = true };
     enum pagoda_error error = PAGODA_OK;
     while (!error && import.more)
-        error = store_run_task(store, run_undo, &import);
+        error = store_run_task(store, import_run_undo, &import);
     return error;
 }

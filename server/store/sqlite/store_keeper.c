@@ -23,7 +23,7 @@
 #define DISK_IS_SHORT (32 * WAL_ROOM) /* bytes: then the room is left to those who need it */
 
 /* After each commit of the writer's connection. */
-static int watch_wal(void *context, sqlite3 *db, const char *name, int nr_pages)
+static int keeper_watch_wal(void *context, sqlite3 *db, const char *name, int nr_pages)
 {
     struct store *store = context;
     pthread_mutex_lock(&store->mutex);
@@ -41,12 +41,12 @@ static int watch_wal(void *context, sqlite3 *db, const char *name, int nr_pages)
 
 void store_watch_wal(struct store *store)
 {
-    sqlite3_wal_hook(store->db, watch_wal, store);
+    sqlite3_wal_hook(store->db, keeper_watch_wal, store);
 }
 
 /* Beside a writer that may be writing to it: what is appended never lands on what is there. Behind its last frame SQLite
  * takes zeros for the rests of an earlier round. */
-static void lengthen_wal(const struct store *store)
+static void keeper_lengthen_wal(const struct store *store)
 {
     static const char ZEROS[64 * 1024];
     char path[1040];
@@ -67,7 +67,7 @@ static void lengthen_wal(const struct store *store)
 
 enum chore { CHORE_STOP, CHORE_FOLD, CHORE_SWEEP };
 
-static enum chore wait_for_chore(struct store *store)
+static enum chore keeper_wait(struct store *store)
 {
     enum chore chore = CHORE_STOP;
     pthread_mutex_lock(&store->mutex);
@@ -79,7 +79,7 @@ static enum chore wait_for_chore(struct store *store)
     return chore;
 }
 
-static void fold(struct store *store)
+static void keeper_fold(struct store *store)
 {
     int nr_pages = 0, nr_folded = 0;
     int rc = sqlite3_wal_checkpoint_v2(store->keeper_db, NULL, SQLITE_CHECKPOINT_PASSIVE, &nr_pages, &nr_folded);
@@ -89,7 +89,7 @@ static void fold(struct store *store)
     pthread_mutex_unlock(&store->mutex);
 }
 
-static void sweep(struct store *store)
+static void keeper_sweep(struct store *store)
 {
     bool more = false;
     enum pagoda_error error = store_sweep(store, &more);
@@ -102,8 +102,8 @@ void *store_keeper(void *context)
 {
     struct store *store = context;
     pthread_setname_np(pthread_self(), "store-keeper");
-    lengthen_wal(store);
-    for (enum chore chore; (chore = wait_for_chore(store)) != CHORE_STOP;)
-        (chore == CHORE_FOLD ? fold : sweep)(store);
+    keeper_lengthen_wal(store);
+    for (enum chore chore; (chore = keeper_wait(store)) != CHORE_STOP;)
+        (chore == CHORE_FOLD ? keeper_fold : keeper_sweep)(store);
     return NULL;
 }

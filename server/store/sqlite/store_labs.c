@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static int bind_and_run(sqlite3 *db, const char *sql, int64_t number, const char *text)
+static int labs_run_sql(sqlite3 *db, const char *sql, int64_t number, const char *text)
 {
     sqlite3_stmt *statement = NULL;
     int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
@@ -30,7 +30,7 @@ struct creation {
     const struct answer *answer;
 };
 
-static int run_create(struct store *store, void *context)
+static int labs_run_create(struct store *store, void *context)
 {
     const struct creation *creation = context;
     struct lab_row *row = creation->row;
@@ -68,7 +68,7 @@ static int run_create(struct store *store, void *context)
 enum pagoda_error store_create_lab(struct store *store, struct lab_row *row, const struct answer *answer)
 {
     struct creation creation = { row, answer };
-    return store_run_task(store, run_create, &creation);
+    return store_run_task(store, labs_run_create, &creation);
 }
 
 struct lab_change {
@@ -76,16 +76,16 @@ struct lab_change {
     const char *name;
 };
 
-static int run_rename(struct store *store, void *context)
+static int labs_run_rename(struct store *store, void *context)
 {
     struct lab_change *change = context;
-    return bind_and_run(store->db, "UPDATE lab SET name = ?2 WHERE id = ?1", change->lab, change->name);
+    return labs_run_sql(store->db, "UPDATE lab SET name = ?2 WHERE id = ?1", change->lab, change->name);
 }
 
 enum pagoda_error store_rename_lab(struct store *store, int64_t lab, const char *name)
 {
     struct lab_change change = { lab, name };
-    return store_run_task(store, run_rename, &change);
+    return store_run_task(store, labs_run_rename, &change);
 }
 
 /* ---- rules ---- */
@@ -124,17 +124,17 @@ struct deletion {
     const struct answer *answer;
 };
 
-static int run_delete(struct store *store, void *context)
+static int labs_run_delete(struct store *store, void *context)
 {
     const struct deletion *deletion = context;
-    int rc = bind_and_run(store->db, "UPDATE lab SET deleted = 1 WHERE id = ?1", deletion->lab, NULL);
+    int rc = labs_run_sql(store->db, "UPDATE lab SET deleted = 1 WHERE id = ?1", deletion->lab, NULL);
     return rc == SQLITE_OK ? store_insert_answer(store, deletion->answer, 0, 0) : rc;
 }
 
 enum pagoda_error store_delete_lab(struct store *store, int64_t lab, const struct answer *answer)
 {
     struct deletion deletion = { lab, answer };
-    enum pagoda_error error = store_run_task(store, run_delete, &deletion);
+    enum pagoda_error error = store_run_task(store, labs_run_delete, &deletion);
     pthread_mutex_lock(&store->mutex);
     store->has_garbage |= !error;
     pthread_cond_signal(&store->keeping);
@@ -142,7 +142,7 @@ enum pagoda_error store_delete_lab(struct store *store, int64_t lab, const struc
     return error;
 }
 
-static int find_garbage(sqlite3 *db, int64_t *lab)
+static int labs_find_garbage(sqlite3 *db, int64_t *lab)
 {
     sqlite3_stmt *select = NULL;
     int rc = sqlite3_prepare_v2(db,
@@ -158,7 +158,7 @@ static int find_garbage(sqlite3 *db, int64_t *lab)
 }
 
 /* Rows of the lab go first, the lab last: until then it is found again. */
-static int run_sweep(struct store *store, void *context)
+static int labs_run_sweep(struct store *store, void *context)
 {
     static const char *const SLICES[] = {
         "DELETE FROM op WHERE id IN (SELECT id FROM op WHERE id > ?1 << 40 AND id < (?1 + 1) << 40 LIMIT 4000)",
@@ -170,13 +170,13 @@ static int run_sweep(struct store *store, void *context)
     };
     bool *more = context;
     int64_t lab = 0;
-    int rc = find_garbage(store->db, &lab);
+    int rc = labs_find_garbage(store->db, &lab);
     *more = rc == SQLITE_ROW;
     if (rc != SQLITE_ROW)
         return rc == SQLITE_DONE ? SQLITE_OK : rc;
     rc = SQLITE_OK;
     for (size_t i = 0; rc == SQLITE_OK && i < sizeof SLICES / sizeof SLICES[0]; i++) {
-        rc = bind_and_run(store->db, SLICES[i], lab, NULL);
+        rc = labs_run_sql(store->db, SLICES[i], lab, NULL);
         if (rc == SQLITE_OK && sqlite3_changes(store->db) > 0)
             break;
     }
@@ -185,18 +185,18 @@ static int run_sweep(struct store *store, void *context)
 
 enum pagoda_error store_sweep(struct store *store, bool *more)
 {
-    return store_run_task(store, run_sweep, more);
+    return store_run_task(store, labs_run_sweep, more);
 }
 
 /* ---- listing ---- */
 
-static void copy_column(sqlite3_stmt *row, int column, char *out, size_t capacity)
+static void column_copy_text(sqlite3_stmt *row, int column, char *out, size_t capacity)
 {
     const unsigned char *text = sqlite3_column_text(row, column);
     snprintf(out, capacity, "%s", text ? (const char *)text : "");
 }
 
-static bool read_config(const char *text, struct machine_config *config, struct problem *why)
+static bool lab_row_read_config(const char *text, struct machine_config *config, struct problem *why)
 {
     json_t *root = text ? json_loads(text, 0, NULL) : NULL, *value;
     bool ok = json_is_object(root);
@@ -210,12 +210,12 @@ static bool read_config(const char *text, struct machine_config *config, struct 
     return ok && !machine_config_complete(config, why);
 }
 
-static bool read_lab(sqlite3_stmt *select, struct lab_row *row, struct problem *why)
+static bool lab_row_read(sqlite3_stmt *select, struct lab_row *row, struct problem *why)
 {
     *row = (struct lab_row){ .id = sqlite3_column_int64(select, 0) };
-    copy_column(select, 1, row->key, sizeof row->key);
-    copy_column(select, 2, row->name, sizeof row->name);
-    copy_column(select, 3, row->created, sizeof row->created);
+    column_copy_text(select, 1, row->key, sizeof row->key);
+    column_copy_text(select, 2, row->name, sizeof row->name);
+    column_copy_text(select, 3, row->created, sizeof row->created);
     row->parent = sqlite3_column_int64(select, 4);
     row->parent_seq = (uint64_t)sqlite3_column_int64(select, 5);
     uint64_t last = op_id_seq(sqlite3_column_int64(select, 7));
@@ -228,7 +228,7 @@ static bool read_lab(sqlite3_stmt *select, struct lab_row *row, struct problem *
     uint64_t differs_at = (uint64_t)sqlite3_column_int64(select, 11);
     row->differs_at = differs_at <= row->seq ? differs_at : 0; /* what was salvaged may end before */
     struct problem cause = { 0 };
-    bool ok = read_config((const char *)sqlite3_column_text(select, 6), &row->config, &cause);
+    bool ok = lab_row_read_config((const char *)sqlite3_column_text(select, 6), &row->config, &cause);
     if (!ok)
         problem_say(why, "store", "lab %s: its configuration is not understood: %s", row->key, cause.text);
     return ok;
@@ -239,27 +239,27 @@ static bool read_lab(sqlite3_stmt *select, struct lab_row *row, struct problem *
     ", (SELECT importing.seq FROM importing WHERE importing.lab = lab.id), made, rules, differs_at"                        \
     " FROM lab WHERE NOT deleted AND id BETWEEN ?1 AND ?2 ORDER BY id"
 
-static int prepare_labs(struct reader *reader, bool with_last, sqlite3_stmt **select)
+static int labs_prepare_list(struct reader *reader, bool with_last, sqlite3_stmt **select)
 {
     static const char WITH_LAST[] =
         LAB_COLUMNS "(SELECT max(op.id) FROM op WHERE op.id > lab.id << 40 AND op.id < (lab.id + 1) << 40)" LAB_ROWS;
     return sqlite3_prepare_v2(reader->db, with_last ? WITH_LAST : LAB_COLUMNS "-1" LAB_ROWS, -1, select, NULL);
 }
 
-static enum pagoda_error list_range(struct store *store, int64_t first, int64_t last, bool with_last,
-                                    void (*each)(void *context, const struct lab_row *row), void *context,
-                                    struct problem *why)
+static enum pagoda_error labs_list_range(struct store *store, int64_t first, int64_t last, bool with_last,
+                                         void (*each)(void *context, const struct lab_row *row), void *context,
+                                         struct problem *why)
 {
     struct buffer rows = { 0 }; /* each may take long: nothing is locked while it does */
     sqlite3_stmt *select = NULL;
     struct reader *reader = store_take_reader(store);
     enum pagoda_error error = PAGODA_OK;
-    int rc = prepare_labs(reader, with_last, &select);
+    int rc = labs_prepare_list(reader, with_last, &select);
     sqlite3_bind_int64(select, 1, first);
     sqlite3_bind_int64(select, 2, last);
     while (rc == SQLITE_OK && !error && (rc = sqlite3_step(select)) == SQLITE_ROW) {
         struct lab_row row;
-        if (read_lab(select, &row, why))
+        if (lab_row_read(select, &row, why))
             buffer_add(&rows, &row, sizeof row);
         else
             error = PAGODA_ERR_INVALID;
@@ -278,10 +278,10 @@ static enum pagoda_error list_range(struct store *store, int64_t first, int64_t 
 enum pagoda_error store_list_labs(struct store *store, void (*each)(void *context, const struct lab_row *row),
                                   void *context, struct problem *why)
 {
-    return list_range(store, 1, INT64_MAX, true, each, context, why);
+    return labs_list_range(store, 1, INT64_MAX, true, each, context, why);
 }
 
-static void take_row(void *context, const struct lab_row *row)
+static void lab_row_take(void *context, const struct lab_row *row)
 {
     *(struct lab_row *)context = *row;
 }
@@ -289,9 +289,9 @@ static void take_row(void *context, const struct lab_row *row)
 enum pagoda_error store_read_lab(struct store *store, int64_t id, struct lab_row *row, struct problem *why)
 {
     *row = (struct lab_row){ 0 };
-    enum pagoda_error error = list_range(store, id, id, true, take_row, row, why);
+    enum pagoda_error error = labs_list_range(store, id, id, true, lab_row_take, row, why);
     if (error == PAGODA_ERR_CORRUPT) /* perhaps the end of its log is what cannot be read */
-        error = list_range(store, id, id, false, take_row, row, why);
+        error = labs_list_range(store, id, id, false, lab_row_take, row, why);
     return !error && !row->id ? PAGODA_ERR_NOT_FOUND : error;
 }
 

@@ -93,7 +93,7 @@ static int queue_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *id)
 }
 
 /* What is not set is NULL. */
-static void give(sqlite3_context *out, bool is_given, uint64_t value)
+static void queue_give(sqlite3_context *out, bool is_given, uint64_t value)
 {
     if (is_given)
         sqlite3_result_int64(out, (sqlite3_int64)value);
@@ -112,19 +112,19 @@ static int queue_column(sqlite3_vtab_cursor *base, sqlite3_context *out, int col
         sqlite3_result_int64(out, row->call);
         break;
     case COLUMN_RESULT:
-        give(out, !(op->given & P(ADDRESS)) || entry->address != op->address, entry->address);
+        queue_give(out, !(op->given & P(ADDRESS)) || entry->address != op->address, entry->address);
         break;
     case COLUMN_COST:
-        give(out, true, entry->cost_ns);
+        queue_give(out, true, entry->cost_ns);
         break;
     case COLUMN_SLEPT:
-        give(out, true, entry->slept_ns);
+        queue_give(out, true, entry->slept_ns);
         break;
     case COLUMN_SIZE:
-        give(out, op->given & P(SIZE), op->size);
+        queue_give(out, op->given & P(SIZE), op->size);
         break;
     case COLUMN_ADDRESS:
-        give(out, op->given & P(ADDRESS), op->address);
+        queue_give(out, op->given & P(ADDRESS), op->address);
         break;
     case COLUMN_NAME:
         if (op->given & P(NAME))

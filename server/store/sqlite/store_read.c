@@ -11,12 +11,12 @@
 
 enum op_column { OP_ID, OP_CALL, OP_RESULT, OP_COST, OP_SLEPT, OP_SIZE, OP_ADDRESS, OP_NAME };
 
-static int prepare(struct reader *reader, const char *sql, sqlite3_stmt **statement)
+static int reader_prepare(struct reader *reader, const char *sql, sqlite3_stmt **statement)
 {
     return sqlite3_prepare_v3(reader->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
 }
 
-static void put_call_columns(struct buffer *sql)
+static void reader_put_call_columns(struct buffer *sql)
 {
     for (unsigned id = 0; id < NR_OP_PARAMS; id++) {
         const struct op_param_info *info = op_param_info((enum op_param_id)id);
@@ -32,9 +32,9 @@ bool store_prepare_reader(struct reader *reader)
 {
     struct buffer sql = { 0 };
     buffer_text(&sql, "SELECT kind, outcome, allocated");
-    put_call_columns(&sql);
+    reader_put_call_columns(&sql);
     buffer_text(&sql, " FROM call WHERE id = ?");
-    int rc = prepare(reader, buffer_terminate(&sql), &reader->select_call);
+    int rc = reader_prepare(reader, buffer_terminate(&sql), &reader->select_call);
     buffer_clear(&sql);
     const struct {
         sqlite3_stmt **statement;
@@ -51,7 +51,7 @@ bool store_prepare_reader(struct reader *reader)
                                 " ORDER BY id LIMIT 1" },
     };
     for (size_t i = 0; rc == SQLITE_OK && i < sizeof others / sizeof others[0]; i++)
-        rc = prepare(reader, others[i].sql, others[i].statement);
+        rc = reader_prepare(reader, others[i].sql, others[i].statement);
     reader->calls = calloc(CALL_SLOTS, sizeof *reader->calls);
     return rc == SQLITE_OK && reader->calls;
 }
@@ -87,7 +87,7 @@ void store_give_reader(struct reader *reader)
 
 /* ---- calls ---- */
 
-static size_t nr_call_bytes(sqlite3_stmt *row)
+static size_t reader_nr_call_bytes(sqlite3_stmt *row)
 {
     size_t nr_bytes = 1;
     for (int column = sqlite3_column_count(row) - 1; column >= NR_FIXED_COLUMNS; column--)
@@ -97,7 +97,7 @@ static size_t nr_call_bytes(sqlite3_stmt *row)
 }
 
 /* One parameter of the row; its bytes are copied to *bytes. */
-static bool read_call_param(sqlite3_stmt *row, int column, enum op_param_id id, struct op *op, char **bytes)
+static bool reader_read_call_param(sqlite3_stmt *row, int column, enum op_param_id id, struct op *op, char **bytes)
 {
     const struct op_param_info *info = op_param_info(id);
     int type = sqlite3_column_type(row, column);
@@ -124,12 +124,12 @@ static bool read_call_param(sqlite3_stmt *row, int column, enum op_param_id id, 
     return type >= SQLITE_TEXT;
 }
 
-static int read_call(sqlite3_stmt *row, struct known_call *call)
+static int reader_read_call(sqlite3_stmt *row, struct known_call *call)
 {
     int64_t kind = sqlite3_column_int64(row, 0), outcome = sqlite3_column_int64(row, 1);
     if (kind < 0 || kind >= NR_OPS || outcome < 0 || outcome > OUTCOME_BUG)
         return SQLITE_CORRUPT;
-    call->bytes = malloc(nr_call_bytes(row));
+    call->bytes = malloc(reader_nr_call_bytes(row));
     if (!call->bytes)
         return SQLITE_NOMEM;
     call->op = op_default((enum op_kind)kind);
@@ -140,12 +140,12 @@ static int read_call(sqlite3_stmt *row, struct known_call *call)
     int column = NR_FIXED_COLUMNS;
     for (unsigned id = 0; id < NR_OP_PARAMS && ok; id++)
         if (!(IN_OP >> id & 1))
-            ok = read_call_param(row, column++, (enum op_param_id)id, &call->op, &bytes);
+            ok = reader_read_call_param(row, column++, (enum op_param_id)id, &call->op, &bytes);
     return ok ? SQLITE_OK : SQLITE_CORRUPT;
 }
 
 /* Calls never change once they are committed, so what was read once stays good. */
-static int find_call(struct reader *reader, int64_t id, const struct known_call **found)
+static int reader_find_call(struct reader *reader, int64_t id, const struct known_call **found)
 {
     struct known_call *call = &reader->calls[(uint64_t)id % CALL_SLOTS];
     *found = call;
@@ -156,7 +156,7 @@ static int find_call(struct reader *reader, int64_t id, const struct known_call 
     sqlite3_bind_int64(reader->select_call, 1, id);
     int rc = sqlite3_step(reader->select_call);
     if (rc == SQLITE_ROW)
-        rc = read_call(reader->select_call, call);
+        rc = reader_read_call(reader->select_call, call);
     else if (rc == SQLITE_DONE)
         rc = SQLITE_CORRUPT;
     sqlite3_reset(reader->select_call);
@@ -167,7 +167,7 @@ static int find_call(struct reader *reader, int64_t id, const struct known_call 
 
 /* ---- operations ---- */
 
-static bool is_given(sqlite3_stmt *row, int column, uint64_t *value)
+static bool column_is_given(sqlite3_stmt *row, int column, uint64_t *value)
 {
     if (sqlite3_column_type(row, column) == SQLITE_NULL)
         return false;
@@ -175,11 +175,11 @@ static bool is_given(sqlite3_stmt *row, int column, uint64_t *value)
     return true;
 }
 
-static int read_entry(struct reader *reader, struct log_entry *entry)
+static int reader_read_entry(struct reader *reader, struct log_entry *entry)
 {
     sqlite3_stmt *row = reader->select_ops;
     const struct known_call *call;
-    int rc = find_call(reader, sqlite3_column_int64(row, OP_CALL), &call);
+    int rc = reader_find_call(reader, sqlite3_column_int64(row, OP_CALL), &call);
     if (rc != SQLITE_OK)
         return rc;
     entry->seq = op_id_seq(sqlite3_column_int64(row, OP_ID));
@@ -189,11 +189,11 @@ static int read_entry(struct reader *reader, struct log_entry *entry)
     entry->cost_ns = (uint64_t)sqlite3_column_int64(row, OP_COST);
     entry->slept_ns = (uint64_t)sqlite3_column_int64(row, OP_SLEPT);
     struct op *op = &entry->op;
-    if (is_given(row, OP_SIZE, &op->size))
+    if (column_is_given(row, OP_SIZE, &op->size))
         op->given |= P(SIZE);
-    if (is_given(row, OP_ADDRESS, &op->address))
+    if (column_is_given(row, OP_ADDRESS, &op->address))
         op->given |= P(ADDRESS);
-    if (!is_given(row, OP_RESULT, &entry->address))
+    if (!column_is_given(row, OP_RESULT, &entry->address))
         entry->address = op->address;
     if (sqlite3_column_type(row, OP_NAME) != SQLITE_NULL) {
         op->given |= P(NAME);
@@ -206,9 +206,9 @@ static int read_entry(struct reader *reader, struct log_entry *entry)
 enum slice_end { SLICE_IS_FULL, SLICE_AT_END, SLICE_STOPPED };
 
 /* One slice of [*from, to] of one lab's own rows. *from moves behind the last row read. */
-static enum pagoda_error read_slice(struct reader *reader, int64_t lab, uint64_t *from, uint64_t to,
-                                    bool (*each)(void *context, const struct log_entry *entry), void *context,
-                                    enum slice_end *end)
+static enum pagoda_error reader_read_slice(struct reader *reader, int64_t lab, uint64_t *from, uint64_t to,
+                                           bool (*each)(void *context, const struct log_entry *entry), void *context,
+                                           enum slice_end *end)
 {
     sqlite3_stmt *select = reader->select_ops;
     sqlite3_bind_int64(select, 1, op_id(lab, *from));
@@ -217,7 +217,7 @@ static enum pagoda_error read_slice(struct reader *reader, int64_t lab, uint64_t
     *end = SLICE_IS_FULL;
     for (unsigned i = 0; *end == SLICE_IS_FULL && i < SLICE && (rc = sqlite3_step(select)) == SQLITE_ROW; i++) {
         struct log_entry entry;
-        rc = read_entry(reader, &entry);
+        rc = reader_read_entry(reader, &entry);
         if (rc != SQLITE_OK)
             break;
         *from = entry.seq + 1;
@@ -268,7 +268,7 @@ enum pagoda_error store_read_ops(struct store *store, int64_t lab, uint64_t from
         error = store_find_holder(reader, lab, from, &holder, &last);
         uint64_t end = to < last ? to : last;
         if (!error)
-            error = read_slice(reader, holder, &from, end, each, context, &slice_end);
+            error = reader_read_slice(reader, holder, &from, end, each, context, &slice_end);
         store_give_reader(reader);
         if (slice_end == SLICE_AT_END)
             from = end + 1; /* on to the fork's own rows, or done */

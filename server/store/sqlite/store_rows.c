@@ -14,7 +14,7 @@
 
 /* ---- words -> ids ---- */
 
-static struct word_hash hash_words(const struct store *store, const char *bytes, size_t length)
+static struct word_hash words_hash(const struct store *store, const char *bytes, size_t length)
 {
     struct word_hash h = { store->hash_seed[0] ^ length, store->hash_seed[1] + length };
     for (size_t i = 0; i < length; i += 8) {
@@ -28,7 +28,7 @@ static struct word_hash hash_words(const struct store *store, const char *bytes,
     return h;
 }
 
-static struct word *find_slot(const struct words *words, struct word_hash hash)
+static struct word *words_find_slot(const struct words *words, struct word_hash hash)
 {
     size_t i = hash.low & (words->nr_slots - 1);
     while (words->slots[i].id && (words->slots[i].hash.low != hash.low || words->slots[i].hash.high != hash.high))
@@ -50,7 +50,7 @@ static bool words_grow(struct words *words)
         return false;
     for (size_t i = 0; i < words->nr_slots; i++)
         if (words->slots[i].id)
-            *find_slot(&bigger, words->slots[i].hash) = words->slots[i];
+            *words_find_slot(&bigger, words->slots[i].hash) = words->slots[i];
     free(words->slots);
     *words = bigger;
     return true;
@@ -63,7 +63,7 @@ static struct word *words_slot(struct words *words, struct word_hash hash)
         words_clear(words);
     if (words->nr_used * 2 >= words->nr_slots && !words_grow(words))
         return NULL;
-    return find_slot(words, hash);
+    return words_find_slot(words, hash);
 }
 
 static void words_fill(struct words *words, struct word *slot, struct word_hash hash, int64_t id)
@@ -81,7 +81,7 @@ void store_forget_words(struct store *store)
 
 /* ---- texts ---- */
 
-static int find_or_insert_text(struct store *store, struct text text, int64_t *id)
+static int writer_find_or_insert_text(struct store *store, struct text text, int64_t *id)
 {
     sqlite3_stmt *find = store->find_text, *insert = store->insert_text;
     int rc = sqlite3_bind_text(find, 1, text.start, (int)text.length, SQLITE_STATIC);
@@ -100,22 +100,22 @@ static int find_or_insert_text(struct store *store, struct text text, int64_t *i
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int text_to_id(struct store *store, struct text text, int64_t *id)
+static int writer_text_to_id(struct store *store, struct text text, int64_t *id)
 {
-    struct word_hash hash = hash_words(store, text.start, text.length);
+    struct word_hash hash = words_hash(store, text.start, text.length);
     struct word *slot = words_slot(&store->texts, hash);
     if (!slot)
         return SQLITE_NOMEM;
     *id = slot->id;
     if (*id)
         return SQLITE_OK;
-    int rc = find_or_insert_text(store, text, id);
+    int rc = writer_find_or_insert_text(store, text, id);
     if (rc == SQLITE_OK)
         words_fill(&store->texts, slot, hash, *id);
     return rc;
 }
 
-static int note_gfp(struct store *store, uint32_t gfp)
+static int writer_note_gfp(struct store *store, uint32_t gfp)
 {
     uint32_t *seen = &store->gfp_seen[(gfp ^ gfp >> 6 ^ gfp >> 12 ^ gfp >> 18) % 64];
     if (*seen == gfp + 1)
@@ -146,34 +146,34 @@ static struct text param_text(const struct op *op, const struct op_param_info *i
     return text;
 }
 
-static void add_u64(struct buffer *out, uint64_t number)
+static void call_spell_u64(struct buffer *out, uint64_t number)
 {
     buffer_add(out, &number, sizeof number);
 }
 
 /* Everything that makes one call another than the next, in a row of bytes. */
-static void spell_call(struct buffer *out, const struct log_entry *entry)
+static void call_spell(struct buffer *out, const struct log_entry *entry)
 {
     const struct op *op = &entry->op;
     out->length = 0;
-    add_u64(out, (uint64_t)op->kind | (uint64_t)entry->outcome << 16 | (uint64_t)(op->given & ~IN_OP) << 32);
-    add_u64(out, entry->allocated);
+    call_spell_u64(out, (uint64_t)op->kind | (uint64_t)entry->outcome << 16 | (uint64_t)(op->given & ~IN_OP) << 32);
+    call_spell_u64(out, entry->allocated);
     for (uint32_t left = op->given & ~IN_OP; left; left &= left - 1) {
         const struct op_param_info *info = op_param_info((enum op_param_id)__builtin_ctz(left));
         if (info->type == TYPE_TEXT) {
             struct text text = param_text(op, info);
-            add_u64(out, text.length);
+            call_spell_u64(out, text.length);
             buffer_add(out, text.start, text.length);
         } else if (info->type == TYPE_HEX) {
-            add_u64(out, op->nr_data);
+            call_spell_u64(out, op->nr_data);
             buffer_add(out, op->data, op->nr_data);
         } else {
-            add_u64(out, param_number(op, info));
+            call_spell_u64(out, param_number(op, info));
         }
     }
 }
 
-static int bind_call_param(struct store *store, int column, const struct op *op, enum op_param_id id)
+static int writer_bind_call_param(struct store *store, int column, const struct op *op, enum op_param_id id)
 {
     const struct op_param_info *info = op_param_info(id);
     if (!(op->given & (1u << id)))
@@ -184,11 +184,11 @@ static int bind_call_param(struct store *store, int column, const struct op *op,
     if (info->type != TYPE_TEXT)
         return sqlite3_bind_int64(store->insert_call, column, (sqlite3_int64)param_number(op, info));
     int64_t text_id = 0;
-    int rc = text_to_id(store, param_text(op, info), &text_id);
+    int rc = writer_text_to_id(store, param_text(op, info), &text_id);
     return rc == SQLITE_OK ? sqlite3_bind_int64(store->insert_call, column, text_id) : rc;
 }
 
-static int insert_call(struct store *store, const struct log_entry *entry, int64_t *id)
+static int writer_insert_call(struct store *store, const struct log_entry *entry, int64_t *id)
 {
     sqlite3_stmt *insert = store->insert_call;
     const struct op *op = &entry->op;
@@ -198,9 +198,9 @@ static int insert_call(struct store *store, const struct log_entry *entry, int64
     int rc = sqlite3_bind_int64(insert, column++, (sqlite3_int64)entry->allocated);
     for (unsigned param = 0; param < NR_OP_PARAMS && rc == SQLITE_OK; param++)
         if (!(IN_OP >> param & 1))
-            rc = bind_call_param(store, column++, op, (enum op_param_id)param);
+            rc = writer_bind_call_param(store, column++, op, (enum op_param_id)param);
     if (rc == SQLITE_OK && (op->given & P(GFP)))
-        rc = note_gfp(store, op->gfp);
+        rc = writer_note_gfp(store, op->gfp);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(insert);
     sqlite3_reset(insert);
@@ -208,19 +208,19 @@ static int insert_call(struct store *store, const struct log_entry *entry, int64
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int call_to_id(struct store *store, const struct log_entry *entry, int64_t *id)
+static int writer_call_to_id(struct store *store, const struct log_entry *entry, int64_t *id)
 {
-    spell_call(&store->words, entry);
+    call_spell(&store->words, entry);
     if (store->words.failed)
         return SQLITE_NOMEM;
-    struct word_hash hash = hash_words(store, store->words.data, store->words.length);
+    struct word_hash hash = words_hash(store, store->words.data, store->words.length);
     struct word *slot = words_slot(&store->calls, hash);
     if (!slot)
         return SQLITE_NOMEM;
     *id = slot->id;
     if (*id)
         return SQLITE_OK;
-    int rc = insert_call(store, entry, id);
+    int rc = writer_insert_call(store, entry, id);
     if (rc == SQLITE_OK)
         words_fill(&store->calls, slot, hash, *id);
     return rc;
@@ -228,7 +228,7 @@ static int call_to_id(struct store *store, const struct log_entry *entry, int64_
 
 /* ---- rows ---- */
 
-static int insert_answered(struct store *store, const struct queued_row *row)
+static int writer_insert_answered(struct store *store, const struct queued_row *row)
 {
     sqlite3_stmt *insert = store->insert_answered;
     sqlite3_bind_int64(insert, 1, row->log->lab);
@@ -241,21 +241,21 @@ static int insert_answered(struct store *store, const struct queued_row *row)
 }
 
 /* What rows refer to comes before them. */
-static int insert_calls(struct store *store)
+static int writer_insert_calls(struct store *store)
 {
     size_t offset = 0;
     int rc = SQLITE_OK;
     for (struct queued_row *row; rc == SQLITE_OK && (row = store_next_row(&store->committing.rows, &offset));) {
-        rc = call_to_id(store, &row->entry, &row->call);
+        rc = writer_call_to_id(store, &row->entry, &row->call);
         if (rc == SQLITE_OK && row->key[0])
-            rc = insert_answered(store, row);
+            rc = writer_insert_answered(store, row);
     }
     return rc;
 }
 
 int store_insert_rows(struct store *store)
 {
-    int rc = insert_calls(store);
+    int rc = writer_insert_calls(store);
     if (rc != SQLITE_OK)
         return rc;
     sqlite3_step(store->insert_ops);
@@ -264,7 +264,7 @@ int store_insert_rows(struct store *store)
 
 /* ---- statements ---- */
 
-static int prepare(struct store *store, const char *sql, sqlite3_stmt **statement)
+static int writer_prepare(struct store *store, const char *sql, sqlite3_stmt **statement)
 {
     return sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
 }
@@ -285,7 +285,7 @@ bool store_prepare_writer(struct store *store)
     buffer_text(&sql, ")");
     int rc = store_add_queue(store);
     if (rc == SQLITE_OK)
-        rc = prepare(store, buffer_terminate(&sql), &store->insert_call);
+        rc = writer_prepare(store, buffer_terminate(&sql), &store->insert_call);
     buffer_clear(&sql);
     const struct {
         sqlite3_stmt **statement;
@@ -302,7 +302,7 @@ bool store_prepare_writer(struct store *store)
         { &store->insert_answered, "INSERT INTO answered (lab, key, body_hash, seq) VALUES (?, ?, ?, ?)" },
     };
     for (size_t i = 0; rc == SQLITE_OK && i < sizeof others / sizeof others[0]; i++)
-        rc = prepare(store, others[i].sql, others[i].statement);
+        rc = writer_prepare(store, others[i].sql, others[i].statement);
     return rc == SQLITE_OK;
 }
 

@@ -11,7 +11,7 @@
 
 #define FOREIGN_AT_ONCE 2 /* images of another engine that go with one of ours */
 
-struct part {
+struct image_part {
     const struct lab_log *log;
     uint32_t nr_losses;
     const struct snapshot_row *row;
@@ -20,7 +20,8 @@ struct part {
     uint32_t number, nr_parts;
 };
 
-static int run_statement(sqlite3 *db, const char *sql, const sqlite3_int64 *numbers, int count, const struct part *blob)
+static int snapshot_run_sql(sqlite3 *db, const char *sql, const sqlite3_int64 *numbers, int count,
+                            const struct image_part *blob)
 {
     sqlite3_stmt *statement = NULL;
     int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
@@ -36,7 +37,7 @@ static int run_statement(sqlite3 *db, const char *sql, const sqlite3_int64 *numb
 
 /* Only for a machine that the log leads to, of a lab that is still there. The writer alone declares losses, and this runs
  * on its thread, so that the answer holds until the commit. */
-static int check_part(struct store *store, const struct part *part)
+static int snapshot_check_part(struct store *store, const struct image_part *part)
 {
     if (atomic_load(&part->log->nr_losses) != part->nr_losses)
         return SQLITE_CONSTRAINT;
@@ -50,17 +51,18 @@ static int check_part(struct store *store, const struct part *part)
     return rc == SQLITE_ROW ? SQLITE_OK : rc == SQLITE_DONE ? SQLITE_NOTFOUND : rc;
 }
 
-static int run_part(struct store *store, void *context)
+static int snapshot_run_part(struct store *store, void *context)
 {
-    const struct part *part = context;
+    const struct image_part *part = context;
     const sqlite3_int64 numbers[] = { op_id(part->log->lab, part->row->seq), part->number };
-    int rc = check_part(store, part);
+    int rc = snapshot_check_part(store, part);
     if (rc == SQLITE_OK)
-        rc = run_statement(store->db, "INSERT OR REPLACE INTO image (id, part, bytes) VALUES (?, ?, ?)", numbers, 2, part);
+        rc = snapshot_run_sql(store->db, "INSERT OR REPLACE INTO image (id, part, bytes) VALUES (?, ?, ?)", numbers, 2,
+                              part);
     return rc;
 }
 
-static int find_near(sqlite3 *db, int64_t lab, sqlite3_int64 *ids, uint64_t *costs)
+static int snapshot_find_near(sqlite3 *db, int64_t lab, sqlite3_int64 *ids, uint64_t *costs)
 {
     sqlite3_stmt *select = NULL;
     int rc = sqlite3_prepare_v2(db,
@@ -79,7 +81,7 @@ static int find_near(sqlite3 *db, int64_t lab, sqlite3_int64 *ids, uint64_t *cos
     return found;
 }
 
-static uint64_t image_bytes(sqlite3 *db, sqlite3_int64 id)
+static uint64_t snapshot_image_bytes(sqlite3 *db, sqlite3_int64 id)
 {
     sqlite3_stmt *select = NULL;
     int rc = sqlite3_prepare_v2(db, "SELECT sum(length(bytes)) FROM image WHERE id = ?", -1, &select, NULL);
@@ -90,31 +92,32 @@ static uint64_t image_bytes(sqlite3 *db, sqlite3_int64 id)
     return bytes;
 }
 
-static uint64_t far_ns(uint64_t bytes)
+static uint64_t snapshot_far_ns(uint64_t bytes)
 {
     uint64_t ns = bytes * SNAPSHOT_FAR_NS_A_BYTE;
     return ns < SNAPSHOT_FAR_MIN_NS ? SNAPSHOT_FAR_MIN_NS : ns < SNAPSHOT_FAR_MAX_NS ? ns : SNAPSHOT_FAR_MAX_NS;
 }
 
-static int drop_image(sqlite3 *db, sqlite3_int64 id)
+static int snapshot_drop_image(sqlite3 *db, sqlite3_int64 id)
 {
-    int rc = run_statement(db, "UPDATE snapshot SET nr_parts = 0 WHERE id = ?", &id, 1, NULL);
-    return rc == SQLITE_OK ? run_statement(db, "DELETE FROM image WHERE id = ?", &id, 1, NULL) : rc;
+    int rc = snapshot_run_sql(db, "UPDATE snapshot SET nr_parts = 0 WHERE id = ?", &id, 1, NULL);
+    return rc == SQLITE_OK ? snapshot_run_sql(db, "DELETE FROM image WHERE id = ?", &id, 1, NULL) : rc;
 }
 
 /* The image that has just left the near ones goes, unless the one before it is far from the one behind it. */
-static int thin(sqlite3 *db, int64_t lab)
+static int snapshot_thin(sqlite3 *db, int64_t lab)
 {
     sqlite3_int64 ids[SNAPSHOTS_NEAR + 2];
     uint64_t costs[SNAPSHOTS_NEAR + 2];
-    if (find_near(db, lab, ids, costs) < SNAPSHOTS_NEAR + 2 ||
-        costs[SNAPSHOTS_NEAR - 1] - costs[SNAPSHOTS_NEAR + 1] > far_ns(image_bytes(db, ids[SNAPSHOTS_NEAR])))
+    if (snapshot_find_near(db, lab, ids, costs) < SNAPSHOTS_NEAR + 2 ||
+        costs[SNAPSHOTS_NEAR - 1] - costs[SNAPSHOTS_NEAR + 1] >
+            snapshot_far_ns(snapshot_image_bytes(db, ids[SNAPSHOTS_NEAR])))
         return SQLITE_OK;
-    return drop_image(db, ids[SNAPSHOTS_NEAR]);
+    return snapshot_drop_image(db, ids[SNAPSHOTS_NEAR]);
 }
 
 /* Images that only another engine reads make room for ours: as many at a time as one commit bears. */
-static int drop_foreign(sqlite3 *db, int64_t lab, uint64_t engine)
+static int snapshot_drop_foreign(sqlite3 *db, int64_t lab, uint64_t engine)
 {
     sqlite3_stmt *select = NULL;
     sqlite3_int64 ids[FOREIGN_AT_ONCE];
@@ -131,43 +134,43 @@ static int drop_foreign(sqlite3 *db, int64_t lab, uint64_t engine)
         ids[count++] = sqlite3_column_int64(select, 0);
     sqlite3_finalize(select);
     while (rc == SQLITE_OK && count > 0)
-        rc = drop_image(db, ids[--count]);
+        rc = snapshot_drop_image(db, ids[--count]);
     return rc;
 }
 
-static int run_finish(struct store *store, void *context)
+static int snapshot_run_finish(struct store *store, void *context)
 {
-    const struct part *part = context;
+    const struct image_part *part = context;
     const struct snapshot_row *row = part->row;
     const sqlite3_int64 numbers[] = { op_id(part->log->lab, row->seq), (sqlite3_int64)row->engine, (sqlite3_int64)row->hash,
                                       (sqlite3_int64)row->cost_ns, part->nr_parts };
-    int rc = check_part(store, part);
+    int rc = snapshot_check_part(store, part);
     if (rc == SQLITE_OK)
-        rc = run_statement(store->db,
-                           "INSERT OR REPLACE INTO snapshot (id, engine, hash, cost, nr_parts) VALUES (?, ?, ?, ?, ?)",
-                           numbers, 5, NULL);
+        rc = snapshot_run_sql(store->db,
+                              "INSERT OR REPLACE INTO snapshot (id, engine, hash, cost, nr_parts) VALUES (?, ?, ?, ?, ?)",
+                              numbers, 5, NULL);
     if (rc == SQLITE_OK)
-        rc = drop_foreign(store->db, part->log->lab, row->engine);
-    return rc == SQLITE_OK ? thin(store->db, part->log->lab) : rc;
+        rc = snapshot_drop_foreign(store->db, part->log->lab, row->engine);
+    return rc == SQLITE_OK ? snapshot_thin(store->db, part->log->lab) : rc;
 }
 
 enum pagoda_error store_save_snapshot(struct store *store, const struct lab_log *log, uint32_t nr_losses,
                                       const struct snapshot_row *row, const void *image, size_t nr_bytes)
 {
-    struct part part = { .log = log, .nr_losses = nr_losses, .row = row };
+    struct image_part part = { .log = log, .nr_losses = nr_losses, .row = row };
     enum pagoda_error error = PAGODA_OK;
     for (size_t at = 0; !error && at < nr_bytes; at += part.nr_bytes) {
         part.bytes = (const char *)image + at;
         part.nr_bytes = nr_bytes - at < PART_BYTES ? nr_bytes - at : PART_BYTES;
-        error = store_run_task(store, run_part, &part);
+        error = store_run_task(store, snapshot_run_part, &part);
         part.number = ++part.nr_parts;
     }
-    return error ? error : store_run_task(store, run_finish, &part);
+    return error ? error : store_run_task(store, snapshot_run_finish, &part);
 }
 
 /* ---- reading ---- */
 
-static bool read_row(sqlite3_stmt *select, uint64_t engine, struct snapshot_row *row)
+static bool snapshot_read_row(sqlite3_stmt *select, uint64_t engine, struct snapshot_row *row)
 {
     if (sqlite3_step(select) != SQLITE_ROW)
         return false;
@@ -178,18 +181,18 @@ static bool read_row(sqlite3_stmt *select, uint64_t engine, struct snapshot_row 
     return true;
 }
 
-static bool find_row(sqlite3_stmt *select, int64_t lab, uint64_t from, uint64_t to, uint64_t engine,
-                     struct snapshot_row *row)
+static bool snapshot_find_row(sqlite3_stmt *select, int64_t lab, uint64_t from, uint64_t to, uint64_t engine,
+                              struct snapshot_row *row)
 {
     sqlite3_bind_int64(select, 1, op_id(lab, from));
     sqlite3_bind_int64(select, 2, op_id(lab, to));
     sqlite3_bind_int64(select, 3, (sqlite3_int64)engine);
-    bool found = read_row(select, engine, row);
+    bool found = snapshot_read_row(select, engine, row);
     sqlite3_reset(select);
     return found;
 }
 
-static enum pagoda_error read_image(struct reader *reader, int64_t lab, uint64_t seq, struct buffer *image)
+static enum pagoda_error snapshot_read_image(struct reader *reader, int64_t lab, uint64_t seq, struct buffer *image)
 {
     sqlite3_stmt *select = reader->select_image;
     int rc;
@@ -211,7 +214,7 @@ enum pagoda_error store_load_snapshot(struct store *store, int64_t lab, uint64_t
     bool found = false;
     while (!error && !found) { /* from the lab that holds seq upwards: each ancestor up to where its fork began */
         error = store_find_holder(reader, holder, last, &holder, &end);
-        found = !error && find_row(reader->select_snapshot, holder, 1, last, engine, row);
+        found = !error && snapshot_find_row(reader->select_snapshot, holder, 1, last, engine, row);
         if (found || error)
             break;
         int64_t parent;
@@ -223,7 +226,7 @@ enum pagoda_error store_load_snapshot(struct store *store, int64_t lab, uint64_t
         last = parent_seq < last ? parent_seq : last;
     }
     if (!error)
-        error = read_image(reader, holder, row->seq, image);
+        error = snapshot_read_image(reader, holder, row->seq, image);
     store_execute(reader->db, "COMMIT");
     store_give_reader(reader);
     return error;
@@ -238,7 +241,7 @@ enum pagoda_error store_next_hash(struct store *store, int64_t lab, uint64_t fro
     bool found = false;
     enum pagoda_error error = store_find_holder(reader, lab, from, &holder, &last);
     while (!error && !found) {
-        found = find_row(reader->select_hash, holder, from, last, engine, row);
+        found = snapshot_find_row(reader->select_hash, holder, from, last, engine, row);
         if (found)
             break;
         if (last == UINT64_MAX)

@@ -39,16 +39,16 @@ struct queued_row *store_next_row(struct buffer *rows, size_t *offset)
 
 /* ---- commits ---- */
 
-static int step(sqlite3_stmt *statement)
+static int writer_step(sqlite3_stmt *statement)
 {
     sqlite3_step(statement);
     return sqlite3_reset(statement);
 }
 
-static int end_transaction(struct store *store, int rc)
+static int writer_end_transaction(struct store *store, int rc)
 {
     if (rc == SQLITE_OK)
-        rc = step(store->commit);
+        rc = writer_step(store->commit);
     if (rc == SQLITE_OK)
         return SQLITE_OK;
     store_execute(store->db, "ROLLBACK");
@@ -56,21 +56,21 @@ static int end_transaction(struct store *store, int rc)
     return rc;
 }
 
-static int write_rows(struct store *store)
+static int writer_write_rows(struct store *store)
 {
     if (!store->committing.rows.length)
         return SQLITE_OK;
-    int rc = step(store->begin);
+    int rc = writer_step(store->begin);
     if (rc != SQLITE_OK)
         return rc;
-    return end_transaction(store, store_insert_rows(store));
+    return writer_end_transaction(store, store_insert_rows(store));
 }
 
-static void run_task(struct store *store, struct task *task)
+static void writer_run_task(struct store *store, struct task *task)
 {
-    int rc = step(store->begin);
+    int rc = writer_step(store->begin);
     if (rc == SQLITE_OK)
-        rc = end_transaction(store, task->run(store, task->context));
+        rc = writer_end_transaction(store, task->run(store, task->context));
     pthread_mutex_lock(&store->mutex);
     task->error = store_error(rc);
     task->is_done = true;
@@ -81,7 +81,7 @@ static void run_task(struct store *store, struct task *task)
 
 /* ---- batches ---- */
 
-static void settle_rows(struct batch *batch, bool durable)
+static void batch_settle_rows(struct batch *batch, bool durable)
 {
     size_t offset = 0;
     for (struct queued_row *row; (row = store_next_row(&batch->rows, &offset));) {
@@ -92,14 +92,14 @@ static void settle_rows(struct batch *batch, bool durable)
     }
 }
 
-static void remember_failure(struct store *store, uint64_t ticket, enum pagoda_error error)
+static void batch_remember_failure(struct store *store, uint64_t ticket, enum pagoda_error error)
 {
     uint32_t slot = store->nr_failures++ % NR_FAILURES;
     store->failures[slot].ticket = ticket;
     store->failures[slot].error = error;
 }
 
-static struct store_waiter *join_waiters(struct store_waiter *first, struct store_waiter *second)
+static struct store_waiter *waiters_join(struct store_waiter *first, struct store_waiter *second)
 {
     if (!first)
         return second;
@@ -112,22 +112,22 @@ static struct store_waiter *join_waiters(struct store_waiter *first, struct stor
 
 /* Ends the batch that was committing; on an error the operations of the pending one with it. Returns whom to wake, outside
  * the mutex. */
-static struct store_waiter *settle(struct store *store, enum pagoda_error error)
+static struct store_waiter *batch_settle(struct store *store, enum pagoda_error error)
 {
     if (!error)
-        settle_rows(&store->committing, true);
+        batch_settle_rows(&store->committing, true);
     pthread_mutex_lock(&store->mutex);
     atomic_store(&store->durable_ticket, store->committing.ticket);
     struct store_waiter *wake = store->committing.waiters;
     store->committing.waiters = NULL;
     if (error) {
         struct batch *pending = &store->pending;
-        remember_failure(store, store->committing.ticket, error);
-        remember_failure(store, pending->ticket, error);
-        settle_rows(&store->committing, false);
-        settle_rows(pending, false);
+        batch_remember_failure(store, store->committing.ticket, error);
+        batch_remember_failure(store, pending->ticket, error);
+        batch_settle_rows(&store->committing, false);
+        batch_settle_rows(pending, false);
         atomic_store(&store->durable_ticket, pending->ticket);
-        wake = join_waiters(wake, pending->waiters);
+        wake = waiters_join(wake, pending->waiters);
         pending->rows.length = 0;
         pending->waiters = NULL;
         pending->ticket++;
@@ -145,7 +145,7 @@ static bool batch_is_empty(const struct batch *batch)
 }
 
 /* Swaps the batches: the rows' buffers change places, so that neither is allocated anew. False: stop, nothing is left. */
-static bool take_batch(struct store *store)
+static bool writer_take_batch(struct store *store)
 {
     pthread_mutex_lock(&store->mutex);
     while (batch_is_empty(&store->pending) && !store->stopping)
@@ -166,10 +166,10 @@ void *store_writer(void *context)
     struct store *store = context;
     pthread_setname_np(pthread_self(), "store-writer"); /* as top -H shows it */
     store_watch_wal(store);
-    while (take_batch(store)) {
-        enum pagoda_error error = store_error(write_rows(store));
+    while (writer_take_batch(store)) {
+        enum pagoda_error error = store_error(writer_write_rows(store));
         bool has_written = !error && store->committing.rows.length;
-        for (struct store_waiter *waiter = settle(store, error); waiter;) {
+        for (struct store_waiter *waiter = batch_settle(store, error); waiter;) {
             struct store_waiter *next = waiter->next; /* the waiter may be gone after wake */
             waiter->wake(waiter, error);
             waiter = next;
@@ -178,7 +178,7 @@ void *store_writer(void *context)
             store->on_commit(store->on_commit_context);
         for (struct task *task = store->committing.tasks; task;) {
             struct task *next = task->next; /* the task is gone when it is done */
-            run_task(store, task);
+            writer_run_task(store, task);
             task = next;
         }
     }
@@ -219,7 +219,7 @@ uint64_t store_append(struct store *store, struct lab_log *log, const struct log
 }
 
 /* With the mutex held: true and *error when the ticket's batch has ended. */
-static bool has_ended(const struct store *store, uint64_t ticket, enum pagoda_error *error)
+static bool ticket_has_ended(const struct store *store, uint64_t ticket, enum pagoda_error *error)
 {
     *error = PAGODA_OK;
     for (uint32_t i = 0; i < NR_FAILURES; i++)
@@ -232,7 +232,7 @@ void store_when_durable(struct store *store, uint64_t ticket, struct store_waite
 {
     enum pagoda_error error;
     pthread_mutex_lock(&store->mutex);
-    bool ended = has_ended(store, ticket, &error);
+    bool ended = ticket_has_ended(store, ticket, &error);
     if (!ended) {
         struct batch *batch = ticket == store->committing.ticket ? &store->committing : &store->pending;
         waiter->next = batch->waiters;
@@ -249,7 +249,7 @@ bool store_is_durable(struct store *store, uint64_t ticket)
     if (ticket > atomic_load(&store->durable_ticket))
         return false;
     pthread_mutex_lock(&store->mutex);
-    bool ended = has_ended(store, ticket, &error);
+    bool ended = ticket_has_ended(store, ticket, &error);
     pthread_mutex_unlock(&store->mutex);
     return ended && !error;
 }
@@ -258,7 +258,7 @@ enum pagoda_error store_wait(struct store *store, uint64_t ticket)
 {
     enum pagoda_error error;
     pthread_mutex_lock(&store->mutex);
-    while (!has_ended(store, ticket, &error))
+    while (!ticket_has_ended(store, ticket, &error))
         pthread_cond_wait(&store->done, &store->mutex);
     pthread_mutex_unlock(&store->mutex);
     return error;

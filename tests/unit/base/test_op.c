@@ -52,7 +52,7 @@ static void test_pairs_of_neighbours(void **state)
     for (unsigned field = 0; field + 1 < NR_BYTES; field++)
         for (unsigned both = 0; both < 65536; both++) {
             struct op op = op_default(OP_TICK);
-            struct problem why;
+            struct problem why = { 0 };
             unsigned low = both & 255, high = both >> 8;
             set(&op, field, low);
             set(&op, field + 1, high);

@@ -112,7 +112,7 @@ static void abuse(const struct machine_config *config, uint64_t seed, unsigned n
         if (op.kind == OP_WRITE && !with_writes)
             continue;
         struct op_result r;
-        struct problem why;
+        struct problem why = { 0 };
         struct stats_view before, after;
         view_stats(a.m, &before);
         enum pagoda_error err = machine_apply(a.m, &op, &r, &why);

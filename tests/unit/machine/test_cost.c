@@ -112,7 +112,7 @@ static void call_once(struct caller *c, enum op_kind kind)
         c->pid = fixture_apply(c->m, fixture_op(OP_SPAWN))->pid;
     struct op op = call_of(c, kind);
     struct op_result r;
-    struct problem why;
+    struct problem why = { 0 };
     uint64_t now = machine_now_ns(c->m);
     if (machine_apply(c->m, &op, &r, &why) != PAGODA_OK)
         return;

@@ -123,7 +123,7 @@ static void run_line(struct machine *m, uint32_t pid, const char *line, struct f
 {
     struct op op;
     struct op_result r;
-    struct problem why;
+    struct problem why = { 0 };
     uint64_t slot;
     if (!decode(line, pid, &op, &slot))
         return;

@@ -205,7 +205,7 @@ static void test_vmalloc_takes_no_flags(void **state)
     struct machine *m = fixture_machine("classic", 0);
     struct op op = fixture_alloc(OP_VMALLOC, 4096, GFP_KERNEL);
     struct op_result r;
-    struct problem why;
+    struct problem why = { 0 };
     assert_int_equal(machine_apply(m, &op, &r, &why), PAGODA_ERR_INVALID);
     assert_string_equal(why.field, "gfp");
     assert_int_equal(machine_seq(m), 0);
@@ -354,7 +354,7 @@ static void test_handles(void **state)
     (void)state;
     struct machine *m = fixture_machine("linux-6.1", 0);
     struct op_result r;
-    struct problem why;
+    struct problem why = { 0 };
     uint64_t a = fixture_apply(m, named(fixture_alloc(OP_KMALLOC, 64, 0), "a"))->address;
     struct op op = named(fixture_alloc(OP_KMALLOC, 64, 0), "a");
     assert_int_equal(machine_apply(m, &op, &r, &why), PAGODA_ERR_INVALID);
@@ -568,7 +568,7 @@ static void test_host_memory_runs_out(void **state)
         host->fail_after = after;
         struct machine_config config = { .profile = PROFILE_LINUX_6_1 };
         struct machine *m;
-        struct problem why;
+        struct problem why = { 0 };
         if (machine_create(&config, &host->host, &m, &why)) {
             assert_null(m);
             continue;

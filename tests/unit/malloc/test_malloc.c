@@ -244,7 +244,7 @@ static void thread_step(struct program *p, char what)
 static void apply_fast(struct program *p, struct op op, uint64_t *address)
 {
     static struct op_result result;
-    struct problem why;
+    struct problem why = { 0 };
     assert_int_equal(machine_apply(p->machine, &op, &result, &why), PAGODA_OK);
     p->last = &result;
     *address = result.address;
@@ -513,7 +513,7 @@ static void test_threads(void **state)
     assert_int_equal(by_thread(m, asking(OP_THREAD_EXIT, pid), 1)->outcome, OUTCOME_NULL);
     assert_int_equal(by_thread(m, asking(OP_THREAD_EXIT, pid), 0)->outcome, OUTCOME_NULL);
     assert_int_equal(by_thread(m, hundred, 7)->address >> 26, b >> 26);
-    struct problem why;
+    struct problem why = { 0 };
     struct op_result result;
     op = hundred;
     op.tid = 256;

@@ -66,7 +66,7 @@ static struct op op_of(const struct pair *pair, const struct heap_call *call)
 static bool apply_one(struct pair *pair, const struct heap_call *call, uint64_t outcomes[3])
 {
     static struct op_result result;
-    struct problem why;
+    struct problem why = { 0 };
     struct op op = op_of(pair, call);
     uint64_t *block = &pair->op_blocks[call->block];
     if (machine_apply(pair->by_op, &op, &result, &why))

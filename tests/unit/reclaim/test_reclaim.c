@@ -137,7 +137,7 @@ static uint32_t take_all(struct machine *m, uint32_t gfp, uint8_t order)
     op.given = P(GFP) | P(ORDER);
     uint32_t nr = 0;
     struct op_result r;
-    struct problem why;
+    struct problem why = { 0 };
     for (;;) {
         assert_int_equal(machine_apply(m, &op, &r, &why), PAGODA_OK);
         if (r.outcome != OUTCOME_OK)
@@ -615,7 +615,7 @@ static void random_pressure(const char *profile, uint64_t memory, uint64_t swap,
             op.given = P(ORDER) | P(GFP);
         }
         static struct op_result other;
-        struct problem why;
+        struct problem why = { 0 };
         const struct op_result *r = apply(m, op);
         if (step % 4 == 0)
             fixture_check(m);

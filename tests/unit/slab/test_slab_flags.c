@@ -165,7 +165,7 @@ static void only_flags_of_callers(void **state)
     struct machine *m = fixture_machine("linux-6.1", 64 * MIB);
     struct op op = fixture_op(OP_KMEM_CACHE_CREATE);
     struct op_result result;
-    struct problem why;
+    struct problem why = { 0 };
     op.cache = fixture_text("mine");
     op.size = 100;
     op.flags = SLAB_KMALLOC;

@@ -140,7 +140,7 @@ static void indices_tell_pieces_from_want(void **state)
         op.gfp = GFP_ATOMIC | __GFP_MEMALLOC | __GFP_NOWARN;
         op.given = P(GFP) | P(ORDER);
         struct op_result result;
-        struct problem why;
+        struct problem why = { 0 };
         uint32_t nr = 0, nr_missing = 0;
         while (machine_apply(machine, &op, &result, &why) == PAGODA_OK && result.outcome == OUTCOME_OK)
             pages[nr++] = result.address;

@@ -498,7 +498,7 @@ static void test_addresses_run_out(void **state)
     trace_start(&machine->trace, 0, 0);
     assert_int_not_equal(vmap_area_alloc(space, space->end - space->start - 64 * PAGE_SIZE + 1, PAGE_SIZE), 0);
     struct op_result result;
-    struct problem why;
+    struct problem why = { 0 };
     struct op op = fixture_alloc(OP_VMALLOC, 64 * PAGE_SIZE, 0);
     assert_int_equal(machine_apply(machine, &op, &result, &why), PAGODA_OK);
     assert_int_equal(result.outcome, OUTCOME_NULL);

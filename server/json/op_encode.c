@@ -1,0 +1,74 @@
+/* server/json/op_encode.c - an operation into JSON, with the parameters that its caller gave. */
+#include "pagoda/gfp.h"
+#include "server/json/op_json.h"
+
+#include <string.h>
+
+static uint64_t param_number(const struct op *op, const struct op_param_info *info)
+{
+    uint64_t number = 0;
+    memcpy(&number, (const char *)op + info->offset, info->width);
+    return number;
+}
+
+/* "SLAB_POISON|SLAB_RED_ZONE"; none: "" */
+static void flags_encode(struct buffer *out, enum op_param_id id, uint64_t flags)
+{
+    char words[256] = "";
+    const char *name;
+    uint64_t bit;
+    for (uint32_t i = 0; (name = op_flag_name(id, i, &bit)); i++)
+        if (flags & bit) {
+            strcat(words, *words ? "|" : "");
+            strcat(words, name);
+        }
+    put_text(out, words);
+}
+
+void op_encode_param(struct buffer *out, const struct op *op, enum op_param_id id)
+{
+    const struct op_param_info *info = op_param_info(id);
+    struct text text;
+    char gfp[512];
+    switch (info->type) {
+    case TYPE_NUMBER:
+    case TYPE_SIZE:
+        put_u64(out, param_number(op, info));
+        break;
+    case TYPE_ADDRESS:
+        put_hex64(out, param_number(op, info));
+        break;
+    case TYPE_GFP:
+        gfp_format(op->gfp, gfp, sizeof gfp);
+        put_text(out, gfp);
+        break;
+    case TYPE_CONTEXT:
+    case TYPE_TOUCH:
+    case TYPE_CHOICE:
+        put_text(out, op_choice_name(id, param_number(op, info)));
+        break;
+    case TYPE_SIGNED:
+        put_i64(out, (int64_t)param_number(op, info));
+        break;
+    case TYPE_FLAGS:
+        flags_encode(out, id, param_number(op, info));
+        break;
+    case TYPE_HEX:
+        put_bytes(out, op->data, op->nr_data);
+        break;
+    case TYPE_TEXT:
+        memcpy(&text, (const char *)op + info->offset, sizeof text);
+        put_text_n(out, text.start, text.length);
+        break;
+    }
+}
+
+void op_encode_fields(struct buffer *out, const struct op *op)
+{
+    put_field_text(out, "op", op_info(op->kind)->name);
+    for (unsigned id = 0; id < NR_OP_PARAMS; id++)
+        if (op->given & (1u << id)) {
+            put_key(out, op_param_info((enum op_param_id)id)->name);
+            op_encode_param(out, op, (enum op_param_id)id);
+        }
+}
