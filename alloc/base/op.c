@@ -43,7 +43,7 @@ const struct op_param_info *op_param_info(enum op_param_id id)
 
 bool op_makes_allocation(enum op_kind kind)
 {
-    return (op_info(kind)->further & P(NAME)) != 0 && kind != OP_SPAWN; /* spawn's name is the process's */
+    return (op_info(kind)->further & OP_BIT(NAME)) != 0 && kind != OP_SPAWN; /* spawn's name is the process's */
 }
 
 bool op_kind_find(const char *name, size_t length, enum op_kind *kind)

@@ -1,7 +1,9 @@
 /* alloc/base/trace.h - what the running operation leaves behind: events, decisions, path, costs, the kernel's message.
  *
- * Cleared when an operation starts. With recording off, events and path cost one predictable branch each; costs are always
- * counted, because they advance the clock, which is state. */
+ * trace_start() clears it when an operation starts. Inside a run of heap operations trace_restart() clears only what the
+ * next operation's outcome depends on. With recording off, events and path cost one predictable branch each. Costs are
+ * always counted, because they advance the clock, which is state. The buffers are fixed: events beyond TRACE_EVENTS_MAX are
+ * counted and dropped, path steps beyond RESULT_PATH_MAX are dropped, a longer message is cut. Stands on: text. */
 #pragma once
 #include "alloc/base/text.h"
 #include "pagoda/event.h"
@@ -45,8 +47,7 @@ void trace_step_slow(struct trace *trace, enum path_step step);
             trace_event_slow((trace_), &(const struct event){ __VA_ARGS__ });                                              \
     } while (0)
 
-/* Notes that the operation went through a function; the same function twice in a row, or already on the path, is noted
- * once. */
+/* Notes that the operation went through a function. A function is noted once, at its first call. */
 static inline void trace_step(struct trace *trace, enum path_step step)
 {
     if (trace->recording)

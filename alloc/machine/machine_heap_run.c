@@ -32,13 +32,13 @@ struct run {
 /* What the call is as an operation. False: it is none of malloc's. */
 static bool heap_run_op(const struct run *run, const struct heap_call *call, struct op *op)
 {
-    static const uint32_t TAKES = P(PID) | P(SIZE) | P(N) | P(ALIGN) | P(ADDRESS);
+    static const uint32_t TAKES = OP_BIT(PID) | OP_BIT(SIZE) | OP_BIT(N) | OP_BIT(ALIGN) | OP_BIT(ADDRESS);
     bool is_known = call->kind < NR_OPS && op_info((enum op_kind)call->kind)->group == op_info(OP_MALLOC)->group;
     uint32_t needed = is_known ? op_info((enum op_kind)call->kind)->needed : 0;
-    if (!(needed & (P(SIZE) | P(ADDRESS))) || (needed & ~TAKES))
+    if (!(needed & (OP_BIT(SIZE) | OP_BIT(ADDRESS))) || (needed & ~TAKES))
         return false;
     *op = op_default((enum op_kind)call->kind);
-    op->given = needed | (call->tid ? P(TID) : 0);
+    op->given = needed | (call->tid ? OP_BIT(TID) : 0);
     op->pid = run->pid;
     op->tid = call->tid;
     op->size = call->size;

@@ -92,7 +92,7 @@ void run_kcalloc(struct call *call)
 /* Who frees, for the tracks of slub_debug: a call that does not allocate has not stored its call site yet. */
 static struct name_ref call_store_call_site(struct call *call)
 {
-    return call->op->given & P(CALL_SITE) ? name_intern(&call->s->names, call->op->call_site) : NAME_NONE;
+    return call->op->given & OP_BIT(CALL_SITE) ? name_intern(&call->s->names, call->op->call_site) : NAME_NONE;
 }
 
 void run_krealloc(struct call *call)

@@ -31,7 +31,7 @@ static void mm_made_process(struct call *call, struct process_ref process, const
 void run_spawn(struct call *call)
 {
     struct process_ref process = process_spawn(&call->s->processes, call_recorded_name(call), call->op->touch);
-    if (process.index && (call->op->given & P(TUNABLES)))
+    if (process.index && (call->op->given & OP_BIT(TUNABLES)))
         heap_tune(&call->s->heaps, process, call->op->tunables);
     mm_made_process(call, process, "spawn");
 }

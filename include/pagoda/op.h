@@ -141,7 +141,7 @@ enum {
 
 /* Words of the next table alone. WHO: by whom a kernel call is made. MADE: so, and its result may get a name. USER: by whom
  * a call of a process is made. */
-#define P(x) (1u << PARAM_##x)
+#define P(x) OP_BIT(x)
 #define WHO (P(CPU) | P(CONTEXT) | P(CALL_SITE))
 #define MADE (WHO | P(NAME))
 #define USER (P(CPU) | P(TID) | P(CALL_SITE))
@@ -220,6 +220,10 @@ enum op_params {
     OP_MAP(X)
 #undef X
 };
+#undef P
+#undef WHO
+#undef MADE
+#undef USER
 
 struct text {
     const char *start; /* borrowed, not NUL-terminated; NULL: not given */

@@ -53,17 +53,17 @@ static enum pagoda_error prepare(struct machine *machine, const struct compare_r
 {
     *op = op_default(kind);
     op->size = request->size;
-    op->given = P(SIZE);
+    op->given = OP_BIT(SIZE);
     if (kind == OP_KMALLOC || kind == OP_KZALLOC) {
         op->gfp = request->gfp;
-        op->given |= P(GFP);
+        op->given |= OP_BIT(GFP);
     }
     if (kind != OP_MALLOC) {
         op->context = (uint8_t)request->context;
-        op->given |= P(CONTEXT);
+        op->given |= OP_BIT(CONTEXT);
         return PAGODA_OK;
     }
-    op->given |= P(PID);
+    op->given |= OP_BIT(PID);
     return spawn(machine, &op->pid);
 }
 
@@ -109,7 +109,7 @@ static struct op access_op(const struct compare_answer *answer, enum op_kind kin
     op.address = answer->call.result.address;
     op.length = length;
     op.pid = answer->op.pid;
-    op.given = P(ADDRESS) | P(LENGTH) | (op.pid ? P(PID) : 0) | (kind == OP_WRITE ? P(FILL) : 0);
+    op.given = OP_BIT(ADDRESS) | OP_BIT(LENGTH) | (op.pid ? OP_BIT(PID) : 0) | (kind == OP_WRITE ? OP_BIT(FILL) : 0);
     return op;
 }
 

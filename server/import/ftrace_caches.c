@@ -38,7 +38,7 @@ static bool create_cache(struct ftrace_import *in, const struct ftrace_event *ev
     op->context = CONTEXT_PROCESS; /* whoever made it could sleep */
     op->cache = name;
     op->size = size;
-    op->given |= P(CACHE) | P(SIZE);
+    op->given |= OP_BIT(CACHE) | OP_BIT(SIZE);
     return ftrace_apply(in, op, &result, &why) && result.outcome == OUTCOME_OK;
 }
 

@@ -15,7 +15,7 @@ static bool object_free_here(struct ftrace_import *in, const struct ftrace_event
     bool is_cached = tag_holder(object->tag) == HELD_BY_CACHE;
     struct op *op = ftrace_op(in, event, is_cached ? OP_KMEM_CACHE_FREE : OP_KFREE);
     op->address = object->address;
-    op->given |= P(ADDRESS);
+    op->given |= OP_BIT(ADDRESS);
     return ftrace_apply(in, op, result, why);
 }
 
@@ -69,7 +69,7 @@ static void object_kmalloc(struct ftrace_import *in, const struct ftrace_event *
     struct op_result result;
     op->size = event->bytes_req;
     op->gfp = event->gfp;
-    op->given |= P(SIZE) | P(GFP);
+    op->given |= OP_BIT(SIZE) | OP_BIT(GFP);
     if (!ftrace_apply_event(in, event, op, &result))
         return;
     if (event->ptr != ZERO_SIZE_PTR)
@@ -87,7 +87,7 @@ static void object_cache_alloc(struct ftrace_import *in, const struct ftrace_eve
     struct op_result result;
     op->cache = (struct text){ cache->name, cache->nr_name };
     op->gfp = event->gfp;
-    op->given |= P(CACHE) | P(GFP);
+    op->given |= OP_BIT(CACHE) | OP_BIT(GFP);
     if (ftrace_apply_event(in, event, op, &result))
         object_note(in, event, HELD_BY_CACHE, site, &result);
 }

@@ -87,7 +87,7 @@ static void page_take_frames(struct ftrace_import *in, const struct ftrace_event
     struct op_result result;
     op->order = event->order;
     op->gfp = event->gfp;
-    op->given |= P(ORDER) | P(GFP);
+    op->given |= OP_BIT(ORDER) | OP_BIT(GFP);
     if (ftrace_apply_event(in, event, op, &result))
         page_note(in, event, HELD_BY_PAGES, result.address);
 }
@@ -147,6 +147,6 @@ void ftrace_page_free(struct ftrace_import *in, const struct ftrace_event *event
     struct op_result result;
     op->address = page.address;
     op->order = (uint8_t)(tag_rest(page.tag));
-    op->given |= P(ADDRESS) | P(ORDER);
+    op->given |= OP_BIT(ADDRESS) | OP_BIT(ORDER);
     ftrace_apply_event(in, event, op, &result);
 }

@@ -23,10 +23,10 @@ struct op *ftrace_op(struct ftrace_import *in, const struct ftrace_event *event,
     struct op *op = &in->ops[kind];
     op->cpu = (uint16_t)(event->cpu % in->sink->cpus);
     op->context = event->context;
-    op->given = P(CPU) | P(CONTEXT);
+    op->given = OP_BIT(CPU) | OP_BIT(CONTEXT);
     if (event->nr_call_site) {
         op->call_site = (struct text){ event->call_site, event->nr_call_site };
-        op->given |= P(CALL_SITE);
+        op->given |= OP_BIT(CALL_SITE);
     }
     return op;
 }

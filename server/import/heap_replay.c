@@ -85,7 +85,7 @@ static bool heap_replay_make_process(struct heap_replay *r)
         return true;
     if (r->nr_name) {
         op.name = (struct text){ r->name, r->nr_name };
-        op.given |= P(NAME);
+        op.given |= OP_BIT(NAME);
     }
     r->error = r->sink->apply(r->sink->context, &op, &result, &why);
     if (r->error)
@@ -108,10 +108,10 @@ bool heap_replay_apply(struct heap_replay *r, struct op *op, struct op_result *r
         return false;
     struct import_event *event = heap_replay_row(r, op->kind);
     op->pid = r->pid;
-    op->given |= P(PID);
-    if (r->tid && (op_info(op->kind)->further & P(TID))) {
+    op->given |= OP_BIT(PID);
+    if (r->tid && (op_info(op->kind)->further & OP_BIT(TID))) {
         op->tid = r->tid;
-        op->given |= P(TID);
+        op->given |= OP_BIT(TID);
     }
     event->nr_read++;
     r->summary->nr_events++;
@@ -153,7 +153,7 @@ static void heap_replay_free_address(struct heap_replay *r, uint64_t address)
     struct op op = op_default(OP_FREE);
     struct op_result result;
     op.address = address;
-    op.given = P(ADDRESS);
+    op.given = OP_BIT(ADDRESS);
     (void)heap_replay_apply(r, &op, &result);
 }
 
@@ -195,7 +195,7 @@ void heap_replay_move(struct heap_replay *r, uint64_t old_recorded, uint64_t old
     struct op op = op_default(OP_REALLOC);
     op.address = old;
     op.size = size;
-    op.given = P(ADDRESS) | P(SIZE);
+    op.given = OP_BIT(ADDRESS) | OP_BIT(SIZE);
     bool done = heap_replay_apply(r, &op, result);
     if (done && result->address)
         heap_replay_took(r, recorded ? recorded : old_recorded, result);

@@ -39,13 +39,13 @@ static const struct log_call {
     enum op_kind kind;
     uint32_t first, second; /* parameters; 0: none */
 } LOG_CALLS[] = {
-    { "malloc", OP_MALLOC, P(SIZE), 0 },
-    { "calloc", OP_CALLOC, P(N), P(SIZE) },
-    { "memalign", OP_MEMALIGN, P(ALIGN), P(SIZE) },
-    { "aligned_alloc", OP_ALIGNED_ALLOC, P(ALIGN), P(SIZE) },
-    { "posix_memalign", OP_POSIX_MEMALIGN, P(ALIGN), P(SIZE) },
-    { "valloc", OP_VALLOC, P(SIZE), 0 },
-    { "pvalloc", OP_PVALLOC, P(SIZE), 0 },
+    { "malloc", OP_MALLOC, OP_BIT(SIZE), 0 },
+    { "calloc", OP_CALLOC, OP_BIT(N), OP_BIT(SIZE) },
+    { "memalign", OP_MEMALIGN, OP_BIT(ALIGN), OP_BIT(SIZE) },
+    { "aligned_alloc", OP_ALIGNED_ALLOC, OP_BIT(ALIGN), OP_BIT(SIZE) },
+    { "posix_memalign", OP_POSIX_MEMALIGN, OP_BIT(ALIGN), OP_BIT(SIZE) },
+    { "valloc", OP_VALLOC, OP_BIT(SIZE), 0 },
+    { "pvalloc", OP_PVALLOC, OP_BIT(SIZE), 0 },
 };
 
 static bool trace_next_decimal(struct text *line, uint64_t *number)
@@ -108,7 +108,7 @@ static void malloc_log_compare(struct malloc_log *log, struct pointer pointer, u
 
 static void malloc_log_put_argument(struct op *op, uint32_t which, uint64_t value)
 {
-    uint64_t *field = which == P(SIZE) ? &op->size : which == P(N) ? &op->n : &op->align;
+    uint64_t *field = which == OP_BIT(SIZE) ? &op->size : which == OP_BIT(N) ? &op->n : &op->align;
     *field = value;
     op->given |= which;
 }
@@ -256,10 +256,10 @@ static void mtrace_allocate(struct mtrace *trace, uint64_t pointer, uint64_t siz
     struct op op = op_default(OP_MALLOC);
     struct op_result result;
     op.size = size;
-    op.given = P(SIZE);
+    op.given = OP_BIT(SIZE);
     if (trace->call_site.length) {
         op.call_site = trace->call_site;
-        op.given |= P(CALL_SITE);
+        op.given |= OP_BIT(CALL_SITE);
     }
     if (heap_replay_apply(&trace->replay, &op, &result))
         heap_replay_took(&trace->replay, pointer, &result);

@@ -64,7 +64,7 @@ static void script_resize(struct script *s, uint64_t id, uint64_t size)
     struct op op = op_default(OP_REALLOC);
     op.address = *slot;
     op.size = size;
-    op.given = P(ADDRESS) | P(SIZE);
+    op.given = OP_BIT(ADDRESS) | OP_BIT(SIZE);
     if (heap_replay_apply(&s->replay, &op, &result) && (result.address || !size))
         *slot = result.address;
 }
@@ -74,7 +74,7 @@ static void script_release(struct script *s, uint64_t *slot)
     struct op_result result;
     struct op op = op_default(OP_FREE);
     op.address = *slot;
-    op.given = P(ADDRESS);
+    op.given = OP_BIT(ADDRESS);
     (void)heap_replay_apply(&s->replay, &op, &result);
     *slot = 0;
 }
@@ -88,18 +88,18 @@ static const struct script_call {
     enum op_kind kind;
     uint32_t first, second; /* 0: none */
 } CALLS[] = {
-    { 'a', true, OP_MALLOC, P(SIZE), 0 },
-    { 'c', true, OP_CALLOC, P(N), P(SIZE) },
-    { 'r', true, OP_REALLOC, P(SIZE), 0 },
-    { 'm', true, OP_MEMALIGN, P(ALIGN), P(SIZE) },
-    { 'g', true, OP_POSIX_MEMALIGN, P(ALIGN), P(SIZE) },
-    { 'v', true, OP_VALLOC, P(SIZE), 0 },
-    { 'p', true, OP_PVALLOC, P(SIZE), 0 },
+    { 'a', true, OP_MALLOC, OP_BIT(SIZE), 0 },
+    { 'c', true, OP_CALLOC, OP_BIT(N), OP_BIT(SIZE) },
+    { 'r', true, OP_REALLOC, OP_BIT(SIZE), 0 },
+    { 'm', true, OP_MEMALIGN, OP_BIT(ALIGN), OP_BIT(SIZE) },
+    { 'g', true, OP_POSIX_MEMALIGN, OP_BIT(ALIGN), OP_BIT(SIZE) },
+    { 'v', true, OP_VALLOC, OP_BIT(SIZE), 0 },
+    { 'p', true, OP_PVALLOC, OP_BIT(SIZE), 0 },
     { 'f', true, OP_FREE, 0, 0 },
-    { 't', false, OP_MALLOC_TRIM, P(PAD), 0 },
-    { 'o', false, OP_MALLOPT, P(OPTION), P(VALUE) },
-    { 'k', false, OP_SBRK, P(INCREMENT), 0 },
-    { 'X', false, OP_THREAD_EXIT, P(TID), 0 },
+    { 't', false, OP_MALLOC_TRIM, OP_BIT(PAD), 0 },
+    { 'o', false, OP_MALLOPT, OP_BIT(OPTION), OP_BIT(VALUE) },
+    { 'k', false, OP_SBRK, OP_BIT(INCREMENT), 0 },
+    { 'X', false, OP_THREAD_EXIT, OP_BIT(TID), 0 },
 };
 
 /* glibc's numbers of mallopt's options. */
@@ -118,25 +118,25 @@ static bool script_put_number(struct op *op, uint32_t which, uint64_t number)
 {
     op->given |= which;
     switch (which) {
-    case P(SIZE):
+    case OP_BIT(SIZE):
         op->size = number;
         return true;
-    case P(N):
+    case OP_BIT(N):
         op->n = number;
         return true;
-    case P(ALIGN):
+    case OP_BIT(ALIGN):
         op->align = number;
         return true;
-    case P(PAD):
+    case OP_BIT(PAD):
         op->pad = number;
         return true;
-    case P(INCREMENT):
+    case OP_BIT(INCREMENT):
         op->increment = (int64_t)number;
         return true;
-    case P(VALUE):
+    case OP_BIT(VALUE):
         op->value = (int32_t)number;
         return true;
-    case P(TID):
+    case OP_BIT(TID):
         op->tid = (uint16_t)number;
         return number < THREADS_MAX;
     default:
@@ -239,7 +239,7 @@ static bool rep_run_line(struct rep *rep, const struct ops_line *line)
     } else if (!frees) {
         struct op op = op_default(OP_MALLOC);
         op.size = line->numbers[1];
-        op.given = P(SIZE);
+        op.given = OP_BIT(SIZE);
         script_allocate(s, &op, id);
     } else {
         uint64_t *slot = script_slot(s, id, OP_FREE);

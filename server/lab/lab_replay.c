@@ -51,7 +51,7 @@ enum pagoda_error lab_apply_logged(struct machine *machine, const struct log_ent
         return error;
     struct op mark = op_default(OP_MARK);
     mark.text = (struct text){ "refused", 7 };
-    mark.given = P(TEXT);
+    mark.given = OP_BIT(TEXT);
     return machine_apply(machine, &mark, result, &why);
 }
 

@@ -63,13 +63,13 @@ static void churn(struct machine *m, enum op_kind kind, enum op_kind release, un
         if (address[at]) {
             struct op op = fixture_free(release, address[at]);
             op.order = order[at];
-            op.given |= release == OP_FREE_PAGES ? P(ORDER) : 0;
+            op.given |= release == OP_FREE_PAGES ? OP_BIT(ORDER) : 0;
             bench_apply(m, &op);
         }
         struct op op = fixture_alloc(kind, 1 + fixture_random_below(&random, 1024), 0);
         if (kind == OP_ALLOC_PAGES) {
             order[at] = op.order = (uint8_t)(fixture_random_below(&random, 8) % 3);
-            op.given = P(ORDER);
+            op.given = OP_BIT(ORDER);
         }
         address[at] = bench_apply(m, &op);
     }

@@ -34,7 +34,7 @@ static void tcache_pairs(void)
         uint32_t pid = fixture_apply(m, fixture_op(OP_SPAWN))->pid;
         struct op alloc = fixture_user(OP_MALLOC, pid, 100), release = fixture_free(OP_FREE, 0);
         release.pid = pid;
-        release.given |= P(PID);
+        release.given |= OP_BIT(PID);
         double start = bench_seconds();
         for (unsigned i = 0; i < nr; i++) {
             release.address = bench_apply(m, &alloc);

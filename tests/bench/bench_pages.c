@@ -108,7 +108,7 @@ static struct op pages_op(enum op_kind kind, uint8_t order)
 {
     struct op op = fixture_op(kind);
     op.order = order;
-    op.given = P(ORDER) | (kind == OP_FREE_PAGES ? P(ADDRESS) : 0);
+    op.given = OP_BIT(ORDER) | (kind == OP_FREE_PAGES ? OP_BIT(ADDRESS) : 0);
     return op;
 }
 

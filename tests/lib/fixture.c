@@ -89,7 +89,7 @@ void fixture_fill(struct machine *machine, uint64_t address, uint8_t byte, uint6
     struct op op = fixture_free(OP_WRITE, address);
     op.fill = byte;
     op.length = length;
-    op.given |= P(FILL) | P(LENGTH);
+    op.given |= OP_BIT(FILL) | OP_BIT(LENGTH);
     if (fixture_apply(machine, op)->outcome != OUTCOME_OK)
         abort();
 }
@@ -108,10 +108,10 @@ struct op fixture_alloc(enum op_kind kind, uint64_t size, uint32_t gfp)
 {
     struct op op = op_default(kind);
     op.size = size;
-    op.given = P(SIZE);
+    op.given = OP_BIT(SIZE);
     if (gfp) {
         op.gfp = gfp;
-        op.given |= P(GFP);
+        op.given |= OP_BIT(GFP);
     }
     return op;
 }
@@ -120,7 +120,7 @@ struct op fixture_free(enum op_kind kind, uint64_t address)
 {
     struct op op = op_default(kind);
     op.address = address;
-    op.given = P(ADDRESS);
+    op.given = OP_BIT(ADDRESS);
     return op;
 }
 
@@ -128,7 +128,7 @@ struct op fixture_user(enum op_kind kind, uint32_t pid, uint64_t size)
 {
     struct op op = fixture_alloc(kind, size, 0);
     op.pid = pid;
-    op.given |= P(PID);
+    op.given |= OP_BIT(PID);
     return op;
 }
 

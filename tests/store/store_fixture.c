@@ -130,10 +130,10 @@ struct op store_fixture_op(struct fixture_random *random, const struct machine *
     for (unsigned id = 0; id < NR_OP_PARAMS; id++)
         if ((info->further >> id & 1) && fixture_random_below(random, 3) == 0)
             wanted |= 1u << id;
-    if ((wanted & P(HEX)) && (wanted & (P(FILL) | P(LENGTH))))
-        wanted &= ~(P(FILL) | P(LENGTH));
-    if ((info->needed & P(ADDRESS)) && fixture_random_below(random, 3) == 0)
-        wanted = (wanted & ~P(ADDRESS)) | P(NAME);
+    if ((wanted & OP_BIT(HEX)) && (wanted & (OP_BIT(FILL) | OP_BIT(LENGTH))))
+        wanted &= ~(OP_BIT(FILL) | OP_BIT(LENGTH));
+    if ((info->needed & OP_BIT(ADDRESS)) && fixture_random_below(random, 3) == 0)
+        wanted = (wanted & ~OP_BIT(ADDRESS)) | OP_BIT(NAME);
     if (op.kind == OP_EXIT && fixture_random_below(random, 8))
         op.kind = OP_SPAWN, wanted = 0;
     for (unsigned id = 0; id < NR_OP_PARAMS; id++)

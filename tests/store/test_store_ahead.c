@@ -17,7 +17,7 @@ static struct log_entry entry_of(uint64_t seq, char *row)
     entry.op.name = (struct text){ row, 2 };
     entry.op.call_site = (struct text){ row + 3, 4 };
     entry.op.address = seq << 12;
-    entry.op.given |= P(NAME) | P(CALL_SITE) | P(ADDRESS);
+    entry.op.given |= OP_BIT(NAME) | OP_BIT(CALL_SITE) | OP_BIT(ADDRESS);
     return entry;
 }
 

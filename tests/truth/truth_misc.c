@@ -43,7 +43,7 @@ static void fill(struct machine *m, uint64_t address, uint64_t length, uint8_t b
         struct op op = fixture_free(OP_WRITE, address);
         op.fill = byte;
         op.length = n;
-        op.given |= P(FILL) | P(LENGTH);
+        op.given |= OP_BIT(FILL) | OP_BIT(LENGTH);
         apply(m, op);
     }
 }
@@ -86,10 +86,10 @@ static uint64_t allocate_again(struct machine *m, enum op_kind kind, uint64_t si
     if (kind == OP_ALLOC_PAGES) {
         make = op_default(kind);
         make.order = (uint8_t)order;
-        make.given = P(ORDER);
+        make.given = OP_BIT(ORDER);
         end = fixture_free(OP_FREE_PAGES, 0);
         end.order = (uint8_t)order;
-        end.given |= P(ORDER);
+        end.given |= OP_BIT(ORDER);
     }
     uint64_t first = end.address = apply(m, make).address;
     fill(m, first, size, byte);
@@ -111,7 +111,7 @@ static struct survivors stale(struct machine *m, enum op_kind kind, uint64_t siz
         mark_survivors(m, again, size, FILLS[i], survived);
         struct op end = fixture_free(kind == OP_ALLOC_PAGES ? OP_FREE_PAGES : OP_KFREE, again);
         end.order = (uint8_t)order;
-        end.given |= kind == OP_ALLOC_PAGES ? P(ORDER) : 0;
+        end.given |= kind == OP_ALLOC_PAGES ? OP_BIT(ORDER) : 0;
         apply(m, end);
     }
     return count_survivors(survived, size);
@@ -176,7 +176,7 @@ static uint64_t krealloc(struct machine *m, uint64_t address, uint64_t size)
 {
     struct op op = fixture_alloc(OP_KREALLOC, size, 0);
     op.address = address;
-    op.given |= P(ADDRESS);
+    op.given |= OP_BIT(ADDRESS);
     return apply(m, op).address;
 }
 
@@ -214,7 +214,7 @@ static void redo_array(struct machine *m, char *line, char *got)
     bool overflow = strstr(line, "SIZE_MAX") != NULL;
     op.n = overflow ? UINT64_MAX / 2 : 0;
     op.size = overflow ? 3 : 8;
-    op.given |= P(N);
+    op.given |= OP_BIT(N);
     snprintf(got, LINE_MAX_LENGTH, "ARRAY\t%s=0x%016" PRIx64, overflow ? "kmalloc_array(SIZE_MAX/2,3)" : "kcalloc(0,8)",
              apply(m, op).address);
 }

@@ -618,7 +618,7 @@ static bool same_row(struct machine *machine, char *row, char *want, char *got, 
     uint64_t size = strtoull(columns[COL_SIZE], NULL, 10);
     bool placed = columns[COL_PTR][0] == '0' && strcmp(columns[COL_PTR], "0x10") != 0;
     struct op op = fixture_alloc(OP_KMALLOC, size, 0);
-    op.given |= P(GFP);
+    op.given |= OP_BIT(GFP);
     if (gfp_parse(columns[COL_GFP], strcspn(columns[COL_GFP], "("), &op.gfp, &why))
         return false;
     struct op_result result;

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define SLICE 20000u /* operations */
-#define IN_OP (P(SIZE) | P(ADDRESS) | P(NAME))
+#define IN_OP (OP_BIT(SIZE) | OP_BIT(ADDRESS) | OP_BIT(NAME))
 
 struct store_copy {
     struct store *store;

@@ -112,7 +112,7 @@ static int queue_column(sqlite3_vtab_cursor *base, sqlite3_context *out, int col
         sqlite3_result_int64(out, row->call);
         break;
     case COLUMN_RESULT:
-        queue_give(out, !(op->given & P(ADDRESS)) || entry->address != op->address, entry->address);
+        queue_give(out, !(op->given & OP_BIT(ADDRESS)) || entry->address != op->address, entry->address);
         break;
     case COLUMN_COST:
         queue_give(out, true, entry->cost_ns);
@@ -121,13 +121,13 @@ static int queue_column(sqlite3_vtab_cursor *base, sqlite3_context *out, int col
         queue_give(out, true, entry->slept_ns);
         break;
     case COLUMN_SIZE:
-        queue_give(out, op->given & P(SIZE), op->size);
+        queue_give(out, op->given & OP_BIT(SIZE), op->size);
         break;
     case COLUMN_ADDRESS:
-        queue_give(out, op->given & P(ADDRESS), op->address);
+        queue_give(out, op->given & OP_BIT(ADDRESS), op->address);
         break;
     case COLUMN_NAME:
-        if (op->given & P(NAME))
+        if (op->given & OP_BIT(NAME))
             sqlite3_result_text(out, op->name.start, (int)op->name.length, SQLITE_STATIC);
         break;
     }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define SLICE 4096u /* operations per turn */
-#define IN_OP (P(SIZE) | P(ADDRESS) | P(NAME))
+#define IN_OP (OP_BIT(SIZE) | OP_BIT(ADDRESS) | OP_BIT(NAME))
 #define NR_FIXED_COLUMNS 3 /* of select_call, before the parameters */
 
 enum op_column { OP_ID, OP_CALL, OP_RESULT, OP_COST, OP_SLEPT, OP_SIZE, OP_ADDRESS, OP_NAME };
@@ -190,13 +190,13 @@ static int reader_read_entry(struct reader *reader, struct log_entry *entry)
     entry->slept_ns = (uint64_t)sqlite3_column_int64(row, OP_SLEPT);
     struct op *op = &entry->op;
     if (column_is_given(row, OP_SIZE, &op->size))
-        op->given |= P(SIZE);
+        op->given |= OP_BIT(SIZE);
     if (column_is_given(row, OP_ADDRESS, &op->address))
-        op->given |= P(ADDRESS);
+        op->given |= OP_BIT(ADDRESS);
     if (!column_is_given(row, OP_RESULT, &entry->address))
         entry->address = op->address;
     if (sqlite3_column_type(row, OP_NAME) != SQLITE_NULL) {
-        op->given |= P(NAME);
+        op->given |= OP_BIT(NAME);
         op->name.start = (const char *)sqlite3_column_text(row, OP_NAME);
         op->name.length = (uint32_t)sqlite3_column_bytes(row, OP_NAME);
     }

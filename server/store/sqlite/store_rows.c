@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IN_OP (P(SIZE) | P(ADDRESS) | P(NAME)) /* parameters that are columns of table op */
+#define IN_OP (OP_BIT(SIZE) | OP_BIT(ADDRESS) | OP_BIT(NAME)) /* parameters that are columns of table op */
 #define WORDS_MAX (1u << 17)
 
 /* ---- words -> ids ---- */
@@ -199,7 +199,7 @@ static int writer_insert_call(struct store *store, const struct log_entry *entry
     for (unsigned param = 0; param < NR_OP_PARAMS && rc == SQLITE_OK; param++)
         if (!(IN_OP >> param & 1))
             rc = writer_bind_call_param(store, column++, op, (enum op_param_id)param);
-    if (rc == SQLITE_OK && (op->given & P(GFP)))
+    if (rc == SQLITE_OK && (op->given & OP_BIT(GFP)))
         rc = writer_note_gfp(store, op->gfp);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(insert);

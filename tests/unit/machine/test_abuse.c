@@ -82,13 +82,13 @@ static struct op some_op(struct abuser *a, const uint8_t *bytes)
     op.data = bytes;
     op.nr_data = (uint32_t)below(a, 200);
     if (op.kind == OP_WRITE && below(a, 2))
-        op.given = (op.given & ~P(HEX)) | P(FILL) | P(LENGTH);
-    if (op.given & P(HEX))
-        op.given &= ~P(FILL);
-    if ((op.given & P(ADDRESS)) && below(a, 8) == 0)
-        op.given = (op.given & ~P(ADDRESS)) | P(NAME);
-    else if (info->needed & P(ADDRESS))
-        op.given &= ~P(NAME);
+        op.given = (op.given & ~OP_BIT(HEX)) | OP_BIT(FILL) | OP_BIT(LENGTH);
+    if (op.given & OP_BIT(HEX))
+        op.given &= ~OP_BIT(FILL);
+    if ((op.given & OP_BIT(ADDRESS)) && below(a, 8) == 0)
+        op.given = (op.given & ~OP_BIT(ADDRESS)) | OP_BIT(NAME);
+    else if (info->needed & OP_BIT(ADDRESS))
+        op.given &= ~OP_BIT(NAME);
     return op;
 }
 

@@ -13,7 +13,7 @@ static struct op free_op(uint64_t address, uint8_t order)
 {
     struct op op = fixture_free(OP_FREE_PAGES, address);
     op.order = order;
-    op.given |= P(ORDER);
+    op.given |= OP_BIT(ORDER);
     return op;
 }
 
@@ -21,7 +21,7 @@ static uint64_t pages(struct machine *m, uint8_t order)
 {
     struct op op = fixture_op(OP_ALLOC_PAGES);
     op.order = order;
-    op.given = P(ORDER);
+    op.given = OP_BIT(ORDER);
     return fixture_apply(m, op)->address;
 }
 
@@ -139,12 +139,12 @@ static void too_large_an_order_is_warned_of(void **state)
     struct machine *m = fixture_machine("linux-6.1", 0);
     struct op op = fixture_op(OP_ALLOC_PAGES);
     op.order = 11;
-    op.given = P(ORDER);
+    op.given = OP_BIT(ORDER);
     const struct op_result *r = fixture_apply(m, op);
     assert_int_equal(r->outcome, OUTCOME_NULL);
     assert_non_null(strstr(r->message, "WARNING: CPU: 0 PID: 0 at mm/page_alloc.c __alloc_pages"));
     op.gfp = GFP_KERNEL | __GFP_NOWARN;
-    op.given |= P(GFP);
+    op.given |= OP_BIT(GFP);
     r = fixture_apply(m, op);
     assert_int_equal(r->outcome, OUTCOME_NULL);
     assert_null(r->message);

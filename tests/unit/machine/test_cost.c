@@ -53,10 +53,10 @@ static void test_steps_sum_up(void **state)
                 op = fixture_op(OP_WRITE);
                 op.address = live[what];
                 op.length = 1;
-                op.given = P(ADDRESS) | P(LENGTH) | P(FILL);
+                op.given = OP_BIT(ADDRESS) | OP_BIT(LENGTH) | OP_BIT(FILL);
             }
             op.pid = what == 2 ? pid : 0;
-            op.given |= what == 2 ? P(PID) : 0;
+            op.given |= what == 2 ? OP_BIT(PID) : 0;
             op.cpu = (uint16_t)fixture_random_below(&random, config.cpus);
             const struct op_result *r = fixture_apply(m, op);
             assert_int_equal(r->cost_ns, sum_of(r));
@@ -82,7 +82,7 @@ struct caller {
 static struct op call_of(struct caller *c, enum op_kind kind)
 {
     struct op op = fixture_op(kind);
-    op.given = kind == OP_WRITE ? P(ADDRESS) | P(FILL) | P(LENGTH) : op_info(kind)->needed;
+    op.given = kind == OP_WRITE ? OP_BIT(ADDRESS) | OP_BIT(FILL) | OP_BIT(LENGTH) : op_info(kind)->needed;
     op.size = fixture_random_below(&c->random, 8) ? 1 + fixture_random_below(&c->random, 50000) : 8 * MIB;
     op.length = op.new_length = 1 + fixture_random_below(&c->random, 20000);
     op.n = 3;
@@ -92,11 +92,11 @@ static struct op call_of(struct caller *c, enum op_kind kind)
     op.cache = op.text = fixture_text("c");
     op.tid = 1;
     op.context = (uint8_t)(fixture_random_below(&c->random, 9) ? CONTEXT_PROCESS : CONTEXT_HARDIRQ);
-    op.given |= op_info(kind)->further & P(CONTEXT);
+    op.given |= op_info(kind)->further & OP_BIT(CONTEXT);
     bool is_access = kind == OP_READ || kind == OP_WRITE;
-    if ((op.given & P(PID)) || (is_access && op.address < machine_profile(c->m)->user_end)) {
+    if ((op.given & OP_BIT(PID)) || (is_access && op.address < machine_profile(c->m)->user_end)) {
         op.pid = c->pid;
-        op.given |= P(PID);
+        op.given |= OP_BIT(PID);
     }
     return op;
 }
@@ -179,7 +179,7 @@ static void test_what_is_zeroed_flushed_and_walked_is_charged(void **state)
     struct op read = fixture_op(OP_READ);
     read.address = address;
     read.length = 3 * PAGE_SIZE;
-    read.given = P(ADDRESS) | P(LENGTH);
+    read.given = OP_BIT(ADDRESS) | OP_BIT(LENGTH);
     assert_int_equal(fixture_apply(m, read)->cost_count[COST_WALK_LEVEL], 3 * 4);
     fixture_apply(m, fixture_free(OP_VFREE, address));
     assert_int_equal(fixture_apply(m, fixture_op(OP_VM_UNMAP_ALIASES))->cost_count[COST_IPI], 3);

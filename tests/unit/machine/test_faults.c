@@ -29,7 +29,6 @@
 
 #include <cmocka.h>
 
-#define P(x) (1u << PARAM_##x)
 #define MIB (UINT64_C(1) << 20)
 #define SLOTS_MAX 1000000u
 
@@ -46,7 +45,7 @@ static struct op user_op(enum op_kind kind, uint32_t pid)
 {
     struct op op = fixture_op(kind);
     op.pid = pid;
-    op.given = P(PID);
+    op.given = OP_BIT(PID);
     return op;
 }
 
@@ -105,7 +104,7 @@ static bool decode(const char *line, uint32_t pid, struct op *op, uint64_t *slot
     op->increment = (int64_t)number[0];
     op->value = (int64_t)number[1];
     op->option = op->kind == OP_MALLOPT ? option_of((int64_t)number[0]) : 0;
-    op->given |= op_info(op->kind)->needed | (op->kind == OP_MALLOC_TRIM ? P(PAD) : 0);
+    op->given |= op_info(op->kind)->needed | (op->kind == OP_MALLOC_TRIM ? OP_BIT(PAD) : 0);
     return op->kind != OP_FREE || op->address;
 }
 
@@ -145,7 +144,7 @@ static void start_heap(struct machine *m, uint32_t pid)
     uint64_t cursor = 0;
     assert_true(view_next_process(m, &cursor, &p));
     op.address = (p.brk + 64 * MIB - 1) & ~(64 * MIB - 1);
-    op.given |= P(ADDRESS);
+    op.given |= OP_BIT(ADDRESS);
     assert_int_equal(fixture_apply(m, op)->outcome, OUTCOME_OK);
 }
 
@@ -348,7 +347,7 @@ static void test_touch(void **state)
         struct process_view p, before;
         uint64_t cursor = 0;
         op.touch = touch;
-        op.given = P(TOUCH);
+        op.given = OP_BIT(TOUCH);
         uint32_t pid = fixture_apply(m, op)->pid;
         fixture_apply(m, fixture_user(OP_MALLOC, pid, 1));
         assert_true(view_next_process(m, &cursor, &before));

@@ -14,14 +14,14 @@
 static struct op in_context(struct op op, enum context context)
 {
     op.context = (uint8_t)context;
-    op.given |= P(CONTEXT);
+    op.given |= OP_BIT(CONTEXT);
     return op;
 }
 
 static struct op named(struct op op, const char *name)
 {
     op.name = fixture_text(name);
-    op.given |= P(NAME);
+    op.given |= OP_BIT(NAME);
     return op;
 }
 
@@ -118,7 +118,7 @@ static struct op write_fill(uint64_t address, uint8_t byte, uint64_t length)
     struct op op = fixture_free(OP_WRITE, address);
     op.fill = byte;
     op.length = length;
-    op.given |= P(FILL) | P(LENGTH);
+    op.given |= OP_BIT(FILL) | OP_BIT(LENGTH);
     return op;
 }
 
@@ -126,7 +126,7 @@ static const struct op_result *read_back(struct machine *m, uint64_t address, ui
 {
     struct op op = fixture_free(OP_READ, address);
     op.length = length;
-    op.given |= P(LENGTH);
+    op.given |= OP_BIT(LENGTH);
     return fixture_apply(m, op);
 }
 
@@ -232,11 +232,11 @@ static void test_malloc_is_a_promise(void **state)
         assert_true(before < 8);
         struct op op = write_fill(address, 1, 10 * PAGE_SIZE);
         op.pid = pid;
-        op.given |= P(PID);
+        op.given |= OP_BIT(PID);
         assert_int_equal(fixture_apply(m, op)->outcome, OUTCOME_OK);
         assert_true(rss_of(m) >= before + 9);
         op = fixture_user(OP_FREE, pid, 0);
-        op.given = P(PID) | P(ADDRESS);
+        op.given = OP_BIT(PID) | OP_BIT(ADDRESS);
         op.address = address;
         fixture_apply(m, op);
         assert_true(rss_of(m) <= before);
@@ -282,7 +282,7 @@ static struct op user_free(uint32_t pid, uint64_t address)
 {
     struct op op = fixture_free(OP_FREE, address);
     op.pid = pid;
-    op.given |= P(PID);
+    op.given |= OP_BIT(PID);
     return op;
 }
 
@@ -296,7 +296,7 @@ static void misuse(const char *profile)
     uint64_t ufreed = fixture_apply(m, fixture_user(OP_MALLOC, pid, 100))->address;
     struct op op = fixture_op(OP_ALLOC_PAGES);
     op.order = 2;
-    op.given = P(ORDER);
+    op.given = OP_BIT(ORDER);
     uint64_t pages = fixture_apply(m, op)->address;
     fixture_apply(m, fixture_free(OP_KFREE, freed));
     fixture_apply(m, fixture_free(OP_VFREE, vfreed));
@@ -317,7 +317,7 @@ static void misuse(const char *profile)
     for (uint8_t order = 0; order < 5; order++) {
         op = fixture_free(OP_FREE_PAGES, pages);
         op.order = order;
-        op.given |= P(ORDER);
+        op.given |= OP_BIT(ORDER);
         if (order != 2)
             expect_bug(m, op, "free_pages of another order");
     }
@@ -382,12 +382,12 @@ static void test_allocations_are_all_listed(void **state)
             sum += fixture_apply(m, fixture_user(OP_MALLOC, pid, 300000))->address;
             struct op op = fixture_op(OP_ALLOC_PAGES);
             op.order = 1;
-            op.given = P(ORDER);
+            op.given = OP_BIT(ORDER);
             sum += fixture_apply(m, op)->address;
             op = fixture_op(OP_MMAP);
             op.pid = pid;
             op.length = 10000;
-            op.given = P(PID) | P(LENGTH) | P(NAME);
+            op.given = OP_BIT(PID) | OP_BIT(LENGTH) | OP_BIT(NAME);
             char name[2] = { (char)('a' + i), '\0' };
             op.name = fixture_text(name);
             sum += fixture_apply(m, op)->address;
@@ -433,8 +433,8 @@ static void random_step(struct machine *m, struct fixture_random *random, struct
         op.order = l.order;
         op.length = 3 * PAGE_SIZE;
         op.pid = l.pid;
-        op.given |=
-            (l.pid ? P(PID) : 0) | (l.release == OP_FREE_PAGES ? P(ORDER) : 0) | (l.release == OP_MUNMAP ? P(LENGTH) : 0);
+        op.given |= (l.pid ? OP_BIT(PID) : 0) | (l.release == OP_FREE_PAGES ? OP_BIT(ORDER) : 0) |
+                    (l.release == OP_MUNMAP ? OP_BIT(LENGTH) : 0);
         const struct op_result *r = fixture_apply(m, op);
         if (r->outcome != OUTCOME_OK)
             fail_msg("%s: %s", op_info(op.kind)->name, r->message ? r->message : outcome_name(r->outcome));
@@ -446,19 +446,19 @@ static void random_step(struct machine *m, struct fixture_random *random, struct
     struct live l = { .release = ALLOCATORS[a].release };
     if (op.kind == OP_ALLOC_PAGES) {
         op.order = l.order = (uint8_t)fixture_random_below(random, 5);
-        op.given = P(ORDER);
+        op.given = OP_BIT(ORDER);
     }
-    if (op_info(op.kind)->needed & P(PID)) {
+    if (op_info(op.kind)->needed & OP_BIT(PID)) {
         op.pid = l.pid = pids[fixture_random_below(random, nr_pids)];
-        op.given |= P(PID);
+        op.given |= OP_BIT(PID);
     }
     if (op.kind == OP_CALLOC) {
         op.n = 2;
-        op.given |= P(N);
+        op.given |= OP_BIT(N);
     }
     if (op.kind == OP_MMAP) {
         op.length = 3 * PAGE_SIZE;
-        op.given = P(PID) | P(LENGTH);
+        op.given = OP_BIT(PID) | OP_BIT(LENGTH);
     }
     const struct op_result *r = fixture_apply(m, op);
     l.address = r->address;
@@ -470,7 +470,7 @@ static void random_step(struct machine *m, struct fixture_random *random, struct
     if (fixture_random_below(random, 3) == 0) {
         op = write_fill(l.address, (uint8_t)size, size < 5000 && size <= r->allocated ? size : 1);
         op.pid = l.pid;
-        op.given |= l.pid ? P(PID) : 0;
+        op.given |= l.pid ? OP_BIT(PID) : 0;
         fixture_apply(m, op);
     }
 }
@@ -486,7 +486,7 @@ static void random_history(const char *profile, uint64_t memory, uint64_t swap, 
     uint32_t nr_live = 0, pids[3] = { spawn(m), spawn(m), 0 };
     struct op op = fixture_op(OP_FORK);
     op.pid = pids[0];
-    op.given = P(PID);
+    op.given = OP_BIT(PID);
     pids[2] = fixture_apply(m, op)->pid;
     for (unsigned i = 0; i < nr_steps; i++)
         random_step(m, &random, live, &nr_live, pids, 3);
@@ -600,13 +600,13 @@ static void test_oom_kills_the_largest(void **state)
     struct op op = fixture_op(OP_MMAP);
     op.pid = large;
     op.length = UINT64_C(256) << 20;
-    op.given = P(PID) | P(LENGTH);
+    op.given = OP_BIT(PID) | OP_BIT(LENGTH);
     uint64_t at = fixture_apply(m, op)->address;
     bool killed = false;
     for (uint64_t done = 0; done < UINT64_C(64) << 20 && !killed; done += 65536) {
         op = write_fill(at + done, 3, 65536);
         op.pid = large;
-        op.given |= P(PID);
+        op.given |= OP_BIT(PID);
         const struct op_result *r = fixture_apply(m, op);
         killed = r->message && strstr(r->message, "Out of memory: Killed process");
     }
@@ -633,12 +633,12 @@ static void test_swap_takes_user_pages_only(void **state)
     struct op op = fixture_op(OP_MMAP);
     op.pid = pid;
     op.length = UINT64_C(48) << 20;
-    op.given = P(PID) | P(LENGTH);
+    op.given = OP_BIT(PID) | OP_BIT(LENGTH);
     uint64_t at = fixture_apply(m, op)->address;
     for (uint64_t done = 0; done < UINT64_C(48) << 20; done += 65536) {
         op = write_fill(at + done, (uint8_t)(done >> 16), 65536);
         op.pid = pid;
-        op.given |= P(PID);
+        op.given |= OP_BIT(PID);
         assert_int_equal(fixture_apply(m, op)->outcome, OUTCOME_OK);
     }
     struct stats_view stats;
@@ -648,7 +648,7 @@ static void test_swap_takes_user_pages_only(void **state)
         op = fixture_free(OP_READ, at + done);
         op.length = 16;
         op.pid = pid;
-        op.given |= P(LENGTH) | P(PID);
+        op.given |= OP_BIT(LENGTH) | OP_BIT(PID);
         assert_true(all_are(fixture_apply(m, op), (uint8_t)(done >> 16), 0, 16));
     }
     assert_true(all_are(read_back(m, k, 4096), 0x77, 0, 4096));
@@ -663,13 +663,13 @@ static void test_fork_copies_on_write(void **state)
     uint64_t at = fixture_apply(m, fixture_user(OP_MALLOC, parent, 20000))->address;
     struct op op = write_fill(at, 1, 20000);
     op.pid = parent;
-    op.given |= P(PID);
+    op.given |= OP_BIT(PID);
     fixture_apply(m, op);
     struct stats_view before, after;
     view_stats(m, &before);
     struct op fork = fixture_op(OP_FORK);
     fork.pid = parent;
-    fork.given = P(PID);
+    fork.given = OP_BIT(PID);
     uint32_t child = fixture_apply(m, fork)->pid;
     view_stats(m, &after);
     assert_int_equal(before.frames[FRAME_ANON], after.frames[FRAME_ANON]); /* shared */
@@ -681,14 +681,14 @@ static void test_fork_copies_on_write(void **state)
     assert_int_equal(before.frames[FRAME_ANON] + 1, after.frames[FRAME_ANON]);
     struct op look = fixture_free(OP_READ, at);
     look.length = 2;
-    look.given |= P(LENGTH) | P(PID);
+    look.given |= OP_BIT(LENGTH) | OP_BIT(PID);
     look.pid = parent;
     assert_int_equal(fixture_apply(m, look)->bytes[0], 1);
     look.pid = child;
     const struct op_result *r = fixture_apply(m, look);
     assert_true(r->bytes[0] == 2 && r->bytes[1] == 1);
     struct op end = fixture_op(OP_EXIT);
-    end.given = P(PID);
+    end.given = OP_BIT(PID);
     end.pid = parent;
     fixture_apply(m, end);
     end.pid = child;

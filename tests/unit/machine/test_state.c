@@ -32,12 +32,12 @@ static char *used_state(size_t *length)
         op.order = (uint8_t)(i % 5);
         op.cpu = i % 2;
         op.gfp = i % 3 ? GFP_KERNEL : GFP_HIGHUSER_MOVABLE;
-        op.given = P(ORDER) | P(GFP) | P(CPU);
+        op.given = OP_BIT(ORDER) | OP_BIT(GFP) | OP_BIT(CPU);
         uint64_t address = fixture_apply(m, op)->address;
         struct op release = fixture_free(OP_FREE_PAGES, address);
         release.order = op.order;
         release.cpu = (uint16_t)(i / 3 % 2);
-        release.given |= P(ORDER) | P(CPU);
+        release.given |= OP_BIT(ORDER) | OP_BIT(CPU);
         if (i % 4)
             fixture_apply(m, release);
     }

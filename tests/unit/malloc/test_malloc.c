@@ -35,7 +35,7 @@ static const struct op_result *give(struct machine *m, uint32_t pid, uint64_t ad
 {
     struct op op = fixture_free(OP_FREE, address);
     op.pid = pid;
-    op.given |= P(PID);
+    op.given |= OP_BIT(PID);
     return fixture_apply(m, op);
 }
 
@@ -43,7 +43,7 @@ static const struct op_result *move(struct machine *m, uint32_t pid, uint64_t ad
 {
     struct op op = fixture_user(OP_REALLOC, pid, size);
     op.address = address;
-    op.given |= P(ADDRESS);
+    op.given |= OP_BIT(ADDRESS);
     return fixture_apply(m, op);
 }
 
@@ -51,7 +51,7 @@ static const struct op_result *aligned(struct machine *m, uint32_t pid, uint64_t
 {
     struct op op = fixture_user(OP_ALIGNED_ALLOC, pid, size);
     op.align = align;
-    op.given |= P(ALIGN);
+    op.given |= OP_BIT(ALIGN);
     return fixture_apply(m, op);
 }
 
@@ -62,7 +62,7 @@ static const struct op_result *poke(struct machine *m, uint32_t pid, uint64_t ad
     op.pid = pid;
     op.data = bytes;
     op.nr_data = length;
-    op.given |= P(ADDRESS) | P(PID) | P(HEX);
+    op.given |= OP_BIT(ADDRESS) | OP_BIT(PID) | OP_BIT(HEX);
     return fixture_apply(m, op);
 }
 
@@ -72,7 +72,7 @@ static const uint8_t *peek(struct machine *m, uint32_t pid, uint64_t address, ui
     op.address = address;
     op.pid = pid;
     op.length = length;
-    op.given |= P(ADDRESS) | P(PID) | P(LENGTH);
+    op.given |= OP_BIT(ADDRESS) | OP_BIT(PID) | OP_BIT(LENGTH);
     const struct op_result *r = fixture_apply(m, op);
     assert_int_equal(r->outcome, OUTCOME_OK);
     return r->bytes;
@@ -203,9 +203,9 @@ static void put_word(struct program *p, uint64_t address, uint64_t word)
 static void take_into(struct program *p, uint64_t *slot, enum op_kind kind, uint64_t size)
 {
     struct op op = fixture_user(kind, p->pid, size);
-    op.given |= kind == OP_CALLOC ? P(N) : 0;
+    op.given |= kind == OP_CALLOC ? OP_BIT(N) : 0;
     op.tid = p->tid;
-    op.given |= P(TID);
+    op.given |= OP_BIT(TID);
     p->last = fixture_apply(p->machine, op);
     *slot = p->last->address;
 }
@@ -215,7 +215,7 @@ static void free_at(struct program *p, uint64_t address)
     struct op op = fixture_free(OP_FREE, address);
     op.pid = p->pid;
     op.tid = p->tid;
-    op.given |= P(PID) | P(TID);
+    op.given |= OP_BIT(PID) | OP_BIT(TID);
     p->last = fixture_apply(p->machine, op);
 }
 
@@ -224,7 +224,7 @@ static void move_break(struct program *p, uint64_t back)
     struct op op = fixture_op(OP_SBRK);
     op.pid = p->pid;
     op.increment = -(int64_t)back;
-    op.given = P(PID) | P(INCREMENT);
+    op.given = OP_BIT(PID) | OP_BIT(INCREMENT);
     p->last = fixture_apply(p->machine, op);
 }
 
@@ -236,7 +236,7 @@ static void thread_step(struct program *p, char what)
     struct op op = fixture_op(OP_THREAD_EXIT);
     op.pid = p->pid;
     op.tid = 1;
-    op.given = P(PID) | P(TID);
+    op.given = OP_BIT(PID) | OP_BIT(TID);
     p->last = fixture_apply(p->machine, op);
 }
 
@@ -262,7 +262,7 @@ static void fill_unsorted(struct program *p, uint64_t size)
     for (int i = 0; i < NR_UNSORTED; i++) {
         struct op op = fixture_free(OP_FREE, blocks[i]);
         op.pid = p->pid;
-        op.given |= P(PID);
+        op.given |= OP_BIT(PID);
         apply_fast(p, op, &between);
     }
     p->slots[9] = blocks[NR_UNSORTED - 1];
@@ -366,7 +366,7 @@ static struct op asking(enum op_kind kind, uint32_t pid)
 {
     struct op op = fixture_op(kind);
     op.pid = pid;
-    op.given |= P(PID);
+    op.given |= OP_BIT(PID);
     return op;
 }
 
@@ -374,7 +374,7 @@ static const struct op_result *align_to(struct machine *m, enum op_kind kind, ui
 {
     struct op op = fixture_user(kind, pid, size);
     op.align = align;
-    op.given |= P(ALIGN);
+    op.given |= OP_BIT(ALIGN);
     return fixture_apply(m, op);
 }
 
@@ -415,7 +415,7 @@ static const struct op_result *mallopt_of(struct machine *m, uint32_t pid, enum 
     struct op op = asking(OP_MALLOPT, pid);
     op.option = (uint8_t)option;
     op.value = value;
-    op.given |= P(OPTION) | P(VALUE);
+    op.given |= OP_BIT(OPTION) | OP_BIT(VALUE);
     return fixture_apply(m, op);
 }
 
@@ -430,7 +430,7 @@ static void test_options(void **state)
     assert_true(block - heap_start(m, pid) < 1024 * KIB); /* no mapping of its own now */
     struct op op = asking(OP_MALLOC_USABLE_SIZE, pid);
     op.address = block;
-    op.given |= P(ADDRESS);
+    op.given |= OP_BIT(ADDRESS);
     assert_int_equal(fixture_apply(m, op)->allocated, 500 * KIB + 8);
     mallopt_of(m, pid, MALLOPT_TRIM_THRESHOLD, 64 << 20);
     give(m, pid, block);
@@ -444,7 +444,7 @@ static void test_options(void **state)
     give(m, pid, block);
     assert_int_equal(peek(m, pid, block, 2000)[100], 0x5a); /* behind the links */
     op = fixture_user(OP_CALLOC, pid, 2000);
-    op.given |= P(N);
+    op.given |= OP_BIT(N);
     assert_int_equal(*peek(m, pid, fixture_apply(m, op)->address + 100, 1), 0);
     machine_destroy(m);
 }
@@ -470,7 +470,7 @@ static void test_tunables(void **state)
     for (size_t i = 0; i < sizeof TUNABLES / sizeof *TUNABLES; i++) {
         struct op op = fixture_op(OP_SPAWN);
         op.tunables = fixture_text(TUNABLES[i].text);
-        op.given = P(TUNABLES);
+        op.given = OP_BIT(TUNABLES);
         const struct op_result *r = fixture_apply(m, op);
         uint32_t pid = r->pid;
         assert_true(!TUNABLES[i].message == !r->message);
@@ -485,7 +485,7 @@ static void test_tunables(void **state)
 static const struct op_result *by_thread(struct machine *m, struct op op, uint16_t tid)
 {
     op.tid = tid;
-    op.given |= P(TID);
+    op.given |= OP_BIT(TID);
     return fixture_apply(m, op);
 }
 
@@ -506,7 +506,7 @@ static void test_threads(void **state)
     assert_true(b >> 26 != c >> 26);
     struct op op = fixture_free(OP_FREE, a);
     op.pid = pid;
-    op.given |= P(PID);
+    op.given |= OP_BIT(PID);
     by_thread(m, op, 2); /* into the cache of the thread that frees */
     assert_int_equal(by_thread(m, hundred, 2)->address, a);
     assert_int_equal(by_thread(m, asking(OP_THREAD_EXIT, pid), 1)->outcome, OUTCOME_OK);
@@ -517,7 +517,7 @@ static void test_threads(void **state)
     struct op_result result;
     op = hundred;
     op.tid = 256;
-    op.given |= P(TID);
+    op.given |= OP_BIT(TID);
     assert_int_equal(machine_apply(m, &op, &result, &why), PAGODA_ERR_INVALID);
     assert_string_equal(why.field, "tid");
     machine_destroy(m);
@@ -593,7 +593,7 @@ static void take_some(struct machine *m, uint32_t pid, struct block *block, stru
     if (zeroed) {
         struct op op = fixture_user(OP_CALLOC, pid, size);
         op.n = 1;
-        op.given |= P(N);
+        op.given |= OP_BIT(N);
         if (took(block, fixture_apply(m, op)) && size)
             assert_int_equal(*peek(m, pid, block->address + size - 1, 1), 0);
     } else if (fixture_random_below(random, 6) == 0) {
@@ -676,7 +676,7 @@ static void test_corrupted_heaps(void **state)
             continue; /* the process has ended */
         struct op op = fixture_op(OP_EXIT);
         op.pid = pid;
-        op.given |= P(PID);
+        op.given |= OP_BIT(PID);
         fixture_apply(m, op);
     }
     machine_destroy(m);
@@ -691,7 +691,7 @@ static void test_fork_copies_the_heap(void **state)
     poke(m, pid, a, "parent", 6);
     struct op op = fixture_op(OP_FORK);
     op.pid = pid;
-    op.given |= P(PID);
+    op.given |= OP_BIT(PID);
     uint32_t child = fixture_apply(m, op)->pid;
     poke(m, child, a, "child ", 6);
     assert_memory_equal(peek(m, pid, a, 6), "parent", 6);
@@ -740,7 +740,7 @@ static void test_sizes_that_cannot_be(void **state)
     assert_int_equal(user(m, OP_MALLOC, pid, UINT64_C(1) << 32)->outcome, OUTCOME_NULL);
     struct op op = fixture_user(OP_CALLOC, pid, 65536);
     op.n = 65536;
-    op.given |= P(N);
+    op.given |= OP_BIT(N);
     assert_int_equal(fixture_apply(m, op)->outcome, OUTCOME_NULL);
     uint64_t address = user(m, OP_MALLOC, pid, 100)->address;
     assert_int_equal(move(m, pid, address, UINT64_C(1) << 31)->outcome, OUTCOME_NULL);

@@ -33,7 +33,7 @@ static struct pair start_pair(const char *profile, uint64_t memory, uint64_t swa
                          .nr_blocks = nr_blocks };
     struct op spawn = fixture_op(OP_SPAWN);
     spawn.touch = (uint8_t)touch;
-    spawn.given |= P(TOUCH);
+    spawn.given |= OP_BIT(TOUCH);
     pair.pid = fixture_apply(pair.by_run, spawn)->pid;
     assert_int_equal(fixture_apply(pair.by_op, spawn)->pid, pair.pid);
     pair.run_blocks = calloc(nr_blocks, sizeof(uint64_t));
@@ -53,7 +53,7 @@ static void end_pair(struct pair *pair)
 static struct op op_of(const struct pair *pair, const struct heap_call *call)
 {
     struct op op = op_default((enum op_kind)call->kind);
-    op.given = op_info(op.kind)->needed | (call->tid ? P(TID) : 0);
+    op.given = op_info(op.kind)->needed | (call->tid ? OP_BIT(TID) : 0);
     op.pid = pair->pid;
     op.tid = call->tid;
     op.size = call->size;
@@ -242,7 +242,7 @@ static void disturb(struct fixture_random *random, struct pair *pair)
             return;
         snprintf(name, sizeof name, "at-%u", (unsigned)machine_seq(pair->by_op));
         op.name = fixture_text(name);
-        op.given |= P(NAME);
+        op.given |= OP_BIT(NAME);
         pair->run_blocks[block] = pair->op_blocks[block] = apply_both(pair, op);
         return;
     case 1:
@@ -250,14 +250,14 @@ static void disturb(struct fixture_random *random, struct pair *pair)
         op.pid = pair->pid;
         op.address = address;
         op.length = address ? 5000 : 0;
-        op.given = P(PID) | P(ADDRESS) | P(FILL) | P(LENGTH);
+        op.given = OP_BIT(PID) | OP_BIT(ADDRESS) | OP_BIT(FILL) | OP_BIT(LENGTH);
         if (address)
             (void)apply_both(pair, op);
         return;
     case 2:
         op = fixture_op(OP_FORK);
         op.pid = pair->pid;
-        op.given = P(PID);
+        op.given = OP_BIT(PID);
         (void)apply_both(pair, op);
         return;
     default:

@@ -33,7 +33,7 @@ static struct op access_op(enum op_kind kind, uint32_t pid, uint64_t address, ui
     op.address = address;
     op.length = length;
     op.fill = 0x5a;
-    op.given = P(ADDRESS) | P(LENGTH) | (pid ? P(PID) : 0) | (kind == OP_WRITE ? P(FILL) : 0);
+    op.given = OP_BIT(ADDRESS) | OP_BIT(LENGTH) | (pid ? OP_BIT(PID) : 0) | (kind == OP_WRITE ? OP_BIT(FILL) : 0);
     return op;
 }
 
@@ -114,7 +114,7 @@ static uint64_t map(struct machine *m, uint32_t pid, uint64_t nr_pages)
     struct op op = fixture_op(OP_MMAP);
     op.pid = pid;
     op.length = nr_pages * PAGE_SIZE;
-    op.given = P(PID) | P(LENGTH);
+    op.given = OP_BIT(PID) | OP_BIT(LENGTH);
     uint64_t address = fixture_apply(m, op)->address;
     fixture_apply(m, access_op(OP_WRITE, pid, address, nr_pages * PAGE_SIZE));
     return address;
@@ -153,13 +153,13 @@ static void test_other_cpus_are_told(void **state)
     uint64_t address = map(m, pid, 4);
     struct op read = access_op(OP_READ, pid, address, 1);
     read.cpu = 1;
-    read.given |= P(CPU);
+    read.given |= OP_BIT(CPU);
     assert_int_equal(fixture_apply(m, read)->tlb.misses, 1); /* each CPU has its own */
     struct op unmap = fixture_op(OP_MUNMAP);
     unmap.pid = pid;
     unmap.address = address + PAGE_SIZE;
     unmap.length = PAGE_SIZE;
-    unmap.given = P(PID) | P(ADDRESS) | P(LENGTH);
+    unmap.given = OP_BIT(PID) | OP_BIT(ADDRESS) | OP_BIT(LENGTH);
     const struct op_result *r = fixture_apply(m, unmap);
     assert_int_equal(r->tlb.flushes, 2);
     assert_int_equal(r->cost_count[COST_IPI], 1);
@@ -179,7 +179,7 @@ static void test_copy_on_write_forgets_the_shared_page(void **state)
     uint64_t address = map(m, pid, 2);
     struct op fork = fixture_op(OP_FORK);
     fork.pid = pid;
-    fork.given = P(PID);
+    fork.given = OP_BIT(PID);
     uint32_t child = fixture_apply(m, fork)->pid;
     expect_read(m, child, address, 2 * PAGE_SIZE, 0, 2);
     const struct op_result *r = fixture_apply(m, access_op(OP_WRITE, child, address, 1));
@@ -215,7 +215,7 @@ static void test_random_accesses(void **state)
             } else if (what == 1 && op.kind == OP_READ) {
                 op = fixture_op(OP_FORK);
                 op.pid = pids[who];
-                op.given = P(PID);
+                op.given = OP_BIT(PID);
                 pids[who] = fixture_apply(m, op)->pid;
                 op.kind = OP_EXIT;
             } else if (what < 12) {

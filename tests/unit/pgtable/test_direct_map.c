@@ -116,7 +116,7 @@ static struct op read_op(uint64_t address, uint64_t length)
     struct op op = fixture_op(OP_READ);
     op.address = address;
     op.length = length;
-    op.given = P(ADDRESS) | P(LENGTH);
+    op.given = OP_BIT(ADDRESS) | OP_BIT(LENGTH);
     return op;
 }
 
@@ -153,7 +153,7 @@ static void test_what_is_no_memory_is_not_mapped(void **state)
     struct op write = read_op(table, 8);
     write.kind = OP_WRITE;
     write.fill = 0;
-    write.given |= P(FILL);
+    write.given |= OP_BIT(FILL);
     r = fixture_apply(m, write);
     assert_int_equal(r->outcome, OUTCOME_BUG);
     assert_non_null(strstr(r->message, "permissions violation"));

@@ -128,7 +128,7 @@ static uint32_t spawn(struct machine *m, const char *name)
 {
     struct op op = fixture_op(OP_SPAWN);
     op.name = fixture_text(name);
-    op.given |= P(NAME);
+    op.given |= OP_BIT(NAME);
     return fixture_apply(m, op)->pid;
 }
 static uint64_t map(struct machine *m, uint32_t pid, uint64_t length)
@@ -136,7 +136,7 @@ static uint64_t map(struct machine *m, uint32_t pid, uint64_t length)
     struct op op = fixture_op(OP_MMAP);
     op.pid = pid;
     op.length = length;
-    op.given = P(PID) | P(LENGTH);
+    op.given = OP_BIT(PID) | OP_BIT(LENGTH);
     return get(m, op);
 }
 static void fill(struct machine *m, uint32_t pid, uint64_t address, uint64_t length)
@@ -145,14 +145,14 @@ static void fill(struct machine *m, uint32_t pid, uint64_t address, uint64_t len
     op.pid = pid;
     op.fill = 7;
     op.length = length;
-    op.given |= P(PID) | P(FILL) | P(LENGTH);
+    op.given |= OP_BIT(PID) | OP_BIT(FILL) | OP_BIT(LENGTH);
     assert_int_equal(fixture_apply(m, op)->outcome, OUTCOME_OK);
 }
 static struct op pages(uint32_t order)
 {
     struct op op = fixture_op(OP_ALLOC_PAGES);
     op.order = (uint8_t)order;
-    op.given = P(ORDER);
+    op.given = OP_BIT(ORDER);
     return op;
 }
 static struct machine *swapping_machine(uint64_t memory, uint64_t swap)
@@ -206,7 +206,7 @@ static void names_cannot_break_lines(void **state)
     struct machine *m = fixture_machine("linux-6.1", 0);
     struct op op = fixture_alloc(OP_VMALLOC, 4096, 0);
     op.name = fixture_text("a\nb\\");
-    op.given |= P(NAME);
+    op.given |= OP_BIT(NAME);
     get(m, op);
     assert_non_null(strstr(proc(m, "vmallocinfo"), " a\\012b\\134 pages=1 vmalloc N0=1\n"));
     machine_destroy(m);
@@ -313,11 +313,11 @@ static struct op release_of(const struct allocation_view *live)
     struct op op = fixture_free(kind, live->address);
     if (live->pid) {
         op.pid = live->pid;
-        op.given |= P(PID);
+        op.given |= OP_BIT(PID);
     }
     if (kind == OP_FREE_PAGES) {
         op.order = (uint8_t)live->order;
-        op.given |= P(ORDER);
+        op.given |= OP_BIT(ORDER);
     }
     return op;
 }
@@ -379,12 +379,12 @@ static void events_are_counted_where_they_happen(void **state)
     assert_int_equal(vmstat(m, "numa_hit"), hits + 1);
     struct op op = fixture_free(OP_FREE_PAGES, address);
     op.order = 3;
-    op.given |= P(ORDER);
+    op.given |= OP_BIT(ORDER);
     fixture_apply(m, op);
     assert_int_equal(vmstat(m, "pgfree"), freed + 8);
     op = pages(0);
     op.gfp = GFP_KERNEL | __GFP_DMA;
-    op.given |= P(GFP);
+    op.given |= OP_BIT(GFP);
     uint64_t dma = vmstat(m, "pgalloc_dma");
     get(m, op);
     assert_int_equal(vmstat(m, "pgalloc_dma"), dma + 1);
@@ -433,7 +433,7 @@ static void locked_pages_are_unevictable(void **state)
     struct op op = fixture_free(OP_MLOCK, mapping);
     op.pid = pid;
     op.length = 3 * 4096;
-    op.given |= P(PID) | P(LENGTH);
+    op.given |= OP_BIT(PID) | OP_BIT(LENGTH);
     fixture_apply(m, op);
     assert_int_equal(meminfo(m, "Mlocked:"), 12);
     assert_int_equal(meminfo(m, "Unevictable:"), 12);
@@ -458,7 +458,7 @@ static void oom_kills_are_counted(void **state)
         op.pid = pid;
         op.fill = 1;
         op.length = 65536;
-        op.given |= P(PID) | P(FILL) | P(LENGTH);
+        op.given |= OP_BIT(PID) | OP_BIT(FILL) | OP_BIT(LENGTH);
         fixture_apply(m, op);
     }
     struct stats_view stats;
@@ -475,10 +475,10 @@ static void make_cache(struct machine *m, enum op_kind kind, const char *name)
 {
     struct op op = fixture_op(kind);
     op.cache = fixture_text(name);
-    op.given |= P(CACHE);
+    op.given |= OP_BIT(CACHE);
     if (kind == OP_KMEM_CACHE_CREATE) {
         op.size = 100;
-        op.given |= P(SIZE);
+        op.given |= OP_BIT(SIZE);
     }
     assert_int_equal(fixture_apply(m, op)->outcome, OUTCOME_OK);
 }
@@ -544,7 +544,7 @@ static void areas_are_listed_with_their_callers(void **state)
     struct machine *m = fixture_machine("linux-6.1", 0);
     struct op op = fixture_alloc(OP_VMALLOC, 12288, 0);
     op.call_site = fixture_text("load_module+0x1b6/0x1d0");
-    op.given |= P(CALL_SITE);
+    op.given |= OP_BIT(CALL_SITE);
     get(m, op);
     get(m, fixture_alloc(OP_VMALLOC, 4096 * 513, 0));
     uint64_t last = get(m, fixture_alloc(OP_VMALLOC, 4096, 0));
@@ -568,7 +568,7 @@ static void maps_have_the_columns_of_linux(void **state)
     op.pid = pid;
     op.length = 8192;
     op.name = fixture_text("m");
-    op.given = P(PID) | P(LENGTH) | P(NAME);
+    op.given = OP_BIT(PID) | OP_BIT(LENGTH) | OP_BIT(NAME);
     uint64_t named = get(m, op), plain = map(m, pid, 4096);
     const char *text = proc_of(m, pid, "maps");
     char want[160];
@@ -680,7 +680,7 @@ static void pages_of_a_process_are_told_alike_everywhere(void **state)
     struct op read = fixture_free(OP_READ, mapping + 6 * 4096); /* the zero page: nobody's */
     read.pid = pid;
     read.length = 1;
-    read.given |= P(PID) | P(LENGTH);
+    read.given |= OP_BIT(PID) | OP_BIT(LENGTH);
     fixture_apply(m, read);
     const char *smaps = proc_of(m, pid, "smaps");
     assert_int_equal(sum_of(smaps, "Rss:"), 20);
@@ -713,7 +713,7 @@ static void shared_pages_count_in_parts(void **state)
     fill(m, pid, map(m, pid, 8 * 4096), 8 * 4096);
     struct op op = fixture_op(OP_FORK);
     op.pid = pid;
-    op.given = P(PID);
+    op.given = OP_BIT(PID);
     uint32_t child = fixture_apply(m, op)->pid;
     assert_int_equal(sum_of(proc_of(m, child, "smaps"), "Rss:"), 32);
     assert_int_equal(sum_of(proc_of(m, child, "smaps"), "Pss:"), 16);
@@ -741,7 +741,7 @@ static void peaks_outlast_what_made_them(void **state)
     struct op op = fixture_free(OP_MUNMAP, mapping);
     op.pid = pid;
     op.length = 64 * 4096;
-    op.given |= P(PID) | P(LENGTH);
+    op.given |= OP_BIT(PID) | OP_BIT(LENGTH);
     fixture_apply(m, op);
     const char *status = proc_of(m, pid, "status");
     assert_int_equal(number_in(status, "VmSize:"), size);

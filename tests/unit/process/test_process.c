@@ -11,7 +11,6 @@
 
 #include <cmocka.h>
 
-#define P(x) (1u << PARAM_##x)
 #define PAGES(n) ((uint64_t)(n)*PAGE_SIZE)
 #define MIB (UINT64_C(1) << 20)
 #define NR_MODELS 4
@@ -45,7 +44,7 @@ static uint64_t below(uint64_t bound)
 static const struct op_result *apply(struct op op, uint32_t pid, uint32_t given)
 {
     op.pid = pid;
-    op.given |= P(PID) | given;
+    op.given |= OP_BIT(PID) | given;
     return fixture_apply(m, op);
 }
 
@@ -54,7 +53,7 @@ static const struct op_result *range(enum op_kind kind, uint32_t pid, uint64_t a
     struct op op = fixture_op(kind);
     op.address = address;
     op.length = length;
-    return apply(op, pid, P(ADDRESS) | P(LENGTH));
+    return apply(op, pid, OP_BIT(ADDRESS) | OP_BIT(LENGTH));
 }
 
 static const struct op_result *map(uint32_t pid, uint64_t nr_pages, enum prot prot)
@@ -62,7 +61,7 @@ static const struct op_result *map(uint32_t pid, uint64_t nr_pages, enum prot pr
     struct op op = fixture_op(OP_MMAP);
     op.length = PAGES(nr_pages);
     op.prot = (uint8_t)prot;
-    return apply(op, pid, P(LENGTH) | P(PROT));
+    return apply(op, pid, OP_BIT(LENGTH) | OP_BIT(PROT));
 }
 
 static const struct op_result *advise(uint32_t pid, uint64_t address, uint64_t length, enum advice advice)
@@ -71,7 +70,7 @@ static const struct op_result *advise(uint32_t pid, uint64_t address, uint64_t l
     op.address = address;
     op.length = length;
     op.advice = (uint8_t)advice;
-    return apply(op, pid, P(ADDRESS) | P(LENGTH) | P(ADVICE));
+    return apply(op, pid, OP_BIT(ADDRESS) | OP_BIT(LENGTH) | OP_BIT(ADVICE));
 }
 
 static const struct op_result *fill(uint32_t pid, uint64_t address, uint64_t length, uint8_t byte)
@@ -80,7 +79,7 @@ static const struct op_result *fill(uint32_t pid, uint64_t address, uint64_t len
     op.address = address;
     op.length = length;
     op.fill = byte;
-    return apply(op, pid, P(ADDRESS) | P(LENGTH) | P(FILL));
+    return apply(op, pid, OP_BIT(ADDRESS) | OP_BIT(LENGTH) | OP_BIT(FILL));
 }
 
 static uint32_t spawn(void)
@@ -293,7 +292,7 @@ static void step_protect(struct model *model)
     op.address = PAGES(vpn);
     op.length = PAGES(there);
     op.prot = (uint8_t)below(NR_PROTS);
-    assert_int_equal(apply(op, model->pid, P(ADDRESS) | P(LENGTH) | P(PROT))->outcome, OUTCOME_OK);
+    assert_int_equal(apply(op, model->pid, OP_BIT(ADDRESS) | OP_BIT(LENGTH) | OP_BIT(PROT))->outcome, OUTCOME_OK);
     for (uint64_t i = 0; i < there; i++)
         page_of(model, vpn + i)->perms = perms_of((enum prot)op.prot);
 }
@@ -339,7 +338,7 @@ static void step_remap(struct model *model)
     op.new_length = PAGES(want);
     if (PAGES(vpn) < model->brk || model->nr + want > 2500)
         return;
-    const struct op_result *r = apply(op, model->pid, P(ADDRESS) | P(LENGTH) | P(NEW_LENGTH));
+    const struct op_result *r = apply(op, model->pid, OP_BIT(ADDRESS) | OP_BIT(LENGTH) | OP_BIT(NEW_LENGTH));
     if (r->outcome != OUTCOME_OK)
         return;
     uint64_t to = r->address >> PAGE_SHIFT, kept = there < want ? there : want;
@@ -361,7 +360,7 @@ static void step_break(struct model *model)
     uint64_t want = p.heap_start + below(300 * PAGE_SIZE), old_end = (model->brk + PAGE_SIZE - 1) >> PAGE_SHIFT;
     struct op op = fixture_op(OP_BRK);
     op.address = want;
-    if (apply(op, model->pid, P(ADDRESS))->outcome != OUTCOME_OK)
+    if (apply(op, model->pid, OP_BIT(ADDRESS))->outcome != OUTCOME_OK)
         return;
     uint64_t new_end = (want + PAGE_SIZE - 1) >> PAGE_SHIFT;
     if (new_end > old_end)
@@ -541,7 +540,7 @@ static void test_fault_counts(void **state)
     op.length = PAGE_SIZE;
     for (int back = 0; back < 2; back++) {
         op.prot = back ? PROT_RW : PROT_R;
-        apply(op, pid, P(ADDRESS) | P(LENGTH) | P(PROT));
+        apply(op, pid, OP_BIT(ADDRESS) | OP_BIT(LENGTH) | OP_BIT(PROT));
     }
     fill(pid, a + PAGES(1), 1, 5); /* clean: mprotect did not make it writable by the way */
     assert_int_equal(process(pid).minor_faults, 26);
@@ -663,7 +662,7 @@ static void test_write_moves_all_or_nothing(void **state)
     op.address = a + PAGES(2);
     op.length = PAGES(2);
     op.prot = PROT_R;
-    apply(op, pid, P(ADDRESS) | P(LENGTH) | P(PROT));
+    apply(op, pid, OP_BIT(ADDRESS) | OP_BIT(LENGTH) | OP_BIT(PROT));
     uint32_t child = apply(fixture_op(OP_FORK), pid, 0)->pid;
     assert_int_equal(fill(pid, a, PAGES(3), 9)->outcome, OUTCOME_BUG);
     assert_int_equal(range(OP_READ, child, a, 1)->bytes[0], 1);

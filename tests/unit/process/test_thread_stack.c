@@ -29,7 +29,7 @@ static uint64_t call(struct machine *m, uint16_t tid, uint64_t size)
 {
     struct op op = fixture_user(OP_MALLOC, 100, size);
     op.tid = tid;
-    op.given |= P(TID);
+    op.given |= OP_BIT(TID);
     return fixture_apply(m, op)->address;
 }
 
@@ -38,7 +38,7 @@ static const struct op_result *end_thread(struct machine *m, uint16_t tid)
     struct op op = fixture_op(OP_THREAD_EXIT);
     op.pid = 100;
     op.tid = tid;
-    op.given = P(PID) | P(TID);
+    op.given = OP_BIT(PID) | OP_BIT(TID);
     return fixture_apply(m, op);
 }
 
@@ -134,7 +134,7 @@ static void pages_of_a_stack(void **state)
     op.pid = 100;
     op.fill = 1;
     op.length = 20 * PAGE_SIZE;
-    op.given |= P(PID) | P(FILL) | P(LENGTH);
+    op.given |= OP_BIT(PID) | OP_BIT(FILL) | OP_BIT(LENGTH);
     assert_int_equal(fixture_apply(m, op)->outcome, OUTCOME_OK);
     assert_int_equal(process_of(m).rss_pages, rss + 20);
     end_thread(m, 1);
@@ -158,11 +158,11 @@ static void limits_count_stacks(void **state)
     assert_true(with.data_pages >= before.data_pages + 2048);
     struct op limit = fixture_user(OP_SETRLIMIT, 100, 16 << 20);
     limit.resource = RESOURCE_DATA;
-    limit.given |= P(RESOURCE);
+    limit.given |= OP_BIT(RESOURCE);
     assert_int_equal(fixture_apply(m, limit)->outcome, OUTCOME_OK);
     struct op op = fixture_user(OP_MALLOC, 100, 100);
     op.tid = 2;
-    op.given |= P(TID);
+    op.given |= OP_BIT(TID);
     const struct op_result *result = fixture_apply(m, op);
     assert_int_equal(result->outcome, OUTCOME_NULL);
     assert_non_null(strstr(result->message, "pthread_create: EAGAIN"));
@@ -179,11 +179,11 @@ static void fork_keeps_stacks(void **state)
         call(m, tid, 100);
     call(m, 0, 100);
     struct op fork = fixture_user(OP_FORK, 100, 0);
-    fork.given = P(PID);
+    fork.given = OP_BIT(PID);
     uint32_t child = fixture_apply(m, fork)->pid;
     struct op op = fixture_user(OP_MALLOC, child, 100);
     op.tid = 1;
-    op.given |= P(TID);
+    op.given |= OP_BIT(TID);
     fixture_apply(m, op);
     struct heap_thread_view thread;
     uint64_t cursor = 0;

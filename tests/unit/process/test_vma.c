@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#define P(x) (1u << PARAM_##x)
 #define PAGES(n) ((uint64_t)(n)*PAGE_SIZE)
 #define MIB (UINT64_C(1) << 20)
 #define HUGE (2 * MIB)
@@ -25,8 +24,8 @@ static const struct op_result *apply(enum op_kind kind, uint64_t address, uint64
     op.address = address;
     op.length = length;
     *(kind == OP_MADVISE ? &op.advice : &op.prot) = choice;
-    op.given = P(PID) | (op_info(kind)->needed & (P(ADDRESS) | P(LENGTH) | P(PROT) | P(ADVICE)));
-    op.given |= kind == OP_MMAP ? P(PROT) : 0;
+    op.given = OP_BIT(PID) | (op_info(kind)->needed & (OP_BIT(ADDRESS) | OP_BIT(LENGTH) | OP_BIT(PROT) | OP_BIT(ADVICE)));
+    op.given |= kind == OP_MMAP ? OP_BIT(PROT) : 0;
     return fixture_apply(m, op);
 }
 
@@ -41,7 +40,7 @@ static uint64_t map_named(uint64_t nr_pages, const char *name)
     op.pid = pid;
     op.length = PAGES(nr_pages);
     op.name = fixture_text(name);
-    op.given = P(PID) | P(LENGTH) | P(NAME);
+    op.given = OP_BIT(PID) | OP_BIT(LENGTH) | OP_BIT(NAME);
     return fixture_apply(m, op)->address;
 }
 
@@ -62,7 +61,7 @@ static const struct op_result *write_byte(uint64_t address)
     op.address = address;
     op.fill = 1;
     op.length = 1;
-    op.given = P(PID) | P(ADDRESS) | P(FILL) | P(LENGTH);
+    op.given = OP_BIT(PID) | OP_BIT(ADDRESS) | OP_BIT(FILL) | OP_BIT(LENGTH);
     return fixture_apply(m, op);
 }
 
@@ -71,7 +70,7 @@ static const struct op_result *read_bytes(uint64_t address, uint64_t length)
     struct op op = fixture_free(OP_READ, address);
     op.pid = pid;
     op.length = length;
-    op.given |= P(PID) | P(LENGTH);
+    op.given |= OP_BIT(PID) | OP_BIT(LENGTH);
     return fixture_apply(m, op);
 }
 
@@ -81,7 +80,7 @@ static const struct op_result *remap(uint64_t address, uint64_t old_pages, uint6
     op.pid = pid;
     op.length = PAGES(old_pages);
     op.new_length = PAGES(new_pages);
-    op.given |= P(PID) | P(LENGTH) | P(NEW_LENGTH);
+    op.given |= OP_BIT(PID) | OP_BIT(LENGTH) | OP_BIT(NEW_LENGTH);
     return fixture_apply(m, op);
 }
 
@@ -91,7 +90,7 @@ static const struct op_result *limit(enum resource resource, uint64_t bytes)
     op.pid = pid;
     op.resource = (uint8_t)resource;
     op.size = bytes;
-    op.given = P(PID) | P(RESOURCE) | P(SIZE);
+    op.given = OP_BIT(PID) | OP_BIT(RESOURCE) | OP_BIT(SIZE);
     return fixture_apply(m, op);
 }
 
@@ -389,14 +388,14 @@ static void test_fork_and_merging(void **state)
     uint64_t heap = fixture_apply(m, fixture_user(OP_MALLOC, pid, 100))->address & ~(uint64_t)(PAGE_SIZE - 1);
     struct op op = fixture_op(OP_FORK);
     op.pid = pid;
-    op.given = P(PID);
+    op.given = OP_BIT(PID);
     uint32_t parent = pid;
     pid = fixture_apply(m, op)->pid;
     for (int i = 0; i < 2; i++) {
         op = fixture_op(OP_SBRK);
         op.pid = pid;
         op.increment = (int64_t)PAGES(3);
-        op.given = P(PID) | P(INCREMENT);
+        op.given = OP_BIT(PID) | OP_BIT(INCREMENT);
         fixture_apply(m, op);
         assert_string_equal(shape(heap, heap + PAGES(40)), i ? "rw-p 36" : "rw-p 33|rw-p 3");
         pid = parent;
@@ -471,7 +470,7 @@ static void test_overcommit(void **state)
         assert_true(mode == 2 ? commit.committed_pages < commit.limit_pages && nr < 24 && nr > 18 : nr == 100);
         struct op op = fixture_op(OP_FORK);
         op.pid = pid;
-        op.given = P(PID);
+        op.given = OP_BIT(PID);
         const struct op_result *r = fixture_apply(m, op);
         assert_int_equal(r->outcome == OUTCOME_OK, mode == 1); /* all of it is one VMA by now, larger than mode 0 allows */
         if (mode != 1)

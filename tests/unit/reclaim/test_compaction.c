@@ -27,7 +27,7 @@ static struct op user_op(enum op_kind kind, uint32_t pid, uint64_t address, uint
     op.pid = pid;
     op.address = address;
     op.length = length;
-    op.given = P(PID) | (address ? P(ADDRESS) : 0) | (length ? P(LENGTH) : 0);
+    op.given = OP_BIT(PID) | (address ? OP_BIT(ADDRESS) : 0) | (length ? OP_BIT(LENGTH) : 0);
     return op;
 }
 
@@ -35,7 +35,7 @@ static void fill(struct machine *m, uint32_t pid, uint64_t address, uint64_t len
 {
     struct op op = user_op(OP_WRITE, pid, address, length);
     op.fill = byte;
-    op.given |= P(FILL);
+    op.given |= OP_BIT(FILL);
     assert_int_equal(apply(m, op)->outcome, OUTCOME_OK);
 }
 
@@ -156,7 +156,7 @@ static void a_costly_request_compacts(void **state)
     struct machine *m = board.machine;
     struct op op = fixture_op(OP_ALLOC_PAGES);
     op.order = 9;
-    op.given = P(ORDER);
+    op.given = OP_BIT(ORDER);
     bool compacted = false;
     for (unsigned i = 0; i < 8; i++) {
         const struct op_result *r = apply(m, op);
@@ -195,7 +195,7 @@ static void failures_are_deferred(void **state)
     uint64_t blocks[4096];
     unsigned nr = 0;
     struct op op = fixture_op(OP_ALLOC_PAGES);
-    op.given = P(ORDER) | P(GFP);
+    op.given = OP_BIT(ORDER) | OP_BIT(GFP);
     op.gfp = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN;
     op.order = 2;
     for (const struct op_result *r; nr < 4096 && (r = apply(m, op))->outcome == OUTCOME_OK;)
@@ -203,7 +203,7 @@ static void failures_are_deferred(void **state)
     for (unsigned i = 0; i < nr; i += 2) { /* holes of 4 pages between blocks that cannot move */
         struct op release = fixture_free(OP_FREE_PAGES, blocks[i]);
         release.order = 2;
-        release.given |= P(ORDER);
+        release.given |= OP_BIT(ORDER);
         apply(m, release);
     }
     op.order = 5;

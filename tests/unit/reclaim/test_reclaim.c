@@ -26,7 +26,7 @@ static uint32_t spawn(struct machine *m, const char *name)
 {
     struct op op = fixture_op(OP_SPAWN);
     op.name = fixture_text(name);
-    op.given = P(NAME);
+    op.given = OP_BIT(NAME);
     return fixture_apply(m, op)->pid;
 }
 
@@ -35,7 +35,7 @@ static uint64_t map(struct machine *m, uint32_t pid, uint64_t length)
     struct op op = fixture_op(OP_MMAP);
     op.pid = pid;
     op.length = length;
-    op.given = P(PID) | P(LENGTH);
+    op.given = OP_BIT(PID) | OP_BIT(LENGTH);
     return fixture_apply(m, op)->address;
 }
 
@@ -59,7 +59,7 @@ static const struct op_result *fill(struct machine *m, uint32_t pid, uint64_t ad
     op.pid = pid;
     op.fill = byte;
     op.length = length;
-    op.given = P(ADDRESS) | P(PID) | P(FILL) | P(LENGTH);
+    op.given = OP_BIT(ADDRESS) | OP_BIT(PID) | OP_BIT(FILL) | OP_BIT(LENGTH);
     return apply(m, op);
 }
 
@@ -77,7 +77,7 @@ static uint8_t first_byte(struct machine *m, uint32_t pid, uint64_t address)
     struct op op = fixture_free(OP_READ, address);
     op.pid = pid;
     op.length = 1;
-    op.given |= P(PID) | P(LENGTH);
+    op.given |= OP_BIT(PID) | OP_BIT(LENGTH);
     const struct op_result *r = apply(m, op);
     if (r->outcome != OUTCOME_OK)
         fail_msg("read: %s", r->message);
@@ -88,7 +88,7 @@ static const struct op_result *tick(struct machine *m, uint64_t ns)
 {
     struct op op = fixture_op(OP_TICK);
     op.duration_ns = ns;
-    op.given = P(DURATION);
+    op.given = OP_BIT(DURATION);
     return apply(m, op);
 }
 
@@ -134,7 +134,7 @@ static uint32_t take_all(struct machine *m, uint32_t gfp, uint8_t order)
     struct op op = fixture_op(OP_ALLOC_PAGES);
     op.gfp = gfp;
     op.order = order;
-    op.given = P(GFP) | P(ORDER);
+    op.given = OP_BIT(GFP) | OP_BIT(ORDER);
     uint32_t nr = 0;
     struct op_result r;
     struct problem why = { 0 };
@@ -197,7 +197,7 @@ static void kswapd_gives_up_without_swap(void **state)
     uint32_t nr_woken = 0;
     struct op op = fixture_op(OP_ALLOC_PAGES);
     op.gfp = GFP_NOWAIT;
-    op.given = P(GFP) | P(ORDER);
+    op.given = OP_BIT(GFP) | OP_BIT(ORDER);
     for (uint32_t nr_failed = 0; nr_failed < 40;) {
         const struct op_result *r = apply(m, op);
         nr_woken += count_events(r, EV_KSWAPD_WAKE);
@@ -343,7 +343,7 @@ static void locked_pages_stay(void **state)
     struct op op = fixture_free(OP_MLOCK, a);
     op.pid = keeper;
     op.length = MIB;
-    op.given |= P(PID) | P(LENGTH);
+    op.given |= OP_BIT(PID) | OP_BIT(LENGTH);
     assert_int_equal(apply(m, op)->outcome, OUTCOME_OK);
     uint64_t resident = process_of(m, keeper).rss_pages;
     fill_far(m, hog, map(m, hog, 48 * MIB), 40 * MIB, 1);
@@ -399,7 +399,7 @@ static void badness_counts_swap(void **state)
     assert_int_equal(stats_of(m).nr_oom_kills, 0);
     assert_true(process_of(m, old).rss_pages < process_of(m, new).rss_pages);
     struct op op = fixture_op(OP_ALLOC_PAGES);
-    op.given = P(ORDER);
+    op.given = OP_BIT(ORDER);
     do {
         r = apply(m, op);
         assert_int_equal(r->outcome, OUTCOME_OK);
@@ -423,7 +423,7 @@ static void of_processes_alike_the_newest_dies(void **state)
         if (reuse) {
             struct op op = fixture_op(OP_EXIT);
             op.pid = pids[reuse - 1];
-            op.given = P(PID);
+            op.given = OP_BIT(PID);
             apply(m, op);
             pids[reuse - 1] = 0;
         }
@@ -432,7 +432,7 @@ static void of_processes_alike_the_newest_dies(void **state)
             if (pids[i])
                 fill(m, pids[i], map(m, pids[i], MIB), MIB, 1);
         struct op op = fixture_op(OP_ALLOC_PAGES);
-        op.given = P(ORDER);
+        op.given = OP_BIT(ORDER);
         const struct op_result *r;
         do
             r = apply(m, op);
@@ -460,7 +460,7 @@ static void without_processes_the_kernel_panics(void **state)
     struct machine *m = machine_with("linux-6.1", 32 * MIB, 0);
     take_all(m, GFP_KERNEL, 0);
     struct op op = fixture_op(OP_ALLOC_PAGES);
-    op.given = P(ORDER);
+    op.given = OP_BIT(ORDER);
     const struct op_result *r = apply(m, op);
     assert_int_equal(r->outcome, OUTCOME_NULL);
     assert_non_null(strstr(r->message, "Out of memory and no killable processes...\nKernel panic - not syncing: "
@@ -500,7 +500,7 @@ static void flags_decide_how_far_a_request_goes(void **state)
         left[i] = zone_named(m, "DMA32").free;
         struct op op = fixture_op(OP_ALLOC_PAGES);
         op.gfp = CASES[i].gfp;
-        op.given = P(GFP) | P(ORDER);
+        op.given = OP_BIT(GFP) | OP_BIT(ORDER);
         tick(m, UINT64_C(20000000000));
         const struct op_result *r = apply(m, op);
         assert_int_equal(r->outcome, OUTCOME_NULL);
@@ -534,7 +534,7 @@ static void failures_are_reported_at_a_limited_rate(void **state)
     struct machine *m = machine_with("linux-6.1", 32 * MIB, 0);
     struct op op = fixture_op(OP_ALLOC_PAGES);
     op.gfp = GFP_ATOMIC;
-    op.given = P(GFP) | P(ORDER);
+    op.given = OP_BIT(GFP) | OP_BIT(ORDER);
     const struct op_result *r;
     do
         r = apply(m, op);
@@ -597,22 +597,22 @@ static void random_pressure(const char *profile, uint64_t memory, uint64_t swap,
             op.length = (1 + fixture_random_below(&random, 30)) * PAGE_SIZE;
             op.fill = (uint8_t)step;
             op.pid = pids[at];
-            op.given = P(ADDRESS) | P(LENGTH) | P(FILL) | P(PID);
+            op.given = OP_BIT(ADDRESS) | OP_BIT(LENGTH) | OP_BIT(FILL) | OP_BIT(PID);
         } else if (dice < 14) {
             op = fixture_op(dice == 12 ? OP_EXIT : OP_FORK);
             op.pid = pids[at];
-            op.given = P(PID);
+            op.given = OP_BIT(PID);
         } else if (dice < 15 && profile_find(profile, strlen(profile))->has_migratetypes) {
             op = fixture_op(OP_COMPACT_MEMORY);
         } else if (dice < 16) {
             op = fixture_op(OP_TICK);
             op.duration_ns = fixture_random_below(&random, 3000000);
-            op.given = P(DURATION);
+            op.given = OP_BIT(DURATION);
         } else {
             op = fixture_op(OP_ALLOC_PAGES);
             op.order = (uint8_t)fixture_random_below(&random, 6);
             op.gfp = dice % 2 ? GFP_KERNEL | __GFP_NORETRY : GFP_ATOMIC;
-            op.given = P(ORDER) | P(GFP);
+            op.given = OP_BIT(ORDER) | OP_BIT(GFP);
         }
         static struct op_result other;
         struct problem why = { 0 };
@@ -628,12 +628,12 @@ static void random_pressure(const char *profile, uint64_t memory, uint64_t swap,
             op = fixture_op(OP_MMAP);
             op.pid = pid;
             op.length = memory / 2 + 64 * PAGE_SIZE;
-            op.given = P(PID) | P(LENGTH);
+            op.given = OP_BIT(PID) | OP_BIT(LENGTH);
             assert_int_equal(machine_apply(quiet, &op, &other, &why), PAGODA_OK);
         } else if (op.kind == OP_ALLOC_PAGES && r->address && step % 8) {
             struct op release = fixture_free(OP_FREE_PAGES, r->address);
             release.order = op.order;
-            release.given |= P(ORDER);
+            release.given |= OP_BIT(ORDER);
             apply(m, release);
             assert_int_equal(machine_apply(quiet, &release, &other, &why), PAGODA_OK);
         }

@@ -138,7 +138,7 @@ static void indices_tell_pieces_from_want(void **state)
         struct machine *machine = fixture_machine(PROFILES[i], UINT64_C(32) << 20);
         struct op op = fixture_op(OP_ALLOC_PAGES);
         op.gfp = GFP_ATOMIC | __GFP_MEMALLOC | __GFP_NOWARN;
-        op.given = P(GFP) | P(ORDER);
+        op.given = OP_BIT(GFP) | OP_BIT(ORDER);
         struct op_result result;
         struct problem why = { 0 };
         uint32_t nr = 0, nr_missing = 0;
@@ -149,7 +149,7 @@ static void indices_tell_pieces_from_want(void **state)
             assert_int_equal(check_indices(&zone), zone.nr_orders); /* nothing at all is free */
         for (uint32_t at = 0; at < nr; at += 2) {
             op = fixture_free(OP_FREE_PAGES, pages[at]);
-            op.given |= P(ORDER);
+            op.given |= OP_BIT(ORDER);
             assert_int_equal(machine_apply(machine, &op, &result, &why), PAGODA_OK);
         }
         (void)fixture_apply(machine, fixture_op(OP_DRAIN_PAGES));
@@ -214,7 +214,7 @@ static struct op random_alloc(struct fixture_random *random, uint32_t pid, bool 
     struct op op = kind == OP_MALLOC || kind == OP_MMAP ? fixture_user(kind, pid, size) : fixture_alloc(kind, size, 0);
     op.length = size;
     op.order = (uint8_t)fixture_random_below(random, 5);
-    op.given = kind == OP_ALLOC_PAGES ? P(ORDER) : kind == OP_MMAP ? P(PID) | P(LENGTH) : op.given;
+    op.given = kind == OP_ALLOC_PAGES ? OP_BIT(ORDER) : kind == OP_MMAP ? OP_BIT(PID) | OP_BIT(LENGTH) : op.given;
     return op;
 }
 
@@ -228,8 +228,8 @@ static struct op release_of(const struct allocation_view *a)
     op.order = (uint8_t)a->order;
     op.pid = a->pid;
     op.length = a->requested;
-    op.given = P(ADDRESS) | (a->pid ? P(PID) : 0);
-    op.given |= op.kind == OP_FREE_PAGES ? P(ORDER) : op.kind == OP_MUNMAP ? P(LENGTH) : 0;
+    op.given = OP_BIT(ADDRESS) | (a->pid ? OP_BIT(PID) : 0);
+    op.given |= op.kind == OP_FREE_PAGES ? OP_BIT(ORDER) : op.kind == OP_MUNMAP ? OP_BIT(LENGTH) : 0;
     return op;
 }
 

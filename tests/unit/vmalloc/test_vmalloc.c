@@ -256,7 +256,7 @@ static void test_contents(void **state)
         write.address = a + 100;
         write.fill = 0xa5;
         write.length = 2 * PAGE_SIZE;
-        write.given = P(ADDRESS) | P(FILL) | P(LENGTH);
+        write.given = OP_BIT(ADDRESS) | OP_BIT(FILL) | OP_BIT(LENGTH);
         assert_int_equal(fixture_apply(machine, write)->outcome, OUTCOME_OK);
         vfree_of(machine, a);
         uint64_t stale = 0, zeroed = 0;
@@ -509,7 +509,7 @@ static void test_addresses_run_out(void **state)
 static struct op in_context(struct op op, enum context context)
 {
     op.context = (uint8_t)context;
-    op.given |= P(CONTEXT);
+    op.given |= OP_BIT(CONTEXT);
     return op;
 }
 
@@ -594,7 +594,7 @@ static void test_oopses(void **state)
         op.address = OOPSES[i].absolute ? OOPSES[i].absolute : op.address;
         op.length = 4;
         op.fill = 0xee;
-        op.given = P(ADDRESS) | P(LENGTH) | (op.kind == OP_WRITE ? P(FILL) : 0);
+        op.given = OP_BIT(ADDRESS) | OP_BIT(LENGTH) | (op.kind == OP_WRITE ? OP_BIT(FILL) : 0);
         uint64_t before[2] = { 0 }, after[2] = { 0 };
         view_memory(machine, op.address - 8, 0, (uint8_t *)before, 16);
         const struct op_result *result = fixture_apply(machine, op);
@@ -660,14 +660,14 @@ static void test_views_of_user_addresses(void **state)
         struct op op = fixture_op(OP_MMAP);
         op.pid = pid;
         op.length = 4 * PAGE_SIZE;
-        op.given = P(PID) | P(LENGTH);
+        op.given = OP_BIT(PID) | OP_BIT(LENGTH);
         uint64_t address = fixture_apply(machine, op)->address;
         op = fixture_op(OP_WRITE);
         op.pid = pid;
         op.address = address + 2 * PAGE_SIZE - 3;
         op.length = 3;
         op.fill = 0x5a;
-        op.given = P(PID) | P(ADDRESS) | P(LENGTH) | P(FILL);
+        op.given = OP_BIT(PID) | OP_BIT(ADDRESS) | OP_BIT(LENGTH) | OP_BIT(FILL);
         assert_int_equal(fixture_apply(machine, op)->outcome, OUTCOME_OK);
         struct translation where;
         assert_true(view_translate(machine, address + PAGE_SIZE, pid, &where) && where.present);
