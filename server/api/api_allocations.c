@@ -20,17 +20,17 @@ static void put_allocation(struct view *view, const struct allocation_view *allo
     uint64_t cursor = 0;
     struct frame_range run;
     put_open(out, '{');
-    put_field_u64(out, "seq", allocation->seq);
+    PUT_FIELD(out, allocation, seq);
     put_field_text(out, "op", op_info(allocation->op)->name);
-    put_field_hex64(out, "address", allocation->address);
-    put_field_u64(out, "requested", allocation->requested);
-    put_field_u64(out, "allocated", allocation->allocated);
-    put_field_text(out, "release", allocation->release);
+    PUT_HEX64(out, allocation, address);
+    PUT_FIELD(out, allocation, requested);
+    PUT_FIELD(out, allocation, allocated);
+    PUT_FIELD(out, allocation, release);
     put_names(out, allocation);
     put_field_text(out, "cache", allocation->cache && allocation->cache[0] ? allocation->cache : NULL);
-    put_field_u64(out, "pid", allocation->pid);
-    put_field_u64(out, "nr_frames", allocation->nr_frames);
-    put_field_u64(out, "order", allocation->order);
+    PUT_FIELD(out, allocation, pid);
+    PUT_FIELD(out, allocation, nr_frames);
+    PUT_FIELD(out, allocation, order);
     put_field_array(out, "frames");
     for (int i = 0; i < RUNS_PER_ALLOCATION &&
                     view_next_allocation_run(view->machine, allocation->address, allocation->pid, &cursor, &run);

@@ -8,15 +8,15 @@
 /* Offsets from an object's first byte; parts that it does not have are left out. */
 static void put_cache_layout(struct buffer *out, const struct cache_view *cache)
 {
-    put_field_u64(out, "usable", cache->usable);
-    put_field_u64(out, "head", cache->head);
+    PUT_FIELD(out, cache, usable);
+    PUT_FIELD(out, cache, head);
     put_field_object(out, "layout");
-    put_field_u64(out, "free_pointer", cache->free_pointer);
-    put_field_u64(out, "inuse", cache->inuse);
+    PUT_FIELD(out, cache, free_pointer);
+    PUT_FIELD(out, cache, inuse);
     if (cache->tracks)
-        put_field_u64(out, "tracks", cache->tracks);
+        PUT_FIELD(out, cache, tracks);
     if (cache->padding)
-        put_field_u64(out, "padding", cache->padding);
+        PUT_FIELD(out, cache, padding);
     put_close(out, '}');
     put_field_array(out, "flags");
     uint32_t cursor = 0;
@@ -27,34 +27,34 @@ static void put_cache_layout(struct buffer *out, const struct cache_view *cache)
 
 static void put_cache_counts(struct buffer *out, const struct cache_view *cache)
 {
-    put_field_u64(out, "min_order", cache->min_order);
-    put_field_u64(out, "min_partial", cache->min_partial);
-    put_field_u64(out, "cpu_partial_slabs", cache->cpu_partial_slabs);
+    PUT_FIELD(out, cache, min_order);
+    PUT_FIELD(out, cache, min_partial);
+    PUT_FIELD(out, cache, cpu_partial_slabs);
     put_field_object(out, "slabs_by_state");
-    put_field_u64(out, "cpu", cache->slabs_by_state.cpu);
-    put_field_u64(out, "cpu_partial", cache->slabs_by_state.cpu_partial);
-    put_field_u64(out, "partial", cache->slabs_by_state.partial);
-    put_field_u64(out, "full", cache->slabs_by_state.full);
+    PUT_FIELD(out, &cache->slabs_by_state, cpu);
+    PUT_FIELD(out, &cache->slabs_by_state, cpu_partial);
+    PUT_FIELD(out, &cache->slabs_by_state, partial);
+    PUT_FIELD(out, &cache->slabs_by_state, full);
     put_close(out, '}');
-    put_field_u64(out, "active_objs", cache->active_objs);
-    put_field_u64(out, "rounding_bytes", cache->rounding_bytes);
-    put_field_u64(out, "overhead_bytes", cache->overhead_bytes);
-    put_field_bool(out, "is_kmalloc", cache->is_kmalloc);
-    put_field_bool(out, "is_destroyed", cache->is_destroyed);
+    PUT_FIELD(out, cache, active_objs);
+    PUT_FIELD(out, cache, rounding_bytes);
+    PUT_FIELD(out, cache, overhead_bytes);
+    PUT_FIELD(out, cache, is_kmalloc);
+    PUT_FIELD(out, cache, is_destroyed);
 }
 
 static void put_cache_fields(struct buffer *out, const struct cache_view *cache)
 {
-    put_field_text(out, "name", cache->name);
-    put_field_u64(out, "object_size", cache->object_size);
-    put_field_u64(out, "size", cache->size);
-    put_field_u64(out, "align", cache->align);
-    put_field_u64(out, "objects_per_slab", cache->objects_per_slab);
-    put_field_u64(out, "order", cache->order);
-    put_field_u64(out, "nr_slabs", cache->nr_slabs);
-    put_field_u64(out, "nr_objects", cache->nr_objects);
-    put_field_u64(out, "nr_in_use", cache->nr_in_use);
-    put_field_u64(out, "requested_bytes", cache->requested_bytes);
+    PUT_FIELD(out, cache, name);
+    PUT_FIELD(out, cache, object_size);
+    PUT_FIELD(out, cache, size);
+    PUT_FIELD(out, cache, align);
+    PUT_FIELD(out, cache, objects_per_slab);
+    PUT_FIELD(out, cache, order);
+    PUT_FIELD(out, cache, nr_slabs);
+    PUT_FIELD(out, cache, nr_objects);
+    PUT_FIELD(out, cache, nr_in_use);
+    PUT_FIELD(out, cache, requested_bytes);
     put_cache_layout(out, cache);
     put_cache_counts(out, cache);
 }
@@ -85,17 +85,17 @@ struct reply caches_get(struct app *app, struct request *request)
 static void put_object(struct buffer *out, const struct object_view *object, uint32_t nth)
 {
     put_open(out, '{');
-    put_field_hex64(out, "address", object->address);
-    put_field_bool(out, "in_use", object->in_use);
-    put_field_u64(out, "requested", object->requested);
-    put_field_u64(out, "seq", object->seq);
-    put_field_text(out, "label", object->label);
-    put_field_bool(out, "is_handle", object->is_handle);
+    PUT_HEX64(out, object, address);
+    PUT_FIELD(out, object, in_use);
+    PUT_FIELD(out, object, requested);
+    PUT_FIELD(out, object, seq);
+    PUT_FIELD(out, object, label);
+    PUT_FIELD(out, object, is_handle);
     put_field_text(out, "call_site", object->call_site[0] ? object->call_site : NULL);
-    put_field_u64(out, "lost", object->lost);
+    PUT_FIELD(out, object, lost);
     put_field_u64(out, "nth", nth);
     if (!object->in_use)
-        put_field_hex64(out, "free_next", object->free_next);
+        PUT_HEX64(out, object, free_next);
     put_close(out, '}');
 }
 
@@ -107,12 +107,12 @@ static void put_objects(struct buffer *out, const struct machine *machine, uint3
     struct chain_view chains;
     view_slab_chains(machine, slab_pfn, &chains);
     put_field_object(out, "free_chain");
-    put_field_hex64(out, "cpu_first", chains.cpu_first);
-    put_field_u64(out, "nr_cpu", chains.nr_cpu);
-    put_field_hex64(out, "first", chains.first);
-    put_field_u64(out, "nr", chains.nr);
+    PUT_HEX64(out, &chains, cpu_first);
+    PUT_FIELD(out, &chains, nr_cpu);
+    PUT_HEX64(out, &chains, first);
+    PUT_FIELD(out, &chains, nr);
     if (chains.stray)
-        put_field_hex64(out, "stray", chains.stray);
+        PUT_HEX64(out, &chains, stray);
     put_close(out, '}');
     put_field_array(out, "objects");
     for (uint32_t i = 0; view_next_object(machine, slab_pfn, &cursor, &object); i++)
@@ -122,17 +122,17 @@ static void put_objects(struct buffer *out, const struct machine *machine, uint3
 
 static void put_slab_fields(struct buffer *out, const struct slab_view *slab)
 {
-    put_field_u64(out, "pfn", slab->pfn);
-    put_field_u64(out, "order", slab->order);
-    put_field_hex64(out, "address", slab->address);
-    put_field_u64(out, "nr_objects", slab->nr_objects);
-    put_field_u64(out, "in_use", slab->in_use);
-    put_field_u64(out, "inuse", slab->inuse);
-    put_field_u64(out, "requested_bytes", slab->requested_bytes);
-    put_field_text(out, "state", slab->state);
+    PUT_FIELD(out, slab, pfn);
+    PUT_FIELD(out, slab, order);
+    PUT_HEX64(out, slab, address);
+    PUT_FIELD(out, slab, nr_objects);
+    PUT_FIELD(out, slab, in_use);
+    PUT_FIELD(out, slab, inuse);
+    PUT_FIELD(out, slab, requested_bytes);
+    PUT_FIELD(out, slab, state);
     if (strncmp(slab->state, "cpu", 3) == 0)
-        put_field_u64(out, "cpu", slab->cpu);
-    put_field_u64(out, "position", slab->position);
+        PUT_FIELD(out, slab, cpu);
+    PUT_FIELD(out, slab, position);
 }
 
 static void put_slabs(struct view *view, const char *cache, bool with_objects)

@@ -80,8 +80,8 @@ static struct reply finish(const struct request *request, struct buffer body)
 
 static void put_cost(struct buffer *out, const struct compare_step *step)
 {
-    put_field_u64(out, "cost_ns", step->result.cost_ns);
-    put_field_u64(out, "slept_ns", step->result.slept_ns);
+    PUT_FIELD(out, &step->result, cost_ns);
+    PUT_FIELD(out, &step->result, slept_ns);
     put_field_array(out, "cost");
     for (unsigned i = 0; i < NR_COST_STEPS; i++) {
         if (!step->result.cost_count[i])
@@ -103,11 +103,11 @@ static uint64_t waste_of(const struct compare_answer *answer)
 static void put_waste(struct buffer *out, const struct compare_answer *answer)
 {
     put_field_object(out, "waste");
-    put_field_u64(out, "slack", answer->slack);
-    put_field_u64(out, "page_array", answer->page_array);
-    put_field_u64(out, "page_tables", answer->page_tables);
+    PUT_FIELD(out, answer, slack);
+    PUT_FIELD(out, answer, page_array);
+    PUT_FIELD(out, answer, page_tables);
     put_field_u64(out, "total", waste_of(answer));
-    put_field_u64(out, "guard_addresses", answer->guard_addresses);
+    PUT_FIELD(out, answer, guard_addresses);
     put_close(out, '}');
 }
 
@@ -122,9 +122,9 @@ static void put_step(struct buffer *out, const char *key, const struct compare_s
     put_field_u64(out, "length", length);
     put_cost(out, step);
     put_field_object(out, "tlb");
-    put_field_u64(out, "hits", step->result.tlb.hits);
-    put_field_u64(out, "misses", step->result.tlb.misses);
-    put_field_u64(out, "flushes", step->result.tlb.flushes);
+    PUT_FIELD(out, &step->result.tlb, hits);
+    PUT_FIELD(out, &step->result.tlb, misses);
+    PUT_FIELD(out, &step->result.tlb, flushes);
     put_close(out, '}');
     put_close(out, '}');
 }
@@ -146,15 +146,15 @@ static void put_answer(struct buffer *out, const struct compare_answer *answer)
         put_hex64(out, result->address);
     else
         put_null(out);
-    put_field_u64(out, "requested", result->requested);
-    put_field_u64(out, "allocated", result->allocated);
+    PUT_FIELD(out, result, requested);
+    PUT_FIELD(out, result, allocated);
     put_text_or_null(out, "cache", answer->call.cache);
     result_frames_encode(out, result);
     put_waste(out, answer);
     put_field_text(out, "context", context_name((enum context)answer->op.context));
-    put_field_bool(out, "may_sleep", answer->may_sleep);
-    put_field_u64(out, "limit", answer->limit);
-    put_field_text(out, "release", answer->release);
+    PUT_FIELD(out, answer, may_sleep);
+    PUT_FIELD(out, answer, limit);
+    PUT_FIELD(out, answer, release);
     put_cost(out, &answer->call);
     put_step(out, "first_touch", &answer->touch, answer->is_kernel ? 0 : answer->touched);
     put_step(out, "access", &answer->access, answer->touched < OP_DATA_MAX ? answer->touched : OP_DATA_MAX);
@@ -176,7 +176,7 @@ struct reply compare_get(struct app *app, struct request *request)
     put_open(&out, '{');
     put_field_text(&out, "profile", profile_get(ask.profile)->name);
     put_field_u64(&out, "memory", compare_memory(ask.profile));
-    put_field_u64(&out, "size", ask.size);
+    PUT_FIELD(&out, &ask, size);
     put_field_text(&out, "gfp", gfp);
     put_field_text(&out, "context", context_name(ask.context));
     put_field_array(&out, "allocators");
@@ -237,11 +237,11 @@ static void put_curve(struct buffer *out, const struct curve *curve, uint64_t nr
         const struct curve_point *point = &curve->points[i];
         put_open(out, '{');
         put_field_text(out, "outcome", outcome_name(point->outcome));
-        put_field_u64(out, "cost_ns", point->cost_ns);
-        put_field_u64(out, "first_touch_ns", point->first_touch_ns);
-        put_field_u64(out, "access_ns", point->access_ns);
-        put_field_u64(out, "allocated", point->allocated);
-        put_field_u64(out, "waste", point->waste);
+        PUT_FIELD(out, point, cost_ns);
+        PUT_FIELD(out, point, first_touch_ns);
+        PUT_FIELD(out, point, access_ns);
+        PUT_FIELD(out, point, allocated);
+        PUT_FIELD(out, point, waste);
         put_close(out, '}');
     }
     put_close(out, ']');

@@ -107,7 +107,7 @@ static void put_state(struct buffer *out, const char *key, const struct side *si
 {
     put_field_object(out, key);
     put_field_text(out, "kind", frame_kind_name((enum frame_kind)run->kind));
-    put_field_u64(out, "order", run->order);
+    PUT_FIELD(out, run, order);
     put_field_text(out, "migratetype", migratetype_name(run->migratetype));
     put_field_text(out, "owner", side->texts.data + run->name);
     put_close(out, '}');
@@ -159,12 +159,12 @@ static void put_allocation(struct buffer *out, const struct side *side, const st
 {
     const char *name = side->texts.data + allocation->name;
     put_open(out, '{');
-    put_field_u64(out, "seq", allocation->seq);
+    PUT_FIELD(out, allocation, seq);
     put_field_text(out, "op", op_info((enum op_kind)allocation->op)->name);
-    put_field_hex64(out, "address", allocation->address);
-    put_field_u64(out, "requested", allocation->requested);
-    put_field_u64(out, "allocated", allocation->allocated);
-    put_field_u64(out, "pid", allocation->pid);
+    PUT_HEX64(out, allocation, address);
+    PUT_FIELD(out, allocation, requested);
+    PUT_FIELD(out, allocation, allocated);
+    PUT_FIELD(out, allocation, pid);
     put_field_text(out, "name", name[0] ? name : NULL);
     put_close(out, '}');
 }

@@ -12,13 +12,13 @@
 static void put_run(struct buffer *out, const struct frame_run *run)
 {
     put_open(out, '{');
-    put_field_u64(out, "pfn", run->pfn);
-    put_field_u64(out, "count", run->count);
+    PUT_FIELD(out, run, pfn);
+    PUT_FIELD(out, run, count);
     put_field_text(out, "kind", frame_kind_name(run->kind));
-    put_field_u64(out, "order", run->order);
+    PUT_FIELD(out, run, order);
     put_field_text(out, "migratetype", migratetype_name(run->migratetype));
-    put_field_text(out, "owner", run->owner);
-    put_field_u64(out, "owner_id", run->owner_id);
+    PUT_FIELD(out, run, owner);
+    PUT_FIELD(out, run, owner_id);
     put_close(out, '}');
 }
 

@@ -24,40 +24,40 @@ static void put_address_or_null(struct buffer *out, const char *key, uint64_t ad
 static void put_state(struct buffer *out, const struct heap_view *heap)
 {
     put_field_object(out, "state");
-    put_field_u64(out, "word", heap->word);
-    put_field_u64(out, "header", heap->header);
-    put_field_u64(out, "min_chunk", heap->min_chunk);
-    put_field_hex64(out, "tcache_key", heap->tcache_key);
-    put_field_u64(out, "mmap_threshold", heap->mmap_threshold);
-    put_field_u64(out, "trim_threshold", heap->trim_threshold);
-    put_field_u64(out, "top_pad", heap->top_pad);
-    put_field_u64(out, "max_fast", heap->max_fast);
-    put_field_bool(out, "thresholds_fixed", heap->thresholds_fixed);
-    put_field_u64(out, "tcache_max", heap->tcache_max);
-    put_field_u64(out, "tcache_count", heap->tcache_count);
-    put_field_u64(out, "n_mmaps", heap->n_mmaps);
-    put_field_u64(out, "n_mmaps_max", heap->n_mmaps_max);
-    put_field_u64(out, "max_n_mmaps", heap->max_n_mmaps);
-    put_field_u64(out, "mmapped_mem", heap->mmapped_mem);
-    put_field_u64(out, "max_mmapped_mem", heap->max_mmapped_mem);
-    put_field_u64(out, "nr_arenas", heap->nr_arenas);
+    PUT_FIELD(out, heap, word);
+    PUT_FIELD(out, heap, header);
+    PUT_FIELD(out, heap, min_chunk);
+    PUT_HEX64(out, heap, tcache_key);
+    PUT_FIELD(out, heap, mmap_threshold);
+    PUT_FIELD(out, heap, trim_threshold);
+    PUT_FIELD(out, heap, top_pad);
+    PUT_FIELD(out, heap, max_fast);
+    PUT_FIELD(out, heap, thresholds_fixed);
+    PUT_FIELD(out, heap, tcache_max);
+    PUT_FIELD(out, heap, tcache_count);
+    PUT_FIELD(out, heap, n_mmaps);
+    PUT_FIELD(out, heap, n_mmaps_max);
+    PUT_FIELD(out, heap, max_n_mmaps);
+    PUT_FIELD(out, heap, mmapped_mem);
+    PUT_FIELD(out, heap, max_mmapped_mem);
+    PUT_FIELD(out, heap, nr_arenas);
     put_close(out, '}');
 }
 
 static void put_arena(struct buffer *out, const struct arena_view *arena)
 {
     put_open(out, '{');
-    put_field_hex64(out, "address", arena->address);
-    put_field_bool(out, "main", arena->main);
-    put_field_bool(out, "free", arena->free);
-    put_field_bool(out, "contiguous", arena->contiguous);
-    put_field_bool(out, "have_fast", arena->have_fast);
-    put_field_u64(out, "nr_threads", arena->nr_threads);
+    PUT_HEX64(out, arena, address);
+    PUT_FIELD(out, arena, main);
+    PUT_FIELD(out, arena, free);
+    PUT_FIELD(out, arena, contiguous);
+    PUT_FIELD(out, arena, have_fast);
+    PUT_FIELD(out, arena, nr_threads);
     put_address_or_null(out, "top", arena->top);
-    put_field_u64(out, "top_size", arena->top_size);
+    PUT_FIELD(out, arena, top_size);
     put_address_or_null(out, "last_remainder", arena->last_remainder);
-    put_field_u64(out, "system_mem", arena->system_mem);
-    put_field_u64(out, "max_system_mem", arena->max_system_mem);
+    PUT_FIELD(out, arena, system_mem);
+    PUT_FIELD(out, arena, max_system_mem);
     put_field_array(out, "binmap");
     for (unsigned i = 0; i < 4; i++)
         put_hex64(out, arena->binmap[i]);
@@ -78,19 +78,19 @@ static void put_arenas(struct view *view, uint32_t pid)
     put_field_array(out, "regions");
     for (uint64_t cursor = 0; view_next_heap_region(view->machine, pid, &cursor, &region);) {
         put_open(out, '{');
-        put_field_hex64(out, "address", region.address);
-        put_field_hex64(out, "arena", region.arena);
+        PUT_HEX64(out, &region, address);
+        PUT_HEX64(out, &region, arena);
         put_address_or_null(out, "previous", region.previous);
-        put_field_u64(out, "size", region.size);
-        put_field_u64(out, "mprotect_size", region.mprotect_size);
-        put_field_hex64(out, "first_chunk", region.first_chunk);
+        PUT_FIELD(out, &region, size);
+        PUT_FIELD(out, &region, mprotect_size);
+        PUT_HEX64(out, &region, first_chunk);
         put_close(out, '}');
     }
     put_close(out, ']');
     put_field_array(out, "threads");
     for (uint64_t cursor = 0; view_next_heap_thread(view->machine, pid, &cursor, &thread);) {
         put_open(out, '{');
-        put_field_u64(out, "tid", thread.tid);
+        PUT_FIELD(out, &thread, tid);
         put_address_or_null(out, "arena", thread.arena);
         put_address_or_null(out, "tcache", thread.tcache);
         put_address_or_null(out, "stack", thread.stack);
@@ -111,9 +111,9 @@ static bool put_listed(struct view *view, uint32_t pid, const struct heap_list_v
         if (nr == LISTED_MAX)
             return true;
         put_open(&view->out, '{');
-        put_field_hex64(&view->out, "address", chunk.address);
-        put_field_u64(&view->out, "size", chunk.size);
-        put_field_hex64(&view->out, "link", chunk.link);
+        PUT_HEX64(&view->out, &chunk, address);
+        PUT_FIELD(&view->out, &chunk, size);
+        PUT_HEX64(&view->out, &chunk, link);
         put_address_or_null(&view->out, "next", chunk.next);
         put_close(&view->out, '}');
     }
@@ -128,17 +128,17 @@ static void put_lists(struct view *view, uint32_t pid)
     for (uint64_t cursor = 0; view_next_heap_list(view->machine, pid, &cursor, &list);) {
         bool is_cache = list.kind[0] == 't';
         put_open(out, '{');
-        put_field_text(out, "kind", list.kind);
-        put_field_u64(out, "index", list.index);
+        PUT_FIELD(out, &list, kind);
+        PUT_FIELD(out, &list, index);
         put_key(out, "tid");
         if (is_cache)
             put_u64(out, list.tid);
         else
             put_null(out);
         put_address_or_null(out, "arena", list.arena);
-        put_field_hex64(out, "head", list.head);
-        put_field_u64(out, "min_size", list.min_size);
-        put_field_u64(out, "max_size", list.max_size);
+        PUT_HEX64(out, &list, head);
+        PUT_FIELD(out, &list, min_size);
+        PUT_FIELD(out, &list, max_size);
         put_key(out, "count");
         if (is_cache)
             put_u64(out, list.count);
@@ -158,12 +158,12 @@ static void put_lists(struct view *view, uint32_t pid)
 static void put_chunk_fields(struct buffer *out, const struct chunk_view *chunk)
 {
     static const char *const FLAGS[] = { "PREV_INUSE", "IS_MMAPPED", "NON_MAIN_ARENA" };
-    put_field_hex64(out, "address", chunk->address);
-    put_field_u64(out, "size", chunk->size);
-    put_field_text(out, "state", chunk->state);
-    put_field_u64(out, "requested", chunk->requested);
-    put_field_text(out, "name", chunk->name);
-    put_field_u64(out, "seq", chunk->seq);
+    PUT_HEX64(out, chunk, address);
+    PUT_FIELD(out, chunk, size);
+    PUT_FIELD(out, chunk, state);
+    PUT_FIELD(out, chunk, requested);
+    PUT_FIELD(out, chunk, name);
+    PUT_FIELD(out, chunk, seq);
     put_address_or_null(out, "arena", chunk->arena);
     put_field_array(out, "flags");
     for (unsigned i = 0; i < 3; i++)

@@ -47,18 +47,18 @@ struct reply op_table_get(struct app *app, struct request *request)
 static void profile_encode(struct buffer *out, const struct profile *profile)
 {
     put_open(out, '{');
-    put_field_text(out, "name", profile->name);
-    put_field_text(out, "title", profile->title);
-    put_field_text(out, "source", profile->source);
-    put_field_u64(out, "word_bits", profile->word_bits);
+    PUT_FIELD(out, profile, name);
+    PUT_FIELD(out, profile, title);
+    PUT_FIELD(out, profile, source);
+    PUT_FIELD(out, profile, word_bits);
     put_field_u64(out, "page_size", PAGE_SIZE);
-    put_field_u64(out, "nr_orders", profile->nr_orders);
-    put_field_u64(out, "kmalloc_max", profile->kmalloc_max);
-    put_field_u64(out, "memory_min", profile->memory_min);
-    put_field_u64(out, "memory_default", profile->memory_default);
-    put_field_u64(out, "memory_max", profile->memory_max);
-    put_field_u64(out, "cpus_max", profile->cpus_max);
-    put_field_hex64(out, "page_offset", profile->page_offset);
+    PUT_FIELD(out, profile, nr_orders);
+    PUT_FIELD(out, profile, kmalloc_max);
+    PUT_FIELD(out, profile, memory_min);
+    PUT_FIELD(out, profile, memory_default);
+    PUT_FIELD(out, profile, memory_max);
+    PUT_FIELD(out, profile, cpus_max);
+    PUT_HEX64(out, profile, page_offset);
     put_field_array(out, "min_blocks");
     if (profile->kmalloc_style == KMALLOC_BUCKETS) {
         put_u64(out, 32);
@@ -90,7 +90,7 @@ void lab_encode(struct buffer *out, const struct lab_status *lab, const struct m
     const struct lab_row *row = lab->row;
     put_open(out, '{');
     put_field_text(out, "id", row->key);
-    put_field_text(out, "name", row->name);
+    PUT_FIELD(out, row, name);
     config_encode_fields(out, &row->config);
     put_field_u64(out, "seq", machine ? machine_seq(machine) : lab->seq);
     put_key(out, "now_ns");
@@ -98,7 +98,7 @@ void lab_encode(struct buffer *out, const struct lab_status *lab, const struct m
         put_u64(out, machine_now_ns(machine));
     else
         put_null(out);
-    put_field_text(out, "created", row->created);
+    PUT_FIELD(out, row, created);
     if (machine) {
         char hash[24];
         snprintf(hash, sizeof hash, "0x%016llx", (unsigned long long)machine_hash(machine));

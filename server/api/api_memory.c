@@ -25,7 +25,7 @@ static bool encode_memory(struct view *view, struct reply *refusal)
     }
     view_open(view);
     put_field_hex64(&view->out, "address", address);
-    put_field_u64(&view->out, "length", bytes.length);
+    PUT_FIELD(&view->out, &bytes, length);
     put_key(&view->out, "hex");
     put_bytes(&view->out, (uint8_t *)bytes.data, bytes.length);
     put_close(&view->out, '}');

@@ -22,23 +22,23 @@ static bool encode_translate(struct view *view, struct reply *refusal)
     view_translate(view->machine, address, (uint32_t)pid, &walk);
     view_open(view);
     put_field_hex64(out, "address", address);
-    put_field_bool(out, "present", walk.present);
-    put_field_u64(out, "pfn", walk.pfn);
-    put_field_u64(out, "offset", walk.offset);
+    PUT_FIELD(out, &walk, present);
+    PUT_FIELD(out, &walk, pfn);
+    PUT_FIELD(out, &walk, offset);
     put_key(out, "physical");
     if (walk.present)
         put_hex64(out, ((uint64_t)walk.pfn << PAGE_SHIFT) + walk.offset);
     else
         put_null(out);
-    put_field_text(out, "region", walk.region);
+    PUT_FIELD(out, &walk, region);
     put_field_u64(out, "page_size", UINT64_C(1) << walk.page_shift);
     put_field_array(out, "levels");
     for (uint32_t i = 0; i < walk.nr_levels; i++) {
         put_open(out, '{');
-        put_field_text(out, "name", walk.levels[i].name);
-        put_field_u64(out, "index", walk.levels[i].index);
-        put_field_u64(out, "table_pfn", walk.levels[i].table_pfn);
-        put_field_hex64(out, "entry", walk.levels[i].entry);
+        PUT_FIELD(out, &walk.levels[i], name);
+        PUT_FIELD(out, &walk.levels[i], index);
+        PUT_FIELD(out, &walk.levels[i], table_pfn);
+        PUT_HEX64(out, &walk.levels[i], entry);
         put_flags(out, walk.levels[i].entry);
         put_close(out, '}');
     }
@@ -56,11 +56,11 @@ struct reply translate_get(struct app *app, struct request *request)
 static void put_run(struct buffer *out, const struct entry_run *run)
 {
     put_open(out, '{');
-    put_field_u64(out, "index", run->index);
-    put_field_u64(out, "count", run->count);
+    PUT_FIELD(out, run, index);
+    PUT_FIELD(out, run, count);
     put_field_text(out, "kind", entry_kind_name(run->kind));
     put_field_u64(out, run->kind == ENTRY_SWAP ? "slot" : "pfn", run->pfn);
-    put_field_hex64(out, "entry", run->entry);
+    PUT_HEX64(out, run, entry);
     put_flags(out, run->entry);
     put_close(out, '}');
 }
@@ -71,13 +71,13 @@ static void put_table(struct view *view, const struct table_view *table)
     struct entry_run run;
     uint64_t cursor = 0, nr_used = 0;
     put_open(out, '{');
-    put_field_text(out, "name", table->name);
-    put_field_u64(out, "level", table->level);
-    put_field_u64(out, "pfn", table->pfn);
-    put_field_hex64(out, "base", table->base);
-    put_field_u64(out, "entry_bytes", table->entry_bytes);
-    put_field_u64(out, "nr_entries", table->nr_entries);
-    put_field_u64(out, "index", table->index);
+    PUT_FIELD(out, table, name);
+    PUT_FIELD(out, table, level);
+    PUT_FIELD(out, table, pfn);
+    PUT_HEX64(out, table, base);
+    PUT_FIELD(out, table, entry_bytes);
+    PUT_FIELD(out, table, nr_entries);
+    PUT_FIELD(out, table, index);
     put_field_array(out, "entries");
     for (; view_next_entry_run(view->machine, table, &cursor, &run); nr_used += run.count)
         put_run(out, &run);
@@ -118,17 +118,17 @@ struct reply pgtable_get(struct app *app, struct request *request)
 static void put_tlb_entry(struct buffer *out, const struct tlb_entry_view *entry)
 {
     put_open(out, '{');
-    put_field_u64(out, "set", entry->set);
-    put_field_hex64(out, "address", entry->address);
+    PUT_FIELD(out, entry, set);
+    PUT_HEX64(out, entry, address);
     put_field_u64(out, "page_size", UINT64_C(1) << entry->page_shift);
-    put_field_u64(out, "pfn", entry->pfn);
+    PUT_FIELD(out, entry, pfn);
     put_key(out, "pid");
     if (entry->pid)
         put_u64(out, entry->pid);
     else
         put_null(out);
-    put_field_u64(out, "age", entry->age);
-    put_field_bool(out, "stale", entry->stale);
+    PUT_FIELD(out, entry, age);
+    PUT_FIELD(out, entry, stale);
     put_close(out, '}');
 }
 
@@ -140,11 +140,11 @@ static bool encode_tlb(struct view *view, struct reply *refusal)
     struct tlb_entry_view entry;
     view_tlb(view->machine, &tlb);
     view_open(view);
-    put_field_u64(out, "entries", tlb.entries);
-    put_field_u64(out, "ways", tlb.ways);
-    put_field_u64(out, "hits", tlb.hits);
-    put_field_u64(out, "misses", tlb.misses);
-    put_field_u64(out, "flushes", tlb.flushes);
+    PUT_FIELD(out, &tlb, entries);
+    PUT_FIELD(out, &tlb, ways);
+    PUT_FIELD(out, &tlb, hits);
+    PUT_FIELD(out, &tlb, misses);
+    PUT_FIELD(out, &tlb, flushes);
     put_field_array(out, "cpus");
     for (uint32_t cpu = 0; cpu < tlb.nr_cpus; cpu++) {
         uint64_t cursor = 0;

@@ -22,25 +22,25 @@ static void put_limits(struct buffer *out, const uint64_t limits[NR_RESOURCES])
 static void put_process(struct buffer *out, const struct process_view *process)
 {
     put_open(out, '{');
-    put_field_u64(out, "pid", process->pid);
-    put_field_u64(out, "parent_pid", process->parent_pid);
-    put_field_text(out, "name", process->name);
-    put_field_u64(out, "rss_pages", process->rss_pages);
-    put_field_u64(out, "swap_pages", process->swap_pages);
-    put_field_u64(out, "minor_faults", process->minor_faults);
-    put_field_u64(out, "major_faults", process->major_faults);
-    put_field_u64(out, "virtual_bytes", process->virtual_bytes);
-    put_field_hex64(out, "heap_start", process->heap_start);
-    put_field_hex64(out, "brk", process->brk);
-    put_field_u64(out, "peak_rss_pages", process->peak_rss_pages);
-    put_field_u64(out, "peak_virtual_bytes", process->peak_virtual_bytes);
-    put_field_u64(out, "data_pages", process->data_pages);
-    put_field_u64(out, "stack_pages", process->stack_pages);
-    put_field_u64(out, "locked_pages", process->locked_pages);
-    put_field_u64(out, "committed_pages", process->committed_pages);
-    put_field_u64(out, "nr_maps", process->nr_maps);
-    put_field_hex64(out, "mmap_top", process->mmap_top);
-    put_field_hex64(out, "stack_top", process->stack_top);
+    PUT_FIELD(out, process, pid);
+    PUT_FIELD(out, process, parent_pid);
+    PUT_FIELD(out, process, name);
+    PUT_FIELD(out, process, rss_pages);
+    PUT_FIELD(out, process, swap_pages);
+    PUT_FIELD(out, process, minor_faults);
+    PUT_FIELD(out, process, major_faults);
+    PUT_FIELD(out, process, virtual_bytes);
+    PUT_HEX64(out, process, heap_start);
+    PUT_HEX64(out, process, brk);
+    PUT_FIELD(out, process, peak_rss_pages);
+    PUT_FIELD(out, process, peak_virtual_bytes);
+    PUT_FIELD(out, process, data_pages);
+    PUT_FIELD(out, process, stack_pages);
+    PUT_FIELD(out, process, locked_pages);
+    PUT_FIELD(out, process, committed_pages);
+    PUT_FIELD(out, process, nr_maps);
+    PUT_HEX64(out, process, mmap_top);
+    PUT_HEX64(out, process, stack_top);
     put_limits(out, process->limits);
     put_close(out, '}');
 }
@@ -50,9 +50,9 @@ static void put_commit(struct buffer *out, const struct machine *machine)
     struct commit_view commit;
     view_commit(machine, &commit);
     put_field_object(out, "commit");
-    put_field_u64(out, "overcommit_memory", commit.overcommit_memory);
-    put_field_u64(out, "limit_pages", commit.limit_pages);
-    put_field_u64(out, "committed_pages", commit.committed_pages);
+    PUT_FIELD(out, &commit, overcommit_memory);
+    PUT_FIELD(out, &commit, limit_pages);
+    PUT_FIELD(out, &commit, committed_pages);
     put_close(out, '}');
 }
 
@@ -82,18 +82,18 @@ struct reply processes_get(struct app *app, struct request *request)
 static void put_map(struct buffer *out, const struct map_view *map)
 {
     put_open(out, '{');
-    put_field_hex64(out, "start", map->start);
-    put_field_hex64(out, "end", map->end);
-    put_field_text(out, "perms", map->perms);
-    put_field_text(out, "name", map->name);
-    put_field_u64(out, "rss_pages", map->rss_pages);
-    put_field_u64(out, "swap_pages", map->swap_pages);
-    put_field_u64(out, "zero_pages", map->zero_pages);
-    put_field_u64(out, "shared_pages", map->shared_pages);
-    put_field_u64(out, "locked_pages", map->locked_pages);
-    put_field_text(out, "flags", map->flags);
-    put_field_bool(out, "is_file", map->is_file);
-    put_field_u64(out, "offset", map->offset);
+    PUT_HEX64(out, map, start);
+    PUT_HEX64(out, map, end);
+    PUT_FIELD(out, map, perms);
+    PUT_FIELD(out, map, name);
+    PUT_FIELD(out, map, rss_pages);
+    PUT_FIELD(out, map, swap_pages);
+    PUT_FIELD(out, map, zero_pages);
+    PUT_FIELD(out, map, shared_pages);
+    PUT_FIELD(out, map, locked_pages);
+    PUT_FIELD(out, map, flags);
+    PUT_FIELD(out, map, is_file);
+    PUT_FIELD(out, map, offset);
     put_close(out, '}');
 }
 
@@ -128,20 +128,20 @@ static void put_page_run(struct buffer *out, const struct page_run *run)
     static const char *const STATES[NR_PAGE_STATES] = { "untouched", "zero", "present", "shared", "lazyfree", "swapped" };
     bool has_frame = run->state != PAGE_UNTOUCHED && run->state != PAGE_SWAPPED;
     put_open(out, '{');
-    put_field_hex64(out, "address", run->address);
-    put_field_u64(out, "count", run->count);
+    PUT_HEX64(out, run, address);
+    PUT_FIELD(out, run, count);
     put_field_text(out, "state", STATES[run->state]);
     if (has_frame) {
-        put_field_u64(out, "pfn", run->pfn);
-        put_field_bool(out, "writable", run->writable);
-        put_field_bool(out, "accessed", run->accessed);
-        put_field_bool(out, "dirty", run->dirty);
-        put_field_bool(out, "locked", run->locked);
+        PUT_FIELD(out, run, pfn);
+        PUT_FIELD(out, run, writable);
+        PUT_FIELD(out, run, accessed);
+        PUT_FIELD(out, run, dirty);
+        PUT_FIELD(out, run, locked);
     }
     if (run->state == PAGE_SWAPPED)
-        put_field_u64(out, "slot", run->slot);
+        PUT_FIELD(out, run, slot);
     if (run->nr_users > 1)
-        put_field_u64(out, "nr_users", run->nr_users);
+        PUT_FIELD(out, run, nr_users);
     put_close(out, '}');
 }
 
@@ -193,11 +193,11 @@ struct reply pages_get(struct app *app, struct request *request)
 static void put_swap_run(struct buffer *out, const struct swap_run *run)
 {
     put_open(out, '{');
-    put_field_u64(out, "slot", run->slot);
-    put_field_u64(out, "count", run->count);
-    put_field_u64(out, "pid", run->pid);
-    put_field_hex64(out, "address", run->address);
-    put_field_u64(out, "nr_users", run->nr_users);
+    PUT_FIELD(out, run, slot);
+    PUT_FIELD(out, run, count);
+    PUT_FIELD(out, run, pid);
+    PUT_HEX64(out, run, address);
+    PUT_FIELD(out, run, nr_users);
     put_close(out, '}');
 }
 

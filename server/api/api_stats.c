@@ -17,11 +17,11 @@ static void put_zone_levels(struct buffer *out, const struct machine *machine)
         if (!zone.managed)
             continue;
         put_open(out, '{');
-        put_field_text(out, "name", zone.name);
-        put_field_u64(out, "free", zone.free);
-        put_field_u64(out, "min", zone.min);
-        put_field_u64(out, "low", zone.low);
-        put_field_u64(out, "high", zone.high);
+        PUT_FIELD(out, &zone, name);
+        PUT_FIELD(out, &zone, free);
+        PUT_FIELD(out, &zone, min);
+        PUT_FIELD(out, &zone, low);
+        PUT_FIELD(out, &zone, high);
         put_close(out, '}');
     }
     put_close(out, ']');
@@ -45,9 +45,9 @@ static void put_tlb(struct buffer *out, const struct machine *machine)
     struct tlb_view tlb;
     view_tlb(machine, &tlb);
     put_field_object(out, "tlb");
-    put_field_u64(out, "hits", tlb.hits);
-    put_field_u64(out, "misses", tlb.misses);
-    put_field_u64(out, "flushes", tlb.flushes);
+    PUT_FIELD(out, &tlb, hits);
+    PUT_FIELD(out, &tlb, misses);
+    PUT_FIELD(out, &tlb, flushes);
     put_close(out, '}');
 }
 
@@ -56,13 +56,13 @@ static void put_stats(struct buffer *out, const struct machine *machine)
     struct stats_view stats;
     view_stats(machine, &stats);
     view_put_kind_counts(out, "frames", stats.frames);
-    put_field_u64(out, "nr_allocations", stats.nr_allocations);
-    put_field_u64(out, "requested_bytes", stats.requested_bytes);
-    put_field_u64(out, "allocated_bytes", stats.allocated_bytes);
-    put_field_u64(out, "swap_total_pages", stats.swap_total_pages);
-    put_field_u64(out, "swap_used_pages", stats.swap_used_pages);
-    put_field_u64(out, "nr_reclaimed", stats.nr_reclaimed);
-    put_field_u64(out, "nr_oom_kills", stats.nr_oom_kills);
+    PUT_FIELD(out, &stats, nr_allocations);
+    PUT_FIELD(out, &stats, requested_bytes);
+    PUT_FIELD(out, &stats, allocated_bytes);
+    PUT_FIELD(out, &stats, swap_total_pages);
+    PUT_FIELD(out, &stats, swap_used_pages);
+    PUT_FIELD(out, &stats, nr_reclaimed);
+    PUT_FIELD(out, &stats, nr_oom_kills);
     put_field_object(out, "outcomes");
     for (unsigned i = 0; i < 3; i++)
         put_field_u64(out, outcome_name((enum outcome)i), stats.nr_outcomes[i]);

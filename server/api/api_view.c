@@ -84,8 +84,8 @@ void view_put_kind_counts(struct buffer *out, const char *key, const uint64_t co
 void view_put_frame_range(struct buffer *out, const struct frame_range *run)
 {
     put_open(out, '{');
-    put_field_u64(out, "pfn", run->pfn);
-    put_field_u64(out, "count", run->count);
+    PUT_FIELD(out, run, pfn);
+    PUT_FIELD(out, run, count);
     put_close(out, '}');
 }
 

@@ -11,11 +11,11 @@ static void put_area(struct view *view, const struct vmalloc_view *area)
     uint64_t cursor = 0;
     struct frame_range run;
     put_open(out, '{');
-    put_field_hex64(out, "start", area->start);
-    put_field_hex64(out, "end", area->end);
-    put_field_u64(out, "requested", area->requested);
-    put_field_u64(out, "nr_pages", area->nr_pages);
-    put_field_u64(out, "guard_pages", area->guard_pages);
+    PUT_HEX64(out, area, start);
+    PUT_HEX64(out, area, end);
+    PUT_FIELD(out, area, requested);
+    PUT_FIELD(out, area, nr_pages);
+    PUT_FIELD(out, area, guard_pages);
     put_field_bool(out, "huge", area->page_order > 0);
     put_field_array(out, "flags"); /* the words of /proc/vmallocinfo */
     if (area->nr_pages)
@@ -23,10 +23,10 @@ static void put_area(struct view *view, const struct vmalloc_view *area)
     if (area->has_vpages)
         put_text(out, "vpages");
     put_close(out, ']');
-    put_field_text(out, "state", area->state);
-    put_field_text(out, "name", area->name);
-    put_field_text(out, "caller", area->caller);
-    put_field_u64(out, "seq", area->seq);
+    PUT_FIELD(out, area, state);
+    PUT_FIELD(out, area, name);
+    PUT_FIELD(out, area, caller);
+    PUT_FIELD(out, area, seq);
     put_field_array(out, "frames");
     while (view_next_vmalloc_run(view->machine, area->start, &cursor, &run))
         view_put_frame_range(out, &run);

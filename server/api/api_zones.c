@@ -56,10 +56,10 @@ static void put_pcps(struct buffer *out, const struct machine *machine, uint32_t
     for (uint32_t cpu = 0; view_pcp(machine, zone, cpu, &pcp); cpu++) {
         put_open(out, '{');
         put_field_u64(out, "cpu", cpu);
-        put_field_u64(out, "count", pcp.count);
-        put_field_u64(out, "high", pcp.high);
-        put_field_u64(out, "batch", pcp.batch);
-        put_field_u64(out, "free_factor", pcp.free_factor);
+        PUT_FIELD(out, &pcp, count);
+        PUT_FIELD(out, &pcp, high);
+        PUT_FIELD(out, &pcp, batch);
+        PUT_FIELD(out, &pcp, free_factor);
         put_pcp_lists(out, &pcp);
         put_close(out, '}');
     }
@@ -90,7 +90,7 @@ static void put_zone(struct buffer *out, const struct machine *machine, uint32_t
         { "active", zone->nr_active },
     };
     put_open(out, '{');
-    put_field_text(out, "name", zone->name);
+    PUT_FIELD(out, zone, name);
     for (size_t i = 0; i < sizeof FIELDS / sizeof FIELDS[0]; i++)
         put_field_u64(out, FIELDS[i].name, FIELDS[i].value);
     put_field_array(out, "lowmem_reserve");
@@ -105,7 +105,7 @@ static void put_zone(struct buffer *out, const struct machine *machine, uint32_t
         put_pageblocks(out, zone);
         put_pcps(out, machine, position);
     }
-    put_field_bool(out, "kswapd_awake", zone->kswapd_awake);
+    PUT_FIELD(out, zone, kswapd_awake);
     put_close(out, '}');
 }
 

@@ -63,6 +63,17 @@ static inline void put_field_address(struct buffer *out, const char *key, uint64
     else
         put_null(out);
 }
+/* A field of a struct under its own name, as its type says: a truth, a text or a number. C and JSON have one word for it,
+ * and so a name cannot be misspelt in one of the two. Addresses are numbers in C: PUT_HEX64 writes them as JSON has them.
+ */
+#define PUT_FIELD(out, from, field)                                                                                        \
+    (put_key((out), #field), _Generic((from)->field,                                                                       \
+         bool: put_bool,                                                                                                   \
+         char *: put_text,                                                                                                 \
+         const char *: put_text,                                                                                           \
+         default: put_u64)((out), (from)->field))
+#define PUT_HEX64(out, from, field) put_field_hex64((out), #field, (from)->field)
+
 static inline void put_field_array(struct buffer *out, const char *key)
 {
     put_key(out, key);
