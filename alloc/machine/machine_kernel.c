@@ -55,7 +55,7 @@ static struct kmalloc_request call_kmalloc_request(const struct call *call, uint
 
 static void call_took_block(struct call *call, const struct kmalloc_block *block, uint64_t requested)
 {
-    call_took(call, block->address, requested, block->usable);
+    call_took(call, block->address, requested, kmalloc_block_usable(&call->s->kmalloc, block));
     call->result->cache = kmem_cache_name(&call->s->kmalloc, block->cache);
 }
 
@@ -102,10 +102,11 @@ void run_krealloc(struct call *call)
         return;
     struct kmalloc_request request = call_kmalloc_request(call, call->op->size, call->op->gfp);
     request.call_site = call_store_call_site(call);
-    const struct kmalloc_block block = kmalloc_realloc(&call->s->kmalloc, call->address, &request);
+    struct name_ref name;
+    const struct kmalloc_block block = kmalloc_realloc(&call->s->kmalloc, call->address, &request, &name);
     bool is_moved = block.address && block.address != call->address;
-    if (is_moved && name_is_of(names, block.name, call->address)) /* the name goes with the block */
-        name_at(names, block.name)->address = block.address == ZERO_SIZE_PTR ? 0 : block.address;
+    if (is_moved && name_is_of(names, name, call->address)) /* the name goes with the block */
+        name_at(names, name)->address = block.address == ZERO_SIZE_PTR ? 0 : block.address;
     call_took_block(call, &block, request.size);
 }
 
@@ -165,7 +166,10 @@ void run_kmem_cache_alloc(struct call *call)
     trace_step(&call->m->trace, PATH_kmem_cache_alloc);
     const struct kmalloc_request request = call_kmalloc_request(call, 0, call->op->gfp);
     const struct kmalloc_block block = kmem_cache_alloc(&call->s->kmalloc, call->cache, &request);
-    call_took_block(call, &block, block.requested);
+    struct kmalloc_record record = { 0 };
+    if (block.address)
+        kmalloc_find(&call->s->kmalloc, block.address, &record);
+    call_took_block(call, &block, record.requested);
 }
 
 void run_kmem_cache_free(struct call *call)

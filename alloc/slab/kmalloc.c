@@ -128,11 +128,7 @@ static struct kmalloc_block large_alloc(struct kmalloc *k, const struct kmalloc_
     k->requested_bytes += request->size;
     k->allocated_bytes += (uint64_t)PAGE_SIZE << order;
     k->nr_large_pages += UINT64_C(1) << order;
-    return (struct kmalloc_block){ .address = frame_address(k->frames, pfn),
-                                   .requested = request->size,
-                                   .usable = (uint64_t)PAGE_SIZE << order,
-                                   .pfn = pfn,
-                                   .name = request->name };
+    return (struct kmalloc_block){ .address = frame_address(k->frames, pfn), .pfn = pfn };
 }
 
 static void large_free(struct kmalloc *k, uint32_t pfn)
@@ -188,6 +184,16 @@ struct kmalloc_block kmalloc_alloc(struct kmalloc *k, const struct kmalloc_reque
         TRACE_EVENT(k->trace, .kind = EV_KMALLOC, .address = block.address, .a = request->size,
                     .b = kmalloc_bytes_alloc(k, request));
     return block;
+}
+
+uint64_t kmalloc_block_usable(const struct kmalloc *k, const struct kmalloc_block *block)
+{
+    if (block->cache.index)
+        return cache_at(k, block->cache)->usable;
+    if (block->address == 0 || (block->address <= ZERO_SIZE_PTR && kmalloc_is_slub(k)))
+        return 0;
+    struct found found = kmalloc_look(k, block->address);
+    return found.kind == FOUND_LARGE ? found_large_usable(k, &found) : 0;
 }
 
 static bool kmalloc_is_nothing(const struct kmalloc *k, uint64_t address) /* ZERO_OR_NULL_PTR() */
@@ -318,12 +324,14 @@ static struct kmalloc_block kmalloc_move(struct kmalloc *k, const struct found *
     kmalloc_copy_bytes(k, block.address - page_offset, address - page_offset, kmalloc_usable_of(k, found));
     kmalloc_free(k, address, request->call_site);
     if (block.address == address) /* an overwritten free list handed out the old block: it is free again now */
-        return (struct kmalloc_block){ .address = address, .name = block.name };
+        return (struct kmalloc_block){ .address = address };
     return block;
 }
 
-struct kmalloc_block kmalloc_realloc(struct kmalloc *k, uint64_t address, const struct kmalloc_request *request)
+struct kmalloc_block kmalloc_realloc(struct kmalloc *k, uint64_t address, const struct kmalloc_request *request,
+                                     struct name_ref *name)
 {
+    *name = NAME_NONE;
     trace_step(k->trace, PATH_krealloc);
     if (kmalloc_is_nothing(k, address))
         return kmalloc_alloc(k, request);
@@ -332,10 +340,10 @@ struct kmalloc_block kmalloc_realloc(struct kmalloc *k, uint64_t address, const 
         kmalloc_complain(k, "krealloc", address);
         return KMALLOC_NULL;
     }
+    *name = found_name(k, &found);
     if (!request->size && kmalloc_is_slub(k)) {
-        struct name_ref name = found_name(k, &found);
         kmalloc_free(k, address, request->call_site);
-        return (struct kmalloc_block){ .address = ZERO_SIZE_PTR, .name = name };
+        return (struct kmalloc_block){ .address = ZERO_SIZE_PTR };
     }
     if (request->size > kmalloc_usable_of(k, &found))
         return kmalloc_move(k, &found, address, request);

@@ -77,14 +77,13 @@ struct kmalloc_request {
     struct name_ref name;      /* what the record keeps: the name, or the call site of a block without one */
     struct name_ref call_site; /* who calls, for the tracks of slub_debug; 0: name stands for it */
 };
-/* What a caller got. */
+/* What a caller got. Two machine words, so that it travels in registers. */
 struct kmalloc_block {
-    uint64_t address;           /* 0: NULL, and the trace has the message; ZERO_SIZE_PTR: nothing was asked for (slub) */
-    uint64_t requested, usable; /* bytes; 0 where the memory is no kmalloc block: an overwritten free list led there */
-    struct cache_ref cache;     /* 0: a large block */
-    uint32_t pfn;               /* first frame */
-    struct name_ref name;       /* in its record */
+    uint64_t address;       /* 0: NULL, and the trace has the message; ZERO_SIZE_PTR: nothing was asked for (slub) */
+    struct cache_ref cache; /* 0: a large block, or memory that is no block: an overwritten free list led there */
+    uint32_t pfn;           /* first frame */
 };
+_Static_assert(sizeof(struct kmalloc_block) == 16, "returned in registers");
 #define KMALLOC_NULL ((struct kmalloc_block){ 0 })
 /* What stood at an address that was freed. */
 struct kmalloc_freed {
@@ -99,8 +98,12 @@ struct kmalloc_block kmalloc_alloc(struct kmalloc *k, const struct kmalloc_reque
 /* call_site: who calls, for the tracks of slub_debug. */
 struct kmalloc_freed kmalloc_free(struct kmalloc *k, uint64_t address, struct name_ref call_site);
 /* krealloc(). A block keeps its name; request->name is for a new block, when address is NULL.
+ * name  out: of the old block; 0: there was none.
  * Returns address 0 when there is no memory, or for misuse: then the old block stays as it is. */
-struct kmalloc_block kmalloc_realloc(struct kmalloc *k, uint64_t address, const struct kmalloc_request *request);
+struct kmalloc_block kmalloc_realloc(struct kmalloc *k, uint64_t address, const struct kmalloc_request *request,
+                                     struct name_ref *name);
+/* Bytes that the caller may use of a block that he just got; 0 where the memory is no kmalloc block. */
+uint64_t kmalloc_block_usable(const struct kmalloc *k, const struct kmalloc_block *block);
 /* What ksize() says; 0 for NULL and ZERO_SIZE_PTR; misuse is a bug as in the kernel. */
 uint64_t kmalloc_usable(struct kmalloc *k, uint64_t address);
 /* A hint: the block at address is going to be freed or resized (machine_prefetch). */

@@ -73,17 +73,8 @@ static inline struct name_ref found_name(const struct kmalloc *k, const struct f
 static inline struct kmalloc_block found_block(const struct kmalloc *k, const struct found *found, uint64_t address)
 {
     struct kmalloc_block block = { .address = address, .pfn = frame_of_address(k->frames, address) };
-    if (!found_is_live(found))
-        return block;
-    block.name = found_name(k, found);
-    if (found->kind == FOUND_LARGE) {
-        block.requested = frame_at(k->frames, found->pfn)->index & ~LARGE_KMALLOC;
-        block.usable = found_large_usable(k, found);
-    } else {
+    if (found->kind == FOUND_OBJECT && found->track->live)
         block.cache = slab_at(k, found->slab)->cache;
-        block.requested = found->track->requested;
-        block.usable = cache_at(k, block.cache)->usable;
-    }
     return block;
 }
 /* What a free function that is given the block's address answers, if the block goes. */

@@ -23,9 +23,9 @@ void cache_unmake(struct kmalloc *k, struct cache_ref cache);
 uint32_t kmalloc_fix_gfp(struct kmalloc *k, uint32_t gfp);
 
 /* An object goes to a caller: its track and every count. */
-static inline void track_take(struct kmalloc *k, struct slab *slab, uint32_t object, const struct kmalloc_request *request)
+static inline void track_take(struct kmalloc *k, struct cache *cache, struct slab *slab, uint32_t object,
+                              const struct kmalloc_request *request)
 {
-    struct cache *cache = cache_at(k, slab->cache);
     struct track *track = track_at(k, slab, object);
     track->live = 1;
     track->requested = (uint32_t)request->size & 0x7fffffffu;
@@ -39,9 +39,8 @@ static inline void track_take(struct kmalloc *k, struct slab *slab, uint32_t obj
     k->allocated_bytes += cache->usable;
 }
 /* An object comes back. */
-static inline void track_give(struct kmalloc *k, struct slab *slab, uint32_t object)
+static inline void track_give(struct kmalloc *k, struct cache *cache, struct slab *slab, uint32_t object)
 {
-    struct cache *cache = cache_at(k, slab->cache);
     struct track *track = track_at(k, slab, object);
     cache->requested_bytes -= track->requested;
     k->requested_bytes -= track->requested;
@@ -52,19 +51,11 @@ static inline void track_give(struct kmalloc *k, struct slab *slab, uint32_t obj
     k->nr_live--;
 }
 /* What the caller is told of the object that he got. */
-static inline struct kmalloc_block object_block(const struct kmalloc *k, const struct slab *slab, uint32_t object,
-                                                const struct kmalloc_request *request)
+static inline struct kmalloc_block object_block(const struct kmalloc *k, const struct cache *cache, const struct slab *slab,
+                                                uint32_t object)
 {
-    const struct cache *cache = cache_at(k, slab->cache);
     uint64_t physical = object_physical(cache, slab, object);
-    return (struct kmalloc_block){
-        .address = k->frames->page_offset + physical,
-        .requested = request->size,
-        .usable = cache->usable,
-        .cache = slab->cache,
-        .pfn = (uint32_t)(physical >> PAGE_SHIFT),
-        .name = request->name,
-    };
+    return (struct kmalloc_block){ k->frames->page_offset + physical, slab->cache, (uint32_t)(physical >> PAGE_SHIFT) };
 }
 
 /* slab_complain.c */

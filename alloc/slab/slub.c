@@ -220,10 +220,10 @@ struct kmalloc_block slub_alloc(struct kmalloc *k, struct cache_ref cache_ref, c
         slub_fetch_object(k, cache, slab, cpu->freelist);
     else
         slub_fetch_next_slab(k, cache);
-    track_take(k, slab, object, request);
+    track_take(k, cache, slab, object, request);
     trace_cost(k->trace, COST_SLAB_FAST, 1);
     slub_prepare(k, cache, object_physical(cache, slab, object), request->gfp);
-    return object_block(k, slab, object, request);
+    return object_block(k, cache, slab, object);
 }
 
 /* __slab_free(): something was freed into a slab that is not this CPU's current one. head: of the slab's free list now.
@@ -261,7 +261,7 @@ void slub_free(struct kmalloc *k, struct slab_ref slab_ref, uint32_t object, str
         slub_debug_free(k, slab_ref, object, call_site);
         return;
     }
-    track_give(k, slab, object);
+    track_give(k, cache, slab, object);
     if (k->options & KMALLOC_INIT_ON_FREE)
         slub_wipe(k, cache, object_physical(cache, slab, object));
     trace_cost(k->trace, COST_SLAB_FAST, 1);

@@ -342,29 +342,40 @@ static void test_krealloc(void **state)
         for (unsigned n = 0; n < sizeof before; n++)
             before[n] = (uint8_t)(n * 7 + 1);
         frame_write(&m->state.frames, physical(m, a), before, sizeof before);
-        assert_int_equal(kmalloc_realloc(start(m), a, &(struct kmalloc_request){ .size = 128, .gfp = GFP_KERNEL }).address,
+        assert_int_equal(kmalloc_realloc(start(m), a, &(struct kmalloc_request){ .size = 128, .gfp = GFP_KERNEL },
+                                         &(struct name_ref){ 0 })
+                             .address,
                          a); /* fits */
-        assert_int_equal(kmalloc_realloc(start(m), a, &(struct kmalloc_request){ .size = 1, .gfp = GFP_KERNEL }).address,
-                         a); /* never shrinks */
+        assert_int_equal(
+            kmalloc_realloc(start(m), a, &(struct kmalloc_request){ .size = 1, .gfp = GFP_KERNEL }, &(struct name_ref){ 0 })
+                .address,
+            a); /* never shrinks */
         assert_int_equal(m->state.kmalloc.requested_bytes, 1);
-        b = kmalloc_realloc(start(m), a, &(struct kmalloc_request){ .size = 20000, .gfp = GFP_KERNEL }).address;
+        b = kmalloc_realloc(start(m), a, &(struct kmalloc_request){ .size = 20000, .gfp = GFP_KERNEL },
+                            &(struct name_ref){ 0 })
+                .address;
         assert_int_not_equal(a, b);
         frame_read(&m->state.frames, physical(m, b), after, sizeof after);
         assert_memory_equal(before, after, sizeof before);
         assert_int_equal(m->state.kmalloc.requested_bytes, 20000);
         assert_int_equal(m->state.kmalloc.nr_live, 1);
-        assert_int_equal(
-            kmalloc_realloc(start(m), b, &(struct kmalloc_request){ .size = 64 * MIB, .gfp = GFP_KERNEL }).address,
-            0); /* refused: the block stays */
+        assert_int_equal(kmalloc_realloc(start(m), b, &(struct kmalloc_request){ .size = 64 * MIB, .gfp = GFP_KERNEL },
+                                         &(struct name_ref){ 0 })
+                             .address,
+                         0); /* refused: the block stays */
         assert_int_equal(m->state.kmalloc.nr_live, 1);
         check(m, true);
         give(m, b);
         machine_destroy(m);
     }
     struct machine *m = fixture_machine("linux-6.1", 64 * MIB);
-    uint64_t a = kmalloc_realloc(start(m), 0, &(struct kmalloc_request){ .size = 100, .gfp = GFP_KERNEL }).address;
-    assert_int_equal(kmalloc_realloc(start(m), a, &(struct kmalloc_request){ .size = 0, .gfp = GFP_KERNEL }).address,
-                     ZERO_SIZE_PTR);
+    uint64_t a =
+        kmalloc_realloc(start(m), 0, &(struct kmalloc_request){ .size = 100, .gfp = GFP_KERNEL }, &(struct name_ref){ 0 })
+            .address;
+    assert_int_equal(
+        kmalloc_realloc(start(m), a, &(struct kmalloc_request){ .size = 0, .gfp = GFP_KERNEL }, &(struct name_ref){ 0 })
+            .address,
+        ZERO_SIZE_PTR);
     assert_int_equal(m->state.kmalloc.nr_live, 0);
     machine_destroy(m);
 }
@@ -384,8 +395,10 @@ static void expect_refusal(struct machine *m, uint64_t address, const char *word
     assert_int_equal(machine_hash(m), before);
     kmalloc_usable(start(m), address);
     expect_bug(m, "ksize");
-    assert_int_equal(
-        kmalloc_realloc(start(m), address, &(struct kmalloc_request){ .size = 100, .gfp = GFP_KERNEL }).address, 0);
+    assert_int_equal(kmalloc_realloc(start(m), address, &(struct kmalloc_request){ .size = 100, .gfp = GFP_KERNEL },
+                                     &(struct name_ref){ 0 })
+                         .address,
+                     0);
     expect_bug(m, "krealloc");
     assert_int_equal(machine_hash(m), before);
 }
