@@ -109,7 +109,7 @@ STORE_SUPPORT := tests/store/store_fixture.c tests/store/faulty_disk.c tests/lib
 FAILING := $(foreach name,malloc calloc realloc getrandom,-Wl,--wrap=$(name))
 define test_program
 $(BUILD)/$(CHECKED)/$(notdir $(1:.c=)): $(BUILD)/$(CHECKED)/$(1:.c=.o) $(call objects,$(CHECKED),$(ENGINE) $(SUPPORT) $(if $(filter tests/server/% tests/store/%,$(1)),$(STORE_SUPPORT)))
-	$$(call program,$(CHECKED),$(if $(filter tests/server/% tests/store/%,$(1)),$(FAILING)) -lcmocka)
+	$$(call program,$(CHECKED),$(if $(filter tests/server/% tests/store/%,$(1)),$$(FAILING)) -lcmocka)
 endef
 $(foreach test,$(TEST_SOURCES),$(eval $(call test_program,$(test))))
 test-programs: $(addprefix $(BUILD)/$(CHECKED)/,$(TESTS))

@@ -12,7 +12,8 @@
     X(PAGODA_ERR_FULL, "the store is full")                                                                                \
     X(PAGODA_ERR_IO, "the store cannot be read or written")                                                                \
     X(PAGODA_ERR_CORRUPT, "the store does not hold what it must")                                                          \
-    X(PAGODA_ERR_VERSION, "the store was written by a newer pagodad")
+    X(PAGODA_ERR_VERSION, "the store was written by a newer pagodad")                                                      \
+    X(PAGODA_ERR_RANDOM, "host gives no random numbers")
 
 enum pagoda_error {
 #define X(name, text) name,

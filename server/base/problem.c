@@ -54,6 +54,7 @@ unsigned error_status(enum pagoda_error error)
         return 507;
     case PAGODA_ERR_NOMEM:
     case PAGODA_ERR_IO:
+    case PAGODA_ERR_RANDOM:
         return 503;
     case PAGODA_ERR_CORRUPT:
     case PAGODA_ERR_VERSION:

@@ -19,7 +19,7 @@ static unsigned json_error_status(const json_error_t *error)
 
 unsigned json_decode(const char *text, size_t length, json_t **root, struct problem *why)
 {
-    json_error_t error;
+    json_error_t error = { 0 }; /* jansson leaves the code unset when it cannot even begin */
     *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
     if (json_is_object(*root))
         return 0;

@@ -2,32 +2,36 @@
 #include "server/base/clock.h"
 #include "server/base/host_memory.h"
 #include "server/base/problem.h"
+#include "server/base/random.h"
 #include "server/lab/lab_internal.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
-static void life_fill_key(char key[LAB_KEY_LENGTH + 1])
+/* False: the host gives no random numbers. A key that can be guessed would be as good as none. */
+static bool life_fill_key(char key[LAB_KEY_LENGTH + 1])
 {
     static const char DIGITS[] = "abcdefghjkmnpqrstuvwxyz023456789"; /* 32, none that look alike */
     unsigned char bytes[LAB_KEY_LENGTH];
-    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
-        memset(bytes, (int)(time(NULL) & 0xff), sizeof bytes);
+    if (!random_fill(bytes, sizeof bytes))
+        return false;
     for (size_t i = 0; i < LAB_KEY_LENGTH; i++)
         key[i] = DIGITS[bytes[i] & 31];
     key[LAB_KEY_LENGTH] = '\0';
+    return true;
 }
 
-static void life_fill_row(struct lab_row *row, const char *name)
+static enum pagoda_error life_fill_row(struct lab_row *row, const char *name)
 {
-    life_fill_key(row->key);
+    if (!life_fill_key(row->key))
+        return PAGODA_ERR_RANDOM;
     snprintf(row->name, sizeof row->name, "%s", name);
     time_t now = time(NULL);
     struct tm utc;
     gmtime_r(&now, &utc);
     strftime(row->created, sizeof row->created, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    return PAGODA_OK;
 }
 
 static enum pagoda_error life_store(struct lab *lab, const struct lab_request *request)
@@ -83,7 +87,11 @@ enum pagoda_error lab_create(struct labs *labs, const char *name, const struct m
         error = machine_create(&row.config, &HOST_MEMORY, &machine, why);
     if (error)
         return error;
-    life_fill_row(&row, name);
+    error = life_fill_row(&row, name);
+    if (error) {
+        machine_destroy(machine);
+        return error;
+    }
     return life_add(labs, &row, machine, 0, request, out);
 }
 
@@ -105,7 +113,11 @@ enum pagoda_error lab_fork_end(struct lab_fork *fork, const char *name, const st
                            .seq = at,
                            .made = parent->row.made,
                            .rules = parent->row.rules };
-    life_fill_row(&row, name);
+    enum pagoda_error error = life_fill_row(&row, name);
+    if (error) {
+        machine_destroy(fork->machine);
+        return error;
+    }
     return life_add(parent->labs, &row, fork->machine, fork->cost_ns, request, out);
 }
 

@@ -3,6 +3,7 @@
  * Deleting a lab only hides it. Its rows go slice by slice, in commits of their own, so that nobody waits while ten million
  * of them go; the keeper asks for the slices, and after a crash the next start goes on. A lab that a fork reads stays. */
 #include "server/json/config_json.h"
+#include "server/json/json_value.h"
 #include "server/base/problem.h"
 #include "server/store/sqlite/store_state.h"
 
@@ -196,21 +197,25 @@ static void column_copy_text(sqlite3_stmt *row, int column, char *out, size_t ca
     snprintf(out, capacity, "%s", text ? (const char *)text : "");
 }
 
-static bool lab_row_read_config(const char *text, struct machine_config *config, struct problem *why)
+/* text: NULL when SQLite found no room for it. */
+static enum pagoda_error lab_row_read_config(const char *text, struct machine_config *config, struct problem *why)
 {
-    json_t *root = text ? json_loads(text, 0, NULL) : NULL, *value;
-    bool ok = json_is_object(root);
+    json_t *root = NULL, *value;
     const char *field;
     *config = (struct machine_config){ 0 };
+    unsigned status = text ? json_decode(text, strlen(text), &root, why) : 503;
+    bool ok = status == 0;
     json_object_foreach(root, field, value)
     {
         ok = ok && config_field_decode(field, value, config, why);
     }
     json_decref(root);
-    return ok && !machine_config_complete(config, why);
+    if (status == 503)
+        return PAGODA_ERR_NOMEM;
+    return ok && !machine_config_complete(config, why) ? PAGODA_OK : PAGODA_ERR_INVALID;
 }
 
-static bool lab_row_read(sqlite3_stmt *select, struct lab_row *row, struct problem *why)
+static enum pagoda_error lab_row_read(sqlite3_stmt *select, struct lab_row *row, struct problem *why)
 {
     *row = (struct lab_row){ .id = sqlite3_column_int64(select, 0) };
     column_copy_text(select, 1, row->key, sizeof row->key);
@@ -228,10 +233,10 @@ static bool lab_row_read(sqlite3_stmt *select, struct lab_row *row, struct probl
     uint64_t differs_at = (uint64_t)sqlite3_column_int64(select, 11);
     row->differs_at = differs_at <= row->seq ? differs_at : 0; /* what was salvaged may end before */
     struct problem cause = { 0 };
-    bool ok = lab_row_read_config((const char *)sqlite3_column_text(select, 6), &row->config, &cause);
-    if (!ok)
+    enum pagoda_error error = lab_row_read_config((const char *)sqlite3_column_text(select, 6), &row->config, &cause);
+    if (error == PAGODA_ERR_INVALID)
         problem_say(why, "store", "lab %s: its configuration is not understood: %s", row->key, cause.text);
-    return ok;
+    return error;
 }
 
 #define LAB_COLUMNS "SELECT id, key, name, created, parent, parent_seq, config,"
@@ -259,10 +264,9 @@ static enum pagoda_error labs_list_range(struct store *store, int64_t first, int
     sqlite3_bind_int64(select, 2, last);
     while (rc == SQLITE_OK && !error && (rc = sqlite3_step(select)) == SQLITE_ROW) {
         struct lab_row row;
-        if (lab_row_read(select, &row, why))
+        error = lab_row_read(select, &row, why);
+        if (!error)
             buffer_add(&rows, &row, sizeof row);
-        else
-            error = PAGODA_ERR_INVALID;
         rc = SQLITE_OK;
     }
     sqlite3_finalize(select);
