@@ -13,7 +13,8 @@
     X(PAGODA_ERR_IO, "the store cannot be read or written")                                                                \
     X(PAGODA_ERR_CORRUPT, "the store does not hold what it must")                                                          \
     X(PAGODA_ERR_VERSION, "the store was written by a newer pagodad")                                                      \
-    X(PAGODA_ERR_RANDOM, "host gives no random numbers")
+    X(PAGODA_ERR_RANDOM, "host gives no random numbers")                                                                   \
+    X(PAGODA_ERR_RULES, "results were recorded under other rules; POST …/rerun makes a lab under today's")
 
 enum pagoda_error {
 #define X(name, text) name,

@@ -11,6 +11,7 @@
     X(lab_show)                                                                                                            \
     X(lab_patch)                                                                                                           \
     X(lab_remove)                                                                                                          \
+    X(rerun_post)                                                                                                          \
     X(fork_post)                                                                                                           \
     X(ops_post)                                                                                                            \
     X(ops_get)                                                                                                             \

@@ -85,6 +85,22 @@ struct reply profiles_get(struct app *app, struct request *request)
 
 /* ---- labs ---- */
 
+/* What was found under other rules than now's says nothing about now. */
+static void lab_encode_engine(struct buffer *out, const struct lab_row *row)
+{
+    bool is_compared = row->rules == machine_rules();
+    put_field_object(out, "engine");
+    put_field_u64(out, "made", row->made);
+    put_field_u64(out, "now", machine_rules());
+    put_key(out, "differs_at");
+    if (is_compared && row->differs_at)
+        put_u64(out, row->differs_at);
+    else
+        put_null(out);
+    put_field_bool(out, "compared", is_compared);
+    put_close(out, '}');
+}
+
 void lab_encode(struct buffer *out, const struct lab_status *lab, const struct machine *machine)
 {
     const struct lab_row *row = lab->row;
@@ -92,14 +108,16 @@ void lab_encode(struct buffer *out, const struct lab_status *lab, const struct m
     put_field_text(out, "id", row->key);
     PUT_FIELD(out, row, name);
     config_encode_fields(out, &row->config);
-    put_field_u64(out, "seq", machine ? machine_seq(machine) : lab->seq);
+    put_field_u64(out, "seq", lab->seq);
+    bool is_head = machine && machine_seq(machine) == lab->seq; /* else it shows the last moment that is as recorded */
     put_key(out, "now_ns");
-    if (machine)
+    if (is_head)
         put_u64(out, machine_now_ns(machine));
     else
         put_null(out);
     PUT_FIELD(out, row, created);
-    if (machine) {
+    lab_encode_engine(out, row);
+    if (is_head) {
         char hash[24];
         snprintf(hash, sizeof hash, "0x%016llx", (unsigned long long)machine_hash(machine));
         put_field_text(out, "hash", hash);
@@ -133,7 +151,7 @@ static struct reply lab_reply(struct lab *lab, unsigned status)
     if (error)
         return reply_error(error, NULL);
     lab_read_row(lab, &row);
-    lab_encode(&out, &(struct lab_status){ &row, hold.seq }, hold.machine);
+    lab_encode(&out, &(struct lab_status){ &row, row.seq }, hold.machine);
     lab_release(&hold);
     struct reply reply = reply_json(status, out);
     if (status == 201)
@@ -170,7 +188,7 @@ static bool wish_name(const json_t *value, struct lab_wish *wish, struct problem
     return true;
 }
 
-enum wish_kind { WISH_CREATE, WISH_RENAME, WISH_FORK };
+enum wish_kind { WISH_CREATE, WISH_RENAME, WISH_FORK, WISH_RERUN };
 
 static bool wish_field(const char *field, const json_t *value, enum wish_kind kind, struct lab_wish *wish,
                        struct problem *why)
@@ -268,6 +286,63 @@ struct reply fork_post(struct app *app, struct request *request)
     }
     if (!error)
         error = lab_fork_end(&fork, wish.name, &made, &lab);
+    return new_lab_reply(request, &made, error, lab, &why);
+}
+
+/* With the new lab to oneself: all of it or nothing, and its answer in the commit that ends it. */
+static enum pagoda_error rerun_into(struct lab *from, struct lab *lab, struct answer *answer)
+{
+    struct lab_hold hold;
+    struct lab_row row;
+    struct buffer text = { 0 };
+    enum pagoda_error error = lab_take(lab, &hold);
+    if (error)
+        return error;
+    error = lab_begin_import(&hold);
+    if (!error) {
+        error = lab_rerun(from, &hold);
+        lab_read_row(lab, &row);
+        lab_encode(&text, &(struct lab_status){ &row, row.seq }, hold.machine);
+        answer->text = buffer_terminate(&text);
+        enum pagoda_error ending = lab_end_import(&hold, !error, answer->key ? answer : NULL);
+        error = error ? error : ending;
+    }
+    if (error) { /* nobody is told of half a lab */
+        enum pagoda_error deleting = lab_delete(&hold, NULL);
+        (void)deleting;
+    }
+    lab_release(&hold);
+    buffer_clear(&text);
+    answer->text = NULL;
+    return error;
+}
+
+/* A sibling under today's rules: the same configuration, the same operations. */
+struct reply rerun_post(struct app *app, struct request *request)
+{
+    struct lab_wish wish;
+    struct problem why = { 0 };
+    struct lab_request made = { .encode = lab_encode };
+    struct reply reply;
+    struct lab *from = request->lab, *lab = NULL;
+    unsigned status = wish_decode(request, WISH_RERUN, &wish, &why);
+    if (status)
+        return reply_problem(status, &why);
+    if (!idempotency_read(request, lab_id(from), &made.answer, &reply) ||
+        idempotency_answered(request, &made.answer, 201, &reply))
+        return reply;
+    struct lab_row row;
+    lab_read_row(from, &row);
+    if (!wish.has_name)
+        snprintf(wish.name, sizeof wish.name, "%.100s (rules %u)", row.name, machine_rules());
+    enum pagoda_error error = lab_wait_durable(from, lab_seq(from));
+    if (!error)
+        error = lab_create(app->labs, wish.name, &row.config, NULL, &lab, &why);
+    if (!error) {
+        error = rerun_into(from, lab, &made.answer);
+        if (error)
+            lab_put(lab);
+    }
     return new_lab_reply(request, &made, error, lab, &why);
 }
 

@@ -1,5 +1,5 @@
 /* server/api/api_ops.c - operations: one, many as NDJSON, a rehearsal on a copy, and what the log holds. */
-#include "server/api/api.h"
+#include "server/api/api_view.h"
 #include "server/export/export.h"
 #include "server/api/idempotency.h"
 #include "server/base/number.h"
@@ -125,6 +125,10 @@ static struct reply apply_one(const struct request *request, struct lab_hold *ho
     struct problem why = { 0 };
     if (!if_match_holds(request))
         return reply_say(412, "", "the lab is at operation %llu", (unsigned long long)lab_seq(request->lab));
+    if (lab_differs_at(request->lab)) {
+        lab_refuse_rules(request->lab, &why);
+        return reply_error(PAGODA_ERR_RULES, &why);
+    }
     if (options->dry_run)
         return rehearse(hold, op, options->explain);
     enum pagoda_error error = lab_apply(hold, op, &options->key, &result, &why);
@@ -331,8 +335,11 @@ static struct reply post_lines(struct request *request)
     while (at < end && run_turn(&lines, &at, end))
         ;
     if (lines.error) {
+        struct problem why = { 0 };
+        if (lines.error == PAGODA_ERR_RULES)
+            lab_refuse_rules(request->lab, &why);
         buffer_clear(&lines.out);
-        return reply_error(lines.error, NULL);
+        return reply_error(lines.error, &why);
     }
     if (!lines.nr_applied)
         return nothing_applied(&lines);
@@ -426,6 +433,14 @@ static bool encode_full(void *context, const struct log_entry *entry, const stru
     return true;
 }
 
+/* The result as it was recorded, with nothing about how it came about. */
+static bool encode_recorded(void *context, const struct log_entry *entry)
+{
+    struct op_result result;
+    lab_recorded_result(entry, &result);
+    return encode_full(context, entry, &result);
+}
+
 struct reply op_get(struct app *app, struct request *request)
 {
     (void)app;
@@ -437,12 +452,18 @@ struct reply op_get(struct app *app, struct request *request)
         return reply;
     if (!size_parse(text, strlen(text), &seq) || seq == 0 || seq > lab_seq(request->lab))
         return reply_say(404, "", "the lab has no operation %.40s", text);
+    if (!view_query_rules(request, &reply))
+        return reply;
     enum pagoda_error error = relive_op(request->lab, seq, encode_full, &full);
+    if (error == PAGODA_ERR_RULES) { /* only what the log holds is known of it */
+        error = store_read_ops(request->app->store, lab_id(request->lab), seq, seq, encode_recorded, &full);
+    }
     if (error || !full.is_there) {
         buffer_clear(&full.out);
         return reply_error(error ? error : PAGODA_ERR_NOT_FOUND, NULL);
     }
     reply = reply_json(200, full.out);
-    reply.cache_control = "private, max-age=31536000, immutable";
+    uint64_t differs_at = lab_differs_at(request->lab);
+    reply.cache_control = view_cache_control(request, !differs_at || seq < differs_at);
     return reply;
 }

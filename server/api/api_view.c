@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ENGINE_VERSION "3"
-
 void view_open(struct view *view)
 {
     put_open(&view->out, '{');
@@ -45,24 +43,61 @@ static const char *representation(const struct request *request)
     return "";
 }
 
+static struct reply view_refuse(const struct lab *lab, enum pagoda_error error)
+{
+    struct problem why = { 0 };
+    if (error != PAGODA_ERR_RULES)
+        return reply_error(error, NULL);
+    problem_say(&why, "",
+                "operation %llu was recorded under other rules and has another result today: the lab can be shown up to "
+                "operation %llu; POST /labs/%s/rerun makes one under today's rules",
+                (unsigned long long)lab_differs_at(lab), (unsigned long long)lab_differs_at(lab) - 1, lab_key(lab));
+    return reply_error(error, &why);
+}
+
+/* rules=N says which rules the caller takes the answer to be of. Those of today make an answer that never changes; others
+ * would be kept for a year as what they are not, so they are refused. */
+bool view_query_rules(const struct request *request, struct reply *refusal)
+{
+    uint64_t rules = machine_rules();
+    if (!query_u64(request, "rules", 0, UINT32_MAX, &rules, refusal))
+        return false;
+    if (rules == machine_rules())
+        return true;
+    *refusal =
+        reply_say(422, "rules", "this pagodad answers by rules revision %u (engine.now of the lab)", machine_rules());
+    return false;
+}
+
+const char *view_cache_control(const struct request *request, bool is_fixed)
+{
+    return !is_fixed                      ? "no-cache"
+           : query_text(request, "rules") ? "private, max-age=31536000, immutable"
+                                          : "private, no-cache";
+}
+
 /* encode writes the view; it returns false with *refusal when the request asks for something that is not there. */
 struct reply view_reply(struct request *request, bool (*encode)(struct view *view, struct reply *refusal))
 {
     struct lab *lab = request->lab;
     struct reply base = reply_empty(304);
     uint64_t head = lab_seq(lab), at = head;
-    if (!query_u64(request, "at", 0, head, &at, &base))
+    if (!query_u64(request, "at", 0, head, &at, &base) || !view_query_rules(request, &base))
         return base;
     bool is_fixed = query_text(request, "at") != NULL, is_head = at == head;
     struct view view = { .request = request };
     struct lab_hold hold;
     enum pagoda_error error = is_head ? lab_take(lab, &hold) : lab_take_past(lab, at, &hold);
+    if (!error && is_fixed && hold.seq < at) { /* the head cannot be shown */
+        lab_release(&hold);
+        error = PAGODA_ERR_RULES;
+    }
     if (error)
-        return reply_error(error, NULL);
+        return view_refuse(lab, error);
     view.machine = hold.machine;
     base.seq = hold.seq; /* the head may have moved on since */
-    base.cache_control = is_fixed && base.seq == at ? "private, max-age=31536000, immutable" : "no-cache";
-    snprintf(base.etag, sizeof base.etag, "\"%s-%llu-" ENGINE_VERSION "%s\"", lab_key(lab), (unsigned long long)base.seq,
+    base.cache_control = view_cache_control(request, is_fixed && base.seq == at);
+    snprintf(base.etag, sizeof base.etag, "\"%s-%llu-r%u%s\"", lab_key(lab), (unsigned long long)base.seq, machine_rules(),
              representation(request));
     bool is_known = etag_matches(request, base.etag), ok = is_known || encode(&view, &base);
     lab_release(&hold);

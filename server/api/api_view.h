@@ -14,6 +14,10 @@ struct view {
 /* The reply that encode writes for the moment asked for; encode returns false with *refusal when the request asks for
  * something that is not there. */
 struct reply view_reply(struct request *request, bool (*encode)(struct view *view, struct reply *refusal));
+/* ?rules=, on an answer about one moment. False: it is another revision than today's; *refusal says so. */
+bool view_query_rules(const struct request *request, struct reply *refusal);
+/* For an answer about a moment. is_fixed: the URL names the moment, so that only other rules could change the answer. */
+const char *view_cache_control(const struct request *request, bool is_fixed);
 void view_open(struct view *view); /* opens the answer's object with "seq" */
 bool view_find_process(const struct view *view, uint32_t *pid, struct reply *refusal);            /* {pid} of the path */
 bool view_query_address(const struct request *request, uint64_t *address, struct reply *refusal); /* ?address=, needed */

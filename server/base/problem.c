@@ -49,6 +49,7 @@ unsigned error_status(enum pagoda_error error)
     case PAGODA_ERR_NOT_FOUND:
         return 404;
     case PAGODA_ERR_CONFLICT:
+    case PAGODA_ERR_RULES:
         return 409;
     case PAGODA_ERR_FULL:
         return 507;

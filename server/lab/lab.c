@@ -76,17 +76,47 @@ static enum pagoda_error lab_accept_log(struct lab *lab)
     return PAGODA_OK;
 }
 
-static enum pagoda_error lab_make_present(struct lab *lab, struct past *present)
+/* To seq, or, with differs_at, to the first result that is another today. */
+static enum pagoda_error lab_replay_to(struct lab *lab, uint64_t seq, struct past *present, uint64_t *differs_at)
 {
-    uint64_t seq = lab_seq(lab);
     enum pagoda_error error = lab_begin_replay(lab, seq, present);
     if (error)
         return error;
     lab->cost_ns = lab->snapshot_cost_ns = present->cost_ns;
-    error = lab_replay(lab, present, seq, lab_wake_step);
+    error = lab_replay(lab, present, seq, lab_wake_step, differs_at);
     if (error)
         machine_destroy(present->machine);
     return error;
+}
+
+/* What the comparison with today's rules has found. Should the store not take it, the next waking compares once more. */
+static void lab_note_rules(struct lab *lab, uint64_t differs_at)
+{
+    pthread_mutex_lock(&lab->labs->mutex);
+    lab->row.rules = machine_rules();
+    lab->row.differs_at = differs_at;
+    pthread_mutex_unlock(&lab->labs->mutex);
+    atomic_store(&lab->differs_at, differs_at);
+    atomic_store(&lab->is_compared, true);
+    enum pagoda_error error = store_note_rules(lab->labs->store, lab->row.id, machine_rules(), differs_at);
+    (void)error;
+}
+
+/* A log of other rules is compared on the way. When it differs, the present is the last moment that is as recorded. */
+static enum pagoda_error lab_make_present(struct lab *lab, struct past *present)
+{
+    if (!atomic_load(&lab->is_compared)) {
+        uint64_t differs_at;
+        enum pagoda_error error = lab_replay_to(lab, lab_seq(lab), present, &differs_at);
+        if (error)
+            return error;
+        lab_note_rules(lab, differs_at);
+        if (!differs_at)
+            return PAGODA_OK;
+        machine_destroy(present->machine);
+    }
+    uint64_t differs_at = lab_differs_at(lab);
+    return lab_replay_to(lab, differs_at ? differs_at - 1 : lab_seq(lab), present, NULL);
 }
 
 enum pagoda_error lab_wake(struct lab *lab)
@@ -106,6 +136,22 @@ enum pagoda_error lab_wake(struct lab *lab)
     atomic_store(&lab->machine, present.machine);
     atomic_fetch_add(&lab->labs->nr_wakes, 1);
     return PAGODA_OK;
+}
+
+/* ---- rules ---- */
+
+uint64_t lab_differs_at(const struct lab *lab)
+{
+    return atomic_load(&lab->differs_at);
+}
+
+enum pagoda_error lab_refuse_rules(const struct lab *lab, struct problem *why)
+{
+    problem_say(why, "",
+                "operation %llu was recorded under other rules and has another result under rules revision %u: the lab is "
+                "read-only; POST /labs/%s/rerun makes one under today's rules",
+                (unsigned long long)lab_differs_at(lab), machine_rules(), lab->row.key);
+    return PAGODA_ERR_RULES;
 }
 
 /* ---- operations ---- */
@@ -151,6 +197,8 @@ enum pagoda_error lab_apply(struct lab_hold *hold, const struct op *op, const st
                             struct problem *why)
 {
     struct lab *lab = hold->lab;
+    if (lab_differs_at(lab))
+        return lab_refuse_rules(lab, why);
     enum pagoda_error error = machine_apply(hold->machine, op, result, why);
     if (error)
         return error;
@@ -178,6 +226,8 @@ enum pagoda_error lab_apply(struct lab_hold *hold, const struct op *op, const st
 enum pagoda_error lab_begin_import(struct lab_hold *hold)
 {
     struct lab *lab = hold->lab;
+    if (lab_differs_at(lab))
+        return PAGODA_ERR_RULES;
     enum pagoda_error error = lab_settle(lab);
     lab->import_seq = lab_seq(lab);
     if (!error)

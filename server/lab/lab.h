@@ -66,6 +66,11 @@ uint64_t lab_seq(const struct lab *lab);         /* the head */
 uint64_t lab_durable_seq(const struct lab *lab); /* how far the log on disk has got */
 bool lab_is_awake(const struct lab *lab);        /* its machine is in memory and as the log has it */
 bool lab_is_deleted(const struct lab *lab);
+/* 0, or the first operation that has another result under today's rules than was recorded: the lab is read-only, and can be
+ * shown at moments before it. Known when the lab has been woken once. */
+uint64_t lab_differs_at(const struct lab *lab);
+/* *why says that the lab is read-only, since when, and what to do. Returns PAGODA_ERR_RULES. */
+enum pagoda_error lab_refuse_rules(const struct lab *lab, struct problem *why);
 uint32_t lab_nr_losses(const struct lab *lab); /* how often the end of its log was lost */
 /* A copy of its row as it is now, seq included. */
 void lab_read_row(struct lab *lab, struct lab_row *row);
@@ -126,7 +131,8 @@ void lab_release(struct lab_hold *hold);
 /* These wait, for others and for replays. Only for threads that nobody else needs: never on a worker or an HTTP thread.
  * After an error there is no hold.
  * at  the moment, at most the head.
- * PAGODA_ERR_NOT_FOUND  there is no such operation. */
+ * PAGODA_ERR_NOT_FOUND  there is no such operation.
+ * PAGODA_ERR_RULES      the moment lies at or behind lab_differs_at(): no machine of today leads there. */
 enum pagoda_error lab_take(struct lab *lab, struct lab_hold *hold) PAGODA_MUST_CHECK;
 enum pagoda_error lab_take_past(struct lab *lab, uint64_t at, struct lab_hold *hold) PAGODA_MUST_CHECK;
 
@@ -169,6 +175,7 @@ struct op_key {
  * *result  borrows from the machine.
  * hold     seq and ticket move on with it.
  * PAGODA_ERR_INVALID  *why says what is wrong with op; nothing was done.
+ * PAGODA_ERR_RULES    the lab is read-only: lab_differs_at(); *why says so.
  * PAGODA_ERR_IO       the log was lost: the lab is rebuilt before its next turn. */
 enum pagoda_error lab_apply(struct lab_hold *hold, const struct op *op, const struct op_key *key, struct op_result *result,
                             struct problem *why) PAGODA_MUST_CHECK;
@@ -181,10 +188,18 @@ bool lab_key_is_in_flight(const struct lab_hold *hold, const char *key, uint64_t
 enum pagoda_error lab_begin_import(struct lab_hold *hold) PAGODA_MUST_CHECK;
 enum pagoda_error lab_end_import(struct lab_hold *hold, bool is_whole, const struct answer *answer) PAGODA_MUST_CHECK;
 
+/* Applies all operations of another lab once more, with the numbers that they had there; waits for the disk on the way.
+ * into  a new lab, at operation 0. */
+enum pagoda_error lab_rerun(struct lab *from, struct lab_hold *into) PAGODA_MUST_CHECK;
+
 /* ---- what is done with a hold of the past ---- */
 
-/* Runs the logged operations behind hold->seq once more, up to to, with events, and shows each. The log must have got that
- * far. each: entry and result are good for the call; false stops. hold->seq moves on. */
+/* A result with what the log holds of it: outcome, address, sizes, times. No path, events, frames. */
+void lab_recorded_result(const struct log_entry *entry, struct op_result *result);
+
+/* Runs the logged operations behind hold->seq once more, up to to, with events, and shows each. From lab_differs_at() on,
+ * results are those recorded (lab_recorded_result). The log must have got that far. each: entry and result are good for the
+ * call; false stops. hold->seq moves on. */
 enum pagoda_error lab_relive(struct lab_hold *hold, uint64_t to,
                              bool (*each)(void *context, const struct log_entry *entry, const struct op_result *result),
                              void *context) PAGODA_MUST_CHECK;

@@ -28,7 +28,9 @@ struct lab {
     struct lab *next;           /* registry list, oldest first */
     struct lab *next_in_bucket; /* by key */
     struct labs *labs;
-    struct lab_row row; /* name: registry mutex; the rest does not change; row.seq is not kept up: see seq */
+    struct lab_row row;          /* name, rules, differs_at: registry mutex; the rest does not change; row.seq: see seq */
+    atomic_bool is_compared;     /* its log has been recorded under, or compared with, today's rules */
+    _Atomic uint64_t differs_at; /* 0, or the first operation that has another result: what comes before can be shown */
     struct lab_log log;
     uint32_t nr_users;     /* registry mutex; 0: may be put to sleep */
     uint64_t last_used_ns; /* registry mutex; monotonic */
@@ -87,8 +89,12 @@ enum pagoda_error lab_seek(struct lab *lab, uint64_t seq, struct lab_hold *hold)
 
 /* The nearest snapshot at or before seq, or a new machine at 0. */
 enum pagoda_error lab_begin_replay(struct lab *lab, uint64_t seq, struct past *past) PAGODA_MUST_CHECK;
-/* On to seq, along the log. each_step, when given, sees the machine after each operation. */
+/* On to seq, along the log.
+ * each_step   sees the machine after each operation; NULL: nobody does.
+ * differs_at  out: the first operation that has another result than the log says, which ends the replay, else 0. NULL: what
+ *             differs is reported, and the replay goes on. */
 enum pagoda_error lab_replay(struct lab *lab, struct past *past, uint64_t seq,
-                             void (*each_step)(struct lab *lab, const struct past *past)) PAGODA_MUST_CHECK;
+                             void (*each_step)(struct lab *lab, const struct past *past),
+                             uint64_t *differs_at) PAGODA_MUST_CHECK;
 /* One operation of the log. What is refused today keeps its number and does nothing. */
 enum pagoda_error lab_apply_logged(struct machine *machine, const struct log_entry *entry, struct op_result *result);

@@ -1,8 +1,8 @@
 /* server/lab/lab_replay.c - replays: how a machine comes back from the log.
  *
- * A replay starts at the nearest snapshot and goes along the log. When it leads elsewhere than it led when it was written,
- * the engine has learnt better since, or the file is damaged (`pagodad check` tells): that is said once, and the machine of
- * today is shown. Where a hash of this engine was logged it is compared. */
+ * A replay starts at the nearest snapshot and goes along the log. A log of other rules is compared with today's: the first
+ * result that differs ends the replay. A log of today's rules that leads elsewhere is damaged (`pagodad check` tells): that
+ * is said once, and the replay goes on. Where a hash of this engine was logged it is compared. */
 #include "server/base/host_memory.h"
 #include "server/lab/ahead.h"
 #include "server/lab/lab_internal.h"
@@ -14,6 +14,7 @@ struct replay {
     struct past *past;
     void (*each_step)(struct lab *lab, const struct past *past);
     struct snapshot_row next_hash; /* seq UINT64_MAX: there is none */
+    uint64_t *differs_at;          /* NULL: differences are only said */
     bool differs;
     enum pagoda_error error;
     struct ahead ahead; /* read, not yet applied */
@@ -40,7 +41,8 @@ static void replay_compare_hash(struct replay *replay)
 
 static bool replay_agrees(const struct log_entry *entry, const struct op_result *result)
 {
-    return result->seq == entry->seq && result->outcome == entry->outcome && result->address == entry->address;
+    return result->seq == entry->seq && result->kind == entry->op.kind && result->outcome == entry->outcome &&
+           result->address == entry->address && result->allocated == entry->allocated;
 }
 
 enum pagoda_error lab_apply_logged(struct machine *machine, const struct log_entry *entry, struct op_result *result)
@@ -69,10 +71,15 @@ static bool replay_entry(struct replay *replay, const struct log_entry *entry)
 {
     struct op_result result;
     replay->error = lab_apply_logged(replay->past->machine, entry, &result);
-    if (!replay->error && !replay_agrees(entry, &result))
-        replay_say_difference(replay, entry->seq);
     if (replay->error)
         return false;
+    if (!replay_agrees(entry, &result)) {
+        if (replay->differs_at) {
+            *replay->differs_at = entry->seq;
+            return false;
+        }
+        replay_say_difference(replay, entry->seq);
+    }
     replay->past->cost_ns += snapshot_replay_ns(result.cost_ns);
     if (entry->seq == replay->next_hash.seq)
         replay_compare_hash(replay);
@@ -103,9 +110,11 @@ static bool replay_put(void *context, const struct log_entry *entry)
 }
 
 enum pagoda_error lab_replay(struct lab *lab, struct past *past, uint64_t seq,
-                             void (*each_step)(struct lab *lab, const struct past *past))
+                             void (*each_step)(struct lab *lab, const struct past *past), uint64_t *differs_at)
 {
-    struct replay replay = { .lab = lab, .past = past, .each_step = each_step };
+    struct replay replay = { .lab = lab, .past = past, .each_step = each_step, .differs_at = differs_at };
+    if (differs_at)
+        *differs_at = 0;
     uint64_t from = machine_seq(past->machine) + 1;
     if (from > seq)
         return PAGODA_OK;
@@ -115,10 +124,12 @@ enum pagoda_error lab_replay(struct lab *lab, struct past *past, uint64_t seq,
     else
         replay_find_hash(&replay, from);
     enum pagoda_error error = store_read_ops(lab->labs->store, lab->row.id, from, seq, replay_put, &replay);
-    if (!error && !replay.error)
+    if (!error && !replay.error && !(differs_at && *differs_at))
         (void)replay_rest(&replay);
     if (!error)
         error = replay.error;
+    if (!error && differs_at && *differs_at)
+        return PAGODA_OK;
     return !error && machine_seq(past->machine) != seq ? PAGODA_ERR_CORRUPT : error;
 }
 

@@ -8,8 +8,9 @@
 
 static void turn_fill_hold(struct lab *lab, struct lab_hold *hold)
 {
+    struct machine *machine = atomic_load(&lab->machine);
     *hold = (struct lab_hold){
-        .lab = lab, .machine = atomic_load(&lab->machine), .seq = lab_seq(lab), .ticket = atomic_load(&lab->last_ticket)
+        .lab = lab, .machine = machine, .seq = machine_seq(machine), .ticket = atomic_load(&lab->last_ticket)
     };
 }
 

@@ -18,6 +18,8 @@ struct lab *lab_make(struct labs *labs, const struct lab_row *row)
     atomic_store(&lab->seq, row->seq);
     lab->is_importing = row->is_importing;
     lab->import_seq = row->seq;
+    atomic_store(&lab->is_compared, row->rules == machine_rules());
+    atomic_store(&lab->differs_at, row->rules == machine_rules() ? row->differs_at : 0);
     lane_init(&lab->present, labs->workers);
     lane_init(&lab->past, labs->workers);
     return lab;
