@@ -65,7 +65,7 @@ test('different under today: as recorded, read-only, shown up to there', { skip 
     assert.equal(reply.body.address, recorded[seq - 1].result.address);
     assert.equal(reply.headers.get('cache-control'), 'no-cache');
   }
-  const exported = (await daemon.get(`${path}/export?format=ndjson`)).text.trim().split('\n');
+  const exported = (await daemon.get(`${path}/export?format=csv`)).text.trim().split('\n');
   assert.ok(exported.some(line => line.includes(altered)));
   // moments
   assert.equal((await daemon.get(`${path}/zones?at=${AT - 1}`)).status, 200);
