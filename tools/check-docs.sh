@@ -2,7 +2,7 @@
 # Documents stay true: every file and folder of the repository that they name is there, every make target too, nothing in them
 # belongs to one machine, and the version stands in VERSION alone.
 set -eu
-DOCUMENTS='README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md'
+DOCUMENTS='README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md SECURITY.md'
 bad=0
 
 for document in $DOCUMENTS; do
