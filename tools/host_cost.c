@@ -63,7 +63,7 @@ static double zero_pages(void)
         memset(field + at, 0, PAGE_SIZE);
         __asm__ volatile("" ::: "memory");
     }
-    return (now_ns() - start) / (FIELD / PAGE_SIZE);
+    return (now_ns() - start) / ((double)FIELD / PAGE_SIZE);
 }
 
 static double copy_pages(void)
@@ -73,7 +73,7 @@ static double copy_pages(void)
         memcpy(field + FIELD / 2 + at, field + at, PAGE_SIZE);
         __asm__ volatile("" ::: "memory");
     }
-    return (now_ns() - start) / (FIELD / 2 / PAGE_SIZE);
+    return (now_ns() - start) / ((double)FIELD / 2 / PAGE_SIZE);
 }
 
 /* --- system calls, mappings, faults --- */
@@ -131,7 +131,7 @@ static double scan_pages(void)
         field[at]++;
     start = now_ns();
     madvise(field, FIELD, MADV_COLD);
-    return (now_ns() - start) / (FIELD / PAGE_SIZE);
+    return (now_ns() - start) / ((double)FIELD / PAGE_SIZE);
 }
 
 static void nothing(void)

@@ -134,11 +134,11 @@ _Static_assert(offsetof(struct op, option) == offsetof(struct op, order) + 7, "t
 static bool are_bytes_in_range(const struct op *op)
 {
 #define X(id, name, field, type, unit, min, max, ...)                                                                      \
-    [offsetof(struct op, field)] = sizeof(op->field) == 1 && (max) < 128 ? 127 - (max) : 0,
+    [offsetof(struct op, field)] = (uint8_t)(sizeof(op->field) == 1 && (max) < 128 ? 127 - (max) : 0),
     static const uint8_t RAISE[sizeof(struct op)] = { OP_PARAM_MAP(X) };
 #undef X
 #define X(id, name, field, type, unit, min, max, ...)                                                                      \
-    [offsetof(struct op, field)] = sizeof(op->field) == 1 && (max) < 128 ? 128 : 0,
+    [offsetof(struct op, field)] = (uint8_t)(sizeof(op->field) == 1 && (max) < 128 ? 128 : 0),
     static const uint8_t TOP[sizeof(struct op)] = { OP_PARAM_MAP(X) };
 #undef X
     uint64_t bytes, raise, top;

@@ -33,7 +33,7 @@ static void print_walk_linux(struct call *call, uint64_t address)
     machine_translate(call->m, address, 0, &where);
     if (where.nr_levels)
         trace_print(t, "\nPGD %jx P4D %jx", where.levels[0].entry, where.levels[0].entry);
-    for (uint32_t i = 1; i < where.nr_levels; i++)
+    for (uint32_t i = 1; i < where.nr_levels && i < MAX_LEVELS; i++)
         trace_print(t, " %s %jx", NAMES[i], where.levels[i].entry);
 }
 
@@ -43,7 +43,7 @@ static void print_walk_classic(struct call *call, uint64_t address)
     static const char *const NAMES[] = { "pde", "pte" };
     struct translation where;
     machine_translate(call->m, address, 0, &where);
-    for (uint32_t i = 0; i < where.nr_levels; i++)
+    for (uint32_t i = 0; i < where.nr_levels && i < sizeof NAMES / sizeof NAMES[0]; i++)
         trace_print(&call->m->trace, "\n*%s = %08jx", NAMES[i], where.levels[i].entry);
 }
 

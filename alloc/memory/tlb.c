@@ -2,6 +2,7 @@
  * which there are few. Linux flushes up to 33 pages one by one (tlb_single_page_flush_ceiling) and everything beyond. */
 #include "alloc/memory/tlb.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define KERNEL_ASID 7u
@@ -194,6 +195,7 @@ void tlb_forget(struct tlb *tlb, uint32_t root)
 /* choose_new_asid(): the one that the space still has, else the next in turn, emptied. */
 static uint32_t choose_asid(struct tlb *tlb, struct tlb_cpu *c, uint32_t root, uint32_t generation)
 {
+    assert(tlb->profile->tlb_asids > 0);
     for (uint32_t asid = 0; asid < tlb->profile->tlb_asids; asid++)
         if (c->asids[asid].root == root)
             return asid;

@@ -133,7 +133,9 @@ bool lru_each_mapping(struct reclaim *reclaim, uint32_t pfn, uint32_t argument,
 {
     const struct frame *frame = frame_at(reclaim->frames, pfn);
     bool shared = ANON_MAPPINGS(frame->index) > 1;
-    struct space_ref first = shared ? (struct space_ref){ 1 } : reclaim_owner(frame);
+    struct space_ref first = { 1 };
+    if (!shared)
+        first = reclaim_owner(frame);
     uint32_t last = shared ? reclaim->spaces.nr_used - 1 : first.index;
     for (struct space_ref i = first; i.index <= last; i.index++) {
         uint64_t slot = mapping_slot(reclaim, reclaim_space_at(reclaim, i), pfn);

@@ -66,7 +66,9 @@ static inline bool found_is_live(const struct found *found)
 /* What the record of a live block says. */
 static inline struct name_ref found_name(const struct kmalloc *k, const struct found *found)
 {
-    return found->kind == FOUND_LARGE ? (struct name_ref){ frame_at(k->frames, found->pfn)->owner } : found->track->name;
+    if (found->kind == FOUND_LARGE)
+        return (struct name_ref){ frame_at(k->frames, found->pfn)->owner };
+    return found->track->name;
 }
 /* What the caller who holds the block at address is told of it. Memory that is no block of this floor has just an address.
  */

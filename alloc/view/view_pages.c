@@ -50,8 +50,7 @@ const char *migratetype_name(uint32_t migratetype)
 
 static void name_given(struct frame_run *run, const struct machine_state *s, const char *what, struct name_ref given)
 {
-    text_print(run->owner, sizeof run->owner, "%s%s%s", what, given.index ? " " : "",
-               name_text(&s->names, given));
+    text_print(run->owner, sizeof run->owner, "%s%s%s", what, given.index ? " " : "", name_text(&s->names, given));
 }
 
 static void name_plain(struct frame_run *run, const char *what)

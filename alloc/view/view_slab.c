@@ -258,12 +258,14 @@ void view_slab_chains(const struct machine *machine, uint32_t slab_pfn, struct c
     if (!slab)
         return;
     const struct cache *cache = cache_at(k, slab->cache);
-    const struct cpu_slab *cpu = slab->state == SLAB_CPU ? &cache->cpus[slab->cpu] : NULL;
-    if (cpu && cpu->freelist == FREELIST_STRAY) {
-        view->cpu_first = view->stray = cpu->stray;
-    } else if (cpu && cpu->freelist) {
-        view->cpu_first = object_address(k, cache, slab, cpu->freelist - 1u);
-        view->nr_cpu = walk_chain(k, slab, cpu->freelist, view);
+    if (slab->state == SLAB_CPU) {
+        const struct cpu_slab *cpu = &cache->cpus[slab->cpu];
+        if (cpu->freelist == FREELIST_STRAY) {
+            view->cpu_first = view->stray = cpu->stray;
+        } else if (cpu->freelist) {
+            view->cpu_first = object_address(k, cache, slab, cpu->freelist - 1u);
+            view->nr_cpu = walk_chain(k, slab, cpu->freelist, view);
+        }
     }
     if (slab->freelist) {
         view->first = slab_free_word(k, cache, slab);

@@ -17,7 +17,7 @@ struct compare_request {
 
 /* An operation's result, free of the machine that it was made on. */
 struct compare_step {
-    struct op_result result;      /* its pointers are not to be followed, but for those that stand beside it here */
+    struct op_result result; /* its pointers are not to be followed, but for those that stand beside it here */
     char message[512], cache[CACHE_NAME_MAX + 1]; /* "": none */
     uint32_t cost_each_ns[NR_COST_STEPS];
 };

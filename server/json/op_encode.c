@@ -2,6 +2,7 @@
 #include "pagoda/gfp.h"
 #include "server/json/op_json.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static uint64_t param_number(const struct op *op, const struct op_param_info *info)
@@ -14,14 +15,13 @@ static uint64_t param_number(const struct op *op, const struct op_param_info *in
 /* "SLAB_POISON|SLAB_RED_ZONE"; none: "" */
 static void flags_encode(struct buffer *out, enum op_param_id id, uint64_t flags)
 {
-    char words[256] = "";
+    char words[512] = "";
+    size_t length = 0;
     const char *name;
     uint64_t bit;
     for (uint32_t i = 0; (name = op_flag_name(id, i, &bit)); i++)
-        if (flags & bit) {
-            strcat(words, *words ? "|" : "");
-            strcat(words, name);
-        }
+        if ((flags & bit) && length < sizeof words)
+            length += (size_t)snprintf(words + length, sizeof words - length, "%s%s", length ? "|" : "", name);
     put_text(out, words);
 }
 

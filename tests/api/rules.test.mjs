@@ -66,7 +66,7 @@ test('different under today: as recorded, read-only, shown up to there', { skip 
     assert.equal(reply.headers.get('cache-control'), 'no-cache');
   }
   const exported = (await daemon.get(`${path}/export?format=csv`)).text.trim().split('\n');
-  assert.ok(exported.some(line => line.includes(altered)));
+  assert.ok(exported.some((line) => line.includes(altered)));
   // moments
   assert.equal((await daemon.get(`${path}/zones?at=${AT - 1}`)).status, 200);
   for (const at of [AT, OPS]) {
@@ -101,7 +101,10 @@ test('rerun makes a sibling under today, once for a key', { skip }, async () => 
   assert.equal(made.status, 201, made.text);
   assert.equal(made.headers.get('location'), `/api/v1/labs/${made.body.id}`);
   assert.equal(made.body.name, `old (rules ${made.body.engine.now})`);
-  assert.deepEqual([made.body.engine.made, made.body.engine.differs_at, made.body.seq], [made.body.engine.now, null, OPS]);
+  assert.deepEqual(
+    [made.body.engine.made, made.body.engine.differs_at, made.body.seq],
+    [made.body.engine.now, null, OPS],
+  );
   assert.equal((await daemon.post(`labs/${lab.id}/rerun`, {}, again)).body.id, made.body.id);
   assert.equal((await daemon.get('labs')).body.labs.length, 2);
   assert.deepEqual((await daemon.get(`labs/${made.body.id}/ops`)).body.ops, ops);

@@ -67,8 +67,10 @@ int main(int argc, char **argv)
     int count = argc > 2 ? atoi(argv[2]) : 32, epoll = epoll_create1(0);
     double seconds = argc > 3 ? atof(argv[3]) : 1, empty = 0, durable = 0;
     struct connection *connections = calloc(CONNECTIONS_MAX, sizeof *connections);
-    if (!connections || count < 1 || count > CONNECTIONS_MAX)
+    if (!connections || count < 1 || count > CONNECTIONS_MAX) {
+        free(connections);
         return 2;
+    }
     for (int i = 0; i < count; i++) {
         connect_to(&connections[i], argv[1]);
         struct epoll_event event = { .events = EPOLLIN, .data = { .ptr = &connections[i] } };

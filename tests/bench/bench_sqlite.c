@@ -62,10 +62,11 @@ static void make_table(sqlite3 *from, sqlite3 *to)
 /* Seconds. */
 static double insert_rows(sqlite3 *db, const struct rows *rows, size_t rows_per_transaction)
 {
-    char sql[128] = "INSERT INTO op VALUES (?";
-    for (int i = 1; i < rows->nr_columns; i++)
-        strcat(sql, ",?");
-    strcat(sql, ")");
+    char sql[256];
+    int length = snprintf(sql, sizeof sql, "INSERT INTO op VALUES (?");
+    for (int i = 1; i < rows->nr_columns && length < (int)sizeof sql - 4; i++)
+        length += snprintf(sql + length, sizeof sql - (size_t)length, ",?");
+    snprintf(sql + length, sizeof sql - (size_t)length, ")");
     sqlite3_stmt *insert;
     must(db, sqlite3_prepare_v2(db, sql, -1, &insert, NULL));
     double start = now_s();

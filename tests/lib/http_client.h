@@ -13,7 +13,7 @@ struct connection {
 };
 
 double now_s(void);
-void fail(const char *what);
+void fail(const char *what) __attribute__((noreturn));
 void connect_to(struct connection *c, const char *port);
 void send_all(struct connection *c, const char *bytes, size_t nr_bytes);
 void read_some(struct connection *c);

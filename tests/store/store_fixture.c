@@ -15,7 +15,8 @@ void store_fixture_make(struct store_fixture *f)
 {
     *f = (struct store_fixture){ .path = "/tmp/pagoda-store-XXXXXX" };
     assert_non_null(mkdtemp(f->path));
-    strcat(f->path, "/pagoda.db");
+    size_t length = strlen(f->path);
+    snprintf(f->path + length, sizeof f->path - length, "/pagoda.db");
 }
 
 enum pagoda_error store_fixture_open(struct store_fixture *f, struct problem *why)

@@ -294,6 +294,7 @@ static bool reserves_beside(const char *path, const char *name, struct page_rese
     (void)snprintf(beside, sizeof beside, "%.*szoneinfo.txt", (int)(strstr(path, name) - path), path);
     bool ok = snapshot_open(&s, beside, &unused);
     char *copy = s.at;
+    *reserves = (struct page_reserves){ 0 };
     if (ok && read_zones(&s, zones))
         *reserves = procfs_reserves(zones);
     (void)snapshot_close(&s, ok, copy);

@@ -279,7 +279,7 @@ static bool compare_cache_block(struct replay *r)
         for (struct slab_ref slab = first[kind]; slab.index; slab = kind ? slab_at(r->k, slab)->next : SLAB_NONE) {
             const char *want = r->at + 1 < r->lines.nr ? r->lines.text[++r->at] : "";
             const char *mine = slab_line(r, slab, KINDS[kind]);
-            if (strcmp(want, mine)) {
+            if (strcmp(want, mine) != 0) {
                 differ(r->report, r->at + 1, want, mine);
                 return false;
             }
@@ -379,7 +379,7 @@ static void replay_op(struct replay *r)
     const char *want = newcpu_line(r);
     const char *mine = !slab_is_same(after, before) ? slab_line(r, after, "newcpu") : NULL;
     r->at += want != NULL;
-    if ((want || mine) && (!want || !mine || strcmp(want, mine))) {
+    if ((want || mine) && (!want || !mine || strcmp(want, mine) != 0)) {
         differ(r->report, r->at + 1, want ? want : "no new slab for the CPU", mine ? mine : "no new slab for the CPU");
         same = false;
     }

@@ -118,7 +118,7 @@ static void load_lazy(struct replay *r, char *rest)
 
 static void keep_hole(struct replay *r, char *rest)
 {
-    if (r->nr_holes == r->capacity_holes) {
+    if (!r->holes || r->nr_holes == r->capacity_holes) {
         r->capacity_holes = r->capacity_holes ? 2 * r->capacity_holes : 256;
         r->holes = realloc(r->holes, r->capacity_holes * sizeof *r->holes);
         if (!r->holes)
@@ -139,7 +139,7 @@ static bool load_node(struct replay *r, char *rest)
 {
     uint64_t depth = number(&rest), colour = number(&rest), start = number(&rest), max = number(&rest);
     struct extent wanted = { .start = start };
-    const struct extent *hole = bsearch(&wanted, r->holes, r->nr_holes, sizeof *r->holes, compare_holes);
+    const struct extent *hole = r->holes ? bsearch(&wanted, r->holes, r->nr_holes, sizeof *r->holes, compare_holes) : NULL;
     uint32_t index = hole && depth < DEPTH_MAX ? pool_take(&r->space.extents) : 0;
     if (!index)
         return false;

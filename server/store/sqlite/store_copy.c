@@ -31,7 +31,7 @@ static int copy_run_sql(struct store_copy *copy, const char *sql, sqlite3_int64 
     const sqlite3_int64 numbers[] = { a, b, c };
     sqlite3_stmt *statement = NULL;
     int rc = sqlite3_prepare_v2(copy->db, sql, -1, &statement, NULL);
-    for (int i = 0; rc == SQLITE_OK && i < sqlite3_bind_parameter_count(statement); i++)
+    for (int i = 0; rc == SQLITE_OK && i < 3 && i < sqlite3_bind_parameter_count(statement); i++)
         rc = sqlite3_bind_int64(statement, i + 1, numbers[i]);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(statement);

@@ -341,12 +341,12 @@ static void test_touch(void **state)
 {
     (void)state;
     static const uint64_t WANT[NR_TOUCHES] = { [TOUCH_HEADERS] = 1, [TOUCH_ALL] = 257, [TOUCH_NONE] = 1 };
-    for (uint8_t touch = 0; touch < NR_TOUCHES; touch++) {
+    for (int touch = 0; touch < NR_TOUCHES; touch++) {
         struct machine *m = fixture_machine("linux-6.1", 64 * MIB);
         struct op op = fixture_op(OP_SPAWN);
         struct process_view p, before;
         uint64_t cursor = 0;
-        op.touch = touch;
+        op.touch = (uint8_t)touch;
         op.given = OP_BIT(TOUCH);
         uint32_t pid = fixture_apply(m, op)->pid;
         fixture_apply(m, fixture_user(OP_MALLOC, pid, 1));

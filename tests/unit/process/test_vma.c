@@ -233,6 +233,7 @@ static uint64_t place(uint64_t length)
     for (int huge = length % HUGE == 0; huge >= 0; huge--)
         for (uint32_t i = nr; i-- > 0;) {
             uint64_t need = huge ? length + HUGE : length;
+            /* cppcheck-suppress uninitvar; nr of them are filled */
             if (gaps[i].end - gaps[i].start >= need)
                 return huge ? (gaps[i].end - length) & ~(HUGE - 1) : gaps[i].end - length;
         }

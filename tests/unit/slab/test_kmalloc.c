@@ -254,7 +254,7 @@ static void test_classic_blocks_per_page(void **state)
                                             { 508, 8 },  { 1020, 4 }, { 2040, 2 }, { 4080, 1 } };
     struct machine *m = fixture_machine("classic", 0);
     for (size_t i = 0; i < COUNT(EXPECTED); i++) {
-        uint64_t first = take(m, EXPECTED[i][0], GFP_KERNEL), address = first;
+        uint64_t first = take(m, EXPECTED[i][0], GFP_KERNEL), address;
         uint32_t nr = 1;
         for (; (address = take(m, EXPECTED[i][0], GFP_KERNEL)) >> PAGE_SHIFT == first >> PAGE_SHIFT; nr++)
             assert_int_equal(address, first + (uint64_t)nr * EXPECTED[i][0]);

@@ -438,7 +438,7 @@ static void test_huge_falls_back(void **state)
     struct machine *machine = fixture_machine("linux-6.1", 64 * MIB);
     struct vmalloc *v = &machine->state.vmalloc;
     struct page_alloc *pages = &machine->state.pages;
-    uint32_t taken[64], nr = 0, pfn;
+    uint32_t taken[64] = { 0 }, nr = 0, pfn;
     while (nr < 64 && (pfn = page_alloc_fast(pages, GFP_KERNEL | __GFP_NOWARN, 9)))
         taken[nr++] = pfn;
     assert_true(nr > 4 && nr < 64);
