@@ -107,10 +107,12 @@ static bool cache_free_object(struct kmalloc *k, const struct found *found, uint
 struct kmalloc_freed kmem_cache_free(struct kmalloc *k, struct cache_ref cache_ref, uint64_t address,
                                      struct name_ref call_site)
 {
-    if (!kmalloc_has_caches(k, "kmem_cache_free"))
-        return KMALLOC_NOT_FREED;
     struct found found = kmalloc_look(k, address);
     struct kmalloc_freed freed = found_before_free(k, &found);
+    if (!kmalloc_has_caches(k, "kmem_cache_free")) {
+        freed.name = NAME_NONE;
+        return freed;
+    }
     if (!found.slab.index) {
         if (found.pfn != UINT32_MAX)
             trace_bug(k->trace, "WARNING: virt_to_cache: Object is not a Slab page!\n");
