@@ -186,19 +186,20 @@ struct kmalloc_block kmalloc_alloc(struct kmalloc *k, const struct kmalloc_reque
     return block;
 }
 
+/* ZERO_OR_NULL_PTR(). */
+static bool kmalloc_is_nothing(const struct kmalloc *k, uint64_t address)
+{
+    return address == 0 || (address <= ZERO_SIZE_PTR && kmalloc_is_slub(k));
+}
+
 uint64_t kmalloc_block_usable(const struct kmalloc *k, const struct kmalloc_block *block)
 {
     if (block->cache.index)
         return cache_at(k, block->cache)->usable;
-    if (block->address == 0 || (block->address <= ZERO_SIZE_PTR && kmalloc_is_slub(k)))
+    if (kmalloc_is_nothing(k, block->address))
         return 0;
     struct found found = kmalloc_look(k, block->address);
     return found.kind == FOUND_LARGE ? found_large_usable(k, &found) : 0;
-}
-
-static bool kmalloc_is_nothing(const struct kmalloc *k, uint64_t address) /* ZERO_OR_NULL_PTR() */
-{
-    return address == 0 || (address <= ZERO_SIZE_PTR && kmalloc_is_slub(k));
 }
 
 /* A live block goes. False: a bug was reported, and it is still live. */
@@ -223,7 +224,7 @@ static struct kmalloc_freed kmalloc_free_wrong(struct kmalloc *k, const struct f
         slub_free_stray(k, found, address);
     } else if (found_is_inside_large(k, found)) {
         const struct found whole = { .kind = FOUND_LARGE, .pfn = found->pfn };
-        freed = found_before_free(k, &whole);
+        freed = found_before_free(k, &whole, frame_address(k->frames, found->pfn));
         large_free(k, found->pfn);
     }
     return freed;
@@ -238,7 +239,7 @@ struct kmalloc_freed kmalloc_free(struct kmalloc *k, uint64_t address, struct na
     bool may_free = !found.slab.index || !k->debug_seen || slub_debug_may_free(k, found.slab, address);
     if (may_free && !found_is_live(&found))
         return kmalloc_free_wrong(k, &found, address);
-    struct kmalloc_freed freed = found_before_free(k, &found);
+    struct kmalloc_freed freed = found_before_free(k, &found, address);
     if (!may_free || !kmalloc_free_live(k, &found, address, call_site))
         freed.name = NAME_NONE;
     return freed;

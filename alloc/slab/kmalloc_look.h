@@ -79,15 +79,13 @@ static inline struct kmalloc_block found_block(const struct kmalloc *k, const st
         block.cache = slab_at(k, found->slab)->cache;
     return block;
 }
-/* What a free function that is given the block's address answers, if the block goes. */
-static inline struct kmalloc_freed found_before_free(const struct kmalloc *k, const struct found *found)
+/* What a free function that is given a live block's first address answers, if the block goes. */
+static inline struct kmalloc_freed found_before_free(const struct kmalloc *k, const struct found *found, uint64_t address)
 {
     if (!found_is_live(found))
         return KMALLOC_NOT_FREED;
-    if (found->kind == FOUND_LARGE)
-        return (struct kmalloc_freed){ .address = frame_address(k->frames, found->pfn), .name = found_name(k, found) };
-    const struct slab *slab = slab_at(k, found->slab);
-    return (struct kmalloc_freed){ .address = object_address(k, cache_at(k, slab->cache), slab, found->object),
-                                   .cache = slab->cache,
-                                   .name = found->track->name };
+    struct kmalloc_freed freed = { .address = address, .name = found_name(k, found) };
+    if (found->kind == FOUND_OBJECT)
+        freed.cache = slab_at(k, found->slab)->cache;
+    return freed;
 }

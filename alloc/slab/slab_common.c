@@ -108,7 +108,7 @@ struct kmalloc_freed kmem_cache_free(struct kmalloc *k, struct cache_ref cache_r
                                      struct name_ref call_site)
 {
     struct found found = kmalloc_look(k, address);
-    struct kmalloc_freed freed = found_before_free(k, &found);
+    struct kmalloc_freed freed = found_before_free(k, &found, address);
     if (!kmalloc_has_caches(k, "kmem_cache_free")) {
         freed.name = NAME_NONE;
         return freed;

@@ -229,9 +229,10 @@ struct kmalloc_block slub_alloc(struct kmalloc *k, struct cache_ref cache_ref, c
 /* __slab_free(): something was freed into a slab that is not this CPU's current one. head: of the slab's free list now.
  * Where the slab goes depends on where it stood:
  *
- *     full, on no list        to the front of this CPU's partial chain. A chain that is long enough moves to the node
- * first. on the node's list      it stays. It is given back when it is empty and the list has min_partial slabs without it.
- *     on a CPU's chain, or another CPU's current one: it stays. Its CPU finds the object later. */
+ *     full, on no list     to the front of this CPU's partial chain; a chain that is long enough moves to the node first
+ *     on the node's list   it stays, or is given back when it is empty and the list has min_partial slabs without it
+ *     on a CPU's chain,    it stays; its CPU finds the object later
+ *     or its current one */
 void slub_freed_into(struct kmalloc *k, struct slab_ref slab_ref, uint16_t head)
 {
     struct slab *slab = slab_at(k, slab_ref);
