@@ -168,7 +168,10 @@ test('any moment can be seen again, and ETags make that free', async () => {
     for (const [i, view] of views.entries()) {
       const past = await daemon.get(`${path}/${view}?at=${seq}`);
       assert.equal(past.text, seen[seq - 1][i], `${view} at ${seq}`);
-      assert.match(past.headers.get('cache-control'), /immutable/);
+      assert.equal(past.headers.get('cache-control'), 'private, no-cache');
+      const kept = await daemon.get(`${path}/${view}?at=${seq}&rules=${lab.engine.now}`);
+      assert.equal(kept.text, past.text);
+      assert.match(kept.headers.get('cache-control'), /immutable/);
       const again = await daemon.get(`${path}/${view}?at=${seq}`, {
         headers: { 'if-none-match': past.headers.get('etag') },
       });
