@@ -124,6 +124,7 @@ $(BUILD)/truth: $(call objects,$(CHECKED),$(ENGINE) $(SUPPORT) $(TRUTHS)) $(BUIL
 	$(call program,$(CHECKED))
 truth: $(BUILD)/truth ## compare the engine with recordings of the real ones (TRUTH=DIR)
 	$(STAGE) truth $(BUILD)/truth $(TRUTH)
+	$(STAGE) truth-boot python3 tests/truth/boot_model.py --recordings $(TRUTH) $(wildcard $(addsuffix -2/kernel-6.1,$(TRUTH)))
 
 PAGODAD_CHECKED := $(BUILD)/pagodad-$(CHECKED)
 test-api: $(PAGODAD_CHECKED) $(BUILD)/pagodad ## the HTTP API, against the real daemon

@@ -9,7 +9,7 @@ list_packages() {
     for kind; do
         case $kind in
         build) ;;
-        test) echo binutils libcmocka-dev chromium-headless-shell sqlite3 util-linux ;;
+        test) echo binutils libcmocka-dev chromium-headless-shell python3 sqlite3 util-linux ;;
         lint) echo clang clang-format clang-tidy cppcheck shellcheck libcmocka-dev ;;
         coverage) echo gcovr libcmocka-dev ;;
         *) echo "install.sh: no kind \"$kind\"" >&2 && exit 2 ;;
@@ -21,7 +21,7 @@ list_packages() {
 is_present() {
     case $1 in
     nodejs) command -v node ;;
-    pkg-config | gcc | make | npm | chromium-headless-shell | sqlite3 | clang | clang-format | clang-tidy | cppcheck | shellcheck | gcovr)
+    pkg-config | gcc | make | npm | chromium-headless-shell | python3 | sqlite3 | clang | clang-format | clang-tidy | cppcheck | shellcheck | gcovr)
         command -v "$1" ;;
     binutils) command -v objcopy ;;
     util-linux) command -v flock ;;
