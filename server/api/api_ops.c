@@ -194,6 +194,7 @@ struct lines {
     uint64_t nr_line, nr_applied, nr_failed, first_failed_line, ticket;
     struct problem first_problem;
     enum pagoda_error error; /* of the store: the rest is pointless */
+    bool is_too_late;        /* the lab had moved on from If-Match before the first line */
 };
 
 static bool read_lines_options(const struct request *request, struct lines *lines, struct reply *refusal)
@@ -276,14 +277,16 @@ static bool run_line(struct lines *lines, struct lab_hold *hold, const char *tex
     return !error && !lines->out.failed;
 }
 
-/* A slice of lines under one lock. Moves *at behind them; false: stop. */
+/* A slice of lines under one lock. Moves *at behind them; false: stop. If-Match is asked in the first slice, under the lock
+ * that its lines run under: whoever looks earlier may be overtaken. */
 static bool run_turn(struct lines *lines, const char **at, const char *end)
 {
     struct lab_hold hold;
     lines->error = lab_take(lines->request->lab, &hold);
     if (lines->error)
         return false;
-    bool go_on = true;
+    lines->is_too_late = !lines->nr_line && !if_match_holds(lines->request);
+    bool go_on = !lines->is_too_late;
     for (unsigned i = 0; go_on && *at < end && i < LINES_PER_TURN; i++) {
         const char *newline = memchr(*at, '\n', (size_t)(end - *at));
         const char *line_end = newline ? newline : end;
@@ -329,11 +332,11 @@ static struct reply post_lines(struct request *request)
     struct reply reply = reply_empty(200);
     if (!read_lines_options(request, &lines, &reply))
         return reply;
-    if (!if_match_holds(request))
-        return reply_say(412, "", "the lab is at operation %llu", (unsigned long long)lab_seq(request->lab));
     const char *at = request->body.data ? request->body.data : "", *end = at + request->body.length;
     while (at < end && run_turn(&lines, &at, end))
         ;
+    if (lines.is_too_late)
+        return reply_say(412, "", "the lab is at operation %llu", (unsigned long long)lab_seq(request->lab));
     if (lines.error) {
         struct problem why = { 0 };
         if (lines.error == PAGODA_ERR_RULES)

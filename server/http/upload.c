@@ -26,9 +26,7 @@ static void put_to_sleep(struct upload *upload)
 {
     struct app *app = upload->request->app;
     upload->is_suspended = true;
-    pthread_mutex_lock(&app->mutex);
-    app->nr_busy++;
-    pthread_mutex_unlock(&app->mutex);
+    atomic_fetch_add(&app->nr_busy, 1);
     MHD_suspend_connection(upload->request->connection);
 }
 
@@ -38,10 +36,8 @@ static void wake(struct upload *upload)
     if (!upload->is_suspended)
         return;
     upload->is_suspended = false;
-    pthread_mutex_lock(&app->mutex);
-    app->nr_busy--;
-    MHD_resume_connection(upload->request->connection); /* under the mutex, as in http.c */
-    pthread_mutex_unlock(&app->mutex);
+    MHD_resume_connection(upload->request->connection);
+    atomic_fetch_sub(&app->nr_busy, 1); /* last: http_stop() must not find us gone and the connection still asleep */
 }
 
 /* ---- the handler's side ---- */

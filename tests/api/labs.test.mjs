@@ -262,6 +262,18 @@ test('If-Match and Idempotency-Key keep two people and retries apart', async () 
   assert.equal((await daemon.get(`labs/${lab.id}`)).body.seq, 3);
 });
 
+test('of two NDJSON bodies for the same moment one is applied', async () => {
+  const lab = await daemon.lab();
+  const body = '{"op":"kmalloc","size":64}\n'.repeat(300);
+  for (let round = 0; round < 30; round++) {
+    const headers = { 'content-type': 'application/x-ndjson', 'if-match': `"${round * 300}"` };
+    const ask = () => daemon.post(`labs/${lab.id}/ops?results=summary`, body, { headers });
+    const answers = await Promise.all([ask(), ask(), ask(), ask()]);
+    assert.deepEqual(answers.map((answer) => answer.status).sort(), [200, 412, 412, 412], `round ${round}`);
+  }
+  assert.equal((await daemon.get(`labs/${lab.id}`)).body.seq, 9000);
+});
+
 test('text answers can be compressed', async () => {
   const lab = await daemon.lab();
   const reply = await daemon.get(`labs/${lab.id}/caches`, { headers: { 'accept-encoding': 'gzip' } });
