@@ -41,14 +41,36 @@ async function ask(path, init) {
   return response;
 }
 
+/* The rules revision by which the daemon answers; 0: not known. Under its name an answer about a moment is kept for good. */
+let rules = 0;
+/** @param {number} revision `engine.now` of any lab */
+export function learnRules(revision) {
+  rules = revision;
+}
+/** The path with the revision, where it asks about a moment. @param {string} path @param {number} revision */
+export const withRules = (path, revision) => (revision && /[?&]at=\d/.test(path) ? `${path}&rules=${revision}` : path);
+
+/** A view. A daemon that was replaced while the page is open may refuse the revision: then it is forgotten.
+ * @param {string} path @param {RequestInit} init */
+async function look(path, init) {
+  const kept = withRules(path, rules);
+  try {
+    return await ask(kept, init);
+  } catch (error) {
+    if (kept === path || problemOf(error).status !== 422) throw error;
+    rules = 0;
+    return ask(path, init);
+  }
+}
+
 /** @param {string} path @param {AbortSignal} [signal] @returns {Promise<any>} */
 export async function get(path, signal) {
-  return (await ask(path, { signal, headers: { accept: 'application/json' } })).json();
+  return (await look(path, { signal, headers: { accept: 'application/json' } })).json();
 }
 
 /** @param {string} path @param {AbortSignal} [signal] @returns {Promise<Uint8Array>} */
 export async function getBytes(path, signal) {
-  const response = await ask(path, { signal, headers: { accept: 'application/octet-stream' } });
+  const response = await look(path, { signal, headers: { accept: 'application/octet-stream' } });
   return new Uint8Array(await response.arrayBuffer());
 }
 

@@ -1,7 +1,7 @@
 /* lab-session.js - everything a lab page does with the world: opening a lab, following it live, and keeping the address in
  * step; the parts in session/ load moments and history, send operations, and move in time. It draws nothing. */
 import { effect, signal } from '@preact/signals';
-import { follow, get, post, problemOf } from './api.js';
+import { learnRules, follow, get, post, problemOf } from './api.js';
 import { initialState, reduce, shownSeq } from './lab-state.js';
 import { stateFromUrl, urlFromState } from './model/url.js';
 import { createCalls } from './session/calls.js';
@@ -42,6 +42,7 @@ export function openLab(id) {
   async function start() {
     try {
       const [lab, profiles, table] = await Promise.all([get(base), get('/profiles'), get('/ops')]);
+      learnRules(lab.engine.now);
       store.send({
         type: 'opened',
         lab,
