@@ -32,7 +32,9 @@ test('kill -9 under load loses nothing that was acknowledged', async () => {
         if (done?.status === 201) acknowledged[which] = Math.max(acknowledged[which], done.body.seq);
       }
     });
-    await new Promise((resolve) => setTimeout(resolve, 150 + 70 * round));
+    const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+    await sleep(150 + 70 * round);
+    while (acknowledged.includes(0)) await sleep(10); // a busy machine may need longer for its first answers
     await daemon.signal('SIGKILL');
     running = false;
     await Promise.all(clients);
