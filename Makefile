@@ -128,7 +128,7 @@ truth: $(BUILD)/truth ## compare the engine with recordings of the real ones (TR
 
 PAGODAD_CHECKED := $(BUILD)/pagodad-$(CHECKED)
 test-api: $(PAGODAD_CHECKED) $(BUILD)/pagodad ## the HTTP API, against the real daemon
-	PAGODAD=$(abspath $(PAGODAD_CHECKED)) $(STAGE) api node --test --test-concurrency=$(JOBS) tests/api/*.test.mjs
+	PAGODAD=$(abspath $(PAGODAD_CHECKED)) $(STAGE) api node --test tests/api/*.test.mjs
 test-tsan: $(BUILD)/pagodad-tsan ## the daemon's threads, under TSan
 	PAGODAD=$(abspath $<) TSAN_OPTIONS=halt_on_error=1 \
 	  $(STAGE) tsan node --test tests/api/labs.test.mjs tests/api/durability.test.mjs
