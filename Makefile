@@ -99,9 +99,9 @@ side_by_side = rm -rf $(BUILD)/stages; mkdir -p $(BUILD)/stages; date +%s >$(BUI
 test: ## install what is missing, build, run every test
 	@sh tools/install.sh build test
 	@$(call side_by_side,test-browser test-api test-tsan truth test-c test-web check)
-test-long: ## what takes minutes: kill -9, failing disks, abuse, a long history
+test-long: ## what takes minutes: kill -9, failing disks, a long history
 	@sh tools/install.sh build test
-	@$(call side_by_side,test-crash test-disk test-abuse test-history)
+	@$(call side_by_side,test-crash test-disk test-history)
 
 # C tests: each file one program, under ASan and UBSan; those of the store and of labs stand on the server too.
 STORE_SUPPORT := tests/store/store_fixture.c tests/store/faulty_disk.c tests/lib/failing_host.c $(filter-out server/cmd/main.c,$(SERVER))
