@@ -138,8 +138,9 @@ test-web: web/node_modules/.package-lock.json ## the pages' view-models, types
 test-browser: all ## the pages, in headless Chromium
 	PAGODAD=$(abspath $(BUILD))/pagodad WEB=$(abspath $(BUILD))/web $(STAGE) browser node --test --test-concurrency=2 tests/browser/*.test.mjs
 
-test-crash: $(BUILD)/pagodad ## kill -9 200 times under load, 60 times in imports (KILLS=)
+test-crash: $(BUILD)/pagodad ## kill -9 200 times under load (KILLS=)
 	PAGODAD=$(abspath $<) KILLS=$(or $(KILLS),200) $(STAGE) crash node --test tests/api/crash.test.mjs
+test-crash-import: $(BUILD)/pagodad ## kill -9 60 times in imports (KILLS=)
 	PAGODAD=$(abspath $<) KILLS=$(or $(KILLS),60) \
 	  $(STAGE) crash-import node --test --test-name-pattern=kill tests/api/import_atomic.test.mjs
 test-disk: $(BUILD)/$(CHECKED)/test_store_faults ## a disk that fails at every write, with other operations each time (SEEDS=)
@@ -226,7 +227,7 @@ clean: ## remove what was built (the store in var/ stays)
 help: ## list targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all deps run test test-long test-programs test-c test-api test-tsan test-web test-browser test-crash test-disk test-abuse \
+.PHONY: all deps run test test-long test-programs test-c test-api test-tsan test-web test-browser test-crash test-crash-import test-disk test-abuse \
   test-history truth coverage check check-pure check-tower check-docs lint compile-gcc compile-clang lint-tidy lint-cppcheck \
   lint-layout lint-web lint-shell format bench bench-history bench-cost install clean help $(addprefix run-,$(TESTS))
 .SECONDARY:
