@@ -12,17 +12,20 @@ struct name_ref {
     uint32_t index;
 };
 #define NAME_NONE ((struct name_ref){ 0 })
+STATE_STRUCTS
 struct name {
     struct name_ref link;      /* next of the same hash, or the pool's free link */
     uint32_t pid;              /* of the live allocation that has this name; 0: kernel */
     uint64_t address;          /* of that allocation; 0: the text names nothing now */
     struct name_ref call_site; /* who made that allocation; 0: not said */
+    uint32_t unused;
     char text[NAME_TEXT_MAX + 1];
 };
 struct names {
     struct pool pool;    /* struct name */
     struct pool buckets; /* struct name_ref; item i+1 is bucket i; as many as there are names */
 };
+STATE_STRUCTS_END
 
 void names_shape(struct names *names);
 enum pagoda_error names_reserve(struct names *names, const struct pagoda_host *host, uint32_t nr_texts);

@@ -4,9 +4,11 @@
  * the machine lives, but only indices may be stored in it. */
 #pragma once
 #include "pagoda/error.h"
+#include "pagoda/exact.h"
 #include "pagoda/host.h"
 #include <stdint.h>
 
+STATE_STRUCTS
 struct pool {
     uint8_t *items;               /* wired: set again in a copy or a loaded machine */
     uint32_t item_size;           /* bytes */
@@ -14,6 +16,7 @@ struct pool {
     uint32_t capacity, committed; /* items */
     uint32_t first_free, nr_free; /* given-back items, linked through their first four bytes */
 };
+STATE_STRUCTS_END
 
 /* Gives the pool its shape; the arena gives it its memory (machine.c). */
 void pool_shape(struct pool *pool, uint32_t item_size, uint32_t capacity);

@@ -20,6 +20,7 @@ struct machine;
 bool machine_check_tlbs(const struct machine *m, char *text, size_t capacity); /* no entry contradicts the page tables */
 
 /* What is state: copied, saved, hashed. */
+STATE_STRUCTS
 struct machine_state {
     struct machine_config config;
     uint64_t seq, now_ns;
@@ -36,6 +37,7 @@ struct machine_state {
     struct heaps heaps;
     struct names names;
 };
+STATE_STRUCTS_END
 /* What the OOM report says of the process with that address space (machine_pages.c). */
 struct reclaim_task machine_task_of(const void *state, struct space_ref space);
 

@@ -11,6 +11,7 @@
 #define THREAD_STACK_SPAN (THREAD_STACK_BYTES + PAGE_SIZE) /* with the guard below it */
 #define THREAD_STACKS_KEPT (HEAP_THREADS_MAX + 8)
 
+STATE_STRUCTS
 /* struct malloc_par, and the tunables. Sizes are in bytes; max_fast is a chunk size. */
 struct malloc_par {
     uint64_t trim_threshold, top_pad, mmap_threshold, max_fast;
@@ -19,13 +20,14 @@ struct malloc_par {
     uint64_t tcache_bins, tcache_count, tcache_unsorted_limit;
     uint64_t arena_test, arena_max;
     bool no_dyn_threshold;
+    uint8_t unused[6];
     uint8_t perturb; /* M_PERTURB: new blocks are filled with its complement, freed ones with it; 0: neither */
 };
 struct heap_thread {
     uint64_t tcache, arena; /* addresses; 0: none yet */
     uint64_t dtv;           /* block that pthread_create took for it; 0: no such thread */
     uint64_t stack;         /* start of its mapping; 0: it brought one of its own */
-    bool shutting_down;
+    uint64_t shutting_down; /* 1: it is */
 };
 /* The stack of a thread that has ended. */
 struct kept_stack {
@@ -39,15 +41,17 @@ struct heap {
     uint64_t nr_live; /* notes of this process */
     bool is_written;  /* the program wrote outside its blocks: the bytes may say anything */
     uint8_t libc;     /* enum libc_row */
+    uint8_t unused[6];
     struct malloc_par par;
     uint64_t main_arena; /* its address */
     uint64_t tcache_key;
     uint64_t arena_free_list, next_to_use, nr_arenas, nr_arenas_max, aligned_heap_area;
     struct heap_thread threads[HEAP_THREADS_MAX];
     struct kept_stack kept_stacks[THREAD_STACKS_KEPT]; /* the newest last */
-    uint32_t nr_kept_stacks;
+    uint32_t nr_kept_stacks, unused_too;
     uint8_t static_page[PAGE_SIZE]; /* the page that holds main_arena */
 };
+STATE_STRUCTS_END
 
 static inline struct heap *heap_at(const struct heaps *heaps, uint32_t heap)
 {

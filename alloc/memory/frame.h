@@ -27,6 +27,7 @@ enum frame_flag {
     FRAME_DRIVER_MOVABLE = 8, /* counts as movable when a pageblock is stolen (recorded LRU ranges) */
 };
 
+STATE_STRUCTS
 struct frame {
     uint32_t next, prev; /* links of the list that the head is on: free, pcp, LRU; pfns, 0 ends */
     uint64_t
@@ -42,10 +43,11 @@ _Static_assert(sizeof(struct frame) == 32, "a page frame costs 32 bytes, half of
 struct frames {
     struct pool pool;                    /* struct frame, item = pfn */
     struct pool contents;                /* PAGE_SIZE each */
-    uint32_t nr;                         /* pfns 0 .. nr-1 */
+    uint32_t nr, unused;                 /* pfns 0 .. nr-1 */
     uint64_t page_offset;                /* of the direct map */
     uint64_t kind_count[NR_FRAME_KINDS]; /* frames (not blocks) by kind; kept by frame_set_kind() */
 };
+STATE_STRUCTS_END
 
 /* nr_swap_pages: pages of contents that may live outside frames. */
 void frames_shape(struct frames *frames, uint32_t nr_frames, uint32_t nr_swap_pages, uint64_t page_offset);

@@ -14,6 +14,7 @@
 
 #define TLB_ASIDS_MAX 6u /* TLB_NR_DYN_ASIDS */
 
+STATE_STRUCTS
 struct tlb_entry {
     uint64_t key;   /* page number, identifier, size, valid: see tlb.c; 0: empty */
     uint32_t pfn;   /* of the byte's own 4 KiB page 0: first frame of the page, whatever its size */
@@ -33,9 +34,10 @@ struct tlb {
     const struct profile *profile; /* wired */
     struct pool entries; /* struct tlb_entry, item = cpu * nr_entries + set * ways + way + 1; used whole from the start */
     struct pool cpus;    /* struct tlb_cpu, item = cpu + 1; used whole from the start */
-    uint32_t nr_cpus, nr_entries, nr_ways;
+    uint32_t nr_cpus, nr_entries, nr_ways, unused;
     uint64_t nr_hits, nr_misses, nr_flushes; /* since boot; flushes: each CPU that flushed counts */
 };
+STATE_STRUCTS_END
 
 void tlb_shape(struct tlb *tlb, const struct machine_config *config);
 void tlb_wire(struct tlb *tlb, struct trace *trace, const struct profile *profile);

@@ -12,6 +12,7 @@
 #define CPUS_MAX 256
 #define ZONES_MAX 3
 
+STATE_STRUCTS
 struct pcp {                     /* per zone and CPU */
     uint32_t count, free_factor; /* pages */
     uint32_t high, batch;
@@ -61,10 +62,12 @@ struct page_alloc {
     struct pool pcps;       /* struct pcp, item = zone position * nr_cpus + cpu + 1 */
     uint32_t min_free_kbytes, watermark_scale_factor, percpu_pagelist_high_fraction;
     uint32_t lowmem_reserve_ratio[3];
+    uint32_t unused;
     uint32_t classic_reserve_pages; /* classic: min_free_pages, kept for GFP_ATOMIC */
     struct kswapd kswapd;
     struct vmstat vmstat; /* events of every floor that allocates through this one */
 };
+STATE_STRUCTS_END
 
 /* How many pfns a machine has: 0 .. this-1, reserved frames and the hole below 4 GiB included. */
 uint32_t page_alloc_nr_frames(const struct machine_config *config, const struct profile *profile);

@@ -13,14 +13,16 @@
 /* What x86 Linux puts into entries that lead to tables (_PAGE_TABLE): the leaf decides what may be done. */
 #define PTE_TABLE (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED | PTE_DIRTY)
 
+STATE_STRUCTS
 struct pgtable {
     struct reclaim *reclaim;       /* wired */
     struct tlb *tlb;               /* wired */
     struct frames *frames;         /* wired */
     struct trace *trace;           /* wired */
     const struct profile *profile; /* wired */
-    uint32_t kernel_root;          /* pfn */
+    uint32_t kernel_root, unused;  /* pfn */
 };
+STATE_STRUCTS_END
 void pgtable_wire(struct pgtable *pgtable, struct reclaim *reclaim, struct tlb *tlb, struct frames *frames,
                   struct trace *trace, const struct profile *profile);
 void pgtable_start(struct pgtable *pgtable); /* boot: the kernel's top table */

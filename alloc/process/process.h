@@ -22,6 +22,7 @@ struct process_ref {
 };
 #define PROCESS_NONE ((struct process_ref){ 0 })
 
+STATE_STRUCTS
 struct vma {
     struct rb_node node; /* by address; size: bytes between this VMA and the one below, a stack's guard gap not counted */
     uint32_t next, prev; /* in address order */
@@ -29,11 +30,13 @@ struct vma {
     uint64_t pgoff;      /* pages: place in the file; of anonymous memory, its page number when it was mapped */
     uint32_t flags;      /* enum vma_flags */
     struct name_ref name;
-    uint32_t file;  /* enum vma_file */
-    uint32_t anon;  /* anon_vma: number of the family of its own pages; 0: it never had one */
-    bool is_forked; /* its anon_vma_chain reaches into a parent's: Linux no longer merges it with untouched neighbours */
+    uint32_t file; /* enum vma_file */
+    uint32_t anon; /* anon_vma: number of the family of its own pages; 0: it never had one */
+    uint64_t
+        is_forked; /* its anon_vma_chain reaches into a parent's: Linux no longer merges it with untouched neighbours */
     uint64_t seq;
 };
+STATE_STRUCTS_END
 /* VMAs merge only if all of these are equal. HEAP, TEXT and CHUNK are Pagoda's own: they keep the break, the program's
  * image and malloc's mappings apart from what the program maps. Linux sees anonymous memory in all of them. */
 enum vma_flags {
@@ -106,6 +109,7 @@ struct vm_counts {
     uint64_t total, data, stack, locked, committed;
 };
 
+STATE_STRUCTS
 struct process {
     uint32_t link;
     uint32_t pid, parent_pid;
@@ -143,10 +147,11 @@ struct processes {
     uint32_t zero_pfn;  /* the page that reads of untouched memory see */
     uint32_t next_anon; /* anon_vmas are numbered in the order of their making */
     uint32_t refusal;   /* enum refusal: why the last call of this floor failed */
-    uint32_t aslr_seed, overcommit_memory, overcommit_ratio;
+    uint32_t aslr_seed, overcommit_memory, overcommit_ratio, unused;
     uint64_t nr_committed, nr_total, nr_swap; /* pages: Committed_AS, MemTotal, SwapTotal */
     uint64_t admin_reserve, user_reserve;     /* pages that strict overcommit keeps back */
 };
+STATE_STRUCTS_END
 
 /* A failure returns 0, false or UINT64_MAX, and ps->refusal says why. Nothing has changed then, unless said otherwise. */
 /* The VMA that holds address; 0: none. */

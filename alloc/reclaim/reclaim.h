@@ -21,6 +21,7 @@ struct space_ref {
 #define SPACE_NONE ((struct space_ref){ 0 })
 
 /* How reclaim reaches the page tables of a process: one record per address space. Owned by the process floor. */
+STATE_STRUCTS
 struct reclaim_space {
     uint32_t link; /* pool */
     uint32_t root; /* pfn of the top table; 0: not in use */
@@ -30,6 +31,7 @@ struct reclaim_space {
     uint64_t peak_rss_pages;
     uint64_t oom_victim; /* 1: chosen; the machine ends the process after the operation */
 };
+STATE_STRUCTS_END
 /* What the OOM report says of a process, and only the floors above know. */
 struct reclaim_task {
     const char *name;
@@ -39,6 +41,7 @@ typedef struct reclaim_task (*reclaim_task_of)(const void *world, struct space_r
 
 /* A page in the swap area. Its bytes move here from the frame, which reads as zeroes afterwards (Linux leaves them there).
  */
+STATE_STRUCTS
 struct swap_slot {
     uint32_t users;    /* page-table entries that name it */
     uint32_t contents; /* in frames->contents; 0: all zero */
@@ -61,6 +64,7 @@ struct reclaim {
     uint64_t nr_reclaimed, nr_oom_kills;
     uint64_t quiet_until_ns; /* no Mem-Info with a page allocation failure before that */
 };
+STATE_STRUCTS_END
 
 void reclaim_shape(struct reclaim *reclaim, const struct machine_config *config);
 void reclaim_wire(struct reclaim *reclaim, struct page_alloc *pages, struct frames *frames, struct trace *trace,

@@ -38,6 +38,7 @@ struct page_source {
     void (*give)(struct reclaim *reclaim, uint32_t pfn, uint32_t order);
 };
 
+STATE_STRUCTS
 struct kmalloc {
     struct reclaim *reclaim;                      /* wired */
     struct frames *frames;                        /* wired */
@@ -54,12 +55,13 @@ struct kmalloc {
     uint32_t debug_flags; /* slub_debug, as flags that every cache gets */
     uint32_t debug_seen;  /* debugging flags that any cache ever had */
     uint32_t taints;      /* enum kmalloc_taint: what reports say of the kernel from then on */
-    uint32_t shuffle_seed;
+    uint32_t shuffle_seed, unused_too;
     struct cache_ref kmalloc_caches[4][14]; /* slub: [enum cache_kind][class]; classic: [0: any, 1: DMA][bucket] */
     uint64_t nr_live, requested_bytes, allocated_bytes; /* live objects and blocks of every kind, and their bytes */
     uint64_t nr_large_pages;                            /* in live blocks above the largest class */
-    uint32_t nr_caches_made;
+    uint32_t nr_caches_made, unused;
 };
+STATE_STRUCTS_END
 
 void kmalloc_shape(struct kmalloc *k, const struct machine_config *config, const struct profile *profile);
 void kmalloc_wire(struct kmalloc *k, struct reclaim *reclaim, struct frames *frames, struct trace *trace,

@@ -26,6 +26,7 @@ enum kmalloc_taint { TAINT_BAD_PAGE = 1, TAINT_WARN = 2 };
 enum cache_kind { CACHE_PLAIN, CACHE_ACCOUNTED, CACHE_RECLAIMABLE, CACHE_DMA, NR_CACHE_KINDS }; /* as Linux makes them */
 enum slab_state { SLAB_FULL, SLAB_CPU, SLAB_CPU_PARTIAL, SLAB_PARTIAL }; /* full slabs are on no list */
 
+STATE_STRUCTS
 struct track {                         /* who has an object */
     uint32_t live : 1, requested : 31; /* bytes */
     uint32_t seq;
@@ -53,8 +54,9 @@ struct cpu_slab {
     struct slab_ref slab;    /* the CPU's current one; 0: none */
     struct slab_ref partial; /* first of a chain of slabs, linked by next alone */
     uint16_t nr_partial;     /* of that chain */
-    uint16_t freelist;       /* the CPU's own free objects in slab, + 1; FREELIST_STRAY: the chain goes on at stray */
-    uint64_t stray;          /* where an overwritten free pointer led: an address that is no object of slab */
+    uint16_t unused[2];
+    uint16_t freelist; /* the CPU's own free objects in slab, + 1; FREELIST_STRAY: the chain goes on at stray */
+    uint64_t stray;    /* where an overwritten free pointer led: an address that is no object of slab */
 };
 
 struct cache {
@@ -78,11 +80,13 @@ struct cache {
     uint32_t is_destroyed; /* kmem_cache_destroy() was called, but objects were left: it stays as it is */
     uint32_t class;
     struct cache_ref same_hash;
+    uint32_t unused;
     uint32_t made;                 /* of all caches ever made, which one: slabinfo shows the newest first */
     struct index_list partial;     /* the node's list; classic: pages with free blocks */
     char name[CACHE_NAME_MAX + 1]; /* empty: not in use */
     struct cpu_slab cpus[];        /* one a CPU */
 };
+STATE_STRUCTS_END
 
 /* The first and the last slab of a list; 0: it is empty. */
 static inline struct slab_ref slab_list_first(const struct index_list *list)

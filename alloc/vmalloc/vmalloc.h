@@ -12,6 +12,7 @@
 #include "alloc/pgtable/pgtable.h"
 #include "alloc/vmalloc/vmap_area.h"
 
+STATE_STRUCTS
 struct vmalloc {
     struct kmalloc *kmalloc;                            /* wired */
     struct pgtable *pgtable;                            /* wired */
@@ -23,6 +24,7 @@ struct vmalloc {
     uint64_t nr_busy, requested_bytes, allocated_bytes; /* what callers hold, without page arrays */
     uint64_t nr_kmalloc_arrays; /* page arrays that are kmalloc blocks: live ones that no caller of kmalloc has */
 };
+STATE_STRUCTS_END
 enum vmalloc_flags { VMALLOC_ZERO = 1, VMALLOC_HUGE = 2 };
 
 void vmalloc_shape(struct vmalloc *v, const struct machine_config *config, const struct profile *profile);

@@ -11,6 +11,7 @@
 #include "alloc/base/rbtree.h"
 #include "alloc/base/trace.h"
 
+STATE_STRUCTS
 struct vmap_extent {     /* free or lazy */
     struct rb_node node; /* size: bytes */
     uint64_t start;
@@ -27,6 +28,7 @@ struct vmap_area {
     uint32_t seq;
     uint32_t array_of;   /* this area is the page array of that one; 0: a caller's */
     uint32_t page_order; /* of its pages: 9 where 2 MiB are mapped at a time */
+    uint64_t unused;
 };
 _Static_assert(sizeof(struct vmap_area) == 64, "an area is one cache line");
 
@@ -38,6 +40,7 @@ struct vmap_space {
     uint64_t start, end;                    /* [start, end): where areas may lie */
     uint64_t nr_lazy_pages, lazy_max_pages; /* guard pages included */
 };
+STATE_STRUCTS_END
 
 static inline struct vmap_area *vmap_area_at(const struct vmap_space *space, uint32_t area)
 {

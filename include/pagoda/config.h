@@ -2,6 +2,7 @@
 #pragma once
 #include "pagoda/error.h"
 #include "pagoda/event.h"
+#include "pagoda/exact.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -84,14 +85,25 @@ enum config_profiles {
 #define SLUB_DEBUG_LETTERS "FZPU" /* bit i of slub_debug is letter i */
 enum slub_debug { SLUB_DEBUG_F = 1, SLUB_DEBUG_Z = 2, SLUB_DEBUG_P = 4, SLUB_DEBUG_U = 8, SLUB_DEBUG_ALL = 15 };
 
+/* The wide fields stand first, so that no padding is needed. */
+#define CONFIG_WIDE_32(field)
+#define CONFIG_WIDE_64(field) uint64_t field;
+#define CONFIG_NARROW_32(field) uint32_t field;
+#define CONFIG_NARROW_64(field)
+STATE_STRUCTS
 struct machine_config {
+#define X(field, width, type, min, max, profiles, doc) CONFIG_WIDE_##width(field)
+    CONFIG_MAP(X)
+#undef X
     uint32_t profile; /* enum profile_id */
-#define X(field, width, type, min, max, profiles, doc) uint##width##_t field;
+#define X(field, width, type, min, max, profiles, doc) CONFIG_NARROW_##width(field)
     CONFIG_MAP(X)
 #undef X
     uint32_t lowmem_reserve_ratio[3]; /* 1/this of the zones above is kept from their users in DMA, DMA32, Normal */
-    uint32_t cost_ns[NR_COST_STEPS];  /* what each step of the cost model takes; 0: as COST_MAP says */
+    uint32_t unused;
+    uint32_t cost_ns[NR_COST_STEPS]; /* what each step of the cost model takes; 0: as COST_MAP says */
 };
+STATE_STRUCTS_END
 
 struct config_option {
     const char *name;
