@@ -98,20 +98,27 @@ side_by_side = rm -rf $(BUILD)/stages; mkdir -p $(BUILD)/stages; date +%s >$(BUI
 
 test: ## install what is missing, build, run every test
 	@sh tools/install.sh build test
+	@$(MAKE) --no-print-directory -j$(JOBS) test-builds
 	@$(call side_by_side,test-browser test-api test-tsan truth test-c test-web check)
-test-long: ## what takes minutes: kill -9, failing disks, a long history
+# All that the stages need. Built by them, it would be in the way of the longest, which are to begin at once.
+test-builds: all test-programs $(BUILD)/truth $(BUILD)/pagodad-$(CHECKED) $(BUILD)/pagodad-tsan $(BUILD)/tsan/test_lab_jobs
+test-long: ## what takes minutes: kill -9, failing disks, any call with any parameter, a long history
 	@sh tools/install.sh build test
-	@$(call side_by_side,test-crash test-disk test-history)
+	@$(call side_by_side,test-abuse test-crash-import test-disk test-crash test-history)
 
 # C tests: each file one program, under ASan and UBSan; those of the store and of labs stand on the server too.
 STORE_SUPPORT := tests/store/store_fixture.c tests/store/faulty_disk.c tests/lib/failing_host.c $(filter-out server/cmd/main.c,$(SERVER))
 # Functions of the host that these tests let fail: tests/lib/failing_host.h.
 FAILING := $(foreach name,malloc calloc realloc getrandom,-Wl,--wrap=$(name))
+# $(call test_program,KIND,SOURCE)
 define test_program
-$(BUILD)/$(CHECKED)/$(notdir $(1:.c=)): $(BUILD)/$(CHECKED)/$(1:.c=.o) $(call objects,$(CHECKED),$(ENGINE) $(SUPPORT) $(if $(filter tests/server/% tests/store/%,$(1)),$(STORE_SUPPORT)))
-	$$(call program,$(CHECKED),$(if $(filter tests/server/% tests/store/%,$(1)),$$(FAILING)) -lcmocka)
+$(BUILD)/$(1)/$(notdir $(2:.c=)): $(BUILD)/$(1)/$(2:.c=.o) $(call objects,$(1),$(ENGINE) $(SUPPORT) $(if $(filter tests/server/% tests/store/%,$(2)),$(STORE_SUPPORT)))
+	$$(call program,$(1),$(if $(filter tests/server/% tests/store/%,$(2)),$$(FAILING)) -lcmocka)
 endef
-$(foreach test,$(TEST_SOURCES),$(eval $(call test_program,$(test))))
+$(foreach test,$(TEST_SOURCES),$(eval $(call test_program,$(CHECKED),$(test))))
+ifneq ($(CHECKED),tsan)
+$(eval $(call test_program,tsan,tests/store/test_lab_jobs.c))
+endif
 test-programs: $(addprefix $(BUILD)/$(CHECKED)/,$(TESTS))
 test-c: $(addprefix run-,$(TESTS)) ## unit and property tests; run-NAME is one of them (SEED= repeats a run)
 $(addprefix run-,$(TESTS)): run-%: $(BUILD)/$(CHECKED)/%
@@ -129,7 +136,8 @@ truth: $(BUILD)/truth ## compare the engine with recordings of the real ones (TR
 PAGODAD_CHECKED := $(BUILD)/pagodad-$(CHECKED)
 test-api: $(PAGODAD_CHECKED) $(BUILD)/pagodad ## the HTTP API, against the real daemon
 	PAGODAD=$(abspath $(PAGODAD_CHECKED)) $(STAGE) api node --test tests/api/*.test.mjs
-test-tsan: $(BUILD)/pagodad-tsan ## the daemon's threads, under TSan
+test-tsan: $(BUILD)/pagodad-tsan $(BUILD)/tsan/test_lab_jobs ## the daemon's threads, under TSan
+	TSAN_OPTIONS=halt_on_error=1 $(STAGE) tsan-jobs $(BUILD)/tsan/test_lab_jobs
 	PAGODAD=$(abspath $<) TSAN_OPTIONS=halt_on_error=1 \
 	  $(STAGE) tsan node --test tests/api/labs.test.mjs tests/api/durability.test.mjs
 test-web: web/node_modules/.package-lock.json ## the pages' view-models, types
@@ -146,7 +154,7 @@ test-crash-import: $(BUILD)/pagodad ## kill -9 60 times in imports (KILLS=)
 test-disk: $(BUILD)/$(CHECKED)/test_store_faults ## a disk that fails at every write, with other operations each time (SEEDS=)
 	$(STAGE) disk sh -c 'for seed in $(or $(SEEDS),$(shell seq 10)); do SEED=$$seed $< || exit 1; done'
 test-abuse: $(BUILD)/$(CHECKED)/test_abuse ## any call with any parameter (RUNS=, SEED=)
-	RUNS=$(or $(RUNS),60) $(STAGE) abuse $<
+	RUNS=$(or $(RUNS),20) $(STAGE) abuse $<
 test-history: $(BUILD)/pagodad ## time travel in a lab of 1 million operations
 	$(STAGE) history node tests/bench/bench_history.mjs $< 1000000
 
@@ -227,7 +235,7 @@ clean: ## remove what was built (the store in var/ stays)
 help: ## list targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all deps run test test-long test-programs test-c test-api test-tsan test-web test-browser test-crash test-crash-import test-disk test-abuse \
+.PHONY: all deps run test test-builds test-long test-programs test-c test-api test-tsan test-web test-browser test-crash test-crash-import test-disk test-abuse \
   test-history truth coverage check check-pure check-tower check-docs lint compile-gcc compile-clang lint-tidy lint-cppcheck \
   lint-layout lint-web lint-shell format bench bench-history bench-cost install clean help $(addprefix run-,$(TESTS))
 .SECONDARY:
