@@ -20,12 +20,12 @@ static struct reply refuse_all(const struct import_summary *summary)
     const struct import_event *first = NULL;
     uint64_t line = UINT64_MAX;
     const char *reason = summary->problem;
-    for (uint32_t i = 0; i < summary->nr_events_used; i++)
-        for (unsigned j = 0; j < IMPORT_REASONS_MAX && summary->events[i].reasons[j].count; j++)
-            if (summary->events[i].reasons[j].first_line < line) {
-                first = &summary->events[i];
+    for (uint32_t i = 0; i < summary->nr_by_event; i++)
+        for (unsigned j = 0; j < IMPORT_REASONS_MAX && summary->by_event[i].reasons[j].count; j++)
+            if (summary->by_event[i].reasons[j].first_line < line) {
+                first = &summary->by_event[i];
                 line = first->reasons[j].first_line;
-                reason = first->reasons[j].text;
+                reason = first->reasons[j].reason;
             }
     if (!first)
         return reply_say(422, "", "nothing was applied%s%s", reason[0] ? ": " : "", reason);
@@ -48,7 +48,7 @@ static struct reply import(struct import_run *run, bool is_atomic, struct import
         return reply_say(409, "", "the import was stopped, or the lab was changed meanwhile; nothing was applied");
     if (error)
         return reply_error(error, NULL);
-    return applied && summary->nr_applied ? summarise(run) : refuse_all(summary);
+    return applied && summary->applied ? summarise(run) : refuse_all(summary);
 }
 
 struct reply import_post(struct app *app, struct request *request)

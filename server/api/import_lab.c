@@ -261,8 +261,8 @@ static const struct machine *look_at_copy(void *context)
  */
 static bool is_whole(const struct import_summary *summary, enum trace_format format)
 {
-    return !summary->nr_failed && !summary->problem[0] && summary->nr_ops &&
-           (format != FORMAT_NDJSON || !summary->nr_skipped);
+    return !summary->failed && !summary->problem[0] && summary->operations &&
+           (format != FORMAT_NDJSON || !summary->skipped);
 }
 
 static enum pagoda_error rehearse(struct import_run *run, int file, uint64_t *seq, struct import_summary *summary)

@@ -74,37 +74,37 @@ static bool replay_read_config(const struct options *options, enum trace_format 
 static void replay_print_events(const struct import_summary *summary)
 {
     printf("%-28s %10s %10s %10s\n", "event", "read", "applied", "skipped");
-    for (uint32_t i = 0; i < summary->nr_events_used; i++) {
-        const struct import_event *event = &summary->events[i];
-        printf("%-28s %10llu %10llu %10llu\n", event->name, (unsigned long long)event->nr_read,
-               (unsigned long long)event->nr_applied, (unsigned long long)event->nr_skipped);
+    for (uint32_t i = 0; i < summary->nr_by_event; i++) {
+        const struct import_event *event = &summary->by_event[i];
+        printf("%-28s %10llu %10llu %10llu\n", event->event, (unsigned long long)event->read,
+               (unsigned long long)event->applied, (unsigned long long)event->skipped);
         for (unsigned k = 0; k < IMPORT_REASONS_MAX && event->reasons[k].count; k++)
-            printf("  %10llu %s (first: line %llu)\n", (unsigned long long)event->reasons[k].count, event->reasons[k].text,
-                   (unsigned long long)event->reasons[k].first_line);
+            printf("  %10llu %s (first: line %llu)\n", (unsigned long long)event->reasons[k].count,
+                   event->reasons[k].reason, (unsigned long long)event->reasons[k].first_line);
     }
 }
 
 static void replay_print_summary(const struct run *run, const struct import_summary *summary, double seconds)
 {
     replay_print_events(summary);
-    printf("\noperations       %llu: %llu ok, %llu null, %llu bug\n", (unsigned long long)summary->nr_ops,
-           (unsigned long long)summary->nr_outcomes[OUTCOME_OK], (unsigned long long)summary->nr_outcomes[OUTCOME_NULL],
-           (unsigned long long)summary->nr_outcomes[OUTCOME_BUG]);
-    if (summary->nr_compared)
-        printf("kmalloc sizes    %llu of %llu as recorded\n", (unsigned long long)summary->nr_agree,
-               (unsigned long long)summary->nr_compared);
-    if (summary->nr_blocks_compared)
-        printf("malloc blocks    %llu of %llu where the trace has them\n", (unsigned long long)summary->nr_blocks_agree,
-               (unsigned long long)summary->nr_blocks_compared);
+    printf("\noperations       %llu: %llu ok, %llu null, %llu bug\n", (unsigned long long)summary->operations,
+           (unsigned long long)summary->outcomes[OUTCOME_OK], (unsigned long long)summary->outcomes[OUTCOME_NULL],
+           (unsigned long long)summary->outcomes[OUTCOME_BUG]);
+    if (summary->kmalloc_compared)
+        printf("kmalloc sizes    %llu of %llu as recorded\n", (unsigned long long)summary->kmalloc_agree,
+               (unsigned long long)summary->kmalloc_compared);
+    if (summary->blocks_compared)
+        printf("malloc blocks    %llu of %llu where the trace has them\n", (unsigned long long)summary->blocks_agree,
+               (unsigned long long)summary->blocks_compared);
     if (summary->first_difference[0])
         printf("first difference %s\n", summary->first_difference);
-    if (summary->nr_rules_compared)
+    if (summary->slab_pages_compared)
         printf("slab pages       %llu of %llu known by their flags and by their place alike\n",
-               (unsigned long long)summary->nr_rules_agree, (unsigned long long)summary->nr_rules_compared);
+               (unsigned long long)summary->slab_pages_agree, (unsigned long long)summary->slab_pages_compared);
     printf("frames in use    %llu at the end, %llu at most (sampled), of %llu\n",
            (unsigned long long)replay_frames_in_use(run->machine), (unsigned long long)run->peak_frames,
            (unsigned long long)view_nr_frames(run->machine));
-    printf("time             %.3f s, %.0f events/s\n", seconds, (double)summary->nr_events / seconds);
+    printf("time             %.3f s, %.0f events/s\n", seconds, (double)summary->events_read / seconds);
     if (summary->problem[0])
         printf("input            %s\n", summary->problem);
 }
@@ -118,7 +118,7 @@ static void replay_print_json(const struct run *run, const struct import_summary
     put_field_u64(&out, "frames_in_use", replay_frames_in_use(run->machine));
     put_field_u64(&out, "nr_frames", view_nr_frames(run->machine));
     put_key(&out, "events_per_second");
-    put_double(&out, (double)summary->nr_events / seconds);
+    put_double(&out, (double)summary->events_read / seconds);
     put_close(&out, '}');
     puts(buffer_terminate(&out));
     buffer_clear(&out);
@@ -126,9 +126,9 @@ static void replay_print_json(const struct run *run, const struct import_summary
 
 static bool replay_is_different(const struct import_summary *summary)
 {
-    bool had_null = summary->nr_outcomes[OUTCOME_NULL] && !summary->pid; /* a trace of malloc may well record NULL */
-    return summary->nr_agree != summary->nr_compared || summary->nr_blocks_agree != summary->nr_blocks_compared ||
-           had_null || summary->nr_outcomes[OUTCOME_BUG] || summary->nr_failed;
+    bool had_null = summary->outcomes[OUTCOME_NULL] && !summary->pid; /* a trace of malloc may well record NULL */
+    return summary->kmalloc_agree != summary->kmalloc_compared || summary->blocks_agree != summary->blocks_compared ||
+           had_null || summary->outcomes[OUTCOME_BUG] || summary->failed;
 }
 
 static int replay_complain(const char *text)

@@ -29,11 +29,11 @@ static void object_free_unrecorded(struct ftrace_import *in, const struct ftrace
     struct address_entry object = *entry;
     address_map_remove(&in->objects, entry);
     struct import_event *row = import_event(in->summary, "(free not recorded)");
-    row->nr_read++;
+    row->read++;
     struct op_result result;
     struct problem why = { 0 };
     if (object.address && object_free_here(in, event, &object, &result, &why))
-        row->nr_applied++;
+        row->applied++;
     else
         import_skip(in->summary, row, event->line, "its allocation failed in the machine");
 }
@@ -51,9 +51,9 @@ static void object_compare_size(struct ftrace_import *in, const struct ftrace_ev
     struct import_summary *summary = in->summary;
     if (result->outcome != OUTCOME_OK)
         return;
-    summary->nr_compared++;
+    summary->kmalloc_compared++;
     if (result->allocated == event->bytes_alloc) {
-        summary->nr_agree++;
+        summary->kmalloc_agree++;
     } else if (!summary->first_difference_line) {
         summary->first_difference_line = event->line;
         snprintf(summary->first_difference, sizeof summary->first_difference,
@@ -137,6 +137,6 @@ void ftrace_object_free(struct ftrace_import *in, const struct ftrace_event *eve
     struct problem why = { 0 };
     if (!object_free_here(in, event, &object, &result, &why))
         return ftrace_skip(in, event, why.text[0] ? why.text : "the machine refused");
-    in->events[event->kind]->nr_applied++;
-    in->summary->nr_applied++;
+    in->events[event->kind]->applied++;
+    in->summary->applied++;
 }

@@ -31,8 +31,8 @@ static bool page_has_slab_signature(const struct ftrace_event *event)
 static void page_close_recent(struct ftrace_import *in, struct recent_page *page, bool is_slab_by_place)
 {
     if (page->is_open && !in->has_hashed_pointers && (is_slab_by_place || page->has_signature)) {
-        in->summary->nr_rules_compared++;
-        in->summary->nr_rules_agree += is_slab_by_place && page->has_signature;
+        in->summary->slab_pages_compared++;
+        in->summary->slab_pages_agree += is_slab_by_place && page->has_signature;
     }
     page->is_open = false;
 }

@@ -13,8 +13,8 @@ bool ftrace_apply(struct ftrace_import *in, const struct op *op, struct op_resul
         in->error = error;
     if (error)
         return false;
-    in->summary->nr_ops++;
-    in->summary->nr_outcomes[result->outcome]++;
+    in->summary->operations++;
+    in->summary->outcomes[result->outcome]++;
     return true;
 }
 
@@ -39,7 +39,7 @@ bool ftrace_apply_event(struct ftrace_import *in, const struct ftrace_event *eve
         ftrace_skip(in, event, why.text[0] ? why.text : "the machine refused");
         return false;
     }
-    in->events[event->kind]->nr_applied++;
-    in->summary->nr_applied++;
+    in->events[event->kind]->applied++;
+    in->summary->applied++;
     return true;
 }

@@ -55,21 +55,21 @@ static struct import_event *heap_replay_row(struct heap_replay *r, enum op_kind 
 void heap_replay_skip(struct heap_replay *r, enum op_kind kind, const char *reason)
 {
     struct import_event *event = heap_replay_row(r, kind);
-    event->nr_read++;
-    r->summary->nr_events++;
+    event->read++;
+    r->summary->events_read++;
     import_skip(r->summary, event, input_line_number(r->input), reason);
 }
 
 void heap_replay_remark(struct heap_replay *r, const char *what, const char *reason)
 {
     struct import_event *event = import_event(r->summary, what);
-    event->nr_read++;
+    event->read++;
     import_skip(r->summary, event, input_line_number(r->input), reason);
 }
 
 void heap_replay_unreadable(struct heap_replay *r, const char *reason)
 {
-    r->summary->nr_failed++;
+    r->summary->failed++;
     heap_replay_remark(r, "(unreadable line)", reason);
 }
 
@@ -90,8 +90,8 @@ static bool heap_replay_make_process(struct heap_replay *r)
     r->error = r->sink->apply(r->sink->context, &op, &result, &why);
     if (r->error)
         return false;
-    r->summary->nr_ops++;
-    r->summary->nr_outcomes[result.outcome]++;
+    r->summary->operations++;
+    r->summary->outcomes[result.outcome]++;
     r->summary->pid = r->pid = result.pid;
     const struct machine *machine = r->sink->look ? r->sink->look(r->sink->context) : NULL;
     struct process_view process;
@@ -113,8 +113,8 @@ bool heap_replay_apply(struct heap_replay *r, struct op *op, struct op_result *r
         op->tid = r->tid;
         op->given |= OP_BIT(TID);
     }
-    event->nr_read++;
-    r->summary->nr_events++;
+    event->read++;
+    r->summary->events_read++;
     *result = (struct op_result){ 0 };
     enum pagoda_error error = r->sink->apply(r->sink->context, op, result, &why);
     if (error == PAGODA_ERR_INVALID) {
@@ -125,10 +125,10 @@ bool heap_replay_apply(struct heap_replay *r, struct op *op, struct op_result *r
         r->error = error;
         return false;
     }
-    event->nr_applied++;
-    r->summary->nr_applied++;
-    r->summary->nr_ops++;
-    r->summary->nr_outcomes[result->outcome]++;
+    event->applied++;
+    r->summary->applied++;
+    r->summary->operations++;
+    r->summary->outcomes[result->outcome]++;
     return true;
 }
 

@@ -84,11 +84,11 @@ enum pagoda_error import_run(struct input *input, enum trace_format format, cons
         if (more)
             error = import_as(format, input, line, length, sink, summary);
     }
-    summary->nr_lines = input_line_number(input);
+    summary->lines = input_line_number(input);
     if (input_problem(input)) {
-        summary->nr_failed++;
+        summary->failed++;
         snprintf(summary->problem, sizeof summary->problem, "%s after line %llu", input_problem(input),
-                 (unsigned long long)summary->nr_lines);
+                 (unsigned long long)summary->lines);
     }
     return error;
 }

@@ -34,31 +34,33 @@ struct import_sink {
 #define IMPORT_REASONS_MAX 8
 
 struct import_reason {
-    char text[96];
+    char reason[96];
     uint64_t count, first_line;
 };
 
 struct import_event {
-    char name[40];
-    uint64_t nr_read, nr_applied, nr_skipped;
+    char event[40]; /* its name */
+    uint64_t read, applied, skipped;
     struct import_reason reasons[IMPORT_REASONS_MAX];
 };
 
+/* What an import has done so far. Fields are called as in JSON. */
 struct import_summary {
     enum trace_format format; /* as it turned out to be */
-    uint64_t nr_lines, nr_events, nr_ops;
-    uint64_t nr_applied, nr_skipped;                       /* events */
-    uint64_t nr_failed;                                    /* lines that could not be read */
-    uint64_t nr_lost;                                      /* events that the recorder lost, where it says how many */
-    uint64_t nr_outcomes[3];                               /* of operations */
-    uint64_t nr_compared, nr_agree, first_difference_line; /* kmalloc: bytes_alloc */
-    char first_difference[96];
-    uint64_t nr_blocks_compared, nr_blocks_agree; /* places of malloc's blocks: recorded against here */
-    uint32_t pid;                                 /* the process that a malloc trace ran in; 0: none */
-    uint64_t nr_rules_compared, nr_rules_agree;   /* page events of slabs: signature against place, see import_ftrace.c */
-    char problem[96];                             /* of the input as a whole, with its line; empty: none */
-    struct import_event events[IMPORT_EVENTS_MAX];
-    uint32_t nr_events_used;
+    uint64_t lines, events_read, operations;
+    uint64_t applied, skipped;                /* events */
+    uint64_t failed;                          /* lines that could not be read */
+    uint64_t lost;                            /* events that the recorder lost, where it says how many */
+    uint64_t outcomes[3];                     /* of operations */
+    uint64_t kmalloc_compared, kmalloc_agree; /* bytes_alloc: recorded against here */
+    uint64_t first_difference_line;
+    char first_difference[96];                      /* of these; empty: none */
+    uint64_t blocks_compared, blocks_agree;         /* places of malloc's blocks: recorded against here */
+    uint32_t pid;                                   /* the process that a malloc trace ran in; 0: none */
+    uint64_t slab_pages_compared, slab_pages_agree; /* page events of slabs: signature against place, see import_ftrace.c */
+    char problem[96];                               /* of the input as a whole, with its line; empty: none */
+    struct import_event by_event[IMPORT_EVENTS_MAX];
+    uint32_t nr_by_event;
 };
 
 bool trace_format_find(const char *name, enum trace_format *format);

@@ -81,7 +81,7 @@ static void ftrace_run_window(struct ftrace_import *in)
 static void remark(struct ftrace_import *in, const char *what, uint64_t line, const char *reason)
 {
     struct import_event *row = import_event(in->summary, what);
-    row->nr_read++;
+    row->read++;
     import_skip(in->summary, row, line, reason);
 }
 
@@ -116,8 +116,8 @@ static void ftrace_take_event(struct ftrace_import *in, struct ftrace_event *eve
     };
     if (!in->events[event->kind])
         in->events[event->kind] = import_event(in->summary, NAMES[event->kind]);
-    in->events[event->kind]->nr_read++;
-    in->summary->nr_events++;
+    in->events[event->kind]->read++;
+    in->summary->events_read++;
     if (event->has_unknown_gfp)
         remark(in, "(GFP flags)", event->line, "a flag that Linux 6.1 does not have is left out");
     if (event->kind != FTRACE_MARK) {
@@ -142,11 +142,11 @@ static void ftrace_take_line(struct ftrace_import *in, const char *line, size_t 
     case LINE_STACK:
         return remark(in, "(call stack)", number, "who called the event before it");
     case LINE_LOST:
-        in->summary->nr_lost += event->nr_lost;
+        in->summary->lost += event->nr_lost;
         return remark(in, "(lost events)", number, "the recorder's buffer ran over");
     case LINE_BROKEN:
     case LINE_GARBAGE:
-        in->summary->nr_failed++;
+        in->summary->failed++;
         remark(in, "(unreadable line)", number,
                kind == LINE_BROKEN ? "an event whose fields cannot be read" : "not a line of ftrace text");
     }

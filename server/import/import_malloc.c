@@ -96,8 +96,8 @@ static void malloc_log_compare(struct malloc_log *log, struct pointer pointer, u
                                         : !address;
     if (!log->is_compared)
         return;
-    summary->nr_blocks_compared++;
-    summary->nr_blocks_agree += agrees;
+    summary->blocks_compared++;
+    summary->blocks_agree += agrees;
     if (agrees || summary->first_difference[0])
         return;
     summary->first_difference_line = input_line_number(log->replay.input);

@@ -6,8 +6,8 @@
 static void ndjson_bad_line(struct import_summary *summary, uint64_t line, const struct problem *why)
 {
     struct import_event *event = import_event(summary, "(unreadable line)");
-    event->nr_read++;
-    summary->nr_failed++;
+    event->read++;
+    summary->failed++;
     import_skip(summary, event, line, why->text);
 }
 
@@ -25,8 +25,8 @@ static enum pagoda_error ndjson_import_line(const char *line, size_t length, uin
         return PAGODA_OK;
     }
     struct import_event *event = import_event(summary, op_info(decoded.op.kind)->name);
-    event->nr_read++;
-    summary->nr_events++;
+    event->read++;
+    summary->events_read++;
     enum pagoda_error error = sink->apply(sink->context, &decoded.op, &result, &why);
     op_request_clear(&decoded);
     if (error == PAGODA_ERR_INVALID) {
@@ -35,10 +35,10 @@ static enum pagoda_error ndjson_import_line(const char *line, size_t length, uin
     }
     if (error)
         return error;
-    event->nr_applied++;
-    summary->nr_applied++;
-    summary->nr_ops++;
-    summary->nr_outcomes[result.outcome]++;
+    event->applied++;
+    summary->applied++;
+    summary->operations++;
+    summary->outcomes[result.outcome]++;
     return PAGODA_OK;
 }
 

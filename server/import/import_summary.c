@@ -7,27 +7,27 @@
 
 struct import_event *import_event(struct import_summary *summary, const char *name)
 {
-    for (uint32_t i = 0; i < summary->nr_events_used; i++)
-        if (strcmp(summary->events[i].name, name) == 0)
-            return &summary->events[i];
-    if (summary->nr_events_used == IMPORT_EVENTS_MAX)
-        return &summary->events[IMPORT_EVENTS_MAX - 1];
-    struct import_event *event = &summary->events[summary->nr_events_used++];
-    snprintf(event->name, sizeof event->name, "%s", name);
+    for (uint32_t i = 0; i < summary->nr_by_event; i++)
+        if (strcmp(summary->by_event[i].event, name) == 0)
+            return &summary->by_event[i];
+    if (summary->nr_by_event == IMPORT_EVENTS_MAX)
+        return &summary->by_event[IMPORT_EVENTS_MAX - 1];
+    struct import_event *event = &summary->by_event[summary->nr_by_event++];
+    snprintf(event->event, sizeof event->event, "%s", name);
     return event;
 }
 
 void import_skip(struct import_summary *summary, struct import_event *event, uint64_t line, const char *reason)
 {
-    event->nr_skipped++;
-    summary->nr_skipped++;
+    event->skipped++;
+    summary->skipped++;
     unsigned i = 0;
     while (i < IMPORT_REASONS_MAX - 1 && event->reasons[i].count &&
-           strncmp(event->reasons[i].text, reason, sizeof event->reasons[i].text - 1) != 0)
+           strncmp(event->reasons[i].reason, reason, sizeof event->reasons[i].reason - 1) != 0)
         i++;
     struct import_reason *row = &event->reasons[i];
     if (row->count++ == 0) {
-        snprintf(row->text, sizeof row->text, "%s", reason);
+        snprintf(row->reason, sizeof row->reason, "%s", reason);
         row->first_line = line;
     }
 }
@@ -35,16 +35,17 @@ void import_skip(struct import_summary *summary, struct import_event *event, uin
 static void import_event_encode(struct buffer *out, const struct import_event *event)
 {
     put_open(out, '{');
-    put_field_text(out, "event", event->name);
-    put_field_u64(out, "read", event->nr_read);
-    put_field_u64(out, "applied", event->nr_applied);
-    put_field_u64(out, "skipped", event->nr_skipped);
+    PUT_FIELD(out, event, event);
+    PUT_FIELD(out, event, read);
+    PUT_FIELD(out, event, applied);
+    PUT_FIELD(out, event, skipped);
     put_field_array(out, "reasons");
     for (unsigned i = 0; i < IMPORT_REASONS_MAX && event->reasons[i].count; i++) {
+        const struct import_reason *row = &event->reasons[i];
         put_open(out, '{');
-        put_field_text(out, "reason", event->reasons[i].text);
-        put_field_u64(out, "count", event->reasons[i].count);
-        put_field_u64(out, "first_line", event->reasons[i].first_line);
+        PUT_FIELD(out, row, reason);
+        PUT_FIELD(out, row, count);
+        PUT_FIELD(out, row, first_line);
         put_close(out, '}');
     }
     put_close(out, ']');
@@ -54,33 +55,33 @@ static void import_event_encode(struct buffer *out, const struct import_event *e
 void import_summary_encode(struct buffer *out, const struct import_summary *summary, uint64_t seq, double seconds)
 {
     put_open(out, '{');
-    put_field_u64(out, "lines", summary->nr_lines);
-    put_field_u64(out, "events_read", summary->nr_events);
-    put_field_u64(out, "applied", summary->nr_applied);
-    put_field_u64(out, "skipped", summary->nr_skipped);
-    put_field_u64(out, "failed", summary->nr_failed);
-    put_field_u64(out, "lost", summary->nr_lost);
-    put_field_u64(out, "operations", summary->nr_ops);
+    PUT_FIELD(out, summary, lines);
+    PUT_FIELD(out, summary, events_read);
+    PUT_FIELD(out, summary, applied);
+    PUT_FIELD(out, summary, skipped);
+    PUT_FIELD(out, summary, failed);
+    PUT_FIELD(out, summary, lost);
+    PUT_FIELD(out, summary, operations);
     put_field_object(out, "outcomes");
     for (unsigned i = 0; i < 3; i++)
-        put_field_u64(out, outcome_name((enum outcome)i), summary->nr_outcomes[i]);
+        put_field_u64(out, outcome_name((enum outcome)i), summary->outcomes[i]);
     put_close(out, '}');
     put_field_array(out, "by_event");
-    for (uint32_t i = 0; i < summary->nr_events_used; i++)
-        import_event_encode(out, &summary->events[i]);
+    for (uint32_t i = 0; i < summary->nr_by_event; i++)
+        import_event_encode(out, &summary->by_event[i]);
     put_close(out, ']');
-    put_field_u64(out, "kmalloc_compared", summary->nr_compared);
-    put_field_u64(out, "kmalloc_agree", summary->nr_agree);
-    put_field_u64(out, "blocks_compared", summary->nr_blocks_compared);
-    put_field_u64(out, "blocks_agree", summary->nr_blocks_agree);
+    PUT_FIELD(out, summary, kmalloc_compared);
+    PUT_FIELD(out, summary, kmalloc_agree);
+    PUT_FIELD(out, summary, blocks_compared);
+    PUT_FIELD(out, summary, blocks_agree);
     put_key(out, "pid");
     if (summary->pid)
         put_u64(out, summary->pid);
     else
         put_null(out);
     put_field_text(out, "first_difference", summary->first_difference[0] ? summary->first_difference : NULL);
-    put_field_u64(out, "slab_pages_compared", summary->nr_rules_compared);
-    put_field_u64(out, "slab_pages_agree", summary->nr_rules_agree);
+    PUT_FIELD(out, summary, slab_pages_compared);
+    PUT_FIELD(out, summary, slab_pages_agree);
     put_field_text(out, "problem", summary->problem[0] ? summary->problem : NULL);
     put_field_u64(out, "seq", seq);
     put_key(out, "seconds");

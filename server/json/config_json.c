@@ -164,16 +164,16 @@ void config_table_encode(struct buffer *out)
     for (uint32_t i = 0; i < NR_CONFIG_OPTIONS; i++) {
         const struct config_option *option = &CONFIG_OPTIONS[i];
         put_open(out, '{');
-        put_field_text(out, "name", option->name);
+        PUT_FIELD(out, option, name);
         put_field_text(out, "type", TYPES[option->type]);
-        put_field_u64(out, "min", option->min);
-        put_field_u64(out, "max", option->max);
+        PUT_FIELD(out, option, min);
+        PUT_FIELD(out, option, max);
         put_field_array(out, "profiles");
         for (unsigned id = 0; id < NR_PROFILES; id++)
             if (option->profiles >> id & 1)
                 put_text(out, profile_get((enum profile_id)id)->name);
         put_close(out, ']');
-        put_field_text(out, "doc", option->doc);
+        PUT_FIELD(out, option, doc);
         put_close(out, '}');
     }
     put_close(out, ']');

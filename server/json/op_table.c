@@ -21,8 +21,8 @@ static void ops_encode(struct buffer *out)
         const struct op_info *info = op_info((enum op_kind)i);
         put_open(out, '{');
         put_field_text(out, "op", info->name);
-        put_field_text(out, "group", info->group);
-        put_field_text(out, "doc", info->doc);
+        PUT_FIELD(out, info, group);
+        PUT_FIELD(out, info, doc);
         put_field_bool(out, "makes", op_makes_allocation((enum op_kind)i));
         put_field_text(out, "frame_kind", frame_kind_name(frame_kind_of_group(info->group)));
         param_names_encode(out, "needed", info->needed);
@@ -59,17 +59,17 @@ static void param_encode(struct buffer *out, enum op_param_id id)
     const struct op_param_info *info = op_param_info(id);
     const struct op defaults = op_default(OP_KMALLOC);
     put_open(out, '{');
-    put_field_text(out, "name", info->name);
+    PUT_FIELD(out, info, name);
     put_field_text(out, "type", TYPES[info->type]);
-    put_field_text(out, "unit", info->unit);
-    put_field_u64(out, "min", info->min);
-    put_field_u64(out, "max", info->max);
+    PUT_FIELD(out, info, unit);
+    PUT_FIELD(out, info, min);
+    PUT_FIELD(out, info, max);
     if (param_has_default(id)) {
         put_key(out, "default");
         op_encode_param(out, &defaults, id);
     }
     choices_encode(out, id);
-    put_field_text(out, "doc", info->doc);
+    PUT_FIELD(out, info, doc);
     put_close(out, '}');
 }
 
@@ -103,9 +103,9 @@ static void cost_steps_encode(struct buffer *out)
     for (unsigned i = 0; i < NR_COST_STEPS; i++) {
         const struct cost_info *info = cost_info((enum cost_step)i);
         put_open(out, '{');
-        put_field_text(out, "name", info->name);
-        put_field_u64(out, "each_ns", info->each_ns);
-        put_field_text(out, "source", info->source);
+        PUT_FIELD(out, info, name);
+        PUT_FIELD(out, info, each_ns);
+        PUT_FIELD(out, info, source);
         put_close(out, '}');
     }
     put_close(out, ']');

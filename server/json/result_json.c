@@ -9,19 +9,19 @@ static void trace_event_encode(struct buffer *out, const struct event *event)
     put_open(out, '{');
     put_field_text(out, "event", info->name);
     if (info->fields & F_ZONE)
-        put_field_u64(out, "zone", event->zone);
+        PUT_FIELD(out, event, zone);
     if (info->fields & F_PFN)
-        put_field_u64(out, "pfn", event->pfn);
+        PUT_FIELD(out, event, pfn);
     if (info->fields & F_ORDER)
-        put_field_u64(out, "order", event->order);
+        PUT_FIELD(out, event, order);
     if (info->fields & F_MT)
         put_field_text(out, "migratetype", migratetype_name(event->migratetype));
     if (info->fields & F_ADDRESS)
-        put_field_hex64(out, "address", event->address);
+        PUT_HEX64(out, event, address);
     if (info->fields & F_COUNT)
-        put_field_u64(out, "count", event->count);
+        PUT_FIELD(out, event, count);
     if (info->fields & F_PID)
-        put_field_u64(out, "pid", event->pid);
+        PUT_FIELD(out, event, pid);
     if (info->fields & F_A)
         put_field_u64(out, info->a_name, event->a);
     if (info->fields & F_B)
@@ -53,15 +53,15 @@ void result_frames_encode(struct buffer *out, const struct op_result *result)
         put_close(out, '}');
     }
     put_close(out, ']');
-    put_field_u64(out, "nr_frame_runs", result->nr_frame_runs);
-    put_field_bool(out, "physically_contiguous", result->physically_contiguous);
+    PUT_FIELD(out, result, nr_frame_runs);
+    PUT_FIELD(out, result, physically_contiguous);
 }
 
 static void cost_encode(struct buffer *out, const struct op_result *result)
 {
-    put_field_u64(out, "cost_ns", result->cost_ns);
-    put_field_u64(out, "slept_ns", result->slept_ns);
-    put_field_u64(out, "now_ns", result->now_ns);
+    PUT_FIELD(out, result, cost_ns);
+    PUT_FIELD(out, result, slept_ns);
+    PUT_FIELD(out, result, now_ns);
     put_field_array(out, "cost");
     for (unsigned i = 0; i < NR_COST_STEPS; i++) {
         if (!result->cost_count[i])
@@ -91,9 +91,9 @@ static void victims_encode(struct buffer *out, const struct op_result *result)
 static void tlb_encode(struct buffer *out, const struct op_result *result)
 {
     put_field_object(out, "tlb");
-    put_field_u64(out, "hits", result->tlb.hits);
-    put_field_u64(out, "misses", result->tlb.misses);
-    put_field_u64(out, "flushes", result->tlb.flushes);
+    PUT_FIELD(out, &result->tlb, hits);
+    PUT_FIELD(out, &result->tlb, misses);
+    PUT_FIELD(out, &result->tlb, flushes);
     put_close(out, '}');
 }
 
@@ -108,19 +108,19 @@ static void path_encode(struct buffer *out, const struct op_result *result)
 void result_encode(struct buffer *out, const struct op_result *result, bool with_decisions, const struct op *request)
 {
     put_open(out, '{');
-    put_field_u64(out, "seq", result->seq);
+    PUT_FIELD(out, result, seq);
     put_field_text(out, "op", op_info(result->kind)->name);
     put_field_text(out, "outcome", outcome_name(result->outcome));
     put_field_address(out, "address", result->address);
-    put_field_u64(out, "requested", result->requested);
-    put_field_u64(out, "allocated", result->allocated);
-    put_field_text(out, "cache", result->cache);
+    PUT_FIELD(out, result, requested);
+    PUT_FIELD(out, result, allocated);
+    PUT_FIELD(out, result, cache);
     if (result->pid)
-        put_field_u64(out, "pid", result->pid);
+        PUT_FIELD(out, result, pid);
     result_frames_encode(out, result);
     cost_encode(out, result);
     tlb_encode(out, result);
-    put_field_u64(out, "nr_reclaimed", result->nr_reclaimed);
+    PUT_FIELD(out, result, nr_reclaimed);
     victims_encode(out, result);
     if (result->kind == OP_READ) {
         put_key(out, "hex");
@@ -128,8 +128,8 @@ void result_encode(struct buffer *out, const struct op_result *result, bool with
     }
     path_encode(out, result);
     trace_events_encode(out, result, "events", false);
-    put_field_u64(out, "events_dropped", result->events_dropped);
-    put_field_text(out, "message", result->message);
+    PUT_FIELD(out, result, events_dropped);
+    PUT_FIELD(out, result, message);
     if (with_decisions)
         trace_events_encode(out, result, "decisions", true);
     if (request) {
