@@ -1,6 +1,6 @@
 /* server/api/api.h - the handlers that ROUTES names, one for each route. */
 #pragma once
-#include "server/http/http.h"
+#include "server/http/route.h"
 
 #define API_HANDLERS(X)                                                                                                    \
     X(profiles_get)                                                                                                        \
@@ -16,6 +16,7 @@
     X(ops_post)                                                                                                            \
     X(ops_get)                                                                                                             \
     X(op_get)                                                                                                              \
+    X(events_get)                                                                                                          \
     X(import_post)                                                                                                         \
     X(import_get)                                                                                                          \
     X(import_cancel)                                                                                                       \

@@ -1,6 +1,6 @@
 /* GET /labs/{lab}/export: the whole history in a format of choice, streamed; memory holds one slice of it. */
 #include "server/api/api.h"
-#include "server/export/export.h"
+#include "server/api/export_reply.h"
 #include "server/http/stream.h"
 
 #include <stdlib.h>

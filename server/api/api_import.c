@@ -2,6 +2,7 @@
 #include "server/api/api.h"
 #include "server/api/idempotency.h"
 #include "server/api/import_lab.h"
+#include "server/api/sse.h"
 
 #include <stdio.h>
 #include <stdlib.h>

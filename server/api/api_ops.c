@@ -1,6 +1,6 @@
 /* server/api/api_ops.c - operations: one, many as NDJSON, a rehearsal on a copy, and what the log holds. */
 #include "server/api/api_view.h"
-#include "server/export/export.h"
+#include "server/api/export_reply.h"
 #include "server/api/idempotency.h"
 #include "server/base/number.h"
 #include "server/export/entry_json.h"

@@ -1,5 +1,5 @@
 /* GET /labs/{lab}/export?format=sqlite: the lab as a store of its own. It is built first, a slice a turn, then sent. */
-#include "server/export/export.h"
+#include "server/api/export_reply.h"
 #include "server/http/stream.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* server/api/idempotency.h - Idempotency-Key: the same key and request once more gets the first answer and does nothing. */
 #pragma once
-#include "server/http/http.h"
+#include "server/http/request.h"
 
 #define HASH_START UINT64_C(0xcbf29ce484222325) /* FNV-1a, 64 bits */
 uint64_t hash_more(uint64_t hash, const char *bytes, size_t length);

@@ -2,6 +2,7 @@
  * behind, the import waits for it, so that what is not yet on disk stays bounded. */
 #include "server/api/import_lab.h"
 #include "server/api/idempotency.h"
+#include "server/api/sse.h"
 
 #include <fcntl.h>
 #include <stdio.h>

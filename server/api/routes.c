@@ -1,7 +1,9 @@
 /* server/api/routes.c - which handler answers which request. A pattern's {parts} match one path segment each,
  * percent-decoded; {lab} names a lab, which is looked up here. A path that exists with other methods is a 405 that lists
  * them. */
+#include "server/api/routes.h"
 #include "server/api/api.h"
+#include "server/http/static.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,8 +3,10 @@
  * Signals are blocked in every thread and taken by sigtimedwait() in this one, which doubles as the clock of the event
  * streams' heartbeat. */
 #include "server/cmd/serve.h"
-#include "server/http/http.h"
+#include "server/api/routes.h"
+#include "server/api/sse.h"
 #include "server/base/number.h"
+#include "server/http/http.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +19,8 @@
 
 #define TIDY_EVERY_S 1 /* idle labs leave memory */
 #define HEARTBEAT_S 15
+
+static const struct http_hooks HOOKS = { .find_route = route_find, .end_streams = sse_stop };
 
 static sigset_t stop_signals(void)
 {
@@ -84,7 +88,7 @@ static bool start(struct app *app, struct problem *why)
         return false;
     }
     store_on_commit(app->store, sse_on_commit, app);
-    return http_start(app, why);
+    return http_start(app, &HOOKS, why);
 }
 
 static void announce(const struct app *app)

@@ -1,7 +1,8 @@
 /* server/export/export.h - a lab's history in other people's formats, entry by entry. */
 #pragma once
 #include "server/base/buffer.h"
-#include "server/http/http.h"
+#include "server/store/store.h"
+#include "pagoda/machine.h"
 
 /* What an export says of one lab. Texts go to out; nothing is kept between calls but what a format keeps in state. */
 struct export_format {
@@ -19,8 +20,3 @@ struct export_format {
 extern const struct export_format EXPORT_CSV, EXPORT_FTRACE, EXPORT_PERFETTO;
 extern const struct export_format EXPORT_NDJSON; /* operations as they were asked for: what POST /ops takes */
 extern const struct export_format EXPORT_LOG;    /* operations with their results, as GET /ops lists them */
-
-/* The whole history of the request's lab up to now, streamed. api_export.c */
-struct reply export_reply(struct request *request, const struct export_format *format);
-/* The same as a store that `pagodad serve` opens. export_sqlite.c */
-struct reply export_sqlite_reply(struct request *request, bool with_snapshots);

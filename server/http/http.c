@@ -1,12 +1,13 @@
-/* server/http/http.c - libmicrohttpd around the routes: one epoll thread, two workers, connections suspended while they
- * wait.
+/* server/http/http.c - libmicrohttpd around the routes: a few epoll threads, two workers, connections
+ * suspended while they wait.
  *
  * A request goes through: begin (checks, route) -> body -> handle (here or on a worker) -> wait for the log if it wrote ->
  * send. While a worker or the writer has it, its connection is suspended and belongs to nobody else; who is done with it
  * resumes the connection and the epoll thread sends the reply. */
 #include "server/http/http.h"
-#include "server/http/upload.h"
 #include "server/base/clock.h"
+#include "server/http/origin.h"
+#include "server/http/upload.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -182,7 +183,7 @@ static struct request *begin(struct app *app, struct MHD_Connection *connection,
     struct reply refusal;
     if (status)
         refuse(request, reply_problem(status, &why));
-    else if (!(request->route = route_find(request, &refusal)))
+    else if (!(request->route = app->hooks->find_route(request, &refusal)))
         refuse(request, refusal);
     else
         check_body_headers(request);
@@ -323,8 +324,9 @@ static unsigned nr_http_threads(void)
     return nr_cpus < 2 ? 0 : nr_cpus > HTTP_THREADS_MAX ? HTTP_THREADS_MAX : (unsigned)nr_cpus;
 }
 
-bool http_start(struct app *app, struct problem *why)
+bool http_start(struct app *app, const struct http_hooks *hooks, struct problem *why)
 {
+    app->hooks = hooks;
     pthread_mutex_init(&app->mutex, NULL);
     pthread_mutex_init(&app->imports_mutex, NULL);
     int fd = listen_on(app, why);
@@ -346,7 +348,7 @@ void http_stop(struct app *app)
     int fd = MHD_quiesce_daemon(app->daemon);
     if (fd >= 0)
         close(fd);
-    sse_stop(app);
+    app->hooks->end_streams(app);
     while (atomic_load(&app->nr_busy))
         nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
     nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL); /* the last replies leave */

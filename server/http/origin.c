@@ -4,7 +4,7 @@
  * that the browser takes the answers for its own. So the Host header must bear a name that cannot be rebound: a loopback
  * name or address, the address we listen on, or a name given with --host; and a write must not carry another site's Origin.
  */
-#include "server/http/http.h"
+#include "server/http/origin.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

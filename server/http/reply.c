@@ -1,6 +1,6 @@
-/* server/http/reply.c - making replies, and reading what a request says beside its body. */
-#include "server/http/http.h"
-#include "server/base/number.h"
+/* server/http/reply.c - see reply.h. */
+#include "server/http/reply.h"
+#include "server/http/request.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -54,7 +54,7 @@ struct reply reply_error(enum pagoda_error error, const struct problem *why)
     return reply_say(error_status(error), "", "%s", pagoda_error_text(error));
 }
 
-/* ---- out ---- */
+/* ---- as libmicrohttpd wants it ---- */
 
 static void add_header(struct MHD_Response *response, const char *name, const char *value)
 {
@@ -94,7 +94,7 @@ static bool wants_gzip(const struct request *request, const struct reply *reply)
            strcmp(reply->content_type, "application/octet-stream") != 0;
 }
 
-struct MHD_Response *reply_make(struct request *request, struct reply *reply)
+struct MHD_Response *reply_make(const struct request *request, struct reply *reply)
 {
     struct MHD_Response *response = reply->response;
     bool is_packed = false;
@@ -120,63 +120,4 @@ struct MHD_Response *reply_make(struct request *request, struct reply *reply)
     add_header(response, "X-Pagoda-Seq", seq);
     add_header(response, "X-Content-Type-Options", "nosniff");
     return response;
-}
-
-/* ---- in ---- */
-
-const char *query_text(const struct request *request, const char *name)
-{
-    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
-}
-
-bool query_u64(const struct request *request, const char *name, uint64_t min, uint64_t max, uint64_t *value,
-               struct reply *refusal)
-{
-    const char *text = query_text(request, name);
-    if (!text)
-        return true;
-    uint64_t number;
-    if (!size_parse(text, strlen(text), &number) || number < min || number > max) {
-        *refusal = reply_say(422, name, "%s must be a whole number between %llu and %llu", name, (unsigned long long)min,
-                             (unsigned long long)max);
-        return false;
-    }
-    *value = number;
-    return true;
-}
-
-bool query_bool(const struct request *request, const char *name, bool *value, struct reply *refusal)
-{
-    const char *text = query_text(request, name);
-    if (!text)
-        return true;
-    if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0) {
-        *refusal = reply_say(422, name, "%s must be true or false", name);
-        return false;
-    }
-    *value = text[0] == 't';
-    return true;
-}
-
-const char *request_header(const struct request *request, const char *name)
-{
-    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
-}
-
-bool request_is_ndjson(const struct request *request)
-{
-    const char *type = request_header(request, "Content-Type");
-    return type && strncmp(type, "application/x-ndjson", 20) == 0;
-}
-
-bool request_accepts(const struct request *request, const char *type)
-{
-    const char *accepted = request_header(request, "Accept");
-    return accepted && strstr(accepted, type);
-}
-
-bool etag_matches(const struct request *request, const char *etag)
-{
-    const char *given = request_header(request, "If-None-Match");
-    return given && (strcmp(given, "*") == 0 || strstr(given, etag));
 }

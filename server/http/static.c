@@ -2,7 +2,7 @@
  *
  * A path is taken apart into segments; one that is empty or starts with a dot ends the search, and openat2()-style escapes
  * by symbolic link are closed by O_NOFOLLOW on every step. "/lab/abc" is a page route: it shows lab.html. */
-#include "server/http/http.h"
+#include "server/http/static.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* server/http/stream.h - long answers, made slice by slice on a worker: memory holds one slice, a slow reader holds no
  * thread. */
 #pragma once
-#include "server/http/http.h"
+#include "server/http/request.h"
 
 struct stream_source {
     /* Appends a slice to out; on a worker. Sets *is_last with the last one. An error breaks the answer off, so that its

@@ -1,5 +1,6 @@
 /* server/http/upload.c - see upload.h. */
 #include "server/http/upload.h"
+#include "server/http/route.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
  * a thread of its own that runs the route's handler and drains it. When the pipe is full the connection is suspended, so
  * that memory holds a quarter of a MiB of a body of any length. */
 #pragma once
-#include "server/http/http.h"
 #include "server/base/input.h"
+#include "server/http/request.h"
 
 struct upload;
 

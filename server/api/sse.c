@@ -1,9 +1,10 @@
-/* server/http/sse.c - GET /labs/{lab}/events: operations as Server-Sent Events, as they become durable.
+/* server/api/sse.c - GET /labs/{lab}/events: operations as Server-Sent Events, as they become durable.
  *
  * A stream remembers the next operation it owes. Whenever the log has got that far, a worker relives the missing operations
  * (lab_relive), which works alike for the one that was just made and for a thousand that a returning reader missed, and
  * hands the text to the connection. Between times the connection is suspended. */
-#include "server/http/http.h"
+#include "server/api/sse.h"
+#include "server/api/api.h"
 #include "server/base/number.h"
 #include "server/json/result_json.h"
 

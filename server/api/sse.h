@@ -1,0 +1,12 @@
+/* server/api/sse.h - event streams: operations of a lab as they become durable. The handler is events_get() (api.h). */
+#pragma once
+#include "server/http/app.h"
+
+void sse_on_commit(void *app); /* the log has grown: for store_on_commit() */
+/* Now and then: finds out which streams have nobody at their other end. */
+void sse_heartbeat(struct app *app);
+/* Ends every stream. */
+void sse_stop(struct app *app);
+/* Sends whole events to those who watch the lab. Who is busy just then gets only the last of them.
+ * events  text/event-stream, each with its empty line. */
+void sse_tell(struct app *app, const struct lab *lab, const char *events);

@@ -1,0 +1,36 @@
+/* server/http/app.h - what the daemon is made of: one struct, made by cmd/serve.c, that every handler is given. */
+#pragma once
+#include "server/base/options.h"
+#include "server/base/workers.h"
+#include "server/lab/lab.h"
+
+#define KIB 1024u
+#define MIB (1024u * KIB)
+
+struct MHD_Daemon;
+struct http_hooks;
+struct import_run;
+struct sse_stream;
+
+struct app {
+    const struct options *options;
+    struct store *store;
+    struct labs *labs;
+    struct workers workers;
+    int web_fd; /* directory of the pages, -1: none */
+
+    /* server/http */
+    struct MHD_Daemon *daemon;
+    const struct http_hooks *hooks;
+    uint16_t port;
+    _Atomic uint32_t nr_busy; /* requests whose connection is suspended, and who resumes them: counted down last */
+    _Atomic uint64_t nr_requests, nr_problems;
+
+    pthread_mutex_t mutex; /* guards what follows */
+    struct sse_stream *streams;
+    uint32_t nr_uploads;
+    bool stopping;
+
+    pthread_mutex_t imports_mutex; /* before an upload's, before mutex */
+    struct import_run *imports;    /* those that run now */
+};

@@ -1,0 +1,42 @@
+/* server/http/request.h - what a request says. */
+#pragma once
+#include "server/http/app.h"
+#include "server/http/reply.h"
+#include <microhttpd.h>
+
+#define PATH_VALUES_MAX 3
+#define PATH_VALUE_MAX 200
+
+struct upload;
+
+struct request {
+    struct work work; /* first member */
+    struct store_waiter waiter;
+    struct app *app;
+    struct MHD_Connection *connection;
+    const struct route *route;
+    const char *url, *method;
+    char path_values[PATH_VALUES_MAX][PATH_VALUE_MAX];
+    struct lab *lab; /* of {lab}; NULL when the route has none */
+    struct buffer body;
+    struct upload *upload; /* instead of body, on a ROUTE_UPLOAD */
+    struct reply reply;
+    bool refused, has_reply, suspended;
+    uint64_t nr_received;
+    int64_t started_us;
+};
+
+/* ---- ?name=value ---- */
+
+const char *query_text(const struct request *request, const char *name); /* NULL: not given */
+/* Not given: true, and *value stays. False: *refusal says that it is no number in [min, max], no truth value. */
+bool query_u64(const struct request *request, const char *name, uint64_t min, uint64_t max, uint64_t *value,
+               struct reply *refusal);
+bool query_bool(const struct request *request, const char *name, bool *value, struct reply *refusal);
+
+/* ---- headers ---- */
+
+const char *request_header(const struct request *request, const char *name); /* NULL: not given */
+bool request_is_ndjson(const struct request *request);                       /* by its Content-Type */
+bool request_accepts(const struct request *request, const char *type);       /* names it in Accept */
+bool etag_matches(const struct request *request, const char *etag);          /* If-None-Match */
