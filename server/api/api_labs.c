@@ -400,7 +400,7 @@ struct reply healthz_get(struct app *app, struct request *request)
 
 struct reply readyz_get(struct app *app, struct request *request)
 {
-    if (!app->stopping)
+    if (!atomic_load(&app->connections.are_stopping))
         return healthz_get(app, request);
     return reply_say(503, "", "pagodad is stopping");
 }

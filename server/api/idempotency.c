@@ -38,7 +38,7 @@ bool idempotency_read(const struct request *request, int64_t lab, struct answer 
     uint64_t *hash = &answer->body_hash;
     *hash = hash_more(*hash, request->method, strlen(request->method) + 1);
     *hash = hash_more(*hash, request->url, strlen(request->url) + 1);
-    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, hash_parameter, hash);
+    MHD_get_connection_values(request->connection.mhd, MHD_GET_ARGUMENT_KIND, hash_parameter, hash);
     if (strcmp(request->method, "DELETE") != 0) /* its body says nothing, and is not read when the lab has gone */
         *hash = hash_more(*hash, request->body.data, request->body.length);
     return true;

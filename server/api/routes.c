@@ -129,7 +129,7 @@ static bool parameters_fit(const struct request *request, const struct route *ro
     struct query_check check = { .known = route->query };
     if (!route->query)
         return true;
-    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, check_parameter, &check);
+    MHD_get_connection_values(request->connection.mhd, MHD_GET_ARGUMENT_KIND, check_parameter, &check);
     if (!check.unknown[0])
         return true;
     *refusal = reply_say(422, check.unknown, "there is no parameter %s here", check.unknown);

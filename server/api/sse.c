@@ -20,13 +20,12 @@ struct sse_stream {
     struct sse_stream *next;
     struct app *app;
     struct lab *lab;
-    struct MHD_Connection *connection;
+    struct connection connection; /* app mutex */
     struct buffer text;
     struct buffer news; /* app mutex: sse_tell()'s last, while the text was not to be touched */
     size_t sent;
     uint64_t next_seq;
     enum stream_state state; /* app mutex */
-    bool suspended;          /* app mutex */
     bool ended;              /* app mutex: a failure, or the daemon stops */
 };
 
@@ -49,10 +48,7 @@ static bool add_event(void *context, const struct log_entry *entry, const struct
 static void wake_stream(struct sse_stream *stream, enum stream_state state)
 {
     stream->state = state;
-    if (stream->suspended) {
-        stream->suspended = false;
-        MHD_resume_connection(stream->connection);
-    }
+    connection_wake(&stream->connection);
 }
 
 static void fill(struct work *work)
@@ -103,17 +99,13 @@ static ssize_t read_stream(void *context, uint64_t position, char *out, size_t c
         given = (ssize_t)(left < capacity ? left : capacity);
         memcpy(out, stream->text.data + stream->sent, (size_t)given);
         stream->sent += (size_t)given;
-    } else if (stream->ended) {
+    } else if (stream->ended || !connection_sleep(&stream->connection)) {
         given = MHD_CONTENT_READER_END_OF_STREAM;
-    } else {
-        if (stream->state != STREAM_FILLING) {
-            stream->text.length = stream->sent = 0;
-            stream->state = STREAM_IDLE;
-            if (is_owed(stream))
-                start_fill(stream);
-        }
-        stream->suspended = true;
-        MHD_suspend_connection(stream->connection);
+    } else if (stream->state != STREAM_FILLING) {
+        stream->text.length = stream->sent = 0;
+        stream->state = STREAM_IDLE;
+        if (is_owed(stream))
+            start_fill(stream);
     }
     pthread_mutex_unlock(&app->mutex);
     return given;
@@ -140,7 +132,7 @@ void sse_on_commit(void *context)
     struct app *app = context;
     pthread_mutex_lock(&app->mutex);
     for (struct sse_stream *stream = app->streams; stream; stream = stream->next)
-        if (stream->state == STREAM_IDLE && stream->suspended && is_owed(stream))
+        if (stream->state == STREAM_IDLE && stream->connection.is_asleep && is_owed(stream))
             start_fill(stream);
     pthread_mutex_unlock(&app->mutex);
 }
@@ -150,7 +142,7 @@ void sse_heartbeat(struct app *app)
 {
     pthread_mutex_lock(&app->mutex);
     for (struct sse_stream *stream = app->streams; stream; stream = stream->next)
-        if (stream->state == STREAM_IDLE && stream->suspended) {
+        if (stream->state == STREAM_IDLE && stream->connection.is_asleep) {
             buffer_text(&stream->text, ":\n\n");
             stream->ended |= lab_is_deleted(stream->lab);
             wake_stream(stream, STREAM_READY);
@@ -162,7 +154,7 @@ void sse_tell(struct app *app, const struct lab *lab, const char *events)
 {
     pthread_mutex_lock(&app->mutex);
     for (struct sse_stream *stream = app->streams; stream; stream = stream->next)
-        if (stream->lab == lab && stream->state == STREAM_IDLE && stream->suspended) {
+        if (stream->lab == lab && stream->state == STREAM_IDLE && stream->connection.is_asleep) {
             stream->news.length = 0;
             buffer_text(&stream->text, events);
             wake_stream(stream, STREAM_READY);
@@ -211,15 +203,16 @@ struct reply events_get(struct app *app, struct request *request)
         return reply_error(PAGODA_ERR_NOMEM, NULL);
     struct lab *lab = request->lab;
     lab_keep(lab);
-    *stream = (struct sse_stream){
-        .app = app, .lab = lab, .connection = request->connection, .next_seq = next_seq, .state = STREAM_READY
-    };
+    *stream = (struct sse_stream){ .app = app,
+                                   .lab = lab,
+                                   .connection = { request->connection.mhd, request->connection.all },
+                                   .next_seq = next_seq,
+                                   .state = STREAM_READY };
     buffer_text(&stream->text, "retry: 1000\n\n");
     reply.response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 64 * KIB, read_stream, stream, free_stream);
     pthread_mutex_lock(&app->mutex);
     stream->next = app->streams;
     app->streams = stream;
-    stream->ended = app->stopping;
     pthread_mutex_unlock(&app->mutex);
     if (!reply.response) {
         free_stream(stream);

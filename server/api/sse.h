@@ -5,7 +5,7 @@
 void sse_on_commit(void *app); /* the log has grown: for store_on_commit() */
 /* Now and then: finds out which streams have nobody at their other end. */
 void sse_heartbeat(struct app *app);
-/* Ends every stream. */
+/* Ends every stream. Behind connections_stop(), so that no new one lives. */
 void sse_stop(struct app *app);
 /* Sends whole events to those who watch the lab. Who is busy just then gets only the last of them.
  * events  text/event-stream, each with its empty line. */

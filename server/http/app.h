@@ -2,6 +2,7 @@
 #pragma once
 #include "server/base/options.h"
 #include "server/base/workers.h"
+#include "server/http/connection.h"
 #include "server/lab/lab.h"
 
 #define KIB 1024u
@@ -23,13 +24,12 @@ struct app {
     struct MHD_Daemon *daemon;
     const struct http_hooks *hooks;
     uint16_t port;
-    _Atomic uint32_t nr_busy; /* requests whose connection is suspended, and who resumes them: counted down last */
+    struct connections connections;
     _Atomic uint64_t nr_requests, nr_problems;
 
     pthread_mutex_t mutex; /* guards what follows */
     struct sse_stream *streams;
     uint32_t nr_uploads;
-    bool stopping;
 
     pthread_mutex_t imports_mutex; /* before an upload's, before mutex */
     struct import_run *imports;    /* those that run now */

@@ -2,8 +2,8 @@
  * suspended while they wait.
  *
  * A request goes through: begin (checks, route) -> body -> handle (here or on a worker) -> wait for the log if it wrote ->
- * send. While a worker or the writer has it, its connection is suspended and belongs to nobody else; who is done with it
- * resumes the connection and the epoll thread sends the reply. */
+ * send. While a worker or the writer has it, its connection sleeps (connection.h) and it belongs to nobody else; who is
+ * done with it wakes the connection, and the HTTP thread sends the reply. */
 #include "server/http/http.h"
 #include "server/base/clock.h"
 #include "server/http/origin.h"
@@ -27,55 +27,53 @@
 
 /* ---- the way of one request ---- */
 
-static void suspend(struct request *request)
+/* The reply is there: an HTTP thread sends it. */
+static void request_wake(struct request *request)
 {
-    if (request->suspended)
-        return;
-    request->suspended = true;
-    atomic_fetch_add(&request->app->nr_busy, 1);
-    MHD_suspend_connection(request->connection);
-}
-
-static void resume(struct request *request)
-{
-    struct app *app = request->app;
-    request->suspended = false;
     request->has_reply = true;
-    MHD_resume_connection(request->connection);
-    atomic_fetch_sub(&app->nr_busy, 1); /* last: http_stop() must not find us gone and the connection still asleep */
+    connection_wake(&request->connection);
 }
 
-static void log_is_durable(struct store_waiter *waiter, enum pagoda_error error)
+static void request_hear_log(struct request *request, enum pagoda_error error)
+{
+    if (!error)
+        return;
+    buffer_clear(&request->reply.body);
+    request->reply = reply_error(error, NULL);
+}
+
+static void request_log_is_written(struct store_waiter *waiter, enum pagoda_error error)
 {
     struct request *request = (void *)((char *)waiter - offsetof(struct request, waiter));
-    if (error) {
-        buffer_clear(&request->reply.body);
-        request->reply = reply_error(error, NULL);
-    }
-    resume(request);
+    request_hear_log(request, error);
+    request_wake(request);
 }
 
 /* The handler has spoken: send it when the log is on disk, or at once. True: at once, and by the caller; otherwise the
  * request may be gone already when this returns. */
-static bool settle(struct request *request)
+static bool request_settle(struct request *request)
 {
-    if (request->reply.ticket && !store_is_durable(request->app->store, request->reply.ticket)) {
-        suspend(request);
-        request->waiter.wake = log_is_durable;
-        store_when_durable(request->app->store, request->reply.ticket, &request->waiter);
-        return false;
+    struct store *store = request->app->store;
+    uint64_t ticket = request->reply.ticket;
+    if (ticket && !store_is_durable(store, ticket)) {
+        if (connection_sleep(&request->connection)) {
+            request->waiter.wake = request_log_is_written;
+            store_when_durable(store, ticket, &request->waiter);
+            return false;
+        }
+        request_hear_log(request, store_wait(store, ticket));
     }
-    if (!request->suspended)
+    if (!request->connection.is_asleep)
         return true;
-    resume(request);
+    request_wake(request);
     return false;
 }
 
-static void handle_on_worker(struct work *work)
+static void request_handle_on_worker(struct work *work)
 {
     struct request *request = (struct request *)work;
     request->reply = request->route->handle(request->app, request);
-    settle(request);
+    request_settle(request);
 }
 
 static bool needs_worker(const struct request *request)
@@ -94,17 +92,16 @@ static bool needs_worker(const struct request *request)
     return at && strtoull(at, NULL, 10) != lab_seq(request->lab);
 }
 
-/* As settle(). */
-static bool handle(struct request *request)
+/* As request_settle(). */
+static bool request_handle(struct request *request)
 {
-    if (needs_worker(request)) {
-        suspend(request);
-        request->work.run = handle_on_worker;
+    if (needs_worker(request) && connection_sleep(&request->connection)) {
+        request->work.run = request_handle_on_worker;
         workers_submit(&request->app->workers, &request->work);
         return false;
     }
     request->reply = request->route->handle(request->app, request);
-    return settle(request);
+    return request_settle(request);
 }
 
 /* ---- the body ---- */
@@ -171,7 +168,7 @@ static struct request *begin(struct app *app, struct MHD_Connection *connection,
     if (!request)
         return NULL;
     request->app = app;
-    request->connection = connection;
+    request->connection = (struct connection){ connection, &app->connections, false };
     request->url = url;
     request->method = method;
     request->reply.seq = UINT64_MAX;
@@ -201,7 +198,7 @@ static enum MHD_Result send_reply(struct request *request)
         atomic_fetch_add(&request->app->nr_problems, 1);
     if (!response)
         return MHD_NO;
-    enum MHD_Result queued = MHD_queue_response(request->connection, status, response);
+    enum MHD_Result queued = MHD_queue_response(request->connection.mhd, status, response);
     MHD_destroy_response(response);
     reply->response = NULL;
     return queued;
@@ -234,7 +231,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return upload_finish(request->upload) ? send_reply(request) : MHD_YES;
     if (request->refused || request->has_reply)
         return send_reply(request);
-    return handle(request) ? send_reply(request) : MHD_YES;
+    return request_handle(request) ? send_reply(request) : MHD_YES;
 }
 
 static void log_request(const struct request *request)
@@ -346,14 +343,14 @@ bool http_start(struct app *app, const struct http_hooks *hooks, struct problem 
 void http_stop(struct app *app)
 {
     int fd = MHD_quiesce_daemon(app->daemon);
+    /* New connections are refused. The number stays taken: it is still in the epoll sets of libmicrohttpd's threads. */
     if (fd >= 0)
-        close(fd);
+        shutdown(fd, SHUT_RDWR);
+    connections_stop(&app->connections);
     app->hooks->end_streams(app);
-    while (atomic_load(&app->nr_busy))
-        nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+    connections_wait_awake(&app->connections);
     nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL); /* the last replies leave */
     MHD_stop_daemon(app->daemon);
-    pthread_mutex_lock(&app->mutex);
-    app->stopping = true;
-    pthread_mutex_unlock(&app->mutex);
+    if (fd >= 0)
+        close(fd);
 }

@@ -10,7 +10,7 @@
 struct http_hooks {
     /* Finds the route of a request, and the lab in its path. NULL: *refusal says why there is none. */
     const struct route *(*find_route)(struct request *request, struct reply *refusal);
-    /* Wakes answers that would sleep for ever (event streams), so that they end. */
+    /* Wakes answers that would sleep for ever (event streams), so that they end. New ones do not sleep any more. */
     void (*end_streams)(struct app *app);
 };
 

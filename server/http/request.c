@@ -6,7 +6,7 @@
 
 const char *query_text(const struct request *request, const char *name)
 {
-    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+    return MHD_lookup_connection_value(request->connection.mhd, MHD_GET_ARGUMENT_KIND, name);
 }
 
 bool query_u64(const struct request *request, const char *name, uint64_t min, uint64_t max, uint64_t *value,
@@ -40,7 +40,7 @@ bool query_bool(const struct request *request, const char *name, bool *value, st
 
 const char *request_header(const struct request *request, const char *name)
 {
-    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+    return MHD_lookup_connection_value(request->connection.mhd, MHD_HEADER_KIND, name);
 }
 
 bool request_is_ndjson(const struct request *request)

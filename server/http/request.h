@@ -13,7 +13,7 @@ struct request {
     struct work work; /* first member */
     struct store_waiter waiter;
     struct app *app;
-    struct MHD_Connection *connection;
+    struct connection connection;
     const struct route *route;
     const char *url, *method;
     char path_values[PATH_VALUES_MAX][PATH_VALUE_MAX];
@@ -21,7 +21,7 @@ struct request {
     struct buffer body;
     struct upload *upload; /* instead of body, on a ROUTE_UPLOAD */
     struct reply reply;
-    bool refused, has_reply, suspended;
+    bool refused, has_reply;
     uint64_t nr_received;
     int64_t started_us;
 };

@@ -9,8 +9,8 @@
 
 struct stream {
     struct work work; /* first member */
-    struct app *app;
-    struct MHD_Connection *connection;
+    struct workers *workers;
+    struct connection connection;
     struct stream_source source;
     struct buffer slice; /* belongs to the worker while one is being made, else to the HTTP thread */
     size_t sent;
@@ -18,24 +18,29 @@ struct stream {
     enum pagoda_error error;
 };
 
-static void make_slice(struct work *work)
+static void make_slice(struct stream *stream)
 {
-    struct stream *stream = (struct stream *)work;
-    struct app *app = stream->app;
+    stream->slice.length = stream->sent = 0;
     stream->error = stream->source.next(stream->source.context, &stream->slice, &stream->is_last);
     if (stream->slice.failed)
         stream->error = PAGODA_ERR_NOMEM;
-    MHD_resume_connection(stream->connection);
-    atomic_fetch_sub(&app->nr_busy, 1); /* last, as in http.c */
+}
+
+static void make_slice_on_worker(struct work *work)
+{
+    struct stream *stream = (struct stream *)work;
+    make_slice(stream);
+    connection_wake(&stream->connection);
 }
 
 static void ask_for_slice(struct stream *stream)
 {
-    stream->slice.length = stream->sent = 0;
-    atomic_fetch_add(&stream->app->nr_busy, 1);
-    MHD_suspend_connection(stream->connection);
-    stream->work.run = make_slice;
-    workers_submit(&stream->app->workers, &stream->work);
+    if (!connection_sleep(&stream->connection)) {
+        make_slice(stream);
+        return;
+    }
+    stream->work.run = make_slice_on_worker;
+    workers_submit(stream->workers, &stream->work);
 }
 
 static ssize_t read_stream(void *context, uint64_t position, char *out, size_t capacity)
@@ -73,9 +78,11 @@ struct reply stream_reply(struct request *request, struct stream_source source, 
         source.close(source.context);
         return reply_error(PAGODA_ERR_NOMEM, NULL);
     }
-    *stream = (struct stream){ .app = request->app, .connection = request->connection, .source = source };
-    stream->error = source.next(source.context, &stream->slice, &stream->is_last);
-    enum pagoda_error error = stream->slice.failed ? PAGODA_ERR_NOMEM : stream->error;
+    *stream = (struct stream){ .workers = &request->app->workers,
+                               .connection = { request->connection.mhd, request->connection.all },
+                               .source = source };
+    make_slice(stream);
+    enum pagoda_error error = stream->error;
     struct reply reply = reply_empty(200);
     if (!error)
         reply.response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_SIZE, read_stream, stream, end_stream);

@@ -13,32 +13,29 @@ struct upload {
     pthread_t thread;
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t filled;
-    size_t start, length; /* of what waits in the ring */
-    uint64_t nr_bytes;    /* read by the handler */
+    pthread_cond_t drained; /* for an HTTP thread that waits in place, when the daemon stops */
+    size_t start, length;   /* of what waits in the ring */
+    uint64_t nr_bytes;      /* read by the handler */
     bool ended, broken, cancelled;
-    bool is_suspended; /* the connection */
-    bool is_done;      /* the handler: request->reply is there */
+    bool is_done; /* the handler: request->reply is there */
     char ring[PIPE_SIZE];
 };
 
 /* ---- the connection; upload mutex held ---- */
 
-static void put_to_sleep(struct upload *upload)
+/* False: the daemon stops; this HTTP thread has waited in place for the handler to take or say something. */
+static bool upload_sleep(struct upload *upload)
 {
-    struct app *app = upload->request->app;
-    upload->is_suspended = true;
-    atomic_fetch_add(&app->nr_busy, 1);
-    MHD_suspend_connection(upload->request->connection);
+    bool is_asleep = connection_sleep(&upload->request->connection);
+    if (!is_asleep)
+        pthread_cond_wait(&upload->drained, &upload->mutex);
+    return is_asleep;
 }
 
-static void wake(struct upload *upload)
+static void upload_wake(struct upload *upload)
 {
-    struct app *app = upload->request->app;
-    if (!upload->is_suspended)
-        return;
-    upload->is_suspended = false;
-    MHD_resume_connection(upload->request->connection);
-    atomic_fetch_sub(&app->nr_busy, 1); /* last: http_stop() must not find us gone and the connection still asleep */
+    pthread_cond_signal(&upload->drained);
+    connection_wake(&upload->request->connection);
 }
 
 /* ---- the handler's side ---- */
@@ -58,12 +55,12 @@ static void *run_handler(void *context)
     request->reply = reply;
     request->has_reply = true;
     upload->is_done = true;
-    wake(upload);
+    upload_wake(upload);
     pthread_mutex_unlock(&upload->mutex);
     return NULL;
 }
 
-static size_t take(struct upload *upload, char *out, size_t capacity)
+static size_t upload_drain(struct upload *upload, char *out, size_t capacity)
 {
     size_t nr = upload->length < capacity ? upload->length : capacity;
     size_t first = nr < PIPE_SIZE - upload->start ? nr : PIPE_SIZE - upload->start;
@@ -83,9 +80,9 @@ static long read_upload(void *context, void *out, size_t capacity)
     while (!upload->length && !upload->ended && !upload->broken && !upload->cancelled)
         pthread_cond_wait(&upload->filled, &upload->mutex);
     if (!upload->broken && !upload->cancelled)
-        given = (long)take(upload, out, capacity);
+        given = (long)upload_drain(upload, out, capacity);
     if (!upload->ended && upload->length <= PIPE_SIZE / 2)
-        wake(upload);
+        upload_wake(upload);
     pthread_mutex_unlock(&upload->mutex);
     return given;
 }
@@ -121,7 +118,7 @@ bool upload_is_cancelled(struct upload *upload)
 
 /* ---- the HTTP thread's side ---- */
 
-static bool claim(struct app *app, int step)
+static bool upload_claim(struct app *app, int step)
 {
     pthread_mutex_lock(&app->mutex);
     bool is_free = step < 0 || app->nr_uploads < UPLOADS_MAX;
@@ -133,7 +130,7 @@ static bool claim(struct app *app, int step)
 struct upload *upload_start(struct request *request)
 {
     struct upload *upload = calloc(1, sizeof *upload);
-    if (!upload || !claim(request->app, 1)) {
+    if (!upload || !upload_claim(request->app, 1)) {
         free(upload);
         return NULL;
     }
@@ -141,29 +138,37 @@ struct upload *upload_start(struct request *request)
     request->upload = upload;
     pthread_mutex_init(&upload->mutex, NULL);
     pthread_cond_init(&upload->filled, NULL);
+    pthread_cond_init(&upload->drained, NULL);
     if (pthread_create(&upload->thread, NULL, run_handler, upload) == 0)
         return upload;
-    claim(request->app, -1);
+    upload_claim(request->app, -1);
     request->upload = NULL;
     free(upload);
     return NULL;
 }
 
-/* When the handler has spoken already, the rest of the body is read and dropped, so that the reply is heard. */
+/* How many bytes there was room for. When the handler has spoken already, the rest of the body is read and dropped, so that
+ * the reply is heard. */
+static size_t upload_fill(struct upload *upload, const char *data, size_t nr_bytes)
+{
+    if (upload->is_done)
+        return nr_bytes;
+    size_t room = PIPE_SIZE - upload->length, nr = nr_bytes < room ? nr_bytes : room;
+    size_t at = (upload->start + upload->length) % PIPE_SIZE;
+    size_t first = nr < PIPE_SIZE - at ? nr : PIPE_SIZE - at;
+    memcpy(upload->ring + at, data, first);
+    memcpy(upload->ring, data + first, nr - first);
+    upload->length += nr;
+    pthread_cond_signal(&upload->filled);
+    return nr;
+}
+
 size_t upload_push(struct upload *upload, const char *data, size_t nr_bytes)
 {
     pthread_mutex_lock(&upload->mutex);
-    size_t room = PIPE_SIZE - upload->length, nr = upload->is_done || nr_bytes < room ? nr_bytes : room;
-    if (!upload->is_done) {
-        size_t at = (upload->start + upload->length) % PIPE_SIZE;
-        size_t first = nr < PIPE_SIZE - at ? nr : PIPE_SIZE - at;
-        memcpy(upload->ring + at, data, first);
-        memcpy(upload->ring, data + first, nr - first);
-        upload->length += nr;
-        pthread_cond_signal(&upload->filled);
-        if (nr < nr_bytes)
-            put_to_sleep(upload);
-    }
+    size_t nr = upload_fill(upload, data, nr_bytes);
+    while (nr < nr_bytes && !upload_sleep(upload))
+        nr += upload_fill(upload, data + nr, nr_bytes - nr);
     pthread_mutex_unlock(&upload->mutex);
     return nr;
 }
@@ -173,9 +178,9 @@ bool upload_finish(struct upload *upload)
     pthread_mutex_lock(&upload->mutex);
     upload->ended = true;
     pthread_cond_signal(&upload->filled);
+    while (!upload->is_done && !upload_sleep(upload))
+        ;
     bool is_done = upload->is_done;
-    if (!is_done)
-        put_to_sleep(upload);
     pthread_mutex_unlock(&upload->mutex);
     return is_done;
 }
@@ -189,8 +194,9 @@ void upload_close(struct upload *upload)
     pthread_cond_signal(&upload->filled);
     pthread_mutex_unlock(&upload->mutex);
     pthread_join(upload->thread, NULL);
-    claim(upload->request->app, -1);
+    upload_claim(upload->request->app, -1);
     pthread_cond_destroy(&upload->filled);
+    pthread_cond_destroy(&upload->drained);
     pthread_mutex_destroy(&upload->mutex);
     free(upload);
 }

@@ -1,0 +1,47 @@
+/* server/http/connection.c - see connection.h.
+ *
+ * Who falls asleep counts himself first and looks for the stop afterwards; who stops the daemon says so first and looks at
+ * the count afterwards. So one of the two sees the other. Who wakes another resumes first and counts down afterwards, so a
+ * count of 0 says that no connection is suspended. */
+#include "server/http/connection.h"
+
+#include <microhttpd.h>
+#include <time.h>
+
+#define POLL_NS 5000000
+
+bool connection_sleep(struct connection *connection)
+{
+    struct connections *all = connection->all;
+    if (connection->is_asleep)
+        return true;
+    atomic_fetch_add(&all->nr_asleep, 1);
+    if (atomic_load(&all->are_stopping)) {
+        atomic_fetch_sub(&all->nr_asleep, 1);
+        return false;
+    }
+    connection->is_asleep = true;
+    MHD_suspend_connection(connection->mhd);
+    return true;
+}
+
+void connection_wake(struct connection *connection)
+{
+    struct connections *all = connection->all; /* outlives the connection */
+    if (!connection->is_asleep)
+        return;
+    connection->is_asleep = false;
+    MHD_resume_connection(connection->mhd);
+    atomic_fetch_sub(&all->nr_asleep, 1);
+}
+
+void connections_stop(struct connections *connections)
+{
+    atomic_store(&connections->are_stopping, true);
+}
+
+void connections_wait_awake(struct connections *connections)
+{
+    while (atomic_load(&connections->nr_asleep))
+        nanosleep(&(struct timespec){ .tv_nsec = POLL_NS }, NULL);
+}
