@@ -101,7 +101,8 @@ test: ## install what is missing, build, run every test
 	@$(MAKE) --no-print-directory -j$(JOBS) test-builds
 	@$(call side_by_side,test-browser test-api test-tsan truth test-c test-web check)
 # All that the stages need. Built by them, it would be in the way of the longest, which are to begin at once.
-test-builds: all test-programs $(BUILD)/truth $(BUILD)/pagodad-$(CHECKED) $(BUILD)/pagodad-tsan $(BUILD)/tsan/test_lab_jobs
+test-builds: all test-programs $(BUILD)/truth $(BUILD)/pagodad-$(CHECKED) $(BUILD)/pagodad-tsan $(BUILD)/tsan/test_lab_jobs \
+  $(BUILD)/slow_disk.so
 test-long: ## what takes minutes: kill -9, failing disks, any call with any parameter, a long history
 	@sh tools/install.sh build test
 	@$(call side_by_side,test-abuse test-crash-import test-disk test-crash test-history)
@@ -134,8 +135,12 @@ truth: $(BUILD)/truth ## compare the engine with recordings of the real ones (TR
 	$(STAGE) truth-boot python3 tests/truth/boot_model.py --recordings $(TRUTH) $(wildcard $(addsuffix -2/kernel-6.1,$(TRUTH)))
 
 PAGODAD_CHECKED := $(BUILD)/pagodad-$(CHECKED)
-test-api: $(PAGODAD_CHECKED) $(BUILD)/pagodad ## the HTTP API, against the real daemon
+test-api: $(PAGODAD_CHECKED) $(BUILD)/pagodad $(BUILD)/slow_disk.so ## the HTTP API, against the real daemon
 	PAGODAD=$(abspath $(PAGODAD_CHECKED)) $(STAGE) api node --test tests/api/*.test.mjs
+# A disk that is slow or full on command, to preload into a daemon.
+$(BUILD)/slow_disk.so: tests/lib/slow_disk.c
+	@mkdir -p $(@D)
+	$(CC) $(OURS) -O1 -fPIC -shared $< -o $@
 test-tsan: $(BUILD)/pagodad-tsan $(BUILD)/tsan/test_lab_jobs ## the daemon's threads, under TSan
 	TSAN_OPTIONS=halt_on_error=1 $(STAGE) tsan-jobs $(BUILD)/tsan/test_lab_jobs
 	PAGODAD=$(abspath $<) TSAN_OPTIONS=halt_on_error=1 \

@@ -52,6 +52,6 @@
 API_HANDLERS(X)
 #undef X
 
-struct reply lab_missing(struct request *request, const struct route *route); /* the path names a lab that is not there */
+struct reply lab_missing(const struct request *request); /* the path names a lab that is not there */
 void lab_encode(struct buffer *out, const struct lab_status *lab,
                 const struct machine *machine); /* machine: NULL when asleep */

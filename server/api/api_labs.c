@@ -358,13 +358,26 @@ struct reply lab_patch(struct app *app, struct request *request)
     return error ? reply_error(error, NULL) : lab_reply(request->lab, 200);
 }
 
-/* Its key is one of no lab: those of the lab go with it. */
+struct reply lab_missing(const struct request *request)
+{
+    return reply_say(404, "", "there is no lab %.40s", request->path_values[0]);
+}
+
+/* Its key is one of no lab: those of the lab go with it. A lab that has gone was perhaps deleted under this key. */
 struct reply lab_remove(struct app *app, struct request *request)
 {
     (void)app;
     struct answer answer;
     struct reply reply;
-    if (!idempotency_read(request, 0, &answer, &reply) || idempotency_answered(request, &answer, 204, &reply))
+    bool is_readable = idempotency_read(request, 0, &answer, &reply);
+    if (is_readable && idempotency_answered(request, &answer, 204, &reply))
+        return reply;
+    if (!request->lab) {
+        if (!is_readable)
+            buffer_clear(&reply.body);
+        return lab_missing(request);
+    }
+    if (!is_readable)
         return reply;
     answer.text = "deleted";
     struct lab_hold hold;
@@ -374,16 +387,6 @@ struct reply lab_remove(struct app *app, struct request *request)
         lab_release(&hold);
     }
     return error ? reply_error(error, NULL) : reply_empty(204);
-}
-
-struct reply lab_missing(struct request *request, const struct route *route)
-{
-    struct answer answer;
-    struct reply reply;
-    if (route->handle == lab_remove && idempotency_read(request, 0, &answer, &reply) &&
-        idempotency_answered(request, &answer, 204, &reply))
-        return reply;
-    return reply_say(404, "", "there is no lab %.40s", request->path_values[0]);
 }
 
 /* ---- the service ---- */

@@ -141,16 +141,19 @@ static struct reply apply_one(const struct request *request, struct lab_hold *ho
     return reply;
 }
 
-/* A key that is in flight is in the queue and not yet in the table; waiting for the queue settles it. */
-static enum pagoda_error settle_queue(struct request *request, struct lab_hold *hold)
+enum key_state { KEY_IS_NEW, KEY_IS_IN_FLIGHT, KEY_IS_USED };
+
+/* With the lab locked, so that nobody else brings the key meanwhile. In flight: it is in the queue and not yet in the
+ * table; *ticket is what to wait for. */
+static enum key_state find_key(const struct lab_hold *hold, struct store *store, const char *key, uint64_t *ticket)
 {
-    enum pagoda_error error = lab_take(request->lab, hold);
-    if (error)
-        return error;
-    error = lab_wait_durable(request->lab, hold->seq);
-    if (error)
-        lab_release(hold);
-    return error;
+    uint64_t body_hash, seq;
+    if (!key)
+        return KEY_IS_NEW;
+    if (lab_key_is_in_flight(hold, key, ticket))
+        return KEY_IS_IN_FLIGHT;
+    bool is_new = store_find_answered(store, lab_id(hold->lab), key, &body_hash, &seq) == PAGODA_ERR_NOT_FOUND;
+    return is_new ? KEY_IS_NEW : KEY_IS_USED;
 }
 
 static struct reply post_one(struct request *request)
@@ -165,20 +168,21 @@ static struct reply post_one(struct request *request)
     unsigned status = op_decode(request->body.data ? request->body.data : "", request->body.length, &decoded, &why);
     if (status)
         return reply_problem(status, &why);
-    enum pagoda_error error = options.key.key ? settle_queue(request, &hold) : lab_take(request->lab, &hold);
+    enum pagoda_error error = lab_take(request->lab, &hold);
     if (error) {
         op_request_clear(&decoded);
         return reply_error(error, NULL);
     }
-    uint64_t body_hash, seq;
-    bool is_known = options.key.key && store_find_answered(request->app->store, lab_id(request->lab), options.key.key,
-                                                           &body_hash, &seq) != PAGODA_ERR_NOT_FOUND;
-    if (!is_known)
+    uint64_t ticket;
+    enum key_state key = find_key(&hold, request->app->store, options.key.key, &ticket);
+    if (key == KEY_IS_NEW)
         reply = apply_one(request, &hold, &decoded.op, &options);
     lab_release(&hold);
     op_request_clear(&decoded);
-    if (is_known && !answer_again(request, &options, &reply))
-        reply = reply_error(PAGODA_ERR_IO, NULL);
+    if (key == KEY_IS_IN_FLIGHT)
+        return reply_again(ticket);
+    if (key == KEY_IS_USED && !answer_again(request, &options, &reply))
+        return reply_error(PAGODA_ERR_IO, NULL);
     return reply;
 }
 

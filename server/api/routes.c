@@ -19,10 +19,10 @@ const struct route ROUTES[] = {
     { "POST", API "/labs", labs_post, 16 * KIB, ROUTE_SLOW, "" },
     { "GET", LAB, lab_show, 0, 0, "" },
     { "PATCH", LAB, lab_patch, 16 * KIB, ROUTE_SLOW, "" },
-    { "DELETE", LAB, lab_remove, 16 * KIB, ROUTE_SLOW, "" },
+    { "DELETE", LAB, lab_remove, 16 * KIB, ROUTE_SLOW | ROUTE_GONE, "" },
     { "POST", LAB "/fork", fork_post, 16 * KIB, ROUTE_SLOW, "" },
     { "POST", LAB "/rerun", rerun_post, 16 * KIB, ROUTE_SLOW, "" },
-    { "POST", LAB "/ops", ops_post, 256 * KIB, ROUTE_LINES, "explain dry_run on_error results" },
+    { "POST", LAB "/ops", ops_post, 256 * KIB, ROUTE_LINES | ROUTE_KEYED, "explain dry_run on_error results" },
     { "GET", LAB "/ops", ops_get, 0, ROUTE_SLOW, "from limit op" },
     { "GET", LAB "/ops/{seq}", op_get, 0, ROUTE_SLOW, "explain rules" },
     { "GET", LAB "/events", events_get, 0, 0, "" },
@@ -143,9 +143,9 @@ static const struct route *accept_route(struct request *request, const struct ro
     if (strncmp(route->pattern, LAB, strlen(LAB)) != 0)
         return route;
     request->lab = lab_get(request->app->labs, request->path_values[0]);
-    if (request->lab)
+    if (request->lab || ((route->flags & ROUTE_GONE) && request_header(request, "Idempotency-Key")))
         return route;
-    *refusal = lab_missing(request, route);
+    *refusal = lab_missing(request);
     return NULL;
 }
 

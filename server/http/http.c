@@ -34,6 +34,11 @@ static void request_wake(struct request *request)
     connection_wake(&request->connection);
 }
 
+static struct request *request_of_waiter(struct store_waiter *waiter)
+{
+    return (void *)((char *)waiter - offsetof(struct request, waiter));
+}
+
 static void request_hear_log(struct request *request, enum pagoda_error error)
 {
     if (!error)
@@ -44,7 +49,7 @@ static void request_hear_log(struct request *request, enum pagoda_error error)
 
 static void request_log_is_written(struct store_waiter *waiter, enum pagoda_error error)
 {
-    struct request *request = (void *)((char *)waiter - offsetof(struct request, waiter));
+    struct request *request = request_of_waiter(waiter);
     request_hear_log(request, error);
     request_wake(request);
 }
@@ -69,11 +74,42 @@ static bool request_settle(struct request *request)
     return false;
 }
 
+static bool request_handle_here(struct request *request);
+
 static void request_handle_on_worker(struct work *work)
 {
-    struct request *request = (struct request *)work;
-    request->reply = request->route->handle(request->app, request);
-    request_settle(request);
+    request_handle_here((struct request *)work);
+}
+
+static void request_submit(struct request *request)
+{
+    request->work.run = request_handle_on_worker;
+    workers_submit(&request->app->workers, &request->work);
+}
+
+/* What has become of the log is seen by the handler itself. */
+static void request_handle_again(struct store_waiter *waiter, enum pagoda_error error)
+{
+    (void)error;
+    request_submit(request_of_waiter(waiter));
+}
+
+/* As request_settle(). */
+static bool request_handle_here(struct request *request)
+{
+    struct store *store = request->app->store;
+    for (;;) {
+        request->reply = request->route->handle(request->app, request);
+        if (!request->reply.is_again)
+            return request_settle(request);
+        if (connection_sleep(&request->connection)) {
+            request->waiter.wake = request_handle_again;
+            store_when_durable(store, request->reply.ticket, &request->waiter);
+            return false;
+        }
+        enum pagoda_error error = store_wait(store, request->reply.ticket);
+        (void)error; /* as in request_handle_again() */
+    }
 }
 
 static bool needs_worker(const struct request *request)
@@ -84,6 +120,8 @@ static bool needs_worker(const struct request *request)
     if (request->lab && !lab_is_awake(request->lab))
         return true;
     if ((route->flags & ROUTE_LINES) && request_is_ndjson(request))
+        return true;
+    if ((route->flags & ROUTE_KEYED) && request_header(request, "Idempotency-Key"))
         return true;
     if ((route->flags & ROUTE_SERIES) &&
         (query_text(request, "points") || query_text(request, "from") || query_text(request, "to")))
@@ -96,12 +134,10 @@ static bool needs_worker(const struct request *request)
 static bool request_handle(struct request *request)
 {
     if (needs_worker(request) && connection_sleep(&request->connection)) {
-        request->work.run = request_handle_on_worker;
-        workers_submit(&request->app->workers, &request->work);
+        request_submit(request);
         return false;
     }
-    request->reply = request->route->handle(request->app, request);
-    return request_settle(request);
+    return request_handle_here(request);
 }
 
 /* ---- the body ---- */

@@ -54,6 +54,14 @@ struct reply reply_error(enum pagoda_error error, const struct problem *why)
     return reply_say(error_status(error), "", "%s", pagoda_error_text(error));
 }
 
+struct reply reply_again(uint64_t ticket)
+{
+    struct reply reply = reply_empty(0);
+    reply.ticket = ticket;
+    reply.is_again = true;
+    return reply;
+}
+
 /* ---- as libmicrohttpd wants it ---- */
 
 static void add_header(struct MHD_Response *response, const char *name, const char *value)

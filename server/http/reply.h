@@ -16,6 +16,7 @@ struct reply {
     uint64_t ticket; /* not 0: send it when this is on disk */
     struct buffer body;
     struct MHD_Response *response; /* made already (files, streams) */
+    bool is_again;                 /* no reply: run the handler once more when ticket is on disk or lost */
 };
 
 struct reply reply_empty(unsigned status);
@@ -27,6 +28,9 @@ struct reply reply_json(unsigned status, struct buffer body);
 struct reply reply_problem(unsigned status, const struct problem *why);
 struct reply reply_say(unsigned status, const char *field, const char *format, ...) __attribute__((format(printf, 3, 4)));
 struct reply reply_error(enum pagoda_error error, const struct problem *why);
+
+/* No reply yet: the request sleeps until the ticket's batch is on disk or lost, then its handler runs once more. */
+struct reply reply_again(uint64_t ticket);
 
 /* The reply with its headers, its body packed if the request allows that.
  * Result: the caller's, to MHD_queue_response() and MHD_destroy_response(); NULL: out of memory. */

@@ -8,6 +8,8 @@ enum route_flags {
     ROUTE_UPLOAD = 4,  /* takes any content type and length, on a thread of its own that reads while it arrives */
     ROUTE_LINES = 8,   /* takes NDJSON too, then on a worker and up to LINES_LIMIT */
     ROUTE_SERIES = 16, /* on a worker when it is asked for a range */
+    ROUTE_KEYED = 32,  /* on a worker when it has an Idempotency-Key, which is looked up in the store */
+    ROUTE_GONE = 64,   /* with an Idempotency-Key also for a lab that is not there: request->lab is NULL then */
 };
 #define LINES_LIMIT (32 * MIB)
 

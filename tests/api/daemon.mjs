@@ -1,12 +1,15 @@
 // tests/api/daemon.mjs - a pagodad of one's own on a free port with a store in a temporary directory, and ways to talk to it.
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import http from 'node:http';
 import net from 'node:net';
 
 export const PAGODAD = process.env.PAGODAD ?? 'build/pagodad';
+// Preloaded, it makes a disk slow or full on command (tests/lib/slow_disk.c).
+export const SLOW_DISK = fileURLToPath(new URL('../../build/slow_disk.so', import.meta.url));
 export const run = (args, options = {}) => spawnSync(PAGODAD, args, { encoding: 'utf8', ...options });
 
 export class Daemon {
@@ -15,6 +18,8 @@ export class Daemon {
     daemon.directory = options.directory ?? mkdtempSync(join(tmpdir(), 'pagoda-'));
     daemon.store = options.store ?? join(daemon.directory, 'pagoda.db');
     daemon.arguments = options.arguments ?? [];
+    daemon.environment = {};
+    if (options.slow_disk) daemon.preload_slow_disk();
     await daemon.resume();
     return daemon;
   }
@@ -23,6 +28,7 @@ export class Daemon {
     const begun = performance.now();
     this.process = spawn(PAGODAD, ['serve', '--listen', '127.0.0.1:0', '--store', this.store, ...this.arguments], {
       stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...this.environment },
     });
     this.exited = new Promise((resolve) => this.process.on('exit', (code, signal) => resolve({ code, signal })));
     const line = await new Promise((resolve, reject) => {
@@ -37,6 +43,21 @@ export class Daemon {
     this.started_ms = performance.now() - begun;
     this.port = Number(/:(\d+)\s*$/.exec(line.trim())[1]);
     this.base = `http://127.0.0.1:${this.port}/api/v1`;
+  }
+
+  // With the option slow_disk.
+  preload_slow_disk() {
+    if (!existsSync(SLOW_DISK)) throw new Error(`there is no ${SLOW_DISK}: make build/slow_disk.so`);
+    this.environment = {
+      LD_PRELOAD: SLOW_DISK,
+      SLOW_DISK: join(this.directory, 'slow-disk'),
+      ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:verify_asan_link_order=0`,
+    };
+  }
+
+  // Milliseconds that each sync of the disk takes, 'full', or '': as usual.
+  set_disk(command) {
+    writeFileSync(this.environment.SLOW_DISK, `${command}`);
   }
 
   async signal(name) {
