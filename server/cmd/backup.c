@@ -1,83 +1,28 @@
 /* server/cmd/backup.c - pagodad backup: a copy of a store at one moment. pagodad check --salvage: a new store with what can
  * still be read of a damaged one.
  *
- * The backup is one read transaction, which in WAL mode holds up no writer. It is made under another name and gets its own
- * when it is whole and on disk. Salvaging reads each lab up to the first operation that is missing or unreadable (what
- * comes after it cannot be replayed) and writes it as a lab of its own: forks no longer share. */
+ * Salvaging reads each lab up to the first operation that is missing or unreadable (what comes after it cannot be replayed)
+ * and writes it as a lab of its own: forks no longer share. */
 #include "server/cmd/check.h"
 #include "server/base/problem.h"
 #include "server/store/store.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #define WINDOW 10000u /* operations under way to the new store */
 
 /* ---- backup ---- */
 
-static int copy(sqlite3 *from, sqlite3 *to)
-{
-    sqlite3_backup *copying = sqlite3_backup_init(to, "main", from, "main");
-    if (!copying)
-        return sqlite3_errcode(to);
-    int rc = sqlite3_backup_step(copying, -1);
-    sqlite3_backup_finish(copying);
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
-}
-
-static int copy_file(const char *from_path, const char *to_path)
-{
-    sqlite3 *from = NULL, *to = NULL;
-    int rc = sqlite3_open_v2(from_path, &from, SQLITE_OPEN_READONLY, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_open_v2(to_path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_busy_timeout(from, 5000);
-    if (rc == SQLITE_OK)
-        rc = copy(from, to);
-    sqlite3_close(from);
-    sqlite3_close(to);
-    return rc;
-}
-
-/* The directory entry is as durable as the bytes. */
-static void sync_directory(const char *path)
-{
-    char directory[1024];
-    snprintf(directory, sizeof directory, "%s", path);
-    char *slash = strrchr(directory, '/');
-    if (slash)
-        slash[1] = '\0';
-    int fd = open(slash ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
-}
-
 int backup(const struct options *options)
 {
-    char part[1024];
-    snprintf(part, sizeof part, "%s.part", options->target);
-    if (access(options->target, F_OK) == 0) {
+    struct problem why = { 0 };
+    enum pagoda_error error = store_backup(options->file, options->target, &why);
+    if (error == PAGODA_ERR_CONFLICT)
         fprintf(stderr, "pagodad backup: %s is there already\n", options->target);
-        return 2;
-    }
-    unlink(part);
-    int rc = copy_file(options->file, part);
-    if (rc == SQLITE_OK && rename(part, options->target) != 0)
-        rc = SQLITE_IOERR;
-    if (rc != SQLITE_OK) {
-        fprintf(stderr, "pagodad backup: %s to %s: %s\n", options->file, options->target, sqlite3_errstr(rc));
-        unlink(part);
-        return 1;
-    }
-    sync_directory(options->target);
-    return 0;
+    else if (error)
+        fprintf(stderr, "pagodad backup: %s to %s: %s\n", options->file, options->target, why.text);
+    return error == PAGODA_ERR_CONFLICT ? 2 : error ? 1 : 0;
 }
 
 /* ---- salvage ---- */

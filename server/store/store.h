@@ -60,6 +60,10 @@ void store_close(struct store *store); /* commits what is queued; NULL is allowe
 
 /* Only for the calls that read, and beside a daemon that serves it. VERSION: another schema; nothing is migrated. */
 enum pagoda_error store_open_to_read(const char *path, struct store **out, struct problem *why) PAGODA_MUST_CHECK;
+/* Copies a store to a new file as it is at one moment; it may be in use, and nobody waits.
+ * CONFLICT  to_path is there already.
+ * On any error *why says what was wrong, without the paths, and to_path is as it was. */
+enum pagoda_error store_backup(const char *path, const char *to_path, struct problem *why) PAGODA_MUST_CHECK;
 /* SQLite's own check of the file: a line for each thing that is wrong. */
 void store_check_file(struct store *store, void (*line)(void *context, const char *text), void *context);
 

@@ -19,6 +19,13 @@ enum pagoda_error store_open_to_read(const char *path, struct store **out, struc
 {
     return store_open(path, out, why);
 }
+enum pagoda_error store_backup(const char *path, const char *to_path, struct problem *why)
+{
+    (void)path;
+    (void)to_path;
+    (void)why;
+    return PAGODA_ERR_NOT_FOUND;
+}
 void store_check_file(struct store *store, void (*line)(void *context, const char *text), void *context)
 {
     (void)store;

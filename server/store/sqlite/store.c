@@ -78,32 +78,19 @@ static enum pagoda_error take_lock(struct store *store, struct problem *why)
 
 static int read_version(sqlite3 *db, int *version)
 {
-    sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(statement);
-    if (rc == SQLITE_ROW)
-        *version = sqlite3_column_int(statement, 0);
-    sqlite3_finalize(statement);
+    int64_t number = 0;
+    int rc = sql_select_number(db, "PRAGMA user_version", SQL_NONE, &number);
+    *version = (int)number;
     return rc == SQLITE_ROW ? SQLITE_OK : rc;
-}
-
-int store_execute(sqlite3 *db, const char *sql)
-{
-    return sqlite3_exec(db, sql, NULL, NULL, NULL);
 }
 
 static int name_rows(sqlite3 *db, const char *sql, unsigned count, const char *(*name)(unsigned))
 {
-    sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-    for (unsigned i = 0; rc == SQLITE_OK && i < count; i++) {
-        sqlite3_bind_int64(statement, 1, i);
-        sqlite3_bind_text(statement, 2, name(i), -1, SQLITE_STATIC);
-        rc = sqlite3_step(statement);
-        rc = rc == SQLITE_DONE ? sqlite3_reset(statement) : rc;
-    }
-    sqlite3_finalize(statement);
+    sqlite3_stmt *insert = NULL;
+    int rc = sql_prepare(db, sql, &insert);
+    for (unsigned i = 0; rc == SQLITE_OK && i < count; i++)
+        rc = sql_run_prepared(insert, SQL_VALUES(sql_i64(i), sql_text(name(i))));
+    sqlite3_finalize(insert);
     return rc;
 }
 
@@ -118,19 +105,14 @@ static const char *outcome_name_at(unsigned i)
 
 static int fill_choices(sqlite3 *db, enum op_param_id id)
 {
-    sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(db, "INSERT OR IGNORE INTO choice VALUES (?, ?, ?)", -1, &statement, NULL);
+    sqlite3_stmt *insert = NULL;
+    int rc = sql_prepare(db, "INSERT OR IGNORE INTO choice VALUES (?, ?, ?)", &insert);
     const char *word;
     uint64_t number = 0; /* of flags: the bit */
-    for (unsigned i = 0; rc == SQLITE_OK && ((word = op_flag_name(id, i, &number)) || (word = op_choice_name(id, i)));
-         i++) {
-        sqlite3_bind_text(statement, 1, op_param_info(id)->name, -1, SQLITE_STATIC);
-        sqlite3_bind_int64(statement, 2, (sqlite3_int64)(number ? number : i));
-        sqlite3_bind_text(statement, 3, word, -1, SQLITE_STATIC);
-        rc = sqlite3_step(statement);
-        rc = rc == SQLITE_DONE ? sqlite3_reset(statement) : rc;
-    }
-    sqlite3_finalize(statement);
+    for (unsigned i = 0; rc == SQLITE_OK && ((word = op_flag_name(id, i, &number)) || (word = op_choice_name(id, i))); i++)
+        rc = sql_run_prepared(insert,
+                              SQL_VALUES(sql_text(op_param_info(id)->name), sql_u64(number ? number : i), sql_text(word)));
+    sqlite3_finalize(insert);
     return rc;
 }
 
@@ -153,33 +135,33 @@ static int migrate_2(sqlite3 *db)
     static const char MARK[] = "-- SCHEMA\n";
     const char *mark = strstr(migrate_2_sql, MARK);
     char *first = mark ? strndup(migrate_2_sql, (size_t)(mark - migrate_2_sql)) : NULL;
-    int rc = first ? store_execute(db, first) : SQLITE_NOMEM;
+    int rc = first ? sql_script(db, first) : SQLITE_NOMEM;
     if (rc == SQLITE_OK)
-        rc = store_execute(db, schema_sql);
+        rc = sql_script(db, schema_sql);
     if (rc == SQLITE_OK)
-        rc = store_execute(db, mark + sizeof MARK - 1);
+        rc = sql_script(db, mark + sizeof MARK - 1);
     free(first);
     return rc;
 }
 
 static int migrate_4(sqlite3 *db)
 {
-    return store_execute(db, migrate_4_sql);
+    return sql_script(db, migrate_4_sql);
 }
 
 /* migrate-3.sql and what came later, then the end of the schema: its view. */
 static int migrate_3(sqlite3 *db)
 {
     const char *view = strstr(schema_sql, "CREATE VIEW trace");
-    int rc = view ? store_execute(db, migrate_3_sql) : SQLITE_ERROR;
+    int rc = view ? sql_script(db, migrate_3_sql) : SQLITE_ERROR;
     if (rc == SQLITE_OK)
         rc = migrate_4(db);
-    return rc == SQLITE_OK ? store_execute(db, view) : rc;
+    return rc == SQLITE_OK ? sql_script(db, view) : rc;
 }
 
 static int make_schema(sqlite3 *db)
 {
-    return store_execute(db, schema_sql);
+    return sql_script(db, schema_sql);
 }
 
 /* From each version to the newest. */
@@ -188,7 +170,7 @@ static int (*const STEPS[SCHEMA_VERSION])(sqlite3 *db) = { make_schema, migrate_
 /* All or nothing: an interrupted migration leaves the file as it was. */
 static int migrate(sqlite3 *db, int version)
 {
-    int rc = store_execute(db, "BEGIN IMMEDIATE");
+    int rc = sql_script(db, "BEGIN IMMEDIATE");
     if (rc == SQLITE_OK && version < SCHEMA_VERSION)
         rc = STEPS[version](db);
     if (rc == SQLITE_OK)
@@ -196,11 +178,11 @@ static int migrate(sqlite3 *db, int version)
     char set[48];
     snprintf(set, sizeof set, "PRAGMA user_version = %d", SCHEMA_VERSION);
     if (rc == SQLITE_OK)
-        rc = store_execute(db, set);
+        rc = sql_script(db, set);
     if (rc == SQLITE_OK)
-        rc = store_execute(db, "COMMIT");
+        rc = sql_script(db, "COMMIT");
     if (rc != SQLITE_OK)
-        store_execute(db, "ROLLBACK");
+        sql_script(db, "ROLLBACK");
     return rc;
 }
 
@@ -210,8 +192,8 @@ static enum pagoda_error open_connection(const char *path, int flags, sqlite3 **
     if (rc == SQLITE_OK)
         rc = sqlite3_busy_timeout(*db, 5000);
     if (rc == SQLITE_OK && (flags & SQLITE_OPEN_CREATE))
-        rc = store_execute(*db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;"
-                                "PRAGMA cache_size = -16000; PRAGMA journal_size_limit = 67108864");
+        rc = sql_script(*db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;"
+                             "PRAGMA cache_size = -16000; PRAGMA journal_size_limit = 67108864");
     if (rc != SQLITE_OK)
         problem_say(why, "store", "%s: %s", path, *db ? sqlite3_errmsg(*db) : sqlite3_errstr(rc));
     return store_error(rc);
@@ -243,7 +225,7 @@ static enum pagoda_error open_tolerant(const char *path, sqlite3 **db, struct pr
 {
     enum pagoda_error error = open_connection(path, SQLITE_OPEN_READONLY, db, why);
     if (!error)
-        store_execute(*db, "PRAGMA writable_schema = ON");
+        sql_script(*db, "PRAGMA writable_schema = ON");
     return error;
 }
 
@@ -351,8 +333,8 @@ enum pagoda_error store_open_to_read(const char *path, struct store **out, struc
 
 void store_check_file(struct store *store, void (*line)(void *context, const char *text), void *context)
 {
-    sqlite3_stmt *check = NULL;
-    int rc = sqlite3_prepare_v2(store->db, "PRAGMA integrity_check(20)", -1, &check, NULL);
+    sqlite3_stmt *check;
+    int rc = sql_select(store->db, "PRAGMA integrity_check(20)", SQL_NONE, &check);
     while (rc == SQLITE_OK && (rc = sqlite3_step(check)) == SQLITE_ROW) {
         const char *text = (const char *)sqlite3_column_text(check, 0);
         if (text && strcmp(text, "ok") != 0)

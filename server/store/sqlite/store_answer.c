@@ -9,34 +9,15 @@ int store_insert_answer(struct store *store, const struct answer *answer, uint64
 {
     if (!answer || !answer->key)
         return SQLITE_OK;
-    sqlite3_stmt *insert = NULL;
-    int rc = sqlite3_prepare_v2(store->db,
-                                "INSERT INTO answered (lab, key, body_hash, seq, made, answer) VALUES (?, ?, ?, ?, ?, ?)",
-                                -1, &insert, NULL);
-    if (rc == SQLITE_OK) {
-        sqlite3_bind_int64(insert, 1, answer->lab);
-        sqlite3_bind_text(insert, 2, answer->key, -1, SQLITE_STATIC);
-        sqlite3_bind_int64(insert, 3, (sqlite3_int64)answer->body_hash);
-        sqlite3_bind_int64(insert, 4, (sqlite3_int64)seq);
-        sqlite3_bind_int64(insert, 5, made);
-        sqlite3_bind_text(insert, 6, answer->text ? answer->text : "", -1, SQLITE_STATIC);
-        rc = sqlite3_step(insert);
-    }
-    sqlite3_finalize(insert);
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+    return sql_run(store->db, "INSERT INTO answered (lab, key, body_hash, seq, made, answer) VALUES (?, ?, ?, ?, ?, ?)",
+                   SQL_VALUES(sql_i64(answer->lab), sql_text(answer->key), sql_u64(answer->body_hash), sql_u64(seq),
+                              sql_i64(made), sql_text(answer->text ? answer->text : "")));
 }
 
 int store_remove_answer(struct store *store, const struct answer *answer)
 {
-    sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(store->db, "DELETE FROM answered WHERE lab = ? AND key = ?", -1, &statement, NULL);
-    if (rc == SQLITE_OK) {
-        sqlite3_bind_int64(statement, 1, answer->lab);
-        sqlite3_bind_text(statement, 2, answer->key, -1, SQLITE_STATIC);
-        rc = sqlite3_step(statement);
-    }
-    sqlite3_finalize(statement);
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+    return sql_run(store->db, "DELETE FROM answered WHERE lab = ? AND key = ?",
+                   SQL_VALUES(sql_i64(answer->lab), sql_text(answer->key)));
 }
 
 struct saving {
@@ -73,14 +54,11 @@ enum pagoda_error store_find_answer(struct store *store, const struct answer *as
                                     struct buffer *text)
 {
     struct reader *reader = store_take_reader(store);
-    sqlite3_stmt *select = NULL;
-    int rc = sqlite3_prepare_v2(reader->db, "SELECT body_hash, seq, answer FROM answered WHERE lab = ? AND key = ?", -1,
-                                &select, NULL);
-    if (rc == SQLITE_OK) {
-        sqlite3_bind_int64(select, 1, asked->lab);
-        sqlite3_bind_text(select, 2, asked->key, -1, SQLITE_STATIC);
+    sqlite3_stmt *select;
+    int rc = sql_select(reader->db, "SELECT body_hash, seq, answer FROM answered WHERE lab = ? AND key = ?",
+                        SQL_VALUES(sql_i64(asked->lab), sql_text(asked->key)), &select);
+    if (rc == SQLITE_OK)
         rc = sqlite3_step(select);
-    }
     if (rc == SQLITE_ROW) {
         *body_hash = (uint64_t)sqlite3_column_int64(select, 0);
         *seq = (uint64_t)sqlite3_column_int64(select, 1);

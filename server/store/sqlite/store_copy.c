@@ -4,6 +4,7 @@
  * whoever dies. It is filled from the store, attached to its connection, slice by slice: the lab becomes number 1 with the
  * history that it shares with its parents, and the calls, words and hashes that belong to it go along; images if asked for.
  */
+#include "server/store/sqlite/op_columns.h"
 #include "server/store/sqlite/store_state.h"
 
 #include <stdio.h>
@@ -12,7 +13,6 @@
 #include <unistd.h>
 
 #define SLICE 20000u /* operations */
-#define IN_OP (OP_BIT(SIZE) | OP_BIT(ADDRESS) | OP_BIT(NAME))
 
 struct store_copy {
     struct store *store;
@@ -25,38 +25,12 @@ struct store_copy {
     struct buffer sql;
 };
 
-/* Runs one statement with up to three numbers. */
-static int copy_run_sql(struct store_copy *copy, const char *sql, sqlite3_int64 a, sqlite3_int64 b, sqlite3_int64 c)
-{
-    const sqlite3_int64 numbers[] = { a, b, c };
-    sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(copy->db, sql, -1, &statement, NULL);
-    for (int i = 0; rc == SQLITE_OK && i < 3 && i < sqlite3_bind_parameter_count(statement); i++)
-        rc = sqlite3_bind_int64(statement, i + 1, numbers[i]);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(statement);
-    sqlite3_finalize(statement);
-    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
-}
-
-static int copy_attach_store(struct store_copy *copy)
-{
-    sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(copy->db, "ATTACH ? AS store", -1, &statement, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_bind_text(statement, 1, copy->store->path, -1, SQLITE_STATIC);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(statement);
-    sqlite3_finalize(statement);
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
-}
-
 static bool copy_list_call_columns(struct store_copy *copy)
 {
     struct buffer out = { 0 };
     buffer_text(&out, "id, kind, outcome, allocated");
     for (unsigned id = 0; id < NR_OP_PARAMS; id++)
-        if (!(IN_OP >> id & 1))
+        if (param_is_in_call(id))
             buffer_print(&out, ", \"%s\"", op_param_info((enum op_param_id)id)->name);
     buffer_terminate(&out);
     copy->call_columns = out.data;
@@ -75,8 +49,8 @@ static int copy_make_file(struct store_copy *copy)
     if (rc == SQLITE_OK)
         rc = sqlite3_busy_timeout(copy->db, 5000);
     if (rc == SQLITE_OK) /* nobody will ever open half of it: no journal, no sync */
-        rc = store_execute(copy->db, "PRAGMA main.journal_mode = OFF; PRAGMA main.synchronous = OFF;"
-                                     "PRAGMA temp_store = MEMORY; PRAGMA main.cache_size = -8000");
+        rc = sql_script(copy->db, "PRAGMA main.journal_mode = OFF; PRAGMA main.synchronous = OFF;"
+                                  "PRAGMA temp_store = MEMORY; PRAGMA main.cache_size = -8000");
     return rc;
 }
 
@@ -92,9 +66,9 @@ enum pagoda_error store_copy_begin(struct store *store, int64_t lab, uint64_t la
     };
     int rc = copy_list_call_columns(copy) ? copy_make_file(copy) : SQLITE_NOMEM;
     if (rc == SQLITE_OK)
-        rc = store_execute(copy->db, schema_sql);
+        rc = sql_script(copy->db, schema_sql);
     if (rc == SQLITE_OK)
-        rc = copy_attach_store(copy);
+        rc = sql_run(copy->db, "ATTACH ? AS store", SQL_VALUES(sql_text(store->path)));
     if (rc != SQLITE_OK) {
         store_copy_end(copy);
         return store_error(rc);
@@ -103,7 +77,7 @@ enum pagoda_error store_copy_begin(struct store *store, int64_t lab, uint64_t la
     return PAGODA_OK;
 }
 
-static int copy_calls(struct store_copy *copy, sqlite3_int64 from, sqlite3_int64 to)
+static int copy_calls(struct store_copy *copy, const struct sql_value *range)
 {
     copy->sql.length = 0;
     buffer_print(&copy->sql,
@@ -111,29 +85,29 @@ static int copy_calls(struct store_copy *copy, sqlite3_int64 from, sqlite3_int64
                  " WHERE id IN (SELECT call FROM store.op WHERE id BETWEEN ?1 AND ?2)",
                  copy->call_columns, copy->call_columns);
     const char *sql = buffer_terminate(&copy->sql);
-    return copy->sql.failed ? SQLITE_NOMEM : copy_run_sql(copy, sql, from, to, 0);
+    return copy->sql.failed ? SQLITE_NOMEM : sql_run(copy->db, sql, range);
 }
 
 /* Operations [next_seq, to], all of them holder's. */
 static int copy_range(struct store_copy *copy, int64_t holder, uint64_t to)
 {
-    static const char OPS[] =
-        "INSERT INTO main.op SELECT 1 << 40 | (id & 1099511627775), call, result, cost_ns, slept_ns, size,"
-        " address, name FROM store.op WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+    static const char OPS[] = "INSERT INTO main.op SELECT 1 << 40 | (id & 1099511627775)" OP_COLUMN_NAMES
+                              " FROM store.op WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
     static const char HASHES[] = "INSERT INTO main.snapshot SELECT 1 << 40 | (id & 1099511627775), engine, hash, cost,"
                                  " nr_parts * ?3 FROM store.snapshot WHERE id BETWEEN ?1 AND ?2";
     static const char IMAGES[] = "INSERT INTO main.image SELECT 1 << 40 | (id & 1099511627775), part, bytes"
                                  " FROM store.image JOIN store.snapshot USING (id) WHERE id BETWEEN ?1 AND ?2";
     sqlite3_int64 first = op_id(holder, copy->next_seq), last = op_id(holder, to);
-    int rc = copy_run_sql(copy, OPS, first, last, 0);
+    const struct sql_value range[] = { sql_i64(first), sql_i64(last), { .type = SQL_END } };
+    int rc = sql_run(copy->db, OPS, range);
     if (rc == SQLITE_OK && sqlite3_changes64(copy->db) != last - first + 1)
         return SQLITE_CORRUPT; /* the log has a gap, or the lab has been deleted meanwhile */
     if (rc == SQLITE_OK)
-        rc = copy_calls(copy, first, last);
+        rc = copy_calls(copy, range);
     if (rc == SQLITE_OK)
-        rc = copy_run_sql(copy, HASHES, first, last, copy->with_images);
+        rc = sql_run(copy->db, HASHES, SQL_VALUES(range[0], range[1], sql_i64(copy->with_images)));
     if (rc == SQLITE_OK && copy->with_images)
-        rc = copy_run_sql(copy, IMAGES, first, last, 0);
+        rc = sql_run(copy->db, IMAGES, range);
     return rc;
 }
 
@@ -144,12 +118,12 @@ static int copy_texts(struct store_copy *copy)
     for (unsigned id = 0; rc == SQLITE_OK && id < NR_OP_PARAMS; id++) {
         const struct op_param_info *info = op_param_info((enum op_param_id)id);
         char sql[200];
-        if ((IN_OP >> id & 1) || info->type != TYPE_TEXT)
+        if (!param_is_in_call(id) || info->type != TYPE_TEXT)
             continue;
         snprintf(sql, sizeof sql,
                  "INSERT OR IGNORE INTO main.text SELECT * FROM store.text WHERE id IN (SELECT \"%s\" FROM main.call)",
                  info->name);
-        rc = copy_run_sql(copy, sql, 0, 0, 0);
+        rc = sql_run(copy->db, sql, SQL_NONE);
     }
     return rc;
 }
@@ -164,13 +138,13 @@ static int copy_rest(struct store_copy *copy)
     };
     int rc = copy_texts(copy);
     for (size_t i = 0; rc == SQLITE_OK && i < sizeof NAMES / sizeof NAMES[0]; i++)
-        rc = copy_run_sql(copy, NAMES[i], 0, 0, 0);
+        rc = sql_run(copy->db, NAMES[i], SQL_NONE);
     if (rc == SQLITE_OK)
-        rc = copy_run_sql(copy,
-                          "INSERT INTO main.lab (id, key, name, created, config, made, rules, differs_at)"
-                          " SELECT 1, key, name, created, config, made, rules,"
-                          " CASE WHEN differs_at <= ?2 THEN differs_at END FROM store.lab WHERE id = ?1",
-                          copy->lab, (sqlite3_int64)copy->last_seq, 0);
+        rc = sql_run(copy->db,
+                     "INSERT INTO main.lab (id, key, name, created, config, made, rules, differs_at)"
+                     " SELECT 1, key, name, created, config, made, rules,"
+                     " CASE WHEN differs_at <= ?2 THEN differs_at END FROM store.lab WHERE id = ?1",
+                     SQL_VALUES(sql_i64(copy->lab), sql_u64(copy->last_seq)));
     return rc;
 }
 
@@ -185,11 +159,11 @@ static enum pagoda_error copy_slice(struct store_copy *copy)
         return error;
     last = last < copy->last_seq ? last : copy->last_seq;
     last = last < copy->next_seq + SLICE - 1 ? last : copy->next_seq + SLICE - 1;
-    int rc = store_execute(copy->db, "BEGIN");
+    int rc = sql_script(copy->db, "BEGIN");
     if (rc == SQLITE_OK)
         rc = copy_range(copy, holder, last);
     if (rc == SQLITE_OK)
-        rc = store_execute(copy->db, "COMMIT");
+        rc = sql_script(copy->db, "COMMIT");
     copy->next_seq = last + 1;
     return store_error(rc);
 }
@@ -198,13 +172,13 @@ static enum pagoda_error copy_finish(struct store_copy *copy)
 {
     char version[48];
     snprintf(version, sizeof version, "PRAGMA main.user_version = %d", SCHEMA_VERSION);
-    int rc = store_execute(copy->db, "BEGIN");
+    int rc = sql_script(copy->db, "BEGIN");
     if (rc == SQLITE_OK)
         rc = copy_rest(copy);
     if (rc == SQLITE_OK)
-        rc = store_execute(copy->db, version);
+        rc = sql_script(copy->db, version);
     if (rc == SQLITE_OK)
-        rc = store_execute(copy->db, "COMMIT");
+        rc = sql_script(copy->db, "COMMIT");
     if (rc == SQLITE_OK && lseek(copy->file, 0, SEEK_SET) != 0)
         rc = SQLITE_IOERR;
     sqlite3_close(copy->db);

@@ -13,25 +13,11 @@ struct importing {
     bool more;
 };
 
-static int import_run_sql(sqlite3 *db, const char *sql, sqlite3_int64 first, sqlite3_int64 second)
-{
-    sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_bind_int64(statement, 1, first);
-    if (rc == SQLITE_OK && sqlite3_bind_parameter_count(statement) > 1)
-        rc = sqlite3_bind_int64(statement, 2, second);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(statement);
-    sqlite3_finalize(statement);
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
-}
-
 static int import_run_begin(struct store *store, void *context)
 {
     const struct importing *import = context;
-    return import_run_sql(store->db, "INSERT INTO importing (lab, seq) VALUES (?, ?)", import->lab,
-                          (sqlite3_int64)import->seq);
+    return sql_run(store->db, "INSERT INTO importing (lab, seq) VALUES (?, ?)",
+                   SQL_VALUES(sql_i64(import->lab), sql_u64(import->seq)));
 }
 
 enum pagoda_error store_begin_import(struct store *store, int64_t lab, uint64_t seq)
@@ -43,7 +29,7 @@ enum pagoda_error store_begin_import(struct store *store, int64_t lab, uint64_t 
 static int import_run_finish(struct store *store, void *context)
 {
     const struct importing *import = context;
-    int rc = import_run_sql(store->db, "DELETE FROM importing WHERE lab = ?", import->lab, 0);
+    int rc = sql_run(store->db, "DELETE FROM importing WHERE lab = ?", SQL_VALUES(sql_i64(import->lab)));
     return rc == SQLITE_OK ? store_insert_answer(store, import->answer, import->seq, 0) : rc;
 }
 
@@ -63,15 +49,16 @@ static int import_run_undo(struct store *store, void *context)
         "DELETE FROM op WHERE id IN (SELECT id FROM op WHERE id > ?1 AND id <= ?2 ORDER BY id DESC LIMIT 4000)",
     };
     struct importing *import = context;
-    sqlite3_int64 from = op_id(import->lab, import->seq), to = op_id(import->lab, UINT64_MAX);
+    const struct sql_value from = sql_i64(op_id(import->lab, import->seq));
+    const struct sql_value to = sql_i64(op_id(import->lab, UINT64_MAX));
     import->more = false;
     int rc = SQLITE_OK;
     for (size_t i = 0; rc == SQLITE_OK && !import->more && i < sizeof SLICES / sizeof SLICES[0]; i++) {
-        rc = import_run_sql(store->db, SLICES[i], from, to);
+        rc = sql_run(store->db, SLICES[i], SQL_VALUES(from, to));
         import->more = rc == SQLITE_OK && sqlite3_changes(store->db) > 0;
     }
     if (rc == SQLITE_OK && !import->more)
-        rc = import_run_sql(store->db, "DELETE FROM importing WHERE lab = ?", import->lab, 0);
+        rc = sql_run(store->db, "DELETE FROM importing WHERE lab = ?", SQL_VALUES(sql_i64(import->lab)));
     return rc;
 }
 

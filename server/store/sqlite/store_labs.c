@@ -10,20 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static int labs_run_sql(sqlite3 *db, const char *sql, int64_t number, const char *text)
-{
-    sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_bind_int64(statement, 1, number);
-    if (rc == SQLITE_OK && text)
-        rc = sqlite3_bind_text(statement, 2, text, -1, SQLITE_STATIC);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(statement);
-    sqlite3_finalize(statement);
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
-}
-
 /* ---- making ---- */
 
 struct creation {
@@ -40,30 +26,16 @@ static int labs_run_create(struct store *store, void *context)
     config_encode_fields(&config, &row->config);
     put_close(&config, '}');
     const char *text = buffer_terminate(&config);
-    sqlite3_stmt *insert = NULL;
-    int rc =
-        config.failed
-            ? SQLITE_NOMEM
-            : sqlite3_prepare_v2(store->db,
-                                 "INSERT INTO lab (key, name, created, parent, parent_seq, config, made, rules, differs_at)"
-                                 " VALUES (?, ?, ?, nullif(?, 0), ?, ?, ?, ?, nullif(?, 0))",
-                                 -1, &insert, NULL);
-    if (rc == SQLITE_OK) {
-        sqlite3_bind_text(insert, 1, row->key, -1, SQLITE_STATIC);
-        sqlite3_bind_text(insert, 2, row->name, -1, SQLITE_STATIC);
-        sqlite3_bind_text(insert, 3, row->created, -1, SQLITE_STATIC);
-        sqlite3_bind_int64(insert, 4, row->parent);
-        sqlite3_bind_int64(insert, 5, (sqlite3_int64)row->parent_seq);
-        sqlite3_bind_text(insert, 6, text, -1, SQLITE_STATIC);
-        sqlite3_bind_int64(insert, 7, row->made);
-        sqlite3_bind_int64(insert, 8, row->rules);
-        sqlite3_bind_int64(insert, 9, (sqlite3_int64)row->differs_at);
-        rc = sqlite3_step(insert);
-    }
+    int rc = config.failed ? SQLITE_NOMEM
+                           : sql_run(store->db,
+                                     "INSERT INTO lab (key, name, created, parent, parent_seq, config, made, rules,"
+                                     " differs_at) VALUES (?, ?, ?, nullif(?, 0), ?, ?, ?, ?, nullif(?, 0))",
+                                     SQL_VALUES(sql_text(row->key), sql_text(row->name), sql_text(row->created),
+                                                sql_i64(row->parent), sql_u64(row->parent_seq), sql_text(text),
+                                                sql_i64(row->made), sql_i64(row->rules), sql_u64(row->differs_at)));
     row->id = sqlite3_last_insert_rowid(store->db);
-    sqlite3_finalize(insert);
     buffer_clear(&config);
-    return rc == SQLITE_DONE ? store_insert_answer(store, creation->answer, row->parent_seq, row->id) : rc;
+    return rc == SQLITE_OK ? store_insert_answer(store, creation->answer, row->parent_seq, row->id) : rc;
 }
 
 enum pagoda_error store_create_lab(struct store *store, struct lab_row *row, const struct answer *answer)
@@ -80,7 +52,8 @@ struct lab_change {
 static int labs_run_rename(struct store *store, void *context)
 {
     struct lab_change *change = context;
-    return labs_run_sql(store->db, "UPDATE lab SET name = ?2 WHERE id = ?1", change->lab, change->name);
+    return sql_run(store->db, "UPDATE lab SET name = ?2 WHERE id = ?1",
+                   SQL_VALUES(sql_i64(change->lab), sql_text(change->name)));
 }
 
 enum pagoda_error store_rename_lab(struct store *store, int64_t lab, const char *name)
@@ -97,25 +70,17 @@ struct comparison {
     uint64_t differs_at;
 };
 
-static int run_note_rules(struct store *store, void *context)
+static int labs_run_note_rules(struct store *store, void *context)
 {
     const struct comparison *comparison = context;
-    sqlite3_stmt *update = NULL;
-    int rc = sqlite3_prepare_v2(store->db, "UPDATE lab SET rules = ?2, differs_at = nullif(?3, 0) WHERE id = ?1", -1,
-                                &update, NULL);
-    sqlite3_bind_int64(update, 1, comparison->lab);
-    sqlite3_bind_int64(update, 2, comparison->rules);
-    sqlite3_bind_int64(update, 3, (sqlite3_int64)comparison->differs_at);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(update);
-    sqlite3_finalize(update);
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+    return sql_run(store->db, "UPDATE lab SET rules = ?2, differs_at = nullif(?3, 0) WHERE id = ?1",
+                   SQL_VALUES(sql_i64(comparison->lab), sql_i64(comparison->rules), sql_u64(comparison->differs_at)));
 }
 
 enum pagoda_error store_note_rules(struct store *store, int64_t lab, uint32_t rules, uint64_t differs_at)
 {
     struct comparison comparison = { lab, rules, differs_at };
-    return store_run_task(store, run_note_rules, &comparison);
+    return store_run_task(store, labs_run_note_rules, &comparison);
 }
 
 /* ---- ending ---- */
@@ -128,7 +93,7 @@ struct deletion {
 static int labs_run_delete(struct store *store, void *context)
 {
     const struct deletion *deletion = context;
-    int rc = labs_run_sql(store->db, "UPDATE lab SET deleted = 1 WHERE id = ?1", deletion->lab, NULL);
+    int rc = sql_run(store->db, "UPDATE lab SET deleted = 1 WHERE id = ?1", SQL_VALUES(sql_i64(deletion->lab)));
     return rc == SQLITE_OK ? store_insert_answer(store, deletion->answer, 0, 0) : rc;
 }
 
@@ -141,21 +106,6 @@ enum pagoda_error store_delete_lab(struct store *store, int64_t lab, const struc
     pthread_cond_signal(&store->keeping);
     pthread_mutex_unlock(&store->mutex);
     return error;
-}
-
-static int labs_find_garbage(sqlite3 *db, int64_t *lab)
-{
-    sqlite3_stmt *select = NULL;
-    int rc = sqlite3_prepare_v2(db,
-                                "SELECT id FROM lab WHERE deleted AND NOT EXISTS"
-                                " (SELECT 1 FROM lab AS fork WHERE fork.parent = lab.id) LIMIT 1",
-                                -1, &select, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(select);
-    if (rc == SQLITE_ROW)
-        *lab = sqlite3_column_int64(select, 0);
-    sqlite3_finalize(select);
-    return rc;
 }
 
 /* Rows of the lab go first, the lab last: until then it is found again. */
@@ -171,13 +121,16 @@ static int labs_run_sweep(struct store *store, void *context)
     };
     bool *more = context;
     int64_t lab = 0;
-    int rc = labs_find_garbage(store->db, &lab);
+    int rc = sql_select_number(store->db,
+                               "SELECT id FROM lab WHERE deleted AND NOT EXISTS"
+                               " (SELECT 1 FROM lab AS fork WHERE fork.parent = lab.id) LIMIT 1",
+                               SQL_NONE, &lab);
     *more = rc == SQLITE_ROW;
     if (rc != SQLITE_ROW)
         return rc == SQLITE_DONE ? SQLITE_OK : rc;
     rc = SQLITE_OK;
     for (size_t i = 0; rc == SQLITE_OK && i < sizeof SLICES / sizeof SLICES[0]; i++) {
-        rc = labs_run_sql(store->db, SLICES[i], lab, NULL);
+        rc = sql_run(store->db, SLICES[i], SQL_VALUES(sql_i64(lab)));
         if (rc == SQLITE_OK && sqlite3_changes(store->db) > 0)
             break;
     }
@@ -244,24 +197,20 @@ static enum pagoda_error lab_row_read(sqlite3_stmt *select, struct lab_row *row,
     ", (SELECT importing.seq FROM importing WHERE importing.lab = lab.id), made, rules, differs_at"                        \
     " FROM lab WHERE NOT deleted AND id BETWEEN ?1 AND ?2 ORDER BY id"
 
-static int labs_prepare_list(struct reader *reader, bool with_last, sqlite3_stmt **select)
-{
-    static const char WITH_LAST[] =
-        LAB_COLUMNS "(SELECT max(op.id) FROM op WHERE op.id > lab.id << 40 AND op.id < (lab.id + 1) << 40)" LAB_ROWS;
-    return sqlite3_prepare_v2(reader->db, with_last ? WITH_LAST : LAB_COLUMNS "-1" LAB_ROWS, -1, select, NULL);
-}
+static const char LABS_WITH_LAST[] =
+    LAB_COLUMNS "(SELECT max(op.id) FROM op WHERE op.id > lab.id << 40 AND op.id < (lab.id + 1) << 40)" LAB_ROWS;
+static const char LABS_WITHOUT_LAST[] = LAB_COLUMNS "-1" LAB_ROWS;
 
 static enum pagoda_error labs_list_range(struct store *store, int64_t first, int64_t last, bool with_last,
                                          void (*each)(void *context, const struct lab_row *row), void *context,
                                          struct problem *why)
 {
     struct buffer rows = { 0 }; /* each may take long: nothing is locked while it does */
-    sqlite3_stmt *select = NULL;
+    sqlite3_stmt *select;
     struct reader *reader = store_take_reader(store);
     enum pagoda_error error = PAGODA_OK;
-    int rc = labs_prepare_list(reader, with_last, &select);
-    sqlite3_bind_int64(select, 1, first);
-    sqlite3_bind_int64(select, 2, last);
+    int rc = sql_select(reader->db, with_last ? LABS_WITH_LAST : LABS_WITHOUT_LAST,
+                        SQL_VALUES(sql_i64(first), sql_i64(last)), &select);
     while (rc == SQLITE_OK && !error && (rc = sqlite3_step(select)) == SQLITE_ROW) {
         struct lab_row row;
         error = lab_row_read(select, &row, why);
@@ -302,15 +251,9 @@ enum pagoda_error store_read_lab(struct store *store, int64_t id, struct lab_row
 int64_t store_last_lab(struct store *store)
 {
     const int64_t guess = 10000;
-    int64_t last = guess;
-    sqlite3_stmt *select = NULL;
+    int64_t last = 0;
     struct reader *reader = store_take_reader(store);
-    int rc = sqlite3_prepare_v2(reader->db, "SELECT seq FROM sqlite_sequence WHERE name = 'lab'", -1, &select, NULL);
-    if (rc == SQLITE_OK && (rc = sqlite3_step(select)) == SQLITE_ROW)
-        last = sqlite3_column_int64(select, 0);
-    else if (rc == SQLITE_DONE)
-        last = 0;
-    sqlite3_finalize(select);
+    int rc = sql_select_number(reader->db, "SELECT seq FROM sqlite_sequence WHERE name = 'lab'", SQL_NONE, &last);
     store_give_reader(reader);
-    return last;
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? last : guess;
 }

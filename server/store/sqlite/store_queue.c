@@ -3,12 +3,12 @@
  * A statement that is bound, stepped and reset for each row spends half of its time on being a statement: it opens the
  * B-tree, finds the place, and lets go of it again. One INSERT ... SELECT from this table (a virtual one that the writer's
  * connection alone has) stays where it is and appends row after row. */
+#include "server/store/sqlite/op_columns.h"
 #include "server/store/sqlite/store_state.h"
 
 #include <stdlib.h>
 
-enum column { COLUMN_ID, COLUMN_CALL, COLUMN_RESULT, COLUMN_COST, COLUMN_SLEPT, COLUMN_SIZE, COLUMN_ADDRESS, COLUMN_NAME };
-static const char COLUMNS[] = "CREATE TABLE queued (id, call, result, cost_ns, slept_ns, size, address, name)";
+static const char QUEUE_TABLE[] = "CREATE TABLE queued (id" OP_COLUMN_NAMES ")";
 
 struct queue_table {
     sqlite3_vtab base; /* first member */
@@ -32,7 +32,7 @@ static int queue_connect(sqlite3 *db, void *store, int argc, const char *const *
         return SQLITE_NOMEM;
     *table = (struct queue_table){ .store = store };
     *out = &table->base;
-    return sqlite3_declare_vtab(db, COLUMNS);
+    return sqlite3_declare_vtab(db, QUEUE_TABLE);
 }
 
 static int queue_disconnect(sqlite3_vtab *table)
@@ -104,29 +104,29 @@ static int queue_column(sqlite3_vtab_cursor *base, sqlite3_context *out, int col
     const struct queued_row *row = ((struct queue_cursor *)base)->row;
     const struct log_entry *entry = &row->entry;
     const struct op *op = &entry->op;
-    switch ((enum column)column) {
-    case COLUMN_ID:
+    switch ((enum op_column)column) {
+    case OP_COLUMN_ID:
         sqlite3_result_int64(out, op_id(row->log->lab, entry->seq));
         break;
-    case COLUMN_CALL:
+    case OP_COLUMN_CALL:
         sqlite3_result_int64(out, row->call);
         break;
-    case COLUMN_RESULT:
+    case OP_COLUMN_RESULT:
         queue_give(out, !(op->given & OP_BIT(ADDRESS)) || entry->address != op->address, entry->address);
         break;
-    case COLUMN_COST:
+    case OP_COLUMN_COST:
         queue_give(out, true, entry->cost_ns);
         break;
-    case COLUMN_SLEPT:
+    case OP_COLUMN_SLEPT:
         queue_give(out, true, entry->slept_ns);
         break;
-    case COLUMN_SIZE:
+    case OP_COLUMN_SIZE:
         queue_give(out, op->given & OP_BIT(SIZE), op->size);
         break;
-    case COLUMN_ADDRESS:
+    case OP_COLUMN_ADDRESS:
         queue_give(out, op->given & OP_BIT(ADDRESS), op->address);
         break;
-    case COLUMN_NAME:
+    case OP_COLUMN_NAME:
         if (op->given & OP_BIT(NAME))
             sqlite3_result_text(out, op->name.start, (int)op->name.length, SQLITE_STATIC);
         break;

@@ -1,26 +1,19 @@
 /* server/store/sqlite/store_read.c - reading logs. A few read-only connections, each used by one thread at a time; long
  * logs are read in slices, so that nobody waits behind a whole lab and the WAL can be folded in between. */
+#include "server/store/sqlite/op_columns.h"
 #include "server/store/sqlite/store_state.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define SLICE 4096u /* operations per turn */
-#define IN_OP (OP_BIT(SIZE) | OP_BIT(ADDRESS) | OP_BIT(NAME))
+#define SLICE 4096u        /* operations per turn */
 #define NR_FIXED_COLUMNS 3 /* of select_call, before the parameters */
-
-enum op_column { OP_ID, OP_CALL, OP_RESULT, OP_COST, OP_SLEPT, OP_SIZE, OP_ADDRESS, OP_NAME };
-
-static int reader_prepare(struct reader *reader, const char *sql, sqlite3_stmt **statement)
-{
-    return sqlite3_prepare_v3(reader->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
-}
 
 static void reader_put_call_columns(struct buffer *sql)
 {
     for (unsigned id = 0; id < NR_OP_PARAMS; id++) {
         const struct op_param_info *info = op_param_info((enum op_param_id)id);
-        if (IN_OP >> id & 1)
+        if (!param_is_in_call(id))
             continue;
         buffer_print(sql,
                      info->type == TYPE_TEXT ? ", (SELECT text.text FROM text WHERE text.id = call.\"%s\")" : ", \"%s\"",
@@ -34,14 +27,10 @@ bool store_prepare_reader(struct reader *reader)
     buffer_text(&sql, "SELECT kind, outcome, allocated");
     reader_put_call_columns(&sql);
     buffer_text(&sql, " FROM call WHERE id = ?");
-    int rc = reader_prepare(reader, buffer_terminate(&sql), &reader->select_call);
+    int rc = sql_prepare(reader->db, buffer_terminate(&sql), &reader->select_call);
     buffer_clear(&sql);
-    const struct {
-        sqlite3_stmt **statement;
-        const char *sql;
-    } others[] = {
-        { &reader->select_ops, "SELECT id, call, result, cost_ns, slept_ns, size, address, name FROM op"
-                               " WHERE id BETWEEN ?1 AND ?2 ORDER BY id" },
+    const struct sql_prepared others[] = {
+        { &reader->select_ops, "SELECT id" OP_COLUMN_NAMES " FROM op WHERE id BETWEEN ?1 AND ?2 ORDER BY id" },
         { &reader->select_parent, "SELECT parent, parent_seq FROM lab WHERE id = ?" },
         { &reader->select_answered, "SELECT body_hash, seq FROM answered WHERE lab = ? AND key = ?" },
         { &reader->select_snapshot, "SELECT id, hash, cost FROM snapshot WHERE id BETWEEN ?1 AND ?2 AND engine = ?3"
@@ -50,8 +39,8 @@ bool store_prepare_reader(struct reader *reader)
         { &reader->select_hash, "SELECT id, hash, cost FROM snapshot WHERE id BETWEEN ?1 AND ?2 AND engine = ?3"
                                 " ORDER BY id LIMIT 1" },
     };
-    for (size_t i = 0; rc == SQLITE_OK && i < sizeof others / sizeof others[0]; i++)
-        rc = reader_prepare(reader, others[i].sql, others[i].statement);
+    if (rc == SQLITE_OK)
+        rc = sql_prepare_all(reader->db, others, sizeof others / sizeof others[0]);
     reader->calls = calloc(CALL_SLOTS, sizeof *reader->calls);
     return rc == SQLITE_OK && reader->calls;
 }
@@ -139,7 +128,7 @@ static int reader_read_call(sqlite3_stmt *row, struct known_call *call)
     bool ok = true;
     int column = NR_FIXED_COLUMNS;
     for (unsigned id = 0; id < NR_OP_PARAMS && ok; id++)
-        if (!(IN_OP >> id & 1))
+        if (param_is_in_call(id))
             ok = reader_read_call_param(row, column++, (enum op_param_id)id, &call->op, &bytes);
     return ok ? SQLITE_OK : SQLITE_CORRUPT;
 }
@@ -153,8 +142,9 @@ static int reader_find_call(struct reader *reader, int64_t id, const struct know
         return SQLITE_OK;
     free(call->bytes);
     *call = (struct known_call){ 0 };
-    sqlite3_bind_int64(reader->select_call, 1, id);
-    int rc = sqlite3_step(reader->select_call);
+    int rc = sql_bind(reader->select_call, SQL_VALUES(sql_i64(id)));
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(reader->select_call);
     if (rc == SQLITE_ROW)
         rc = reader_read_call(reader->select_call, call);
     else if (rc == SQLITE_DONE)
@@ -179,26 +169,26 @@ static int reader_read_entry(struct reader *reader, struct log_entry *entry)
 {
     sqlite3_stmt *row = reader->select_ops;
     const struct known_call *call;
-    int rc = reader_find_call(reader, sqlite3_column_int64(row, OP_CALL), &call);
+    int rc = reader_find_call(reader, sqlite3_column_int64(row, OP_COLUMN_CALL), &call);
     if (rc != SQLITE_OK)
         return rc;
-    entry->seq = op_id_seq(sqlite3_column_int64(row, OP_ID));
+    entry->seq = op_id_seq(sqlite3_column_int64(row, OP_COLUMN_ID));
     entry->op = call->op;
     entry->outcome = call->outcome;
     entry->allocated = call->allocated;
-    entry->cost_ns = (uint64_t)sqlite3_column_int64(row, OP_COST);
-    entry->slept_ns = (uint64_t)sqlite3_column_int64(row, OP_SLEPT);
+    entry->cost_ns = (uint64_t)sqlite3_column_int64(row, OP_COLUMN_COST);
+    entry->slept_ns = (uint64_t)sqlite3_column_int64(row, OP_COLUMN_SLEPT);
     struct op *op = &entry->op;
-    if (column_is_given(row, OP_SIZE, &op->size))
+    if (column_is_given(row, OP_COLUMN_SIZE, &op->size))
         op->given |= OP_BIT(SIZE);
-    if (column_is_given(row, OP_ADDRESS, &op->address))
+    if (column_is_given(row, OP_COLUMN_ADDRESS, &op->address))
         op->given |= OP_BIT(ADDRESS);
-    if (!column_is_given(row, OP_RESULT, &entry->address))
+    if (!column_is_given(row, OP_COLUMN_RESULT, &entry->address))
         entry->address = op->address;
-    if (sqlite3_column_type(row, OP_NAME) != SQLITE_NULL) {
+    if (sqlite3_column_type(row, OP_COLUMN_NAME) != SQLITE_NULL) {
         op->given |= OP_BIT(NAME);
-        op->name.start = (const char *)sqlite3_column_text(row, OP_NAME);
-        op->name.length = (uint32_t)sqlite3_column_bytes(row, OP_NAME);
+        op->name.start = (const char *)sqlite3_column_text(row, OP_COLUMN_NAME);
+        op->name.length = (uint32_t)sqlite3_column_bytes(row, OP_COLUMN_NAME);
     }
     return SQLITE_OK;
 }
@@ -211,13 +201,13 @@ static enum pagoda_error reader_read_slice(struct reader *reader, int64_t lab, u
                                            enum slice_end *end)
 {
     sqlite3_stmt *select = reader->select_ops;
-    sqlite3_bind_int64(select, 1, op_id(lab, *from));
-    sqlite3_bind_int64(select, 2, op_id(lab, to));
-    int rc = SQLITE_ROW;
+    int rc = sql_bind(select, SQL_VALUES(sql_i64(op_id(lab, *from)), sql_i64(op_id(lab, to))));
     *end = SLICE_IS_FULL;
-    for (unsigned i = 0; *end == SLICE_IS_FULL && i < SLICE && (rc = sqlite3_step(select)) == SQLITE_ROW; i++) {
+    for (unsigned i = 0; rc == SQLITE_OK && *end == SLICE_IS_FULL && i < SLICE; i++) {
         struct log_entry entry;
-        rc = reader_read_entry(reader, &entry);
+        rc = sqlite3_step(select);
+        if (rc == SQLITE_ROW)
+            rc = reader_read_entry(reader, &entry);
         if (rc != SQLITE_OK)
             break;
         *from = entry.seq + 1;
@@ -232,8 +222,9 @@ static enum pagoda_error reader_read_slice(struct reader *reader, int64_t lab, u
 
 enum pagoda_error store_find_parent(struct reader *reader, int64_t lab, int64_t *parent, uint64_t *parent_seq)
 {
-    sqlite3_bind_int64(reader->select_parent, 1, lab);
-    int rc = sqlite3_step(reader->select_parent);
+    int rc = sql_bind(reader->select_parent, SQL_VALUES(sql_i64(lab)));
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(reader->select_parent);
     *parent = rc == SQLITE_ROW ? sqlite3_column_int64(reader->select_parent, 0) : 0;
     *parent_seq = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(reader->select_parent, 1) : 0;
     sqlite3_reset(reader->select_parent);
@@ -280,9 +271,9 @@ enum pagoda_error store_find_answered(struct store *store, int64_t lab, const ch
 {
     struct reader *reader = store_take_reader(store);
     sqlite3_stmt *select = reader->select_answered;
-    sqlite3_bind_int64(select, 1, lab);
-    sqlite3_bind_text(select, 2, key, -1, SQLITE_STATIC);
-    int rc = sqlite3_step(select);
+    int rc = sql_bind(select, SQL_VALUES(sql_i64(lab), sql_text(key)));
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(select);
     if (rc == SQLITE_ROW) {
         *body_hash = (uint64_t)sqlite3_column_int64(select, 0);
         *seq = (uint64_t)sqlite3_column_int64(select, 1);

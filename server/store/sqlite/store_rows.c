@@ -3,13 +3,13 @@
  * Most operations of a trace are one of a few hundred calls: the same kind, flags, caller, CPU and outcome. A call is
  * written once, in table call; a row of table op then holds only what differs: the call's number, addresses, size, handle,
  * costs. */
-#include "server/store/sqlite/store_state.h"
 #include "pagoda/gfp.h"
+#include "server/store/sqlite/op_columns.h"
+#include "server/store/sqlite/store_state.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define IN_OP (OP_BIT(SIZE) | OP_BIT(ADDRESS) | OP_BIT(NAME)) /* parameters that are columns of table op */
 #define WORDS_MAX (1u << 17)
 
 /* ---- words -> ids ---- */
@@ -83,8 +83,9 @@ void store_forget_words(struct store *store)
 
 static int writer_find_or_insert_text(struct store *store, struct text text, int64_t *id)
 {
-    sqlite3_stmt *find = store->find_text, *insert = store->insert_text;
-    int rc = sqlite3_bind_text(find, 1, text.start, (int)text.length, SQLITE_STATIC);
+    const struct sql_value values[] = { sql_text_n(text.start, text.length), { .type = SQL_END } };
+    sqlite3_stmt *find = store->find_text;
+    int rc = sql_bind(find, values);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(find);
     if (rc == SQLITE_ROW)
@@ -92,12 +93,9 @@ static int writer_find_or_insert_text(struct store *store, struct text text, int
     sqlite3_reset(find);
     if (rc != SQLITE_DONE)
         return rc == SQLITE_ROW ? SQLITE_OK : rc;
-    rc = sqlite3_bind_text(insert, 1, text.start, (int)text.length, SQLITE_STATIC);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(insert);
-    sqlite3_reset(insert);
+    rc = sql_run_prepared(store->insert_text, values);
     *id = sqlite3_last_insert_rowid(store->db);
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+    return rc;
 }
 
 static int writer_text_to_id(struct store *store, struct text text, int64_t *id)
@@ -122,12 +120,8 @@ static int writer_note_gfp(struct store *store, uint32_t gfp)
         return SQLITE_OK;
     char text[512];
     gfp_format(gfp, text, sizeof text);
-    sqlite3_bind_int64(store->insert_gfp, 1, gfp);
-    sqlite3_bind_text(store->insert_gfp, 2, text, -1, SQLITE_STATIC);
-    int rc = sqlite3_step(store->insert_gfp);
-    sqlite3_reset(store->insert_gfp);
     *seen = gfp + 1;
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+    return sql_run_prepared(store->insert_gfp, SQL_VALUES(sql_i64(gfp), sql_text(text)));
 }
 
 /* ---- calls ---- */
@@ -156,9 +150,9 @@ static void call_spell(struct buffer *out, const struct log_entry *entry)
 {
     const struct op *op = &entry->op;
     out->length = 0;
-    call_spell_u64(out, (uint64_t)op->kind | (uint64_t)entry->outcome << 16 | (uint64_t)(op->given & ~IN_OP) << 32);
+    call_spell_u64(out, (uint64_t)op->kind | (uint64_t)entry->outcome << 16 | (uint64_t)(op->given & ~PARAMS_IN_OP) << 32);
     call_spell_u64(out, entry->allocated);
-    for (uint32_t left = op->given & ~IN_OP; left; left &= left - 1) {
+    for (uint32_t left = op->given & ~PARAMS_IN_OP; left; left &= left - 1) {
         const struct op_param_info *info = op_param_info((enum op_param_id)__builtin_ctz(left));
         if (info->type == TYPE_TEXT) {
             struct text text = param_text(op, info);
@@ -173,39 +167,39 @@ static void call_spell(struct buffer *out, const struct log_entry *entry)
     }
 }
 
-static int writer_bind_call_param(struct store *store, int column, const struct op *op, enum op_param_id id)
+static int writer_call_value(struct store *store, const struct op *op, enum op_param_id id, struct sql_value *value)
 {
     const struct op_param_info *info = op_param_info(id);
-    if (!(op->given & (1u << id)))
-        return sqlite3_bind_null(store->insert_call, column);
-    if (info->type == TYPE_HEX)
-        return sqlite3_bind_blob(store->insert_call, column, op->nr_data ? (const void *)op->data : "", (int)op->nr_data,
-                                 SQLITE_STATIC);
-    if (info->type != TYPE_TEXT)
-        return sqlite3_bind_int64(store->insert_call, column, (sqlite3_int64)param_number(op, info));
     int64_t text_id = 0;
-    int rc = writer_text_to_id(store, param_text(op, info), &text_id);
-    return rc == SQLITE_OK ? sqlite3_bind_int64(store->insert_call, column, text_id) : rc;
+    int rc = SQLITE_OK;
+    if (!(op->given & (1u << id)))
+        *value = sql_text(NULL);
+    else if (info->type == TYPE_HEX)
+        *value = sql_blob(op->data, op->nr_data);
+    else if (info->type != TYPE_TEXT)
+        *value = sql_u64(param_number(op, info));
+    else {
+        rc = writer_text_to_id(store, param_text(op, info), &text_id);
+        *value = sql_i64(text_id);
+    }
+    return rc;
 }
 
 static int writer_insert_call(struct store *store, const struct log_entry *entry, int64_t *id)
 {
-    sqlite3_stmt *insert = store->insert_call;
     const struct op *op = &entry->op;
-    int column = 1;
-    sqlite3_bind_int64(insert, column++, op->kind);
-    sqlite3_bind_int64(insert, column++, entry->outcome);
-    int rc = sqlite3_bind_int64(insert, column++, (sqlite3_int64)entry->allocated);
+    struct sql_value values[3 + NR_OP_PARAMS + 1] = { sql_i64(op->kind), sql_i64(entry->outcome),
+                                                      sql_u64(entry->allocated) };
+    int rc = SQLITE_OK, column = 3;
     for (unsigned param = 0; param < NR_OP_PARAMS && rc == SQLITE_OK; param++)
-        if (!(IN_OP >> param & 1))
-            rc = writer_bind_call_param(store, column++, op, (enum op_param_id)param);
+        if (param_is_in_call(param))
+            rc = writer_call_value(store, op, (enum op_param_id)param, &values[column++]);
     if (rc == SQLITE_OK && (op->given & OP_BIT(GFP)))
         rc = writer_note_gfp(store, op->gfp);
     if (rc == SQLITE_OK)
-        rc = sqlite3_step(insert);
-    sqlite3_reset(insert);
+        rc = sql_run_prepared(store->insert_call, values);
     *id = sqlite3_last_insert_rowid(store->db);
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+    return rc;
 }
 
 static int writer_call_to_id(struct store *store, const struct log_entry *entry, int64_t *id)
@@ -230,14 +224,8 @@ static int writer_call_to_id(struct store *store, const struct log_entry *entry,
 
 static int writer_insert_answered(struct store *store, const struct queued_row *row)
 {
-    sqlite3_stmt *insert = store->insert_answered;
-    sqlite3_bind_int64(insert, 1, row->log->lab);
-    sqlite3_bind_text(insert, 2, row->key, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(insert, 3, (sqlite3_int64)row->body_hash);
-    sqlite3_bind_int64(insert, 4, (sqlite3_int64)row->entry.seq);
-    int rc = sqlite3_step(insert);
-    sqlite3_reset(insert);
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+    return sql_run_prepared(store->insert_answered, SQL_VALUES(sql_i64(row->log->lab), sql_text(row->key),
+                                                               sql_u64(row->body_hash), sql_u64(row->entry.seq)));
 }
 
 /* What rows refer to comes before them. */
@@ -256,18 +244,10 @@ static int writer_insert_calls(struct store *store)
 int store_insert_rows(struct store *store)
 {
     int rc = writer_insert_calls(store);
-    if (rc != SQLITE_OK)
-        return rc;
-    sqlite3_step(store->insert_ops);
-    return sqlite3_reset(store->insert_ops);
+    return rc == SQLITE_OK ? sql_run_prepared(store->insert_ops, SQL_NONE) : rc;
 }
 
 /* ---- statements ---- */
-
-static int writer_prepare(struct store *store, const char *sql, sqlite3_stmt **statement)
-{
-    return sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
-}
 
 bool store_prepare_writer(struct store *store)
 {
@@ -275,7 +255,7 @@ bool store_prepare_writer(struct store *store)
     buffer_text(&sql, "INSERT INTO call (kind, outcome, allocated");
     unsigned nr_columns = 3;
     for (unsigned id = 0; id < NR_OP_PARAMS; id++)
-        if (!(IN_OP >> id & 1)) {
+        if (param_is_in_call(id)) {
             buffer_print(&sql, ", \"%s\"", op_param_info((enum op_param_id)id)->name);
             nr_columns++;
         }
@@ -285,12 +265,9 @@ bool store_prepare_writer(struct store *store)
     buffer_text(&sql, ")");
     int rc = store_add_queue(store);
     if (rc == SQLITE_OK)
-        rc = writer_prepare(store, buffer_terminate(&sql), &store->insert_call);
+        rc = sql_prepare(store->db, buffer_terminate(&sql), &store->insert_call);
     buffer_clear(&sql);
-    const struct {
-        sqlite3_stmt **statement;
-        const char *sql;
-    } others[] = {
+    const struct sql_prepared others[] = {
         { &store->begin, "BEGIN IMMEDIATE" },
         { &store->commit, "COMMIT" },
         /* A rowid that is there already would be a broken store: all of the transaction goes back, so that the statement
@@ -301,8 +278,8 @@ bool store_prepare_writer(struct store *store)
         { &store->insert_gfp, "INSERT OR IGNORE INTO gfp VALUES (?, ?)" },
         { &store->insert_answered, "INSERT INTO answered (lab, key, body_hash, seq) VALUES (?, ?, ?, ?)" },
     };
-    for (size_t i = 0; rc == SQLITE_OK && i < sizeof others / sizeof others[0]; i++)
-        rc = writer_prepare(store, others[i].sql, others[i].statement);
+    if (rc == SQLITE_OK)
+        rc = sql_prepare_all(store->db, others, sizeof others / sizeof others[0]);
     return rc == SQLITE_OK;
 }
 

@@ -20,76 +20,60 @@ struct image_part {
     uint32_t number, nr_parts;
 };
 
-static int snapshot_run_sql(sqlite3 *db, const char *sql, const sqlite3_int64 *numbers, int count,
-                            const struct image_part *blob)
-{
-    sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-    for (int i = 0; rc == SQLITE_OK && i < count; i++)
-        rc = sqlite3_bind_int64(statement, i + 1, numbers[i]);
-    if (rc == SQLITE_OK && blob)
-        rc = sqlite3_bind_blob(statement, count + 1, blob->bytes, (int)blob->nr_bytes, SQLITE_STATIC);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(statement);
-    sqlite3_finalize(statement);
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
-}
-
 /* Only for a machine that the log leads to, of a lab that is still there. The writer alone declares losses, and this runs
  * on its thread, so that the answer holds until the commit. */
 static int snapshot_check_part(struct store *store, const struct image_part *part)
 {
     if (atomic_load(&part->log->nr_losses) != part->nr_losses)
         return SQLITE_CONSTRAINT;
-    sqlite3_stmt *select = NULL;
-    int rc = sqlite3_prepare_v2(store->db, "SELECT 1 FROM lab WHERE id = ? AND NOT deleted", -1, &select, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_bind_int64(select, 1, part->log->lab);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(select);
-    sqlite3_finalize(select);
+    int64_t one;
+    int rc = sql_select_number(store->db, "SELECT 1 FROM lab WHERE id = ? AND NOT deleted",
+                               SQL_VALUES(sql_i64(part->log->lab)), &one);
     return rc == SQLITE_ROW ? SQLITE_OK : rc == SQLITE_DONE ? SQLITE_NOTFOUND : rc;
 }
 
 static int snapshot_run_part(struct store *store, void *context)
 {
     const struct image_part *part = context;
-    const sqlite3_int64 numbers[] = { op_id(part->log->lab, part->row->seq), part->number };
     int rc = snapshot_check_part(store, part);
     if (rc == SQLITE_OK)
-        rc = snapshot_run_sql(store->db, "INSERT OR REPLACE INTO image (id, part, bytes) VALUES (?, ?, ?)", numbers, 2,
-                              part);
+        rc = sql_run(store->db, "INSERT OR REPLACE INTO image (id, part, bytes) VALUES (?, ?, ?)",
+                     SQL_VALUES(sql_i64(op_id(part->log->lab, part->row->seq)), sql_i64(part->number),
+                                sql_blob(part->bytes, part->nr_bytes)));
     return rc;
 }
 
-static int snapshot_find_near(sqlite3 *db, int64_t lab, sqlite3_int64 *ids, uint64_t *costs)
+/* An image in the store, and what the way from 0 to it costs. */
+struct stored_image {
+    sqlite3_int64 id;
+    uint64_t cost_ns;
+};
+
+/* The newest ones of the lab, newest first; *count of them. */
+static int snapshot_find_near(sqlite3 *db, int64_t lab, struct stored_image images[SNAPSHOTS_NEAR + 2], int *count)
 {
-    sqlite3_stmt *select = NULL;
-    int rc = sqlite3_prepare_v2(db,
-                                "SELECT id, cost FROM snapshot WHERE id BETWEEN ?1 AND ?2 AND nr_parts > 0"
-                                " ORDER BY id DESC LIMIT ?3",
-                                -1, &select, NULL),
-        found = 0;
-    sqlite3_bind_int64(select, 1, op_id(lab, 0));
-    sqlite3_bind_int64(select, 2, op_id(lab, UINT64_MAX));
-    sqlite3_bind_int64(select, 3, SNAPSHOTS_NEAR + 2);
-    while (rc == SQLITE_OK && found < SNAPSHOTS_NEAR + 2 && sqlite3_step(select) == SQLITE_ROW) {
-        ids[found] = sqlite3_column_int64(select, 0);
-        costs[found++] = (uint64_t)sqlite3_column_int64(select, 1);
+    sqlite3_stmt *select;
+    *count = 0;
+    int rc = sql_select(db,
+                        "SELECT id, cost FROM snapshot WHERE id BETWEEN ?1 AND ?2 AND nr_parts > 0"
+                        " ORDER BY id DESC LIMIT ?3",
+                        SQL_VALUES(sql_i64(op_id(lab, 0)), sql_i64(op_id(lab, UINT64_MAX)), sql_i64(SNAPSHOTS_NEAR + 2)),
+                        &select);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(select)) == SQLITE_ROW) {
+        images[(*count)++] =
+            (struct stored_image){ sqlite3_column_int64(select, 0), (uint64_t)sqlite3_column_int64(select, 1) };
+        rc = SQLITE_OK;
     }
     sqlite3_finalize(select);
-    return found;
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static uint64_t snapshot_image_bytes(sqlite3 *db, sqlite3_int64 id)
+static int snapshot_image_bytes(sqlite3 *db, sqlite3_int64 id, uint64_t *nr_bytes)
 {
-    sqlite3_stmt *select = NULL;
-    int rc = sqlite3_prepare_v2(db, "SELECT sum(length(bytes)) FROM image WHERE id = ?", -1, &select, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_bind_int64(select, 1, id);
-    uint64_t bytes = rc == SQLITE_OK && sqlite3_step(select) == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(select, 0) : 0;
-    sqlite3_finalize(select);
-    return bytes;
+    int64_t sum = 0;
+    int rc = sql_select_number(db, "SELECT sum(length(bytes)) FROM image WHERE id = ?", SQL_VALUES(sql_i64(id)), &sum);
+    *nr_bytes = (uint64_t)sum;
+    return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
 static uint64_t snapshot_far_ns(uint64_t bytes)
@@ -100,41 +84,40 @@ static uint64_t snapshot_far_ns(uint64_t bytes)
 
 static int snapshot_drop_image(sqlite3 *db, sqlite3_int64 id)
 {
-    int rc = snapshot_run_sql(db, "UPDATE snapshot SET nr_parts = 0 WHERE id = ?", &id, 1, NULL);
-    return rc == SQLITE_OK ? snapshot_run_sql(db, "DELETE FROM image WHERE id = ?", &id, 1, NULL) : rc;
+    int rc = sql_run(db, "UPDATE snapshot SET nr_parts = 0 WHERE id = ?", SQL_VALUES(sql_i64(id)));
+    return rc == SQLITE_OK ? sql_run(db, "DELETE FROM image WHERE id = ?", SQL_VALUES(sql_i64(id))) : rc;
 }
 
 /* The image that has just left the near ones goes, unless the one before it is far from the one behind it. */
 static int snapshot_thin(sqlite3 *db, int64_t lab)
 {
-    sqlite3_int64 ids[SNAPSHOTS_NEAR + 2];
-    uint64_t costs[SNAPSHOTS_NEAR + 2];
-    if (snapshot_find_near(db, lab, ids, costs) < SNAPSHOTS_NEAR + 2 ||
-        costs[SNAPSHOTS_NEAR - 1] - costs[SNAPSHOTS_NEAR + 1] >
-            snapshot_far_ns(snapshot_image_bytes(db, ids[SNAPSHOTS_NEAR])))
-        return SQLITE_OK;
-    return snapshot_drop_image(db, ids[SNAPSHOTS_NEAR]);
+    struct stored_image images[SNAPSHOTS_NEAR + 2];
+    const struct stored_image *leaving = &images[SNAPSHOTS_NEAR], *behind = leaving - 1, *before = leaving + 1;
+    int count;
+    uint64_t nr_bytes;
+    int rc = snapshot_find_near(db, lab, images, &count);
+    if (rc != SQLITE_OK || count < SNAPSHOTS_NEAR + 2)
+        return rc;
+    rc = snapshot_image_bytes(db, leaving->id, &nr_bytes);
+    if (rc != SQLITE_OK || behind->cost_ns - before->cost_ns > snapshot_far_ns(nr_bytes))
+        return rc;
+    return snapshot_drop_image(db, leaving->id);
 }
 
 /* Images that only another engine reads make room for ours: as many at a time as one commit bears. */
 static int snapshot_drop_foreign(sqlite3 *db, int64_t lab, uint64_t engine)
 {
-    sqlite3_stmt *select = NULL;
-    sqlite3_int64 ids[FOREIGN_AT_ONCE];
-    int count = 0;
-    int rc = sqlite3_prepare_v2(db,
-                                "SELECT id FROM snapshot WHERE id BETWEEN ?1 AND ?2 AND nr_parts > 0 AND engine <> ?3"
-                                " LIMIT ?4",
-                                -1, &select, NULL);
-    sqlite3_bind_int64(select, 1, op_id(lab, 0));
-    sqlite3_bind_int64(select, 2, op_id(lab, UINT64_MAX));
-    sqlite3_bind_int64(select, 3, (sqlite3_int64)engine);
-    sqlite3_bind_int64(select, 4, FOREIGN_AT_ONCE);
-    while (rc == SQLITE_OK && count < FOREIGN_AT_ONCE && sqlite3_step(select) == SQLITE_ROW)
-        ids[count++] = sqlite3_column_int64(select, 0);
-    sqlite3_finalize(select);
-    while (rc == SQLITE_OK && count > 0)
-        rc = snapshot_drop_image(db, ids[--count]);
+    int rc = SQLITE_OK;
+    for (int i = 0; rc == SQLITE_OK && i < FOREIGN_AT_ONCE; i++) {
+        int64_t id;
+        rc = sql_select_number(db,
+                               "SELECT id FROM snapshot WHERE id BETWEEN ?1 AND ?2 AND nr_parts > 0 AND engine <> ?3"
+                               " LIMIT 1",
+                               SQL_VALUES(sql_i64(op_id(lab, 0)), sql_i64(op_id(lab, UINT64_MAX)), sql_u64(engine)), &id);
+        if (rc != SQLITE_ROW)
+            return rc == SQLITE_DONE ? SQLITE_OK : rc;
+        rc = snapshot_drop_image(db, id);
+    }
     return rc;
 }
 
@@ -142,13 +125,11 @@ static int snapshot_run_finish(struct store *store, void *context)
 {
     const struct image_part *part = context;
     const struct snapshot_row *row = part->row;
-    const sqlite3_int64 numbers[] = { op_id(part->log->lab, row->seq), (sqlite3_int64)row->engine, (sqlite3_int64)row->hash,
-                                      (sqlite3_int64)row->cost_ns, part->nr_parts };
     int rc = snapshot_check_part(store, part);
     if (rc == SQLITE_OK)
-        rc = snapshot_run_sql(store->db,
-                              "INSERT OR REPLACE INTO snapshot (id, engine, hash, cost, nr_parts) VALUES (?, ?, ?, ?, ?)",
-                              numbers, 5, NULL);
+        rc = sql_run(store->db, "INSERT OR REPLACE INTO snapshot (id, engine, hash, cost, nr_parts) VALUES (?, ?, ?, ?, ?)",
+                     SQL_VALUES(sql_i64(op_id(part->log->lab, row->seq)), sql_u64(row->engine), sql_u64(row->hash),
+                                sql_u64(row->cost_ns), sql_i64(part->nr_parts)));
     if (rc == SQLITE_OK)
         rc = snapshot_drop_foreign(store->db, part->log->lab, row->engine);
     return rc == SQLITE_OK ? snapshot_thin(store->db, part->log->lab) : rc;
@@ -184,10 +165,8 @@ static bool snapshot_read_row(sqlite3_stmt *select, uint64_t engine, struct snap
 static bool snapshot_find_row(sqlite3_stmt *select, int64_t lab, uint64_t from, uint64_t to, uint64_t engine,
                               struct snapshot_row *row)
 {
-    sqlite3_bind_int64(select, 1, op_id(lab, from));
-    sqlite3_bind_int64(select, 2, op_id(lab, to));
-    sqlite3_bind_int64(select, 3, (sqlite3_int64)engine);
-    bool found = snapshot_read_row(select, engine, row);
+    int rc = sql_bind(select, SQL_VALUES(sql_i64(op_id(lab, from)), sql_i64(op_id(lab, to)), sql_u64(engine)));
+    bool found = rc == SQLITE_OK && snapshot_read_row(select, engine, row);
     sqlite3_reset(select);
     return found;
 }
@@ -195,11 +174,12 @@ static bool snapshot_find_row(sqlite3_stmt *select, int64_t lab, uint64_t from, 
 static enum pagoda_error snapshot_read_image(struct reader *reader, int64_t lab, uint64_t seq, struct buffer *image)
 {
     sqlite3_stmt *select = reader->select_image;
-    int rc;
     image->length = 0;
-    sqlite3_bind_int64(select, 1, op_id(lab, seq));
-    while ((rc = sqlite3_step(select)) == SQLITE_ROW)
+    int rc = sql_bind(select, SQL_VALUES(sql_i64(op_id(lab, seq))));
+    while (rc == SQLITE_OK && (rc = sqlite3_step(select)) == SQLITE_ROW) {
         buffer_add(image, sqlite3_column_blob(select, 0), (size_t)sqlite3_column_bytes(select, 0));
+        rc = SQLITE_OK;
+    }
     sqlite3_reset(select);
     return image->failed ? PAGODA_ERR_NOMEM : store_error(rc);
 }
@@ -208,7 +188,7 @@ enum pagoda_error store_load_snapshot(struct store *store, int64_t lab, uint64_t
                                       struct snapshot_row *row, struct buffer *image)
 {
     struct reader *reader = store_take_reader(store);
-    enum pagoda_error error = store_execute(reader->db, "BEGIN") == SQLITE_OK ? PAGODA_OK : PAGODA_ERR_IO;
+    enum pagoda_error error = sql_script(reader->db, "BEGIN") == SQLITE_OK ? PAGODA_OK : PAGODA_ERR_IO;
     int64_t holder = lab;
     uint64_t last = seq, end;
     bool found = false;
@@ -227,7 +207,7 @@ enum pagoda_error store_load_snapshot(struct store *store, int64_t lab, uint64_t
     }
     if (!error)
         error = snapshot_read_image(reader, holder, row->seq, image);
-    store_execute(reader->db, "COMMIT");
+    sql_script(reader->db, "COMMIT");
     store_give_reader(reader);
     return error;
 }

@@ -3,6 +3,7 @@
  * (store_answer.c), imports (store_import.c), snapshots (store_snapshot.c), reading (store_read.c). Nobody else includes
  * it. */
 #pragma once
+#include "server/store/sqlite/sql.h"
 #include "server/store/store.h"
 #include <pthread.h>
 #include <sqlite3.h>
@@ -114,7 +115,6 @@ struct store {
 
 extern const char schema_sql[]; /* data/schema.sql */
 enum pagoda_error store_error(int sqlite_code);
-int store_execute(sqlite3 *db, const char *sql);
 
 /* store_keeper.c */
 void *store_keeper(void *store);

@@ -39,19 +39,13 @@ struct queued_row *store_next_row(struct buffer *rows, size_t *offset)
 
 /* ---- commits ---- */
 
-static int writer_step(sqlite3_stmt *statement)
-{
-    sqlite3_step(statement);
-    return sqlite3_reset(statement);
-}
-
 static int writer_end_transaction(struct store *store, int rc)
 {
     if (rc == SQLITE_OK)
-        rc = writer_step(store->commit);
+        rc = sql_run_prepared(store->commit, SQL_NONE);
     if (rc == SQLITE_OK)
         return SQLITE_OK;
-    store_execute(store->db, "ROLLBACK");
+    sql_script(store->db, "ROLLBACK");
     store_forget_words(store);
     return rc;
 }
@@ -60,7 +54,7 @@ static int writer_write_rows(struct store *store)
 {
     if (!store->committing.rows.length)
         return SQLITE_OK;
-    int rc = writer_step(store->begin);
+    int rc = sql_run_prepared(store->begin, SQL_NONE);
     if (rc != SQLITE_OK)
         return rc;
     return writer_end_transaction(store, store_insert_rows(store));
@@ -68,7 +62,7 @@ static int writer_write_rows(struct store *store)
 
 static void writer_run_task(struct store *store, struct task *task)
 {
-    int rc = writer_step(store->begin);
+    int rc = sql_run_prepared(store->begin, SQL_NONE);
     if (rc == SQLITE_OK)
         rc = writer_end_transaction(store, task->run(store, task->context));
     pthread_mutex_lock(&store->mutex);
