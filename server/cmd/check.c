@@ -57,7 +57,8 @@ static void check_compare(struct lab_check *lab, const struct log_entry *entry, 
 
 static void check_find_next_hash(struct lab_check *lab, uint64_t from)
 {
-    if (store_next_hash(lab->all->store, lab->row->id, from, snapshot_identity(), &lab->next_hash))
+    const struct snapshot_moment moment = { lab->row->id, from, snapshot_identity() };
+    if (store_next_hash(lab->all->store, &moment, &lab->next_hash))
         lab->next_hash.seq = UINT64_MAX;
 }
 

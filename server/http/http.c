@@ -240,6 +240,7 @@ static enum MHD_Result send_reply(struct request *request)
     return queued;
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): libmicrohttpd's MHD_AccessHandlerCallback. */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *upload, size_t *nr_upload, void **state)
 {

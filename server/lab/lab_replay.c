@@ -23,7 +23,8 @@ struct replay {
 static void replay_find_hash(struct replay *replay, uint64_t from)
 {
     struct lab *lab = replay->lab;
-    if (store_next_hash(lab->labs->store, lab->row.id, from, snapshot_identity(), &replay->next_hash))
+    const struct snapshot_moment moment = { lab->row.id, from, snapshot_identity() };
+    if (store_next_hash(lab->labs->store, &moment, &replay->next_hash))
         replay->next_hash.seq = UINT64_MAX;
 }
 

@@ -176,7 +176,8 @@ enum pagoda_error snapshot_load(struct store *store, int64_t lab, uint64_t seq, 
     enum pagoda_error error = PAGODA_OK;
     *machine = NULL;
     while (!error && !*machine && row.seq > 1) {
-        error = store_load_snapshot(store, lab, row.seq - 1, snapshot_identity(), &row, &packed);
+        error =
+            store_load_snapshot(store, &(struct snapshot_moment){ lab, row.seq - 1, snapshot_identity() }, &row, &packed);
         if (!error)
             *machine = snapshot_unpack(&packed, &row);
         *cost_ns = row.cost_ns;
@@ -189,7 +190,8 @@ bool snapshot_is_sound(struct store *store, int64_t lab, uint64_t seq)
 {
     struct buffer packed = { 0 };
     struct snapshot_row row;
-    enum pagoda_error error = store_load_snapshot(store, lab, seq, snapshot_identity(), &row, &packed);
+    enum pagoda_error error =
+        store_load_snapshot(store, &(struct snapshot_moment){ lab, seq, snapshot_identity() }, &row, &packed);
     bool is_sound = error == PAGODA_ERR_NOT_FOUND || (!error && row.seq < seq);
     if (!error && row.seq == seq) {
         struct machine *machine = snapshot_unpack(&packed, &row);

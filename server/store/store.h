@@ -154,9 +154,16 @@ struct snapshot_row {
  * the machine was seen; CONFLICT when it has lost something since, NOT_FOUND when the lab is gone. */
 enum pagoda_error store_save_snapshot(struct store *store, const struct lab_log *log, uint32_t nr_losses,
                                       const struct snapshot_row *row, const void *image, size_t nr_bytes) PAGODA_MUST_CHECK;
-/* The newest image of this engine at or before seq, through forks back to the root. NOT_FOUND: there is none. */
-enum pagoda_error store_load_snapshot(struct store *store, int64_t lab, uint64_t seq, uint64_t engine,
-                                      struct snapshot_row *row, struct buffer *image) PAGODA_MUST_CHECK;
-/* The first hash of this engine that the log holds at or after from. NOT_FOUND: there is none. */
-enum pagoda_error store_next_hash(struct store *store, int64_t lab, uint64_t from, uint64_t engine,
+/* A moment of a lab, as one engine sees it: images and hashes of others are nothing to it. */
+struct snapshot_moment {
+    int64_t lab;
+    uint64_t seq, engine;
+};
+/* The newest image at or before the moment, through forks back to the root.
+ * PAGODA_ERR_NOT_FOUND  there is none. */
+enum pagoda_error store_load_snapshot(struct store *store, const struct snapshot_moment *moment, struct snapshot_row *row,
+                                      struct buffer *image) PAGODA_MUST_CHECK;
+/* The first hash that the log holds at or after the moment.
+ * PAGODA_ERR_NOT_FOUND  there is none. */
+enum pagoda_error store_next_hash(struct store *store, const struct snapshot_moment *moment,
                                   struct snapshot_row *row) PAGODA_MUST_CHECK;

@@ -210,24 +210,19 @@ enum pagoda_error store_save_snapshot(struct store *store, const struct lab_log 
     (void)nr_bytes;
     return PAGODA_OK;
 }
-enum pagoda_error store_load_snapshot(struct store *store, int64_t lab, uint64_t seq, uint64_t engine,
-                                      struct snapshot_row *row, struct buffer *image)
+enum pagoda_error store_load_snapshot(struct store *store, const struct snapshot_moment *moment, struct snapshot_row *row,
+                                      struct buffer *image)
 {
     (void)store;
-    (void)lab;
-    (void)seq;
-    (void)engine;
+    (void)moment;
     (void)row;
     (void)image;
     return PAGODA_ERR_NOT_FOUND;
 }
-enum pagoda_error store_next_hash(struct store *store, int64_t lab, uint64_t from, uint64_t engine,
-                                  struct snapshot_row *row)
+enum pagoda_error store_next_hash(struct store *store, const struct snapshot_moment *moment, struct snapshot_row *row)
 {
     (void)store;
-    (void)lab;
-    (void)from;
-    (void)engine;
+    (void)moment;
     (void)row;
     return PAGODA_ERR_NOT_FOUND;
 }

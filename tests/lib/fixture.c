@@ -84,11 +84,11 @@ const struct op_result *fixture_apply(struct machine *machine, struct op op)
     return &result;
 }
 
-void fixture_fill(struct machine *machine, uint64_t address, uint8_t byte, uint64_t length)
+void fixture_fill(struct machine *machine, struct fixture_range range, uint8_t byte)
 {
-    struct op op = fixture_free(OP_WRITE, address);
+    struct op op = fixture_free(OP_WRITE, range.address);
     op.fill = byte;
-    op.length = length;
+    op.length = range.length;
     op.given |= OP_BIT(FILL) | OP_BIT(LENGTH);
     if (fixture_apply(machine, op)->outcome != OUTCOME_OK)
         abort();
@@ -104,6 +104,7 @@ struct op fixture_op(enum op_kind kind)
     return op_default(kind);
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): as the call itself is written, kmalloc(size, gfp). */
 struct op fixture_alloc(enum op_kind kind, uint64_t size, uint32_t gfp)
 {
     struct op op = op_default(kind);

@@ -20,7 +20,11 @@ struct machine *fixture_machine_of(const struct machine_config *config);
 /* Applies, aborts on a host error, and verifies every invariant. The result is valid until the next call. */
 const struct op_result *fixture_apply(struct machine *machine, struct op op);
 /* Writes so many bytes of one value there through the kernel; aborts unless it goes well. */
-void fixture_fill(struct machine *machine, uint64_t address, uint8_t byte, uint64_t length);
+struct fixture_range {
+    uint64_t address, length;
+};
+#define FIXTURE_RANGE(address, length) ((struct fixture_range){ address, length })
+void fixture_fill(struct machine *machine, struct fixture_range range, uint8_t byte);
 void fixture_check(const struct machine *machine);
 struct text fixture_text(const char *text);
 

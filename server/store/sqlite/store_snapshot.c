@@ -151,24 +151,19 @@ enum pagoda_error store_save_snapshot(struct store *store, const struct lab_log 
 
 /* ---- reading ---- */
 
-static bool snapshot_read_row(sqlite3_stmt *select, uint64_t engine, struct snapshot_row *row)
+/* NOT_FOUND: the statement has no row in [from, to] of the lab. */
+static enum pagoda_error snapshot_find_row(sqlite3_stmt *select, const struct sql_value *range, struct snapshot_row *row)
 {
-    if (sqlite3_step(select) != SQLITE_ROW)
-        return false;
-    *row = (struct snapshot_row){ .seq = op_id_seq(sqlite3_column_int64(select, 0)),
-                                  .engine = engine,
-                                  .hash = (uint64_t)sqlite3_column_int64(select, 1),
-                                  .cost_ns = (uint64_t)sqlite3_column_int64(select, 2) };
-    return true;
-}
-
-static bool snapshot_find_row(sqlite3_stmt *select, int64_t lab, uint64_t from, uint64_t to, uint64_t engine,
-                              struct snapshot_row *row)
-{
-    int rc = sql_bind(select, SQL_VALUES(sql_i64(op_id(lab, from)), sql_i64(op_id(lab, to)), sql_u64(engine)));
-    bool found = rc == SQLITE_OK && snapshot_read_row(select, engine, row);
+    int rc = sql_bind(select, range);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(select);
+    if (rc == SQLITE_ROW)
+        *row = (struct snapshot_row){ .seq = op_id_seq(sqlite3_column_int64(select, 0)),
+                                      .engine = (uint64_t)range[2].number,
+                                      .hash = (uint64_t)sqlite3_column_int64(select, 1),
+                                      .cost_ns = (uint64_t)sqlite3_column_int64(select, 2) };
     sqlite3_reset(select);
-    return found;
+    return rc == SQLITE_DONE ? PAGODA_ERR_NOT_FOUND : store_error(rc);
 }
 
 static enum pagoda_error snapshot_read_image(struct reader *reader, int64_t lab, uint64_t seq, struct buffer *image)
@@ -184,27 +179,36 @@ static enum pagoda_error snapshot_read_image(struct reader *reader, int64_t lab,
     return image->failed ? PAGODA_ERR_NOMEM : store_error(rc);
 }
 
-enum pagoda_error store_load_snapshot(struct store *store, int64_t lab, uint64_t seq, uint64_t engine,
-                                      struct snapshot_row *row, struct buffer *image)
+/* From the lab that holds the moment upwards: each ancestor up to where its fork began. */
+static enum pagoda_error snapshot_find_newest(struct reader *reader, const struct snapshot_moment *moment, int64_t *holder,
+                                              struct snapshot_row *row)
 {
-    struct reader *reader = store_take_reader(store);
-    enum pagoda_error error = sql_script(reader->db, "BEGIN") == SQLITE_OK ? PAGODA_OK : PAGODA_ERR_IO;
-    int64_t holder = lab;
-    uint64_t last = seq, end;
-    bool found = false;
-    while (!error && !found) { /* from the lab that holds seq upwards: each ancestor up to where its fork began */
-        error = store_find_holder(reader, holder, last, &holder, &end);
-        found = !error && snapshot_find_row(reader->select_snapshot, holder, 1, last, engine, row);
-        if (found || error)
-            break;
-        int64_t parent;
+    uint64_t last = moment->seq, end;
+    *holder = moment->lab;
+    for (;;) {
+        enum pagoda_error error = store_find_holder(reader, *holder, last, holder, &end);
+        if (!error)
+            error = snapshot_find_row(
+                reader->select_snapshot,
+                SQL_VALUES(sql_i64(op_id(*holder, 1)), sql_i64(op_id(*holder, last)), sql_u64(moment->engine)), row);
+        if (error != PAGODA_ERR_NOT_FOUND)
+            return error;
         uint64_t parent_seq;
-        error = store_find_parent(reader, holder, &parent, &parent_seq);
-        if (!error && !parent)
-            error = PAGODA_ERR_NOT_FOUND;
-        holder = parent;
+        error = store_find_parent(reader, *holder, holder, &parent_seq);
+        if (error || !*holder)
+            return error ? error : PAGODA_ERR_NOT_FOUND;
         last = parent_seq < last ? parent_seq : last;
     }
+}
+
+enum pagoda_error store_load_snapshot(struct store *store, const struct snapshot_moment *moment, struct snapshot_row *row,
+                                      struct buffer *image)
+{
+    struct reader *reader = store_take_reader(store);
+    int64_t holder;
+    enum pagoda_error error = store_error(sql_script(reader->db, "BEGIN"));
+    if (!error)
+        error = snapshot_find_newest(reader, moment, &holder, row);
     if (!error)
         error = snapshot_read_image(reader, holder, row->seq, image);
     sql_script(reader->db, "COMMIT");
@@ -212,24 +216,20 @@ enum pagoda_error store_load_snapshot(struct store *store, int64_t lab, uint64_t
     return error;
 }
 
-enum pagoda_error store_next_hash(struct store *store, int64_t lab, uint64_t from, uint64_t engine,
-                                  struct snapshot_row *row)
+enum pagoda_error store_next_hash(struct store *store, const struct snapshot_moment *moment, struct snapshot_row *row)
 {
     struct reader *reader = store_take_reader(store);
-    int64_t holder;
-    uint64_t last;
-    bool found = false;
-    enum pagoda_error error = store_find_holder(reader, lab, from, &holder, &last);
-    while (!error && !found) {
-        found = snapshot_find_row(reader->select_hash, holder, from, last, engine, row);
-        if (found)
+    uint64_t from = moment->seq, last = 0;
+    enum pagoda_error error = PAGODA_ERR_NOT_FOUND;
+    while (error == PAGODA_ERR_NOT_FOUND && last != UINT64_MAX) { /* from ancestors down to the lab itself */
+        int64_t holder;
+        error = store_find_holder(reader, moment->lab, from, &holder, &last);
+        if (error)
             break;
-        if (last == UINT64_MAX)
-            error = PAGODA_ERR_NOT_FOUND;
-        else {
-            from = last + 1;
-            error = store_find_holder(reader, lab, from, &holder, &last);
-        }
+        error = snapshot_find_row(
+            reader->select_hash,
+            SQL_VALUES(sql_i64(op_id(holder, from)), sql_i64(op_id(holder, last)), sql_u64(moment->engine)), row);
+        from = last + 1;
     }
     store_give_reader(reader);
     return error;

@@ -117,11 +117,11 @@ static void faults_are_found_in_this_cache(void **state)
         cache_op(m, OP_KMEM_CACHE_CREATE, 100, FAULTS[i].flags, 0);
         uint64_t a = cache_op(m, OP_KMEM_CACHE_ALLOC, 0, 0, 0)->address;
         uint64_t other = fixture_apply(m, fixture_alloc(OP_KMALLOC, 100, 0))->address;
-        fixture_fill(m, other, 0x11, 120);
+        fixture_fill(m, FIXTURE_RANGE(other, 120), 0x11);
         assert_int_equal(fixture_apply(m, fixture_free(OP_KFREE, other))->outcome, OUTCOME_OK);
         if (FAULTS[i].is_freed)
             cache_op(m, OP_KMEM_CACHE_FREE, 0, 0, a);
-        fixture_fill(m, a + FAULTS[i].from, 0x11, FAULTS[i].length);
+        fixture_fill(m, FIXTURE_RANGE(a + FAULTS[i].from, FAULTS[i].length), 0x11);
         const struct op_result *result =
             FAULTS[i].is_freed ? cache_op(m, OP_KMEM_CACHE_ALLOC, 0, 0, 0) : cache_op(m, OP_KMEM_CACHE_FREE, 0, 0, a);
         assert_int_equal(result->outcome, OUTCOME_BUG);

@@ -62,7 +62,7 @@ static void an_interior_pointer_is_handed_out(void **state)
     (void)state;
     struct machine *m = fixture_machine("linux-6.1", 64 * MIB);
     uint64_t a = take(m, 64), b = take(m, 64), next = b + 64;
-    fixture_fill(m, a, 0xaa, 64);
+    fixture_fill(m, FIXTURE_RANGE(a, 64), 0xaa);
     free_wrong(m, OP_KFREE, a + 8, "invalid pointer, 8 bytes into the object");
     assert_int_equal(word_at(m, a + 8 + 32), next); /* the list goes on behind it */
     assert_int_equal(word_at(m, a + 32), UINT64_C(0xaaaaaaaaaaaaaaaa));

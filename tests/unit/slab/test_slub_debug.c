@@ -110,7 +110,7 @@ static void test_bytes(void **state)
     expect_bytes(m, a + 256 - 64, 0xbb, 64); /* the next object is free */
     expect_bytes(m, a + 144, 50, 1);         /* behind the tracks: the size asked for */
     expect_bytes(m, a + 148, 0x5a, 44);      /* padding behind the tracks */
-    fixture_fill(m, a, 0x11, 64);
+    fixture_fill(m, FIXTURE_RANGE(a, 64), 0x11);
     expect_clean(give(m, a));
     expect_bytes(m, a - 64, 0xbb, 64);
     expect_bytes(m, a, 0x6b, 63);
@@ -155,7 +155,7 @@ static void test_faults(void **state)
         uint64_t before = take(m, 64, "other"), a = take(m, 64, "driver_probe");
         if (FAULTS[i].after_free)
             expect_clean(give(m, a));
-        fixture_fill(m, a + (uint64_t)(int64_t)FAULTS[i].at, 0xee, FAULTS[i].length);
+        fixture_fill(m, FIXTURE_RANGE(a + (uint64_t)(int64_t)FAULTS[i].at, FAULTS[i].length), 0xee);
         const struct op_result *result;
         if (FAULTS[i].after_free) {
             struct op op = fixture_alloc(OP_KMALLOC, 64, 0);
@@ -194,7 +194,7 @@ static void test_report(void **state)
     wait.duration_ns = 1000000000;
     wait.given = GIVEN(DURATION);
     fixture_apply(m, wait);
-    fixture_fill(m, a, 'x', 34);
+    fixture_fill(m, FIXTURE_RANGE(a, 34), 'x');
     char want[4096];
     unsigned long long start = a & ~4095ull, slab = 0xffffea0000000000ull + ((start - 0xffff888000000000ull) >> 12) * 64;
     snprintf(want, sizeof want,
@@ -223,7 +223,7 @@ static void test_report(void **state)
         "FIX kmalloc-32: Restoring Right Redzone 0x%016llx-0x%016llx=0xcc\nFIX kmalloc-32: Object at 0x%016llx not freed",
         (unsigned long long)a + 32, (unsigned long long)a + 33, (unsigned long long)a);
     expect_words(result, fix);
-    fixture_fill(m, a + 32, 0, 1);
+    fixture_fill(m, FIXTURE_RANGE(a + 32, 1), 0);
     expect_words(give(m, a), "BUG kmalloc-32 (Tainted: G    B             ): Right Redzone overwritten");
     machine_destroy(m);
 }
@@ -257,7 +257,7 @@ static void test_broken_lists(void **state)
     uint64_t a = take(m, 96, "x"), b = take(m, 96, "x"), c = take(m, 96, "x");
     expect_clean(give(m, a));
     expect_clean(give(m, b)); /* b, a, ... */
-    fixture_fill(m, b + 48, 0x77, 8);
+    fixture_fill(m, FIXTURE_RANGE(b + 48, 8), 0x77);
     const struct op_result *result = give(m, c);
     expect_words(result, "Freechain corrupt");
     expect_words(result, "Wrong object count. Counter is 1 but counted were ");
@@ -270,7 +270,7 @@ static void test_broken_lists(void **state)
 
     m = machine_with(F | POISON, 1);
     a = take(m, 96, "x");
-    fixture_fill(m, (a & ~4095ull) + 4095, 0, 1); /* 4096 is no multiple of the object's distance */
+    fixture_fill(m, FIXTURE_RANGE((a & ~4095ull) + 4095, 1), 0); /* 4096 is no multiple of the object's distance */
     result = give(m, a);
     expect_words(result, "Padding overwritten. 0x");
     expect_words(result, "FIX kmalloc-96: Restoring slab padding 0x");
@@ -284,7 +284,7 @@ static void test_padding(void **state)
     (void)state;
     struct machine *m = machine_with(F | POISON, 1);
     uint64_t a = take(m, 64, "x");
-    fixture_fill(m, a + 100, 0xee, 2); /* behind the free pointer */
+    fixture_fill(m, FIXTURE_RANGE(a + 100, 2), 0xee); /* behind the free pointer */
     const struct op_result *result = give(m, a);
     expect_words(result, "BUG kmalloc-64 (Not tainted): Object padding overwritten\n");
     expect_words(result, "FIX kmalloc-64: Restoring Object padding 0x");
@@ -294,7 +294,7 @@ static void test_padding(void **state)
 
     m = machine_with(F | POISON, 1);
     a = take(m, 96, "x");
-    fixture_fill(m, (a & ~4095ull) + 4095, 0, 1);
+    fixture_fill(m, FIXTURE_RANGE((a & ~4095ull) + 4095, 1), 0);
     struct op op = fixture_alloc(OP_KMALLOC, 96, 0); /* an allocation looks at the end of the slab, too */
     result = fixture_apply(m, op);
     expect_words(result, "Padding overwritten. 0x");
@@ -309,7 +309,7 @@ static void test_padding(void **state)
     alloc.given = GIVEN(CACHE);
     expect_clean(fixture_apply(m, create));
     a = fixture_apply(m, alloc)->address;
-    fixture_fill(m, a + 61, 0xee, 1);
+    fixture_fill(m, FIXTURE_RANGE(a + 61, 1), 0xee);
     expect_words(give(m, a), "BUG odd (Not tainted): Alignment padding overwritten\n");
     expect_bytes(m, a + 61, 0x5a, 3);
     machine_destroy(m);
@@ -321,12 +321,12 @@ static void test_without_checks(void **state)
     (void)state;
     struct machine *m = machine_with(Z | POISON, 1);
     uint64_t a = take(m, 64, "x");
-    fixture_fill(m, a, 0, 72);
+    fixture_fill(m, FIXTURE_RANGE(a, 72), 0);
     expect_clean(give(m, a));
-    fixture_fill(m, a, 0x41, 64);
+    fixture_fill(m, FIXTURE_RANGE(a, 64), 0x41);
     assert_int_equal(take(m, 64, "x"), a);
     expect_clean(give(m, a));
-    fixture_fill(m, a + 72, 0x41, 8); /* the free pointer lies behind the red zone */
+    fixture_fill(m, FIXTURE_RANGE(a + 72, 8), 0x41); /* the free pointer lies behind the red zone */
     struct op op = fixture_alloc(OP_KMALLOC, 64, 0);
     const struct op_result *result = fixture_apply(m, op);
     assert_int_equal(result->outcome, OUTCOME_BUG);
@@ -366,7 +366,7 @@ static void test_handles_follow(void **state)
     op.name = fixture_text("buffer");
     op.given |= GIVEN(NAME);
     uint64_t a = fixture_apply(m, op)->address;
-    fixture_fill(m, (a & ~4095ull) + 4095, 0, 1); /* is reported, but does not stop the free */
+    fixture_fill(m, FIXTURE_RANGE((a & ~4095ull) + 4095, 1), 0); /* is reported, but does not stop the free */
     struct op end = fixture_op(OP_KFREE);
     end.name = op.name;
     end.given = GIVEN(NAME);
@@ -404,7 +404,7 @@ static void test_random(void **state)
             op.given |= GIVEN(CPU);
             slots[i].address = fixture_apply(m, op)->address;
             assert_int_not_equal(slots[i].address, 0);
-            fixture_fill(m, slots[i].address, (uint8_t)i, slots[i].size);
+            fixture_fill(m, FIXTURE_RANGE(slots[i].address, slots[i].size), (uint8_t)i);
         }
         char text[160];
         if (!kmalloc_check_chains(&m->state.kmalloc, text, sizeof text))
@@ -451,13 +451,13 @@ static void test_init_on_free(void **state)
     struct machine_config config = { .profile = PROFILE_LINUX_6_1, .memory = 64 * MIB, .init_on_free = 1 };
     struct machine *m = fixture_machine_of(&config);
     uint64_t a = take(m, 200, "x"), b = take(m, 200, "x");
-    fixture_fill(m, a, 0x33, 256);
+    fixture_fill(m, FIXTURE_RANGE(a, 256), 0x33);
     expect_clean(give(m, a));
     expect_bytes(m, a, 0, 128); /* all but the free pointer */
     expect_bytes(m, a + 136, 0, 120);
     assert_int_equal(take(m, 200, "x"), a);
     expect_bytes(m, a, 0, 256); /* and that is wiped for the new owner */
-    fixture_fill(m, b, 0x33, 256);
+    fixture_fill(m, FIXTURE_RANGE(b, 256), 0x33);
     machine_destroy(m);
 }
 
@@ -469,8 +469,8 @@ static void test_init_on_free_elsewhere(void **state)
     config.slub_debug = F;
     struct machine *m = fixture_machine_of(&config);
     uint64_t large = take(m, 16384, "x"), a = take(m, 200, "x");
-    fixture_fill(m, large, 0x33, 16384);
-    fixture_fill(m, a, 0x33, 256);
+    fixture_fill(m, FIXTURE_RANGE(large, 16384), 0x33);
+    fixture_fill(m, FIXTURE_RANGE(a, 256), 0x33);
     expect_clean(give(m, large));
     for (uint64_t at = 0; at < 16384; at += 4096)
         expect_bytes(m, large + at, 0, 4096);
@@ -482,7 +482,7 @@ static void test_init_on_free_elsewhere(void **state)
         op.order = order;
         op.given = GIVEN(ORDER);
         op.address = fixture_apply(m, op)->address;
-        fixture_fill(m, op.address, 0x33, PAGE_SIZE << order);
+        fixture_fill(m, FIXTURE_RANGE(op.address, PAGE_SIZE << order), 0x33);
         op.kind = OP_FREE_PAGES;
         op.given |= GIVEN(ADDRESS);
         expect_clean(fixture_apply(m, op));
@@ -503,7 +503,7 @@ static void test_init_on_alloc(void **state)
             struct machine *m = fixture_machine_of(&config);
             take(m, SIZES[i], "x");
             uint64_t a = take(m, SIZES[i], "x");
-            fixture_fill(m, a, 0x33, SIZES[i]);
+            fixture_fill(m, FIXTURE_RANGE(a, SIZES[i]), 0x33);
             expect_clean(give(m, a));
             assert_int_equal(take(m, SIZES[i], "x"), a);
             expect_bytes(m, a + 16, init ? 0 : 0x33, 64);
