@@ -66,6 +66,11 @@ struct reply import_post(struct app *app, struct request *request)
     struct import_summary *summary = calloc(1, sizeof *summary);
     if (!summary)
         return reply_error(PAGODA_ERR_NOMEM, NULL);
+    if (run.answer.key) {
+        snprintf(run.key, sizeof run.key, "%s", run.answer.key);
+        run.answer.key = run.key;
+    }
+    upload_leave_connection(run.upload);
     import_run_begin(&run);
     reply = import(&run, is_atomic, summary);
     import_run_end(&run);

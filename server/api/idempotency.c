@@ -15,7 +15,7 @@ uint64_t hash_more(uint64_t hash, const char *bytes, size_t length)
 bool idempotency_key(const struct request *request, const char **key, struct reply *refusal)
 {
     *key = request_header(request, "Idempotency-Key");
-    if (!*key || (**key && strlen(*key) <= 64))
+    if (!*key || (**key && strlen(*key) <= IDEMPOTENCY_KEY_MAX))
         return true;
     *refusal = reply_say(422, "", "Idempotency-Key must have 1 to 64 characters");
     return false;

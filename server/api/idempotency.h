@@ -2,6 +2,7 @@
 #pragma once
 #include "server/http/request.h"
 
+#define IDEMPOTENCY_KEY_MAX 64                  /* bytes */
 #define HASH_START UINT64_C(0xcbf29ce484222325) /* FNV-1a, 64 bits */
 uint64_t hash_more(uint64_t hash, const char *bytes, size_t length);
 

@@ -3,6 +3,7 @@
  * Under an Idempotency-Key the whole body is read, whatever becomes of it, since its hash tells one request from another.
  */
 #pragma once
+#include "server/api/idempotency.h"
 #include "server/import/import.h"
 #include "server/http/upload.h"
 
@@ -16,6 +17,7 @@ struct import_run {
     uint64_t nr_ops, ticket; /* of the last operation queued for the log; 0: none */
     double started_s;
     struct answer answer; /* to the request's Idempotency-Key; its hash grows as the body is read */
+    char key[IDEMPOTENCY_KEY_MAX + 1];
     bool was_answered;
     struct buffer text;                          /* the summary */
     _Atomic uint64_t nr_bytes_told, nr_ops_told; /* for other threads */

@@ -30,6 +30,7 @@ struct app {
     pthread_mutex_t mutex; /* guards what follows */
     struct sse_stream *streams;
     uint32_t nr_uploads;
+    pthread_cond_t upload_ended;
 
     pthread_mutex_t imports_mutex; /* before an upload's, before mutex */
     struct import_run *imports;    /* those that run now */

@@ -286,17 +286,11 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     struct request *request = *state;
     if (!request)
         return;
-    upload_close(request->upload);
+    *state = NULL;
     if (app->options->log)
         log_request(request);
-    if (request->lab)
-        lab_put(request->lab);
-    if (request->reply.response)
-        MHD_destroy_response(request->reply.response);
-    buffer_clear(&request->body);
-    buffer_clear(&request->reply.body);
-    free(request);
-    *state = NULL;
+    if (!request->upload || upload_close(request->upload))
+        request_destroy(request);
 }
 
 /* A decoded "%00" would end the text early: whoever sends one gets it left as it is, and finds nothing by that name. */
@@ -362,6 +356,7 @@ bool http_start(struct app *app, const struct http_hooks *hooks, struct problem 
 {
     app->hooks = hooks;
     pthread_mutex_init(&app->mutex, NULL);
+    pthread_cond_init(&app->upload_ended, NULL);
     pthread_mutex_init(&app->imports_mutex, NULL);
     int fd = listen_on(app, why);
     if (fd < 0)
@@ -388,6 +383,7 @@ void http_stop(struct app *app)
     connections_wait_awake(&app->connections);
     nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL); /* the last replies leave */
     MHD_stop_daemon(app->daemon);
+    uploads_wait(app);
     if (fd >= 0)
         close(fd);
 }

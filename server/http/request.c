@@ -2,7 +2,19 @@
 #include "server/http/request.h"
 #include "server/base/number.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+void request_destroy(struct request *request)
+{
+    if (request->lab)
+        lab_put(request->lab);
+    if (request->reply.response)
+        MHD_destroy_response(request->reply.response);
+    buffer_clear(&request->body);
+    buffer_clear(&request->reply.body);
+    free(request);
+}
 
 const char *query_text(const struct request *request, const char *name)
 {

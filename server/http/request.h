@@ -26,6 +26,8 @@ struct request {
     int64_t started_us;
 };
 
+void request_destroy(struct request *request); /* gives back its lab, body and reply */
+
 /* ---- ?name=value ---- */
 
 const char *query_text(const struct request *request, const char *name); /* NULL: not given */

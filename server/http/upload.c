@@ -13,11 +13,14 @@ struct upload {
     pthread_t thread;
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t filled;
-    pthread_cond_t drained; /* for an HTTP thread that waits in place, when the daemon stops */
-    size_t start, length;   /* of what waits in the ring */
-    uint64_t nr_bytes;      /* read by the handler */
+    pthread_cond_t
+        drained;          /* for an HTTP thread that waits in place: when the daemon stops, when its connection has gone */
+    size_t start, length; /* of what waits in the ring */
+    uint64_t nr_bytes;    /* read by the handler */
     bool ended, broken, cancelled;
-    bool is_done; /* the handler: request->reply is there */
+    bool has_left_connection; /* the handler: upload_leave_connection() */
+    bool is_done;             /* the handler: request->reply is there */
+    bool is_orphan;           /* the connection has gone; the handler's thread ends upload and request */
     char ring[PIPE_SIZE];
 };
 
@@ -38,14 +41,51 @@ static void upload_wake(struct upload *upload)
     connection_wake(&upload->request->connection);
 }
 
+/* ---- the list ---- */
+
+static bool upload_claim(struct app *app, int step)
+{
+    pthread_mutex_lock(&app->mutex);
+    bool is_free = step < 0 || app->nr_uploads < UPLOADS_MAX;
+    app->nr_uploads += is_free ? (uint32_t)step : 0;
+    pthread_cond_signal(&app->upload_ended);
+    pthread_mutex_unlock(&app->mutex);
+    return is_free;
+}
+
+void uploads_wait(struct app *app)
+{
+    pthread_mutex_lock(&app->mutex);
+    while (app->nr_uploads)
+        pthread_cond_wait(&app->upload_ended, &app->mutex);
+    pthread_mutex_unlock(&app->mutex);
+}
+
+static void upload_destroy(struct upload *upload)
+{
+    pthread_cond_destroy(&upload->filled);
+    pthread_cond_destroy(&upload->drained);
+    pthread_mutex_destroy(&upload->mutex);
+    free(upload);
+}
+
 /* ---- the handler's side ---- */
+
+void upload_leave_connection(struct upload *upload)
+{
+    pthread_mutex_lock(&upload->mutex);
+    upload->has_left_connection = true;
+    pthread_cond_signal(&upload->drained);
+    pthread_mutex_unlock(&upload->mutex);
+}
 
 static void *run_handler(void *context)
 {
     struct upload *upload = context;
     struct request *request = upload->request;
-    struct reply reply = request->route->handle(request->app, request);
-    enum pagoda_error error = reply.ticket ? store_wait(request->app->store, reply.ticket) : PAGODA_OK;
+    struct app *app = request->app;
+    struct reply reply = request->route->handle(app, request);
+    enum pagoda_error error = reply.ticket ? store_wait(app->store, reply.ticket) : PAGODA_OK;
     reply.ticket = 0;
     if (error) {
         buffer_clear(&reply.body);
@@ -56,7 +96,13 @@ static void *run_handler(void *context)
     request->has_reply = true;
     upload->is_done = true;
     upload_wake(upload);
+    bool is_orphan = upload->is_orphan;
     pthread_mutex_unlock(&upload->mutex);
+    if (is_orphan) {
+        upload_destroy(upload);
+        request_destroy(request);
+        upload_claim(app, -1); /* last: then the daemon may end */
+    }
     return NULL;
 }
 
@@ -118,15 +164,6 @@ bool upload_is_cancelled(struct upload *upload)
 
 /* ---- the HTTP thread's side ---- */
 
-static bool upload_claim(struct app *app, int step)
-{
-    pthread_mutex_lock(&app->mutex);
-    bool is_free = step < 0 || app->nr_uploads < UPLOADS_MAX;
-    app->nr_uploads += is_free ? (uint32_t)step : 0;
-    pthread_mutex_unlock(&app->mutex);
-    return is_free;
-}
-
 struct upload *upload_start(struct request *request)
 {
     struct upload *upload = calloc(1, sizeof *upload);
@@ -185,18 +222,22 @@ bool upload_finish(struct upload *upload)
     return is_done;
 }
 
-void upload_close(struct upload *upload)
+bool upload_close(struct upload *upload)
 {
-    if (!upload)
-        return;
     pthread_mutex_lock(&upload->mutex);
     upload->broken = true;
     pthread_cond_signal(&upload->filled);
+    while (!upload->is_done && !upload->has_left_connection)
+        pthread_cond_wait(&upload->drained, &upload->mutex);
+    bool is_done = upload->is_done;
+    upload->is_orphan = !is_done;
+    if (!is_done)
+        pthread_detach(upload->thread);
     pthread_mutex_unlock(&upload->mutex);
-    pthread_join(upload->thread, NULL);
-    upload_claim(upload->request->app, -1);
-    pthread_cond_destroy(&upload->filled);
-    pthread_cond_destroy(&upload->drained);
-    pthread_mutex_destroy(&upload->mutex);
-    free(upload);
+    if (is_done) {
+        pthread_join(upload->thread, NULL); /* it is on its last lines */
+        upload_claim(upload->request->app, -1);
+        upload_destroy(upload);
+    }
+    return is_done;
 }

@@ -1,6 +1,7 @@
 // A disk that takes long, and one that is full, under requests with an Idempotency-Key: nobody else waits, no lab stays locked.
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import { Daemon } from './daemon.mjs';
 
 const SYNC_MS = 1500; // of one commit at least
@@ -91,5 +92,29 @@ test('a full disk under keys: refused, and the lab answers the next request', as
     assert.equal(again.status, 201, again.text);
     assert.equal(again.body.seq, round + 2);
     assert.deepEqual((await daemon.post(`${path}/ops`, op, keyed('first'))).body, first.body);
+  }
+});
+
+test('an import whose peer goes away ends in its own time', async (t) => {
+  const daemon = await Daemon.start({ slow_disk: true });
+  t.after(() => daemon.end());
+  const lab = await daemon.lab();
+  const line = '{"op":"alloc_pages","order":0}\n';
+  for (const key of ['', 'Idempotency-Key: cut\r\n']) {
+    const before = (await daemon.get(`labs/${lab.id}`)).body.seq;
+    daemon.set_disk(SYNC_MS);
+    const socket = net.connect(daemon.port, '127.0.0.1');
+    socket.write(
+      `POST /api/v1/labs/${lab.id}/import HTTP/1.1\r\nHost: localhost\r\n${key}Content-Type: application/x-ndjson\r\n` +
+        `Content-Length: 1000000\r\n\r\n${line.repeat(5000)}`,
+    );
+    await sleep(SYNC_MS / 3);
+    socket.destroy();
+    await sleep(100);
+    for (const { ms } of await ask_all(daemon, '/healthz')) assert.ok(ms < SOON_MS, `${ms} ms`);
+    daemon.set_disk('');
+    while ((await daemon.get(`labs/${lab.id}/import`)).body.running) await sleep(20);
+    const { seq } = (await daemon.get(`labs/${lab.id}`)).body;
+    assert.ok(key ? seq === before : seq > before, `${seq}`); // the key was not yet on disk when the peer went
   }
 });
