@@ -205,7 +205,7 @@ struct reply events_get(struct app *app, struct request *request)
     lab_keep(lab);
     *stream = (struct sse_stream){ .app = app,
                                    .lab = lab,
-                                   .connection = { request->connection.mhd, request->connection.all },
+                                   .connection = { .mhd = request->connection.mhd, .all = request->connection.all },
                                    .next_seq = next_seq,
                                    .state = STREAM_READY };
     buffer_text(&stream->text, "retry: 1000\n\n");

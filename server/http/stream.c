@@ -79,7 +79,7 @@ struct reply stream_reply(struct request *request, struct stream_source source, 
         return reply_error(PAGODA_ERR_NOMEM, NULL);
     }
     *stream = (struct stream){ .workers = &request->app->workers,
-                               .connection = { request->connection.mhd, request->connection.all },
+                               .connection = { .mhd = request->connection.mhd, .all = request->connection.all },
                                .source = source };
     make_slice(stream);
     enum pagoda_error error = stream->error;

@@ -206,8 +206,9 @@ static enum pagoda_error reader_read_slice(struct reader *reader, int64_t lab, u
     for (unsigned i = 0; rc == SQLITE_OK && *end == SLICE_IS_FULL && i < SLICE; i++) {
         struct log_entry entry;
         rc = sqlite3_step(select);
-        if (rc == SQLITE_ROW)
-            rc = reader_read_entry(reader, &entry);
+        if (rc != SQLITE_ROW)
+            break;
+        rc = reader_read_entry(reader, &entry);
         if (rc != SQLITE_OK)
             break;
         *from = entry.seq + 1;
