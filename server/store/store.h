@@ -1,9 +1,9 @@
-/* server/store/store.h - labs and their operations in SQLite; nothing is acknowledged before its commit.
+/* server/store/store.h - labs and their operations in SQLite. Nothing is acknowledged before its commit.
  *
- * One writer thread owns the connection that writes. Operations are appended to a batch in memory; the writer commits what
- * has queued up since its last commit in one transaction (WAL, synchronous=FULL) and then wakes who waits for it. When a
- * commit fails, everything in it and behind it is lost, its labs are marked so, and their owners rebuild them from the log.
- */
+ * One writer thread owns the connection that writes. Operations are appended to a batch in memory. The writer commits in
+ * one transaction (WAL, synchronous=FULL) what has queued up since its last commit, and then wakes those who wait for it.
+ * When a commit fails, everything in it and behind it is lost: the labs are marked so, and their owners rebuild them from
+ * the log. */
 #pragma once
 #include "pagoda/config.h"
 #include "pagoda/op.h"
@@ -24,19 +24,19 @@ struct lab_row {
     int64_t parent; /* 0: none */
     uint64_t parent_seq;
     uint64_t seq;        /* the last operation in the log, the parent's share included */
-    bool is_importing;   /* behind seq lies what an import left that was to be all or nothing: store_undo_import() */
+    bool is_importing;   /* an import that was to be all or nothing has left operations behind seq: store_undo_import() */
     uint32_t made;       /* rules revision of the engine that made the lab: machine_rules() */
     uint32_t rules;      /* rules revision that its operations were recorded under or last compared with */
     uint64_t differs_at; /* the first operation that has another result under those rules; 0: none */
     struct machine_config config;
 };
 
-/* The tail of one lab's log. The lab owns it; the writer moves durable_seq and sets lost. */
+/* The tail of one lab's log. The lab owns it. The writer moves durable_seq and sets lost. */
 struct lab_log {
     int64_t lab;
     _Atomic uint64_t durable_seq;
-    atomic_bool lost;           /* operations after durable_seq will never be written: rebuild */
-    _Atomic uint32_t nr_losses; /* how often: what was seen before the last loss may never have happened */
+    atomic_bool lost;           /* operations behind durable_seq will never be written: rebuild the lab */
+    _Atomic uint32_t nr_losses; /* how often that was so; what was seen before a loss may never have happened */
 };
 
 /* One row of table op. Texts and data are borrowed. */
@@ -53,32 +53,58 @@ struct store_waiter {
     void (*wake)(struct store_waiter *waiter, enum pagoda_error error);
 };
 
-/* Opens or creates; migrates an older file. VERSION: a newer one. CONFLICT: another pagodad has it. *why says it in words.
- */
-enum pagoda_error store_open(const char *path, struct store **out, struct problem *why) PAGODA_MUST_CHECK;
-void store_close(struct store *store); /* commits what is queued; NULL is allowed */
+/* ---- a store ---- */
 
-/* Only for the calls that read, and beside a daemon that serves it. VERSION: another schema; nothing is migrated. */
+/* Opens a store, creates one where there is none, migrates an older one.
+ * *out  the caller's, to store_close(); NULL after an error.
+ * *why  what went wrong, in words.
+ * PAGODA_ERR_VERSION   a newer pagodad has written it.
+ * PAGODA_ERR_CONFLICT  another pagodad has it open. */
+enum pagoda_error store_open(const char *path, struct store **out, struct problem *why) PAGODA_MUST_CHECK;
+/* Commits what is queued. NULL is allowed. */
+void store_close(struct store *store);
+
+/* As store_open(), for calls that read only, also beside a daemon that serves the store.
+ * PAGODA_ERR_VERSION  another schema than this pagodad's; nothing is migrated. */
 enum pagoda_error store_open_to_read(const char *path, struct store **out, struct problem *why) PAGODA_MUST_CHECK;
-/* Copies a store to a new file as it is at one moment; it may be in use, and nobody waits.
- * CONFLICT  to_path is there already.
- * On any error *why says what was wrong, without the paths, and to_path is as it was. */
+/* Copies a store to a new file as it is at one moment. The store may be in use; nobody waits.
+ * *why  what was wrong, without the paths. After an error to_path is as it was.
+ * PAGODA_ERR_CONFLICT  to_path is there already. */
 enum pagoda_error store_backup(const char *path, const char *to_path, struct problem *why) PAGODA_MUST_CHECK;
-/* SQLite's own check of the file: a line for each thing that is wrong. */
+/* SQLite's own check of the file: calls line for each thing that is wrong. */
 void store_check_file(struct store *store, void (*line)(void *context, const char *text), void *context);
 
-/* Queues one row. Returns the ticket to wait for, 0 when the log was lost. key: an Idempotency-Key or NULL. */
+/* ---- operations ---- */
+
+/* Queues one row for the log.
+ * key     its Idempotency-Key; NULL: none.
+ * Result  the ticket to wait for; 0: the log was lost, and nothing was queued. */
 uint64_t store_append(struct store *store, struct lab_log *log, const struct log_entry *entry, const char *key,
                       uint64_t body_hash);
-/* The waiter is woken once, perhaps before this returns. */
+/* Wakes the waiter once, when the ticket's batch is on disk or lost; perhaps before this returns. */
 void store_when_durable(struct store *store, uint64_t ticket, struct store_waiter *waiter);
-bool store_is_durable(struct store *store, uint64_t ticket); /* already, and well: no need to wait */
+/* Is the ticket's batch on disk already? Then nobody need wait. Never waits. */
+bool store_is_durable(struct store *store, uint64_t ticket);
+/* Waits for the disk. An error: the batch is lost. */
 enum pagoda_error store_wait(struct store *store, uint64_t ticket) PAGODA_MUST_CHECK;
-/* Called on the writer's thread after each commit; must not block. Set it before the first operation. */
+/* From now on call runs on the writer's thread after each commit of operations. It must not block. To be set before the
+ * first operation. */
 void store_on_commit(struct store *store, void (*call)(void *context), void *context);
 uint64_t store_nr_commits(struct store *store);
 
-/* A request under an Idempotency-Key that is more than one operation, and what it was answered. */
+/* Shows the durable operations [from, to] in order, those of the lab's ancestors included.
+ * each  false: stop. */
+enum pagoda_error store_read_ops(struct store *store, int64_t lab, uint64_t from, uint64_t to,
+                                 bool (*each)(void *context, const struct log_entry *entry),
+                                 void *context) PAGODA_MUST_CHECK;
+/* Finds the operation that was asked for under a key.
+ * PAGODA_ERR_NOT_FOUND  the key has not been used on that lab. */
+enum pagoda_error store_find_answered(struct store *store, int64_t lab, const char *key, uint64_t *body_hash,
+                                      uint64_t *seq) PAGODA_MUST_CHECK;
+
+/* ---- labs ---- */
+
+/* The answer to a request under an Idempotency-Key that is more than one operation. */
 struct answer {
     int64_t lab; /* whose keys; 0: of no lab */
     const char *key;
@@ -86,72 +112,86 @@ struct answer {
     const char *text; /* NULL: none yet */
 };
 
-/* These wait for their own commit. create fills in row->id. answer: kept in the same commit; NULL: none. CONFLICT: its key
- * is taken, and nothing was done. */
+/* Each of these waits until its change is on disk.
+ * row     in: everything but id; out: id.
+ * answer  stored in the same commit; NULL: none.
+ * PAGODA_ERR_CONFLICT  the answer's key is taken; nothing was done. */
 enum pagoda_error store_create_lab(struct store *store, struct lab_row *row, const struct answer *answer) PAGODA_MUST_CHECK;
 enum pagoda_error store_rename_lab(struct store *store, int64_t lab, const char *name) PAGODA_MUST_CHECK;
-/* What a comparison of the lab's log with rules has found: columns rules and differs_at of its row. */
-enum pagoda_error store_note_rules(struct store *store, int64_t lab, uint32_t rules, uint64_t differs_at) PAGODA_MUST_CHECK;
 enum pagoda_error store_delete_lab(struct store *store, int64_t lab, const struct answer *answer) PAGODA_MUST_CHECK;
+/* Notes what a comparison of the lab's log with rules has found: columns rules and differs_at of its row. */
+enum pagoda_error store_note_rules(struct store *store, int64_t lab, uint32_t rules, uint64_t differs_at) PAGODA_MUST_CHECK;
 
-/* INVALID with *why: a lab whose configuration this pagodad does not understand. */
+/* Shows every lab, oldest first.
+ * PAGODA_ERR_INVALID  *why names a lab whose configuration this pagodad does not understand. */
 enum pagoda_error store_list_labs(struct store *store, void (*each)(void *context, const struct lab_row *row),
                                   void *context, struct problem *why) PAGODA_MUST_CHECK;
-/* One of them by its number, for a file that cannot be listed. NOT_FOUND: none, or deleted. row->seq is STORE_SEQ_UNKNOWN
- * when the end of its log cannot be read. */
+/* Reads one lab by its number, in a file that cannot be listed.
+ * row->seq  STORE_SEQ_UNKNOWN when the end of its log cannot be read.
+ * PAGODA_ERR_NOT_FOUND  there is none, or it was deleted. */
 #define STORE_SEQ_UNKNOWN ((UINT64_C(1) << 40) - 1)
 enum pagoda_error store_read_lab(struct store *store, int64_t id, struct lab_row *row,
                                  struct problem *why) PAGODA_MUST_CHECK;
-int64_t store_last_lab(struct store *store); /* the highest number ever given, or a guess above it */
-/* Durable operations [from, to], in order, through forks back to the root. each returns false to stop early. */
-enum pagoda_error store_read_ops(struct store *store, int64_t lab, uint64_t from, uint64_t to,
-                                 bool (*each)(void *context, const struct log_entry *entry),
-                                 void *context) PAGODA_MUST_CHECK;
-/* NOT_FOUND: this key has not been used on that lab. */
-enum pagoda_error store_find_answered(struct store *store, int64_t lab, const char *key, uint64_t *body_hash,
-                                      uint64_t *seq) PAGODA_MUST_CHECK;
+/* The highest number that a lab ever had, or a guess above it. */
+int64_t store_last_lab(struct store *store);
 
-/* ---- imports, answers (store_import.c, store_answer.c) ---- */
+/* ---- imports that are all or nothing ---- */
 
-/* Around the operations of an import that is to be all or nothing; nothing else may be appended to the log meanwhile. undo,
- * when all that was appended is durable or lost, takes away what lies behind seq; after an error, call it again. */
+/* Each waits for the disk. Between begin and finish or undo nothing but the import is appended to the log. */
 enum pagoda_error store_begin_import(struct store *store, int64_t lab, uint64_t seq) PAGODA_MUST_CHECK;
+/* Keeps what was appended.
+ * seq     the last operation of it.
+ * answer  stored in the same commit; NULL: none. */
 enum pagoda_error store_finish_import(struct store *store, int64_t lab, uint64_t seq,
                                       const struct answer *answer) PAGODA_MUST_CHECK;
+/* Takes away what lies behind seq. All that was appended must be on disk or lost by then. After an error, to be called
+ * again. */
 enum pagoda_error store_undo_import(struct store *store, int64_t lab, uint64_t seq) PAGODA_MUST_CHECK;
 
-/* Around a request that is not one commit: the key is taken (CONFLICT: it was), then given its text, or, without one, back.
- */
+/* ---- answers ---- */
+
+/* Around a request that is not one commit. Each waits for the disk.
+ * begin takes the key; end gives the key its text or, without one, gives the key back.
+ * PAGODA_ERR_CONFLICT  begin: the key is taken. */
 enum pagoda_error store_begin_answer(struct store *store, const struct answer *answer, uint64_t seq) PAGODA_MUST_CHECK;
 enum pagoda_error store_end_answer(struct store *store, const struct answer *answer, uint64_t seq) PAGODA_MUST_CHECK;
-/* NOT_FOUND: this key has not been used on that lab. An empty text: a single operation's, or cut short. */
+/* Finds what was answered under a key.
+ * asked   lab and key.
+ * text    out: the answer; empty: the key is that of one operation, or of a request that is under way or was cut short.
+ * PAGODA_ERR_NOT_FOUND  the key has not been used on that lab. */
 enum pagoda_error store_find_answer(struct store *store, const struct answer *asked, uint64_t *body_hash, uint64_t *seq,
                                     struct buffer *text) PAGODA_MUST_CHECK;
 
-/* ---- a lab as a store of its own (store_copy.c) ---- */
+/* ---- a lab as a store of its own ---- */
 
 struct store_copy;
-/* Operations 1 to last_seq. step until it is done, then read from the file's start on: how many bytes, 0 at the end, -1. */
+/* Begins a copy of operations 1 to last_seq.
+ * with_images  snapshots go along.
+ * *out         the caller's, to store_copy_end(); NULL after an error. */
 enum pagoda_error store_copy_begin(struct store *store, int64_t lab, uint64_t last_seq, bool with_images,
                                    struct store_copy **out) PAGODA_MUST_CHECK;
+/* Copies a slice. *is_done: that was the last; the copy can be read. */
 enum pagoda_error store_copy_step(struct store_copy *copy, bool *is_done) PAGODA_MUST_CHECK;
+/* Reads on, from the file's start. Result: how many bytes; 0: the end; -1: the disk failed. */
 long store_copy_read(struct store_copy *copy, void *out, size_t capacity);
 void store_copy_end(struct store_copy *copy); /* at any time; NULL is allowed */
 
-/* ---- snapshots (store_snapshot.c) ---- */
+/* ---- snapshots ---- */
 
 struct snapshot_row {
     uint64_t seq, engine, hash, cost_ns;
 };
 #define SNAPSHOTS_NEAR 8 /* images kept at full density behind the newest one */
-/* Of replay between the older images that are kept: the larger they are, the fewer, so that they stay small beside the log;
- * but never so few that a seek becomes long. */
+/* How much replay lies between the older images that are kept. Larger images stand farther apart, so that they stay small
+ * beside the log, but never so far that a seek becomes long. */
 #define SNAPSHOT_FAR_NS_A_BYTE 80u
 #define SNAPSHOT_FAR_MIN_NS UINT64_C(8000000)
 #define SNAPSHOT_FAR_MAX_NS UINT64_C(24000000)
 
-/* Writes an image in parts, each a commit of its own, and drops older ones that stand too close. nr_losses: of the log when
- * the machine was seen; CONFLICT when it has lost something since, NOT_FOUND when the lab is gone. */
+/* Writes an image in parts, each a commit of its own, and drops older images that stand too close.
+ * nr_losses  of the log, when the machine was seen.
+ * PAGODA_ERR_CONFLICT   the log has lost something since.
+ * PAGODA_ERR_NOT_FOUND  the lab is gone. */
 enum pagoda_error store_save_snapshot(struct store *store, const struct lab_log *log, uint32_t nr_losses,
                                       const struct snapshot_row *row, const void *image, size_t nr_bytes) PAGODA_MUST_CHECK;
 /* A moment of a lab, as one engine sees it: images and hashes of others are nothing to it. */
