@@ -35,7 +35,7 @@ static bool export_result(void *context, const struct log_entry *entry, const st
     return !export->out->failed;
 }
 
-static enum pagoda_error relive_slice(struct export *export)
+static enum pagoda_error export_relive_slice(struct export *export)
 {
     uint64_t last = export->next_seq + SLICE_RESULTS - 1;
     last = last < export->last_seq ? last : export->last_seq;
@@ -52,7 +52,7 @@ static enum pagoda_error relive_slice(struct export *export)
     return error;
 }
 
-static enum pagoda_error read_slice(struct export *export)
+static enum pagoda_error export_read_slice(struct export *export)
 {
     uint64_t last = export->next_seq + SLICE_ENTRIES - 1;
     last = last < export->last_seq ? last : export->last_seq;
@@ -61,7 +61,7 @@ static enum pagoda_error read_slice(struct export *export)
     return !error && export->next_seq <= last ? PAGODA_ERR_CORRUPT : error;
 }
 
-static enum pagoda_error next_slice(void *context, struct buffer *out, bool *is_last)
+static enum pagoda_error export_next_slice(void *context, struct buffer *out, bool *is_last)
 {
     struct export *export = context;
     enum pagoda_error error = PAGODA_OK;
@@ -73,14 +73,14 @@ static enum pagoda_error next_slice(void *context, struct buffer *out, bool *is_
     }
     export->has_begun = true;
     if (export->next_seq <= export->last_seq)
-        error = export->format->relives ? relive_slice(export) : read_slice(export);
+        error = export->format->relives ? export_relive_slice(export) : export_read_slice(export);
     *is_last = export->next_seq > export->last_seq;
     if (*is_last && !error && export->format->end)
         export->format->end(out);
     return error;
 }
 
-static void close_export(void *context)
+static void export_close(void *context)
 {
     struct export *export = context;
     lab_put(export->lab);
@@ -97,7 +97,7 @@ struct reply export_reply(struct request *request, const struct export_format *f
     *export = (struct export){
         .store = request->app->store, .lab = lab, .format = format, .next_seq = 1, .last_seq = lab_durable_seq(lab)
     };
-    return stream_reply(request, (struct stream_source){ next_slice, close_export, export }, format->content_type);
+    return stream_reply(request, (struct stream_source){ export_next_slice, export_close, export }, format->content_type);
 }
 
 struct reply export_get(struct app *app, struct request *request)

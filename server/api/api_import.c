@@ -16,7 +16,7 @@ static double now_s(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static struct reply refuse_all(const struct import_summary *summary)
+static struct reply import_refuse_all(const struct import_summary *summary)
 {
     const struct import_event *first = NULL;
     uint64_t line = UINT64_MAX;
@@ -33,7 +33,7 @@ static struct reply refuse_all(const struct import_summary *summary)
     return reply_say(422, "", "nothing was applied: line %llu: %s", (unsigned long long)line, reason);
 }
 
-static struct reply summarise(struct import_run *run)
+static struct reply import_summarise(struct import_run *run)
 {
     struct reply reply = reply_json(200, run->text);
     reply.ticket = run->ticket;
@@ -41,7 +41,7 @@ static struct reply summarise(struct import_run *run)
     return reply;
 }
 
-static struct reply import(struct import_run *run, bool is_atomic, struct import_summary *summary)
+static struct reply import_body(struct import_run *run, bool is_atomic, struct import_summary *summary)
 {
     bool applied = true;
     enum pagoda_error error = is_atomic ? import_whole_into_lab(run, summary, &applied) : import_into_lab(run, summary);
@@ -49,7 +49,7 @@ static struct reply import(struct import_run *run, bool is_atomic, struct import
         return reply_say(409, "", "the import was stopped, or the lab was changed meanwhile; nothing was applied");
     if (error)
         return reply_error(error, NULL);
-    return applied && summary->applied ? summarise(run) : refuse_all(summary);
+    return applied && summary->applied ? import_summarise(run) : import_refuse_all(summary);
 }
 
 struct reply import_post(struct app *app, struct request *request)
@@ -72,7 +72,7 @@ struct reply import_post(struct app *app, struct request *request)
     }
     upload_leave_connection(run.upload);
     import_run_begin(&run);
-    reply = import(&run, is_atomic, summary);
+    reply = import_body(&run, is_atomic, summary);
     import_run_end(&run);
     sse_tell(app, run.lab, "event: import\ndata: {\"running\":false}\n\n");
     if (run.was_answered) {

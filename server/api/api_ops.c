@@ -100,7 +100,7 @@ static bool answer_again(struct request *request, const struct post_options *opt
 }
 
 /* With the lab locked: what would happen, on a copy. */
-static struct reply rehearse(const struct lab_hold *hold, const struct op *op, bool explain)
+static struct reply op_rehearse(const struct lab_hold *hold, const struct op *op, bool explain)
 {
     struct machine *copy;
     struct op_result result;
@@ -130,7 +130,7 @@ static struct reply apply_one(const struct request *request, struct lab_hold *ho
         return reply_error(PAGODA_ERR_RULES, &why);
     }
     if (options->dry_run)
-        return rehearse(hold, op, options->explain);
+        return op_rehearse(hold, op, options->explain);
     enum pagoda_error error = lab_apply(hold, op, &options->key, &result, &why);
     if (error)
         return reply_error(error, &why);
@@ -145,7 +145,7 @@ enum key_state { KEY_IS_NEW, KEY_IS_IN_FLIGHT, KEY_IS_USED };
 
 /* With the lab locked, so that nobody else brings the key meanwhile. In flight: it is in the queue and not yet in the
  * table; *ticket is what to wait for. */
-static enum key_state find_key(const struct lab_hold *hold, struct store *store, const char *key, uint64_t *ticket)
+static enum key_state op_find_key(const struct lab_hold *hold, struct store *store, const char *key, uint64_t *ticket)
 {
     uint64_t body_hash, seq;
     if (!key)
@@ -174,7 +174,7 @@ static struct reply post_one(struct request *request)
         return reply_error(error, NULL);
     }
     uint64_t ticket;
-    enum key_state key = find_key(&hold, request->app->store, options.key.key, &ticket);
+    enum key_state key = op_find_key(&hold, request->app->store, options.key.key, &ticket);
     if (key == KEY_IS_NEW)
         reply = apply_one(request, &hold, &decoded.op, &options);
     lab_release(&hold);
@@ -226,7 +226,7 @@ static bool read_lines_options(const struct request *request, struct lines *line
     return query_bool(request, "explain", &lines->explain, refusal);
 }
 
-static void line_failed(struct lines *lines, unsigned status, const struct problem *why)
+static void lines_note_failed(struct lines *lines, unsigned status, const struct problem *why)
 {
     if (lines->nr_failed++ == 0) {
         lines->first_failed_line = lines->nr_line;
@@ -243,7 +243,7 @@ static void line_failed(struct lines *lines, unsigned status, const struct probl
     buffer_text(&lines->out, "\n");
 }
 
-static void line_applied(struct lines *lines, const struct op_result *result)
+static void lines_note_applied(struct lines *lines, const struct op_result *result)
 {
     lines->nr_applied++;
     if (lines->results == RESULTS_SUMMARY || (lines->results == RESULTS_FAILURES && result->outcome == OUTCOME_OK))
@@ -258,32 +258,32 @@ static void line_applied(struct lines *lines, const struct op_result *result)
 }
 
 /* With the lab locked: one line. False: stop. */
-static bool run_line(struct lines *lines, struct lab_hold *hold, const char *text, size_t length)
+static bool lines_run_one(struct lines *lines, struct lab_hold *hold, const char *text, size_t length)
 {
     struct op_request decoded;
     struct op_result result;
     struct problem why = { 0 };
     unsigned status = op_decode(text, length, &decoded, &why);
     if (status) {
-        line_failed(lines, status, &why);
+        lines_note_failed(lines, status, &why);
         return lines->goes_on_after_error;
     }
     enum pagoda_error error = lab_apply(hold, &decoded.op, NULL, &result, &why);
     op_request_clear(&decoded);
     if (error == PAGODA_ERR_INVALID) {
-        line_failed(lines, 422, &why);
+        lines_note_failed(lines, 422, &why);
         return lines->goes_on_after_error;
     }
     lines->error = error;
     lines->ticket = hold->ticket;
     if (!error)
-        line_applied(lines, &result);
+        lines_note_applied(lines, &result);
     return !error && !lines->out.failed;
 }
 
 /* A slice of lines under one lock. Moves *at behind them; false: stop. If-Match is asked in the first slice, under the lock
  * that its lines run under: whoever looks earlier may be overtaken. */
-static bool run_turn(struct lines *lines, const char **at, const char *end)
+static bool lines_run_turn(struct lines *lines, const char **at, const char *end)
 {
     struct lab_hold hold;
     lines->error = lab_take(lines->request->lab, &hold);
@@ -296,14 +296,14 @@ static bool run_turn(struct lines *lines, const char **at, const char *end)
         const char *line_end = newline ? newline : end;
         lines->nr_line++;
         if (line_end > *at && !(line_end == *at + 1 && **at == '\r')) /* blank lines are nothing */
-            go_on = run_line(lines, &hold, *at, (size_t)(line_end - *at));
+            go_on = lines_run_one(lines, &hold, *at, (size_t)(line_end - *at));
         *at = newline ? newline + 1 : end;
     }
     lab_release(&hold);
     return go_on;
 }
 
-static void summarise(struct lines *lines)
+static void lines_summarise(struct lines *lines)
 {
     struct buffer *out = &lines->out;
     put_open(out, '{');
@@ -321,7 +321,7 @@ static void summarise(struct lines *lines)
     buffer_text(out, "\n");
 }
 
-static struct reply nothing_applied(struct lines *lines)
+static struct reply lines_refuse_all(struct lines *lines)
 {
     buffer_clear(&lines->out);
     if (!lines->nr_failed)
@@ -337,7 +337,7 @@ static struct reply post_lines(struct request *request)
     if (!read_lines_options(request, &lines, &reply))
         return reply;
     const char *at = request->body.data ? request->body.data : "", *end = at + request->body.length;
-    while (at < end && run_turn(&lines, &at, end))
+    while (at < end && lines_run_turn(&lines, &at, end))
         ;
     if (lines.is_too_late)
         return reply_say(412, "", "the lab is at operation %llu", (unsigned long long)lab_seq(request->lab));
@@ -349,8 +349,8 @@ static struct reply post_lines(struct request *request)
         return reply_error(lines.error, &why);
     }
     if (!lines.nr_applied)
-        return nothing_applied(&lines);
-    summarise(&lines);
+        return lines_refuse_all(&lines);
+    lines_summarise(&lines);
     reply = reply_json(200, lines.out);
     reply.content_type = "application/x-ndjson";
     reply.ticket = lines.ticket;

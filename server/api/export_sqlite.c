@@ -12,7 +12,7 @@ struct sqlite_export {
     bool is_built;
 };
 
-static enum pagoda_error send_slice(struct sqlite_export *export, struct buffer *out, bool *is_last)
+static enum pagoda_error sqlite_export_send(struct sqlite_export *export, struct buffer *out, bool *is_last)
 {
     char *room = buffer_grow(out, SLICE_BYTES);
     long nr = room ? store_copy_read(export->copy, room, SLICE_BYTES) : -1;
@@ -22,16 +22,16 @@ static enum pagoda_error send_slice(struct sqlite_export *export, struct buffer 
     return nr < 0 ? PAGODA_ERR_IO : PAGODA_OK;
 }
 
-static enum pagoda_error next_slice(void *context, struct buffer *out, bool *is_last)
+static enum pagoda_error sqlite_export_next(void *context, struct buffer *out, bool *is_last)
 {
     struct sqlite_export *export = context;
     *is_last = false;
     if (export->is_built)
-        return send_slice(export, out, is_last);
+        return sqlite_export_send(export, out, is_last);
     return store_copy_step(export->copy, &export->is_built);
 }
 
-static void close_export(void *context)
+static void sqlite_export_close(void *context)
 {
     struct sqlite_export *export = context;
     store_copy_end(export->copy);
@@ -49,8 +49,9 @@ struct reply export_sqlite_reply(struct request *request, bool with_snapshots)
     enum pagoda_error error = store_copy_begin(request->app->store, lab_id(export->lab), lab_durable_seq(export->lab),
                                                with_snapshots, &export->copy);
     if (error) {
-        close_export(export);
+        sqlite_export_close(export);
         return reply_error(error, NULL);
     }
-    return stream_reply(request, (struct stream_source){ next_slice, close_export, export }, "application/vnd.sqlite3");
+    return stream_reply(request, (struct stream_source){ sqlite_export_next, sqlite_export_close, export },
+                        "application/vnd.sqlite3");
 }

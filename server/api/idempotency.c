@@ -44,7 +44,7 @@ bool idempotency_read(const struct request *request, int64_t lab, struct answer 
     return true;
 }
 
-static void locate(struct reply *reply, const char *text)
+static void answer_locate(struct reply *reply, const char *text)
 {
     json_t *lab = json_loads(text, 0, NULL);
     const char *id = json_string_value(json_object_get(lab, "id"));
@@ -53,11 +53,11 @@ static void locate(struct reply *reply, const char *text)
     json_decref(lab);
 }
 
-static struct reply repeat(struct buffer text, unsigned status)
+static struct reply answer_repeat(struct buffer text, unsigned status)
 {
     struct reply reply = status == 204 ? reply_empty(status) : reply_json(status, text);
     if (status == 201)
-        locate(&reply, buffer_terminate(&reply.body));
+        answer_locate(&reply, buffer_terminate(&reply.body));
     if (status == 204)
         buffer_clear(&text);
     return reply;
@@ -72,7 +72,7 @@ bool idempotency_answered(const struct request *request, const struct answer *an
     if (error == PAGODA_ERR_NOT_FOUND)
         return false;
     if (!error && text.length && body_hash == answer->body_hash) {
-        *reply = repeat(text, status);
+        *reply = answer_repeat(text, status);
         return true;
     }
     if (error)

@@ -57,7 +57,7 @@ void import_run_end(struct import_run *run)
 
 /* ---- turns ---- */
 
-static void tell(struct lab_sink *sink)
+static void import_tell(struct lab_sink *sink)
 {
     struct import_run *run = sink->run;
     char news[160];
@@ -72,7 +72,7 @@ static void tell(struct lab_sink *sink)
     sse_tell(run->app, run->lab, news);
 }
 
-static void end_turn(struct lab_sink *sink)
+static void import_end_turn(struct lab_sink *sink)
 {
     if (!sink->has_lab || sink->keeps_lab)
         return;
@@ -82,7 +82,7 @@ static void end_turn(struct lab_sink *sink)
     sink->has_lab = false;
 }
 
-static enum pagoda_error begin_turn(struct lab_sink *sink)
+static enum pagoda_error import_begin_turn(struct lab_sink *sink)
 {
     enum pagoda_error error = lab_take(sink->lab, &sink->hold);
     if (error)
@@ -101,19 +101,19 @@ static enum pagoda_error begin_turn(struct lab_sink *sink)
 }
 
 /* At most two windows of operations wait in memory for the log. */
-static enum pagoda_error pace(struct lab_sink *sink)
+static enum pagoda_error import_pace(struct lab_sink *sink)
 {
     enum pagoda_error error = PAGODA_OK;
     if (++sink->nr_in_turn >= OPS_PER_TURN) {
         sink->nr_in_turn = 0;
-        end_turn(sink);
-        tell(sink);
+        import_end_turn(sink);
+        import_tell(sink);
         if (sink->keeps_lab && upload_is_cancelled(sink->run->upload))
             return PAGODA_ERR_CONFLICT;
     }
     if (++sink->nr_in_window < OPS_PER_WINDOW)
         return PAGODA_OK;
-    end_turn(sink);
+    import_end_turn(sink);
     if (sink->window_ticket)
         error = store_wait(sink->run->app->store, sink->window_ticket);
     sink->window_ticket = sink->run->ticket;
@@ -122,23 +122,24 @@ static enum pagoda_error pace(struct lab_sink *sink)
 }
 
 /* The result's pointers die with the lock; importers look at its numbers only. */
-static enum pagoda_error apply_to_lab(void *context, const struct op *op, struct op_result *result, struct problem *why)
+static enum pagoda_error import_apply_to_lab(void *context, const struct op *op, struct op_result *result,
+                                             struct problem *why)
 {
     struct lab_sink *sink = context;
-    enum pagoda_error error = sink->has_lab ? PAGODA_OK : begin_turn(sink);
+    enum pagoda_error error = sink->has_lab ? PAGODA_OK : import_begin_turn(sink);
     if (!error)
         error = lab_apply(&sink->hold, op, NULL, result, why);
     if (error)
         return error;
     sink->run->ticket = sink->hold.ticket;
     sink->run->nr_ops++;
-    return pace(sink);
+    return import_pace(sink);
 }
 
-static const struct machine *look_at_lab(void *context)
+static const struct machine *import_look_at_lab(void *context)
 {
     struct lab_sink *sink = context;
-    return sink->has_lab || !begin_turn(sink) ? sink->hold.machine : NULL;
+    return sink->has_lab || !import_begin_turn(sink) ? sink->hold.machine : NULL;
 }
 
 static uint32_t cpus_of(const struct lab *lab)
@@ -146,8 +147,8 @@ static uint32_t cpus_of(const struct lab *lab)
     return lab_config(lab)->cpus ? lab_config(lab)->cpus : 1;
 }
 
-static enum pagoda_error read_all(struct source source, enum trace_format format, const struct import_sink *sink,
-                                  struct import_summary *summary)
+static enum pagoda_error import_read_all(struct source source, enum trace_format format, const struct import_sink *sink,
+                                         struct import_summary *summary)
 {
     struct input *input = input_open(source);
     if (!input)
@@ -159,7 +160,7 @@ static enum pagoda_error read_all(struct source source, enum trace_format format
 
 /* ---- the body, the answer ---- */
 
-static long read_body(struct import_run *run, void *out, size_t capacity)
+static long import_read_body(struct import_run *run, void *out, size_t capacity)
 {
     struct source source = upload_source(run->upload);
     long nr = source.read(source.context, out, capacity);
@@ -169,36 +170,36 @@ static long read_body(struct import_run *run, void *out, size_t capacity)
 }
 
 /* What the importer left of it. False: it did not come. */
-static bool read_rest(struct import_run *run)
+static bool import_read_rest(struct import_run *run)
 {
     char block[16 * KIB];
     long nr;
     do
-        nr = read_body(run, block, sizeof block);
+        nr = import_read_body(run, block, sizeof block);
     while (nr > 0);
     return nr == 0;
 }
 
-static void encode_summary(struct import_run *run, const struct import_summary *summary)
+static void import_encode_summary(struct import_run *run, const struct import_summary *summary)
 {
     import_summary_encode(&run->text, summary, lab_seq(run->lab), now_s() - run->started_s);
 }
 
-static enum pagoda_error take_key(struct import_run *run)
+static enum pagoda_error import_take_key(struct import_run *run)
 {
     enum pagoda_error error =
         run->answer.key ? store_begin_answer(run->app->store, &run->answer, lab_seq(run->lab)) : PAGODA_OK;
     run->was_answered = error == PAGODA_ERR_CONFLICT;
     if (run->was_answered)
-        error = read_rest(run) ? PAGODA_OK : PAGODA_ERR_IO;
+        error = import_read_rest(run) ? PAGODA_OK : PAGODA_ERR_IO;
     return error;
 }
 
 /* An import of which nothing was applied gives its key back. One whose body has not come to its end keeps it without an
  * answer: nobody can tell whether a second one is the same. */
-static enum pagoda_error give_answer(struct import_run *run)
+static enum pagoda_error import_give_answer(struct import_run *run)
 {
-    bool is_complete = read_rest(run);
+    bool is_complete = import_read_rest(run);
     if (run->nr_ops && !is_complete)
         return PAGODA_OK;
     enum pagoda_error error = run->ticket ? store_wait(run->app->store, run->ticket) : PAGODA_OK;
@@ -209,29 +210,29 @@ static enum pagoda_error give_answer(struct import_run *run)
 /* ---- in turns ---- */
 
 /* Nobody waits for the lab while the import waits for its peer. */
-static long read_between_turns(void *context, void *out, size_t capacity)
+static long import_read_between_turns(void *context, void *out, size_t capacity)
 {
     struct lab_sink *sink = context;
-    end_turn(sink);
-    return read_body(sink->run, out, capacity);
+    import_end_turn(sink);
+    return import_read_body(sink->run, out, capacity);
 }
 
 enum pagoda_error import_into_lab(struct import_run *run, struct import_summary *summary)
 {
     struct lab_sink into = { .run = run, .lab = run->lab };
-    const struct import_sink sink = { apply_to_lab, look_at_lab, &into, cpus_of(run->lab) };
-    enum pagoda_error error = take_key(run);
+    const struct import_sink sink = { import_apply_to_lab, import_look_at_lab, &into, cpus_of(run->lab) };
+    enum pagoda_error error = import_take_key(run);
     if (error || run->was_answered)
         return error;
-    error = read_all((struct source){ read_between_turns, &into }, run->format, &sink, summary);
-    end_turn(&into);
+    error = import_read_all((struct source){ import_read_between_turns, &into }, run->format, &sink, summary);
+    import_end_turn(&into);
     enum pagoda_error cause = error == PAGODA_ERR_IO && run->ticket ? store_wait(run->app->store, run->ticket) : PAGODA_OK;
     error = cause ? cause : error; /* why the log was lost */
     if (upload_is_cancelled(run->upload))
         snprintf(summary->problem, sizeof summary->problem, "stopped on request");
-    encode_summary(run, summary);
+    import_encode_summary(run, summary);
     if (run->answer.key && (!error || !run->nr_ops)) {
-        enum pagoda_error keeping = give_answer(run);
+        enum pagoda_error keeping = import_give_answer(run);
         error = error ? error : keeping;
     }
     return error;
@@ -245,7 +246,8 @@ struct rehearsal {
     uint32_t nr_in_turn;
 };
 
-static enum pagoda_error apply_to_copy(void *context, const struct op *op, struct op_result *result, struct problem *why)
+static enum pagoda_error import_apply_to_copy(void *context, const struct op *op, struct op_result *result,
+                                              struct problem *why)
 {
     struct rehearsal *rehearsal = context;
     if (++rehearsal->nr_in_turn % OPS_PER_TURN == 0 && upload_is_cancelled(rehearsal->run->upload))
@@ -253,7 +255,7 @@ static enum pagoda_error apply_to_copy(void *context, const struct op *op, struc
     return machine_apply(rehearsal->copy, op, result, why);
 }
 
-static const struct machine *look_at_copy(void *context)
+static const struct machine *import_look_at_copy(void *context)
 {
     return ((struct rehearsal *)context)->copy;
 }
@@ -266,7 +268,7 @@ static bool is_whole(const struct import_summary *summary, enum trace_format for
            (format != FORMAT_NDJSON || !summary->skipped);
 }
 
-static enum pagoda_error rehearse(struct import_run *run, int file, uint64_t *seq, struct import_summary *summary)
+static enum pagoda_error import_rehearse(struct import_run *run, int file, uint64_t *seq, struct import_summary *summary)
 {
     struct rehearsal rehearsal = { .run = run };
     struct lab_hold hold;
@@ -279,14 +281,14 @@ static enum pagoda_error rehearse(struct import_run *run, int file, uint64_t *se
     if (error)
         return error;
     machine_record_events(rehearsal.copy, false);
-    const struct import_sink sink = { apply_to_copy, look_at_copy, &rehearsal, cpus_of(run->lab) };
+    const struct import_sink sink = { import_apply_to_copy, import_look_at_copy, &rehearsal, cpus_of(run->lab) };
     lseek(file, 0, SEEK_SET);
-    error = read_all(source_of_file(&file), run->format, &sink, summary);
+    error = import_read_all(source_of_file(&file), run->format, &sink, summary);
     machine_destroy(rehearsal.copy);
     return error;
 }
 
-static bool is_answered(struct import_run *run)
+static bool import_is_answered(struct import_run *run)
 {
     uint64_t body_hash, seq;
     struct buffer text = { 0 };
@@ -298,16 +300,16 @@ static bool is_answered(struct import_run *run)
 }
 
 /* With the lab held from start to end. */
-static enum pagoda_error perform_locked(struct lab_sink *into, int file, struct import_summary *summary)
+static enum pagoda_error import_perform_locked(struct lab_sink *into, int file, struct import_summary *summary)
 {
     struct import_run *run = into->run;
-    const struct import_sink sink = { apply_to_lab, look_at_lab, into, cpus_of(run->lab) };
+    const struct import_sink sink = { import_apply_to_lab, import_look_at_lab, into, cpus_of(run->lab) };
     enum pagoda_error error = lab_begin_import(&into->hold);
     if (error)
         return error;
     lseek(file, 0, SEEK_SET);
-    error = read_all(source_of_file(&file), run->format, &sink, summary);
-    encode_summary(run, summary);
+    error = import_read_all(source_of_file(&file), run->format, &sink, summary);
+    import_encode_summary(run, summary);
     run->answer.text = buffer_terminate(&run->text);
     bool is_done = !error && is_whole(summary, summary->format);
     enum pagoda_error ending = lab_end_import(&into->hold, is_done, run->answer.key ? &run->answer : NULL);
@@ -315,22 +317,22 @@ static enum pagoda_error perform_locked(struct lab_sink *into, int file, struct 
 }
 
 /* CONFLICT: the lab has moved on since the rehearsal. */
-static enum pagoda_error perform(struct import_run *run, int file, uint64_t seq, struct import_summary *summary)
+static enum pagoda_error import_perform(struct import_run *run, int file, uint64_t seq, struct import_summary *summary)
 {
     struct lab_sink into = { .run = run, .lab = run->lab };
-    enum pagoda_error error = begin_turn(&into);
+    enum pagoda_error error = import_begin_turn(&into);
     if (error)
         return error;
     into.keeps_lab = true;
-    if (!is_answered(run))
-        error = lab_seq(run->lab) == seq ? perform_locked(&into, file, summary) : PAGODA_ERR_CONFLICT;
+    if (!import_is_answered(run))
+        error = lab_seq(run->lab) == seq ? import_perform_locked(&into, file, summary) : PAGODA_ERR_CONFLICT;
     into.keeps_lab = false;
-    end_turn(&into);
+    import_end_turn(&into);
     return error;
 }
 
 /* The body into a file that has no name, beside the store; -1: *error says why. */
-static int spool(struct import_run *run, enum pagoda_error *error)
+static int import_spool(struct import_run *run, enum pagoda_error *error)
 {
     char directory[4096], block[64 * KIB];
     snprintf(directory, sizeof directory, "%s", run->app->options->store);
@@ -340,7 +342,7 @@ static int spool(struct import_run *run, enum pagoda_error *error)
     int file = open(slash ? directory : ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     long nr = 1;
     *error = file < 0 ? PAGODA_ERR_IO : PAGODA_OK;
-    while (!*error && (nr = read_body(run, block, sizeof block)) > 0)
+    while (!*error && (nr = import_read_body(run, block, sizeof block)) > 0)
         if (write(file, block, (size_t)nr) != nr)
             *error = PAGODA_ERR_FULL;
     if (!*error && nr == 0)
@@ -356,15 +358,15 @@ enum pagoda_error import_whole_into_lab(struct import_run *run, struct import_su
 {
     enum pagoda_error error;
     uint64_t seq;
-    int file = spool(run, &error);
+    int file = import_spool(run, &error);
     *applied = false;
     if (file < 0)
         return error;
-    for (int i = 0; i < REHEARSALS_MAX && !is_answered(run); i++) {
-        error = rehearse(run, file, &seq, summary);
+    for (int i = 0; i < REHEARSALS_MAX && !import_is_answered(run); i++) {
+        error = import_rehearse(run, file, &seq, summary);
         if (error || !is_whole(summary, summary->format))
             break;
-        error = perform(run, file, seq, summary);
+        error = import_perform(run, file, seq, summary);
         *applied = !error && !run->was_answered;
         if (error != PAGODA_ERR_CONFLICT || upload_is_cancelled(run->upload))
             break;

@@ -29,7 +29,7 @@ struct sse_stream {
     bool ended;              /* app mutex: a failure, or the daemon stops */
 };
 
-static bool add_event(void *context, const struct log_entry *entry, const struct op_result *result)
+static bool sse_add_event(void *context, const struct log_entry *entry, const struct op_result *result)
 {
     struct sse_stream *stream = context;
     struct buffer *out = &stream->text;
@@ -45,13 +45,13 @@ static bool add_event(void *context, const struct log_entry *entry, const struct
 }
 
 /* App mutex held. */
-static void wake_stream(struct sse_stream *stream, enum stream_state state)
+static void sse_wake(struct sse_stream *stream, enum stream_state state)
 {
     stream->state = state;
     connection_wake(&stream->connection);
 }
 
-static void fill(struct work *work)
+static void sse_fill(struct work *work)
 {
     struct sse_stream *stream = (struct sse_stream *)work;
     uint64_t durable = lab_durable_seq(stream->lab);
@@ -59,30 +59,30 @@ static void fill(struct work *work)
     struct lab_hold hold;
     enum pagoda_error error = lab_take_past(stream->lab, stream->next_seq - 1, &hold);
     if (!error) {
-        error = lab_relive(&hold, last, add_event, stream);
+        error = lab_relive(&hold, last, sse_add_event, stream);
         lab_release(&hold);
     }
     pthread_mutex_lock(&stream->app->mutex);
     stream->ended |= error || stream->text.failed || lab_is_deleted(stream->lab);
-    wake_stream(stream, STREAM_READY);
+    sse_wake(stream, STREAM_READY);
     pthread_mutex_unlock(&stream->app->mutex);
 }
 
-static bool is_owed(const struct sse_stream *stream)
+static bool sse_is_owed(const struct sse_stream *stream)
 {
     return lab_durable_seq(stream->lab) >= stream->next_seq;
 }
 
 /* App mutex held. */
-static void start_fill(struct sse_stream *stream)
+static void sse_start_fill(struct sse_stream *stream)
 {
     stream->state = STREAM_FILLING;
-    stream->work.run = fill;
+    stream->work.run = sse_fill;
     workers_submit(&stream->app->workers, &stream->work);
 }
 
 /* libmicrohttpd asks for bytes: what is ready, else fall asleep until there is something. */
-static ssize_t read_stream(void *context, uint64_t position, char *out, size_t capacity)
+static ssize_t sse_read(void *context, uint64_t position, char *out, size_t capacity)
 {
     (void)position;
     struct sse_stream *stream = context;
@@ -104,14 +104,14 @@ static ssize_t read_stream(void *context, uint64_t position, char *out, size_t c
     } else if (stream->state != STREAM_FILLING) {
         stream->text.length = stream->sent = 0;
         stream->state = STREAM_IDLE;
-        if (is_owed(stream))
-            start_fill(stream);
+        if (sse_is_owed(stream))
+            sse_start_fill(stream);
     }
     pthread_mutex_unlock(&app->mutex);
     return given;
 }
 
-static void free_stream(void *context)
+static void sse_destroy(void *context)
 {
     struct sse_stream *stream = context;
     struct app *app = stream->app;
@@ -132,8 +132,8 @@ void sse_on_commit(void *context)
     struct app *app = context;
     pthread_mutex_lock(&app->mutex);
     for (struct sse_stream *stream = app->streams; stream; stream = stream->next)
-        if (stream->state == STREAM_IDLE && stream->connection.is_asleep && is_owed(stream))
-            start_fill(stream);
+        if (stream->state == STREAM_IDLE && stream->connection.is_asleep && sse_is_owed(stream))
+            sse_start_fill(stream);
     pthread_mutex_unlock(&app->mutex);
 }
 
@@ -145,7 +145,7 @@ void sse_heartbeat(struct app *app)
         if (stream->state == STREAM_IDLE && stream->connection.is_asleep) {
             buffer_text(&stream->text, ":\n\n");
             stream->ended |= lab_is_deleted(stream->lab);
-            wake_stream(stream, STREAM_READY);
+            sse_wake(stream, STREAM_READY);
         }
     pthread_mutex_unlock(&app->mutex);
 }
@@ -157,7 +157,7 @@ void sse_tell(struct app *app, const struct lab *lab, const char *events)
         if (stream->lab == lab && stream->state == STREAM_IDLE && stream->connection.is_asleep) {
             stream->news.length = 0;
             buffer_text(&stream->text, events);
-            wake_stream(stream, STREAM_READY);
+            sse_wake(stream, STREAM_READY);
         } else if (stream->lab == lab) {
             stream->news.length = 0;
             buffer_text(&stream->news, events);
@@ -171,13 +171,13 @@ void sse_stop(struct app *app)
     for (struct sse_stream *stream = app->streams; stream; stream = stream->next) {
         stream->ended = true;
         if (stream->state != STREAM_FILLING)
-            wake_stream(stream, STREAM_READY);
+            sse_wake(stream, STREAM_READY);
     }
     pthread_mutex_unlock(&app->mutex);
 }
 
 /* Without Last-Event-ID a stream starts at the head: what was before is GET /ops. */
-static bool first_owed(const struct request *request, uint64_t *seq, struct reply *refusal)
+static bool sse_first_owed(const struct request *request, uint64_t *seq, struct reply *refusal)
 {
     const char *last = request_header(request, "Last-Event-ID");
     *seq = lab_seq(request->lab) + 1;
@@ -196,7 +196,7 @@ struct reply events_get(struct app *app, struct request *request)
 {
     struct reply reply = reply_empty(200);
     uint64_t next_seq;
-    if (!first_owed(request, &next_seq, &reply))
+    if (!sse_first_owed(request, &next_seq, &reply))
         return reply;
     struct sse_stream *stream = calloc(1, sizeof *stream);
     if (!stream)
@@ -209,13 +209,13 @@ struct reply events_get(struct app *app, struct request *request)
                                    .next_seq = next_seq,
                                    .state = STREAM_READY };
     buffer_text(&stream->text, "retry: 1000\n\n");
-    reply.response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 64 * KIB, read_stream, stream, free_stream);
+    reply.response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 64 * KIB, sse_read, stream, sse_destroy);
     pthread_mutex_lock(&app->mutex);
     stream->next = app->streams;
     app->streams = stream;
     pthread_mutex_unlock(&app->mutex);
     if (!reply.response) {
-        free_stream(stream);
+        sse_destroy(stream);
         return reply_say(503, "", "out of memory");
     }
     reply.content_type = "text/event-stream";

@@ -112,7 +112,7 @@ static bool request_handle_here(struct request *request)
     }
 }
 
-static bool needs_worker(const struct request *request)
+static bool request_needs_worker(const struct request *request)
 {
     const struct route *route = request->route;
     if (route->flags & ROUTE_SLOW)
@@ -133,7 +133,7 @@ static bool needs_worker(const struct request *request)
 /* As request_settle(). */
 static bool request_handle(struct request *request)
 {
-    if (needs_worker(request) && connection_sleep(&request->connection)) {
+    if (request_needs_worker(request) && connection_sleep(&request->connection)) {
         request_submit(request);
         return false;
     }
@@ -151,7 +151,7 @@ static size_t body_limit(const struct request *request)
     return (request->route->flags & ROUTE_LINES) && request_is_ndjson(request) ? LINES_LIMIT : request->route->body_limit;
 }
 
-static void refuse(struct request *request, struct reply reply)
+static void request_refuse(struct request *request, struct reply reply)
 {
     if (request->refused) {
         buffer_clear(&reply.body);
@@ -162,43 +162,44 @@ static void refuse(struct request *request, struct reply reply)
     request->reply = reply;
 }
 
-static bool is_json_type(const char *type)
+static bool type_is_json(const char *type)
 {
     return type && strncmp(type, "application/json", 16) == 0 && (type[16] == '\0' || type[16] == ';' || type[16] == ' ');
 }
 
-static void check_body_headers(struct request *request)
+static void request_check_headers(struct request *request)
 {
     const char *length = request_header(request, "Content-Length"), *coding = request_header(request, "Transfer-Encoding");
     const char *type = request_header(request, "Content-Type");
     bool has_body = strcmp(request->method, "POST") == 0 || strcmp(request->method, "PATCH") == 0;
     if (length && strtoull(length, NULL, 10) > body_limit(request))
-        refuse(request, reply_say(413, "", "the body may have at most %zu bytes here", body_limit(request)));
+        request_refuse(request, reply_say(413, "", "the body may have at most %zu bytes here", body_limit(request)));
     else if (has_body && !length && !coding)
-        refuse(request, reply_say(411, "", "say with Content-Length how long the body is, or send it chunked"));
-    else if (has_body && !(request->route->flags & ROUTE_UPLOAD) && !is_json_type(type) &&
+        request_refuse(request, reply_say(411, "", "say with Content-Length how long the body is, or send it chunked"));
+    else if (has_body && !(request->route->flags & ROUTE_UPLOAD) && !type_is_json(type) &&
              !((request->route->flags & ROUTE_LINES) && request_is_ndjson(request)))
-        refuse(request, reply_say(415, "", "the body must be application/json%s",
-                                  request->route->flags & ROUTE_LINES ? " or application/x-ndjson" : ""));
+        request_refuse(request, reply_say(415, "", "the body must be application/json%s",
+                                          request->route->flags & ROUTE_LINES ? " or application/x-ndjson" : ""));
 }
 
 /* False: the peer sends without end; hang up. */
-static bool take_body(struct request *request, const char *data, size_t nr_bytes)
+static bool request_take_body(struct request *request, const char *data, size_t nr_bytes)
 {
     request->nr_received += nr_bytes;
     if (!request->refused && request->nr_received > body_limit(request))
-        refuse(request, reply_say(413, "", "the body may have at most %zu bytes here", body_limit(request)));
+        request_refuse(request, reply_say(413, "", "the body may have at most %zu bytes here", body_limit(request)));
     if (request->refused)
         return request->nr_received <= DRAIN_LIMIT;
     buffer_add(&request->body, data, nr_bytes);
     if (request->body.failed)
-        refuse(request, reply_say(503, "", "out of memory"));
+        request_refuse(request, reply_say(503, "", "out of memory"));
     return true;
 }
 
 /* ---- libmicrohttpd's side ---- */
 
-static struct request *begin(struct app *app, struct MHD_Connection *connection, const char *url, const char *method)
+static struct request *request_begin(struct app *app, struct MHD_Connection *connection, const char *url,
+                                     const char *method)
 {
     struct request *request = calloc(1, sizeof *request);
     if (!request)
@@ -215,17 +216,17 @@ static struct request *begin(struct app *app, struct MHD_Connection *connection,
     unsigned status = origin_check(request, &why);
     struct reply refusal;
     if (status)
-        refuse(request, reply_problem(status, &why));
+        request_refuse(request, reply_problem(status, &why));
     else if (!(request->route = app->hooks->find_route(request, &refusal)))
-        refuse(request, refusal);
+        request_refuse(request, refusal);
     else
-        check_body_headers(request);
+        request_check_headers(request);
     if (!request->refused && (request->route->flags & ROUTE_UPLOAD) && !upload_start(request))
-        refuse(request, reply_say(503, "", "too many uploads at once; try again later"));
+        request_refuse(request, reply_say(503, "", "too many uploads at once; try again later"));
     return request;
 }
 
-static enum MHD_Result send_reply(struct request *request)
+static enum MHD_Result request_send_reply(struct request *request)
 {
     struct reply *reply = &request->reply;
     unsigned status = reply->status;
@@ -247,28 +248,28 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     (void)version;
     struct request *request = *state;
     if (!request) {
-        request = begin(context, connection, url, method);
+        request = request_begin(context, connection, url, method);
         *state = request;
         if (!request)
             return MHD_NO;
         const char *length = request_header(request, "Content-Length");
         bool too_long_to_drain = request->refused && length && strtoull(length, NULL, 10) > DRAIN_LIMIT;
-        return too_long_to_drain ? send_reply(request) : MHD_YES;
+        return too_long_to_drain ? request_send_reply(request) : MHD_YES;
     }
     if (*nr_upload && request->upload) {
         *nr_upload -= upload_push(request->upload, upload, *nr_upload);
         return MHD_YES;
     }
     if (*nr_upload) {
-        bool go_on = take_body(request, upload, *nr_upload);
+        bool go_on = request_take_body(request, upload, *nr_upload);
         *nr_upload = 0;
         return go_on ? MHD_YES : MHD_NO;
     }
     if (request->upload)
-        return upload_finish(request->upload) ? send_reply(request) : MHD_YES;
+        return upload_finish(request->upload) ? request_send_reply(request) : MHD_YES;
     if (request->refused || request->has_reply)
-        return send_reply(request);
-    return request_handle(request) ? send_reply(request) : MHD_YES;
+        return request_send_reply(request);
+    return request_handle(request) ? request_send_reply(request) : MHD_YES;
 }
 
 static void log_request(const struct request *request)
@@ -294,7 +295,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 }
 
 /* A decoded "%00" would end the text early: whoever sends one gets it left as it is, and finds nothing by that name. */
-static size_t unescape(void *context, struct MHD_Connection *connection, char *text)
+static size_t unescape_path(void *context, struct MHD_Connection *connection, char *text)
 {
     (void)context;
     (void)connection;
@@ -303,7 +304,7 @@ static size_t unescape(void *context, struct MHD_Connection *connection, char *t
 
 /* ---- start and stop ---- */
 
-static bool resolve(const char *listen_at, struct sockaddr_storage *address, socklen_t *length, struct problem *why)
+static bool listen_resolve(const char *listen_at, struct sockaddr_storage *address, socklen_t *length, struct problem *why)
 {
     char host[256];
     const char *colon = strrchr(listen_at, ':');
@@ -327,7 +328,7 @@ static int listen_on(struct app *app, struct problem *why)
 {
     struct sockaddr_storage address = { 0 };
     socklen_t length;
-    if (!resolve(app->options->listen, &address, &length, why))
+    if (!listen_resolve(app->options->listen, &address, &length, why))
         return -1;
     int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
     if (fd >= 0)
@@ -361,12 +362,12 @@ bool http_start(struct app *app, const struct http_hooks *hooks, struct problem 
     int fd = listen_on(app, why);
     if (fd < 0)
         return false;
-    app->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_TURBO,
-                                   0, NULL, NULL, on_request, app, MHD_OPTION_LISTEN_SOCKET, fd,
-                                   MHD_OPTION_NOTIFY_COMPLETED, on_completed, app, MHD_OPTION_CONNECTION_TIMEOUT,
-                                   CONNECTION_TIMEOUT_S, MHD_OPTION_THREAD_POOL_SIZE, nr_http_threads(),
-                                   MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                                   (size_t)CONNECTION_MEMORY, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_END);
+    app->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_TURBO, 0, NULL, NULL, on_request,
+        app, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, app, MHD_OPTION_CONNECTION_TIMEOUT,
+        CONNECTION_TIMEOUT_S, MHD_OPTION_THREAD_POOL_SIZE, nr_http_threads(), MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_UNESCAPE_CALLBACK, unescape_path, NULL,
+        MHD_OPTION_END);
     if (!app->daemon)
         problem_say(why, "listen", "cannot start the HTTP server");
     return app->daemon != NULL;

@@ -18,7 +18,7 @@ struct stream {
     enum pagoda_error error;
 };
 
-static void make_slice(struct stream *stream)
+static void stream_make_slice(struct stream *stream)
 {
     stream->slice.length = stream->sent = 0;
     stream->error = stream->source.next(stream->source.context, &stream->slice, &stream->is_last);
@@ -26,24 +26,24 @@ static void make_slice(struct stream *stream)
         stream->error = PAGODA_ERR_NOMEM;
 }
 
-static void make_slice_on_worker(struct work *work)
+static void stream_make_slice_on_worker(struct work *work)
 {
     struct stream *stream = (struct stream *)work;
-    make_slice(stream);
+    stream_make_slice(stream);
     connection_wake(&stream->connection);
 }
 
-static void ask_for_slice(struct stream *stream)
+static void stream_ask_for_slice(struct stream *stream)
 {
     if (!connection_sleep(&stream->connection)) {
-        make_slice(stream);
+        stream_make_slice(stream);
         return;
     }
-    stream->work.run = make_slice_on_worker;
+    stream->work.run = stream_make_slice_on_worker;
     workers_submit(stream->workers, &stream->work);
 }
 
-static ssize_t read_stream(void *context, uint64_t position, char *out, size_t capacity)
+static ssize_t stream_read(void *context, uint64_t position, char *out, size_t capacity)
 {
     (void)position;
     struct stream *stream = context;
@@ -58,11 +58,11 @@ static ssize_t read_stream(void *context, uint64_t position, char *out, size_t c
         return MHD_CONTENT_READER_END_WITH_ERROR;
     if (stream->is_last)
         return MHD_CONTENT_READER_END_OF_STREAM;
-    ask_for_slice(stream);
+    stream_ask_for_slice(stream);
     return 0;
 }
 
-static void end_stream(void *context)
+static void stream_destroy(void *context)
 {
     struct stream *stream = context;
     stream->source.close(stream->source.context);
@@ -81,13 +81,14 @@ struct reply stream_reply(struct request *request, struct stream_source source, 
     *stream = (struct stream){ .workers = &request->app->workers,
                                .connection = { .mhd = request->connection.mhd, .all = request->connection.all },
                                .source = source };
-    make_slice(stream);
+    stream_make_slice(stream);
     enum pagoda_error error = stream->error;
     struct reply reply = reply_empty(200);
     if (!error)
-        reply.response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_SIZE, read_stream, stream, end_stream);
+        reply.response =
+            MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_SIZE, stream_read, stream, stream_destroy);
     if (!reply.response) {
-        end_stream(stream);
+        stream_destroy(stream);
         return reply_error(error ? error : PAGODA_ERR_NOMEM, NULL);
     }
     reply.content_type = content_type;

@@ -79,7 +79,7 @@ void upload_leave_connection(struct upload *upload)
     pthread_mutex_unlock(&upload->mutex);
 }
 
-static void *run_handler(void *context)
+static void *upload_run_handler(void *context)
 {
     struct upload *upload = context;
     struct request *request = upload->request;
@@ -118,7 +118,7 @@ static size_t upload_drain(struct upload *upload, char *out, size_t capacity)
     return nr;
 }
 
-static long read_upload(void *context, void *out, size_t capacity)
+static long upload_read(void *context, void *out, size_t capacity)
 {
     struct upload *upload = context;
     long given = -1;
@@ -135,7 +135,7 @@ static long read_upload(void *context, void *out, size_t capacity)
 
 struct source upload_source(struct upload *upload)
 {
-    return (struct source){ .read = read_upload, .context = upload };
+    return (struct source){ .read = upload_read, .context = upload };
 }
 
 uint64_t upload_nr_bytes(struct upload *upload)
@@ -176,7 +176,7 @@ struct upload *upload_start(struct request *request)
     pthread_mutex_init(&upload->mutex, NULL);
     pthread_cond_init(&upload->filled, NULL);
     pthread_cond_init(&upload->drained, NULL);
-    if (pthread_create(&upload->thread, NULL, run_handler, upload) == 0)
+    if (pthread_create(&upload->thread, NULL, upload_run_handler, upload) == 0)
         return upload;
     upload_claim(request->app, -1);
     request->upload = NULL;
