@@ -52,6 +52,7 @@
 API_HANDLERS(X)
 #undef X
 
-struct reply lab_missing(const struct request *request); /* the path names a lab that is not there */
-void lab_encode(struct buffer *out, const struct lab_status *lab,
-                const struct machine *machine); /* machine: NULL when asleep */
+/* The path names a lab that is not there. */
+struct reply lab_missing(const struct request *request);
+/* Writes a lab as JSON. machine: NULL when it sleeps. */
+void lab_encode(struct buffer *out, const struct lab_status *lab, const struct machine *machine);

@@ -85,7 +85,7 @@ struct reply profiles_get(struct app *app, struct request *request)
 
 /* ---- labs ---- */
 
-/* What was found under other rules than now's says nothing about now. */
+/* What a comparison found under other rules than today's says nothing about today's. */
 static void lab_encode_engine(struct buffer *out, const struct lab_row *row)
 {
     bool is_compared = row->rules == machine_rules();
@@ -226,7 +226,7 @@ static unsigned wish_decode(const struct request *request, enum wish_kind kind, 
     return ok ? 0 : 422;
 }
 
-/* Two requests with one key at once: who came second gets the answer of the first. */
+/* Of two requests with one key at once, the second gets the answer of the first. */
 static struct reply new_lab_reply(const struct request *request, const struct lab_request *made, enum pagoda_error error,
                                   struct lab *lab, const struct problem *why)
 {
@@ -363,7 +363,8 @@ struct reply lab_missing(const struct request *request)
     return reply_say(404, "", "there is no lab %.40s", request->path_values[0]);
 }
 
-/* Its key is one of no lab: those of the lab go with it. A lab that has gone was perhaps deleted under this key. */
+/* The request's key is one of no lab, since the lab's keys go with the lab. A lab that has gone was perhaps deleted under
+ * this key. */
 struct reply lab_remove(struct app *app, struct request *request)
 {
     (void)app;

@@ -77,7 +77,7 @@ relive_op(struct lab *lab, uint64_t seq,
     return error;
 }
 
-/* The answer to a request that was answered before. True: *reply has it; false: the key is new. */
+/* The first answer to a request that comes again. True: *reply has it. False: the key is new. */
 static bool answer_again(struct request *request, const struct post_options *options, struct reply *reply)
 {
     uint64_t body_hash, seq;
@@ -143,8 +143,8 @@ static struct reply apply_one(const struct request *request, struct lab_hold *ho
 
 enum key_state { KEY_IS_NEW, KEY_IS_IN_FLIGHT, KEY_IS_USED };
 
-/* With the lab locked, so that nobody else brings the key meanwhile. In flight: it is in the queue and not yet in the
- * table; *ticket is what to wait for. */
+/* With the lab locked, so that nobody else brings the key meanwhile.
+ * *ticket  out: for a key in flight: what to wait for before the store knows the key. */
 static enum key_state op_find_key(const struct lab_hold *hold, struct store *store, const char *key, uint64_t *ticket)
 {
     uint64_t body_hash, seq;

@@ -11,12 +11,13 @@ struct view {
     char next[24];            /* of a page; empty: the last one */
 };
 
-/* The reply that encode writes for the moment asked for; encode returns false with *refusal when the request asks for
- * something that is not there. */
+/* The reply that encode writes, for the moment that is asked for.
+ * encode  false: *refusal says that the request asks for something that is not there. */
 struct reply view_reply(struct request *request, bool (*encode)(struct view *view, struct reply *refusal));
-/* ?rules=, on an answer about one moment. False: it is another revision than today's; *refusal says so. */
+/* Looks at ?rules=, of an answer about one moment. False: it is another revision than today's; *refusal says so. */
 bool view_query_rules(const struct request *request, struct reply *refusal);
-/* For an answer about a moment. is_fixed: the URL names the moment, so that only other rules could change the answer. */
+/* The Cache-Control of an answer about a moment.
+ * is_fixed  the URL names the moment, so that only other rules could change the answer. */
 const char *view_cache_control(const struct request *request, bool is_fixed);
 void view_open(struct view *view); /* opens the answer's object with "seq" */
 bool view_find_process(const struct view *view, uint32_t *pid, struct reply *refusal);            /* {pid} of the path */

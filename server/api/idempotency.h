@@ -6,12 +6,19 @@
 #define HASH_START UINT64_C(0xcbf29ce484222325) /* FNV-1a, 64 bits */
 uint64_t hash_more(uint64_t hash, const char *bytes, size_t length);
 
-/* The request's key; NULL: none was given. False: it cannot be one, and *refusal says so. */
+/* Reads the request's key.
+ * *key   NULL: none was given.
+ * False: what was given cannot be a key; *refusal says so. */
 bool idempotency_key(const struct request *request, const char **key, struct reply *refusal);
 
-/* For requests that are more than one operation. lab: whose keys. The hash covers method, address and body; of an upload it
- * is complete when hash_more() has seen all of it. */
+/* Begins the answer of a request that is more than one operation: its key and its hash.
+ * lab      whose keys; 0: of no lab.
+ * *answer  its key lives as long as the connection. Its hash covers method, address and body; that of an upload is complete
+ *          when hash_more() has seen all of the body.
+ * False: as of idempotency_key(). */
 bool idempotency_read(const struct request *request, int64_t lab, struct answer *answer, struct reply *refusal);
-/* True: *reply is what was answered before, with that status and, when it made a lab, its Location; or says why there is
- * none (422: another request; 409: it was cut short, or is under way). */
+/* Was this request answered before? Reads the store.
+ * status  what it was answered with.
+ * True: *reply is that answer, with the Location of a lab that it made. Or *reply says why there is no such answer: 422:
+ * the key was used with another request; 409: the first request was cut short or is under way. */
 bool idempotency_answered(const struct request *request, const struct answer *answer, unsigned status, struct reply *reply);

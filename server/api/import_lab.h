@@ -1,6 +1,6 @@
 /* server/api/import_lab.h - a recorded trace into a lab, while others use the lab and watch.
  *
- * Under an Idempotency-Key the whole body is read, whatever becomes of it, since its hash tells one request from another.
+ * Under an Idempotency-Key all of the body is read, also when nothing is applied: its hash tells one request from another.
  */
 #pragma once
 #include "server/api/idempotency.h"
@@ -26,13 +26,14 @@ struct import_run {
 void import_run_begin(struct import_run *run); /* into the list: GET and DELETE /import find it */
 void import_run_end(struct import_run *run);
 
-/* Both: run->text gets the summary as JSON. With run->was_answered nothing was done: the key had been used before.
- *
- * Operations go to the lab as they are read; the lab is taken for a few hundred at a time, so that others come in between.
- */
+/* Of both:
+ * run->text          out: the summary as JSON.
+ * run->was_answered  out: the key had been used before, and nothing was done. */
+
+/* Applies operations as they are read. The lab is taken for a few hundred at a time, so that others come in between. */
 enum pagoda_error import_into_lab(struct import_run *run, struct import_summary *summary) PAGODA_MUST_CHECK;
-/* All or nothing, also when the daemon is killed: the body is kept in a file without a name and rehearsed on a copy; if
- * every line of it can be applied it is run on the lab, which nobody else gets meanwhile. False in *applied: nothing was;
- * summary says why. */
+/* Applies all or nothing, also when the daemon is killed. The body is kept in a file without a name and rehearsed on a
+ * copy. If every line can be applied, the body is run on the lab, which nobody else gets meanwhile. *applied  out: false:
+ * nothing was applied; summary says why. */
 enum pagoda_error import_whole_into_lab(struct import_run *run, struct import_summary *summary,
                                         bool *applied) PAGODA_MUST_CHECK;

@@ -1,8 +1,8 @@
 /* server/api/sse.c - GET /labs/{lab}/events: operations as Server-Sent Events, as they become durable.
  *
- * A stream remembers the next operation it owes. Whenever the log has got that far, a worker relives the missing operations
- * (lab_relive), which works alike for the one that was just made and for a thousand that a returning reader missed, and
- * hands the text to the connection. Between times the connection is suspended. */
+ * A stream knows the next operation that its reader is to get. When the log has got that far, a worker relives the missing
+ * operations (lab_relive) and hands their text to the connection. That is the same for one that was just made and for a
+ * thousand that a returning reader missed. Between times the connection sleeps. */
 #include "server/api/sse.h"
 #include "server/api/api.h"
 #include "server/base/number.h"
@@ -13,7 +13,7 @@
 
 #define FILL_MAX 256u /* operations that one fill relives */
 
-enum stream_state { STREAM_IDLE, STREAM_FILLING, STREAM_READY }; /* idle: suspended, nothing to send */
+enum stream_state { STREAM_IDLE, STREAM_FILLING, STREAM_READY }; /* idle: asleep, nothing to send */
 
 struct sse_stream {
     struct work work; /* first member */
@@ -137,7 +137,7 @@ void sse_on_commit(void *context)
     pthread_mutex_unlock(&app->mutex);
 }
 
-/* A suspended connection does not notice that its peer has gone; a comment line now and then finds out. */
+/* A connection that sleeps does not notice that its peer has gone. A comment line now and then finds out. */
 void sse_heartbeat(struct app *app)
 {
     pthread_mutex_lock(&app->mutex);

@@ -1,7 +1,7 @@
 /* server/http/connection.c - see connection.h.
  *
- * Who falls asleep counts himself first and looks for the stop afterwards; who stops the daemon says so first and looks at
- * the count afterwards. So one of the two sees the other. Who wakes another resumes first and counts down afterwards, so a
+ * connection_sleep() counts first and looks for the stop afterwards. http_stop() says that it stops first and looks at the
+ * count afterwards. So one of the two sees the other. connection_wake() resumes first and counts down afterwards, so a
  * count of 0 says that no connection is suspended. */
 #include "server/http/connection.h"
 

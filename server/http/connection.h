@@ -16,19 +16,22 @@ struct connections {
     atomic_bool are_stopping;
 };
 
-/* A connection as one owner sees it; several may share mhd, but only one of them at a time has it asleep. The owner sees to
- * it that sleep and wake do not meet. */
+/* A connection as one owner sees it. A request and the stream that answers it each have one, with the same mhd; only one of
+ * them has it asleep at a time. The owner sees to it that sleep and wake are not called at once. */
 struct connection {
     struct MHD_Connection *mhd;
     struct connections *all;
     bool is_asleep;
 };
 
-/* On the connection's HTTP thread, or while it is asleep already, which is no error. False: the daemon stops, and the
- * connection stays awake; what it would have waited for is done or awaited in place. */
+/* Puts the connection to sleep. Of one that is asleep already, nothing happens.
+ * To be called on the connection's HTTP thread, or by whoever has it asleep.
+ * False: the daemon stops, and the connection stays awake. The caller does or awaits in place what it would have slept for.
+ */
 bool connection_sleep(struct connection *connection);
-/* From any thread; of one who is awake, nothing happens. The connection, its request and what hangs on them may be gone
- * when this returns, unless a lock of the owner keeps them. */
+/* Wakes the connection, from any thread. Of one that is awake, nothing happens.
+ * The connection, its request and what hangs on them may be gone when this returns, unless a lock of the owner keeps them.
+ */
 void connection_wake(struct connection *connection);
 
 void connections_stop(struct connections *connections);       /* from now on connection_sleep() is false */

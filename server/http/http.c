@@ -1,9 +1,9 @@
-/* server/http/http.c - libmicrohttpd around the routes: a few epoll threads, two workers, connections
- * suspended while they wait.
+/* server/http/http.c - libmicrohttpd around the routes: a few epoll threads, two workers, connections that sleep while they
+ * wait.
  *
- * A request goes through: begin (checks, route) -> body -> handle (here or on a worker) -> wait for the log if it wrote ->
- * send. While a worker or the writer has it, its connection sleeps (connection.h) and it belongs to nobody else; who is
- * done with it wakes the connection, and the HTTP thread sends the reply. */
+ * The way of a request: begin (checks, route), body, handle (here or on a worker), wait for the log if it wrote, send.
+ * While a worker or the store's writer has the request, its connection sleeps (connection.h) and nobody else looks at
+ * either. Whoever is done with it wakes the connection, and the HTTP thread sends the reply. */
 #include "server/http/http.h"
 #include "server/base/clock.h"
 #include "server/http/origin.h"
@@ -27,7 +27,7 @@
 
 /* ---- the way of one request ---- */
 
-/* The reply is there: an HTTP thread sends it. */
+/* An HTTP thread sends the reply. */
 static void request_wake(struct request *request)
 {
     request->has_reply = true;
@@ -54,8 +54,8 @@ static void request_log_is_written(struct store_waiter *waiter, enum pagoda_erro
     request_wake(request);
 }
 
-/* The handler has spoken: send it when the log is on disk, or at once. True: at once, and by the caller; otherwise the
- * request may be gone already when this returns. */
+/* The reply is there. It is sent at once, or when the log is on disk.
+ * True: at once, by the caller. False: by whoever wakes the connection; the request may be gone when this returns. */
 static bool request_settle(struct request *request)
 {
     struct store *store = request->app->store;
@@ -87,14 +87,14 @@ static void request_submit(struct request *request)
     workers_submit(&request->app->workers, &request->work);
 }
 
-/* What has become of the log is seen by the handler itself. */
+/* The handler finds out by itself whether the log was written or lost. */
 static void request_handle_again(struct store_waiter *waiter, enum pagoda_error error)
 {
     (void)error;
     request_submit(request_of_waiter(waiter));
 }
 
-/* As request_settle(). */
+/* Runs the handler on this thread. Result: as of request_settle(). */
 static bool request_handle_here(struct request *request)
 {
     struct store *store = request->app->store;
@@ -130,7 +130,7 @@ static bool request_needs_worker(const struct request *request)
     return at && strtoull(at, NULL, 10) != lab_seq(request->lab);
 }
 
-/* As request_settle(). */
+/* Runs the handler here or on a worker. Result: as of request_settle(). */
 static bool request_handle(struct request *request)
 {
     if (request_needs_worker(request) && connection_sleep(&request->connection)) {

@@ -20,16 +20,16 @@ struct reply {
 };
 
 struct reply reply_empty(unsigned status);
-/* body  becomes the reply's. Out of memory while it was written: a 503 instead. */
+/* body  becomes the reply's. If memory ran out while it was written, the reply is a 503. */
 struct reply reply_json(unsigned status, struct buffer body);
 /* These are application/problem+json.
- * field  of the request, that is wrong; "": none.
- * why    in reply_error(): NULL or empty: the error's own text. */
+ * field  what is wrong in the request; "": nothing in particular.
+ * why    for reply_error(): NULL or empty: the error's own text. */
 struct reply reply_problem(unsigned status, const struct problem *why);
 struct reply reply_say(unsigned status, const char *field, const char *format, ...) __attribute__((format(printf, 3, 4)));
 struct reply reply_error(enum pagoda_error error, const struct problem *why);
 
-/* No reply yet: the request sleeps until the ticket's batch is on disk or lost, then its handler runs once more. */
+/* No reply yet. The connection sleeps until the ticket's batch is on disk or lost; then the handler runs once more. */
 struct reply reply_again(uint64_t ticket);
 
 /* The reply with its headers, its body packed if the request allows that.

@@ -31,7 +31,8 @@ void request_destroy(struct request *request); /* gives back its lab, body and r
 /* ---- ?name=value ---- */
 
 const char *query_text(const struct request *request, const char *name); /* NULL: not given */
-/* Not given: true, and *value stays. False: *refusal says that it is no number in [min, max], no truth value. */
+/* True: *value is what was given, or stays as it is when nothing was.
+ * False: *refusal says that it is no number in [min, max], or neither true nor false. */
 bool query_u64(const struct request *request, const char *name, uint64_t min, uint64_t max, uint64_t *value,
                struct reply *refusal);
 bool query_bool(const struct request *request, const char *name, bool *value, struct reply *refusal);

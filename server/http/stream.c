@@ -1,5 +1,5 @@
-/* server/http/stream.c - see stream.h. libmicrohttpd asks for bytes on its own thread. While a slice is there it is handed
- * out; when it is used up the connection is suspended, a worker makes the next one and resumes it. */
+/* server/http/stream.c - see stream.h. libmicrohttpd asks for bytes on an HTTP thread, which hands out what is left of the
+ * slice. When nothing is left, the connection sleeps until a worker has made the next slice. */
 #include "server/http/stream.h"
 
 #include <stdlib.h>
@@ -70,7 +70,6 @@ static void stream_destroy(void *context)
     free(stream);
 }
 
-/* The first slice is made at once: a failure there is still an answer of its own. */
 struct reply stream_reply(struct request *request, struct stream_source source, const char *content_type)
 {
     struct stream *stream = calloc(1, sizeof *stream);

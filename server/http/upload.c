@@ -13,10 +13,9 @@ struct upload {
     pthread_t thread;
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t filled;
-    pthread_cond_t
-        drained;          /* for an HTTP thread that waits in place: when the daemon stops, when its connection has gone */
-    size_t start, length; /* of what waits in the ring */
-    uint64_t nr_bytes;    /* read by the handler */
+    pthread_cond_t drained; /* an HTTP thread waits in place: the daemon stops, or its connection has gone */
+    size_t start, length;   /* of what waits in the ring */
+    uint64_t nr_bytes;      /* read by the handler */
     bool ended, broken, cancelled;
     bool has_left_connection; /* the handler: upload_leave_connection() */
     bool is_done;             /* the handler: request->reply is there */
@@ -184,8 +183,8 @@ struct upload *upload_start(struct request *request)
     return NULL;
 }
 
-/* How many bytes there was room for. When the handler has spoken already, the rest of the body is read and dropped, so that
- * the reply is heard. */
+/* Result: how many bytes there was room for. When the handler has ended already, the rest of the body is read and dropped,
+ * so that the reply is heard. */
 static size_t upload_fill(struct upload *upload, const char *data, size_t nr_bytes)
 {
     if (upload->is_done)

@@ -1,32 +1,38 @@
-/* server/http/upload.h - a body that is read while it arrives: a bounded pipe between the HTTP thread, which fills it, and
- * a thread of its own that runs the route's handler and drains it. When the pipe is full the connection is suspended, so
- * that memory holds a quarter of a MiB of a body of any length. */
+/* server/http/upload.h - a body that is read while it arrives.
+ *
+ * The HTTP thread fills a bounded pipe. A thread of the upload's own runs the route's handler, which drains it. When the
+ * pipe is full the connection sleeps, so memory holds a quarter of a MiB of a body of any length. */
 #pragma once
 #include "server/base/input.h"
 #include "server/http/request.h"
 
 struct upload;
 
-/* Runs the request's handler on a thread. NULL: too many uploads at once, or out of memory. */
+/* Runs the request's handler on a thread.
+ * Result: request->upload, which upload_close() ends. NULL: too many uploads at once, or out of memory. */
 struct upload *upload_start(struct request *request);
 
-/* For the handler. */
+/* ---- for the handler ---- */
 
 /* From here on the handler looks at nothing that libmicrohttpd keeps for the connection: headers, parameters, method, URL.
  * So it may go on, and end in its own time, when the peer has gone. */
 void upload_leave_connection(struct upload *upload);
-/* A read gives -1 when the peer has gone or the upload was cancelled. */
+/* The body. A read gives -1 when the peer has gone or the upload was cancelled. */
 struct source upload_source(struct upload *upload);
 uint64_t upload_nr_bytes(struct upload *upload); /* read so far */
 void upload_cancel(struct upload *upload);       /* from any thread, while the upload lives */
 bool upload_is_cancelled(struct upload *upload);
 
-/* For the HTTP thread. push takes bytes and says how many; if not all, the connection sleeps until there is room. */
+/* ---- for the HTTP thread ---- */
+
+/* Puts bytes into the pipe. Result: how many; if not all, the connection sleeps until there is room. */
 size_t upload_push(struct upload *upload, const char *data, size_t nr_bytes);
-/* The body has ended. True: request->reply is there; else the connection sleeps until it is. */
+/* The body has ended. True: request->reply is there. False: the connection sleeps until it is. */
 bool upload_finish(struct upload *upload);
-/* The connection has gone. True: the upload has, too, and the request is the caller's again. False: the handler is still at
- * work; both end with it. Waits for no more than upload_leave_connection(). */
+/* The connection has gone. Waits until the handler has ended or left the connection.
+ * True: the upload has ended, and the request is the caller's again.
+ * False: the handler is at work; its thread ends the upload and the request. */
 bool upload_close(struct upload *upload);
 
-void uploads_wait(struct app *app); /* until all have ended; no new ones begin any more */
+/* Waits until all uploads have ended. No new ones may begin. */
+void uploads_wait(struct app *app);
