@@ -1,4 +1,4 @@
-/* server/store/sqlite/store.c - opening a store: the lock, migrations, the tables of names; and the calls that change labs.
+/* server/store/sqlite/store.c - opening and closing a store: the lock, migrations, the tables of names.
  *
  * A store is one SQLite file in WAL mode. Beside it lies STORE.lock, held with flock() while a daemon serves: SQLite's own
  * locks would let a second writer in between two transactions. The schema's version is PRAGMA user_version. */

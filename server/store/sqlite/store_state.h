@@ -1,7 +1,8 @@
-/* server/store/sqlite/store_state.h - what the store's files share: opening (store.c), batches and the writer thread
- * (store_write.c), the keeper (store_keeper.c), rows of operations (store_rows.c), labs (store_labs.c), answers
- * (store_answer.c), imports (store_import.c), snapshots (store_snapshot.c), reading (store_read.c). Nobody else includes
- * it. */
+/* server/store/sqlite/store_state.h - what the store's files share. Nobody else includes it.
+ *
+ * Opening is store.c, batches and the writer thread store_write.c and store_queue.c, the keeper store_keeper.c, rows of
+ * operations store_rows.c, labs store_labs.c, answers store_answer.c, imports store_import.c, snapshots store_snapshot.c,
+ * reading store_read.c, copies of a lab store_copy.c, copies of the store store_backup.c. */
 #pragma once
 #include "server/store/sqlite/sql.h"
 #include "server/store/store.h"
