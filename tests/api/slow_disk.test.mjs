@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import { Daemon } from './daemon.mjs';
 
-const SYNC_MS = 1500; // of one commit at least
-const SOON_MS = 500; // for an answer that needs no commit, on a busy machine
+const SYNC_MS = 2000; // of one commit at least
+const SOON_MS = 1000; // for an answer that needs no commit, on a busy machine
 const keyed = (key) => ({ headers: { 'idempotency-key': key } });
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
