@@ -54,8 +54,7 @@ void trace_reclaimed(struct trace *trace, uint32_t pid, uint32_t nr)
     trace->nr_reclaimed += nr;
 }
 
-TEXT_FORMAT(2, 0)
-static void trace_add(struct trace *trace, const char *format, va_list args)
+void trace_print_v(struct trace *trace, const char *format, va_list args)
 {
     struct text_out out = { .start = trace->message, .capacity = MESSAGE_MAX, .length = trace->message_length };
     text_add_v(&out, format, args);
@@ -66,8 +65,14 @@ void trace_print(struct trace *trace, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    trace_add(trace, format, args);
+    trace_print_v(trace, format, args);
     va_end(args);
+}
+
+void trace_end_line(struct trace *trace)
+{
+    if (trace->message_length && trace->message[trace->message_length - 1] != '\n')
+        trace_print(trace, "\n");
 }
 
 void trace_bug(struct trace *trace, const char *format, ...)
@@ -75,26 +80,6 @@ void trace_bug(struct trace *trace, const char *format, ...)
     va_list args;
     trace->outcome = OUTCOME_BUG;
     va_start(args, format);
-    trace_add(trace, format, args);
+    trace_print_v(trace, format, args);
     va_end(args);
-}
-
-void trace_say(struct trace *trace, const char *text)
-{
-    trace_print(trace, "%s", text);
-}
-
-void trace_say_number(struct trace *trace, uint64_t number)
-{
-    trace_print(trace, "%ju", number);
-}
-
-void trace_say_hex(struct trace *trace, uint64_t number)
-{
-    trace_print(trace, "%jx", number);
-}
-
-void trace_say_hex_wide(struct trace *trace, uint64_t number, uint32_t nr_digits)
-{
-    trace_print(trace, "%0*jx", (int)nr_digits, number);
 }

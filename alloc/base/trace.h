@@ -81,10 +81,8 @@ void trace_reclaimed(struct trace *trace, uint32_t pid, uint32_t nr);
 /* Adds to the operation's message: the format and its arguments are those of text_add(), a subset of printf's. What is
  * beyond MESSAGE_MAX is cut. */
 void trace_print(struct trace *trace, const char *format, ...) TEXT_FORMAT(2, 3);
+void trace_print_v(struct trace *trace, const char *format, va_list args) TEXT_FORMAT(2, 0);
+/* Ends the message's last line, if that has text. */
+void trace_end_line(struct trace *trace);
 /* Ends the operation as a bug: sets the outcome and adds to the message. Floors call it before they change anything. */
 void trace_bug(struct trace *trace, const char *format, ...) TEXT_FORMAT(2, 3);
-/* The same from parts; each is "%s", "%ju", "%jx" and "%0*jx" of trace_print(). */
-void trace_say(struct trace *trace, const char *text);
-void trace_say_number(struct trace *trace, uint64_t number);
-void trace_say_hex(struct trace *trace, uint64_t number);
-void trace_say_hex_wide(struct trace *trace, uint64_t number, uint32_t nr_digits);

@@ -7,7 +7,6 @@
 /* Tells a free function given another allocator's memory what it should have been. True: the operation is over. */
 static bool call_refuse_foreign(struct call *call, const char *function)
 {
-    struct trace *t = &call->m->trace;
     const char *kind = NULL, *right = NULL;
     uint64_t address = call->address;
     struct vmalloc_block area;
@@ -29,14 +28,7 @@ static bool call_refuse_foreign(struct call *call, const char *function)
         return false;
     call->result->address = address;
     kmalloc_say_reaction(&call->s->kmalloc, address);
-    trace_say(t, function);
-    trace_say(t, "(");
-    trace_say(t, "0x");
-    trace_say_hex(t, address);
-    trace_say(t, "): this is ");
-    trace_say(t, kind);
-    trace_say(t, " memory; it is released by ");
-    trace_say(t, right);
+    trace_print(&call->m->trace, "%s(0x%jx): this is %s memory; it is released by %s", function, address, kind, right);
     return true;
 }
 
@@ -203,14 +195,9 @@ void run_kmem_cache_shrink(struct call *call)
 /* WARN_ON_ONCE(); here it is said each time. */
 static void call_warn_of_size(struct call *call)
 {
-    struct trace *t = &call->m->trace;
-    if (call->op->gfp & __GFP_NOWARN)
-        return;
-    trace_say(t, "WARNING: CPU: ");
-    trace_say_number(t, call->op->cpu);
-    trace_say(t, " PID: 0 at mm/util.c kvmalloc_node: ");
-    trace_say_number(t, call->op->size);
-    trace_say(t, " bytes are more than INT_MAX");
+    if (!(call->op->gfp & __GFP_NOWARN))
+        trace_print(&call->m->trace, "WARNING: CPU: %u PID: 0 at mm/util.c kvmalloc_node: %ju bytes are more than INT_MAX",
+                    call->op->cpu, call->op->size);
 }
 
 /* kvmalloc_node(): above a page, kmalloc must not try hard, because vmalloc can step in. */

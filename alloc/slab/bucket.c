@@ -144,8 +144,7 @@ static struct slab_ref bucket_get_pages(struct kmalloc *k, struct cache_ref cach
     uint32_t pfn = k->pages->take(k->reclaim, gfp & ~(uint32_t)__GFP_ZERO, cache->order);
     if (!pfn) {
         if (!(gfp & __GFP_NOWARN))
-            trace_say(k->trace,
-                      k->trace->message_length ? "\nCouldn't get a free page....." : "Couldn't get a free page.....");
+            trace_print(k->trace, "%sCouldn't get a free page.....", k->trace->message_length ? "\n" : "");
         return SLAB_NONE;
     }
     struct slab_ref slab_ref = slab_make(k, cache_ref, pfn, cache->order);
@@ -159,10 +158,7 @@ static bool bucket_descriptor_is_sound(struct kmalloc *k, const struct slab *sla
 {
     if (bucket_check_page(k, slab))
         return true;
-    trace_bug(k->trace, "%s", function);
-    trace_say(k->trace, ": the page descriptor at 0x");
-    trace_say_hex(k->trace, frame_address(k->frames, slab->pfn));
-    trace_say(k->trace, " was overwritten");
+    trace_bug(k->trace, "%s: the page descriptor at 0x%jx was overwritten", function, frame_address(k->frames, slab->pfn));
     return false;
 }
 
@@ -176,9 +172,8 @@ static bool bucket_pop_block(struct kmalloc *k, const struct cache *cache, struc
         return false;
     if (!slab->freelist || track_at(k, slab, *object)->live ||
         !free_pointer_is_sound(k, cache, slab, *object, bucket_read_pointer(k, cache, slab, *object), &next)) {
-        trace_bug(k->trace, "Problem: block on freelist at ");
-        trace_say_hex(k->trace, slab->freelist ? object_address(k, cache, slab, *object) : 0);
-        trace_say(k->trace, " isn't free: somebody wrote to it after it was freed");
+        trace_bug(k->trace, "Problem: block on freelist at %jx isn't free: somebody wrote to it after it was freed",
+                  slab->freelist ? object_address(k, cache, slab, *object) : 0);
         return false;
     }
     slab->freelist = (uint16_t)next;
@@ -187,9 +182,7 @@ static bool bucket_pop_block(struct kmalloc *k, const struct cache *cache, struc
 
 static void bucket_refuse_size(struct kmalloc *k, uint64_t size)
 {
-    trace_say(k->trace, "kmalloc: Size (");
-    trace_say_number(k->trace, size);
-    trace_say(k->trace, ") too large");
+    trace_print(k->trace, "kmalloc: Size (%ju) too large", size);
 }
 
 struct kmalloc_block bucket_alloc(struct kmalloc *k, const struct kmalloc_request *request)

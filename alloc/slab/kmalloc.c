@@ -97,13 +97,11 @@ static void large_refuse(struct kmalloc *k, const struct kmalloc_request *reques
 {
     if (request->gfp & __GFP_NOWARN)
         return;
-    trace_say(k->trace, "WARNING: CPU: ");
-    trace_say_number(k->trace, k->trace->cpu);
-    trace_say(k->trace, " PID: ");
-    trace_say_number(k->trace, k->trace->pid);
-    trace_say(k->trace, " at mm/page_alloc.c __alloc_pages: kmalloc of ");
-    trace_say_number(k->trace, request->size);
-    trace_say(k->trace, " bytes needs an order of MAX_ORDER or more");
+    trace_print(
+        k->trace,
+        "WARNING: CPU: %u PID: %u at mm/page_alloc.c __alloc_pages: kmalloc of %ju bytes needs an order of MAX_ORDER "
+        "or more",
+        k->trace->cpu, k->trace->pid, request->size);
 }
 
 static struct kmalloc_block large_alloc(struct kmalloc *k, const struct kmalloc_request *request)

@@ -151,27 +151,15 @@ struct cache_ref kmalloc_slab_cache(const struct kmalloc *k, struct slab_ref sla
     return slab_at(k, slab)->cache;
 }
 
-static void say_gfp(struct trace *trace, uint32_t gfp)
-{
-    char names[512];
-    size_t length = gfp_format(gfp, names, sizeof names - 1);
-    names[length] = '\0';
-    trace_say(trace, "0x");
-    trace_say_hex(trace, gfp);
-    trace_say(trace, " (");
-    trace_say(trace, names);
-    trace_say(trace, ")");
-}
-
 uint32_t kmalloc_fix_gfp(struct kmalloc *k, uint32_t gfp)
 {
     uint32_t bad = gfp & (uint32_t)(__GFP_DMA32 | __GFP_HIGHMEM);
     if (!bad)
         return gfp;
-    trace_say(k->trace, "Unexpected gfp: ");
-    say_gfp(k->trace, bad);
-    trace_say(k->trace, ". Fixing up to gfp: ");
-    say_gfp(k->trace, gfp & ~bad);
-    trace_say(k->trace, ". Fix your code!\n");
+    char bad_names[512], good_names[512];
+    gfp_format(bad, bad_names, sizeof bad_names);
+    gfp_format(gfp & ~bad, good_names, sizeof good_names);
+    trace_print(k->trace, "Unexpected gfp: 0x%x (%s). Fixing up to gfp: 0x%x (%s). Fix your code!\n", bad, bad_names,
+                gfp & ~bad, good_names);
     return gfp & ~bad;
 }

@@ -59,7 +59,6 @@ static inline struct kmalloc_block object_block(const struct kmalloc *k, const s
 }
 
 /* slab_complain.c */
-void kmalloc_say_pointer(struct trace *trace, uint64_t address); /* 0x, 16 digits */
 /* Says what is wrong with an address that function() was given, as a bug. */
 void kmalloc_complain(struct kmalloc *k, const char *function, uint64_t address);
 void kmalloc_oops(struct kmalloc *k, uint64_t address); /* the kernel touched an address where nothing is */

@@ -8,19 +8,11 @@
 
 #define SHRINK_PROMOTE_MAX 32u /* free objects of the slabs that kmem_cache_shrink() puts in order */
 
-static void cache_say_name(struct trace *trace, struct text name)
-{
-    char text[CACHE_NAME_MAX + 1] = { 0 };
-    memcpy(text, name.start, name.length <= CACHE_NAME_MAX ? name.length : CACHE_NAME_MAX);
-    trace_say(trace, text);
-}
-
 static struct cache_ref cache_refuse_create(struct trace *trace, struct text name, const char *why)
 {
-    trace_say(trace, "kmem_cache_create(");
-    cache_say_name(trace, name);
-    trace_say(trace, ") failed with error ");
-    trace_say(trace, why);
+    if (name.length > CACHE_NAME_MAX)
+        name.length = CACHE_NAME_MAX;
+    trace_print(trace, "kmem_cache_create(%.*s) failed with error %s", TEXT_ARG(name), why);
     return CACHE_NONE;
 }
 
@@ -30,8 +22,7 @@ static bool kmalloc_has_caches(struct kmalloc *k, const char *function)
     if (k->profile->kmalloc_style == KMALLOC_SLUB)
         return true;
     k->trace->outcome = OUTCOME_NULL;
-    trace_say(k->trace, function);
-    trace_say(k->trace, ": this kernel has no slab caches; Linux got them in 2.1");
+    trace_print(k->trace, "%s: this kernel has no slab caches; Linux got them in 2.1", function);
     return false;
 }
 
@@ -41,9 +32,7 @@ struct cache_ref kmem_cache_create(struct kmalloc *k, struct text name, const st
     if (!kmalloc_has_caches(k, "kmem_cache_create"))
         return CACHE_NONE;
     if (kmem_cache_find(k, name).index) {
-        trace_bug(trace, "sysfs: cannot create duplicate filename '/kernel/slab/");
-        cache_say_name(trace, name);
-        trace_say(trace, "': ");
+        trace_bug(trace, "sysfs: cannot create duplicate filename '/kernel/slab/%.*s': ", TEXT_ARG(name));
         return cache_refuse_create(trace, name, "-17");
     }
     trace->outcome = OUTCOME_NULL;
@@ -80,12 +69,7 @@ struct kmalloc_block kmem_cache_alloc(struct kmalloc *k, struct cache_ref cache_
 
 static void cache_complain_wrong(struct kmalloc *k, const struct cache *given, const struct cache *real, uint64_t address)
 {
-    struct trace *trace = k->trace;
-    trace_bug(trace, "cache_from_obj: Wrong slab cache. ");
-    trace_say(trace, given->name);
-    trace_say(trace, " but object is from ");
-    trace_say(trace, real->name);
-    trace_say(trace, "\n");
+    trace_bug(k->trace, "cache_from_obj: Wrong slab cache. %s but object is from %s\n", given->name, real->name);
     slub_say_tracks(k, real, address);
 }
 
@@ -145,16 +129,11 @@ static void cache_discard_empty(struct kmalloc *k, struct cache *cache)
 
 static void cache_report_remaining(struct kmalloc *k, struct cache *cache, struct name_ref call_site)
 {
-    struct trace *trace = k->trace;
+    char digits[POINTER_TEXT_MAX];
     for (struct slab_ref slab = slab_list_first(&cache->partial); slab.index; slab = slab_at(k, slab)->next)
         slub_say_remaining(k, slab_at(k, slab));
-    trace_bug(trace, "kmem_cache_destroy ");
-    trace_say(trace, cache->name);
-    trace_say(trace, ": Slab cache still has objects when called from ");
-    if (call_site.index)
-        trace_say(trace, name_text(k->names, call_site));
-    else
-        kmalloc_say_pointer(trace, KERNEL_TEXT);
+    trace_bug(k->trace, "kmem_cache_destroy %s: Slab cache still has objects when called from %s", cache->name,
+              slub_call_site_text(k, slub_call_site_address(call_site), digits));
     k->taints |= TAINT_WARN;
 }
 
@@ -166,9 +145,7 @@ void kmem_cache_destroy(struct kmalloc *k, struct cache_ref cache_ref, struct na
         return;
     struct cache *cache = cache_at(k, cache_ref);
     if (cache->is_kmalloc) {
-        trace_bug(k->trace, "kmem_cache_destroy ");
-        trace_say(k->trace, cache->name);
-        trace_say(k->trace, ": kmalloc itself needs this cache");
+        trace_bug(k->trace, "kmem_cache_destroy %s: kmalloc itself needs this cache", cache->name);
         return;
     }
     if (!slub_may_flush(k, cache_ref))

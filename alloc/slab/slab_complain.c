@@ -15,36 +15,19 @@
 #define VMEMMAP UINT64_C(0xffffea0000000000)
 #define PAGE_STRUCT 64u
 
-void kmalloc_say_pointer(struct trace *trace, uint64_t address)
-{
-    trace_say(trace, "0x");
-    trace_say_hex_wide(trace, address, 16);
-}
-
-static void kmalloc_say_address(struct trace *trace, uint64_t address)
-{
-    trace_say(trace, "0x");
-    trace_say_hex(trace, address);
-}
-
 void kmalloc_oops(struct kmalloc *k, uint64_t address)
 {
     struct trace *trace = k->trace;
     uint64_t top = address >> 47;
-    if (!kmalloc_is_slub(k)) {
-        trace_bug(trace, "Unable to handle kernel paging request at virtual address ");
-        trace_say_hex_wide(trace, address, 8);
-    } else if (top && top != 0x1ffff) {
-        trace_bug(trace, "general protection fault, probably for non-canonical address ");
-        kmalloc_say_address(trace, address);
-        trace_say(trace, ": 0000 [#1] PREEMPT SMP");
-    } else if (address < PAGE_SIZE) {
-        trace_bug(trace, "BUG: kernel NULL pointer dereference, address: ");
-        trace_say_hex_wide(trace, address, 16);
-    } else {
-        trace_bug(trace, "BUG: unable to handle page fault for address: ");
-        trace_say_hex_wide(trace, address, 16);
-    }
+    if (!kmalloc_is_slub(k))
+        trace_bug(trace, "Unable to handle kernel paging request at virtual address %08jx", address);
+    else if (top && top != 0x1ffff)
+        trace_bug(trace, "general protection fault, probably for non-canonical address 0x%jx: 0000 [#1] PREEMPT SMP",
+                  address);
+    else if (address < PAGE_SIZE)
+        trace_bug(trace, "BUG: kernel NULL pointer dereference, address: %016jx", address);
+    else
+        trace_bug(trace, "BUG: unable to handle page fault for address: %016jx", address);
 }
 
 /* virt_to_page(): where the kernel looks for the struct page of any address. */
@@ -64,22 +47,13 @@ void kmalloc_say_reaction(struct kmalloc *k, uint64_t address)
     } else if (!kmalloc_is_slub(k)) {
         uint32_t words[4];
         frame_read(k->frames, (uint64_t)pfn << PAGE_SHIFT, words, sizeof words);
-        trace_say(trace, "kfree of non-kmalloced memory: ");
-        trace_say_hex_wide(trace, address, 8);
-        trace_say(trace, ", next= ");
-        trace_say_hex_wide(trace, words[0], 8);
-        trace_say(trace, ", order=");
-        const int64_t order = (int32_t)words[2];
-        if (order < 0)
-            trace_say(trace, "-");
-        trace_say_number(trace, (uint64_t)(order < 0 ? -order : order));
+        trace_print(trace, "kfree of non-kmalloced memory: %08jx, next= %08x, order=%d", address, words[0], (int)words[2]);
     } else if (pfn == UINT32_MAX) {
         kmalloc_oops(k, kmalloc_page_struct(address) + 8); /* compound_head */
     } else {
-        trace_say(trace, "WARNING: at mm/slab_common.c free_large_kmalloc\nobject pointer: ");
-        kmalloc_say_pointer(trace, address);
+        trace_print(trace, "WARNING: at mm/slab_common.c free_large_kmalloc\nobject pointer: 0x%016jx", address);
     }
-    trace_say(trace, "\n");
+    trace_print(trace, "\n");
 }
 
 /* Which object of the slab the address lies in, and what is wrong with that. */
@@ -88,21 +62,16 @@ static void kmalloc_explain_slab(struct kmalloc *k, const struct slab *slab, uin
     struct trace *trace = k->trace;
     const struct cache *cache = cache_at(k, slab->cache);
     uint64_t first = object_address(k, cache, slab, 0);
-    uint64_t number = address < first ? UINT64_MAX : (address - first) / cache->size;
-    uint64_t inside = address < first ? 0 : (address - first) % cache->size;
-    if (number >= slab->objects) {
-        trace_say(trace, address < first ? "it is in the page descriptor" : "it is in the unused end of a slab");
-    } else if (inside) {
-        trace_say(trace, "invalid pointer, ");
-        trace_say_number(trace, inside);
-        trace_say(trace, " bytes into the object at ");
-        kmalloc_say_address(trace, address - inside);
-    } else {
-        trace_say(trace, "the object is free already: double free, or never allocated");
-    }
-    trace_say(trace, " (");
-    trace_say(trace, cache->name);
-    trace_say(trace, ")");
+    uint64_t number = (address - first) / cache->size, inside = (address - first) % cache->size;
+    if (address < first)
+        trace_print(trace, "it is in the page descriptor (%s)", cache->name);
+    else if (number >= slab->objects)
+        trace_print(trace, "it is in the unused end of a slab (%s)", cache->name);
+    else if (inside)
+        trace_print(trace, "invalid pointer, %ju bytes into the object at 0x%jx (%s)", inside, address - inside,
+                    cache->name);
+    else
+        trace_print(trace, "the object is free already: double free, or never allocated (%s)", cache->name);
 }
 
 static const char *kmalloc_explain_frame(const struct frame *head)
@@ -137,7 +106,7 @@ static bool kmalloc_say_slab_reaction(struct kmalloc *k, const struct found *fou
     }
     if (!strcmp(function, "ksize") || !strcmp(function, "krealloc") || !slub_is_first_free(k, found, address))
         return false;
-    trace_say(k->trace, "kernel BUG at mm/slub.c!\ninvalid opcode: 0000 [#1] PREEMPT SMP\n");
+    trace_print(k->trace, "kernel BUG at mm/slub.c!\ninvalid opcode: 0000 [#1] PREEMPT SMP\n");
     return true;
 }
 
@@ -151,16 +120,13 @@ void kmalloc_complain(struct kmalloc *k, const char *function, uint64_t address)
         notices = kmalloc_say_slab_reaction(k, &found, function, address);
     else if (!found_is_inside_large(k, &found))
         kmalloc_say_reaction(k, address);
-    trace_say(trace, function);
-    trace_say(trace, ": ");
-    kmalloc_say_address(trace, address);
-    trace_say(trace, ": ");
+    trace_print(trace, "%s: 0x%jx: ", function, address);
     if (found.pfn == UINT32_MAX)
-        trace_say(trace, "not an address of the direct map");
+        trace_print(trace, "not an address of the direct map");
     else if (found.slab.index)
         kmalloc_explain_slab(k, slab_at(k, found.slab), address);
     else
-        trace_say(trace, kmalloc_explain_frame(frame_at(k->frames, found.pfn)));
+        trace_print(trace, "%s", kmalloc_explain_frame(frame_at(k->frames, found.pfn)));
     if (!notices)
-        trace_say(trace, "; a kernel without slub_debug=F notices nothing");
+        trace_print(trace, "; a kernel without slub_debug=F notices nothing");
 }

@@ -303,13 +303,9 @@ static bool slub_refuse_flush(struct kmalloc *k, const struct cache *cache, uint
     if (end->freelist == FREELIST_STRAY) {
         kmalloc_oops(k, end->stray + cache->offset);
     } else {
-        trace_bug(k->trace, "watchdog: BUG: soft lockup - CPU#");
-        trace_say_number(k->trace, cpu);
-        trace_say(k->trace, " stuck for 22s!");
+        trace_bug(k->trace, "watchdog: BUG: soft lockup - CPU#%u stuck for 22s!", cpu);
     }
-    trace_say(k->trace, "\nwhile it walked its free list of ");
-    trace_say(k->trace, cache->name);
-    trace_say(k->trace, ": somebody wrote to a free object");
+    trace_print(k->trace, "\nwhile it walked its free list of %s: somebody wrote to a free object", cache->name);
     return false;
 }
 

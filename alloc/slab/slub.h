@@ -60,18 +60,25 @@ void slub_debug_fill_slab(struct kmalloc *k, struct slab_ref slab); /* a new one
 uint32_t slub_tracks_at(const struct cache *cache);
 uint32_t slub_padding_at(const struct cache *cache);
 
-/* slub_report.c: what slub_debug says. A report is opened, told what it is about, and closed; details follow.
- * address: of an object. */
-void slub_bug_open(struct kmalloc *k, const struct cache *cache);
-void slub_bug_close(struct kmalloc *k);
-void slub_object_bug(struct kmalloc *k, const struct slab *slab, uint64_t address, const char *what); /* all of it */
-void slub_fix_open(struct kmalloc *k, const struct cache *cache);
-void slub_fix(struct kmalloc *k, const struct cache *cache, const char *what);
+/* slub_report.c: what slub_debug says. address: of an object. */
+/* Begins a report: "BUG cache: ", what the format says, and a line below it. Details follow. The kernel is tainted now. */
+void slub_bug(struct kmalloc *k, const struct cache *cache, const char *format, ...) TEXT_FORMAT(3, 4);
+void slub_object_bug(struct kmalloc *k, const struct slab *slab, uint64_t address, const char *what); /* with its details */
+/* "FIX cache: ", what the format says, and a new line. */
+void slub_fix(struct kmalloc *k, const struct cache *cache, const char *format, ...) TEXT_FORMAT(3, 4);
 void slub_say_object(struct kmalloc *k, const struct slab *slab, uint64_t address); /* all that is known, with its bytes */
 void slub_say_slab(struct kmalloc *k, const struct slab *slab);
 void slub_say_tracks(struct kmalloc *k, const struct cache *cache, uint64_t address);
 void slub_say_section(struct kmalloc *k, const char *title, uint64_t physical, uint32_t length);
 void slub_say_remaining(struct kmalloc *k, const struct slab *slab); /* its live objects; their cache is going away */
+#define POINTER_TEXT_MAX 19u                                         /* "0x", 16 digits, NUL */
+/* Call sites have no addresses here: each word has one made up for it, 16 bytes apart in the kernel's text. */
+static inline uint64_t slub_call_site_address(struct name_ref call_site)
+{
+    return KERNEL_TEXT + (uint64_t)call_site.index * 16;
+}
+/* The word that such an address was made up for. Of any other address: its digits, in the caller's buffer. */
+const char *slub_call_site_text(const struct kmalloc *k, uint64_t address, char digits[POINTER_TEXT_MAX]);
 enum track_kind { TRACK_ALLOC, TRACK_FREE };
 /* Writes who allocated or freed an object behind it. physical: of the object. */
 void slub_write_track(struct kmalloc *k, const struct cache *cache, uint64_t physical, enum track_kind kind,

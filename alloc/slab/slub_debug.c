@@ -91,24 +91,11 @@ static bool stretch_find_fault(const struct kmalloc *k, const struct stretch *s,
     return true;
 }
 
-static void slub_say_range(struct kmalloc *k, uint64_t first, uint64_t last)
-{
-    kmalloc_say_pointer(k->trace, k->frames->page_offset + first);
-    trace_say(k->trace, "-");
-    kmalloc_say_pointer(k->trace, k->frames->page_offset + last);
-}
-
 static void stretch_restore(struct kmalloc *k, const struct cache *cache, const struct stretch *s, uint64_t first,
                             uint64_t last)
 {
-    slub_fix_open(k, cache);
-    trace_say(k->trace, "Restoring ");
-    trace_say(k->trace, s->name);
-    trace_say(k->trace, " ");
-    slub_say_range(k, first, last);
-    trace_say(k->trace, "=0x");
-    trace_say_hex(k->trace, s->byte);
-    trace_say(k->trace, "\n");
+    uint64_t base = k->frames->page_offset;
+    slub_fix(k, cache, "Restoring %s 0x%016jx-0x%016jx=0x%x", s->name, base + first, base + last, s->byte);
     frame_fill(k->frames, first, s->byte, (size_t)(last - first + 1));
 }
 
@@ -116,23 +103,13 @@ static void stretch_restore(struct kmalloc *k, const struct cache *cache, const 
 static bool stretch_check(struct kmalloc *k, const struct slab *slab, uint64_t object, const struct stretch *s)
 {
     const struct cache *cache = cache_at(k, slab->cache);
-    struct trace *trace = k->trace;
-    uint64_t first, last;
+    uint64_t base = k->frames->page_offset, first, last;
     if (!stretch_find_fault(k, s, &first, &last))
         return true;
-    slub_bug_open(k, cache);
-    trace_say(trace, s->name);
-    trace_say(trace, " overwritten");
-    slub_bug_close(k);
-    slub_say_range(k, first, last);
-    trace_say(trace, " @offset=");
-    trace_say_number(trace, first - ((uint64_t)slab->pfn << PAGE_SHIFT));
-    trace_say(trace, ". First byte 0x");
-    trace_say_hex(trace, slub_byte_at(k, first));
-    trace_say(trace, " instead of 0x");
-    trace_say_hex(trace, s->byte);
-    trace_say(trace, "\n");
-    slub_say_object(k, slab, k->frames->page_offset + object);
+    slub_bug(k, cache, "%s overwritten", s->name);
+    trace_print(k->trace, "0x%016jx-0x%016jx @offset=%ju. First byte 0x%x instead of 0x%x\n", base + first, base + last,
+                first - ((uint64_t)slab->pfn << PAGE_SHIFT), slub_byte_at(k, first), s->byte);
+    slub_say_object(k, slab, base + object);
     stretch_restore(k, cache, s, first, last);
     return false;
 }
@@ -141,17 +118,12 @@ static bool stretch_check(struct kmalloc *k, const struct slab *slab, uint64_t o
 static void slub_check_slab_end(struct kmalloc *k, const struct slab *slab)
 {
     const struct cache *cache = cache_at(k, slab->cache);
-    uint64_t start = (uint64_t)slab->pfn << PAGE_SHIFT, first, last;
+    uint64_t base = k->frames->page_offset, start = (uint64_t)slab->pfn << PAGE_SHIFT, first, last;
     uint32_t rest = (PAGE_SIZE << slab->order) % cache->size;
     struct stretch s = { "slab padding", start + (PAGE_SIZE << slab->order) - rest, rest, POISON_INUSE };
     if (!(cache->flags & SLAB_POISON) || !rest || !stretch_find_fault(k, &s, &first, &last))
         return;
-    slub_bug_open(k, cache);
-    trace_say(k->trace, "Padding overwritten. ");
-    slub_say_range(k, first, last);
-    trace_say(k->trace, " @offset=");
-    trace_say_number(k->trace, first - start);
-    slub_bug_close(k);
+    slub_bug(k, cache, "Padding overwritten. 0x%016jx-0x%016jx @offset=%ju", base + first, base + last, first - start);
     slub_say_slab(k, slab);
     slub_say_section(k, "Padding ", s.physical, rest);
     stretch_restore(k, cache, &s, first, last);
@@ -227,12 +199,7 @@ static bool slub_is_on_list(struct kmalloc *k, struct slab *slab, uint32_t objec
     }
     if (nr > slab->objects || slab->inuse == slab->objects - nr)
         return false;
-    slub_bug_open(k, cache);
-    trace_say(k->trace, "Wrong object count. Counter is ");
-    trace_say_number(k->trace, slab->inuse);
-    trace_say(k->trace, " but counted were ");
-    trace_say_number(k->trace, slab->objects - nr);
-    slub_bug_close(k);
+    slub_bug(k, cache, "Wrong object count. Counter is %u but counted were %u", slab->inuse, slab->objects - nr);
     slub_say_slab(k, slab);
     slab->inuse = (uint16_t)(slab->objects - nr);
     slub_fix(k, cache, "Object count adjusted");
@@ -271,9 +238,7 @@ static bool slub_debug_pop(struct kmalloc *k, struct slab *slab, uint32_t *objec
     bool leads = word && object_number(k, cache, slab, word, &number);
     if (word && !leads && !(cache->flags & SLAB_CONSISTENCY_CHECKS)) {
         kmalloc_oops(k, word + cache->offset);
-        trace_say(k->trace, "\nwhere the free list of ");
-        trace_say(k->trace, cache->name);
-        trace_say(k->trace, " leads: somebody wrote to a free object");
+        trace_print(k->trace, "\nwhere the free list of %s leads: somebody wrote to a free object", cache->name);
         return false;
     }
     slab->freelist = leads ? (uint16_t)(number + 1) : 0;
@@ -337,10 +302,7 @@ struct kmalloc_block slub_debug_alloc(struct kmalloc *k, struct cache_ref cache_
 
 static bool slub_debug_refuse_free(struct kmalloc *k, const struct cache *cache, uint64_t address)
 {
-    slub_fix_open(k, cache);
-    trace_say(k->trace, "Object at ");
-    kmalloc_say_pointer(k->trace, address);
-    trace_say(k->trace, " not freed");
+    trace_print(k->trace, "FIX %s: Object at 0x%016jx not freed", cache->name, address);
     return false;
 }
 
@@ -353,10 +315,7 @@ bool slub_debug_may_free(struct kmalloc *k, struct slab_ref slab_ref, uint64_t a
         return true;
     slub_check_slab_end(k, slab);
     if (!object_number(k, cache, slab, address, &object)) {
-        slub_bug_open(k, cache);
-        trace_say(k->trace, "Invalid object pointer ");
-        kmalloc_say_pointer(k->trace, address);
-        slub_bug_close(k);
+        slub_bug(k, cache, "Invalid object pointer 0x%016jx", address);
         slub_say_slab(k, slab);
         return slub_debug_refuse_free(k, cache, address);
     }

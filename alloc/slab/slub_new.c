@@ -32,20 +32,11 @@ static void slub_say_out_of_memory(struct kmalloc *k, const struct cache *cache,
     struct trace *trace = k->trace;
     if (gfp & __GFP_NOWARN)
         return;
-    if (trace->message_length && trace->message[trace->message_length - 1] != '\n')
-        trace_say(trace, "\n");
-    trace_say(trace, "SLUB: Unable to allocate memory on node -1, gfp=0x");
-    trace_say_hex(trace, gfp);
-    trace_say(trace, "; cache: ");
-    trace_say(trace, cache->name);
-    trace_say(trace, ", object size: ");
-    trace_say_number(trace, cache->object_size);
-    trace_say(trace, ", buffer size: ");
-    trace_say_number(trace, cache->size);
-    trace_say(trace, ", default order: ");
-    trace_say_number(trace, cache->order);
-    trace_say(trace, ", min order: ");
-    trace_say_number(trace, cache->min_order);
+    trace_end_line(trace);
+    trace_print(trace,
+                "SLUB: Unable to allocate memory on node -1, gfp=0x%x; cache: %s, object size: %u, buffer size: %u, "
+                "default order: %u, min order: %u",
+                gfp, cache->name, cache->object_size, cache->size, cache->order, cache->min_order);
 }
 
 uint32_t slub_take_pages(struct kmalloc *k, struct cache_ref cache_ref, uint32_t gfp, uint32_t *order)

@@ -40,9 +40,10 @@ static bool slub_may_zero(const struct kmalloc *k, uint64_t address, uint32_t le
 static void slub_stray_fault(struct kmalloc *k, const struct cache *cache, uint64_t address)
 {
     kmalloc_oops(k, address);
-    trace_say(k->trace, "\nwhile a CPU followed its free list of ");
-    trace_say(k->trace, cache->name);
-    trace_say(k->trace, ": somebody wrote over the free pointer of a free object, and it led there");
+    trace_print(k->trace,
+                "\nwhile a CPU followed its free list of %s: somebody wrote over the free pointer of a free object, and it "
+                "led there",
+                cache->name);
 }
 
 /* The object at address gets a new owner; one who has it already is forgotten. Memory that is no object of any slab is
