@@ -174,17 +174,17 @@ bool call_refuse_sleep(struct call *call, bool may_sleep, const char *function)
     return true;
 }
 
-void call_took(struct call *call, uint64_t address, uint64_t requested, uint64_t allocated)
+void call_took(struct call *call, struct taken taken)
 {
-    call->result->address = address;
-    call->result->requested = requested;
-    call->result->allocated = allocated;
-    if (!address && !call_is_bug(call))
+    call->result->address = taken.address;
+    call->result->requested = taken.requested;
+    call->result->allocated = taken.allocated;
+    if (!taken.address && !call_is_bug(call))
         call->m->trace.outcome = OUTCOME_NULL;
-    if (!address || !call->name.index || call->op->kind == OP_SPAWN)
+    if (!taken.address || !call->name.index || call->op->kind == OP_SPAWN)
         return;
     struct name *name = name_at(&call->s->names, call->name);
-    name->address = address;
+    name->address = taken.address;
     name->call_site = call->call_site;
     name->pid = process_pid(&call->s->processes, call->process);
 }

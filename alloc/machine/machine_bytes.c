@@ -105,14 +105,16 @@ static uint32_t reach(struct call *call, uint64_t address, bool write)
         uint32_t pfn = call->process.index ? process_fault(&call->s->processes, call->process, address, write) : 0;
         if (pfn) {
             call_load_space(call);
-            tlb_access(&call->s->tlb, address, true, PAGE_SHIFT, pfn, profile->pgtable_levels);
+            struct tlb_page page = { .pfn = pfn, .shift = PAGE_SHIFT, .nr_levels = profile->pgtable_levels };
+            tlb_access(&call->s->tlb, address, true, page);
         }
         return pfn;
     }
     uint32_t pfn = reach_kernel(call, address, write, &where);
     if (pfn) {
         uint32_t first = pfn & ~((1u << (where.page_shift - PAGE_SHIFT)) - 1);
-        tlb_access(&call->s->tlb, address, false, where.page_shift, first, where.nr_levels);
+        struct tlb_page page = { .pfn = first, .shift = where.page_shift, .nr_levels = where.nr_levels };
+        tlb_access(&call->s->tlb, address, false, page);
     }
     return pfn;
 }

@@ -40,8 +40,12 @@ static inline struct name_ref call_recorded_name(const struct call *call)
 {
     return name_or(call->name, call->call_site);
 }
-/* Sets the result of an allocation (address 0: NULL). The call's name, if there is one, then names it. */
-void call_took(struct call *call, uint64_t address, uint64_t requested, uint64_t allocated);
+/* Sets the result of an allocation. The call's name, if there is one, then names it. */
+struct taken {
+    uint64_t address;              /* 0: NULL */
+    uint64_t requested, allocated; /* bytes */
+};
+void call_took(struct call *call, struct taken taken);
 /* The block at address has been freed: its name names nothing any more. After a bug nothing changes.
  * name: from the block's record. */
 void call_forget_name(struct call *call, struct name_ref name, uint64_t address);

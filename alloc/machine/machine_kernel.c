@@ -47,7 +47,8 @@ static struct kmalloc_request call_kmalloc_request(const struct call *call, uint
 
 static void call_took_block(struct call *call, const struct kmalloc_block *block, uint64_t requested)
 {
-    call_took(call, block->address, requested, kmalloc_block_usable(&call->s->kmalloc, block));
+    uint64_t usable = kmalloc_block_usable(&call->s->kmalloc, block);
+    call_took(call, (struct taken){ .address = block->address, .requested = requested, .allocated = usable });
     call->result->cache = kmem_cache_name(&call->s->kmalloc, block->cache);
 }
 
@@ -76,7 +77,7 @@ void run_kcalloc(struct call *call)
     trace_step(&call->m->trace, PATH_kcalloc);
     uint64_t n = call->op->n, size = call->op->size;
     if (size && n > (call->m->profile->word_bits == 32 ? UINT32_MAX : UINT64_MAX) / size)
-        call_took(call, 0, call_product(n, size), 0); /* the product does not fit in a size_t */
+        call_took(call, (struct taken){ .requested = call_product(n, size) }); /* the product does not fit in a size_t */
     else
         call_kmalloc(call, n * size, call->op->gfp | __GFP_ZERO);
 }

@@ -34,18 +34,21 @@ void run_alloc_pages(struct call *call)
     trace_step(&call->m->trace, PATH_alloc_pages);
     if (op->order >= call->m->profile->nr_orders) {
         warn_of_order(call);
-        call_took(call, 0, op->order < 52 ? UINT64_C(1) << (op->order + PAGE_SHIFT) : 0, 0);
+        call_took(call, (struct taken){ .requested = op->order < 52 ? UINT64_C(1) << (op->order + PAGE_SHIFT) : 0 });
         return;
     }
     uint32_t pfn = reclaim_alloc_pages(&s->reclaim, op->gfp, op->order);
     uint64_t bytes = (uint64_t)PAGE_SIZE << op->order;
+    struct taken taken = { .requested = bytes };
     if (pfn) {
+        taken.address = frame_address(&s->frames, pfn);
+        taken.allocated = bytes;
         frame_at(&s->frames, pfn)->owner = call_recorded_name(call).index;
         frame_at(&s->frames, pfn)->index = 0;
         s->nr_page_blocks++;
         s->page_block_bytes += bytes;
     }
-    call_took(call, pfn ? frame_address(&s->frames, pfn) : 0, bytes, pfn ? bytes : 0);
+    call_took(call, taken);
 }
 
 /* --- bad frees --- */

@@ -67,12 +67,19 @@ static uint32_t mm_access(const struct op *op)
     return ACCESS[op->prot];
 }
 
+/* address 0: there is no such mapping. */
+static void mm_took(struct call *call, uint64_t address, uint64_t length)
+{
+    call_took(call,
+              (struct taken){ .address = address, .requested = length, .allocated = address ? page_align(length) : 0 });
+}
+
 void run_mmap(struct call *call)
 {
     uint64_t length = call->op->length;
     uint64_t address =
         process_mmap(&call->s->processes, call->process, length, mm_access(call->op), call_recorded_name(call));
-    call_took(call, address, length, address ? page_align(length) : 0);
+    mm_took(call, address, length);
     if (!address)
         mm_refused(call, "mmap");
 }
@@ -106,7 +113,7 @@ void run_mremap(struct call *call)
     uint64_t address = process_mremap(ps, call->process, call->address, op->length, op->new_length);
     if (address && is_named)
         name_at(&call->s->names, name)->address = address;
-    call_took(call, address, op->new_length, address ? page_align(op->new_length) : 0);
+    mm_took(call, address, op->new_length);
     if (!address)
         mm_refused(call, "mremap");
 }

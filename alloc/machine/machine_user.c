@@ -45,7 +45,7 @@ static void user_touch_all(struct call *call, uint64_t address, uint64_t length)
 static void user_took(struct call *call, uint64_t address, uint64_t requested)
 {
     uint64_t usable = address ? call->s->heaps.last_usable : 0;
-    call_took(call, address, requested, usable);
+    call_took(call, (struct taken){ .address = address, .requested = requested, .allocated = usable });
     if (address && process_at(&call->s->processes, call->process)->touch == TOUCH_ALL)
         user_touch_all(call, address, usable);
 }

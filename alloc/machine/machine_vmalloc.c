@@ -31,7 +31,8 @@ void call_vmalloc(struct call *call, uint32_t flags)
     struct vmalloc_block block = { 0 };
     if (address)
         vmalloc_find(&call->s->vmalloc, address, &block);
-    call_took(call, address, call->op->size, (uint64_t)block.nr_pages << PAGE_SHIFT);
+    uint64_t bytes = (uint64_t)block.nr_pages << PAGE_SHIFT;
+    call_took(call, (struct taken){ .address = address, .requested = call->op->size, .allocated = bytes });
 }
 
 void run_vmalloc(struct call *call)

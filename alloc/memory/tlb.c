@@ -239,11 +239,11 @@ static struct tlb_entry *find_way(const struct tlb *tlb, struct tlb_entry *set, 
     return oldest;
 }
 
-void tlb_access(struct tlb *tlb, uint64_t address, bool is_user, uint32_t page_shift, uint32_t pfn, uint32_t nr_levels)
+void tlb_access(struct tlb *tlb, uint64_t address, bool is_user, struct tlb_page page)
 {
     uint32_t cpu = tlb->trace->cpu;
     struct tlb_cpu *c = cpu_at(tlb, cpu);
-    uint64_t key = make_key(address, page_shift, is_user ? c->asid : KERNEL_ASID);
+    uint64_t key = make_key(address, page.shift, is_user ? c->asid : KERNEL_ASID);
     struct tlb_entry *entry = find_way(tlb, set_of(tlb, cpu, key), key, ++c->clock);
     if (entry->key == key) {
         tlb->nr_hits++;
@@ -251,9 +251,9 @@ void tlb_access(struct tlb *tlb, uint64_t address, bool is_user, uint32_t page_s
     } else {
         tlb->nr_misses++;
         tlb->trace->nr_tlb_misses++;
-        trace_cost(tlb->trace, COST_WALK_LEVEL, nr_levels);
+        trace_cost(tlb->trace, COST_WALK_LEVEL, page.nr_levels);
     }
-    *entry = (struct tlb_entry){ .key = key, .pfn = pfn, .stamp = c->clock };
+    *entry = (struct tlb_entry){ .key = key, .pfn = page.pfn, .stamp = c->clock };
 }
 
 bool tlb_next(const struct tlb *tlb, uint32_t cpu, uint64_t *cursor, struct tlb_translation *out)

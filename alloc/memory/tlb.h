@@ -50,8 +50,14 @@ static inline bool tlb_has(const struct tlb *tlb, uint32_t root, uint32_t genera
     const struct tlb_cpu *c = (const struct tlb_cpu *)(const void *)tlb->cpus.items + tlb->trace->cpu + 1;
     return c->root == root && c->asids[c->asid].generation == generation;
 }
-/* It translates an address whose page begins at pfn: a hit, or a walk over nr_levels tables and a new entry. */
-void tlb_access(struct tlb *tlb, uint64_t address, bool is_user, uint32_t page_shift, uint32_t pfn, uint32_t nr_levels);
+/* That CPU translates an address: a hit, or a walk over the tables and a new entry.
+ * page  what the tables say about the address. */
+struct tlb_page {
+    uint32_t pfn;       /* first frame of the page */
+    uint32_t shift;     /* the page has 2^shift bytes */
+    uint32_t nr_levels; /* tables on the way to its entry */
+};
+void tlb_access(struct tlb *tlb, uint64_t address, bool is_user, struct tlb_page page);
 /* Pages were taken out of an address space, or may do less than before: generation is the count after that. CPUs that have
  * it loaded forget the range, each other one by an interrupt; the rest find out when they load it again. */
 void tlb_flush_user(struct tlb *tlb, uint32_t root, uint32_t generation, uint64_t address, uint64_t nr_pages);

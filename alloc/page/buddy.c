@@ -75,13 +75,11 @@ static bool is_free_block(const struct page_alloc *pa, uint32_t pfn, uint32_t or
     return frame->kind == FRAME_FREE && frame->order == order;
 }
 
-/* From a whole pageblock on, merging must not mix a type that is kept apart (HighAtomic, Isolate) with another. */
-static bool may_merge(const struct page_alloc *pa, uint32_t buddy, uint32_t order, uint32_t migratetype)
+/* May a block of a whole pageblock or more merge with one of another type? A type that is kept apart (HighAtomic, Isolate)
+ * does not. */
+static bool buddy_types_may_merge(uint32_t a, uint32_t b)
 {
-    if (order < PAGEBLOCK_ORDER)
-        return true;
-    uint32_t other = pageblock_type(pa, buddy);
-    return other == migratetype || (migratetype_is_mergeable(migratetype) && migratetype_is_mergeable(other));
+    return a == b || (migratetype_is_mergeable(a) && migratetype_is_mergeable(b));
 }
 
 /* The block one order up would find its own buddy free: let this block rest at the tail until its buddy comes back too. */
@@ -100,7 +98,9 @@ void buddy_free(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t
     frame_set_kind(pa->frames, pfn, FRAME_NONE, 0);
     while (order < MAX_ORDER - 1) {
         uint32_t buddy = pfn ^ (1u << order);
-        if (!is_free_block(pa, buddy, order) || !may_merge(pa, buddy, order, migratetype))
+        if (!is_free_block(pa, buddy, order))
+            break;
+        if (order >= PAGEBLOCK_ORDER && !buddy_types_may_merge(migratetype, pageblock_type(pa, buddy)))
             break;
         buddy_remove(pa, zone, buddy);
         frame_set_kind(pa->frames, buddy, FRAME_NONE, 0);

@@ -11,6 +11,10 @@
 #define GFP_PGTABLE_KERNEL (GFP_KERNEL | __GFP_ZERO)
 #define GFP_PGTABLE_USER (GFP_KERNEL_ACCOUNT | __GFP_ZERO)
 
+struct table {
+    uint32_t pfn, level; /* level 0: the top */
+};
+
 static uint32_t last_level(const struct pgtable *pgtable)
 {
     return pgtable->profile->pgtable_levels - 1;
@@ -168,21 +172,21 @@ static uint32_t entries_left(const struct pgtable *pgtable, uint64_t address, ui
     return nr < left ? (uint32_t)nr : left;
 }
 
-bool pgtable_map(struct pgtable *pgtable, uint32_t root, uint64_t address, const uint32_t *pfns, uint32_t nr, uint64_t bits,
+bool pgtable_map(struct pgtable *pgtable, uint32_t root, uint64_t address, struct pgtable_frames frames, uint64_t bits,
                  uint32_t gfp)
 {
     uint64_t step = pgtable->profile->word_bits / 8;
-    for (uint32_t done = 0, n; done < nr; done += n) {
+    for (uint32_t done = 0, n; done < frames.nr; done += n) {
         uint64_t from = address + ((uint64_t)done << PAGE_SHIFT);
         uint64_t slot = pgtable_entry(pgtable, root, from, gfp);
         if (!slot) {
-            pgtable_unmap(pgtable, root, address, done);
+            pgtable_unmap(pgtable, root, (struct page_range){ address, done });
             return false;
         }
-        n = entries_left(pgtable, from, nr - done);
+        n = entries_left(pgtable, from, frames.nr - done);
         for (uint32_t i = 0; i < n; i++) {
-            store(pgtable, slot + i * step, pte_make(pfns[done + i], bits));
-            note_entry(pgtable->trace, EV_PTE_SET, from + ((uint64_t)i << PAGE_SHIFT), pfns[done + i], 1);
+            store(pgtable, slot + i * step, pte_make(frames.pfns[done + i], bits));
+            note_entry(pgtable->trace, EV_PTE_SET, from + ((uint64_t)i << PAGE_SHIFT), frames.pfns[done + i], 1);
         }
     }
     return true;
@@ -204,44 +208,44 @@ bool pgtable_map_huge(struct pgtable *pgtable, uint32_t root, uint64_t address, 
     return true;
 }
 
-/* Clears n entries of one last-level table. */
-static void clear_entries(struct pgtable *pgtable, uint64_t slot, uint64_t address, uint32_t n)
+/* Clears entries of one last-level table. slot: of the range's first. */
+static void clear_entries(struct pgtable *pgtable, uint64_t slot, struct page_range range)
 {
     uint64_t step = pgtable->profile->word_bits / 8;
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint64_t i = 0; i < range.nr_pages; i++) {
         uint64_t entry = load(pgtable, slot + i * step);
         if (entry == 0)
             continue;
         store(pgtable, slot + i * step, 0);
         if (entry & PTE_PRESENT) /* else a swap entry: its owner has given the slot back */
-            note_entry(pgtable->trace, EV_PTE_CLEAR, address + ((uint64_t)i << PAGE_SHIFT), pte_pfn(entry), 1);
+            note_entry(pgtable->trace, EV_PTE_CLEAR, range.start + (i << PAGE_SHIFT), pte_pfn(entry), 1);
     }
 }
 
 /* Clears a huge entry that the range covers whole; a part of one stays mapped. */
-static void clear_huge(struct pgtable *pgtable, const struct pte_walk *walk, uint64_t address, uint64_t nr_pages)
+static void clear_huge(struct pgtable *pgtable, const struct pte_walk *walk, struct page_range range)
 {
     uint32_t span = nr_entries(pgtable);
-    if (nr_pages < span || pte_index(pgtable->profile, last_level(pgtable), address) != 0)
+    if (range.nr_pages < span || pte_index(pgtable->profile, last_level(pgtable), range.start) != 0)
         return;
-    note_entry(pgtable->trace, EV_PTE_CLEAR, address, pte_pfn(walk->level[walk->nr_levels - 1].entry), span);
+    note_entry(pgtable->trace, EV_PTE_CLEAR, range.start, pte_pfn(walk->level[walk->nr_levels - 1].entry), span);
     store(pgtable, walk->slot, 0);
 }
 
-void pgtable_unmap(struct pgtable *pgtable, uint32_t root, uint64_t address, uint64_t nr_pages)
+void pgtable_unmap(struct pgtable *pgtable, uint32_t root, struct page_range range)
 {
-    for (uint64_t done = 0, n; done < nr_pages; done += n) {
-        uint64_t from = address + (done << PAGE_SHIFT);
+    for (uint64_t done = 0, n; done < range.nr_pages; done += n) {
+        uint64_t from = range.start + (done << PAGE_SHIFT);
         struct pte_walk walk = pte_walk(pgtable->frames, pgtable->profile, root, from);
         uint64_t span = level_pages(pgtable, walk.nr_levels - 1); /* of the entry where the walk ended */
         if (walk.nr_levels - 1 == last_level(pgtable)) {
-            n = entries_left(pgtable, from, nr_pages - done);
-            clear_entries(pgtable, walk.slot, from, (uint32_t)n);
+            n = entries_left(pgtable, from, range.nr_pages - done);
+            clear_entries(pgtable, walk.slot, (struct page_range){ from, n });
             continue;
         }
         n = span - ((from >> PAGE_SHIFT) & (span - 1));
         if (walk.complete)
-            clear_huge(pgtable, &walk, from, nr_pages - done);
+            clear_huge(pgtable, &walk, (struct page_range){ from, range.nr_pages - done });
     }
 }
 
@@ -261,19 +265,19 @@ void pgtable_prefetch(const struct pgtable *pgtable, uint32_t root, uint64_t add
 }
 
 /* Frees the empty tables that the entries of one table lead to, as far as [start, end) goes; base: what entry 0 maps. */
-static void free_below(struct pgtable *pgtable, uint32_t table, uint32_t level, uint64_t base, uint64_t start, uint64_t end)
+static void free_below(struct pgtable *pgtable, struct table table, uint64_t base, uint64_t start, uint64_t end)
 {
-    uint64_t span = level_pages(pgtable, level) << PAGE_SHIFT;
+    uint64_t span = level_pages(pgtable, table.level) << PAGE_SHIFT;
     for (uint32_t i = start > base ? (uint32_t)((start - base) / span) : 0; i < nr_entries(pgtable); i++) {
         uint64_t address = base + i * span;
         if (address >= end)
             return;
-        uint64_t slot = slot_of(pgtable, table, i);
+        uint64_t slot = slot_of(pgtable, table.pfn, i);
         uint64_t entry = load(pgtable, slot);
-        if (!is_table(pgtable, level, entry))
+        if (!is_table(pgtable, table.level, entry))
             continue;
-        if (level + 1 < last_level(pgtable))
-            free_below(pgtable, pte_pfn(entry), level + 1, address, start, end);
+        if (table.level + 1 < last_level(pgtable))
+            free_below(pgtable, (struct table){ pte_pfn(entry), table.level + 1 }, address, start, end);
         if (!table_is_empty(pgtable, pte_pfn(entry)))
             continue;
         store(pgtable, slot, 0);
@@ -284,27 +288,28 @@ static void free_below(struct pgtable *pgtable, uint32_t table, uint32_t level, 
 void pgtable_free_range(struct pgtable *pgtable, uint32_t root, uint64_t start, uint64_t end)
 {
     if (start < end)
-        free_below(pgtable, root, 0, 0, start, end);
+        free_below(pgtable, (struct table){ .pfn = root }, 0, start, end);
 }
 
-static bool check_table(const struct pgtable *pgtable, uint32_t table, uint32_t level, uint64_t parent, char *text,
-                        size_t capacity)
+/* parent: physical address of the entry that leads to the table; 0: a top table. */
+static bool check_table(const struct pgtable *pgtable, struct table table, uint64_t parent, char *text, size_t capacity)
 {
     const struct frames *frames = pgtable->frames;
-    if (table == 0 || table >= frames->nr)
+    if (table.pfn == 0 || table.pfn >= frames->nr)
         return check_report("pgtable: an entry leads outside memory", text, capacity);
-    const struct frame *frame = frame_at(frames, table);
-    bool is_boot = frame_at(frames, frame_head(frames, table))->kind == FRAME_RESERVED; /* of the direct map */
-    if (!is_boot && (frame->kind != FRAME_PGTABLE || frame->order != 0 || frame->owner != level))
+    const struct frame *frame = frame_at(frames, table.pfn);
+    bool is_boot = frame_at(frames, frame_head(frames, table.pfn))->kind == FRAME_RESERVED; /* of the direct map */
+    if (!is_boot && (frame->kind != FRAME_PGTABLE || frame->order != 0 || frame->owner != table.level))
         return check_report("pgtable: an entry leads to a frame that is no table of the next level", text, capacity);
     if (!is_boot && frame->index != parent)
         return check_report("pgtable: a table does not know the entry that leads to it", text, capacity);
-    if (!frame_peek(frames, table))
+    if (!frame_peek(frames, table.pfn))
         return true;
     for (uint32_t i = 0; i < nr_entries(pgtable); i++) {
-        uint64_t slot = slot_of(pgtable, table, i);
+        uint64_t slot = slot_of(pgtable, table.pfn, i);
         uint64_t entry = load(pgtable, slot);
-        if (is_table(pgtable, level, entry) && !check_table(pgtable, pte_pfn(entry), level + 1, slot, text, capacity))
+        struct table next = { pte_pfn(entry), table.level + 1 };
+        if (is_table(pgtable, table.level, entry) && !check_table(pgtable, next, slot, text, capacity))
             return false;
         if ((entry & PTE_PRESENT) && pte_pfn(entry) >= frames->nr)
             return check_report("pgtable: an entry maps a frame outside memory", text, capacity);
@@ -314,5 +319,5 @@ static bool check_table(const struct pgtable *pgtable, uint32_t table, uint32_t 
 
 bool pgtable_check(const struct pgtable *pgtable, uint32_t root, char *text, size_t capacity)
 {
-    return check_table(pgtable, root, 0, 0, text, capacity);
+    return check_table(pgtable, (struct table){ .pfn = root }, 0, text, capacity);
 }

@@ -37,15 +37,25 @@ void pgtable_destroy(struct pgtable *pgtable, uint32_t root);
 /* Makes the tables for address and returns the physical address of its PTE; 0: no memory (what was made stays, as in
  * Linux). */
 uint64_t pgtable_entry(struct pgtable *pgtable, uint32_t root, uint64_t address, uint32_t gfp);
-/* Maps nr frames from address on; false: no memory, and nothing of the range is mapped. gfp: for the tables. */
-bool pgtable_map(struct pgtable *pgtable, uint32_t root, uint64_t address, const uint32_t *pfns, uint32_t nr, uint64_t bits,
+/* Maps frames from address on.
+ * bits   of every entry.
+ * gfp    for the tables.
+ * false  there is no memory, and nothing of the range is mapped. */
+struct pgtable_frames {
+    const uint32_t *pfns;
+    uint32_t nr;
+};
+bool pgtable_map(struct pgtable *pgtable, uint32_t root, uint64_t address, struct pgtable_frames frames, uint64_t bits,
                  uint32_t gfp);
 /* The same for the 2^pgtable_bits frames from pfn on, by one entry of the last level but one (PTE_HUGE). A table that
  * stands there from earlier small mappings is freed. */
 bool pgtable_map_huge(struct pgtable *pgtable, uint32_t root, uint64_t address, uint32_t pfn, uint64_t bits, uint32_t gfp);
 /* Clears the entries of a range, huge ones too when the range covers them; tables stay. The TLB is the caller's to
  * flush: vmalloc does it when it purges. */
-void pgtable_unmap(struct pgtable *pgtable, uint32_t root, uint64_t address, uint64_t nr_pages);
+struct page_range {
+    uint64_t start, nr_pages; /* start: an address */
+};
+void pgtable_unmap(struct pgtable *pgtable, uint32_t root, struct page_range range);
 void pgtable_prefetch(const struct pgtable *pgtable, uint32_t root,
                       uint64_t address); /* a hint: its PTE will be looked at */
 /* Frees the tables of a user range that no longer map anything (free_pgtables). */

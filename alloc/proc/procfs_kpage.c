@@ -141,19 +141,19 @@ static void put_pagemap(struct writer *w, const struct machine_state *s, const s
     }
 }
 
-bool procfs_read_pagemap(const struct machine *machine, uint32_t pid, uint64_t address, uint64_t nr_pages,
+bool procfs_read_pagemap(const struct machine *machine, uint32_t pid, struct procfs_pages pages,
                          const struct procfs_out *out)
 {
     const struct processes *ps = &machine->state.processes;
     struct process_ref process = process_find(ps, pid);
-    uint64_t room, from = address & ~(uint64_t)(PAGE_SIZE - 1), user_end = machine->profile->user_end;
+    uint64_t room, from = pages.address & ~(uint64_t)(PAGE_SIZE - 1), user_end = machine->profile->user_end;
     struct writer writer;
     if (!process.index || machine->profile->id != PROFILE_LINUX_6_1)
         return false;
     room = from < user_end ? (user_end - from) >> PAGE_SHIFT : 0;
     writer_open(&writer, out);
     put_pagemap(&writer, &machine->state, process_at(ps, process), from,
-                from + ((nr_pages < room ? nr_pages : room) << PAGE_SHIFT));
+                from + ((pages.nr_pages < room ? pages.nr_pages : room) << PAGE_SHIFT));
     writer_close(&writer);
     return true;
 }

@@ -333,15 +333,14 @@ static bool shrink_one(struct worker *worker, uint32_t pfn)
 }
 
 /* Looks at nr pages of zones that help; others go to the head, uncounted. */
-static uint32_t shrink_inactive(struct worker *worker, uint32_t nr, uint32_t priority, uint32_t highest_zone,
-                                uint32_t *nr_scanned)
+static uint32_t lru_shrink_inactive(struct worker *worker, const struct lru_goal *goal, uint32_t nr)
 {
     struct reclaim *reclaim = worker->reclaim;
     uint32_t freed = 0, scanned = 0;
     for (uint32_t left = reclaim->inactive.count; left && scanned < nr; left--) {
         uint32_t pfn = reclaim->inactive.last;
         const struct zone *zone = zone_of_pfn(reclaim->pages, pfn);
-        if (reclaim->profile->has_migratetypes && zone->index > highest_zone) {
+        if (reclaim->profile->has_migratetypes && zone->index > goal->highest_zone) {
             reclaim_count(reclaim, VM_pgskip_dma + zone->index, 1);
             rotate(reclaim, pfn);
             continue;
@@ -354,8 +353,7 @@ static uint32_t shrink_inactive(struct worker *worker, uint32_t nr, uint32_t pri
     reclaim_count(reclaim, worker->is_background ? VM_pgsteal_kswapd : VM_pgsteal_direct, freed);
     reclaim_count(reclaim, VM_pgsteal_anon, freed);
     if (scanned)
-        TRACE_EVENT(reclaim->trace, .kind = EV_LRU_INACTIVE, .count = freed, .a = scanned, .b = priority);
-    *nr_scanned += scanned;
+        TRACE_EVENT(reclaim->trace, .kind = EV_LRU_INACTIVE, .count = freed, .a = scanned, .b = goal->priority);
     reclaim->nr_reclaimed += freed;
     return freed;
 }
@@ -365,23 +363,24 @@ static uint32_t at_most(uint32_t n, uint32_t limit)
     return n < limit ? n : limit;
 }
 
-uint32_t lru_shrink(struct worker *worker, uint32_t priority, uint32_t target, uint32_t highest_zone, uint32_t *nr_scanned)
+uint32_t lru_shrink(struct worker *worker, const struct lru_goal *goal)
 {
     struct reclaim *reclaim = worker->reclaim;
-    uint32_t inactive = reclaim->inactive.count >> priority, active = reclaim->active.count >> priority, freed = 0;
+    uint32_t inactive = reclaim->inactive.count >> goal->priority, active = reclaim->active.count >> goal->priority,
+             freed = 0;
     if (!swap_nr_free(reclaim) && !reclaim->nr_lazy)
         return 0;
-    while ((inactive || active) && freed < target) {
+    while ((inactive || active) && freed < goal->nr_pages) {
         uint32_t nr = at_most(active, SWAP_CLUSTER_MAX);
         active -= nr;
         if (nr && inactive_is_low(reclaim))
-            shrink_active(worker, nr, priority);
+            shrink_active(worker, nr, goal->priority);
         nr = at_most(inactive, SWAP_CLUSTER_MAX);
         inactive -= nr;
         if (nr)
-            freed += shrink_inactive(worker, nr, priority, highest_zone, nr_scanned);
+            freed += lru_shrink_inactive(worker, goal, nr);
     }
     if (inactive_is_low(reclaim)) /* whatever was freed, the lists keep their balance */
-        shrink_active(worker, SWAP_CLUSTER_MAX, priority);
+        shrink_active(worker, SWAP_CLUSTER_MAX, goal->priority);
     return freed;
 }

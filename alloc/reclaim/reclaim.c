@@ -93,8 +93,8 @@ static void step_kswapd(struct reclaim *reclaim)
     if (is_balanced || !kswapd->priority) {
         stop_kswapd(&worker, is_balanced);
     } else {
-        uint32_t nr_scanned = 0;
-        uint32_t freed = lru_shrink(&worker, kswapd->priority, SWAP_CLUSTER_MAX, kswapd->highest_zone, &nr_scanned);
+        const struct lru_goal goal = { kswapd->priority, SWAP_CLUSTER_MAX, kswapd->highest_zone };
+        uint32_t freed = lru_shrink(&worker, &goal);
         kswapd->nr_reclaimed += freed;
         if (freed < SWAP_CLUSTER_MAX)
             kswapd->priority--;
@@ -160,16 +160,17 @@ static uint32_t direct_reclaim(struct attempt *at)
 {
     struct reclaim *reclaim = at->reclaim;
     struct worker worker = { .reclaim = reclaim };
-    uint32_t freed = 0, nr_scanned = 0;
+    uint32_t freed = 0;
     bool enough = false;
     trace_step(reclaim->trace, PATH_try_to_free_pages);
     reclaim_count(reclaim, VM_allocstall_dma + highest_zone(at), 1);
     TRACE_EVENT(reclaim->trace, .kind = EV_SWAP_FULL, .count = reclaim->active.count + reclaim->inactive.count,
                 .a = swap_nr_free(reclaim), .ok = swap_nr_free(reclaim) > 0);
     for (uint32_t priority = SCAN_PRIORITY + 1; priority-- > 0 && freed < SWAP_CLUSTER_MAX && !enough;) {
+        const struct lru_goal goal = { priority, SWAP_CLUSTER_MAX - freed, highest_zone(at) };
         enough = can_compact_instead(at);
         if (!enough)
-            freed += lru_shrink(&worker, priority, SWAP_CLUSTER_MAX - freed, highest_zone(at), &nr_scanned);
+            freed += lru_shrink(&worker, &goal);
     }
     TRACE_EVENT(reclaim->trace, .kind = EV_DIRECT_RECLAIM, .order = (uint8_t)at->order, .count = freed);
     if (freed)

@@ -26,9 +26,13 @@ static inline void reclaim_count(struct reclaim *reclaim, enum vm_item item, uin
 /* Calls visit for every space that maps the frame, until it returns true; returns true then. */
 bool lru_each_mapping(struct reclaim *reclaim, uint32_t pfn, uint32_t argument,
                       bool (*visit)(struct reclaim *, struct reclaim_space *, uint64_t slot, uint32_t argument));
-/* One scan of the lists at a priority, until target pages are free: shrink_lruvec(). Returns pages freed; *nr_scanned
- * grows. */
-uint32_t lru_shrink(struct worker *worker, uint32_t priority, uint32_t target, uint32_t highest_zone, uint32_t *nr_scanned);
+/* One scan of the lists: shrink_lruvec(). Returns the pages that it freed. */
+struct lru_goal {
+    uint32_t priority;     /* the scan looks at a share of 1 / 2^priority of each list */
+    uint32_t nr_pages;     /* the scan ends when so many are free */
+    uint32_t highest_zone; /* pages of higher zones do not help */
+};
+uint32_t lru_shrink(struct worker *worker, const struct lru_goal *goal);
 void lru_activate(struct reclaim *reclaim, uint32_t pfn);
 /* Puts `to` into the place of `from`, which leaves the lists: migration. The mappings are the caller's. */
 void lru_replace(struct reclaim *reclaim, uint32_t from, uint32_t to);

@@ -64,7 +64,7 @@ void vmalloc_release(struct vmalloc *v, uint32_t index)
     struct vmap_area area = *vmalloc_area(v, index);
     if (area.page_array)
         kmalloc_prefetch(v->kmalloc, area.page_array, PREFETCH_NEAR);
-    pgtable_unmap(v->pgtable, v->pgtable->kernel_root, area.start, vmalloc_nr_wanted(&area));
+    pgtable_unmap(v->pgtable, v->pgtable->kernel_root, (struct page_range){ area.start, vmalloc_nr_wanted(&area) });
     if (vmalloc_is_classic(v)) {
         tlb_flush_kernel(v->pgtable->tlb, area.start, vmalloc_nr_wanted(&area));
         vmap_area_free_now(&v->space, index);
@@ -155,8 +155,9 @@ static bool build_map_pages(struct builder *b)
             pfns[n++] = pfn;
         uint32_t root = v->pgtable->kernel_root;
         uint64_t bits = vmalloc_leaf_bits(v);
-        bool ok = b->page_order ? pgtable_map_huge(v->pgtable, root, address, pfns[0], bits, GFP_KERNEL)
-                                : pgtable_map(v->pgtable, root, address, pfns, n, bits, GFP_KERNEL);
+        bool ok = b->page_order
+                      ? pgtable_map_huge(v->pgtable, root, address, pfns[0], bits, GFP_KERNEL)
+                      : pgtable_map(v->pgtable, root, address, (struct pgtable_frames){ pfns, n }, bits, GFP_KERNEL);
         if (!ok)
             return false;
     }
@@ -291,7 +292,8 @@ static bool build_fill_classic(struct builder *b)
         if (!pfn)
             return false;
         build_add_page(b, pfn);
-        if (!pgtable_map(v->pgtable, root, address, &pfn, 1, vmalloc_leaf_bits(v), GFP_KERNEL))
+        struct pgtable_frames one = { &pfn, 1 };
+        if (!pgtable_map(v->pgtable, root, address, one, vmalloc_leaf_bits(v), GFP_KERNEL))
             return false;
     }
     return true;

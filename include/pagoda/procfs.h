@@ -17,9 +17,12 @@ bool procfs_read_process(const struct machine *machine, uint32_t pid, const char
  */
 const char *procfs_name(const struct machine *machine, bool of_process, uint32_t number);
 
-/* Eight bytes a page or frame, as the files of these names; linux-6.1 only. pagemap: of nr_pages pages from address on.
+/* Eight bytes a page or frame, as the files of these names; linux-6.1 only.
  * False: there is no such file or process. */
-bool procfs_read_pagemap(const struct machine *machine, uint32_t pid, uint64_t address, uint64_t nr_pages,
+struct procfs_pages {
+    uint64_t address, nr_pages; /* address: any of the first page */
+};
+bool procfs_read_pagemap(const struct machine *machine, uint32_t pid, struct procfs_pages pages,
                          const struct procfs_out *out);
 bool procfs_read_kpageflags(const struct machine *machine, uint32_t pfn, uint32_t count, const struct procfs_out *out);
 bool procfs_read_kpagecount(const struct machine *machine, uint32_t pfn, uint32_t count, const struct procfs_out *out);

@@ -56,7 +56,8 @@ static bool encode_pagemap(struct view *view, uint32_t pid, struct reply *refusa
         return false;
     view->content_type = "application/octet-stream";
     uint64_t in_page = address % PAGE_SIZE;
-    return procfs_read_pagemap(view->machine, pid, address, (in_page + length + PAGE_SIZE - 1) / PAGE_SIZE, &out);
+    struct procfs_pages pages = { address, (in_page + length + PAGE_SIZE - 1) / PAGE_SIZE };
+    return procfs_read_pagemap(view->machine, pid, pages, &out);
 }
 
 static bool has_process_file(const struct machine *machine, const char *name)

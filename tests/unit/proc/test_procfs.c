@@ -690,7 +690,7 @@ static void pages_of_a_process_are_told_alike_everywhere(void **state)
     assert_non_null(strstr(smaps, "\nVmFlags: rd wr mr mw me ac sd \n"));
     assert_int_equal(number_in(proc_of(m, pid, "status"), "VmRSS:"), 20);
     assert_int_equal(number_in(proc_of(m, pid, "status"), "VmHWM:"), 20);
-    assert_true(procfs_read_pagemap(m, pid, mapping, 16, empty_sink()));
+    assert_true(procfs_read_pagemap(m, pid, (struct procfs_pages){ mapping, 16 }, empty_sink()));
     assert_int_equal(sink.length, 16 * 8);
     for (uint32_t i = 0; i < 16; i++) {
         struct translation where;
@@ -783,7 +783,7 @@ static void classic_has_the_meminfo_of_its_time(void **state)
     assert_true(has_line(proc_of(m, pid, "status"), "Name:\tsh"));
     assert_non_null(strstr(proc_of(m, pid, "maps"), " rw-p 00000000 00:00 0\n"));
     assert_false(procfs_read_process(m, pid, "smaps", empty_sink()));
-    assert_false(procfs_read_pagemap(m, pid, 0, 1, empty_sink()));
+    assert_false(procfs_read_pagemap(m, pid, (struct procfs_pages){ 0, 1 }, empty_sink()));
     machine_destroy(m);
 }
 

@@ -49,9 +49,10 @@ static void test_tables_map_and_unmap(void **state)
             for (uint32_t i = 0; i < nr; i++)
                 model[from + i] = pfns[i] = maps ? 1 + (uint32_t)fixture_random_below(&random, 1000) : 0;
             if (maps)
-                assert_true(pgtable_map(pgtable, root, base + from * PAGE_SIZE, pfns, nr, KERNEL_RW, GFP_KERNEL));
+                assert_true(pgtable_map(pgtable, root, base + from * PAGE_SIZE, (struct pgtable_frames){ pfns, nr },
+                                        KERNEL_RW, GFP_KERNEL));
             else
-                pgtable_unmap(pgtable, root, base + from * PAGE_SIZE, nr);
+                pgtable_unmap(pgtable, root, (struct page_range){ base + from * PAGE_SIZE, nr });
             for (uint32_t i = 0; i < 80; i++) {
                 bool is_mapped =
                     pte_translate(&machine->state.frames, machine->profile, root, base + i * PAGE_SIZE + 7, &pfn);
@@ -61,7 +62,7 @@ static void test_tables_map_and_unmap(void **state)
         }
         char text[128] = "";
         assert_true(pgtable_check(pgtable, root, text, sizeof text));
-        pgtable_unmap(pgtable, root, base, 80);
+        pgtable_unmap(pgtable, root, (struct page_range){ base, 80 });
         pgtable_free_range(pgtable, root, base, base + 80 * PAGE_SIZE);
         assert_int_equal(nr_free(machine), before - 1); /* the top table alone is left */
         pgtable_destroy(pgtable, root);
@@ -77,10 +78,10 @@ static void test_free_range_spares_tables_in_use(void **state)
     struct pgtable *pgtable = pgtable_of(machine);
     uint32_t root = pgtable_create(pgtable), pfn = 77, found = 0;
     uint64_t near = 0x1000, far = 0x7f0000000000;
-    assert_true(pgtable_map(pgtable, root, near, &pfn, 1, KERNEL_RW, GFP_KERNEL));
-    assert_true(pgtable_map(pgtable, root, far, &pfn, 1, KERNEL_RW, GFP_KERNEL));
+    assert_true(pgtable_map(pgtable, root, near, (struct pgtable_frames){ &pfn, 1 }, KERNEL_RW, GFP_KERNEL));
+    assert_true(pgtable_map(pgtable, root, far, (struct pgtable_frames){ &pfn, 1 }, KERNEL_RW, GFP_KERNEL));
     uint64_t before = nr_free(machine);
-    pgtable_unmap(pgtable, root, far, 1);
+    pgtable_unmap(pgtable, root, (struct page_range){ far, 1 });
     pgtable_free_range(pgtable, root, near, far + PAGE_SIZE);
     assert_int_equal(nr_free(machine), before + 3);
     assert_true(pte_translate(&machine->state.frames, machine->profile, root, near, &found));
@@ -98,7 +99,7 @@ static void test_a_run_of_frames_is_one_event(void **state)
     uint32_t root = pgtable_create(pgtable), pfns[] = { 10, 11, 12, 40, 41, 9 };
     assert_int_not_equal(pgtable_entry(pgtable, root, 0x200000, GFP_KERNEL), 0);
     trace_start(&machine->trace, 0, 0);
-    assert_true(pgtable_map(pgtable, root, 0x200000, pfns, 6, KERNEL_RW, GFP_KERNEL));
+    assert_true(pgtable_map(pgtable, root, 0x200000, (struct pgtable_frames){ pfns, 6 }, KERNEL_RW, GFP_KERNEL));
     static const uint32_t RUNS[][2] = { { 10, 3 }, { 40, 2 }, { 9, 1 } };
     assert_int_equal(machine->trace.nr_events, 3);
     for (int i = 0; i < 3; i++) {
@@ -134,7 +135,7 @@ static void test_map_maps_all_or_nothing(void **state)
         uint64_t address = 0x40000000 - PAGE_SIZE; /* the second page is in another table */
         assert_int_not_equal(pgtable_entry(pgtable, root, address, GFP_KERNEL), 0);
         take_all_frames(machine);
-        assert_false(pgtable_map(pgtable, root, address, pfns, 2, KERNEL_RW, GFP_KERNEL));
+        assert_false(pgtable_map(pgtable, root, address, (struct pgtable_frames){ pfns, 2 }, KERNEL_RW, GFP_KERNEL));
         assert_false(pte_translate(&machine->state.frames, machine->profile, root, address, &found));
         machine_destroy(machine);
     }
