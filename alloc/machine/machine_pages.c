@@ -240,7 +240,7 @@ struct reclaim_task machine_task_of(const void *state, struct space_ref space)
         if (!p->pid || p->space.index != space.index)
             continue;
         task.name = name_text(&s->names, p->name);
-        for (uint32_t vma = p->first_vma; vma; vma = vma_at(&s->processes, vma)->next)
+        for (struct vma_ref vma = p->first_vma; vma.index; vma = vma_at(&s->processes, vma)->next)
             task.total_vm += (vma_at(&s->processes, vma)->end - vma_at(&s->processes, vma)->start) >> PAGE_SHIFT;
         break;
     }

@@ -88,8 +88,8 @@ void run_mmap(struct call *call)
 static void mm_forget_names(struct call *call, uint64_t start, uint64_t end)
 {
     struct processes *ps = &call->s->processes;
-    uint32_t vma = vma_find_end(ps, process_at(ps, call->process), start);
-    for (; vma && vma_at(ps, vma)->start < end; vma = vma_at(ps, vma)->next)
+    struct vma_ref vma = vma_find_end(ps, process_at(ps, call->process), start);
+    for (; vma.index && vma_at(ps, vma)->start < end; vma = vma_at(ps, vma)->next)
         if (vma_at(ps, vma)->start >= start)
             call_forget_name(call, vma_at(ps, vma)->name, vma_at(ps, vma)->start);
 }
@@ -107,8 +107,8 @@ void run_mremap(struct call *call)
 {
     struct processes *ps = &call->s->processes;
     const struct op *op = call->op;
-    uint32_t vma = process_find_vma(ps, process_at(ps, call->process), call->address);
-    struct name_ref name = vma ? vma_at(ps, vma)->name : NAME_NONE;
+    struct vma_ref vma = process_find_vma(ps, process_at(ps, call->process), call->address);
+    struct name_ref name = vma.index ? vma_at(ps, vma)->name : NAME_NONE;
     bool is_named = name_is_of(&call->s->names, name, call->address);
     uint64_t address = process_mremap(ps, call->process, call->address, op->length, op->new_length);
     if (address && is_named)
@@ -164,10 +164,10 @@ static const char *segfault_program(const struct call *call, const struct proces
 
 static uint64_t segfault_text(const struct processes *ps, const struct process *p)
 {
-    uint32_t vma = p->first_vma;
-    while (vma && !(vma_at(ps, vma)->flags & VMA_EXEC))
+    struct vma_ref vma = p->first_vma;
+    while (vma.index && !(vma_at(ps, vma)->flags & VMA_EXEC))
         vma = vma_at(ps, vma)->next;
-    return vma ? vma_at(ps, vma)->start : 0;
+    return vma.index ? vma_at(ps, vma)->start : 0;
 }
 
 /* The simulated program has no instructions: ip is where its code begins, sp is in the first page of its stack. */
@@ -176,8 +176,9 @@ static void segfault_say(struct call *call, uint64_t address, bool write)
     const struct processes *ps = &call->s->processes;
     const struct process *p = process_at(ps, call->process);
     uint64_t text = segfault_text(ps, p), sp = p->stack_top - PAGE_SIZE;
-    uint32_t vma = process_find_vma(ps, p, text), code = process_error_code(ps, call->process, address, write);
-    uint64_t text_bytes = vma ? vma_at(ps, vma)->end - vma_at(ps, vma)->start : 0;
+    struct vma_ref vma = process_find_vma(ps, p, text);
+    uint32_t code = process_error_code(ps, call->process, address, write);
+    uint64_t text_bytes = vma.index ? vma_at(ps, vma)->end - vma_at(ps, vma)->start : 0;
     const char *program = segfault_program(call, p);
     int digits = (int)call->m->profile->word_bits / 4;
     trace_bug(&call->m->trace,

@@ -126,12 +126,12 @@ static void put_pagemap(struct writer *w, const struct machine_state *s, const s
                         uint64_t end)
 {
     const struct processes *ps = &s->processes;
-    uint32_t vma = process->first_vma;
+    struct vma_ref vma = process->first_vma;
     uint64_t next = address, slot = space_next_entry(ps, process->space, &next, end);
     for (; address < end; address += PAGE_SIZE) {
-        while (vma && vma_at(ps, vma)->end <= address)
+        while (vma.index && vma_at(ps, vma)->end <= address)
             vma = vma_at(ps, vma)->next;
-        uint64_t word = vma && vma_at(ps, vma)->start <= address ? PM_SOFT_DIRTY : 0;
+        uint64_t word = vma.index && vma_at(ps, vma)->start <= address ? PM_SOFT_DIRTY : 0;
         if (slot && address == next) {
             word |= pagemap_word(s, pte_load(&s->frames, s->pages.profile, slot));
             next += PAGE_SIZE;

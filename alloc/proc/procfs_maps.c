@@ -67,10 +67,10 @@ static bool goes_on(const struct vma *map, const struct vma *next)
 }
 
 /* The mapping that begins with that VMA, as Linux would have it; *vma: the first one behind it. */
-static struct vma take_map(const struct processes *ps, uint32_t *vma)
+static struct vma take_map(const struct processes *ps, struct vma_ref *vma)
 {
     struct vma map = *vma_at(ps, *vma);
-    for (*vma = map.next; *vma && goes_on(&map, vma_at(ps, *vma)); *vma = vma_at(ps, *vma)->next) {
+    for (*vma = map.next; vma->index && goes_on(&map, vma_at(ps, *vma)); *vma = vma_at(ps, *vma)->next) {
         map.end = vma_at(ps, *vma)->end;
         map.flags = vma_at(ps, *vma)->flags;
     }
@@ -139,7 +139,7 @@ static void put_map(struct writer *w, const struct machine *m, const struct proc
 
 void procfs_put_maps(struct writer *writer, const struct machine *m, const struct process *process)
 {
-    for (uint32_t vma = process->first_vma; vma;) {
+    for (struct vma_ref vma = process->first_vma; vma.index;) {
         struct vma map = take_map(&m->state.processes, &vma);
         put_map(writer, m, process, &map);
     }
@@ -147,7 +147,7 @@ void procfs_put_maps(struct writer *writer, const struct machine *m, const struc
 
 void procfs_put_maps_classic(struct writer *writer, const struct machine *m, const struct process *process)
 {
-    for (uint32_t vma = process->first_vma; vma;) {
+    for (struct vma_ref vma = process->first_vma; vma.index;) {
         struct vma map = take_map(&m->state.processes, &vma);
         put_range(writer, &map);
         put_perms(writer, &map);
@@ -197,7 +197,7 @@ static void put_smap(struct writer *w, const struct vma *map, const char *vm_fla
 
 void procfs_put_smaps(struct writer *writer, const struct machine *m, const struct process *process)
 {
-    for (uint32_t vma = process->first_vma; vma;) {
+    for (struct vma_ref vma = process->first_vma; vma.index;) {
         struct vma map = take_map(&m->state.processes, &vma);
         struct page_sums sums = sum_pages(&m->state, process, &map);
         struct map_view view;

@@ -10,7 +10,7 @@
 static void sum_code(const struct machine *m, const struct process *process, uint64_t *program, uint64_t *libraries)
 {
     *program = *libraries = 0;
-    for (uint32_t i = process->first_vma; i; i = vma_at(&m->state.processes, i)->next) {
+    for (struct vma_ref i = process->first_vma; i.index; i = vma_at(&m->state.processes, i)->next) {
         const struct vma *vma = vma_at(&m->state.processes, i);
         if ((vma->flags & (VMA_EXEC | VMA_WRITE)) == VMA_EXEC)
             *(vma->file == VMA_FILE_PROGRAM ? program : libraries) += vma->end - vma->start;

@@ -23,7 +23,7 @@ struct fault {
     struct processes *ps;
     struct process *process;
     struct reclaim_space *space;
-    uint32_t vma;
+    struct vma_ref vma;
     uint64_t address; /* of the page */
     uint64_t slot, entry;
     bool write;
@@ -164,7 +164,7 @@ static uint32_t fault_handle(struct fault *f)
 static bool stack_may_grow(struct processes *ps, const struct process *p, const struct vma *stack, uint64_t page)
 {
     uint64_t nr_pages = (stack->start - page) >> PAGE_SHIFT;
-    const struct vma *below = stack->prev ? vma_at(ps, stack->prev) : NULL;
+    const struct vma *below = stack->prev.index ? vma_at(ps, stack->prev) : NULL;
     bool is_near = below && (below->flags & VMA_ACCESS) && page - below->end < STACK_GUARD_GAP;
     if (!(stack->flags & VMA_STACK) || page < PAGE_SIZE || is_near)
         return process_refuse(ps, REFUSAL_SIGNAL);
@@ -182,17 +182,19 @@ static bool fault_allows(const struct vma *vma, bool write)
 }
 
 /* The VMA that serves an access to a page; a stack has grown for it then. 0: SIGSEGV. */
-static uint32_t fault_find_vma(struct processes *ps, struct process *p, uint64_t address, bool write)
+static struct vma_ref fault_find_vma(struct processes *ps, struct process *p, uint64_t address, bool write)
 {
     uint64_t page = address & ~(uint64_t)(PAGE_SIZE - 1);
-    uint32_t vma = vma_find_end(ps, p, address);
-    bool is_allowed = vma && fault_allows(vma_at(ps, vma), write);
-    if (!is_allowed)
-        return (uint32_t)process_refuse(ps, REFUSAL_SIGNAL);
+    struct vma_ref vma = vma_find_end(ps, p, address);
+    bool is_allowed = vma.index && fault_allows(vma_at(ps, vma), write);
+    if (!is_allowed) {
+        process_refuse(ps, REFUSAL_SIGNAL);
+        return VMA_NONE;
+    }
     if (vma_at(ps, vma)->start <= address)
         return vma;
     if (!stack_may_grow(ps, p, vma_at(ps, vma), page))
-        return 0;
+        return VMA_NONE;
     trace_step(ps->trace, PATH_expand_stack);
     trace_cost(ps->trace, COST_VMA, 1);
     vma_grow_down(ps, p, vma, page);
@@ -203,8 +205,8 @@ uint64_t process_allowed_until(struct processes *ps, struct process_ref process,
 {
     struct process *p = process_at(ps, process);
     while (address < end) {
-        uint32_t vma = vma_find_end(ps, p, address);
-        const struct vma *v = vma ? vma_at(ps, vma) : NULL;
+        struct vma_ref vma = vma_find_end(ps, p, address);
+        const struct vma *v = vma.index ? vma_at(ps, vma) : NULL;
         ps->refusal = REFUSAL_SIGNAL;
         if (!v || !fault_allows(v, write) ||
             (v->start > address && !stack_may_grow(ps, p, v, address & ~(uint64_t)(PAGE_SIZE - 1))))
@@ -225,7 +227,7 @@ uint32_t process_error_code(const struct processes *ps, struct process_ref proce
 
 /* --- the way to a frame --- */
 
-static struct fault fault_at(struct processes *ps, struct process *p, uint32_t vma, uint64_t address, bool write)
+static struct fault fault_at(struct processes *ps, struct process *p, struct vma_ref vma, uint64_t address, bool write)
 {
     return (struct fault){ .ps = ps,
                            .process = p,
@@ -247,9 +249,9 @@ static bool fault_find_entry(struct fault *f)
 uint32_t process_resolve(struct processes *ps, struct process_ref process, uint64_t address, bool write)
 {
     struct process *p = process_at(ps, process);
-    uint32_t vma = fault_find_vma(ps, p, address, write);
+    struct vma_ref vma = fault_find_vma(ps, p, address, write);
     struct fault f = fault_at(ps, p, vma, address, write);
-    if (!vma || !fault_find_entry(&f))
+    if (!vma.index || !fault_find_entry(&f))
         return 0;
     if (!(f.entry & PTE_PRESENT) || (write && !(f.entry & PTE_WRITE)))
         return fault_handle(&f);

@@ -162,7 +162,7 @@ struct process_ref process_spawn(struct processes *ps, struct name_ref name, uin
 
 /* Copies a VMA and its entries. One that never had a page of its own has no entries to copy: the child's faults see the
  * same zero page (vma_needs_copy()). */
-static bool fork_copy_vma(struct processes *ps, struct process *parent, struct process *child, uint32_t vma)
+static bool fork_copy_vma(struct processes *ps, struct process *parent, struct process *child, struct vma_ref vma)
 {
     struct vma copy = *vma_at(ps, vma);
     copy.flags &= ~(uint32_t)VMA_LOCKED;
@@ -171,7 +171,7 @@ static bool fork_copy_vma(struct processes *ps, struct process *parent, struct p
     if ((copy.flags & VMA_ACCOUNT) && !limits_may_commit(ps, parent, vma_pages(&copy)))
         return false;
     ps->refusal = REFUSAL_MAP_COUNT;
-    return vma_add(ps, child, &copy) && (!copy.anon || space_copy(ps, parent, child, copy.start, copy.end));
+    return vma_add(ps, child, &copy).index && (!copy.anon || space_copy(ps, parent, child, copy.start, copy.end));
 }
 
 static void fork_inherit(struct process *child, const struct process *parent)
@@ -194,12 +194,12 @@ struct process_ref process_fork(struct processes *ps, struct process_ref parent)
         return PROCESS_NONE;
     struct process *from = process_at(ps, parent), *to = process_at(ps, child);
     fork_inherit(to, from);
-    uint32_t vma = from->first_vma;
-    while (vma && fork_copy_vma(ps, from, to, vma))
+    struct vma_ref vma = from->first_vma;
+    while (vma.index && fork_copy_vma(ps, from, to, vma))
         vma = vma_at(ps, vma)->next;
     struct reclaim_space *space = process_space(ps, to);
     space->peak_rss_pages = space->rss_pages;
-    if (!vma)
+    if (!vma.index)
         return child;
     uint32_t refusal = ps->refusal;
     process_exit(ps, child);
@@ -212,7 +212,7 @@ void process_exit(struct processes *ps, struct process_ref process)
     struct process *p = process_at(ps, process);
     uint32_t root = process_space(ps, p)->root;
     trace_step(ps->trace, PATH_exit_mmap);
-    while (p->first_vma) {
+    while (p->first_vma.index) {
         const struct vma *v = vma_at(ps, p->first_vma);
         space_zap(ps, p, v->start, v->end);
         vma_remove(ps, p, p->first_vma);
@@ -274,7 +274,7 @@ static const char *process_check_one(const struct processes *ps, struct process_
     const char *wrong = vma_tree_check(ps, p);
     struct totals totals = { 0 };
     uint64_t last_end = 0;
-    for (uint32_t vma = p->first_vma; vma && !wrong; vma = vma_at(ps, vma)->next) {
+    for (struct vma_ref vma = p->first_vma; vma.index && !wrong; vma = vma_at(ps, vma)->next) {
         const struct vma *v = vma_at(ps, vma);
         uint64_t at = v->start, slot;
         process_check_add_vma(v, &totals.vm);

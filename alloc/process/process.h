@@ -22,13 +22,19 @@ struct process_ref {
 };
 #define PROCESS_NONE ((struct process_ref){ 0 })
 
+/* A mapping. Index 0: none. It is a node of its process's tree, too: struct process names the root as a bare number. */
+struct vma_ref {
+    uint32_t index;
+};
+#define VMA_NONE ((struct vma_ref){ 0 })
+
 STATE_STRUCTS
 struct vma {
     struct rb_node node; /* by address; size: bytes between this VMA and the one below, a stack's guard gap not counted */
-    uint32_t next, prev; /* in address order */
-    uint64_t start, end; /* [start, end) */
-    uint64_t pgoff;      /* pages: place in the file; of anonymous memory, its page number when it was mapped */
-    uint32_t flags;      /* enum vma_flags */
+    struct vma_ref next, prev; /* in address order */
+    uint64_t start, end;       /* [start, end) */
+    uint64_t pgoff;            /* pages: place in the file; of anonymous memory, its page number when it was mapped */
+    uint32_t flags;            /* enum vma_flags */
     struct name_ref name;
     uint32_t file; /* enum vma_file */
     uint32_t anon; /* anon_vma: number of the family of its own pages; 0: it never had one */
@@ -116,7 +122,9 @@ struct process {
     struct name_ref name;
     struct process_ref next_in_bucket; /* of by_pid */
     struct space_ref space;            /* in reclaim->spaces */
-    uint32_t root_vma, first_vma, last_vma, nr_vmas;
+    uint32_t root_vma;
+    struct vma_ref first_vma, last_vma;
+    uint32_t nr_vmas;
     uint32_t touch;                /* enum touch */
     uint32_t heap;                 /* index of the malloc floor's state for this process; 0: malloc never called */
     uint64_t heap_start, brk;      /* bytes; the heap is [heap_start, page_align(brk)) */
@@ -155,10 +163,10 @@ STATE_STRUCTS_END
 
 /* A failure returns 0, false or UINT64_MAX, and ps->refusal says why. Nothing has changed then, unless said otherwise. */
 /* The VMA that holds address; 0: none. */
-uint32_t process_find_vma(const struct processes *ps, const struct process *process, uint64_t address);
-static inline struct vma *vma_at(const struct processes *ps, uint32_t vma)
+struct vma_ref process_find_vma(const struct processes *ps, const struct process *process, uint64_t address);
+static inline struct vma *vma_at(const struct processes *ps, struct vma_ref vma)
 {
-    return pool_at(&ps->vmas, vma);
+    return pool_at(&ps->vmas, vma.index);
 }
 /* The name of a file in maps. (The program's file is called as the process is.) */
 const char *vma_file_name(const struct profile *profile, uint32_t file);

@@ -14,13 +14,13 @@ struct walk {
 
 /* The next VMA of the range; 0: there is none.
  * start, end  out: the part of it that the range covers. */
-static uint32_t walk_next_vma(struct walk *walk, uint64_t *start, uint64_t *end)
+static struct vma_ref walk_next_vma(struct walk *walk, uint64_t *start, uint64_t *end)
 {
-    uint32_t vma = walk->at < walk->end ? vma_find_end(walk->ps, walk->p, walk->at) : 0;
-    const struct vma *v = vma ? vma_at(walk->ps, vma) : NULL;
+    struct vma_ref vma = walk->at < walk->end ? vma_find_end(walk->ps, walk->p, walk->at) : VMA_NONE;
+    const struct vma *v = vma.index ? vma_at(walk->ps, vma) : NULL;
     walk->has_hole |= walk->at < walk->end && (!v || v->start > walk->at);
     if (!v || v->start >= walk->end)
-        return 0;
+        return VMA_NONE;
     *start = v->start > walk->at ? v->start : walk->at;
     *end = v->end < walk->end ? v->end : walk->end;
     walk->at = *end;
@@ -44,7 +44,7 @@ static bool walk_start(struct processes *ps, struct process_ref process, uint64_
 /* --- mprotect --- */
 
 /* Memory that becomes writable counts for Committed_AS from now on, even when it is made read-only again. */
-static bool mprotect_vma(struct walk *walk, uint32_t vma, uint64_t start, uint64_t end, uint32_t access)
+static bool mprotect_vma(struct walk *walk, struct vma_ref vma, uint64_t start, uint64_t end, uint32_t access)
 {
     struct processes *ps = walk->ps;
     uint32_t old = vma_at(ps, vma)->flags, flags = (old & ~(uint32_t)VMA_ACCESS) | access;
@@ -59,7 +59,7 @@ static bool mprotect_vma(struct walk *walk, uint32_t vma, uint64_t start, uint64
             return false;
         flags |= VMA_ACCOUNT;
     }
-    if (!vma_set_flags(ps, walk->p, vma, start, end, flags))
+    if (!vma_set_flags(ps, walk->p, vma, start, end, flags).index)
         return false;
     space_protect(ps, walk->p, start, end, flags);
     if ((old & (VMA_WRITE | VMA_LOCKED)) == VMA_LOCKED && (flags & VMA_WRITE))
@@ -74,7 +74,7 @@ bool process_mprotect(struct processes *ps, struct process_ref process, uint64_t
     process_enter_call(ps, PATH_mprotect);
     if (!walk_start(ps, process, start, length, &walk))
         return false;
-    for (uint32_t vma; (vma = walk_next_vma(&walk, &from, &to)) && !walk.has_hole;)
+    for (struct vma_ref vma; (vma = walk_next_vma(&walk, &from, &to)).index && !walk.has_hole;)
         if (!mprotect_vma(&walk, vma, from, to, access))
             return false;
     TRACE_EVENT(ps->trace, .kind = EV_MPROTECT, .address = start, .pid = walk.p->pid,
@@ -84,7 +84,7 @@ bool process_mprotect(struct processes *ps, struct process_ref process, uint64_t
 
 /* --- madvise --- */
 
-static bool madvise_vma(struct walk *walk, uint32_t vma, uint64_t start, uint64_t end, enum advice advice)
+static bool madvise_vma(struct walk *walk, struct vma_ref vma, uint64_t start, uint64_t end, enum advice advice)
 {
     struct processes *ps = walk->ps;
     const struct vma *v = vma_at(ps, vma);
@@ -112,7 +112,7 @@ bool process_advise(struct processes *ps, struct process_ref process, uint64_t s
         return false;
     TRACE_EVENT(ps->trace, .kind = EV_MADVISE, .address = start, .pid = walk.p->pid,
                 .count = (uint32_t)((walk.end - start) >> PAGE_SHIFT), .a = advice);
-    for (uint32_t vma; (vma = walk_next_vma(&walk, &from, &to));)
+    for (struct vma_ref vma; (vma = walk_next_vma(&walk, &from, &to)).index;)
         if (!madvise_vma(&walk, vma, from, to, advice))
             return false;
     return !walk.has_hole || process_refuse(ps, REFUSAL_HOLE);
@@ -123,9 +123,9 @@ bool process_advise(struct processes *ps, struct process_ref process, uint64_t s
 bool process_populate(struct processes *ps, struct process_ref process, uint64_t start, uint64_t end)
 {
     for (uint64_t at = start; at < end; at += PAGE_SIZE) {
-        uint32_t vma = process_find_vma(ps, process_at(ps, process), at);
-        bool write = vma && (vma_at(ps, vma)->flags & VMA_WRITE);
-        if (!vma || !process_fault(ps, process, at, write))
+        struct vma_ref vma = process_find_vma(ps, process_at(ps, process), at);
+        bool write = vma.index && (vma_at(ps, vma)->flags & VMA_WRITE);
+        if (!vma.index || !process_fault(ps, process, at, write))
             return process_refuse(ps, REFUSAL_POPULATE);
     }
     return true;
@@ -135,10 +135,10 @@ bool process_populate(struct processes *ps, struct process_ref process, uint64_t
 static bool mlock_vmas(struct walk *walk, bool on)
 {
     uint64_t from, to;
-    for (uint32_t vma; (vma = walk_next_vma(walk, &from, &to)) && !walk->has_hole;) {
+    for (struct vma_ref vma; (vma = walk_next_vma(walk, &from, &to)).index && !walk->has_hole;) {
         uint32_t flags = vma_at(walk->ps, vma)->flags;
         flags = on ? flags | VMA_LOCKED : flags & ~(uint32_t)VMA_LOCKED;
-        if (!vma_set_flags(walk->ps, walk->p, vma, from, to, flags))
+        if (!vma_set_flags(walk->ps, walk->p, vma, from, to, flags).index)
             return false;
         space_lock(walk->ps, walk->p, from, to, on);
     }
@@ -149,7 +149,7 @@ static bool mlock_vmas(struct walk *walk, bool on)
 static uint64_t mlock_count_locked(struct walk walk)
 {
     uint64_t from, to, nr_pages = 0;
-    for (uint32_t vma; (vma = walk_next_vma(&walk, &from, &to));)
+    for (struct vma_ref vma; (vma = walk_next_vma(&walk, &from, &to)).index;)
         nr_pages += vma_at(walk.ps, vma)->flags & VMA_LOCKED ? (to - from) >> PAGE_SHIFT : 0;
     return nr_pages;
 }

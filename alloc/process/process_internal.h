@@ -29,11 +29,11 @@ static inline void process_enter_call(struct processes *ps, enum path_step step)
 /* --- vma_tree.c: the VMAs of a process as a tree and a list --- */
 
 /* The first VMA that ends above address; 0: none. */
-uint32_t vma_find_end(const struct processes *ps, const struct process *p, uint64_t address);
-void vma_link(struct processes *ps, struct process *p, uint32_t vma);
-void vma_unlink(struct processes *ps, struct process *p, uint32_t vma);
+struct vma_ref vma_find_end(const struct processes *ps, const struct process *p, uint64_t address);
+void vma_link(struct processes *ps, struct process *p, struct vma_ref vma);
+void vma_unlink(struct processes *ps, struct process *p, struct vma_ref vma);
 /* pgoff follows start. */
-void vma_set_bounds(struct processes *ps, uint32_t vma, uint64_t start, uint64_t end);
+void vma_set_bounds(struct processes *ps, struct vma_ref vma, uint64_t start, uint64_t end);
 /* Where the room below the VMA ends. A stack keeps its guard gap. */
 uint64_t vma_gap_start(const struct vma *vma);
 /* Where a new mapping of length bytes begins; 0: there is no room. */
@@ -44,20 +44,21 @@ const char *vma_tree_check(const struct processes *ps, const struct process *p);
 
 /* Maps [kind->start, kind->end), which is free: a neighbour that it may merge with grows, else it becomes a VMA of its own.
  * Returns the VMA; 0: the machine has no more. */
-uint32_t vma_insert(struct processes *ps, struct process *p, const struct vma *kind);
-uint32_t vma_add(struct processes *ps, struct process *p, const struct vma *kind); /* never merges */
-void vma_remove(struct processes *ps, struct process *p, uint32_t vma);            /* its pages are gone already */
+struct vma_ref vma_insert(struct processes *ps, struct process *p, const struct vma *kind);
+struct vma_ref vma_add(struct processes *ps, struct process *p, const struct vma *kind); /* never merges */
+void vma_remove(struct processes *ps, struct process *p, struct vma_ref vma);            /* its pages are gone already */
 /* Cuts the VMA that holds address, if one does. False: the machine has no more VMAs. */
 bool vma_split_at(struct processes *ps, struct process *p, uint64_t address);
 /* Gives the part [start, end) of a VMA other flags: it merges with a neighbour, or is split off. Returns the VMA that holds
  * start then; 0: refused. */
-uint32_t vma_set_flags(struct processes *ps, struct process *p, uint32_t vma, uint64_t start, uint64_t end, uint32_t flags);
+struct vma_ref vma_set_flags(struct processes *ps, struct process *p, struct vma_ref vma, uint64_t start, uint64_t end,
+                             uint32_t flags);
 /* Grows a VMA up to new_end; the room is free. If it then touches a VMA that it may merge with, it takes that in. */
-void vma_extend(struct processes *ps, struct process *p, uint32_t vma, uint64_t new_end);
+void vma_extend(struct processes *ps, struct process *p, struct vma_ref vma, uint64_t new_end);
 /* Grows a stack down to new_start. */
-void vma_grow_down(struct processes *ps, struct process *p, uint32_t vma, uint64_t new_start);
+void vma_grow_down(struct processes *ps, struct process *p, struct vma_ref vma, uint64_t new_start);
 /* The anon_vma of a VMA. One that had none gets a neighbour's, or a new one. */
-uint32_t vma_anon_for(struct processes *ps, uint32_t vma);
+uint32_t vma_anon_for(struct processes *ps, struct vma_ref vma);
 
 /* --- process_limits.c --- */
 

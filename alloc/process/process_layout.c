@@ -78,7 +78,7 @@ static bool layout_map_parts(struct processes *ps, struct process *p, const stru
         if (account && !limits_may_commit(ps, p, parts[i].nr_pages))
             return false;
         ps->refusal = REFUSAL_MAP_COUNT;
-        if (!vma_add(ps, p, &kind))
+        if (!vma_add(ps, p, &kind).index)
             return false;
         start += length;
     }

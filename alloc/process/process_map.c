@@ -25,8 +25,8 @@ static uint64_t map_find_room(struct processes *ps, const struct process *p, uin
 
 static bool map_is_free(const struct processes *ps, const struct process *p, uint64_t start, uint64_t length)
 {
-    uint32_t above = vma_find_end(ps, p, start);
-    const struct vma *vma = above ? vma_at(ps, above) : NULL;
+    struct vma_ref above = vma_find_end(ps, p, start);
+    const struct vma *vma = above.index ? vma_at(ps, above) : NULL;
     uint64_t limit = vma ? vma->start - (vma->flags & VMA_STACK ? STACK_GUARD_GAP : 0) : ps->profile->user_end;
     return start <= limit && length <= limit - start;
 }
@@ -48,7 +48,7 @@ static uint64_t map_anonymous(struct processes *ps, struct process *p, uint64_t 
                               .name = name,
                               .seq = ps->trace->seq };
     trace_cost(ps->trace, COST_VMA, 1);
-    if (!vma_insert(ps, p, &kind)) {
+    if (!vma_insert(ps, p, &kind).index) {
         process_refuse(ps, REFUSAL_MAP_COUNT);
         return 0;
     }
@@ -80,21 +80,21 @@ uint64_t process_mmap_near(struct processes *ps, struct process_ref process, uin
  * span. */
 static void unmap_vmas(struct processes *ps, struct process *p, uint64_t start, uint64_t end)
 {
-    for (uint32_t vma; (vma = vma_find_end(ps, p, start)) && vma_at(ps, vma)->start < end;) {
+    for (struct vma_ref vma; (vma = vma_find_end(ps, p, start)).index && vma_at(ps, vma)->start < end;) {
         space_zap(ps, p, vma_at(ps, vma)->start, vma_at(ps, vma)->end);
         vma_remove(ps, p, vma);
         trace_cost(ps->trace, COST_VMA, 1);
     }
-    uint32_t above = vma_find_end(ps, p, start), below = above ? vma_at(ps, above)->prev : p->last_vma;
-    space_free_tables(ps, p, start, end, below ? vma_at(ps, below)->end : 0,
-                      above ? vma_at(ps, above)->start : ps->profile->user_end);
+    struct vma_ref above = vma_find_end(ps, p, start), below = above.index ? vma_at(ps, above)->prev : p->last_vma;
+    space_free_tables(ps, p, start, end, below.index ? vma_at(ps, below)->end : 0,
+                      above.index ? vma_at(ps, above)->start : ps->profile->user_end);
 }
 
 /* A hole in the middle of a VMA makes one more. */
 static bool unmap_is_allowed(struct processes *ps, const struct process *p, uint64_t start, uint64_t end)
 {
-    uint32_t vma = process_find_vma(ps, p, start);
-    bool is_hole = vma && vma_at(ps, vma)->start < start && end < vma_at(ps, vma)->end;
+    struct vma_ref vma = process_find_vma(ps, p, start);
+    bool is_hole = vma.index && vma_at(ps, vma)->start < start && end < vma_at(ps, vma)->end;
     return !is_hole || p->nr_vmas < MAX_MAP_COUNT || process_refuse(ps, REFUSAL_MAP_COUNT);
 }
 
@@ -127,7 +127,7 @@ struct mremap {
     struct processes *ps;
     struct process *p;
     struct process_ref process; /* the same */
-    uint32_t vma;               /* that holds start */
+    struct vma_ref vma;         /* that holds start */
     uint64_t start, old_length, new_length;
 };
 
@@ -140,7 +140,7 @@ static uint64_t mremap_nr_new_pages(const struct mremap *call)
 static bool mremap_can_grow_in_place(const struct mremap *call)
 {
     const struct vma *v = vma_at(call->ps, call->vma);
-    uint64_t limit = v->next ? vma_at(call->ps, v->next)->start : call->ps->profile->user_end;
+    uint64_t limit = v->next.index ? vma_at(call->ps, v->next)->start : call->ps->profile->user_end;
     uint64_t new_end = call->start + call->new_length;
     return new_end > call->start && v->end == call->start + call->old_length && new_end <= limit;
 }
@@ -149,8 +149,8 @@ static bool mremap_can_grow_in_place(const struct mremap *call)
 static void mremap_populate_if_locked(const struct mremap *call, uint64_t start)
 {
     uint64_t from = start + call->old_length;
-    uint32_t vma = process_find_vma(call->ps, call->p, from);
-    if (vma && (vma_at(call->ps, vma)->flags & VMA_LOCKED))
+    struct vma_ref vma = process_find_vma(call->ps, call->p, from);
+    if (vma.index && (vma_at(call->ps, vma)->flags & VMA_LOCKED))
         process_populate(call->ps, call->process, from, start + call->new_length);
 }
 
@@ -178,7 +178,7 @@ static uint64_t mremap_move(const struct mremap *call)
     if ((kind.flags & VMA_ACCOUNT) && !limits_may_commit(ps, p, call->new_length >> PAGE_SHIFT))
         return 0;
     trace_cost(ps->trace, COST_VMA, 1);
-    if (!vma_insert(ps, p, &kind)) {
+    if (!vma_insert(ps, p, &kind).index) {
         process_refuse(ps, REFUSAL_MAP_COUNT);
         return 0;
     }
@@ -230,7 +230,7 @@ static enum refusal mremap_refusal(const struct mremap *call)
         return REFUSAL_ALIGN;
     if (!call->new_length)
         return REFUSAL_EMPTY;
-    if (!call->vma)
+    if (!call->vma.index)
         return REFUSAL_NOT_MAPPED;
     if (!call->old_length)
         return REFUSAL_EMPTY;
@@ -264,8 +264,8 @@ uint64_t process_mremap(struct processes *ps, struct process_ref process, uint64
 /* The heap keeps a page and a stack's guard gap away from what is above it. */
 static bool brk_is_free_above(const struct processes *ps, const struct process *p, uint64_t old_end, uint64_t new_end)
 {
-    uint32_t above = vma_find_end(ps, p, old_end);
-    uint64_t limit = above ? vma_gap_start(vma_at(ps, above)) : ps->profile->user_end;
+    struct vma_ref above = vma_find_end(ps, p, old_end);
+    uint64_t limit = above.index ? vma_gap_start(vma_at(ps, above)) : ps->profile->user_end;
     return new_end + PAGE_SIZE <= limit;
 }
 
@@ -278,7 +278,7 @@ static bool brk_grow(struct processes *ps, struct process *p, uint64_t old_end, 
     if (!limits_may_expand(ps, p, flags, (new_end - old_end) >> PAGE_SHIFT) || !map_may_add_vma(ps, p) ||
         !limits_may_commit(ps, p, (new_end - old_end) >> PAGE_SHIFT))
         return false;
-    return vma_insert(ps, p, &kind) || process_refuse(ps, REFUSAL_MAP_COUNT);
+    return vma_insert(ps, p, &kind).index || process_refuse(ps, REFUSAL_MAP_COUNT);
 }
 
 /* check_data_rlimit(): the heap and the program's data together. */

@@ -48,8 +48,9 @@ static bool space_is_locked(const struct processes *ps, uint32_t pfn)
     uint64_t address = ANON_VPN(frame_at(ps->frames, pfn)->index) << PAGE_SHIFT;
     for (struct process_ref i = { 1 }; i.index < ps->pool.nr_used; i.index++) {
         const struct process *p = process_at(ps, i);
-        uint32_t vma = p->pid ? process_find_vma(ps, p, address) : 0, mapped;
-        if (vma && (vma_at(ps, vma)->flags & VMA_LOCKED) &&
+        struct vma_ref vma = p->pid ? process_find_vma(ps, p, address) : VMA_NONE;
+        uint32_t mapped;
+        if (vma.index && (vma_at(ps, vma)->flags & VMA_LOCKED) &&
             pte_translate(ps->frames, ps->profile, process_space(ps, p)->root, address, &mapped) && mapped == pfn)
             return true;
     }

@@ -40,7 +40,7 @@ static void vma_take_over_anon(struct vma *to, const struct vma *from)
 }
 
 /* Changes the bounds of a VMA, and the counts with them. */
-static void vma_count_bounds(struct processes *ps, struct process *p, uint32_t vma, uint64_t start, uint64_t end)
+static void vma_count_bounds(struct processes *ps, struct process *p, struct vma_ref vma, uint64_t start, uint64_t end)
 {
     limits_count(ps, p, vma_at(ps, vma), false);
     vma_set_bounds(ps, vma, start, end);
@@ -52,9 +52,10 @@ static void vma_count_bounds(struct processes *ps, struct process *p, uint32_t v
  *      AAA***BBB -> AAAAAAAAA  it joins both, and their pages may be one family: B is removed
  *                -> AAAAAABBB  it joins the lower one (also if it could join either, but not both at once)
  *                -> AAABBBBBB  it joins the upper one */
-static uint32_t vma_merge(struct processes *ps, struct process *p, uint32_t below, uint32_t above, const struct vma *range)
+static struct vma_ref vma_merge(struct processes *ps, struct process *p, struct vma_ref below, struct vma_ref above,
+                                const struct vma *range)
 {
-    struct vma *a = below ? vma_at(ps, below) : NULL, *b = above ? vma_at(ps, above) : NULL;
+    struct vma *a = below.index ? vma_at(ps, below) : NULL, *b = above.index ? vma_at(ps, above) : NULL;
     bool joins_below = a && vma_may_follow(a, range), joins_above = b && vma_may_precede(b, range);
     if (joins_below && joins_above && vma_anon_fits(a->anon, b->anon, NULL)) {
         const struct vma last = *b;
@@ -70,44 +71,44 @@ static uint32_t vma_merge(struct processes *ps, struct process *p, uint32_t belo
         return below;
     }
     if (!joins_above)
-        return 0;
+        return VMA_NONE;
     vma_take_over_anon(b, range);
     vma_count_bounds(ps, p, above, range->start, b->end);
     return above;
 }
 
-uint32_t vma_add(struct processes *ps, struct process *p, const struct vma *kind)
+struct vma_ref vma_add(struct processes *ps, struct process *p, const struct vma *kind)
 {
-    uint32_t new = pool_take(&ps->vmas);
-    if (!new)
-        return 0;
+    struct vma_ref new = { pool_take(&ps->vmas) };
+    if (!new.index)
+        return VMA_NONE;
     *vma_at(ps, new) = *kind;
     vma_link(ps, p, new);
     limits_count(ps, p, kind, true);
     return new;
 }
 
-uint32_t vma_insert(struct processes *ps, struct process *p, const struct vma *kind)
+struct vma_ref vma_insert(struct processes *ps, struct process *p, const struct vma *kind)
 {
-    uint32_t above = vma_find_end(ps, p, kind->start), below = above ? vma_at(ps, above)->prev : p->last_vma;
-    uint32_t merged = vma_merge(ps, p, below, above, kind);
-    return merged ? merged : vma_add(ps, p, kind);
+    struct vma_ref above = vma_find_end(ps, p, kind->start), below = above.index ? vma_at(ps, above)->prev : p->last_vma;
+    struct vma_ref merged = vma_merge(ps, p, below, above, kind);
+    return merged.index ? merged : vma_add(ps, p, kind);
 }
 
-void vma_remove(struct processes *ps, struct process *p, uint32_t vma)
+void vma_remove(struct processes *ps, struct process *p, struct vma_ref vma)
 {
     limits_count(ps, p, vma_at(ps, vma), false);
     vma_unlink(ps, p, vma);
-    pool_give(&ps->vmas, vma);
+    pool_give(&ps->vmas, vma.index);
 }
 
 bool vma_split_at(struct processes *ps, struct process *p, uint64_t address)
 {
-    uint32_t lower = process_find_vma(ps, p, address);
-    if (!lower || vma_at(ps, lower)->start == address)
+    struct vma_ref lower = process_find_vma(ps, p, address);
+    if (!lower.index || vma_at(ps, lower)->start == address)
         return true;
-    uint32_t upper = pool_take(&ps->vmas);
-    if (!upper)
+    struct vma_ref upper = { pool_take(&ps->vmas) };
+    if (!upper.index)
         return process_refuse(ps, REFUSAL_MAP_COUNT);
     struct vma *v = vma_at(ps, upper);
     *v = *vma_at(ps, lower);
@@ -122,13 +123,14 @@ bool vma_split_at(struct processes *ps, struct process *p, uint64_t address)
 /* The same, within vm.max_map_count. */
 static bool vma_split_if_allowed(struct processes *ps, struct process *p, uint64_t address)
 {
-    uint32_t vma = process_find_vma(ps, p, address);
-    if (vma && vma_at(ps, vma)->start != address && p->nr_vmas >= MAX_MAP_COUNT)
+    struct vma_ref vma = process_find_vma(ps, p, address);
+    if (vma.index && vma_at(ps, vma)->start != address && p->nr_vmas >= MAX_MAP_COUNT)
         return process_refuse(ps, REFUSAL_MAP_COUNT);
     return vma_split_at(ps, p, address);
 }
 
-uint32_t vma_set_flags(struct processes *ps, struct process *p, uint32_t vma, uint64_t start, uint64_t end, uint32_t flags)
+struct vma_ref vma_set_flags(struct processes *ps, struct process *p, struct vma_ref vma, uint64_t start, uint64_t end,
+                             uint32_t flags)
 {
     struct vma range = *vma_at(ps, vma);
     range.flags = flags;
@@ -138,27 +140,27 @@ uint32_t vma_set_flags(struct processes *ps, struct process *p, uint32_t vma, ui
     if (vma_at(ps, vma)->flags == flags)
         return vma;
     if (!vma_split_if_allowed(ps, p, start) || !vma_split_if_allowed(ps, p, end))
-        return 0;
+        return VMA_NONE;
     vma = process_find_vma(ps, p, start);
-    uint32_t below = vma_at(ps, vma)->prev, above = vma_at(ps, vma)->next;
+    struct vma_ref below = vma_at(ps, vma)->prev, above = vma_at(ps, vma)->next;
     vma_remove(ps, p, vma);
-    uint32_t merged = vma_merge(ps, p, below, above, &range);
-    return merged ? merged : vma_add(ps, p, &range); /* the item just given back */
+    struct vma_ref merged = vma_merge(ps, p, below, above, &range);
+    return merged.index ? merged : vma_add(ps, p, &range); /* the item just given back */
 }
 
-void vma_extend(struct processes *ps, struct process *p, uint32_t vma, uint64_t new_end)
+void vma_extend(struct processes *ps, struct process *p, struct vma_ref vma, uint64_t new_end)
 {
     struct vma range = *vma_at(ps, vma);
     range.pgoff += vma_pages(&range);
     range.start = range.end;
     range.end = new_end;
-    uint32_t above = vma_at(ps, vma)->next;
-    uint32_t merged = vma_merge(ps, p, vma, above, &range); /* the same family of pages: it always can */
-    assert(merged == vma);
+    struct vma_ref above = vma_at(ps, vma)->next;
+    struct vma_ref merged = vma_merge(ps, p, vma, above, &range); /* the same family of pages: it always can */
+    assert(merged.index == vma.index);
     (void)merged;
 }
 
-void vma_grow_down(struct processes *ps, struct process *p, uint32_t vma, uint64_t new_start)
+void vma_grow_down(struct processes *ps, struct process *p, struct vma_ref vma, uint64_t new_start)
 {
     vma_count_bounds(ps, p, vma, new_start, vma_at(ps, vma)->end);
 }
@@ -170,12 +172,13 @@ static bool vma_may_share_anon(const struct vma *a, const struct vma *b)
            a->pgoff + vma_pages(a) == b->pgoff;
 }
 
-uint32_t vma_anon_for(struct processes *ps, uint32_t vma)
+uint32_t vma_anon_for(struct processes *ps, struct vma_ref vma)
 {
     struct vma *v = vma_at(ps, vma);
     if (v->anon)
         return v->anon;
-    const struct vma *above = v->next ? vma_at(ps, v->next) : NULL, *below = v->prev ? vma_at(ps, v->prev) : NULL;
+    const struct vma *above = v->next.index ? vma_at(ps, v->next) : NULL,
+                     *below = v->prev.index ? vma_at(ps, v->prev) : NULL;
     if (above && above->anon && !above->is_forked && vma_may_share_anon(v, above))
         v->anon = above->anon;
     else if (below && below->anon && !below->is_forked && vma_may_share_anon(below, v))

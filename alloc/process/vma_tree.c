@@ -20,7 +20,7 @@ uint64_t vma_gap_start(const struct vma *vma)
 
 static uint64_t gap_end_below(const struct processes *ps, const struct vma *vma)
 {
-    return vma->prev ? vma_at(ps, vma->prev)->end : LOWEST;
+    return vma->prev.index ? vma_at(ps, vma->prev)->end : LOWEST;
 }
 
 static uint64_t gap_room_below(const struct processes *ps, const struct vma *vma)
@@ -29,68 +29,70 @@ static uint64_t gap_room_below(const struct processes *ps, const struct vma *vma
     return top > bottom ? top - bottom : 0;
 }
 
-static void gap_renew_room(struct processes *ps, uint32_t vma)
+static void gap_renew_room(struct processes *ps, struct vma_ref vma)
 {
-    if (vma)
-        rb_resize(&ps->vmas, vma, gap_room_below(ps, vma_at(ps, vma)));
+    if (vma.index)
+        rb_resize(&ps->vmas, vma.index, gap_room_below(ps, vma_at(ps, vma)));
 }
 
-uint32_t vma_find_end(const struct processes *ps, const struct process *p, uint64_t address)
+struct vma_ref vma_find_end(const struct processes *ps, const struct process *p, uint64_t address)
 {
-    uint32_t found = 0;
-    for (uint32_t at = p->root_vma; at;) {
+    struct vma_ref found = VMA_NONE;
+    for (struct vma_ref at = { p->root_vma }; at.index;) {
         const struct vma *v = vma_at(ps, at);
         if (v->end <= address) {
-            at = v->node.right;
+            at.index = v->node.right;
         } else {
             found = at;
-            at = v->node.left;
+            at.index = v->node.left;
         }
     }
     return found;
 }
 
-uint32_t process_find_vma(const struct processes *ps, const struct process *process, uint64_t address)
+struct vma_ref process_find_vma(const struct processes *ps, const struct process *process, uint64_t address)
 {
-    uint32_t vma = vma_find_end(ps, process, address);
-    return vma && vma_at(ps, vma)->start <= address ? vma : 0;
+    struct vma_ref vma = vma_find_end(ps, process, address);
+    return vma.index && vma_at(ps, vma)->start <= address ? vma : VMA_NONE;
 }
 
 bool process_is_mapped(const struct processes *ps, struct process_ref process, uint64_t address)
 {
-    return process_find_vma(ps, process_at(ps, process), address) != 0;
+    return process_find_vma(ps, process_at(ps, process), address).index != 0;
 }
 
-void vma_link(struct processes *ps, struct process *p, uint32_t vma)
+void vma_link(struct processes *ps, struct process *p, struct vma_ref vma)
 {
     struct vma *v = vma_at(ps, vma);
-    uint32_t parent = 0;
+    struct vma_ref parent = VMA_NONE;
     bool is_left = false;
-    for (uint32_t at = p->root_vma; at; at = is_left ? vma_at(ps, at)->node.left : vma_at(ps, at)->node.right) {
+    for (struct vma_ref at = { p->root_vma }; at.index;) {
+        const struct vma *above = vma_at(ps, at);
         parent = at;
-        is_left = v->start < vma_at(ps, at)->start;
+        is_left = v->start < above->start;
+        at.index = is_left ? above->node.left : above->node.right;
     }
-    v->next = !parent ? 0 : is_left ? parent : vma_at(ps, parent)->next;
-    v->prev = !parent ? 0 : is_left ? vma_at(ps, parent)->prev : parent;
-    *(v->prev ? &vma_at(ps, v->prev)->next : &p->first_vma) = vma;
-    *(v->next ? &vma_at(ps, v->next)->prev : &p->last_vma) = vma;
+    v->next = !parent.index ? VMA_NONE : is_left ? parent : vma_at(ps, parent)->next;
+    v->prev = !parent.index ? VMA_NONE : is_left ? vma_at(ps, parent)->prev : parent;
+    *(v->prev.index ? &vma_at(ps, v->prev)->next : &p->first_vma) = vma;
+    *(v->next.index ? &vma_at(ps, v->next)->prev : &p->last_vma) = vma;
     v->node.size = gap_room_below(ps, v);
-    rb_insert(&ps->vmas, &p->root_vma, vma, parent, is_left);
+    rb_insert(&ps->vmas, &p->root_vma, vma.index, parent.index, is_left);
     gap_renew_room(ps, v->next);
     p->nr_vmas++;
 }
 
-void vma_unlink(struct processes *ps, struct process *p, uint32_t vma)
+void vma_unlink(struct processes *ps, struct process *p, struct vma_ref vma)
 {
     const struct vma *v = vma_at(ps, vma);
-    rb_erase(&ps->vmas, &p->root_vma, vma);
-    *(v->prev ? &vma_at(ps, v->prev)->next : &p->first_vma) = v->next;
-    *(v->next ? &vma_at(ps, v->next)->prev : &p->last_vma) = v->prev;
+    rb_erase(&ps->vmas, &p->root_vma, vma.index);
+    *(v->prev.index ? &vma_at(ps, v->prev)->next : &p->first_vma) = v->next;
+    *(v->next.index ? &vma_at(ps, v->next)->prev : &p->last_vma) = v->prev;
     gap_renew_room(ps, v->next);
     p->nr_vmas--;
 }
 
-void vma_set_bounds(struct processes *ps, uint32_t vma, uint64_t start, uint64_t end)
+void vma_set_bounds(struct processes *ps, struct vma_ref vma, uint64_t start, uint64_t end)
 {
     struct vma *v = vma_at(ps, vma);
     v->pgoff += (start >> PAGE_SHIFT) - (v->start >> PAGE_SHIFT);
@@ -100,7 +102,7 @@ void vma_set_bounds(struct processes *ps, uint32_t vma, uint64_t start, uint64_t
     gap_renew_room(ps, v->next);
 }
 
-/* --- gaps --- */
+/* --- gaps: here a VMA is a node of the tree --- */
 
 static bool gap_fits(const struct processes *ps, uint32_t vma, uint64_t length)
 {
@@ -168,31 +170,34 @@ static uint32_t gap_fit_after(const struct processes *ps, uint32_t vma, uint64_t
 /* The highest start of length free bytes below limit; 0: none. The gap that limit cuts, or that ends at it, comes first. */
 static uint64_t gap_top_down(const struct processes *ps, const struct process *p, uint64_t limit, uint64_t length)
 {
-    uint32_t above = vma_find_end(ps, p, limit - 1);
-    uint64_t top = above && vma_gap_start(vma_at(ps, above)) < limit ? vma_gap_start(vma_at(ps, above)) : limit;
-    uint32_t below = above ? vma_at(ps, above)->prev : p->last_vma;
-    uint64_t bottom = below ? vma_at(ps, below)->end : LOWEST;
+    struct vma_ref above = vma_find_end(ps, p, limit - 1);
+    uint64_t top = above.index && vma_gap_start(vma_at(ps, above)) < limit ? vma_gap_start(vma_at(ps, above)) : limit;
+    struct vma_ref below = above.index ? vma_at(ps, above)->prev : p->last_vma;
+    uint64_t bottom = below.index ? vma_at(ps, below)->end : LOWEST;
     if (top > bottom && top - bottom >= length)
         return top - length;
-    uint32_t vma = above                                     ? gap_fit_before(ps, above, length)
-                   : gap_fits_below(ps, p->root_vma, length) ? gap_last_fit(ps, p->root_vma, length)
-                                                             : 0;
-    return vma ? vma_gap_start(vma_at(ps, vma)) - length : 0;
+    struct vma_ref vma = VMA_NONE;
+    if (above.index)
+        vma.index = gap_fit_before(ps, above.index, length);
+    else if (gap_fits_below(ps, p->root_vma, length))
+        vma.index = gap_last_fit(ps, p->root_vma, length);
+    return vma.index ? vma_gap_start(vma_at(ps, vma)) - length : 0;
 }
 
 /* The lowest start of length free bytes from low on; 0: none. */
 static uint64_t gap_bottom_up(const struct processes *ps, const struct process *p, uint64_t low, uint64_t length)
 {
-    uint32_t vma = vma_find_end(ps, p, low);
-    uint64_t bottom = vma ? gap_end_below(ps, vma_at(ps, vma)) : p->last_vma ? vma_at(ps, p->last_vma)->end : LOWEST;
+    struct vma_ref vma = vma_find_end(ps, p, low);
+    uint64_t last_end = p->last_vma.index ? vma_at(ps, p->last_vma)->end : 0;
+    uint64_t bottom = vma.index ? gap_end_below(ps, vma_at(ps, vma)) : last_end ? last_end : LOWEST;
     bottom = bottom > low ? bottom : low;
-    uint64_t top = vma ? vma_gap_start(vma_at(ps, vma)) : ps->profile->user_end;
+    uint64_t top = vma.index ? vma_gap_start(vma_at(ps, vma)) : ps->profile->user_end;
     if (top > bottom && top - bottom >= length)
         return bottom;
-    vma = vma ? gap_fit_after(ps, vma, length) : 0;
-    if (vma)
+    vma.index = vma.index ? gap_fit_after(ps, vma.index, length) : 0;
+    if (vma.index)
         return gap_end_below(ps, vma_at(ps, vma));
-    bottom = p->last_vma ? vma_at(ps, p->last_vma)->end : low;
+    bottom = last_end ? last_end : low;
     return ps->profile->user_end > bottom && ps->profile->user_end - bottom >= length ? bottom : 0;
 }
 
@@ -212,16 +217,18 @@ uint64_t vma_find_gap(const struct processes *ps, const struct process *p, uint6
 const char *vma_tree_check(const struct processes *ps, const struct process *p)
 {
     uint64_t nr_nodes, last_end = 0;
-    uint32_t nr = 0, last = 0;
+    uint32_t nr = 0;
+    struct vma_ref last = VMA_NONE;
     if (!rb_check(&ps->vmas, p->root_vma, &nr_nodes) || nr_nodes != p->nr_vmas)
         return "process: the tree of VMAs is not in order";
-    for (uint32_t vma = p->first_vma; vma; last = vma, vma = vma_at(ps, vma)->next, nr++) {
+    for (struct vma_ref vma = p->first_vma; vma.index; last = vma, vma = vma_at(ps, vma)->next, nr++) {
         const struct vma *v = vma_at(ps, vma);
         if (v->start >= v->end || v->start < last_end || v->start % PAGE_SIZE || v->end % PAGE_SIZE)
             return "process: VMAs overlap, are empty, or not page-aligned";
-        if (v->prev != last || v->node.size != gap_room_below(ps, v) || process_find_vma(ps, p, v->start) != vma)
+        if (v->prev.index != last.index || v->node.size != gap_room_below(ps, v) ||
+            process_find_vma(ps, p, v->start).index != vma.index)
             return "process: a VMA's links or the room below it are wrong";
         last_end = v->end;
     }
-    return nr == p->nr_vmas && last == p->last_vma ? NULL : "process: the list and the tree of VMAs differ";
+    return nr == p->nr_vmas && last.index == p->last_vma.index ? NULL : "process: the list and the tree of VMAs differ";
 }

@@ -117,7 +117,7 @@ static bool next_map(const struct machine *m, uint64_t *cursor, struct allocatio
     for (; process.index < ps->pool.nr_used; process.index++, number = 0) {
         const struct process *p = process_at(ps, process);
         uint32_t i = 0;
-        for (uint32_t vma = p->pid ? p->first_vma : 0; vma; vma = vma_at(ps, vma)->next, i++) {
+        for (struct vma_ref vma = p->pid ? p->first_vma : VMA_NONE; vma.index; vma = vma_at(ps, vma)->next, i++) {
             const struct vma *v = vma_at(ps, vma);
             if (i < number || !is_map(v))
                 continue;
@@ -164,10 +164,11 @@ static uint64_t end_of(const struct machine *m, uint64_t address, uint32_t pid)
     struct heap_block chunk;
     if (pid) {
         struct process_ref process = process_find(&s->processes, pid);
-        uint32_t vma = process.index ? process_find_vma(&s->processes, process_at(&s->processes, process), address) : 0;
+        struct vma_ref vma =
+            process.index ? process_find_vma(&s->processes, process_at(&s->processes, process), address) : VMA_NONE;
         if (process.index && heap_find(&s->heaps, process, address, &chunk))
             return address + chunk.usable;
-        return vma ? vma_at(&s->processes, vma)->end : 0;
+        return vma.index ? vma_at(&s->processes, vma)->end : 0;
     }
     if (kmalloc_find(&s->kmalloc, address, &block))
         return address + block.usable;
@@ -192,7 +193,7 @@ static void add_maps(const struct processes *ps, struct stats_view *stats)
 {
     for (struct process_ref i = { 1 }; i.index < ps->pool.nr_used; i.index++) {
         const struct process *p = process_at(ps, i);
-        for (uint32_t vma = p->pid ? p->first_vma : 0; vma; vma = vma_at(ps, vma)->next) {
+        for (struct vma_ref vma = p->pid ? p->first_vma : VMA_NONE; vma.index; vma = vma_at(ps, vma)->next) {
             const struct vma *v = vma_at(ps, vma);
             if (!is_map(v))
                 continue;

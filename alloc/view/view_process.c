@@ -118,8 +118,8 @@ bool view_next_map(const struct machine *machine, uint32_t pid, uint64_t *cursor
     const struct processes *ps = &machine->state.processes;
     struct process_ref process = process_find(ps, pid);
     const struct process *p = process.index ? process_at(ps, process) : NULL;
-    uint32_t vma = p ? vma_find_end(ps, p, *cursor) : 0;
-    if (!vma)
+    struct vma_ref vma = p ? vma_find_end(ps, p, *cursor) : VMA_NONE;
+    if (!vma.index)
         return false;
     const struct vma *v = vma_at(ps, vma);
     *cursor = v->end;
@@ -199,8 +199,8 @@ bool view_next_page_run(const struct machine *machine, uint32_t pid, uint64_t *c
     const struct processes *ps = &machine->state.processes;
     struct process_ref process = process_find(ps, pid);
     const struct process *p = process.index ? process_at(ps, process) : NULL;
-    uint32_t vma = p ? vma_find_end(ps, p, *cursor) : 0;
-    const struct vma *v = vma ? vma_at(ps, vma) : NULL;
+    struct vma_ref vma = p ? vma_find_end(ps, p, *cursor) : VMA_NONE;
+    const struct vma *v = vma.index ? vma_at(ps, vma) : NULL;
     if (!v || v->start >= end)
         return false;
     uint64_t from = v->start > *cursor ? v->start : *cursor & ~(uint64_t)(PAGE_SIZE - 1);
