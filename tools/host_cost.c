@@ -281,7 +281,8 @@ static double area_edits(void)
     enum { LIVE = 1000 };
     static struct trace trace;
     struct vmap_space space;
-    uint32_t live[LIVE], seed = 1;
+    struct vmap_area_ref live[LIVE];
+    uint32_t seed = 1;
     vmap_space_shape(&space, LIVE, 0);
     space.trace = &trace;
     space.start = 4096;
@@ -294,7 +295,7 @@ static double area_edits(void)
     double start = now_ns();
     for (int i = 0; i < 200000; i++) {
         seed = seed * 1664525 + 1013904223;
-        uint32_t *at = &live[(seed >> 8) % LIVE];
+        struct vmap_area_ref *at = &live[(seed >> 8) % LIVE];
         vmap_area_free_now(&space, *at);
         *at = vmap_area_alloc(&space, 5 * PAGE_SIZE, PAGE_SIZE);
     }

@@ -102,7 +102,7 @@ static void put_slabinfo(struct writer *w, const struct machine *m)
 static void put_area(struct writer *w, const struct machine *m, const struct vmap_area *area)
 {
     const struct vmap_space *space = &m->state.vmalloc.space;
-    const struct vmap_area *owner = area->array_of ? vmap_area_at(space, area->array_of) : area;
+    const struct vmap_area *owner = area->array_of.index ? vmap_area_at(space, area->array_of) : area;
     bool has_vmalloced_array = area->page_array && vmalloc_contains(&m->state.vmalloc, area->page_array);
     procfs_put_vmallocinfo(
         w, &(struct vmallocinfo){ .start = area->start,
@@ -118,9 +118,9 @@ static void put_vmallocinfo(struct writer *w, const struct machine *m)
 {
     const struct vmalloc *v = &m->state.vmalloc;
     const struct vmap_space *space = &v->space;
-    uint32_t area = vmalloc_area_from(v, space->start);
-    uint32_t lazy = area ? rb_first(&space->extents, space->lazy_root) : 0; /* as Linux: after the last busy one */
-    for (; area; area = vmalloc_area_from(v, vmap_area_at(space, area)->end))
+    struct vmap_area_ref area = vmalloc_area_from(v, space->start);
+    uint32_t lazy = area.index ? rb_first(&space->extents, space->lazy_root) : 0; /* as Linux: after the last busy one */
+    for (; area.index; area = vmalloc_area_from(v, vmap_area_at(space, area)->end))
         put_area(w, m, vmap_area_at(space, area));
     for (; lazy; lazy = rb_next(&space->extents, lazy))
         procfs_put_vmallocinfo(w, &(struct vmallocinfo){ .start = vmap_extent_at(space, lazy)->start,

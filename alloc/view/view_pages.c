@@ -75,7 +75,7 @@ static void set_owner(const struct machine *m, const struct frame *head, struct 
         name_plain(run, kmem_cache_name(&s->kmalloc, cache));
         break;
     case FRAME_VMALLOC:
-        name_given(run, s, "vmalloc", vmap_area_at(&s->vmalloc.space, head->owner)->name);
+        name_given(run, s, "vmalloc", vmap_area_at(&s->vmalloc.space, (struct vmap_area_ref){ head->owner })->name);
         break;
     case FRAME_PGTABLE:
         name_plain(run, pte_level_name(m->profile, head->owner));

@@ -13,8 +13,8 @@ static uint64_t view_vmalloc_end(const struct vmap_space *space)
 
 static void view_vmalloc_busy(const struct machine *machine, const struct vmap_area *area, struct vmalloc_view *view)
 {
-    uint32_t owner = area->array_of; /* a page array goes by the name of the area that it serves */
-    struct name_ref name = owner ? vmap_area_at(&machine->state.vmalloc.space, owner)->name : area->name;
+    struct vmap_area_ref owner = area->array_of; /* a page array goes by the name of the area that it serves */
+    struct name_ref name = owner.index ? vmap_area_at(&machine->state.vmalloc.space, owner)->name : area->name;
     view->requested = area->requested;
     view->nr_pages = area->nr_pages;
     view->guard_pages = 1;
@@ -22,7 +22,7 @@ static void view_vmalloc_busy(const struct machine *machine, const struct vmap_a
     view->has_vpages = vmalloc_contains(&machine->state.vmalloc, area->page_array);
     view->state = "busy";
     view->name = name_text(&machine->state.names, name);
-    view->caller = area->array_of ? "vmalloc pages array" : "vmalloc";
+    view->caller = owner.index ? "vmalloc pages array" : "vmalloc";
     view->seq = area->seq;
 }
 
@@ -35,14 +35,15 @@ bool view_next_vmalloc(const struct machine *machine, uint64_t *cursor, struct v
     if (from >= space->end)
         return false;
     *view = (struct vmalloc_view){ .start = from, .name = "", .caller = "" };
-    uint32_t area = vmalloc_area_at(v, from);
-    uint32_t lazy = area ? 0 : vmap_extent_find(space, space->lazy_root, from);
-    if (area)
+    struct vmap_area_ref area = vmalloc_area_at(v, from);
+    uint32_t lazy = area.index ? 0 : vmap_extent_find(space, space->lazy_root, from);
+    if (area.index)
         view_vmalloc_busy(machine, vmap_area_at(space, area), view);
     else
         view->state = lazy ? "lazy" : "free";
-    uint32_t extent = area || lazy ? lazy : vmap_extent_find(space, space->free_root, from);
-    uint64_t end = area ? vmap_area_at(space, area)->end : vmap_extent_end(space, extent); /* one of the three has it */
+    uint32_t extent = area.index || lazy ? lazy : vmap_extent_find(space, space->free_root, from);
+    uint64_t end =
+        area.index ? vmap_area_at(space, area)->end : vmap_extent_end(space, extent); /* one of the three has it */
     view->end = end < space->end ? end : view_vmalloc_end(space);
     *cursor = view->end;
     return true;
@@ -59,12 +60,12 @@ void view_vmalloc_range(const struct machine *machine, uint64_t *start, uint64_t
 bool view_next_vmalloc_run(const struct machine *machine, uint64_t start, uint64_t *cursor, struct frame_range *run)
 {
     const struct vmalloc *v = &machine->state.vmalloc;
-    uint32_t index = vmalloc_area_at(v, start);
-    if (!index || vmap_area_at(&v->space, index)->start != start)
+    struct vmap_area_ref area = vmalloc_area_at(v, start);
+    if (!area.index || vmap_area_at(&v->space, area)->start != start)
         return false;
     uint32_t pfn;
     *run = (struct frame_range){ 0 };
-    for (; *cursor < vmap_area_at(&v->space, index)->nr_pages; ++*cursor, run->count++) {
+    for (; *cursor < vmap_area_at(&v->space, area)->nr_pages; ++*cursor, run->count++) {
         uint64_t address = start + (*cursor << PAGE_SHIFT);
         if (!pte_translate(v->frames, v->profile, v->pgtable->kernel_root, address, &pfn))
             break;

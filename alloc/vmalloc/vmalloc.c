@@ -72,11 +72,11 @@ bool vmalloc_size_is_possible(const struct vmalloc *v, uint64_t size)
 
 uint64_t vmalloc_alloc(struct vmalloc *v, uint64_t size, uint32_t flags, struct name_ref name)
 {
-    uint32_t index = vmalloc_build(v, size, flags);
+    struct vmap_area_ref area_ref = vmalloc_build(v, size, flags);
     vmalloc_purge_if_many(v);
-    if (!index)
+    if (!area_ref.index)
         return 0;
-    struct vmap_area *area = vmalloc_area(v, index);
+    struct vmap_area *area = vmalloc_area(v, area_ref);
     area->name = name;
     v->nr_busy++;
     v->requested_bytes += size;
@@ -85,12 +85,12 @@ uint64_t vmalloc_alloc(struct vmalloc *v, uint64_t size, uint32_t flags, struct 
 }
 
 /* The caller's area that starts at address; 0: there is none. */
-static uint32_t vmalloc_find_start(const struct vmalloc *v, uint64_t address)
+static struct vmap_area_ref vmalloc_find_start(const struct vmalloc *v, uint64_t address)
 {
-    uint32_t index = vmalloc_contains(v, address) ? vmalloc_area_of_page(v, address) : 0;
-    if (!index || vmalloc_area(v, index)->start != address || vmalloc_area(v, index)->array_of)
-        return 0;
-    return index;
+    struct vmap_area_ref area_ref = vmalloc_contains(v, address) ? vmalloc_area_of_page(v, address) : VMAP_AREA_NONE;
+    if (!area_ref.index || vmalloc_area(v, area_ref)->start != address || vmalloc_area(v, area_ref)->array_of.index)
+        return VMAP_AREA_NONE;
+    return area_ref;
 }
 
 struct name_ref vmalloc_free(struct vmalloc *v, uint64_t address)
@@ -101,17 +101,17 @@ struct name_ref vmalloc_free(struct vmalloc *v, uint64_t address)
         trace_bug(v->trace, "Trying to vfree() bad address (0x%jx)", address);
         return NAME_NONE;
     }
-    uint32_t index = vmalloc_find_start(v, address);
-    if (!index) {
+    struct vmap_area_ref area_ref = vmalloc_find_start(v, address);
+    if (!area_ref.index) {
         trace_bug(v->trace, "Trying to vfree() nonexistent vm area (0x%jx)", address);
         return NAME_NONE;
     }
-    const struct vmap_area *area = vmalloc_area(v, index);
+    const struct vmap_area *area = vmalloc_area(v, area_ref);
     struct name_ref name = area->name;
     v->nr_busy--;
     v->requested_bytes -= area->requested;
     v->allocated_bytes -= (uint64_t)area->nr_pages << PAGE_SHIFT;
-    vmalloc_release(v, index);
+    vmalloc_release(v, area_ref);
     vmalloc_purge_if_many(v);
     return name;
 }
@@ -146,22 +146,22 @@ static void vmalloc_describe(const struct vmap_area *area, struct vmalloc_block 
 
 bool vmalloc_find(const struct vmalloc *v, uint64_t address, struct vmalloc_block *block)
 {
-    uint32_t index = vmalloc_find_start(v, address);
-    if (index)
-        vmalloc_describe(vmalloc_area(v, index), block);
-    return index != 0;
+    struct vmap_area_ref area_ref = vmalloc_find_start(v, address);
+    if (area_ref.index)
+        vmalloc_describe(vmalloc_area(v, area_ref), block);
+    return area_ref.index != 0;
 }
 
 bool vmalloc_next(const struct vmalloc *v, uint64_t *cursor, struct vmalloc_block *block)
 {
-    uint32_t index = vmalloc_area_from(v, v->space.start + *cursor);
-    while (index && vmalloc_area(v, index)->array_of)
-        index = vmalloc_area_from(v, vmalloc_area(v, index)->end);
-    if (!index)
+    struct vmap_area_ref area_ref = vmalloc_area_from(v, v->space.start + *cursor);
+    while (area_ref.index && vmalloc_area(v, area_ref)->array_of.index)
+        area_ref = vmalloc_area_from(v, vmalloc_area(v, area_ref)->end);
+    if (!area_ref.index)
         return false;
-    vmalloc_describe(vmalloc_area(v, index), block);
+    vmalloc_describe(vmalloc_area(v, area_ref), block);
     *cursor =
-        vmalloc_area(v, index)->end - v->space.start; /* not the address: callers keep room at the top for themselves */
+        vmalloc_area(v, area_ref)->end - v->space.start; /* not the address: callers keep room at the top for themselves */
     return true;
 }
 
@@ -170,16 +170,17 @@ bool vmalloc_contains(const struct vmalloc *v, uint64_t address)
     return address >= v->space.start && address < v->space.end;
 }
 
-uint32_t vmalloc_area_at(const struct vmalloc *v, uint64_t address)
+struct vmap_area_ref vmalloc_area_at(const struct vmalloc *v, uint64_t address)
 {
     if (!vmalloc_contains(v, address))
-        return 0;
-    uint32_t index = vmalloc_area_of_page(v, address);
-    return index ? index : vmalloc_area_of_page(v, address - PAGE_SIZE); /* a guard page belongs to the page before it */
+        return VMAP_AREA_NONE;
+    struct vmap_area_ref area_ref = vmalloc_area_of_page(v, address);
+    return area_ref.index ? area_ref
+                          : vmalloc_area_of_page(v, address - PAGE_SIZE); /* a guard page belongs to the page before it */
 }
 
 /* An address that neither tree has belongs to an area. */
-uint32_t vmalloc_area_from(const struct vmalloc *v, uint64_t address)
+struct vmap_area_ref vmalloc_area_from(const struct vmalloc *v, uint64_t address)
 {
     const struct vmap_space *space = &v->space;
     for (uint64_t at = address > space->start ? address : space->start; at < space->end;) {
@@ -190,5 +191,5 @@ uint32_t vmalloc_area_from(const struct vmalloc *v, uint64_t address)
             return vmalloc_area_at(v, at);
         at = vmap_extent_end(space, extent);
     }
-    return 0;
+    return VMAP_AREA_NONE;
 }

@@ -60,8 +60,8 @@ bool vmalloc_next(const struct vmalloc *v, uint64_t *cursor, struct vmalloc_bloc
 bool vmalloc_contains(const struct vmalloc *v, uint64_t address);
 /* The busy area that holds address, guard page included, and the first one that ends behind it; 0: none. Page arrays count.
  * They are found by way of the page tables. */
-uint32_t vmalloc_area_at(const struct vmalloc *v, uint64_t address);
-uint32_t vmalloc_area_from(const struct vmalloc *v, uint64_t address);
+struct vmap_area_ref vmalloc_area_at(const struct vmalloc *v, uint64_t address);
+struct vmap_area_ref vmalloc_area_from(const struct vmalloc *v, uint64_t address);
 /* Does a kmalloc block hold the page pointers of an area? Then no caller of kmalloc has it. The first pointer in the block
  * tells, so the answer is false once somebody has overwritten that. */
 bool vmalloc_owns_kmalloc(const struct vmalloc *v, uint64_t address);

@@ -58,18 +58,18 @@ static void vmalloc_free_chain(struct vmalloc *v, uint32_t first_pfn)
     }
 }
 
-void vmalloc_release(struct vmalloc *v, uint32_t index)
+void vmalloc_release(struct vmalloc *v, struct vmap_area_ref area_ref)
 {
     trace_step(v->trace, PATH_remove_vm_area);
-    struct vmap_area area = *vmalloc_area(v, index);
+    struct vmap_area area = *vmalloc_area(v, area_ref);
     if (area.page_array)
         kmalloc_prefetch(v->kmalloc, area.page_array, PREFETCH_NEAR);
     pgtable_unmap(v->pgtable, v->pgtable->kernel_root, (struct page_range){ area.start, vmalloc_nr_wanted(&area) });
     if (vmalloc_is_classic(v)) {
         tlb_flush_kernel(v->pgtable->tlb, area.start, vmalloc_nr_wanted(&area));
-        vmap_area_free_now(&v->space, index);
+        vmap_area_free_now(&v->space, area_ref);
     } else {
-        vmap_area_free_lazy(&v->space, index);
+        vmap_area_free_lazy(&v->space, area_ref);
     }
     vmalloc_free_chain(v, area.first_pfn);
     if (vmalloc_contains(v, area.page_array)) {
@@ -84,7 +84,7 @@ void vmalloc_release(struct vmalloc *v, uint32_t index)
 
 struct builder {
     struct vmalloc *v;
-    uint32_t index;      /* of the area */
+    struct vmap_area_ref area;
     uint32_t last_pfn;   /* end of its chain */
     uint32_t gfp;        /* for its pages */
     uint32_t page_order; /* 0 or HUGE_ORDER */
@@ -93,10 +93,10 @@ struct builder {
 static void build_add_page(struct builder *b, uint32_t pfn)
 {
     struct frames *frames = b->v->frames;
-    struct vmap_area *area = vmalloc_area(b->v, b->index);
+    struct vmap_area *area = vmalloc_area(b->v, b->area);
     frame_set_kind(frames, pfn, FRAME_VMALLOC, 0);
     struct frame *frame = frame_at(frames, pfn);
-    frame->owner = b->index;
+    frame->owner = b->area.index;
     frame->index = area->nr_pages++;
     frame->next = frame->prev = 0;
     if (b->last_pfn)
@@ -123,7 +123,7 @@ static bool build_take_pages(struct builder *b)
 {
     struct vmalloc *v = b->v;
     trace_step(v->trace, PATH_vm_area_alloc_pages);
-    const struct vmap_area *area = vmalloc_area(v, b->index);
+    const struct vmap_area *area = vmalloc_area(v, b->area);
     uint32_t nr = vmalloc_nr_wanted(area), pfns[BULK_PAGES];
     for (bool is_short = b->page_order > 0; !is_short && area->nr_pages < nr;) {
         uint32_t want = nr - area->nr_pages < BULK_PAGES ? nr - area->nr_pages : BULK_PAGES;
@@ -149,8 +149,8 @@ static bool build_map_pages(struct builder *b)
     struct vmalloc *v = b->v;
     trace_step(v->trace, PATH_vmap_pages_range);
     uint32_t pfns[1u << HUGE_ORDER], n;
-    uint64_t address = vmalloc_area(v, b->index)->start;
-    for (uint32_t pfn = vmalloc_area(v, b->index)->first_pfn; pfn; address += (uint64_t)n << PAGE_SHIFT) {
+    uint64_t address = vmalloc_area(v, b->area)->start;
+    for (uint32_t pfn = vmalloc_area(v, b->area)->first_pfn; pfn; address += (uint64_t)n << PAGE_SHIFT) {
         for (n = 0; pfn && n < 1u << HUGE_ORDER; pfn = frame_at(v->frames, pfn)->next)
             pfns[n++] = pfn;
         uint32_t root = v->pgtable->kernel_root;
@@ -166,18 +166,19 @@ static bool build_map_pages(struct builder *b)
 
 /* --- the page array --- */
 
-static uint32_t build_area(struct vmalloc *v, uint64_t size, uint32_t page_order, uint32_t gfp);
+static struct vmap_area_ref build_area(struct vmalloc *v, uint64_t size, uint32_t page_order, uint32_t gfp);
 
 /* Writes the address of each page's struct page into the array. An array that is a nested area lies on scattered frames. */
 static void build_write_page_array(struct vmalloc *v, const struct vmap_area *area)
 {
-    uint32_t array = vmalloc_contains(v, area->page_array) ? vmalloc_area_of_page(v, area->page_array) : 0;
-    uint32_t array_pfn = array ? vmalloc_area(v, array)->first_pfn : 0;
-    uint64_t physical = array ? (uint64_t)array_pfn << PAGE_SHIFT : area->page_array - v->frames->page_offset;
+    struct vmap_area_ref array =
+        vmalloc_contains(v, area->page_array) ? vmalloc_area_of_page(v, area->page_array) : VMAP_AREA_NONE;
+    uint32_t array_pfn = array.index ? vmalloc_area(v, array)->first_pfn : 0;
+    uint64_t physical = array.index ? (uint64_t)array_pfn << PAGE_SHIFT : area->page_array - v->frames->page_offset;
     for (uint32_t pfn = area->first_pfn; pfn; pfn = frame_at(v->frames, pfn)->next) {
         frame_write64(v->frames, physical, VMEMMAP + (uint64_t)pfn * STRUCT_PAGE_SIZE);
         physical += POINTER_SIZE;
-        if (array && (physical & (PAGE_SIZE - 1)) == 0) {
+        if (array.index && (physical & (PAGE_SIZE - 1)) == 0) {
             array_pfn = frame_at(v->frames, array_pfn)->next;
             physical = (uint64_t)array_pfn << PAGE_SHIFT;
         }
@@ -187,13 +188,13 @@ static void build_write_page_array(struct vmalloc *v, const struct vmap_area *ar
 static bool build_page_array(struct builder *b)
 {
     struct vmalloc *v = b->v;
-    uint64_t array_size = (uint64_t)vmalloc_nr_wanted(vmalloc_area(v, b->index)) * POINTER_SIZE;
+    uint64_t array_size = (uint64_t)vmalloc_nr_wanted(vmalloc_area(v, b->area)) * POINTER_SIZE;
     uint32_t gfp = (b->gfp & GFP_RECLAIM_BITS) | __GFP_ZERO;
     uint64_t address = 0;
     if (array_size > PAGE_SIZE) {
-        uint32_t array = build_area(v, array_size, 0, gfp);
-        if (array) {
-            vmalloc_area(v, array)->array_of = b->index;
+        struct vmap_area_ref array = build_area(v, array_size, 0, gfp);
+        if (array.index) {
+            vmalloc_area(v, array)->array_of = b->area;
             address = vmalloc_area(v, array)->start;
         }
     } else {
@@ -201,7 +202,7 @@ static bool build_page_array(struct builder *b)
         address = kmalloc_alloc(v->kmalloc, &request).address;
         v->nr_kmalloc_arrays += address != 0;
     }
-    vmalloc_area(v, b->index)->page_array = address;
+    vmalloc_area(v, b->area)->page_array = address;
     return address != 0;
 }
 
@@ -212,19 +213,19 @@ static bool build_fill(struct builder *b)
     struct vmalloc *v = b->v;
     uint32_t gfp = b->gfp | __GFP_HIGHMEM;
     if (!build_page_array(b)) {
-        uint64_t nr = vmalloc_nr_wanted(vmalloc_area(v, b->index));
+        uint64_t nr = vmalloc_nr_wanted(vmalloc_area(v, b->area));
         VMALLOC_WARN(v->trace, gfp, "vmalloc error: size %ju, failed to allocated page array size %ju", nr << PAGE_SHIFT,
                      nr * POINTER_SIZE);
         return false;
     }
     b->gfp = gfp | __GFP_NOWARN;
     bool has_all = build_take_pages(b);
-    uint64_t got = (uint64_t)vmalloc_area(v, b->index)->nr_pages << PAGE_SHIFT;
+    uint64_t got = (uint64_t)vmalloc_area(v, b->area)->nr_pages << PAGE_SHIFT;
     if (!has_all && b->page_order == 0) /* huge pages are tried again as small ones, without a word */
         VMALLOC_WARN(v->trace, gfp, "vmalloc error: size %ju, page order 0, failed to allocate pages", got);
     if (!has_all)
         return false;
-    build_write_page_array(v, vmalloc_area(v, b->index));
+    build_write_page_array(v, vmalloc_area(v, b->area));
     if (!build_map_pages(b)) {
         VMALLOC_WARN(v->trace, gfp, "vmalloc error: size %ju, failed to map pages", got);
         return false;
@@ -233,55 +234,55 @@ static bool build_fill(struct builder *b)
 }
 
 /* __get_vm_area_node() and __vmalloc_area_node(). 0: no addresses, or no memory; the trace has the message. */
-static uint32_t build_area(struct vmalloc *v, uint64_t size, uint32_t page_order, uint32_t gfp)
+static struct vmap_area_ref build_area(struct vmalloc *v, uint64_t size, uint32_t page_order, uint32_t gfp)
 {
     trace_step(v->trace, PATH___get_vm_area_node);
     uint64_t unit = (uint64_t)PAGE_SIZE << page_order;
     uint64_t area_size = ((size + unit - 1) & ~(unit - 1)) + PAGE_SIZE;
-    uint32_t index = vmap_area_alloc(&v->space, area_size, unit);
-    if (!index && v->space.lazy_root) {
+    struct vmap_area_ref area_ref = vmap_area_alloc(&v->space, area_size, unit);
+    if (!area_ref.index && v->space.lazy_root) {
         vmalloc_purge(v);
-        index = vmap_area_alloc(&v->space, area_size, unit);
+        area_ref = vmap_area_alloc(&v->space, area_size, unit);
     }
-    if (!index) {
+    if (!area_ref.index) {
         vmalloc_warn_line(v->trace);
         trace_print(v->trace, "vmap allocation for size %ju failed: use vmalloc=<size> to increase size", area_size);
         VMALLOC_WARN(v->trace, gfp, "vmalloc error: size %ju, vm_struct allocation failed", size);
-        return 0;
+        return VMAP_AREA_NONE;
     }
-    struct builder b = { .v = v, .index = index, .gfp = gfp, .page_order = page_order };
-    vmalloc_area(v, index)->seq = v->trace->seq;
-    vmalloc_area(v, index)->requested = size;
-    vmalloc_area(v, index)->page_order = page_order;
+    struct builder b = { .v = v, .area = area_ref, .gfp = gfp, .page_order = page_order };
+    vmalloc_area(v, area_ref)->seq = v->trace->seq;
+    vmalloc_area(v, area_ref)->requested = size;
+    vmalloc_area(v, area_ref)->page_order = page_order;
     if (build_fill(&b))
-        return index;
-    vmalloc_release(v, index);
-    return 0;
+        return area_ref;
+    vmalloc_release(v, area_ref);
+    return VMAP_AREA_NONE;
 }
 
-static uint32_t build_linux_6_1(struct vmalloc *v, uint64_t size, uint32_t flags)
+static struct vmap_area_ref build_linux_6_1(struct vmalloc *v, uint64_t size, uint32_t flags)
 {
     uint32_t gfp = flags & VMALLOC_ZERO ? GFP_KERNEL | __GFP_ZERO : GFP_KERNEL;
     if (size == 0) {
         vmalloc_warn_line(v->trace);
         trace_print(v->trace, "WARNING: at mm/vmalloc.c __vmalloc_node_range: vmalloc of size 0");
-        return 0;
+        return VMAP_AREA_NONE;
     }
     if (!vmalloc_size_is_possible(v, size)) {
         VMALLOC_WARN(v->trace, gfp, "vmalloc error: size %ju, exceeds total pages", size);
-        return 0;
+        return VMAP_AREA_NONE;
     }
-    uint32_t index = 0;
+    struct vmap_area_ref area_ref = VMAP_AREA_NONE;
     if ((flags & VMALLOC_HUGE) && size >= HUGE_SIZE)
-        index = build_area(v, size, HUGE_ORDER, gfp);
-    return index ? index : build_area(v, size, 0, gfp);
+        area_ref = build_area(v, size, HUGE_ORDER, gfp);
+    return area_ref.index ? area_ref : build_area(v, size, 0, gfp);
 }
 
 /* Linux 2.0 maps each page as soon as it has it. */
 static bool build_fill_classic(struct builder *b)
 {
     struct vmalloc *v = b->v;
-    const struct vmap_area *area = vmalloc_area(v, b->index);
+    const struct vmap_area *area = vmalloc_area(v, b->area);
     uint32_t root = v->pgtable->kernel_root;
     trace_step(v->trace, PATH___get_free_pages);
     for (uint32_t nr = vmalloc_nr_wanted(area); area->nr_pages < nr;) {
@@ -299,27 +300,27 @@ static bool build_fill_classic(struct builder *b)
     return true;
 }
 
-static uint32_t build_classic(struct vmalloc *v, uint64_t size, uint32_t flags)
+static struct vmap_area_ref build_classic(struct vmalloc *v, uint64_t size, uint32_t flags)
 {
     if (!vmalloc_size_is_possible(v, size))
-        return 0;
+        return VMAP_AREA_NONE;
     uint64_t area_size = ((size + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1)) + PAGE_SIZE;
-    uint32_t index = vmap_area_alloc(&v->space, area_size, PAGE_SIZE);
-    if (!index)
-        return 0;
-    struct builder b = { .v = v, .index = index };
+    struct vmap_area_ref area_ref = vmap_area_alloc(&v->space, area_size, PAGE_SIZE);
+    if (!area_ref.index)
+        return VMAP_AREA_NONE;
+    struct builder b = { .v = v, .area = area_ref };
     b.gfp = flags & VMALLOC_ZERO ? GFP_KERNEL | __GFP_ZERO : GFP_KERNEL;
-    vmalloc_area(v, index)->seq = v->trace->seq;
-    vmalloc_area(v, index)->requested = size;
+    vmalloc_area(v, area_ref)->seq = v->trace->seq;
+    vmalloc_area(v, area_ref)->requested = size;
     if (!build_fill_classic(&b)) {
-        vmalloc_release(v, index);
-        return 0;
+        vmalloc_release(v, area_ref);
+        return VMAP_AREA_NONE;
     }
-    tlb_flush_kernel(v->pgtable->tlb, vmalloc_area(v, index)->start, vmalloc_nr_wanted(vmalloc_area(v, index)));
-    return index;
+    tlb_flush_kernel(v->pgtable->tlb, vmalloc_area(v, area_ref)->start, vmalloc_nr_wanted(vmalloc_area(v, area_ref)));
+    return area_ref;
 }
 
-uint32_t vmalloc_build(struct vmalloc *v, uint64_t size, uint32_t flags)
+struct vmap_area_ref vmalloc_build(struct vmalloc *v, uint64_t size, uint32_t flags)
 {
     return vmalloc_is_classic(v) ? build_classic(v, size, flags) : build_linux_6_1(v, size, flags);
 }

@@ -13,7 +13,7 @@ bool vmalloc_owns_kmalloc(const struct vmalloc *v, uint64_t address)
     uint64_t pfn = (pointer - VMEMMAP) / STRUCT_PAGE_SIZE;
     if (pointer < VMEMMAP || pfn >= v->frames->nr || frame_at(v->frames, (uint32_t)pfn)->kind != FRAME_VMALLOC)
         return false;
-    return vmalloc_area(v, frame_at(v->frames, (uint32_t)pfn)->owner)->page_array == address;
+    return vmalloc_area(v, (struct vmap_area_ref){ frame_at(v->frames, (uint32_t)pfn)->owner })->page_array == address;
 }
 
 static bool vmalloc_maps(const struct vmalloc *v, uint64_t address, uint32_t *pfn)
@@ -21,21 +21,21 @@ static bool vmalloc_maps(const struct vmalloc *v, uint64_t address, uint32_t *pf
     return pte_translate(v->frames, v->profile, v->pgtable->kernel_root, address, pfn);
 }
 
-static const char *vmalloc_check_array(const struct vmalloc *v, uint32_t index)
+static const char *vmalloc_check_array(const struct vmalloc *v, struct vmap_area_ref area_ref)
 {
-    const struct vmap_area *area = vmalloc_area(v, index);
+    const struct vmap_area *area = vmalloc_area(v, area_ref);
     if (vmalloc_is_classic(v))
         return area->page_array ? "vmalloc: a page array that the classic kernel does not have" : NULL;
-    uint32_t array = vmalloc_area_at(v, area->page_array);
+    struct vmap_area_ref array = vmalloc_area_at(v, area->page_array);
     bool is_nested = (uint64_t)area->nr_pages * POINTER_SIZE > PAGE_SIZE;
-    if (is_nested != (array != 0) || (array && vmalloc_area(v, array)->array_of != index))
+    if (is_nested != (array.index != 0) || (is_nested && vmalloc_area(v, array)->array_of.index != area_ref.index))
         return "vmalloc: the page array is not where its size says";
     return NULL; /* its bytes are not checked: a caller's stray write may have changed them, as on a real machine */
 }
 
-static const char *vmalloc_check_area(const struct vmalloc *v, uint32_t index)
+static const char *vmalloc_check_area(const struct vmalloc *v, struct vmap_area_ref area_ref)
 {
-    const struct vmap_area *area = vmalloc_area(v, index);
+    const struct vmap_area *area = vmalloc_area(v, area_ref);
     uint32_t pfn = 0, expected = area->first_pfn;
     if (area->nr_pages != vmalloc_nr_wanted(area) || area->requested > (uint64_t)area->nr_pages << PAGE_SHIFT)
         return "vmalloc: an area has not the pages that it spans";
@@ -43,13 +43,13 @@ static const char *vmalloc_check_area(const struct vmalloc *v, uint32_t index)
         if (!vmalloc_maps(v, area->start + ((uint64_t)i << PAGE_SHIFT), &pfn) || pfn != expected)
             return "vmalloc: a page is not mapped to the frame that the area has for it";
         const struct frame *frame = frame_at(v->frames, pfn);
-        if (frame->kind != FRAME_VMALLOC || frame->order != 0 || frame->owner != index || frame->index != i)
+        if (frame->kind != FRAME_VMALLOC || frame->order != 0 || frame->owner != area_ref.index || frame->index != i)
             return "vmalloc: a frame does not know its place in the area";
         expected = frame->next;
     }
     if (expected || vmalloc_maps(v, area->end - PAGE_SIZE, &pfn))
         return "vmalloc: a guard page is mapped, or an area has frames too many";
-    return vmalloc_check_array(v, index);
+    return vmalloc_check_array(v, area_ref);
 }
 
 static const char *vmalloc_check_lazy(const struct vmalloc *v)
@@ -67,14 +67,14 @@ static const char *vmalloc_check_lazy(const struct vmalloc *v)
 static const char *vmalloc_check_busy(const struct vmalloc *v)
 {
     uint64_t nr_busy = 0, requested = 0, allocated = 0, nr_pages = 0, nr_met = 0, at = v->space.start;
-    for (uint32_t i; (i = vmalloc_area_from(v, at)); nr_met++) {
+    for (struct vmap_area_ref i; (i = vmalloc_area_from(v, at)).index; nr_met++) {
         const struct vmap_area *area = vmalloc_area(v, i);
         const char *what = area->start < at ? "vmalloc: areas overlap" : vmalloc_check_area(v, i);
         if (what)
             return what;
         at = area->end;
         nr_pages += area->nr_pages;
-        if (area->array_of)
+        if (area->array_of.index)
             continue;
         nr_busy++;
         requested += area->requested;

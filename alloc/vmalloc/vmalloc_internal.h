@@ -6,7 +6,7 @@
 #define STRUCT_PAGE_SIZE 64u
 #define POINTER_SIZE 8u
 
-static inline struct vmap_area *vmalloc_area(const struct vmalloc *v, uint32_t area)
+static inline struct vmap_area *vmalloc_area(const struct vmalloc *v, struct vmap_area_ref area)
 {
     return vmap_area_at(&v->space, area);
 }
@@ -23,17 +23,18 @@ static inline uint32_t vmalloc_nr_wanted(const struct vmap_area *area)
 
 /* The area that a mapped address belongs to; 0: nothing is mapped there. It is found by way of the page's frame. vfree has
  * to touch both anyway, while a tree of a million areas costs twenty cache misses. */
-static inline uint32_t vmalloc_area_of_page(const struct vmalloc *v, uint64_t address)
+static inline struct vmap_area_ref vmalloc_area_of_page(const struct vmalloc *v, uint64_t address)
 {
     uint32_t pfn;
     if (!pte_translate(v->frames, v->profile, v->pgtable->kernel_root, address, &pfn))
-        return 0;
-    return frame_at(v->frames, pfn)->kind == FRAME_VMALLOC ? frame_at(v->frames, pfn)->owner : 0;
+        return VMAP_AREA_NONE;
+    const struct frame *frame = frame_at(v->frames, pfn);
+    return frame->kind == FRAME_VMALLOC ? (struct vmap_area_ref){ frame->owner } : VMAP_AREA_NONE;
 }
 
 /* --- vmalloc_build.c --- */
 
 /* Makes a busy area with pages, page array and mappings. 0: refused, or no memory; the trace has the message. */
-uint32_t vmalloc_build(struct vmalloc *v, uint64_t size, uint32_t flags);
+struct vmap_area_ref vmalloc_build(struct vmalloc *v, uint64_t size, uint32_t flags);
 /* Ends an area, complete or not, in the order of vfree(): mappings, addresses, pages, page array. */
-void vmalloc_release(struct vmalloc *v, uint32_t area);
+void vmalloc_release(struct vmalloc *v, struct vmap_area_ref area);

@@ -206,14 +206,14 @@ void vmap_space_shape(struct vmap_space *space, uint32_t nr_areas, uint64_t lazy
     pool_shape(&space->extents, sizeof(struct vmap_extent), nr_areas + (uint32_t)lazy_max_pages + 16);
 }
 
-uint32_t vmap_area_add(struct vmap_space *space, uint64_t start, uint64_t end)
+struct vmap_area_ref vmap_area_add(struct vmap_space *space, uint64_t start, uint64_t end)
 {
-    uint32_t index = pool_take(&space->areas);
-    if (!index)
-        return 0;
-    vmap_area_at(space, index)->start = start;
-    vmap_area_at(space, index)->end = end;
-    return index;
+    struct vmap_area_ref area = { pool_take(&space->areas) };
+    if (!area.index)
+        return VMAP_AREA_NONE;
+    vmap_area_at(space, area)->start = start;
+    vmap_area_at(space, area)->end = end;
+    return area;
 }
 
 uint32_t vmap_extent_add(struct vmap_space *space, uint32_t *root, uint64_t start, uint64_t end)
@@ -231,7 +231,7 @@ void vmap_space_start(struct vmap_space *space, uint64_t all_start, uint64_t all
     (void)all; /* a pool that holds nothing yet has room for one */
 }
 
-uint32_t vmap_area_alloc(struct vmap_space *space, uint64_t size, uint64_t align)
+struct vmap_area_ref vmap_area_alloc(struct vmap_space *space, uint64_t size, uint64_t align)
 {
     trace_step(space->trace, PATH_alloc_vmap_area);
     trace_cost(space->trace, COST_VMAP_AREA, 1);
@@ -240,30 +240,30 @@ uint32_t vmap_area_alloc(struct vmap_space *space, uint64_t size, uint64_t align
         wish.length += align - 1;
     uint32_t hole = vmap_find_lowest_match(space, wish);
     if (!hole)
-        return 0;
+        return VMAP_AREA_NONE;
     uint64_t start = vmap_place_in(vmap_extent_at(space, hole), &wish);
-    uint32_t index = start + size > space->end ? 0 : vmap_area_add(space, start, start + size);
-    if (!index)
-        return 0;
+    struct vmap_area_ref area = start + size > space->end ? VMAP_AREA_NONE : vmap_area_add(space, start, start + size);
+    if (!area.index)
+        return VMAP_AREA_NONE;
     if (!vmap_cut(space, hole, start, start + size)) {
-        pool_give(&space->areas, index);
-        return 0;
+        pool_give(&space->areas, area.index);
+        return VMAP_AREA_NONE;
     }
     TRACE_EVENT(space->trace, .kind = EV_VMAP_AREA, .address = start, .count = vmap_pages(size));
-    return index;
+    return area;
 }
 
 /* Moves the addresses of an area to a tree. The item is gone. */
-static void vmap_retire(struct vmap_space *space, uint32_t *root, uint32_t index)
+static void vmap_retire(struct vmap_space *space, uint32_t *root, struct vmap_area_ref area)
 {
-    uint64_t start = vmap_area_at(space, index)->start, end = vmap_area_at(space, index)->end;
+    uint64_t start = vmap_area_at(space, area)->start, end = vmap_area_at(space, area)->end;
     trace_cost(space->trace, COST_VMAP_AREA, 1);
-    pool_give(&space->areas, index);
+    pool_give(&space->areas, area.index);
     uint32_t extent = vmap_extent_take(space, start, end); /* is there: the pool has room for what lies between areas */
     vmap_merge_or_add(space, root, extent, vmap_find_place(space, *root, start));
 }
 
-void vmap_area_free_lazy(struct vmap_space *space, uint32_t area)
+void vmap_area_free_lazy(struct vmap_space *space, struct vmap_area_ref area)
 {
     uint64_t start = vmap_area_at(space, area)->start, size = vmap_area_at(space, area)->end - start;
     space->nr_lazy_pages += size >> PAGE_SHIFT;
@@ -271,7 +271,7 @@ void vmap_area_free_lazy(struct vmap_space *space, uint32_t area)
     TRACE_EVENT(space->trace, .kind = EV_VMAP_LAZY, .address = start, .count = vmap_pages(size), .a = space->nr_lazy_pages);
 }
 
-void vmap_area_free_now(struct vmap_space *space, uint32_t area)
+void vmap_area_free_now(struct vmap_space *space, struct vmap_area_ref area)
 {
     vmap_retire(space, &space->free_root, area);
 }
@@ -356,7 +356,7 @@ static bool vmap_cover_tree(const struct vmap_space *space, uint32_t root, uint3
 /* Has no busy area an address that a tree has? */
 static bool vmap_cover_areas(const struct vmap_space *space, struct cover *cover)
 {
-    for (uint32_t i = 1; i < space->areas.nr_used; i++) {
+    for (struct vmap_area_ref i = { 1 }; i.index < space->areas.nr_used; i.index++) {
         uint64_t start = vmap_area_at(space, i)->start, end = vmap_area_at(space, i)->end;
         if (!start)
             continue;

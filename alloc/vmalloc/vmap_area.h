@@ -11,6 +11,12 @@
 #include "alloc/base/rbtree.h"
 #include "alloc/base/trace.h"
 
+/* A busy area. Index 0: none. */
+struct vmap_area_ref {
+    uint32_t index;
+};
+#define VMAP_AREA_NONE ((struct vmap_area_ref){ 0 })
+
 STATE_STRUCTS
 struct vmap_extent {     /* free or lazy */
     struct rb_node node; /* size: bytes */
@@ -26,8 +32,8 @@ struct vmap_area {
     uint64_t page_array; /* address of the array of page pointers: kmalloc, or the start of another area; 0: none */
     struct name_ref name;
     uint32_t seq;
-    uint32_t array_of;   /* this area is the page array of that one; 0: a caller's */
-    uint32_t page_order; /* of its pages: 9 where 2 MiB are mapped at a time */
+    struct vmap_area_ref array_of; /* this area is the page array of that one; 0: a caller's */
+    uint32_t page_order;           /* of its pages: 9 where 2 MiB are mapped at a time */
     uint64_t unused;
 };
 _Static_assert(sizeof(struct vmap_area) == 64, "an area is one cache line");
@@ -42,9 +48,9 @@ struct vmap_space {
 };
 STATE_STRUCTS_END
 
-static inline struct vmap_area *vmap_area_at(const struct vmap_space *space, uint32_t area)
+static inline struct vmap_area *vmap_area_at(const struct vmap_space *space, struct vmap_area_ref area)
 {
-    return (struct vmap_area *)(void *)space->areas.items + area;
+    return (struct vmap_area *)(void *)space->areas.items + area.index;
 }
 static inline struct vmap_extent *vmap_extent_at(const struct vmap_space *space, uint32_t extent)
 {
@@ -62,11 +68,11 @@ void vmap_space_start(struct vmap_space *space, uint64_t all_start, uint64_t all
 /* Makes an area; 0: no hole fits.
  * size   bytes, whole pages.
  * align  of its start: a power of two. */
-uint32_t vmap_area_alloc(struct vmap_space *space, uint64_t size, uint64_t align);
+struct vmap_area_ref vmap_area_alloc(struct vmap_space *space, uint64_t size, uint64_t align);
 /* Busy -> lazy: the addresses stay out of use until the purge. The item is gone. */
-void vmap_area_free_lazy(struct vmap_space *space, uint32_t area);
+void vmap_area_free_lazy(struct vmap_space *space, struct vmap_area_ref area);
 /* Busy -> free at once, as in kernels without a lazy list. The item is gone. */
-void vmap_area_free_now(struct vmap_space *space, uint32_t area);
+void vmap_area_free_now(struct vmap_space *space, struct vmap_area_ref area);
 /* Lazy -> free, all of them. False: there was none.
  * start, end  out: the span of what became free. */
 bool vmap_space_purge(struct vmap_space *space, uint64_t *start, uint64_t *end);
@@ -77,7 +83,7 @@ uint32_t vmap_extent_find(const struct vmap_space *space, uint32_t root, uint64_
 uint32_t vmap_extent_find_from(const struct vmap_space *space, uint32_t root, uint64_t address);
 /* For states that were recorded: a busy area of these addresses, and an extent that goes into a tree unmerged. 0: no room.
  */
-uint32_t vmap_area_add(struct vmap_space *space, uint64_t start, uint64_t end);
+struct vmap_area_ref vmap_area_add(struct vmap_space *space, uint64_t start, uint64_t end);
 uint32_t vmap_extent_add(struct vmap_space *space, uint32_t *root, uint64_t start, uint64_t end);
 /* Are the trees in order, is nothing in two of the three states, do the sizes add up to the whole, are the counts right?
  * The floor above checks whether busy areas overlap, since it finds them by address. what  out: what is wrong. */

@@ -35,7 +35,7 @@ struct extent {
 };
 
 struct handle {
-    uint32_t area, array; /* array: the page array's own area; 0: it came from kmalloc */
+    struct vmap_area_ref area, array; /* array: the page array's own area; 0: it came from kmalloc */
 };
 
 struct replay {
@@ -49,7 +49,7 @@ struct replay {
     size_t nr_holes, capacity_holes;
     uint32_t way[DEPTH_MAX];               /* while a VTREE is read: the last node at each depth */
     uint32_t next[NR_TREES], next_in_tree; /* while the end is compared: the extent whose line comes next */
-    uint32_t *busy;                        /* areas by address, 0 behind the last: compared in that order */
+    struct vmap_area_ref *busy;            /* areas by address, 0 behind the last: compared in that order */
     size_t next_busy;
     bool is_end;  /* behind "VMAP end" */
     bool is_over; /* ENDRUN was there */
@@ -105,9 +105,9 @@ static void set_details(struct vmap_area *area, uint64_t flags, uint64_t vm_size
 static void load_busy(struct replay *r, char *rest)
 {
     uint64_t start = number(&rest), end = number(&rest);
-    uint32_t index = vmap_area_add(&r->space, start, end);
-    if (index && rest)
-        set_details(vmap_area_at(&r->space, index), key(rest, "flags"), key(rest, "vm_size"), key(rest, "nr_pages"));
+    struct vmap_area_ref area = vmap_area_add(&r->space, start, end);
+    if (area.index && rest)
+        set_details(vmap_area_at(&r->space, area), key(rest, "flags"), key(rest, "vm_size"), key(rest, "nr_pages"));
 }
 
 static void load_lazy(struct replay *r, char *rest)
@@ -172,14 +172,14 @@ static bool load_line(struct replay *r, const char *kind, char *rest)
 
 /* --- operations --- */
 
-static uint32_t array_area(struct replay *r, uint64_t nr_pages)
+static struct vmap_area_ref array_area(struct replay *r, uint64_t nr_pages)
 {
     uint64_t bytes = nr_pages * POINTER_SIZE;
     uint64_t size = (bytes + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
     if (bytes <= PAGE_SIZE)
-        return 0;
-    uint32_t array = vmap_area_alloc(&r->space, size + PAGE_SIZE, PAGE_SIZE);
-    if (array)
+        return VMAP_AREA_NONE;
+    struct vmap_area_ref array = vmap_area_alloc(&r->space, size + PAGE_SIZE, PAGE_SIZE);
+    if (array.index)
         set_details(vmap_area_at(&r->space, array), 0x2, size + PAGE_SIZE, size >> PAGE_SHIFT);
     return array;
 }
@@ -188,7 +188,7 @@ static struct handle build(struct replay *r, uint64_t size, uint64_t align, uint
 {
     uint64_t whole = (size + align - 1) & ~(align - 1);
     struct handle handle = { .area = vmap_area_alloc(&r->space, whole + PAGE_SIZE, align) };
-    if (!handle.area)
+    if (!handle.area.index)
         return handle;
     set_details(vmap_area_at(&r->space, handle.area), vm_flags, whole + PAGE_SIZE, whole >> PAGE_SHIFT);
     handle.array = array_area(r, whole >> PAGE_SHIFT);
@@ -212,9 +212,9 @@ static void purge(struct replay *r)
 /* The kernel's purge is a work item that may run between the two. What was lazy after both tells whether it did. */
 static void take_down(struct replay *r, struct handle handle, uint64_t lazy_after)
 {
-    if (handle.area)
+    if (handle.area.index)
         vmap_area_free_lazy(&r->space, handle.area);
-    if (!handle.array)
+    if (!handle.array.index)
         return;
     const struct vmap_area *array = vmap_area_at(&r->space, handle.array);
     uint64_t nr_array_pages = (array->end - array->start) >> PAGE_SHIFT;
@@ -240,7 +240,7 @@ static bool run_alloc(struct replay *r, uint64_t op, char *rest)
         handle = build(r, size, PAGE_SIZE, function->vm_flags);
     }
     r->handles[op] = handle;
-    if (!handle.area)
+    if (!handle.area.index)
         return same_number(r, "address", address, 0);
     const struct vmap_area *area = vmap_area_at(&r->space, handle.area);
     bool same = same_number(r, "address", address, area->start);
@@ -257,7 +257,7 @@ static bool run_free(struct replay *r, char *rest)
     uint64_t of = number(&rest);
     (void)number(&rest);
     uint64_t address = number(&rest);
-    if (!rest || of >= r->nr_handles || !r->handles[of].area)
+    if (!rest || of >= r->nr_handles || !r->handles[of].area.index)
         return same_text(r, "a live area", "none");
     bool same = same_number(r, "address", address, vmap_area_at(&r->space, r->handles[of].area)->start);
     take_down(r, r->handles[of], key(rest, "lazy_after_free"));
@@ -333,12 +333,12 @@ static void sort_busy(struct replay *r)
     struct extent *areas = calloc(r->space.areas.nr_used, sizeof *areas);
     if (!r->busy || !areas)
         abort();
-    for (uint32_t i = 1; i < r->space.areas.nr_used; i++)
+    for (struct vmap_area_ref i = { 1 }; i.index < r->space.areas.nr_used; i.index++)
         if (vmap_area_at(&r->space, i)->start)
-            areas[nr++] = (struct extent){ .start = vmap_area_at(&r->space, i)->start, .end = i };
+            areas[nr++] = (struct extent){ .start = vmap_area_at(&r->space, i)->start, .end = i.index };
     qsort(areas, nr, sizeof *areas, compare_holes);
     for (uint32_t i = 0; i < nr; i++)
-        r->busy[i] = (uint32_t)areas[i].end;
+        r->busy[i].index = (uint32_t)areas[i].end;
     free(areas);
 }
 
@@ -373,7 +373,7 @@ static void compare_busy(struct replay *r, char *rest)
     snprintf(expected, sizeof expected,
              "[%#" PRIx64 ", %#" PRIx64 ") flags %#" PRIx64 " vm_size %" PRIu64 " nr_pages %" PRIu64, start, end,
              key(rest, "flags"), key(rest, "vm_size"), key(rest, "nr_pages"));
-    if (r->busy[r->next_busy]) {
+    if (r->busy[r->next_busy].index) {
         const struct vmap_area *area = vmap_area_at(&r->space, r->busy[r->next_busy++]);
         snprintf(got, sizeof got, "[%#" PRIx64 ", %#" PRIx64 ") flags %#" PRIx32 " vm_size %" PRIu64 " nr_pages %" PRIu32,
                  area->start, area->end, area->name.index, area->requested, area->nr_pages);
@@ -411,7 +411,7 @@ static bool end_line(struct replay *r, const char *kind, char *rest)
 
 static void finish_end(struct replay *r)
 {
-    bool all = !r->next[FREE] && !r->busy[r->next_busy] && !r->next[LAZY] && !r->next_in_tree;
+    bool all = !r->next[FREE] && !r->busy[r->next_busy].index && !r->next[LAZY] && !r->next_in_tree;
     r->report->end_state_identical &= same_text(r, "no more areas", all ? "no more areas" : "more areas");
 }
 

@@ -497,7 +497,7 @@ static void test_addresses_run_out(void **state)
     struct machine *machine = fixture_machine("linux-6.1", 64 * MIB);
     struct vmap_space *space = &machine->state.vmalloc.space;
     trace_start(&machine->trace, 0, 0);
-    assert_int_not_equal(vmap_area_alloc(space, space->end - space->start - 64 * PAGE_SIZE + 1, PAGE_SIZE), 0);
+    assert_int_not_equal(vmap_area_alloc(space, space->end - space->start - 64 * PAGE_SIZE + 1, PAGE_SIZE).index, 0);
     struct op_result result;
     struct problem why = { 0 };
     struct op op = fixture_alloc(OP_VMALLOC, 64 * PAGE_SIZE, 0);

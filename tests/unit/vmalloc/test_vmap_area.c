@@ -86,7 +86,7 @@ struct area_floor {
     struct vmap_space space;
     struct trace trace;
     uint8_t pages[PAGES];
-    uint32_t areas[PAGES]; /* the busy area that has the page */
+    struct vmap_area_ref areas[PAGES]; /* the busy area that has the page */
 };
 
 static struct area_floor *area_floor_open(void)
@@ -136,12 +136,12 @@ static uint32_t naive_first_fit(const struct area_floor *floor, uint32_t nr, uin
     return PAGES;
 }
 
-static void set_pages(struct area_floor *floor, uint32_t index, enum model_state to)
+static void set_pages(struct area_floor *floor, struct vmap_area_ref area_ref, enum model_state to)
 {
-    const struct vmap_area *area = vmap_area_at(&floor->space, index);
+    const struct vmap_area *area = vmap_area_at(&floor->space, area_ref);
     for (uint64_t page = (area->start - START) >> PAGE_SHIFT; page < (area->end - START) >> PAGE_SHIFT; page++) {
         floor->pages[page] = (uint8_t)to;
-        floor->areas[page] = to == PAGE_BUSY ? index : 0;
+        floor->areas[page] = to == PAGE_BUSY ? area_ref : VMAP_AREA_NONE;
     }
 }
 
@@ -153,22 +153,23 @@ static void test_areas_are_first_fit(void **state)
     for (uint32_t step = 0; step < 6000; step++) {
         uint32_t nr = 1 + (uint32_t)fixture_random_below(&random, step % 7 ? 9 : 60);
         uint64_t what = fixture_random_below(&random, 20);
-        uint32_t page = (uint32_t)fixture_random_below(&random, PAGES), area;
+        struct vmap_area_ref area;
+        uint32_t page = (uint32_t)fixture_random_below(&random, PAGES);
         uint64_t start, end;
         if (what < 11) {
             uint32_t expected = naive_first_fit(floor, nr, 1);
             area = vmap_area_alloc(&floor->space, (uint64_t)nr * PAGE_SIZE, PAGE_SIZE);
-            assert_int_equal(area != 0, expected < PAGES);
-            if (area) {
+            assert_int_equal(area.index != 0, expected < PAGES);
+            if (area.index) {
                 assert_int_equal(vmap_area_at(&floor->space, area)->start, START + (uint64_t)expected * PAGE_SIZE);
                 set_pages(floor, area, PAGE_BUSY);
             }
         } else if (what < 19) {
             area = floor->areas[page];
-            if (area && what % 2) {
+            if (area.index && what % 2) {
                 set_pages(floor, area, PAGE_FREE);
                 vmap_area_free_now(&floor->space, area);
-            } else if (area) {
+            } else if (area.index) {
                 set_pages(floor, area, PAGE_LAZY);
                 vmap_area_free_lazy(&floor->space, area);
             }
@@ -193,8 +194,8 @@ static void test_aligned_areas_pass_holes_over(void **state)
     for (uint32_t step = 0; step < 6000; step++) {
         uint32_t align = 1u << fixture_random_below(&random, 5), nr = 1 + (uint32_t)fixture_random_below(&random, 20);
         uint32_t lowest = naive_first_fit(floor, nr, align);
-        uint32_t area = vmap_area_alloc(&floor->space, (uint64_t)nr * PAGE_SIZE, (uint64_t)align * PAGE_SIZE);
-        if (area) {
+        struct vmap_area_ref area = vmap_area_alloc(&floor->space, (uint64_t)nr * PAGE_SIZE, (uint64_t)align * PAGE_SIZE);
+        if (area.index) {
             uint32_t page = (uint32_t)((vmap_area_at(&floor->space, area)->start - START) >> PAGE_SHIFT);
             assert_int_equal(page % align, 0);
             assert_true(page == lowest || (page > lowest && align > 1));
@@ -203,7 +204,7 @@ static void test_aligned_areas_pass_holes_over(void **state)
         }
         uint64_t page = fixture_random_below(&random, PAGES);
         area = floor->areas[page];
-        if (area) {
+        if (area.index) {
             set_pages(floor, area, PAGE_FREE);
             vmap_area_free_now(&floor->space, area);
         }
