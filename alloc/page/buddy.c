@@ -1,7 +1,8 @@
-/* The buddy lists of one zone: a list per order and migratetype. Allocation takes the head of the smallest list that fits
- * and splits it, giving upper halves back, so low addresses go first. Freeing merges upwards as long as the buddy (the pfn
- * with the order's bit flipped) is a free block of the same order. A block whose next merge looks likely rests at the tail.
- */
+/* The buddy lists of one zone: a list for each order and migratetype.
+ *
+ * An allocation takes the head of the list of the smallest order that has a block, and splits the block. The upper halves
+ * go back, so low addresses are used first. A freed block merges with its buddy for as long as that is a free block of the
+ * same order. The buddy's pfn differs from the block's in the bit of the order alone. */
 #include "alloc/page/buddy.h"
 
 void buddy_add(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t order, uint32_t migratetype, bool to_tail)
@@ -30,7 +31,13 @@ void buddy_move(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t
     buddy_add(pa, zone, pfn, order, migratetype, true);
 }
 
-/* Splits a block that is off its list from order high down to low: upper halves become free, the lowest part is left. */
+/* expand(): splits a block from order high down to order low. The block is off its list. At each step the upper half
+ * becomes free; the lowest part is left.
+ *
+ *      ........      8 pages: high = 3, low = 0
+ *      ....2222      the upper half is a free block of order 2
+ *      ..112222
+ *      *0112222      page * is left */
 static void expand(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t low, uint32_t high,
                    uint32_t migratetype)
 {
@@ -75,14 +82,16 @@ static bool is_free_block(const struct page_alloc *pa, uint32_t pfn, uint32_t or
     return frame->kind == FRAME_FREE && frame->order == order;
 }
 
-/* May a block of a whole pageblock or more merge with one of another type? A type that is kept apart (HighAtomic, Isolate)
- * does not. */
+/* May two blocks of a pageblock's size or more merge? HighAtomic and Isolate pageblocks merge with none of another type. */
 static bool buddy_types_may_merge(uint32_t a, uint32_t b)
 {
     return a == b || (migratetype_is_mergeable(a) && migratetype_is_mergeable(b));
 }
 
-/* The block one order up would find its own buddy free: let this block rest at the tail until its buddy comes back too. */
+/* buddy_merge_likely(): is the buddy of the next larger block free? Then a merge over two orders lacks nothing but this
+ * block's own buddy. The block waits at the tail of its list, where it is handed out last.
+ *
+ *      [ block ][ buddy ][   free, one order up   ] */
 static bool merge_is_likely(const struct page_alloc *pa, uint32_t pfn, uint32_t order)
 {
     if (order >= MAX_ORDER - 2)
@@ -91,6 +100,13 @@ static bool merge_is_likely(const struct page_alloc *pa, uint32_t pfn, uint32_t 
     return is_free_block(pa, parent ^ (2u << order), order + 1);
 }
 
+/* Each turn of the loop makes one block of the next order out of the block and its buddy.
+ *
+ *      pfn  0    1    2    3    4    5    6    7
+ *          [    A    ][ * ][ B ][       C        ]      page * is freed; A, B and C are free
+ *          [    A    ][  *   B ][       C        ]      order 0: its buddy is 3
+ *          [    A       *    B ][       C        ]      order 1: its buddy is 0
+ *          [    A       *    B          C        ]      order 2: its buddy is 4 */
 void buddy_free(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t order, uint32_t migratetype)
 {
     trace_step(pa->trace, PATH___free_one_page);

@@ -1,9 +1,23 @@
-/* When a migratetype has no block left, one is taken from another type: the largest there is, so that later requests of
- * this type find more of it in the same pageblock and types stay apart. Depending on how much of the pageblock is free or
- * alike, only the block, all free blocks of the pageblock, or the pageblock's type itself changes hands. */
+/* Stealing: a migratetype that has no block left takes one from another type. It takes the largest block there is. Later
+ * requests then find more memory in the same pageblock, and few pageblocks hold two types.
+ *
+ * How much changes hands depends on the block, on who asks, and on the block's pageblock:
+ *
+ *      |uu......u.....mm....[ block ]..|     a pageblock. u: kernel pages, m: pages that can be migrated, .: free
+ *
+ *      the block is a pageblock or more      it moves, and its pageblocks change their type
+ *      free pages and pages like those of    all free blocks of the pageblock move, and it changes its type
+ *        the thief are half of it or more
+ *      they are less than half of it         all free blocks of the pageblock move; it keeps its type
+ *      a Movable request, a block below      only the block moves
+ *        order 4, a HighAtomic pageblock, or
+ *        a pageblock that the zone's end cuts
+ *
+ * Compaction cannot empty a pageblock in which kernel pages lie. So each theft below a pageblock's size raises the zone's
+ * watermarks for a while: kswapd frees memory up to them, and the next request finds a block of its own type. */
 #include "alloc/page/buddy.h"
 
-#define BOOST_PERCENT 150u /* watermark_boost_factor: at most that share of the high watermark */
+#define BOOST_PERCENT 150u /* watermark_boost_factor 15000: the most, as a share of the high watermark */
 
 static const uint8_t FALLBACKS[NR_PCP_TYPES][NR_PCP_TYPES - 1] = {
     [MT_UNMOVABLE] = { MT_RECLAIMABLE, MT_MOVABLE },
@@ -19,12 +33,13 @@ uint32_t buddy_find_fallback(const struct zone *zone, uint32_t order, uint32_t m
     return NR_MIGRATETYPES;
 }
 
-/* Small blocks may be spread over pageblocks of other types only by Movable requests, which compaction can undo. */
+/* Only Movable requests may take a small block and leave the rest of its pageblock: compaction can undo that. */
 bool buddy_claims_pageblock(uint32_t order, uint32_t migratetype)
 {
     return order >= PAGEBLOCK_ORDER / 2 || migratetype != MT_MOVABLE;
 }
 
+/* Raises the zone's marks by a pageblock. Zones of less than four pageblocks are left alone. */
 static void boost_watermark(struct zone *zone, uint32_t flags)
 {
     if (PAGEBLOCK_PAGES * 4 > zone->managed)
@@ -67,7 +82,7 @@ uint32_t buddy_move_pageblock(struct page_alloc *pa, struct zone *zone, uint32_t
     return nr_moved;
 }
 
-/* Moves what belongs to the block's pageblock; false: only the block itself can be moved. */
+/* Moves the free blocks of the block's pageblock, and changes its type if half of it fits. False: nothing was moved. */
 static bool steal_pageblock(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t migratetype)
 {
     uint32_t old_type = pageblock_type(pa, pfn);
@@ -107,8 +122,8 @@ static void steal_block(struct page_alloc *pa, struct zone *zone, uint32_t pfn, 
         buddy_move(pa, zone, pfn, migratetype);
 }
 
-/* The order whose list is to be robbed: from the top down; but a Movable request that will not claim the pageblock takes
- * the smallest block instead. MAX_ORDER: there is none. */
+/* The order to steal from: the largest that has a block. A request that would not claim the pageblock takes the smallest
+ * that fits instead. MAX_ORDER: no order has a block. */
 static uint32_t pick_order(const struct zone *zone, uint32_t order, uint32_t migratetype, uint32_t flags)
 {
     uint32_t lowest = (flags & ALLOC_NOFRAGMENT) && order < PAGEBLOCK_ORDER ? PAGEBLOCK_ORDER : order;

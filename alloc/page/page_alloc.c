@@ -1,6 +1,13 @@
-/* The page allocator's public face. A request's GFP flags say which zones it may use (the highest first), which migratetype
- * it has and how deep it may go below the watermarks; the walk takes the first zone that passes the test and has a block.
- * Each zone is asked for its per-CPU list first, then for its buddy lists. */
+/* The page allocator's entry points. The GFP flags of a request say which zones it may use, which migratetype it has, and
+ * how deep it may go below the watermarks. The walk begins at the highest of these zones and goes down. It takes the first
+ * zone that passes the watermark test and has a block: on this CPU's list, else on the buddy lists.
+ *
+ *      reclaim_alloc_pages()
+ *        page_alloc_fast()      walk: low watermark
+ *        page_alloc_slow()      wakes kswapd; walk: min watermark, and what the flags add
+ *           walk_zones()        Normal, DMA32, DMA
+ *             may_use_zone()    zone_has_plenty(), zone_watermark_ok()
+ *             take_from_zone()  pcp_take(), buddy_take() */
 #include "alloc/page/page_alloc.h"
 #include "alloc/page/page_alloc_classic.h"
 #include "alloc/page/pcp.h"
@@ -20,7 +27,7 @@ static uint32_t highest_zone_of(uint32_t gfp)
     return asked & __GFP_MOVABLE ? ZONE_MOVABLE : ZONE_NORMAL;
 }
 
-/* gfp_migratetype(); a request that claims to be Movable and Reclaimable at once is taken for Movable. */
+/* gfp_migratetype(). A request that claims to be Movable and Reclaimable at once is taken for Movable. */
 uint32_t gfp_migratetype(uint32_t gfp)
 {
     uint32_t migratetype = (gfp >> 3) & 3;
@@ -91,7 +98,7 @@ static bool is_boosted(const struct page_alloc *pa, uint32_t highest_zone)
     return false;
 }
 
-/* wakeup_kswapd(): it stays asleep where it has nothing to do, or where it has failed too often. */
+/* wakeup_kswapd(). kswapd stays asleep when it has nothing to do, and when it has failed too often. */
 static void wake_kswapd(struct page_alloc *pa, uint32_t highest_zone, uint32_t order)
 {
     struct kswapd *kswapd = &pa->kswapd;
@@ -159,7 +166,7 @@ static bool may_use_zone(struct page_alloc *pa, const struct zone *zone, const s
     return ok || (request->flags & ALLOC_NO_WATERMARKS);
 }
 
-/* Makes the block the caller's: owner and links are cleared, contents stay unless zeroes were asked for. */
+/* Makes the block the caller's. Owner and links are cleared. Contents stay, unless zeroes were asked for. */
 static void prepare_block(struct page_alloc *pa, uint32_t pfn, const struct page_request *request)
 {
     struct frame *frame = frame_at(pa->frames, pfn);
@@ -193,8 +200,8 @@ static uint32_t walk_once(struct page_alloc *pa, const struct page_request *requ
     return 0;
 }
 
-/* get_page_from_freelist(): Normal memory is kept unfragmented as long as any zone can serve without stealing small blocks.
- */
+/* get_page_from_freelist(). The first round does not steal blocks below a pageblock's size from Normal memory
+ * (ALLOC_NOFRAGMENT). Only when no zone can serve the request so, a second round does. */
 static uint32_t walk_zones(struct page_alloc *pa, struct page_request *request)
 {
     trace_step(pa->trace, PATH_get_page_from_freelist);
@@ -260,8 +267,7 @@ uint32_t page_alloc_slow(struct page_alloc *pa, uint32_t gfp, uint32_t order)
     return page_alloc_walk(pa, gfp, order, reserve ? reserve | (flags & ALLOC_KSWAPD) : flags);
 }
 
-/* The zone that has nr pages to spare above its low watermark; NULL: none. The reserve is that of the preferred zone's
- * index, and fragmentation is no concern: single pages only. */
+/* The zone that has nr pages to spare above its low watermark; NULL: none. lowmem_reserve is that of the preferred zone. */
 static struct zone *find_bulk_zone(struct page_alloc *pa, const struct page_request *request, uint32_t nr)
 {
     for (uint32_t i = request->preferred + 1; i-- > 0;) {

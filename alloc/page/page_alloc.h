@@ -1,7 +1,7 @@
 /* alloc/page/page_alloc.h - zones, buddy free areas, per-CPU lists, watermarks, fallback. Linux v6.1 mm/page_alloc.c (as in
  * Debian 6.1.192); classic: Linux v2.0 mm/page_alloc.c. Stands on: frame, base.
  *
- * Blocks are 2^order frames, named by the pfn of their first; pfn 0 is never handed out and means "none". */
+ * A block is 2^order frames. It is named by the pfn of its first frame. Pfn 0 is never handed out: it means "none". */
 #pragma once
 #include "alloc/memory/frame.h"
 #include "alloc/base/vmstat.h"
@@ -57,7 +57,7 @@ struct page_alloc {
     uint32_t always_gfp;          /* __GFP_ZERO with init_on_alloc */
     uint32_t init_on_free;        /* every page is zeroed as it is freed */
     struct zone zones[ZONES_MAX]; /* those with managed pages, lowest first */
-    /* Both are used whole from the start: the machine commits their capacity before page_alloc_start(). */
+    /* Both pools are used whole from the start. The machine commits their capacity before page_alloc_start(). */
     struct pool pageblocks; /* uint32_t migratetype of each 512-page block, item = block number + 1 */
     struct pool pcps;       /* struct pcp, item = zone position * nr_cpus + cpu + 1 */
     uint32_t min_free_kbytes, watermark_scale_factor, percpu_pagelist_high_fraction;
@@ -77,38 +77,40 @@ uint32_t page_alloc_pools(struct page_alloc *pa, struct pool **pools); /* lists 
 void page_alloc_start(struct page_alloc *pa,
                       const struct machine_config *config); /* boot: reserved frames, zones, free lists */
 
-/* The fast path: WMARK_LOW. First frame of the block, or 0. The block is FRAME_KERNEL; the caller gives it another kind.
- * With
- * __GFP_ZERO its contents are cleared. Never sleeps. */
+/* The fast path: one walk with the low watermark. Returns the first frame of the block; 0: none. It never sleeps. The block
+ * is FRAME_KERNEL: the caller gives it another kind. __GFP_ZERO clears its contents. */
 uint32_t page_alloc_fast(struct page_alloc *pa, uint32_t gfp, uint32_t order);
-/* The walks of the slow path that need no reclaim: wakes kswapd, then WMARK_MIN with what the flags allow, then what
- * __GFP_MEMALLOC adds. All that a call may do that cannot sleep. */
+/* All that a call may do that cannot sleep: wakes kswapd; a walk with the min watermark and what the flags allow; a walk
+ * with what __GFP_MEMALLOC adds. */
 uint32_t page_alloc_slow(struct page_alloc *pa, uint32_t gfp, uint32_t order);
-/* Its parts, for calls that may sleep. gfp_to_alloc_flags(); what PF_MEMALLOC and the like add, 0: nothing; one walk over
- * the zones (get_page_from_freelist) with enum alloc_flag. */
-uint32_t page_alloc_slow_flags(uint32_t gfp, uint32_t order);
-uint32_t page_alloc_reserve_flags(uint32_t gfp);
+/* The parts of page_alloc_slow(), for calls that may sleep. */
+uint32_t page_alloc_slow_flags(uint32_t gfp, uint32_t order); /* gfp_to_alloc_flags() */
+uint32_t page_alloc_reserve_flags(uint32_t gfp);              /* __gfp_pfmemalloc_flags(); 0: nothing more */
+/* get_page_from_freelist(): one walk over the zones.
+ * flags  enum alloc_flag. */
 uint32_t page_alloc_walk(struct page_alloc *pa, uint32_t gfp, uint32_t order, uint32_t flags);
 void page_alloc_wake_kswapd(struct page_alloc *pa, uint32_t gfp, uint32_t order); /* wake_all_kswapds() */
-/* __alloc_pages_bulk: up to nr order-0 pages into pfns; returns how many. After 0 (also for nr = 1, and always in the
- * classic profile) the caller makes one ordinary allocation, as the kernel does. Never sleeps. */
+/* __alloc_pages_bulk(): takes up to nr single pages. Returns how many it took. It never sleeps. After 0 the caller makes
+ * one ordinary allocation, as the kernel does. 0 is the answer for nr = 1, too, and always in the classic profile. pfns
+ * out: the pages; room for nr. */
 uint32_t page_alloc_bulk(struct page_alloc *pa, uint32_t gfp, uint32_t nr, uint32_t *pfns);
-/* __free_pages. The caller has checked that pfn heads an allocated block of that order. Contents stay. */
+/* __free_pages(). The caller has checked that an allocated block of that order begins at pfn. Contents stay, unless the
+ * machine was booted with init_on_free. */
 void page_free(struct page_alloc *pa, uint32_t pfn, uint32_t order);
 void page_alloc_drain(struct page_alloc *pa, uint32_t cpu); /* drain_local_pages */
 void page_alloc_drain_all(struct page_alloc *pa);
 
 uint32_t page_alloc_gfp_zone(uint32_t gfp); /* gfp_zone(): ZONE_*, the highest that the request may use */
 
-/* pgdat_balanced(): one zone up to highest_zone (ZONE_*) stands above its high mark with a block of that order. */
+/* pgdat_balanced(): is one zone up to highest_zone (ZONE_*) above its high mark, with a block of that order? */
 bool page_alloc_is_balanced(const struct page_alloc *pa, uint32_t order, uint32_t highest_zone);
 uint64_t page_alloc_nr_free(const struct page_alloc *pa); /* pages in buddy and pcp lists */
 uint64_t page_alloc_nr_managed(const struct page_alloc *pa);
 
-/* Direct reclaim's last resort: gives one reserved HighAtomic pageblock back to the type of gfp; the last one of a zone
- * only by force. True when a free block moved. */
+/* Direct reclaim's last resort: gives one HighAtomic pageblock to the type of gfp. Returns true when a free block moved.
+ * force  gives the last one of a zone, too. */
 bool page_alloc_unreserve_highatomic(struct page_alloc *pa, uint32_t gfp, bool force);
-/* Watermarks, lowmem reserves and pcp limits from the managed counts of now: a write to a vm sysctl. */
+/* Computes watermarks, lowmem reserves and pcp limits from the present managed counts, as a write to a vm sysctl does. */
 void page_alloc_recompute(struct page_alloc *pa);
 
 bool page_alloc_check(const struct page_alloc *pa, char *text, size_t capacity);

@@ -1,13 +1,25 @@
-/* Booting a linux-6.1 machine: where memory lies, what of it the kernel keeps for itself, and everything else onto the free
- * lists. The memory map is that of a PC with Debian's 6.1 kernel: the kernel's image at 16 MiB, and, from the top of memory
- * down, what the kernel allocated before its page allocator ran: hash tables, the array of page structs (2 MiB for each
- * 128 MiB), per-CPU areas. Sizes follow the recorded boots of 96 MiB to 6 GiB, which they reproduce to the page. */
+/* Booting a linux-6.1 machine: where memory lies, and what of it the kernel keeps for itself. The rest goes onto the free
+ * lists. The map is that of a PC with Debian's 6.1 kernel. Before its page allocator runs, the kernel takes memory from the
+ * top down: hash tables, the array of page structs (2 MiB for each 128 MiB), per-CPU areas. Sizes follow the recorded boots
+ * of 96 MiB to 6 GiB, and agree with them to the page.
+ *
+ *      memory below 3.5 GiB
+ *      0        1 MiB  16 MiB                                                                 low_end
+ *      |firmware| free |kernel image| free |per-CPU| |mem_map| |hash tables| initrd      | ACPI |
+ *      |----- DMA -----|----------------------------- DMA32 -----------------------------|
+ *
+ *      more memory: devices have [3 GiB, 4 GiB), and what they displace lies above
+ *      0        1 MiB  16 MiB                                    3 GiB  4 GiB                               high_end
+ *      |firmware| free |kernel image| free |swiotlb|initrd| ACPI | hole | free |per-CPU| |mem_map| |hash tables|
+ *      |----- DMA -----|--------------------- DMA32 --------------------|---------------- Normal ----------------|
+ *
+ * The initrd's pages are free after boot. */
 #include "alloc/page/buddy.h"
 
 #include <string.h>
 
-#define PFN_HOLE_START 0xc0000u    /* 3 GiB: devices lie between here and 4 GiB, memory goes on above ... */
-#define PAGES_BEFORE_HOLE 0xe0000u /* ... on machines with 3.5 GiB or more */
+#define PFN_HOLE_START 0xc0000u    /* 3 GiB: devices lie between here and 4 GiB, on machines with ... */
+#define PAGES_BEFORE_HOLE 0xe0000u /* ... 3.5 GiB or more; their memory goes on above */
 #define PFN_LOW_FREE 256u          /* below 1 MiB everything stays reserved */
 #define PFN_EBDA 159u              /* 1 .. this-1 and all from 1 MiB up count as present */
 #define ACPI_PAGES 32u             /* at the end of low memory, not in any zone */
@@ -81,7 +93,8 @@ static uint32_t nr_sections(const struct memory_map *map)
     return nr;
 }
 
-/* What the kernel took from the top of memory down before there was a page allocator. */
+/* What the kernel took from the top of memory down before there was a page allocator. mem_map and per-CPU areas begin at a
+ * pageblock. */
 static void reserve_top(struct memory_map *map, uint32_t nr_cpus)
 {
     uint32_t misc = MISC_PAGES + hash_table_pages(map->nr_pages) + (map->high_end ? HIGH_MISC_PAGES : 0);
@@ -181,8 +194,8 @@ static void add_zones(struct page_alloc *pa, const struct memory_map *map)
         add_zone(pa, ZONE_NORMAL, PFN_DMA32_END, map->high_end, map->high_end - PFN_DMA32_END);
 }
 
-/* The kernel computes its defaults before the initrd and its own init code are freed; a sysctl written later uses the full
- * counts. A lab that sets one of these knobs is a machine on which it was written after boot. */
+/* The kernel computes its defaults before it frees the initrd and its own init code. A sysctl that is written later uses
+ * the full counts. A lab that sets one of these options is a machine on which the sysctl was written after boot. */
 static void set_boot_limits(struct page_alloc *pa, const struct machine_config *config, uint32_t late_pages)
 {
     uint32_t scale = pa->watermark_scale_factor, fraction = pa->percpu_pagelist_high_fraction;

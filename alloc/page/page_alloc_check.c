@@ -1,5 +1,5 @@
-/* The page allocator's invariants: every list is well linked and holds what it says, buddies are merged, and all counts
- * agree with the lists. */
+/* The page allocator's invariants. Every list is well linked and holds blocks of its kind, order and type. Free buddies
+ * have merged. All counts agree with the lists. */
 #include "alloc/page/zone.h"
 
 struct complaint {
@@ -13,7 +13,8 @@ static bool complain(const struct complaint *why, const char *what, uint64_t n)
     return false;
 }
 
-/* Links and kinds of one list. type: NR_MIGRATETYPES when blocks may remember different ones. */
+/* Links and blocks of one list.
+ * type  that each block must have; NR_MIGRATETYPES: any. */
 static bool check_list(const struct page_alloc *pa, const struct zone *zone, const struct index_list *list, uint32_t kind,
                        uint32_t order, uint32_t type, const struct complaint *why)
 {
@@ -39,7 +40,7 @@ static bool check_list(const struct page_alloc *pa, const struct zone *zone, con
     return true;
 }
 
-/* Two free buddies must have merged. From whole pageblocks on their types may have kept them apart. */
+/* Two free buddies below a pageblock's size must have merged. The types of larger ones may keep them apart. */
 static bool check_merged(const struct page_alloc *pa, const struct index_list *list, uint32_t order,
                          const struct complaint *why)
 {
@@ -109,7 +110,7 @@ static bool check_zone(const struct page_alloc *pa, const struct zone *zone, uin
     return true;
 }
 
-/* What the rest may rely on, whatever an image holds. */
+/* What all other checks rely on. It is checked first, because an image may hold anything. */
 static bool check_shape(const struct page_alloc *pa, const struct complaint *why)
 {
     if (!pa->nr_zones || pa->nr_zones > ZONES_MAX || !pa->nr_cpus || pa->nr_cpus > CPUS_MAX)

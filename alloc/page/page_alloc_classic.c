@@ -1,8 +1,9 @@
-/* The buddy system of Linux 2.0: one list per order 0..5 over all of memory. A block is split by giving its lower half back
- * and going on with the upper one, and everything that becomes free goes to the head of its list; so, after a boot that
- * frees memory upwards, high addresses are handed out first once the odd ends of low memory are used up. Requests that may
- * sleep stop at min_free_pages; GFP_ATOMIC goes on to the last page. Memory below 16 MiB is for DMA: a __GFP_DMA request
- * walks each list until it finds such a block. */
+/* The buddy system of Linux 2.0: one list for each order 0..5, over all of memory.
+ *
+ * A split gives the lower half back and goes on with the upper one. Everything that becomes free goes to the head of its
+ * list. Boot frees memory upwards. So high addresses are handed out first, once the odd ends of low memory are used up.
+ * Requests that may sleep stop at min_free_pages; GFP_ATOMIC goes on to the last page. Memory below 16 MiB is good for DMA:
+ * a __GFP_DMA request walks each list until it finds such a block. */
 #include "alloc/page/page_alloc_classic.h"
 #include "alloc/page/zone.h"
 
@@ -43,7 +44,7 @@ static uint32_t find_block(const struct page_alloc *pa, const struct index_list 
     return pfn;
 }
 
-/* Gives lower halves back until the block has the wanted order; returns what is left, the top end. */
+/* Gives lower halves back until the block has the order low. Returns what is left: the upper end. */
 static uint32_t expand(struct page_alloc *pa, uint32_t pfn, uint32_t low, uint32_t high)
 {
     frame_set_kind(pa->frames, pfn, FRAME_NONE, 0);
@@ -121,8 +122,7 @@ static void set_marks(struct page_alloc *pa)
     zone->high = pages * 2;
 }
 
-/* Linux 2.0 frees its memory page by page, upwards; blocks of the largest order therefore end up with the last one first.
- */
+/* Linux 2.0 frees its memory page by page, upwards. So of the largest blocks the last one stands first. */
 static void free_range(struct page_alloc *pa, uint32_t start, uint32_t end)
 {
     while (start < end) {

@@ -1,6 +1,8 @@
-/* Per-CPU lists keep recently freed pages at hand, so that most requests never touch the zone's lists. A list is refilled a
- * batch at a time; when a CPU holds too much, pages go back from the tails (the coldest), list by list. How many go back
- * doubles with every overflow and halves with every allocation (free_factor): a CPU that only frees soon frees in bulk. */
+/* Per-CPU lists keep pages that were freed a moment ago, so that most requests never touch the zone's lists. An empty list
+ * is refilled by a batch of blocks. When a CPU holds too many pages, some go back to the buddy lists.
+ *
+ * free_factor says how many: 2^free_factor batches. It grows by one with each overflow, and halves with each allocation. So
+ * a CPU that does nothing but free soon frees in bulk. */
 #include "alloc/page/pcp.h"
 
 #define BATCH_SCALE_MAX 5u
@@ -19,7 +21,8 @@ static uint32_t list_order(uint32_t index)
     return index < LIST_HUGE ? index / NR_PCP_TYPES : PAGEBLOCK_ORDER;
 }
 
-/* rmqueue_bulk(): a batch of blocks goes to the tail of the list, in the order in which the buddy lists gave them. */
+/* rmqueue_bulk(): a batch of blocks goes to the tail of an empty list, in the order in which the buddy lists gave them. A
+ * batch of more than one page is two blocks at least. */
 static void refill(struct page_alloc *pa, struct zone *zone, struct pcp *pcp, struct index_list *list, uint32_t order,
                    uint32_t migratetype, uint32_t flags)
 {
@@ -61,8 +64,15 @@ uint32_t pcp_take(struct page_alloc *pa, struct zone *zone, struct pcp *pcp, uin
     return pfn;
 }
 
-/* Empties lists from their tails until nr_pages are gone (or a little more: blocks are not cut), beginning with the list
- * `from` and going round. Empty lists at either end of the round are not visited again. */
+/* free_pcppages_bulk(): gives nr_pages back to the buddy lists. It begins with the list `from` and goes round the lists. It
+ * empties each from its tail, where the pages are that have waited longest. Blocks are not cut, so a few pages more may go.
+ *
+ *      list      0   1   2   3   4 ... 13        from = 2, nr_pages = 7
+ *      pages     -   6   4   -   8      -
+ *                        |       |
+ *                        4 go    4 go: blocks of list 4 have two pages
+ *
+ * first and last bound the round. An empty list at an end of the round is left out from then on. */
 static void free_bulk(struct page_alloc *pa, struct zone *zone, struct pcp *pcp, uint32_t nr_pages, uint32_t from)
 {
     trace_step(pa->trace, PATH_free_pcppages_bulk);
@@ -94,12 +104,13 @@ static void free_bulk(struct page_alloc *pa, struct zone *zone, struct pcp *pcp,
     }
 }
 
-/* High-order blocks that come back while the CPU is freeing anyway are not hoarded: the limit for them is 0. */
+/* Blocks of order 1 to 3 that come back while the CPU frees in bulk are not kept: their limit is 0. */
 static bool frees_high_order(const struct pcp *pcp, uint32_t order)
 {
     return pcp->free_factor && order && order <= COSTLY_ORDER;
 }
 
+/* nr_pcp_high(): pages that the CPU may hold. Fewer while kswapd works on the zone. */
 static uint32_t high_limit(const struct zone *zone, const struct pcp *pcp, uint32_t order)
 {
     if (frees_high_order(pcp, order))
@@ -109,6 +120,7 @@ static uint32_t high_limit(const struct zone *zone, const struct pcp *pcp, uint3
     return pcp->high;
 }
 
+/* nr_pcp_free(): pages that go back at an overflow. A batch stays. */
 static uint32_t nr_to_free(struct pcp *pcp, uint32_t high, uint32_t order)
 {
     if (frees_high_order(pcp, order))
@@ -131,7 +143,7 @@ void pcp_free(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t o
         buddy_free(pa, zone, pfn, order, migratetype);
         return;
     }
-    /* HighAtomic pages wait among the Movable ones, but remember where they belong. */
+    /* HighAtomic pages wait among the Movable ones. frame.migratetype remembers where they belong. */
     uint32_t index = list_index(order, migratetype < NR_PCP_TYPES ? migratetype : MT_MOVABLE);
     struct pcp *pcp = zone_pcp(pa, zone, pa->trace->cpu);
     trace_step(pa->trace, PATH_free_unref_page);
@@ -139,7 +151,7 @@ void pcp_free(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t o
     frame_set_kind(pa->frames, pfn, FRAME_PCP, order);
     frame_at(pa->frames, pfn)->migratetype = (uint8_t)migratetype;
     frame_list_push_head(pa->frames, &pcp->lists[index], pfn);
-    __builtin_prefetch(frame_at(pa->frames, pfn ^ 1u << order)); /* the bulk free will ask whether it is free, too */
+    __builtin_prefetch(frame_at(pa->frames, pfn ^ 1u << order)); /* a bulk free will look at the buddy */
     pcp->count += 1u << order;
     uint32_t high = high_limit(zone, pcp, order);
     if (pcp->count >= high)
@@ -155,7 +167,8 @@ void pcp_drain(struct page_alloc *pa, struct zone *zone, uint32_t cpu)
     }
 }
 
-/* zone_batchsize(): a share of the zone, one less than a power of two so that batches do not fall in step with caches. */
+/* zone_batchsize(): a share of the zone's pages. It is one less than a power of two, so that batches of pages do not all
+ * meet the same lines of the processor's cache. */
 static uint32_t batch_size(uint32_t managed)
 {
     uint32_t batch = (managed / 1024 < 256 ? managed / 1024 : 256) / 4;

@@ -1,5 +1,8 @@
-/* Reading and writing states. Lines are tab-separated; the first word says what a line is, then come numbers by position
- * and key=value fields; lists of pfns stand in the last field, separated by blanks. */
+/* Reading and writing states. The fields of a line are separated by tabs. The first word says what the line is. Numbers by
+ * position and key=value fields follow. Pfns of a list stand in the last field, separated by blanks.
+ *
+ *      FREE    1       3       0       2       4096 8200       zone, order, type, count, pfns
+ *      PCP     1       cpu=0   count=5 high=186 batch=31 free_factor=0 */
 #include "alloc/page/state_dump.h"
 #include "alloc/page/zone.h"
 
@@ -162,7 +165,7 @@ static bool load_stat(struct page_alloc *pa, struct scan *scan)
     return true;
 }
 
-/* A block that a list may take: inside the zone, aligned, and its first frame on no list yet. */
+/* May a list take the block? It must lie inside the zone, be aligned, and its first frame be on no list yet. */
 static bool can_list(const struct page_alloc *pa, const struct zone *zone, uint32_t pfn, uint32_t order)
 {
     uint32_t mask = (1u << order) - 1;
@@ -304,7 +307,7 @@ void state_load_begin(struct page_alloc *pa)
         *(struct pcp *)pool_at(&pa->pcps, i) = (struct pcp){ .batch = 1, .high = 4 };
 }
 
-/* No frame inside a block heads another one. */
+/* Does no block begin inside the block? */
 static bool is_whole(const struct page_alloc *pa, uint32_t pfn)
 {
     uint32_t nr = 1u << frame_at(pa->frames, pfn)->order;
@@ -338,7 +341,7 @@ bool state_load_end(struct page_alloc *pa)
 
 /* --- writing --- */
 
-/* Where free_global may be too far off to trust, kswapd sums up the CPUs' parts; 0: it never is. */
+/* percpu_drift_mark: below it free_global may be too far off, and kswapd adds the CPUs' parts. 0: it never is. */
 static int64_t drift_mark(const struct page_alloc *pa, const struct zone *zone)
 {
     uint32_t drift = pa->nr_cpus * zone->stat_threshold;

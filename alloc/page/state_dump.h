@@ -3,12 +3,13 @@
 #pragma once
 #include "alloc/page/page_alloc.h"
 
-/* Replaces the state: begin forgets every zone, free block and reserved frame; line takes one line of a dump, in the order
- * in which they stand there (false: it is not one, or does not fit the machine); end marks all that is neither free nor on
- * a per-CPU list as reserved. The machine must have as many CPUs as the dump, and frames for its highest pfn. */
+/* Replace the state by a dump's. The machine has as many CPUs as the dump, and a frame for its highest pfn.
+ * begin  forgets every zone, free block and reserved frame.
+ * line   takes one line of the dump; lines come in the dump's order. False: it is no such line, or does not fit the
+ * machine. end    marks as reserved all that is neither free nor on a per-CPU list. False: two blocks overlap. */
 void state_load_begin(struct page_alloc *pa);
 bool state_load_line(struct page_alloc *pa, const char *line);
-bool state_load_end(struct page_alloc *pa); /* false: two blocks overlap */
+bool state_load_end(struct page_alloc *pa);
 
-/* Writes the lines between STATE and ENDSTATE and a NUL, as much as fits; returns the length of the whole. */
+/* Writes the lines between STATE and ENDSTATE, as much as fits, and a NUL. Returns the length of the whole. */
 size_t state_dump(const struct page_alloc *pa, char *out, size_t capacity);

@@ -1,10 +1,13 @@
-/* Watermarks of zones: how much memory each must keep, what it keeps back from requests that a higher zone could serve, the
- * limits of its per-CPU lists, all from the managed pages and the vm sysctls; and the test whether a request may go on. */
+/* Watermarks of zones, and the test whether a request may take a block.
+ *
+ * min, low and high say how many pages a zone shall keep free. lowmem_reserve says how many more it keeps from requests
+ * that a higher zone could serve. Both follow from the managed pages of all zones and from the vm sysctls; so do the limits
+ * of the per-CPU lists. */
 #include "alloc/page/pcp.h"
 
 #include <string.h>
 
-#define HUGEPAGE_MIN_PAGES 131072u /* khugepaged runs, and raises min_free_kbytes, from 512 MiB of usable memory on */
+#define HUGEPAGE_MIN_PAGES 131072u /* from 512 MiB of managed memory on khugepaged runs, and raises min_free_kbytes */
 
 static uint32_t integer_sqrt(uint64_t n)
 {
@@ -41,7 +44,8 @@ static void set_watermarks(struct page_alloc *pa)
     }
 }
 
-/* What each zone keeps back from requests that could also be served from a higher one. */
+/* setup_per_zone_lowmem_reserve(): lowmem_reserve[i] is what the zone keeps from requests that may use zone i. It is a
+ * share of the pages of the zones above it, up to zone i. */
 void zones_set_lowmem_reserves(struct page_alloc *pa)
 {
     for (uint32_t i = 0; i < pa->nr_zones; i++) {
@@ -127,7 +131,8 @@ int32_t zone_fragmentation_index(const struct zone *zone, uint32_t order)
     return 1000 - (int32_t)((1000 + free * 1000 / (UINT64_C(1) << order)) / nr_blocks);
 }
 
-/* From the top down: where memory is not short, the largest list decides at once. */
+/* Is there a free block of that order or more, of a type that the request may take? The loop goes from the top down: where
+ * memory is not short, the largest list decides at once. */
 static bool has_block(const struct zone *zone, uint32_t order, uint32_t flags)
 {
     for (uint32_t at = MAX_ORDER; at-- > order;) {
@@ -142,7 +147,19 @@ static bool has_block(const struct zone *zone, uint32_t order, uint32_t flags)
     return false;
 }
 
-/* Signed, because reserves may exceed what is free. */
+/* The test: what is left of the free pages must be more than what has to stay.
+ *
+ *      |------------------------ free ------------------------|
+ *      | 2^order - 1 | highatomic |         what is left       |
+ *                                 | min | lowmem_reserve |  ok |
+ *
+ *      highatomic      pages of HighAtomic pageblocks; 0 for requests that may use a reserve
+ *      min             the mark. ALLOC_MIN_RESERVE halves it, and with ALLOC_NON_BLOCK a quarter of the rest goes too.
+ *                      ALLOC_OOM halves what is left.
+ *      lowmem_reserve  of the request's zone
+ *
+ * A request of order 1 or more also needs a block of that order. The numbers are signed: reserves may exceed what is free.
+ */
 bool zone_is_above(const struct zone *zone, const struct page_request *request, uint32_t mark, uint32_t reserve_zone,
                    int64_t free)
 {
@@ -172,6 +189,6 @@ bool zone_watermark_ok(const struct zone *zone, const struct page_request *reque
     bool at_min = (request->flags & ALLOC_WMARK_MASK) == ALLOC_WMARK_MIN;
     if (request->order || !(request->gfp & __GFP_ATOMIC) || !zone->boost || !at_min)
         return false;
-    return zone_is_above(zone, request, zone->min, reserve_zone,
-                         zone->free_global); /* single atomic pages need not respect the boost */
+    /* Atomic requests of a single page need not respect the boost. */
+    return zone_is_above(zone, request, zone->min, reserve_zone, zone->free_global);
 }

@@ -65,8 +65,8 @@ static inline bool frame_is_migratable(const struct frame *frame)
     return frame->kind == FRAME_ANON || frame->kind == FRAME_SWAPCACHE || (frame->flags & FRAME_DRIVER_MOVABLE);
 }
 
-/* NR_FREE_PAGES += delta: first into this CPU's part, which is folded when it passes the threshold. Watermark tests see the
- * global part only. */
+/* NR_FREE_PAGES += delta. The delta goes to this CPU's part. When the part passes the threshold, it is added to the global
+ * part. Watermark tests see the global part alone. */
 static inline void zone_add_free(const struct page_alloc *pa, struct zone *zone, int32_t delta)
 {
     struct pcp *pcp = zone_pcp(pa, zone, pa->trace->cpu);
@@ -100,13 +100,15 @@ static inline uint32_t zone_mark(const struct zone *zone, uint32_t flags)
     uint32_t which = flags & ALLOC_WMARK_MASK;
     return (which == ALLOC_WMARK_LOW ? zone->low : which == ALLOC_WMARK_MIN ? zone->min : zone->high) + zone->boost;
 }
-/* The quick test for single pages that nearly always decides: so much is free that no exception matters. */
+/* The quick test for single pages. It nearly always decides: so much is free that no exception matters. */
 static inline bool zone_has_plenty(const struct zone *zone, uint32_t order, uint32_t mark, uint32_t reserve_zone)
 {
     uint64_t wanted = (uint64_t)mark + zone->lowmem_reserve[reserve_zone] + zone->nr_reserved_highatomic;
     return order == 0 && zone->free_global > (int64_t)wanted;
 }
-/* __zone_watermark_ok(): the exact test, with free pages there; has_plenty and the exceptions stand before and after it. */
+/* __zone_watermark_ok(): the exact test.
+ * reserve_zone  ZONE_*, whose lowmem_reserve counts.
+ * free          pages that are taken to be free. */
 bool zone_is_above(const struct zone *zone, const struct page_request *request, uint32_t mark, uint32_t reserve_zone,
                    int64_t free);
 /* NR_FREE_PAGES with the parts that CPUs have not folded in yet (zone_page_state_snapshot). */
@@ -117,21 +119,22 @@ static inline int64_t zone_nr_free(const struct page_alloc *pa, const struct zon
         free += zone_pcp(pa, zone, cpu)->nr_free_diff;
     return free;
 }
-/* Thousandths, as debugfs extfrag shows them. unusable: the share of free memory in blocks too small for the order.
- * fragmentation: why a request of the order would fail: towards 0 for want of memory, towards 1000 because it is in pieces;
- * -1000: it would not fail. Linux v6.1 mm/vmstat.c: unusable_free_index(), __fragmentation_index(). */
+/* Thousandths, as debugfs extfrag shows them. Linux v6.1 mm/vmstat.c: unusable_free_index(), __fragmentation_index().
+ * unusable       the share of free memory that lies in blocks too small for the order.
+ * fragmentation  why a request of the order would fail. Near 0: too little memory is free. Near 1000: it is in pieces.
+ *                -1000: the request would not fail. */
 uint32_t zone_unusable_index(const struct zone *zone, uint32_t order);
 int32_t zone_fragmentation_index(const struct zone *zone, uint32_t order);
-/* zone_watermark_fast(): may this request be served from this zone without going below mark. */
+/* zone_watermark_fast(), after zone_has_plenty() has said no: may this zone serve the request? */
 bool zone_watermark_ok(const struct zone *zone, const struct page_request *request, uint32_t mark, uint32_t reserve_zone);
 
-/* init_per_zone_wmark_min(), then, where khugepaged runs, set_recommended_min_free_kbytes(). */
+/* init_per_zone_wmark_min(); then set_recommended_min_free_kbytes(), if khugepaged runs. */
 void zones_set_defaults(struct page_alloc *pa);
 void zones_set_limits(struct page_alloc *pa); /* vmstat thresholds and per-CPU lists */
 
 /* page_alloc_boot.c: linux-6.1. */
 void zones_boot(struct page_alloc *pa, const struct machine_config *config);
-/* The order of the largest aligned block that begins at start and ends by end. */
+/* The order of the largest aligned block in [start, end) that begins at start. */
 uint32_t frames_largest_order(uint32_t start, uint32_t end, uint32_t nr_orders);
 /* What reserved frames hold: the owner of a FRAME_RESERVED block. */
 enum reserved_owner {
