@@ -1,4 +1,4 @@
-/* The frame array. A frame without contents reads as zeroes, so zeroing a page is giving its backing away. */
+/* The frame array. A frame without contents reads as zeroes. So a page is zeroed by giving its contents away. */
 #include "alloc/memory/frame.h"
 
 #include <string.h>

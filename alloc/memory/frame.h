@@ -1,9 +1,13 @@
 /* alloc/memory/frame.h - the frame array (Linux: mem_map, struct page), lazily backed contents, lists of frames.
  *
- * Only the head of a block says what the block is (kind, order, owner); the other frames of it have kind FRAME_NONE. That
- * makes allocating and freeing 2^order frames O(1), and lets host memory stay untouched inside large free blocks.
- * contents belongs to each frame itself and stays when the frame is freed: that is where stale data lives.
- * Stands on: base. */
+ * The head of a block says what the block is: kind, order, owner. The other frames of the block have kind FRAME_NONE. So
+ * 2^order frames are allocated and freed in constant time, and host memory inside large free blocks stays untouched.
+ *
+ *      pfn      8        9          10         11         12
+ *      frame    SLAB,2   NONE       NONE       NONE       FREE,0
+ *               [-------------- a block -------------]    [ another ]
+ *
+ * contents belongs to the single frame, and stays when the frame is freed: there stale data lives. Stands on: base. */
 #pragma once
 #include "alloc/base/index_list.h"
 #include "alloc/base/pool.h"
@@ -11,7 +15,7 @@
 #include "pagoda/view.h"
 #include <assert.h>
 
-/* How many mappings an anonymous frame has, and where: see struct frame. */
+/* index of an anonymous frame: the virtual page number in the lower bits, the number of mappings above. */
 #define ANON_VPN_BITS 40u
 #define ANON_MAPPING (UINT64_C(1) << ANON_VPN_BITS) /* one more mapping */
 #define ANON_VPN(index) ((index) & (ANON_MAPPING - 1))
@@ -23,19 +27,21 @@ enum frame_flag {
     FRAME_LOCKED = 1, /* mlock: never swapped */
     FRAME_ACTIVE = 2, /* on the active LRU list */
     FRAME_REFERENCED = 4,
-    FRAME_LAZYFREE = 16,      /* MADV_FREE: reclaim drops it, unless it has been written to since */
     FRAME_DRIVER_MOVABLE = 8, /* counts as movable when a pageblock is stolen (recorded LRU ranges) */
+    FRAME_LAZYFREE = 16,      /* MADV_FREE: reclaim drops it, unless it has been written to since */
 };
 
 STATE_STRUCTS
 struct frame {
     uint32_t next, prev; /* links of the list that the head is on: free, pcp, LRU; pfns, 0 ends */
-    uint64_t
-        index; /* anon: virtual page number | mappings << 40; vmalloc: page number in the area; else free for the owner */
+    /* anon: virtual page number | mappings << 40. vmalloc: page of the area. pgtable: physical address of the entry that
+     * leads to it. slab: struct slab_frame. kernel: LARGE_KMALLOC and size, or 0 for alloc_pages. */
+    uint64_t index;
     uint32_t contents; /* page of bytes in the contents pool; 0: all zero */
-    uint32_t
-        owner; /* slab: slab index; vmalloc: area index; anon: process index; kernel: name (alloc_pages); pgtable: level */
-    uint32_t born; /* low 32 bits of the operation that allocated the block */
+    /* anon: struct space_ref. vmalloc: struct vmap_area_ref. pgtable: level. slab: struct slab_ref. kernel: struct
+     * name_ref. reserved: enum reserved_owner. */
+    uint32_t owner;
+    uint32_t born; /* low 32 bits of the number of the operation that allocated the block */
     uint8_t kind, order, migratetype, flags;
 };
 _Static_assert(sizeof(struct frame) == 32, "a page frame costs 32 bytes, half of Linux's struct page");
@@ -49,7 +55,7 @@ struct frames {
 };
 STATE_STRUCTS_END
 
-/* nr_swap_pages: pages of contents that may live outside frames. */
+/* nr_swap_pages: so many pages of contents may lie outside frames. */
 void frames_shape(struct frames *frames, uint32_t nr_frames, uint32_t nr_swap_pages, uint64_t page_offset);
 uint32_t frames_pools(struct frames *frames, struct pool **pools);
 
@@ -57,7 +63,7 @@ static inline struct frame *frame_at(const struct frames *frames, uint32_t pfn)
 {
     return (struct frame *)(void *)frames->pool.items + pfn;
 }
-/* Makes pfn the head of a block of that kind and order (FRAME_NONE: no longer a head) and keeps the counts. */
+/* Makes pfn the head of a block of that kind and order, and keeps the counts. FRAME_NONE: it heads no block any more. */
 static inline void frame_set_kind(struct frames *frames, uint32_t pfn, enum frame_kind kind, uint32_t order)
 {
     struct frame *frame = frame_at(frames, pfn);
@@ -66,25 +72,26 @@ static inline void frame_set_kind(struct frames *frames, uint32_t pfn, enum fram
     frame->order = (uint8_t)order;
     frames->kind_count[kind] += kind == FRAME_NONE ? 0 : UINT64_C(1) << order;
 }
-/* Head of the block that holds pfn: the frame itself, or the nearest aligned one below that spans it. pfn must exist. */
+/* Head of the block that holds pfn: the frame itself, or the nearest aligned head below it whose block reaches it. pfn must
+ * exist. A frame of no block is its own head. */
 uint32_t frame_head(const struct frames *frames, uint32_t pfn);
 
 static inline uint64_t frame_address(const struct frames *frames, uint32_t pfn)
 {
     return frames->page_offset + ((uint64_t)pfn << PAGE_SHIFT);
 }
-/* pfn of a direct-map address, or UINT32_MAX when it is outside the machine's memory. */
+/* The pfn of an address of the direct map. UINT32_MAX: no memory is there. */
 static inline uint32_t frame_of_address(const struct frames *frames, uint64_t address)
 {
     uint64_t pfn = (address - frames->page_offset) >> PAGE_SHIFT;
     return address >= frames->page_offset && pfn < frames->nr ? (uint32_t)pfn : UINT32_MAX;
 }
 
-/* Contents. Bytes may cross frames that are neighbours in physical memory. For bytes that must be stored the operation has
- * reserved contents pages beforehand. read of a frame that nobody wrote gives zeroes. */
-uint8_t *frame_bytes(struct frames *frames, uint32_t pfn); /* writable, PAGE_SIZE; backs the frame if it is not */
+/* Contents. A frame that nobody has written to reads as zeroes. A range may go on from one frame into the next. The machine
+ * reserves pages of contents before an operation, so that writing cannot fail. */
+uint8_t *frame_bytes(struct frames *frames, uint32_t pfn); /* the whole page, to write to; it gets backing if it has none */
 const uint8_t *frame_peek(const struct frames *frames, uint32_t pfn);     /* NULL: all zero */
-void frame_zero(struct frames *frames, uint32_t pfn, uint32_t nr_frames); /* drops the backing */
+void frame_zero(struct frames *frames, uint32_t pfn, uint32_t nr_frames); /* gives the backing away */
 void frame_copy(struct frames *frames, uint32_t to_pfn, uint32_t from_pfn);
 void frame_read(const struct frames *frames, uint64_t physical, void *out, size_t length);
 void frame_write(struct frames *frames, uint64_t physical, const void *bytes, size_t length);

@@ -1,5 +1,6 @@
-/* Page-table entries are bytes of table frames, little-endian as on x86, four or eight of them by the profile's word size.
- * A walk reads one entry a level and stops at the first that leads nowhere, at a huge mapping, or at the last level. */
+/* Page-table entries are bytes of table frames, little-endian as on x86. An entry has four or eight bytes, by the profile's
+ * word size. A walk reads one entry of each level. It stops at an entry that leads nowhere, at a huge mapping, and at the
+ * last level. */
 #include "alloc/memory/pte.h"
 
 #include <string.h>
@@ -43,7 +44,7 @@ void pte_store(struct frames *frames, const struct profile *profile, uint64_t sl
         memcpy(bytes, &entry, sizeof(uint32_t));
 }
 
-/* An entry read for a walk: the same as pte_load(), in the few instructions that four of them a translation need. */
+/* Reads an entry for a walk. It does what pte_load() does, in fewer instructions: a translation needs four of them. */
 static inline uint64_t entry_at(const struct frames *frames, bool is_wide, uint32_t table, uint32_t index)
 {
     uint32_t contents = frame_at(frames, table)->contents, narrow;

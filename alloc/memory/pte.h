@@ -1,5 +1,8 @@
-/* alloc/memory/pte.h - page-table entries as they stand in the bytes of table frames, and the walk over them. 4 levels of
- * 512 eight-byte entries, or 2 levels of 1024 four-byte entries (i386). x86 manual vol. 3, chapter 4. Stands on: frame. */
+/* alloc/memory/pte.h - page-table entries in the bytes of table frames, and the walk over the tables. Intel SDM vol. 3,
+ * chapter 4. Stands on: frame.
+ *
+ *      x86-64   4 levels of 512 entries of 8 bytes      address: 9 bits | 9 | 9 | 9 | 12 in the page
+ *      i386     2 levels of 1024 entries of 4 bytes     address:         10 bits | 10 | 12 in the page */
 #pragma once
 #include "alloc/memory/frame.h"
 #include "pagoda/config.h"
@@ -32,21 +35,25 @@ struct pte_walk {
         uint32_t table_pfn, index;
         uint64_t entry;
     } level[MAX_LEVELS]; /* top first */
-    uint64_t slot;       /* physical address of the last entry read; for a complete walk the PTE (or huge PMD) */
+    uint64_t slot;       /* physical address of the last entry read; of a complete walk: of the PTE, or the huge PMD */
     bool complete;       /* every table on the way exists */
 };
-/* root: pfn of the top table. Changes nothing. */
+/* The walk of an address. It changes nothing.
+ * root  pfn of the top table. */
 struct pte_walk pte_walk(const struct frames *frames, const struct profile *profile, uint32_t root, uint64_t address);
-/* The frame that a walk for address has found; false: none is mapped there. */
+/* The frame that the walk has found. False: none is mapped there.
+ * address  of that walk.
+ * pfn      out. */
 bool pte_walk_frame(const struct profile *profile, const struct pte_walk *walk, uint64_t address, uint32_t *pfn);
-/* The frame that holds the byte at address, without the record of the way; false: none is mapped there. */
+/* The same without a record of the way: the frame that holds the byte at address. */
 bool pte_translate(const struct frames *frames, const struct profile *profile, uint32_t root, uint64_t address,
                    uint32_t *pfn);
+/* slot: physical address of the entry. */
 uint64_t pte_load(const struct frames *frames, const struct profile *profile, uint64_t slot);
 void pte_store(struct frames *frames, const struct profile *profile, uint64_t slot, uint64_t entry);
-/* "PGD", "PUD", "PMD", "PTE": the last level is always the PTE's. */
+/* "PGD", "PUD", "PMD", "PTE". The last level is always the PTE's. */
 const char *pte_level_name(const struct profile *profile, uint32_t level);
-/* Index of an address in the table of a level, 0 being the top. */
+/* Index of an address in a table. level: 0 is the top. */
 static inline uint32_t pte_index(const struct profile *profile, uint32_t level, uint64_t address)
 {
     uint32_t below = profile->pgtable_levels - 1 - level;

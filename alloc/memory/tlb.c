@@ -1,5 +1,8 @@
-/* A look-up compares the ways of one set. Flushing a few pages looks into their sets; flushing more walks all entries, of
- * which there are few. Linux flushes up to 33 pages one by one (tlb_single_page_flush_ceiling) and everything beyond. */
+/* A look-up compares the ways of one set. To flush a few pages is to look into their sets. To flush more is to walk over
+ * all entries. Linux flushes up to 33 pages one by one (tlb_single_page_flush_ceiling), and everything when there are more.
+ *
+ *      key  | page number | page shift, 8 bits | 4 bits unused | identifier, 3 bits | 1 |
+ *      set  the lowest bits of the page number */
 #include "alloc/memory/tlb.h"
 
 #include <assert.h>
@@ -7,7 +10,6 @@
 
 #define KERNEL_ASID 7u
 
-/* A key: page number << 16 | page shift << 8 | identifier << 1 | 1. */
 static uint64_t make_key(uint64_t address, uint32_t page_shift, uint32_t asid)
 {
     uint64_t page = (address & UINT64_C(0xffffffffffff)) >> page_shift; /* 48 bits tell canonical addresses apart */
@@ -88,7 +90,7 @@ static void drop_all(struct tlb *tlb, uint32_t cpu)
     memset(entries_of(tlb, cpu), 0, tlb->nr_entries * sizeof(struct tlb_entry));
 }
 
-/* Without identifiers a reload of CR3 is the only way to forget more than a page. */
+/* A CPU without identifiers reloads CR3, which forgets everything. */
 static void drop_space(struct tlb *tlb, uint32_t cpu, uint32_t asid)
 {
     if (has_identifiers(tlb))
@@ -105,7 +107,7 @@ static void drop_key(struct tlb *tlb, uint32_t cpu, uint64_t key)
             memset(&set[i], 0, sizeof set[i]);
 }
 
-/* INVLPG forgets the page that holds the address, of whichever size. */
+/* INVLPG forgets the page that holds the address, whatever its size. */
 static void drop_page(struct tlb *tlb, uint32_t cpu, uint64_t address, uint32_t asid)
 {
     drop_key(tlb, cpu, make_key(address, PAGE_SHIFT, asid));
@@ -117,7 +119,7 @@ static bool is_page_wise(const struct tlb *tlb, uint64_t nr_pages)
     return nr_pages <= tlb->profile->tlb_flush_ceiling;
 }
 
-/* The cost of one CPU's own work; what the others do at the same time is the interrupt's cost. */
+/* The cost of this CPU's work. What the others do at the same time is in the cost of the interrupt. */
 static void charge(struct tlb *tlb, bool page_wise, uint64_t nr_pages)
 {
     trace_cost(tlb->trace, page_wise ? COST_INVLPG : COST_TLB_FLUSH, page_wise ? (uint32_t)nr_pages : 1);
@@ -138,7 +140,7 @@ static void drop_range(struct tlb *tlb, uint32_t cpu, uint32_t asid, uint64_t ad
 static void flush_user_on(struct tlb *tlb, uint32_t cpu, uint32_t generation, uint64_t address, uint64_t nr_pages)
 {
     struct tlb_cpu *c = cpu_at(tlb, cpu);
-    bool is_next = c->asids[c->asid].generation + 1 == generation; /* else earlier changes have to be caught up with, too */
+    bool is_next = c->asids[c->asid].generation + 1 == generation; /* else it has missed earlier changes, too */
     if (is_next && is_page_wise(tlb, nr_pages))
         drop_range(tlb, cpu, c->asid, address, nr_pages);
     else
@@ -192,7 +194,7 @@ void tlb_forget(struct tlb *tlb, uint32_t root)
 
 /* --- loading and looking up --- */
 
-/* choose_new_asid(): the one that the space still has, else the next in turn, emptied. */
+/* choose_new_asid(): the identifier that the space still has; else the next in turn, whose translations are forgotten. */
 static uint32_t choose_asid(struct tlb *tlb, struct tlb_cpu *c, uint32_t root, uint32_t generation)
 {
     assert(tlb->profile->tlb_asids > 0);

@@ -1,12 +1,14 @@
-/* alloc/memory/tlb.h - the translation lookaside buffer of each CPU: what it holds, what it has to forget, what a miss
- * costs. Linux v6.1 arch/x86/mm/tlb.c; Intel SDM vol. 3, 4.10. Only read and write look addresses up: other operations
- * touch memory too, but their costs are steps of their own.
+/* alloc/memory/tlb.h - the translation lookaside buffer (TLB) of each CPU: what it holds, what it has to forget, what a
+ * miss costs. Linux v6.1 arch/x86/mm/tlb.c; Intel SDM vol. 3, 4.10. Only read and write look addresses up. The costs of
+ * other operations that touch memory are steps of their own. Stands on: pool, trace.
  *
- * One array of sets serves pages of all sizes; the least recently used way is replaced. A CPU tags user translations with
- * one of a few address-space identifiers, so that it can go back to a process without starting anew; with one identifier
- * only (the i486 of the classic profile) loading another address space forgets everything, the kernel's translations too.
- * An address space is named by the pfn of its top table. Its generation counts what was taken out of it: a CPU whose
- * generation is older forgets the whole space before it goes on. Stands on: pool, trace. */
+ * One array of sets serves pages of all sizes. The way of a set that was not used for longest is replaced. A CPU tags user
+ * translations with one of a few address-space identifiers. So it finds them again when it comes back to a process. The
+ * i486 of the classic profile has one identifier: loading another address space forgets everything, the kernel's
+ * translations too.
+ *
+ * An address space is named by the pfn of its top table. Its generation counts the changes that made a translation invalid.
+ * A CPU that has seen an older generation forgets the whole space before it goes on. */
 #pragma once
 #include "alloc/base/pool.h"
 #include "alloc/base/trace.h"
@@ -16,7 +18,7 @@
 
 STATE_STRUCTS
 struct tlb_entry {
-    uint64_t key;   /* page number, identifier, size, valid: see tlb.c; 0: empty */
+    uint64_t key;   /* page number, size, identifier: see tlb.c; 0: empty */
     uint32_t pfn;   /* of the byte's own 4 KiB page 0: first frame of the page, whatever its size */
     uint32_t stamp; /* of its last use */
 };
@@ -45,7 +47,8 @@ uint32_t tlb_pools(struct tlb *tlb, struct pool **pools);
 
 /* The CPU that runs the operation loads an address space (switch_mm); nothing happens when it is the one that is loaded. */
 void tlb_load(struct tlb *tlb, uint32_t root, uint32_t generation);
-static inline bool tlb_has(const struct tlb *tlb, uint32_t root, uint32_t generation) /* is it loaded, in that state */
+/* Is it loaded, and in that state? */
+static inline bool tlb_has(const struct tlb *tlb, uint32_t root, uint32_t generation)
 {
     const struct tlb_cpu *c = (const struct tlb_cpu *)(const void *)tlb->cpus.items + tlb->trace->cpu + 1;
     return c->root == root && c->asids[c->asid].generation == generation;
@@ -58,13 +61,14 @@ struct tlb_page {
     uint32_t nr_levels; /* tables on the way to its entry */
 };
 void tlb_access(struct tlb *tlb, uint64_t address, bool is_user, struct tlb_page page);
-/* Pages were taken out of an address space, or may do less than before: generation is the count after that. CPUs that have
- * it loaded forget the range, each other one by an interrupt; the rest find out when they load it again. */
+/* Pages were taken out of an address space, or allow less than before. CPUs that have the space loaded forget the range:
+ * this one at once, each other one by an interrupt. The rest find out when they load the space again. generation  of the
+ * space, after the change. */
 void tlb_flush_user(struct tlb *tlb, uint32_t root, uint32_t generation, uint64_t address, uint64_t nr_pages);
 void tlb_flush_kernel(struct tlb *tlb, uint64_t address, uint64_t nr_pages); /* on every CPU (flush_tlb_kernel_range) */
 void tlb_forget(struct tlb *tlb, uint32_t root); /* the address space has ended; its pfn may come back as another's */
 
-/* Entries of one CPU for views and checks: false past the last. */
+/* Entries of one CPU, for views and checks. tlb_next() returns false behind the last. */
 struct tlb_translation {
     uint64_t address; /* of the page */
     uint32_t page_shift, pfn;

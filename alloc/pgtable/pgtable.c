@@ -1,8 +1,16 @@
-/* Page tables. Going down to the entry of an address makes the tables that are missing, one zeroed frame each; a table is
- * linked into its parent when it exists, so that a failure half-way leaves a smaller tree that is still whole.
+/* Page tables. On the way down to the entry of an address the missing tables are made, one zeroed frame each. A table is
+ * linked into its parent when it is there. So a failure half-way leaves a smaller tree that is whole.
  *
- * Entries of neighbouring pages are written table by table, and a run of consecutive frames leaves one event, as long as no
- * other event came between. */
+ *      root -> [ | | * | ]            level 0
+ *                    |
+ *                    v
+ *                  [ * | | | ]        ...
+ *                    |
+ *                    v
+ *                  [ | | | * ]        the last level: entries of pages
+ *
+ * Entries of neighbouring pages are written table by table. A run of consecutive frames leaves one event, unless another
+ * event comes between. */
 #include "alloc/base/check.h"
 #include "alloc/pgtable/pgtable.h"
 
@@ -46,7 +54,7 @@ static bool is_table(const struct pgtable *pgtable, uint32_t level, uint64_t ent
     return level < last_level(pgtable) && (entry & PTE_PRESENT) && !(entry & PTE_HUGE);
 }
 
-/* One event for a run of frames: the last event grows when this entry goes on where it ended. */
+/* A run of frames is one event: the last event grows when this entry goes on where it ended. */
 static void note_entry(struct trace *trace, enum event_kind kind, uint64_t address, uint32_t pfn, uint32_t count)
 {
     if (!trace->recording)
@@ -72,7 +80,7 @@ static uint32_t make_table(struct pgtable *pgtable, uint32_t level, uint64_t slo
     return pfn;
 }
 
-/* A table that is given back holds only zeroes by now, so its backing can go too. */
+/* A table that is given back holds nothing but zeroes, so its contents go, too. */
 static void free_table(struct pgtable *pgtable, uint32_t pfn)
 {
     struct frame *frame = frame_at(pgtable->frames, pfn);
@@ -89,7 +97,7 @@ static bool table_is_empty(const struct pgtable *pgtable, uint32_t pfn)
     return !bytes || (bytes[0] == 0 && memcmp(bytes, bytes + 1, PAGE_SIZE - 1) == 0);
 }
 
-/* Physical address of the entry for address in the table of a level, with all tables above made; 0: no memory. */
+/* Physical address of the entry for address in the table of a level. Missing tables on the way are made. 0: no memory. */
 static uint64_t make_entry(struct pgtable *pgtable, uint32_t root, uint64_t address, uint32_t level, uint32_t gfp)
 {
     uint32_t table = root;
@@ -119,8 +127,8 @@ void pgtable_wire(struct pgtable *pgtable, struct reclaim *reclaim, struct tlb *
     pgtable->profile = profile;
 }
 
-/* With 4 levels Linux makes the second-level tables of the whole vmalloc range at boot, so that no process's top table ever
- * has to be brought up to date (preallocate_vmalloc_pages). */
+/* preallocate_vmalloc_pages(): with 4 levels Linux makes the second-level tables of the whole vmalloc range at boot. So no
+ * process's top table has to be brought up to date later. */
 void pgtable_start(struct pgtable *pgtable)
 {
     const struct profile *profile = pgtable->profile;
@@ -202,7 +210,7 @@ bool pgtable_map_huge(struct pgtable *pgtable, uint32_t root, uint64_t address, 
     store(pgtable, slot, pte_make(pfn, bits | PTE_HUGE));
     note_entry(pgtable->trace, EV_PTE_SET, address, pfn, nr_entries(pgtable));
     if (old & PTE_PRESENT) {
-        tlb_flush_kernel(pgtable->tlb, address, level_pages(pgtable, level)); /* CPUs may hold the way to the old table */
+        tlb_flush_kernel(pgtable->tlb, address, level_pages(pgtable, level)); /* CPUs may know the way to the old table */
         free_table(pgtable, pte_pfn(old));
     }
     return true;
@@ -222,7 +230,7 @@ static void clear_entries(struct pgtable *pgtable, uint64_t slot, struct page_ra
     }
 }
 
-/* Clears a huge entry that the range covers whole; a part of one stays mapped. */
+/* Clears a huge entry, if the range covers all of it. */
 static void clear_huge(struct pgtable *pgtable, const struct pte_walk *walk, struct page_range range)
 {
     uint32_t span = nr_entries(pgtable);
@@ -264,7 +272,8 @@ void pgtable_prefetch(const struct pgtable *pgtable, uint32_t root, uint64_t add
         __builtin_prefetch(bytes + place, 1);
 }
 
-/* Frees the empty tables that the entries of one table lead to, as far as [start, end) goes; base: what entry 0 maps. */
+/* Frees the empty tables that the entries of one table lead to, as far as [start, end) goes.
+ * base  the address that the table's first entry maps. */
 static void free_below(struct pgtable *pgtable, struct table table, uint64_t base, uint64_t start, uint64_t end)
 {
     uint64_t span = level_pages(pgtable, table.level) << PAGE_SHIFT;

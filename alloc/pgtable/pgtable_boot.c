@@ -1,12 +1,14 @@
-/* The direct map: all memory at page_offset, in tables that boot writes once and nobody changes. On x86-64 whole 2 MiB of
- * memory are mapped by one entry of a PMD (the recorded machines have no pages of 1 GiB), the first 2 MiB, where the BIOS's
- * hole lies, and the odd end of each part of memory page by page. Linux goes on to split entries around its own text, to
- * make that read-only; Pagoda does not. An i486 has pages of 4 KiB alone.
+/* The direct map: all memory at page_offset. Boot writes its tables, and nobody changes them later. Linux v6.1
+ * arch/x86/mm/init.c: split_mem_range(), memory_map_top_down(); Linux v2.0 arch/i386/mm/init.c: paging_init().
  *
- * Linux takes these tables from memory that it reserved before there was a page allocator: here they are the last pages of
- * the reserved range where its early tables are, top down, so no frame is taken from anybody, and their bytes are there to
- * be read. Linux v6.1 arch/x86/mm/init.c: split_mem_range(), memory_map_top_down(); Linux v2.0 arch/i386/mm/init.c:
- * paging_init(). */
+ * On x86-64 one entry of a PMD maps 2 MiB. The first 2 MiB, where the BIOS's hole lies, and the odd end of each part of
+ * memory are mapped page by page. The recorded machines have no pages of 1 GiB. Linux goes on to split the entries around
+ * its own text, which it makes read-only; Pagoda does not. An i486 has pages of 4 KiB alone.
+ *
+ * Linux takes these tables from memory that it reserved before there was a page allocator. Here they are the last pages of
+ * the reserved range of its early tables, from the top down. So no frame is taken from anybody, and their bytes can be
+ * read.
+ */
 #include "alloc/page/page_alloc.h"
 #include "alloc/pgtable/pgtable.h"
 #include "alloc/page/zone.h"
@@ -27,7 +29,7 @@ static uint64_t leaf_bits(const struct profile *profile)
     return PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY | PTE_GLOBAL | PTE_NX;
 }
 
-/* Physical address of the entry for address in the table of a level; tables above it are made as they are met. */
+/* Physical address of the entry for address in the table of a level. Missing tables on the way are made. */
 static uint64_t slot_at(struct boot_map *map, uint64_t address, uint32_t level)
 {
     uint32_t table = map->root;
@@ -76,7 +78,7 @@ void pgtable_map_memory(struct pgtable *pgtable, const struct page_alloc *pages)
         map_part(&map, 0, pgtable->frames->nr);
         return;
     }
-    for (uint32_t i = 1; i < pages->nr_zones; i++) { /* the first zone lies in one part with the second */
+    for (uint32_t i = 1; i < pages->nr_zones; i++) { /* the first zone and the second are one part of memory */
         const struct zone *zone = &pages->zones[i];
         map_part(&map, i == 1 ? 0 : zone->start_pfn, zone->start_pfn + zone->present);
     }

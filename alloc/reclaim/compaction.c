@@ -1,9 +1,19 @@
-/* Compaction: moves movable pages (anonymous user pages) to the upper end of a zone, so that free memory gathers at its
- * lower end in large blocks. Two scanners walk towards each other: the migrate scanner upwards, collecting pages to move;
- * the free scanner downwards through Movable pageblocks, collecting single free pages to move them to. Page-table entries
- * of all owners follow through the reverse map. It ends when the scanners meet or a block of the wanted order is there; the
- * next attempt goes on where this one ended. Linux v6.1 mm/compaction.c; there pageblocks that were of no use are skipped
- * for a while, too. */
+/* Compaction moves anonymous user pages to the upper end of a zone. Free memory then lies at the lower end, in large
+ * blocks. Linux v6.1 mm/compaction.c; there pageblocks that were of no use are skipped for a while, too.
+ *
+ * Two scanners walk towards each other. The migrate scanner goes up and collects pages to move. The free scanner goes down
+ * through Movable pageblocks and collects free pages to move them to. The page-table entries of all owners are changed by
+ * way of the reverse map.
+ *
+ *      start of the zone                                    its end
+ *      |a.a..u.a|..a.....|...a...u|...a....|........|.......a|       a: user page, u: kernel page, .: free
+ *       migrate ->                                  <- free
+ *
+ *      |......u.|........|...a...u|...a....|........|..aaaaaa|
+ *                         migrate ->                <- free
+ *
+ * A run ends when the scanners meet, or when a block of the wanted order is there. The next run goes on at the same places.
+ */
 #include "alloc/reclaim/reclaim_internal.h"
 #include "alloc/page/buddy.h"
 
@@ -19,11 +29,11 @@ struct compact_control {
     uint32_t order, migratetype;                   /* of the request that waits */
     bool is_async;                                 /* looks into pageblocks of the request's type only */
     bool is_whole;                                 /* began at the zone's ends */
-    uint32_t migrate_pfn, free_pfn;                /* scanners: next pfn to look at; end of the pageblock to look at */
+    uint32_t migrate_pfn, free_pfn;                /* next pfn to look at; end of the next pageblock to look at */
     uint32_t nr_pages, pages[COMPACT_CLUSTER_MAX]; /* to be moved */
     struct index_list free;                        /* taken off the buddy lists */
     uint32_t nr_moved;
-    uint32_t drained_pfn; /* blocks below have been given the pages that per-CPU lists held back */
+    uint32_t drained_pfn; /* pages that were freed below it are on no per-CPU list any more */
 };
 
 static uint32_t zone_end(const struct zone *zone)
@@ -50,7 +60,7 @@ static bool is_source(const struct compact_control *cc, uint32_t pfn)
     return pageblock_type(cc->reclaim->pages, pfn) == cc->migratetype;
 }
 
-/* Collects pages of one pageblock; stops when it has enough. */
+/* The migrate scanner: collects pages of one pageblock, at most COMPACT_CLUSTER_MAX. */
 static void isolate_pages(struct compact_control *cc)
 {
     const struct frames *frames = cc->reclaim->frames;
@@ -72,11 +82,11 @@ static bool is_target(const struct compact_control *cc, uint32_t pfn)
 {
     const struct frame *frame = frame_at(cc->reclaim->frames, pfn);
     if (frame->kind == FRAME_FREE && frame->order >= PAGEBLOCK_ORDER)
-        return false; /* to break a large block in order to make one would be of no use */
+        return false; /* a large block is not broken in order to make one */
     return pageblock_type(cc->reclaim->pages, pfn) == MT_MOVABLE;
 }
 
-/* __isolate_free_page(): takes a block off its list, as single pages; false: the zone cannot spare it. */
+/* __isolate_free_page(): takes a block off its list, and makes single pages of it. False: the zone cannot spare it. */
 static bool isolate_block(struct compact_control *cc, uint32_t pfn)
 {
     struct page_alloc *pa = cc->reclaim->pages;
@@ -113,7 +123,7 @@ static void isolate_from_block(struct compact_control *cc, uint32_t start)
     }
 }
 
-/* Fills the list of free pages from blocks above the migrate scanner. */
+/* The free scanner: goes down until there is a free page for each page that was collected, or the scanners meet. */
 static void isolate_free_pages(struct compact_control *cc)
 {
     while (cc->free.count < cc->nr_pages && !scanners_met(cc)) {
@@ -136,7 +146,7 @@ static bool point_to(struct reclaim *reclaim, struct reclaim_space *space, uint6
     return false;
 }
 
-/* The bytes change frames with the page: the old frame reads as zeroes afterwards. */
+/* The bytes move to the new frame. The old frame reads as zeroes afterwards. */
 static void move_page(struct compact_control *cc, uint32_t from)
 {
     struct reclaim *reclaim = cc->reclaim;
@@ -160,7 +170,7 @@ static void move_page(struct compact_control *cc, uint32_t from)
     cc->nr_moved++;
 }
 
-/* Moves what was collected, as far as there is room. */
+/* Moves the collected pages, as far as there are free ones. */
 static void move_pages(struct compact_control *cc)
 {
     isolate_free_pages(cc);
@@ -171,7 +181,7 @@ static void move_pages(struct compact_control *cc)
 
 /* --- one zone --- */
 
-/* Is a block there that the request could have. */
+/* Is there a block that the request could have? */
 static bool has_block_for(const struct compact_control *cc)
 {
     for (uint32_t order = cc->order; order < MAX_ORDER; order++) {
@@ -184,7 +194,8 @@ static bool has_block_for(const struct compact_control *cc)
     return false;
 }
 
-/* Freed pages wait on per-CPU lists, where they cannot merge: they go back when a block of the order has been passed. */
+/* Freed pages wait on per-CPU lists, where they cannot merge. They go back when the migrate scanner has passed a block of
+ * the order. */
 static void drain_behind(struct compact_control *cc)
 {
     uint32_t passed = cc->migrate_pfn & ~((1u << (cc->order < MAX_ORDER ? cc->order : PAGEBLOCK_ORDER)) - 1);
@@ -194,7 +205,7 @@ static void drain_behind(struct compact_control *cc)
     cc->drained_pfn = passed;
 }
 
-/* Back to the free lists; the free scanner will come past them again. */
+/* Free pages that were not used go back to the free lists. The free scanner goes back, too, so that it finds them again. */
 static void release_free_pages(struct compact_control *cc)
 {
     while (cc->free.first) {
@@ -259,13 +270,17 @@ static enum compact_result compact_zone(struct compact_control *cc)
 
 /* --- whether it is worth it --- */
 
-/* compact_gap(): free pages that migration needs at once, twice the block. */
+/* compact_gap(): free pages that migration needs at once: twice the block. */
 static uint32_t gap_of(uint32_t order)
 {
     return 2u << order;
 }
 
-/* __compaction_suitable(), with free pages there: SUCCESS (nothing to do), SKIPPED, or PARTIAL: go ahead. */
+/* __compaction_suitable().
+ * free             pages that are taken to be free.
+ * COMPACT_SUCCESS  the zone has such a block already.
+ * COMPACT_SKIPPED  too little is free.
+ * COMPACT_PARTIAL  compaction may begin. */
 static enum compact_result suitable(const struct reclaim *reclaim, const struct zone *zone, uint32_t order,
                                     uint32_t alloc_flags, uint32_t highest_zone, int64_t free)
 {
@@ -280,7 +295,7 @@ static enum compact_result suitable(const struct reclaim *reclaim, const struct 
     return ok ? COMPACT_PARTIAL : COMPACT_SKIPPED;
 }
 
-/* compaction_suitable(): a costly order is refused where what is missing is memory rather than order. */
+/* compaction_suitable(). A costly order is skipped when memory is missing rather than order (vm.extfrag_threshold). */
 static enum compact_result suitable_now(const struct reclaim *reclaim, const struct zone *zone, uint32_t order,
                                         uint32_t alloc_flags, uint32_t highest_zone)
 {
@@ -303,7 +318,7 @@ bool compact_is_ready(const struct reclaim *reclaim, const struct zone *zone, ui
     return zone_is_above(zone, &single, zone->high + gap_of(order), highest_zone, zone_nr_free(reclaim->pages, zone));
 }
 
-/* Zones that a request may use, from the one it prefers down. */
+/* May the request use the zone? */
 static bool may_use(const struct zone *zone, uint32_t gfp)
 {
     return zone->index <= page_alloc_gfp_zone(gfp);
@@ -323,6 +338,7 @@ bool compact_is_worth_reclaim(struct reclaim *reclaim, uint32_t gfp, uint32_t or
 
 /* --- putting it off --- */
 
+/* defer_compaction(): after a failure the next attempts are left out: 1, then 3, 7, ... 63 of them. */
 static void defer(struct zone *zone, uint32_t order)
 {
     zone->compact_considered = 0;

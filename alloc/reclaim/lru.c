@@ -1,8 +1,19 @@
-/* The LRU lists of anonymous pages, newest at the head. A new page begins on the inactive list. Reclaim looks at pages from
- * that list's tail: one whose accessed bit is set gets a second chance (to the head; to the active list if it was
- * referenced before, or through more than one mapping); one that nobody touched since the last look is written to the swap
- * area and freed. When the inactive list gets short, pages from the active list's tail follow. Kernel pages are on no list,
- * so they never leave. Linux v6.1 mm/vmscan.c: shrink_lruvec(), folio_check_references(); mm/rmap.c. */
+/* The two LRU lists of anonymous pages. Linux v6.1 mm/vmscan.c: shrink_lruvec(), folio_check_references(); mm/rmap.c.
+ *
+ * The newest page is at the head. Reclaim looks at the tail of the inactive list. The processor sets a bit in the
+ * page-table entry when a page is accessed; each look clears the bit. A page that was not accessed since the last look goes
+ * to the swap area, and its frame is freed. Kernel pages are on no list, so they never leave.
+ *
+ *                new page
+ *                    |
+ *                    v
+ *            head [ inactive ] tail ---- not accessed ----------------------> swap area
+ *              ^                 +------ accessed, for the first time ------> head of inactive
+ *              |                 +------ accessed again, or through two ----> head of active
+ *              |                         mappings, or mlocked
+ *              | when the inactive list is too short: inactive_is_low()
+ *              |
+ *            tail [ active ] head */
 #include "alloc/reclaim/reclaim_internal.h"
 
 void worker_cost(struct worker *worker, enum cost_step step, uint32_t count)
@@ -113,7 +124,7 @@ uint64_t lru_nr_reclaimable(const struct reclaim *reclaim, const struct zone *zo
 
 /* --- the reverse map --- */
 
-/* Physical address of the entry by which a space maps the frame, or 0. */
+/* Physical address of the entry by which a space maps the frame; 0: it does not. */
 static uint64_t mapping_slot(const struct reclaim *reclaim, const struct reclaim_space *space, uint32_t pfn)
 {
     if (!space->root)
@@ -126,7 +137,7 @@ static uint64_t mapping_slot(const struct reclaim *reclaim, const struct reclaim
     return (entry & PTE_PRESENT) && pte_pfn(entry) == pfn ? walk.slot : 0;
 }
 
-/* A frame that one space alone maps needs one look; a shared one needs a look into each space, because fork keeps
+/* A frame that one space maps needs one look. A shared frame needs a look into each space, at the same address: fork keeps
  * addresses. */
 bool lru_each_mapping(struct reclaim *reclaim, uint32_t pfn, uint32_t argument,
                       bool (*visit)(struct reclaim *, struct reclaim_space *, uint64_t slot, uint32_t argument))
@@ -172,7 +183,7 @@ static bool clear_accessed(struct reclaim *reclaim, struct reclaim_space *space,
     return true;
 }
 
-/* folio_referenced(): accessed bits that were set, 0, 1 or more; they are cleared. */
+/* folio_referenced(): clears the accessed bits of all mappings. Returns how many were set. */
 static uint32_t take_references(struct reclaim *reclaim, uint32_t pfn)
 {
     uint32_t nr = 0, nr_mappings = ANON_MAPPINGS(frame_at(reclaim->frames, pfn)->index);
@@ -183,7 +194,7 @@ static uint32_t take_references(struct reclaim *reclaim, uint32_t pfn)
 
 enum verdict { VERDICT_RECLAIM, VERDICT_KEEP, VERDICT_ACTIVATE };
 
-/* folio_check_references() */
+/* folio_check_references(): what becomes of a page at the tail of the inactive list. */
 static enum verdict judge(struct reclaim *reclaim, uint32_t pfn)
 {
     struct frame *frame = frame_at(reclaim->frames, pfn);
@@ -232,7 +243,8 @@ static bool swap_out(struct worker *worker, uint32_t pfn)
 
 /* --- pages that MADV_FREE gave up --- */
 
-/* In front of all others: Linux keeps them among the file pages, which go before anonymous ones. */
+/* The page goes to the tail of the inactive list: it is the next to leave. Linux keeps such pages among the file pages,
+ * which leave before anonymous ones. */
 void reclaim_free_lazily(struct reclaim *reclaim, uint32_t pfn)
 {
     struct frame *frame = frame_at(reclaim->frames, pfn);
@@ -257,7 +269,7 @@ static bool unmap_clean(struct reclaim *reclaim, struct reclaim_space *space, ui
     return true;
 }
 
-/* Frees a page that was given up and not written to since; one that was is like any other again. */
+/* Frees a page that MADV_FREE gave up, unless it has been written to since. One that has been is like any other again. */
 static bool drop_lazy(struct worker *worker, uint32_t pfn)
 {
     struct reclaim *reclaim = worker->reclaim;
@@ -290,7 +302,8 @@ bool reclaim_page_out(struct reclaim *reclaim, uint32_t pfn)
 
 /* --- scanning --- */
 
-/* inactive_is_low(): on machines up to 1 GiB of such pages half of them, on larger ones less. */
+/* inactive_is_low(): the inactive list shall hold half of the pages. With more than 1 GiB of pages a smaller part does: one
+ * in 1 + sqrt(10 * GiB). */
 static bool inactive_is_low(const struct reclaim *reclaim)
 {
     uint64_t inactive = reclaim->inactive.count, active = reclaim->active.count;
@@ -315,7 +328,7 @@ static void shrink_active(struct worker *worker, uint32_t nr, uint32_t priority)
         TRACE_EVENT(reclaim->trace, .kind = EV_LRU_ACTIVE, .count = done, .b = priority);
 }
 
-/* What became of the page at the inactive list's tail: true when it is free. */
+/* Deals with the page at the inactive list's tail. Returns true when its frame is free. */
 static bool shrink_one(struct worker *worker, uint32_t pfn)
 {
     struct reclaim *reclaim = worker->reclaim;
@@ -332,7 +345,7 @@ static bool shrink_one(struct worker *worker, uint32_t pfn)
     return false;
 }
 
-/* Looks at nr pages of zones that help; others go to the head, uncounted. */
+/* Looks at nr pages of zones that help. Pages of other zones go to the head, and do not count. */
 static uint32_t lru_shrink_inactive(struct worker *worker, const struct lru_goal *goal, uint32_t nr)
 {
     struct reclaim *reclaim = worker->reclaim;

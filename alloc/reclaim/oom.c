@@ -1,7 +1,8 @@
-/* The OOM killer: the process whose death gives back the most memory, by the kernel's count: resident pages, swapped pages
- * and page tables (oom_score_adj is 0 for all). Its pages are reaped at once, unless it is the one that asks, which is let
- * into the reserves instead; the machine ends the process after the operation. Linux v6.1 mm/oom_kill.c. Linux 2.0 has no
- * such choice: there the process dies that could not get its page. */
+/* The OOM killer. Linux v6.1 mm/oom_kill.c. It kills the process whose death gives back the most memory: resident pages,
+ * swapped pages and page tables count (oom_score_adj is 0 for all). The victim's pages are reaped at once. When the victim
+ * is the process that asks, it may use the reserves instead. The machine ends the process after the operation.
+ *
+ * Linux 2.0 does not choose: there the process dies that could not get its page. */
 #include "alloc/reclaim/reclaim_internal.h"
 
 static struct reclaim_task task_of(const struct reclaim *reclaim, struct space_ref space)
@@ -14,7 +15,7 @@ static uint64_t entry_slot(const struct profile *profile, uint32_t table, uint32
     return ((uint64_t)table << PAGE_SHIFT) + (uint64_t)index * (profile->word_bits / 8);
 }
 
-/* Entries of a table of that level that belong to user space: of the top one, its lower part. */
+/* Entries of a table of that level that belong to user space. Of the top table it is the lower part. */
 static uint32_t nr_user_entries(const struct profile *profile, uint32_t level)
 {
     uint32_t nr = 1u << profile->pgtable_bits;
@@ -54,7 +55,7 @@ static uint64_t badness(const struct reclaim *reclaim, const struct reclaim_spac
     return space->rss_pages + space->swap_pages + nr_tables(reclaim, space);
 }
 
-/* Of two alike, the younger one. */
+/* select_bad_process(): the worst. Of two alike, the younger one. */
 static struct space_ref choose_victim(const struct reclaim *reclaim)
 {
     struct space_ref victim = SPACE_NONE;

@@ -1,7 +1,17 @@
-/* What an allocation goes through when the free lists have nothing for it. A call that cannot sleep gets what the
- * watermarks and its flags allow, or nothing. One that can sleep compacts memory, frees pages itself (direct reclaim), and
- * at last has a process killed, for as long as the kernel's rules see hope in it. Beside it kswapd frees memory in the
- * background, from the low mark, where it is woken, up to the high one. */
+/* What an allocation goes through when the free lists have nothing for it. Linux v6.1 mm/page_alloc.c:
+ * __alloc_pages_slowpath().
+ *
+ * A call that cannot sleep gets what the watermarks and its flags allow, or nothing. A call that can sleep goes on for as
+ * long as the kernel's rules see hope:
+ *
+ *      walk  ->  compact_first()  ->  try_once(), again and again  ->  failure
+ *                                       walk
+ *                                       reclaim_and_walk()   frees pages: direct reclaim
+ *                                       compact_and_walk()   moves pages
+ *                                       kill_and_walk()      the OOM killer, when neither helps any more
+ *
+ * kswapd frees memory in the background. It is woken when free memory is below the low mark, and works up to the high mark.
+ */
 #include "alloc/base/check.h"
 #include "alloc/reclaim/reclaim_internal.h"
 
@@ -59,8 +69,8 @@ static void start_kswapd(struct reclaim *reclaim)
                 .order = (uint8_t)kswapd->order);
 }
 
-/* Takes back the boost that it found when it woke, and has memory compacted: for the order that it was woken for, or
- * because a boost means that pageblocks are being mixed. */
+/* kswapd goes to sleep. It takes back the boost that it found when it woke. Memory is compacted then: for the order that it
+ * was woken for, or for whole pageblocks after a boost, which means that types are being mixed. */
 static void stop_kswapd(struct worker *worker, bool is_balanced)
 {
     struct page_alloc *pa = worker->reclaim->pages;
@@ -79,8 +89,8 @@ static void stop_kswapd(struct worker *worker, bool is_balanced)
     compact_in_background(worker, was_boosted ? PAGEBLOCK_ORDER : kswapd->order, kswapd->highest_zone);
 }
 
-/* balance_pgdat(), one round of it: done when a zone stands above its high mark, or when nothing can be freed at all. What
- * it frees goes through lists that charge the running call, which is not on kswapd's CPU: it gets that back. */
+/* One round of balance_pgdat(). It is done when a zone stands above its high mark, or when nothing can be freed at all.
+ * The functions that free pages charge the running call. kswapd has a CPU of its own, so the call's bill is restored. */
 static void step_kswapd(struct reclaim *reclaim)
 {
     struct trace *t = reclaim->trace;
@@ -142,7 +152,7 @@ static uint32_t highest_zone(const struct attempt *at)
     return page_alloc_gfp_zone(at->gfp);
 }
 
-/* Some zone has room enough to make a block of a costly order by moving pages: better than to free more. */
+/* Has some zone room enough to make a block of a costly order by moving pages? That is better than to free more. */
 static bool can_compact_instead(const struct attempt *at)
 {
     const struct page_alloc *pa = at->reclaim->pages;
@@ -154,8 +164,8 @@ static bool can_compact_instead(const struct attempt *at)
     return false;
 }
 
-/* try_to_free_pages(): ever larger shares of the lists, until enough is free. Counts as progress when compaction can go on
- * instead. */
+/* try_to_free_pages(): scans ever larger shares of the lists, until enough is free. Returns the pages that were freed; 1
+ * when there are none, but compaction can go on instead. */
 static uint32_t direct_reclaim(struct attempt *at)
 {
     struct reclaim *reclaim = at->reclaim;
@@ -179,7 +189,7 @@ static uint32_t direct_reclaim(struct attempt *at)
     return freed || !enough ? freed : 1;
 }
 
-/* __alloc_pages_direct_reclaim(): what is still held back is let go before a second walk. */
+/* __alloc_pages_direct_reclaim(). Before a second walk the reserved pageblocks and the per-CPU lists are let go. */
 static uint32_t reclaim_and_walk(struct attempt *at)
 {
     at->nr_reclaimed = direct_reclaim(at);
@@ -211,7 +221,7 @@ static uint32_t compact_and_walk(struct attempt *at)
     return pfn;
 }
 
-/* should_reclaim_retry(): would a zone do, if all that can be reclaimed were free. */
+/* should_reclaim_retry(): would a zone do, if all that can be reclaimed were free? */
 static bool should_reclaim_retry(struct attempt *at)
 {
     struct page_alloc *pa = at->reclaim->pages;
@@ -264,7 +274,8 @@ static bool should_compact_retry(struct attempt *at)
     return ok;
 }
 
-/* __alloc_pages_may_oom(). *killed: a process is gone, or this one may now use the reserves: it is worth going on. */
+/* __alloc_pages_may_oom().
+ * killed  out: a process has been killed, so it is worth going on. */
 static uint32_t kill_and_walk(struct attempt *at, bool *killed)
 {
     struct reclaim *reclaim = at->reclaim;
@@ -282,14 +293,15 @@ static uint32_t kill_and_walk(struct attempt *at, bool *killed)
     return 0;
 }
 
-/* A task that was chosen may dip into the reserves, to come to its end; it does not wait for more. */
+/* A process that the OOM killer chose may use the reserves, in order to end. It does not wait for more. */
 static uint32_t walk_as_victim(struct attempt *at)
 {
     at->flags = ALLOC_OOM | (at->flags & ALLOC_KSWAPD);
     return walk(at);
 }
 
-/* One round of the slow path's loop. *again: the kernel's rules say that there is hope. */
+/* One round of the slow path's loop.
+ * again  out: the kernel's rules say that there is hope. */
 static uint32_t try_once(struct attempt *at, bool *again)
 {
     struct reclaim *reclaim = at->reclaim;
@@ -323,8 +335,8 @@ static uint32_t try_once(struct attempt *at, bool *again)
     return 0;
 }
 
-/* Before the loop: what moving pages can do for a large block costs less than freeing others. *again: the loop is worth it.
- */
+/* Before the loop: for a large block, moving pages costs less than freeing others.
+ * again  out: the loop is worth trying. */
 static uint32_t compact_first(struct attempt *at, bool *again)
 {
     *again = true;
@@ -343,8 +355,8 @@ static uint32_t compact_first(struct attempt *at, bool *again)
     return pfn;
 }
 
-/* __GFP_NOFAIL: half of the reserve, then all of it. Linux goes on for ever after that; here nobody else could free memory.
- */
+/* __GFP_NOFAIL may use half of the reserve, then all of it. Linux goes on for ever after that. Here nobody else could free
+ * memory meanwhile. */
 static uint32_t must_not_fail(struct attempt *at)
 {
     at->flags |= ALLOC_MIN_RESERVE;
@@ -376,8 +388,9 @@ static uint32_t alloc_sleeping(struct reclaim *reclaim, uint32_t gfp, uint32_t o
     return pfn;
 }
 
-/* Linux 2.0: try_to_free_page() and again, as long as that finds something. A page fault that still gets nothing ends its
- * process. */
+/* Linux 2.0: try_to_free_page() and another walk, as long as a page is found. A page fault that gets nothing ends its
+ * process.
+ */
 static uint32_t alloc_classic(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
 {
     struct attempt at = { .reclaim = reclaim, .gfp = gfp, .order = order };
@@ -425,7 +438,7 @@ uint32_t reclaim_alloc_bulk(struct reclaim *reclaim, uint32_t gfp, uint32_t nr, 
     uint32_t got = nr > 1 ? page_alloc_bulk(reclaim->pages, gfp, nr, pfns) : 0;
     if (got || !nr)
         return got;
-    pfns[0] = reclaim_alloc_pages(reclaim, gfp, 0); /* at least one, the ordinary way, as __alloc_pages_bulk does */
+    pfns[0] = reclaim_alloc_pages(reclaim, gfp, 0); /* one at least, the ordinary way, as __alloc_pages_bulk() */
     return pfns[0] ? 1 : 0;
 }
 
@@ -451,7 +464,7 @@ static const char *check_list(const struct reclaim *reclaim, const struct index_
     return count == list->count && last == list->last ? NULL : "reclaim: an LRU list's count is wrong";
 }
 
-/* Pages on the list are those that the zones count. */
+/* Do the zones count the pages that are on the list? */
 static bool counts_agree(const struct reclaim *reclaim, const struct index_list *list, bool active)
 {
     uint64_t sum = 0;

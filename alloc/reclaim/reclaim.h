@@ -3,13 +3,13 @@
  * oom_kill.c. Every floor above gets its frames here. Stands on: page_alloc, pte, frame.
  *
  * What depends on timing in reality is decided here, so that equal operations always do equal things:
- * - kswapd and kcompactd are one background thread on a CPU of its own. It works after the operation that woke it and while
- *   a caller sleeps, in steps of 32 pages; a step takes simulated time (each page scanned, each page written to swap), and
- * the next one does not begin before that time has passed. So a burst of allocations can outrun it, and tick lets it
- * finish.
- * - A page is written to swap and freed in one go; whoever reclaims waits for the transfer. There is no swap cache.
- * - There is one node, no file cache and no other task: when direct reclaim, compaction and the OOM killer have nothing
- * left, a call fails where Linux would wait for somebody else to free memory (GFP_NOFS, __GFP_NOFAIL). */
+ * - kswapd and kcompactd are one background thread on a CPU of its own. It works after the operation that woke it, and
+ * while a caller sleeps. It works in steps of 32 pages. A step takes simulated time for each page that it scans or writes
+ * to swap, and the next step begins when that time has passed. So a burst of allocations can outrun it, and tick lets it
+ * end.
+ * - A page is written to swap and freed in one go. Whoever reclaims waits for the transfer. There is no swap cache.
+ * - There is one node, no file cache and no other task. So nobody else frees memory while a call waits: when direct
+ * reclaim, compaction and the OOM killer have nothing left, the call fails (GFP_NOFS, __GFP_NOFAIL). */
 #pragma once
 #include "alloc/page/page_alloc.h"
 #include "alloc/memory/pte.h"
@@ -39,7 +39,8 @@ struct reclaim_task {
 };
 typedef struct reclaim_task (*reclaim_task_of)(const void *world, struct space_ref space);
 
-/* A page in the swap area. Its bytes move here from the frame, which reads as zeroes afterwards (Linux leaves them there).
+/* A page in the swap area. Its bytes move here from the frame. The frame reads as zeroes afterwards; Linux leaves them
+ * there.
  */
 STATE_STRUCTS
 struct swap_slot {
@@ -72,24 +73,26 @@ void reclaim_wire(struct reclaim *reclaim, struct page_alloc *pages, struct fram
 void reclaim_wire_tasks(struct reclaim *reclaim, const void *world, reclaim_task_of task_of);
 uint32_t reclaim_pools(struct reclaim *reclaim, struct pool **pools);
 
-/* __alloc_pages: fast path, slow path, and, when gfp may sleep, direct reclaim and the OOM killer. 0: none; the trace has
- * the page allocation failure message unless __GFP_NOWARN. */
+/* __alloc_pages(): the fast path, then the slow path; when gfp may sleep, also direct reclaim, compaction and the OOM
+ * killer. Returns the first frame. 0: none; the trace has the message of the failure, unless gfp has __GFP_NOWARN. */
 uint32_t reclaim_alloc_pages(struct reclaim *reclaim, uint32_t gfp, uint32_t order);
+/* Takes up to nr single pages, and one at least, if there is one. Returns how many.
+ * pfns  out; room for nr. */
 uint32_t reclaim_alloc_bulk(struct reclaim *reclaim, uint32_t gfp, uint32_t nr, uint32_t *pfns);
 static inline void reclaim_free_pages(struct reclaim *reclaim, uint32_t pfn, uint32_t order)
 {
     page_free(reclaim->pages, pfn, order);
 }
-/* Lets kswapd do what it has time for, up to the trace's simulated time: after each operation, tick included. */
+/* Lets kswapd do what it has time for, up to the trace's simulated time. Called after each operation, tick included. */
 void reclaim_run_kswapd(struct reclaim *reclaim);
 /* A write to /proc/sys/vm/compact_memory: every zone, every order. Returns the pages moved. */
 uint32_t reclaim_compact_memory(struct reclaim *reclaim);
 
-/* Anonymous frames: mapped at vpn of one space. add puts the frame on the LRU; remove takes it off (the frame is not
- * freed). */
+/* A frame becomes anonymous, mapped at a virtual page number of one space, and goes on the inactive list. */
 void reclaim_add_anon(struct reclaim *reclaim, uint32_t pfn, struct space_ref space, uint64_t vpn);
+/* It leaves its list. It is not freed. */
 void reclaim_remove_anon(struct reclaim *reclaim, uint32_t pfn);
-/* space no longer maps the frame (its entry is cleared already). The last mapping's end frees the frame. */
+/* The space no longer maps the frame; its entry is cleared already. The end of the last mapping frees the frame. */
 void reclaim_drop_mapping(struct reclaim *reclaim, uint32_t pfn, struct space_ref space);
 static inline struct reclaim_space *reclaim_space_at(const struct reclaim *reclaim, struct space_ref space)
 {
@@ -100,12 +103,12 @@ static inline struct space_ref reclaim_owner(const struct frame *frame)
 {
     return (struct space_ref){ frame->owner };
 }
-/* madvise, for a frame with one mapping: MADV_FREE lets reclaim drop it instead of swapping it, PAGEOUT reclaims it now. */
-void reclaim_free_lazily(struct reclaim *reclaim, uint32_t pfn);
-bool reclaim_page_out(struct reclaim *reclaim, uint32_t pfn); /* false: it is locked, or swap is full */
-/* One user fewer of a swap slot. read copies the slot's bytes into a frame. */
+/* madvise(), for a frame with one mapping. */
+void reclaim_free_lazily(struct reclaim *reclaim, uint32_t pfn); /* MADV_FREE: reclaim drops it instead of swapping it */
+bool reclaim_page_out(struct reclaim *reclaim, uint32_t pfn);    /* MADV_PAGEOUT; false: it is locked, or swap is full */
+/* A swap slot has one user fewer; one more; its bytes are copied into a frame. */
 void reclaim_put_slot(struct reclaim *reclaim, uint32_t slot);
-void reclaim_get_slot(struct reclaim *reclaim, uint32_t slot); /* one more: fork */
+void reclaim_get_slot(struct reclaim *reclaim, uint32_t slot);
 void reclaim_read_slot(struct reclaim *reclaim, uint32_t slot, uint32_t pfn);
 static inline uint64_t reclaim_nr_slots(const struct reclaim *reclaim)
 {

@@ -7,14 +7,15 @@
 #define COSTLY_ORDER 3u      /* PAGE_ALLOC_COSTLY_ORDER: above it, no OOM kill and no endless retries */
 #define SCAN_PRIORITY 12u    /* DEF_PRIORITY: 1/4096 of the lists first */
 
-/* Who works, and how its time is counted: a caller's is the operation's, a background thread's its own. */
+/* Who does the work. A caller's time is the operation's. A background thread's time is its own. */
 struct worker {
     struct reclaim *reclaim;
     bool is_background;
     uint64_t ns; /* of the background thread so far */
 };
-/* count steps of work that keep the CPU busy; transfers, during which a caller sleeps. */
+/* Steps of work that keep the CPU busy. */
 void worker_cost(struct worker *worker, enum cost_step step, uint32_t count);
+/* Transfers, during which a caller sleeps. */
 void worker_wait(struct worker *worker, enum cost_step step, uint32_t count);
 
 static inline void reclaim_count(struct reclaim *reclaim, enum vm_item item, uint64_t n)
@@ -23,7 +24,9 @@ static inline void reclaim_count(struct reclaim *reclaim, enum vm_item item, uin
 }
 
 /* --- lru.c --- */
-/* Calls visit for every space that maps the frame, until it returns true; returns true then. */
+/* Calls visit for each space that maps the frame, until it returns true. Returns whether it did.
+ * slot      physical address of the page-table entry.
+ * argument  is handed to visit. */
 bool lru_each_mapping(struct reclaim *reclaim, uint32_t pfn, uint32_t argument,
                       bool (*visit)(struct reclaim *, struct reclaim_space *, uint64_t slot, uint32_t argument));
 /* One scan of the lists: shrink_lruvec(). Returns the pages that it freed. */
@@ -34,27 +37,30 @@ struct lru_goal {
 };
 uint32_t lru_shrink(struct worker *worker, const struct lru_goal *goal);
 void lru_activate(struct reclaim *reclaim, uint32_t pfn);
-/* Puts `to` into the place of `from`, which leaves the lists: migration. The mappings are the caller's. */
+/* Migration: the frame `to` takes over what `from` is, and `from` leaves the lists. The caller changes the mappings. */
 void lru_replace(struct reclaim *reclaim, uint32_t from, uint32_t to);
-/* zone_reclaimable_pages(): 0 without free swap. */
+/* zone_reclaimable_pages(): pages of the zone on both lists. Without free swap: those that MADV_FREE gave up, of all zones.
+ */
 uint64_t lru_nr_reclaimable(const struct reclaim *reclaim, const struct zone *zone);
 
 /* --- swap.c --- */
 uint64_t swap_nr_free(const struct reclaim *reclaim);
-/* Moves the frame's bytes to a new slot; 0: the area is full. */
+/* Moves the frame's bytes to a new slot. Returns its number; 0: the area is full. */
 uint32_t swap_take_slot(struct reclaim *reclaim, uint32_t pfn);
 
 /* --- compaction.c --- */
 enum compact_result { COMPACT_SKIPPED, COMPACT_DEFERRED, COMPACT_PARTIAL, COMPACT_COMPLETE, COMPACT_SUCCESS };
 enum compact_priority { COMPACT_SYNC_FULL, COMPACT_SYNC_LIGHT, COMPACT_ASYNC };
-/* try_to_compact_pages(): zones of the request's walk, until one has a block of that order. */
+/* try_to_compact_pages(): compacts the zones of the request's walk, one after the other, until one has a block of the
+ * order.
+ */
 enum compact_result compact_for_request(struct reclaim *reclaim, uint32_t gfp, uint32_t order, uint32_t alloc_flags,
                                         enum compact_priority priority);
-/* A block was (or was not) to be had after compaction: when may it be tried again. */
+/* After compaction a block was had in the zone of pfn: the zone is no longer put off. */
 void compact_note_success(struct reclaim *reclaim, uint32_t pfn, uint32_t order);
-/* compaction_ready(): compaction of this zone can go ahead, and a little of reclaim's gains may be lost meanwhile. */
+/* compaction_ready(): has the zone such a block, or room enough to make one, so that reclaim may stop? */
 bool compact_is_ready(const struct reclaim *reclaim, const struct zone *zone, uint32_t order, uint32_t highest_zone);
-/* compaction_zonelist_suitable(): would it be worth trying if all that can be reclaimed were free. */
+/* compaction_zonelist_suitable(): would compaction be worth trying if all that can be reclaimed were free? */
 bool compact_is_worth_reclaim(struct reclaim *reclaim, uint32_t gfp, uint32_t order, uint32_t alloc_flags);
 void compact_in_background(struct worker *worker, uint32_t order, uint32_t highest_zone); /* kcompactd */
 

@@ -1,5 +1,5 @@
-/* The swap area: slots of a page each, with the number of page-table entries that name them. Linux v6.1 mm/swapfile.c;
- * there a slot is found by scanning clusters, here the one given back last is used again. */
+/* The swap area: slots of a page each. A slot counts the page-table entries that name it. Linux v6.1 mm/swapfile.c; there a
+ * free slot is found by scanning clusters. Here the one that was given back last is used first. */
 #include "alloc/reclaim/reclaim_internal.h"
 
 #include <string.h>
@@ -42,8 +42,9 @@ void reclaim_put_slot(struct reclaim *reclaim, uint32_t slot)
     pool_give(&reclaim->slots, slot);
 }
 
-/* workingset_refault(): a page that comes back sooner than the active list could have been gone through would not have left
- * if the inactive list had been that much longer; it is active at once. */
+/* workingset_refault(). The distance counts what left or was activated since the page left. If the distance is not above
+ * the length of the active list, an inactive list that much longer would have kept the page. Then it becomes active at
+ * once. */
 static void note_refault(struct reclaim *reclaim, uint32_t slot, uint32_t pfn)
 {
     uint32_t distance = reclaim->age - slot_at(reclaim, slot)->evicted;
