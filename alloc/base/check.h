@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* wrong: what is not as it must be; NULL: all is well. Writes it to text, cut to capacity bytes with its NUL (0: nothing is
- * written), and is true when all is well, so that a check can end with it. */
+/* The end of a check. Returns true when all is well; else writes what is wrong.
+ * wrong     what is not as it must be; NULL: all is well.
+ * text      out: wrong, with its NUL, cut to capacity.
+ * capacity  bytes; 0: nothing is written. */
 bool check_report(const char *wrong, char *text, size_t capacity);

@@ -1,5 +1,5 @@
-/* The profile table, and the completion of a configuration. Everything in which the profiles differ by a number is a column
- * here. linux-6.1 values: recorded LIMIT lines of a Debian 6.1 kernel; classic: Linux v2.0 include/asm-i386, mm/. */
+/* The profile table, and the completion of a configuration. Every number in which profiles differ is a column of the table.
+ * Sources: for linux-6.1 the recorded LIMIT lines of a Debian 6.1 kernel; for classic Linux v2.0 include/asm-i386, mm/. */
 #include "pagoda/config.h"
 
 #include <string.h>
@@ -129,7 +129,7 @@ void config_set_value(struct machine_config *config, const struct config_option 
     memcpy(at, option->width == 64 ? (const void *)&value : &narrow, option->width / 8);
 }
 
-/* What the table can tell: ranges, and options that another profile has. */
+/* Checks what the table of options can tell: is a value in range, and has the profile that option? */
 static enum pagoda_error check_table(const struct machine_config *config, struct problem *why)
 {
     for (uint32_t i = 0; i < NR_CONFIG_OPTIONS; i++) {

@@ -1,5 +1,5 @@
-/* GFP expressions: words joined by '|', each a flag, a combination or a number. Formatting takes the largest combination
- * that fits, then single flags, as the kernel's trace events print them. */
+/* GFP expressions: words joined by '|'. A word is a flag, a combination or a number. A number is written as the largest
+ * combination that fits, then single flags, as the kernel's trace events print it. */
 #include "pagoda/gfp.h"
 
 #include <string.h>
@@ -30,7 +30,7 @@ bool gfp_name_at(uint32_t i, const char **name, uint32_t *bits, bool *is_mask)
     return true;
 }
 
-/* "0xcc0" or "3264"; false when it is no number or has bits that are no flag. */
+/* "0xcc0" or "3264". False: it is no number, or has bits that are no flag. */
 static bool parse_number(const char *word, size_t length, uint32_t *bits)
 {
     uint32_t base = length > 2 && word[0] == '0' && (word[1] == 'x' || word[1] == 'X') ? 16 : 10;

@@ -1,5 +1,8 @@
-/* Interned texts in a table of linear hashing (W. Litwin, 1980): each new text splits one bucket, so chains stay short and
- * no operation pays for all. Texts are never forgotten: the past may ask for them. */
+/* Interned texts in a table of linear hashing (W. Litwin, 1980). Each new text splits one bucket. So chains stay short, and
+ * no single operation pays for a larger table. Texts are never forgotten: the past may ask for them.
+ *
+ *      buckets  0   1   2   3   4   5            6 buckets: 0, 1, 4, 5 have been split, 2 and 3 not yet
+ *      hash    000 001 x10 x11 100 101           so many bits of the hash choose the bucket */
 #include "alloc/base/name.h"
 
 #include <string.h>
@@ -16,7 +19,7 @@ enum pagoda_error names_reserve(struct names *names, const struct pagoda_host *h
     return err ? err : pool_reserve(&names->buckets, host, nr_texts);
 }
 
-/* Eight bytes a step: each is mixed by a multiplication (the constant is 2^64 over the golden ratio). */
+/* Mixes eight bytes a step by a multiplication. The constant is 2^64 divided by the golden ratio. */
 static uint64_t hash_text(const char *start, uint32_t length)
 {
     uint64_t h = length;
@@ -35,7 +38,7 @@ static uint32_t power_below(uint32_t nr)
     return UINT32_C(1) << (31 - __builtin_clz(nr));
 }
 
-/* Of nr buckets, which one: as many bits of the hash as there are buckets for. */
+/* Which of nr buckets a text belongs to. */
 static uint32_t bucket_number(uint64_t hash_of_text, uint32_t nr)
 {
     uint32_t power = power_below(nr), number = (uint32_t)hash_of_text & (2 * power - 1);
@@ -75,7 +78,7 @@ static void add_to_bucket(struct names *names, struct name_ref at)
     *bucket = at;
 }
 
-/* One bucket more: what belongs there now has been in the bucket with one bit less. */
+/* Adds a bucket. The texts that belong there now have been in the bucket whose number has one bit less. */
 static void split_bucket(struct names *names)
 {
     uint32_t number = pool_take(&names->buckets) - 1;

@@ -1,5 +1,5 @@
-/* alloc/base/name.h - the texts that callers give: names of allocations and call sites. Each text is stored once.
- * Stands on: pool. */
+/* alloc/base/name.h - the texts that callers give: names of allocations, and call sites. Each text is stored once. Stands
+ * on: pool. */
 #pragma once
 #include "alloc/base/pool.h"
 #include "pagoda/op.h"

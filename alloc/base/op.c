@@ -1,4 +1,4 @@
-/* The op table made from pagoda/op.h, and the checks that need nothing but the table. */
+/* The table of operations, made from pagoda/op.h, and the checks that need nothing but the table. */
 #include "alloc/base/text.h"
 #include "pagoda/gfp.h"
 #include "pagoda/op.h"
@@ -114,7 +114,7 @@ const char *touch_name(enum touch touch)
     return TOUCHES[touch];
 }
 
-/* Another parameter may stand in for a needed one: a name for an address, fill and length for hex. */
+/* Is a needed parameter given? A name stands for an address; fill and length stand for hex. */
 static bool is_there(uint32_t given, enum op_param_id id)
 {
     if (given & (1u << id))
@@ -128,9 +128,12 @@ static bool is_there(uint32_t given, enum op_param_id id)
 
 _Static_assert(offsetof(struct op, option) == offsetof(struct op, order) + 7, "the numbers that are bytes lie in a row");
 
-/* Are the numbers that are bytes all in range? They lie in a row of eight, so one word holds them. RAISE lifts each byte by
- * what its range leaves of 127: a byte beyond its range then has its top bit set. TOP is the top bit of each byte that has
- * a range; any byte may fill. A byte of 128 or more may carry into its neighbour; the answer is no in any case. */
+/* Are the numbers that are bytes all in range? They lie in a row of eight, so one word holds them all.
+ *
+ *      byte + RAISE > 127, if and only if byte > max        RAISE = 127 - max
+ *
+ * TOP is the top bit of each byte that has a range; the byte of fill has none. A byte of 128 or more may carry into its
+ * neighbour, but then the answer is no in any case. */
 static bool are_bytes_in_range(const struct op *op)
 {
 #define X(id, name, field, type, unit, min, max, ...)                                                                      \
@@ -225,7 +228,7 @@ static enum pagoda_error check_each_range(const struct op *op, struct problem *w
     return PAGODA_OK;
 }
 
-/* Few operations have texts. Of the others nearly all pass the two tests that look at all parameters at once. */
+/* Few operations have texts. Nearly all others pass the two tests that look at many parameters at once. */
 static enum pagoda_error check_ranges(const struct op *op, struct problem *why)
 {
     if ((op->given & (OP_TEXT_BITS | OP_BIT(HEX))) || !are_bytes_in_range(op) || !are_words_in_range(op)) {

@@ -1,4 +1,5 @@
-/* Pools. Taking prefers the item given back last (warm in the cache), then the next never-used one; both are O(1). */
+/* Pools. The item that was given back last is taken first: it is likely to be in the processor's cache. Then come items
+ * that were never used. Both take constant time. */
 #include "alloc/base/pool.h"
 
 #include <assert.h>
@@ -6,8 +7,8 @@
 
 #define HOST_PAGE 4096u
 #define COMMIT_STEP (64u * 1024u) /* bytes: commits are rare, and waste little */
-/* A pool that has grown so far grows by whole huge pages of the host (x86-64, arm64: 2 MiB), aligned, which a host may give
- * as such: random access to many MiB is mostly the wait for address translations. */
+/* A pool of more than GROWN_BYTES grows by aligned huge pages of the host (x86-64, arm64: 2 MiB), which the host may map as
+ * such. Random access to many MiB is mostly a wait for address translations. */
 #define HOST_HUGE_PAGE (2u * 1024u * 1024u)
 #define GROWN_BYTES (2u * HOST_HUGE_PAGE)
 
@@ -31,14 +32,15 @@ static size_t committed_bytes(const struct pool *pool)
     return (size_t)pool->committed * pool->item_size;
 }
 
-/* The end of the huge page in which the pool's byte at lies, counted from the pool's start. */
+/* The end of the huge page in which a byte of the pool lies. Both are counted from the pool's start. */
 static size_t huge_end(const struct pool *pool, size_t at)
 {
     size_t into = ((uintptr_t)pool->items + at) % HOST_HUGE_PAGE;
     return into ? at + HOST_HUGE_PAGE - into : at;
 }
 
-/* What a pool gets at its creation may be used sparsely; what it grows by is used from its start. */
+/* Has the host commit bytes [from, to). What a pool grows by begins at a huge page, if it is large. What it gets at its
+ * creation does not: it may be used sparsely. */
 static bool commit(const struct pool *pool, const struct pagoda_host *host, size_t from, size_t to)
 {
     size_t huge = huge_end(pool, from);

@@ -1,7 +1,8 @@
 /* alloc/base/pool.h - pools: arrays of equal items, linked by index, inside the one address range that a machine reserves.
+ * Stands on: nothing.
  *
- * Item 0 is never given out, so index 0 means "none" everywhere. Items never move: pointers into a pool are stable while
- * the machine lives, but only indices may be stored in it. */
+ * Item 0 is never given out, so index 0 means "none" everywhere. Items never move, so a pointer to an item is good while
+ * the machine lives. State stores indices alone: pointers differ between copies. */
 #pragma once
 #include "pagoda/error.h"
 #include "pagoda/exact.h"
@@ -18,22 +19,22 @@ struct pool {
 };
 STATE_STRUCTS_END
 
-/* Gives the pool its shape; the arena gives it its memory (machine.c). */
+/* Gives the pool its shape. machine_reserve() gives it its place. */
 void pool_shape(struct pool *pool, uint32_t item_size, uint32_t capacity);
-size_t pool_span(const struct pool *pool); /* bytes of address range that it needs, whole pages */
+size_t pool_span(const struct pool *pool); /* bytes of address range that it needs: whole pages */
 enum pagoda_error pool_extend(struct pool *pool, const struct pagoda_host *host, uint64_t nr_items);
-/* Makes sure that the next nr_items pool_take() succeed, if the pool's capacity allows; NOMEM when the host refuses.
- * Called before an operation starts, so that no operation stops half-way. */
+/* Makes sure that the next nr_items calls of pool_take() succeed, as far as the pool's capacity goes. It is called before
+ * an operation starts, so that no operation stops half-way. PAGODA_ERR_NOMEM  the host refused. */
 static inline enum pagoda_error pool_reserve(struct pool *pool, const struct pagoda_host *host, uint64_t nr_items)
 {
     if (nr_items + pool->nr_used <= (uint64_t)pool->committed + pool->nr_free)
         return PAGODA_OK;
     return pool_extend(pool, host, nr_items);
 }
-/* A zeroed item, or 0 when the pool is at its capacity (that is a limit of the simulated machine) or nothing is reserved.
- */
+/* Takes an item; its bytes are zero. Returns 0 when nothing is reserved, or when the pool is at its capacity, which is a
+ * limit of the simulated machine. */
 uint32_t pool_take(struct pool *pool);
-void pool_give(struct pool *pool, uint32_t index);
+void pool_give(struct pool *pool, uint32_t index); /* gives an item back */
 
 static inline void *pool_at(const struct pool *pool, uint32_t index)
 {

@@ -1,7 +1,17 @@
-/* Red-black trees. Five rules hold between operations: the root is black, a red node has no red child, every way down meets
- * equally many black nodes, and max is the largest size of the subtree. Left and right are mirror images; a side is a bool,
- * so each case stands here once. Every rotation recomputes max of the two nodes that it turns; what lies above them is
- * right already or is put right by carry_up(). */
+/* Red-black trees. Four rules hold between operations:
+ *  - the root is black;
+ *  - a red node has no red child;
+ *  - every way down meets equally many black nodes;
+ *  - max is the largest size of the subtree.
+ *
+ * Left and right are mirror images. A side is a bool here, so each case is written once. A rotation recomputes max of the
+ * two nodes that it turns. Above them max is right already, or carry_up() puts it right.
+ *
+ *          node                  riser
+ *          /   \                 /   \
+ *         a   riser    ->     node    c         rotate(node, left)
+ *             /   \           /  \
+ *            b     c         a    b */
 #include "alloc/base/rbtree.h"
 
 static uint32_t child(const struct pool *pool, uint32_t node, bool left)
@@ -35,7 +45,7 @@ static uint64_t max_of(const struct pool *pool, uint32_t node)
     return right > max ? right : max;
 }
 
-/* Recomputes from node to the root, as far as something changes. */
+/* Recomputes max from node upwards, as far as something changes. */
 static void carry_up(const struct pool *pool, uint32_t node)
 {
     for (; node; node = rb_at(pool, node)->parent) {
@@ -46,7 +56,7 @@ static void carry_up(const struct pool *pool, uint32_t node)
     }
 }
 
-/* Puts "to" (or nothing) where node hangs. */
+/* Hangs `to` where node hangs. to: 0 is nothing. */
 static void replace(const struct pool *pool, uint32_t *root, uint32_t node, uint32_t to)
 {
     uint32_t parent = rb_at(pool, node)->parent;
@@ -58,7 +68,7 @@ static void replace(const struct pool *pool, uint32_t *root, uint32_t node, uint
         rb_at(pool, to)->parent = parent;
 }
 
-/* The child on the other side rises into node's place, and node sinks to the given side. */
+/* The child on the other side rises into node's place. Node sinks to the given side. */
 static void rotate(const struct pool *pool, uint32_t *root, uint32_t node, bool left)
 {
     uint32_t riser = child(pool, node, !left);
@@ -112,7 +122,7 @@ void rb_insert(const struct pool *pool, uint32_t *root, uint32_t node, uint32_t 
     balance_after_insert(pool, root, node);
 }
 
-/* One black node is missing on the way through the given side of parent. */
+/* On every way through the given side of parent one black node is missing. */
 static void balance_after_erase(const struct pool *pool, uint32_t *root, uint32_t parent, bool left)
 {
     for (;;) {
@@ -125,7 +135,7 @@ static void balance_after_erase(const struct pool *pool, uint32_t *root, uint32_
         }
         uint32_t outer = child(pool, sibling, !left), inner = child(pool, sibling, left);
         if (!is_red(pool, outer) && !is_red(pool, inner)) {
-            set_red(pool, sibling, true); /* takes one from the sibling's side too: now it misses above */
+            set_red(pool, sibling, true); /* now one is missing on the sibling's side, too: go on above */
             uint32_t above = rb_at(pool, parent)->parent;
             if (is_red(pool, parent) || !above) {
                 set_red(pool, parent, false);
@@ -151,7 +161,8 @@ static void balance_after_erase(const struct pool *pool, uint32_t *root, uint32_
 }
 
 /* The next node in order takes the place and the colour of a node with two children. Returns the lowest node whose subtree
- * changed; *left: on which side of it. */
+ * has changed.
+ * left  out: its side that has changed. */
 static uint32_t replace_by_next(const struct pool *pool, uint32_t *root, uint32_t node, bool *left)
 {
     uint32_t next = rb_first(pool, rb_at(pool, node)->right);
@@ -169,8 +180,9 @@ static uint32_t replace_by_next(const struct pool *pool, uint32_t *root, uint32_
     return changed;
 }
 
-/* From the lowest node whose subtree changed. Above the node that moved up the maxima still hold what stood there before,
- * as it was given that one's; below it they may be right although the ones above are not, so each part ends by itself. */
+/* Puts the maxima right after an erase, in two parts. The first goes from the lowest node whose subtree has changed up to
+ * the node that moved. The second goes from there to the root. Each part ends where nothing changes; a max that is right
+ * below the moved node says nothing of those above. */
 static void carry_up_past(const struct pool *pool, uint32_t node, uint32_t moved)
 {
     for (uint32_t at = node; at && at != moved; at = rb_at(pool, at)->parent) {
@@ -238,7 +250,7 @@ uint32_t rb_next(const struct pool *pool, uint32_t node)
     return parent;
 }
 
-/* Black nodes on every way down from node, or -1. */
+/* Black nodes on every way down from node; -1: a rule is broken. */
 static int check_below(const struct pool *pool, uint32_t node, uint32_t parent, uint64_t *nr_nodes)
 {
     if (!node)

@@ -23,18 +23,19 @@ static inline uint64_t rb_max(const struct pool *pool, uint32_t node)
     return node ? rb_at(pool, node)->max : 0;
 }
 
-/* Hangs node under parent (0: the tree is empty), as its left or right child, and rebalances. size is set, the links are
- * not. */
+/* Hangs node under parent, and rebalances. The caller has set the node's size.
+ * parent  0: the tree is empty. */
 void rb_insert(const struct pool *pool, uint32_t *root, uint32_t node, uint32_t parent, bool is_left);
 void rb_erase(const struct pool *pool, uint32_t *root, uint32_t node);
-/* Gives a node of the tree another size and carries the change up. */
+/* Gives a node of the tree another size. The maxima above it follow. */
 void rb_resize(const struct pool *pool, uint32_t node, uint64_t size);
 
-/* For taking a whole tree apart: unhooks its first node and returns the one that is first then. What is left keeps its
- * order, but neither its balance nor its maxima. */
+/* For taking a whole tree apart. Unhooks the first node, and returns the one that is first then; 0: none is left. The rest
+ * keeps its order, but neither its balance nor its maxima. */
 uint32_t rb_unhook_first(const struct pool *pool, uint32_t node);
 
-uint32_t rb_first(const struct pool *pool, uint32_t root);
-uint32_t rb_next(const struct pool *pool, uint32_t node);
-/* Parents, colours, black heights and maxima; *nr_nodes: how many there are. */
+uint32_t rb_first(const struct pool *pool, uint32_t root); /* 0: the tree is empty */
+uint32_t rb_next(const struct pool *pool, uint32_t node);  /* 0: it is the last */
+/* Are parents, colours, black heights and maxima right?
+ * nr_nodes  out: nodes of the tree. */
 bool rb_check(const struct pool *pool, uint32_t root, uint64_t *nr_nodes);

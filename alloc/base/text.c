@@ -1,4 +1,4 @@
-/* A small printf. A format is read once, from left to right: what stands between the verbs is copied as a run of bytes. */
+/* A small printf. A format is read once, from left to right. What stands between the verbs is copied as a run of bytes. */
 #include "alloc/base/text.h"
 
 #include <assert.h>

@@ -1,4 +1,4 @@
-/* The record of one operation. Fixed buffers: an operation that exceeds them has the rest counted, not kept. */
+/* The record of one operation, in fixed buffers. */
 #include "alloc/base/trace.h"
 
 #include <string.h>

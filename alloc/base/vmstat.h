@@ -1,9 +1,9 @@
 /* alloc/base/vmstat.h - the counters of /proc/vmstat, under the kernel's names and in its order. Linux v6.1 mm/vmstat.c:
  * vmstat_text[] as a kernel built like Debian's prints it. Stands on: nothing.
  *
- * Events are counted where they happen, by one addition. Gauges (VM_ZONE, VM_NODE, VM_LIMIT) follow from the state and are
- * worked out when somebody reads them (alloc/proc/procfs_fill.c), so that no operation pays for them; here they stay 0.
- * What Pagoda does not simulate (file cache, NUMA, huge pages) is always 0. */
+ * Events are counted where they happen, by one addition. Gauges (VM_ZONE, VM_NODE, VM_LIMIT) follow from the state. They
+ * are computed when somebody reads them (alloc/proc/procfs_fill.c), so no operation pays for them; here they stay 0. What
+ * Pagoda does not simulate (file cache, NUMA, huge pages) is always 0. */
 #pragma once
 #include <stdint.h>
 
