@@ -1,6 +1,10 @@
-/* A machine's life: its shape, its creation, its end. All of its memory is one range that the host reserves: first struct
- * machine, then every floor's pools. State is struct machine_state plus the used part of each pool; pointers are wired anew
- * in every copy, so that a copy is a copy of bytes (machine_image.c). */
+/* A machine's life: its shape, its creation, its end. All of its memory is one range, which the host reserves:
+ *
+ *      | struct machine | frames | contents | pageblocks | ... | names | buckets |
+ *        (state inside)   ^ pools of all floors, each with room to grow
+ *
+ * The state is struct machine_state and the used part of each pool. Pointers are wired anew in each copy, so to copy a
+ * machine is to copy bytes (machine_image.c). */
 #include "alloc/machine/machine_image.h"
 
 #include <string.h>
@@ -58,7 +62,6 @@ static size_t header_span(void)
     return (sizeof(struct machine) + PAGE_SIZE - 1) & ~(size_t)(PAGE_SIZE - 1);
 }
 
-/* A machine whose floors have their shape and whose pools have their place, but hold nothing yet. */
 enum pagoda_error machine_reserve(const struct machine_state *state, const struct pagoda_host *host, struct machine **out)
 {
     struct machine_state shaped = *state;
@@ -93,7 +96,7 @@ enum pagoda_error machine_reserve(const struct machine_state *state, const struc
     return PAGODA_OK;
 }
 
-/* Pools that are tables, used whole from the start. */
+/* Some pools are tables: they are used whole from the start. */
 static enum pagoda_error open_tables(struct machine *m)
 {
     struct pool *tables[] = { &m->state.frames.pool, &m->state.pages.pageblocks, &m->state.pages.pcps,
@@ -199,7 +202,6 @@ uint64_t machine_host_bytes(const struct machine *machine)
     return bytes;
 }
 
-/* The state without what differs between copies: pointers, and how much the host has committed. */
 void machine_unwire(struct machine_state *s)
 {
     struct pool *pools[POOLS_MAX];

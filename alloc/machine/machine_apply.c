@@ -1,13 +1,19 @@
-/* One operation in, one result out. Every operation goes the same way: check it against the table; find what it names
- * (process, name, cache); reserve host memory for the worst case; run its handler, one row of HANDLERS each; then let the
- * background work (kswapd, the end of OOM victims) happen, advance the clock, and describe what is there now. Whatever may
- * refuse the operation comes before the first change. */
+/* One operation in, one result out. Every operation goes the same way:
+ *
+ *      op_check()         is it an operation of the table, with parameters in range?
+ *      find_names()       process, name and cache that it names
+ *      reserve()          host memory for the worst case
+ *      ---------------    from here on nothing can refuse it
+ *      HANDLERS[kind]()   does it
+ *      list_frames()      the frames behind a new allocation
+ *      machine_settle()   background work: kswapd, the end of OOM victims
+ *      describe()         fills the result in */
 #include "alloc/machine/machine_internal.h"
 
 #include <string.h>
 
 #define RESERVED_OPS 8u
-#define MARGIN_PAGES 64u /* contents that any operation may need beyond its own size: tables, slabs, descriptors */
+#define MARGIN_PAGES 64u /* pages of contents that any operation may need beyond its own size: tables, slabs */
 
 /* --- finding what the operation names --- */
 
@@ -63,7 +69,7 @@ static uint64_t pages_of(uint64_t bytes)
     return (bytes >> PAGE_SHIFT) + 2;
 }
 
-/* Pages of contents that the operation may come to need. */
+/* Pages of contents that the operation may need. */
 static uint64_t contents_needed(const struct call *call)
 {
     const struct op *op = call->op;
@@ -116,7 +122,7 @@ static bool is_user(const struct call *call)
     return call->process.index || call->op->kind == OP_SPAWN;
 }
 
-/* A large operation draws on what was reserved for small ones, too. */
+/* A large operation also uses what was reserved for small ones, so that is reserved anew afterwards. */
 static enum pagoda_error reserve_large(const struct call *call, uint64_t contents)
 {
     call->m->nr_reserved_ops = call->m->nr_reserved_user = 0;
@@ -126,7 +132,7 @@ static enum pagoda_error reserve_large(const struct call *call, uint64_t content
     return err || call->op->kind != OP_FORK ? err : reserve_fork(call);
 }
 
-/* So many operations have been reserved for: one less, or RESERVED_OPS again. */
+/* Uses one of the operations that were reserved for. When none is left, it reserves for RESERVED_OPS. */
 static enum pagoda_error reserve_small(struct machine *m)
 {
     if (m->nr_reserved_ops) {
@@ -149,7 +155,8 @@ static enum pagoda_error reserve_small_user(struct machine *m)
     return err;
 }
 
-/* Small operations share one look at the pools that all of them use: it is made for RESERVED_OPS at once. */
+/* Host memory for the operation. Small operations share a look at the pools: each look reserves for RESERVED_OPS of them.
+ */
 static enum pagoda_error reserve(const struct call *call)
 {
     uint64_t contents = contents_needed(call);
@@ -273,8 +280,8 @@ static void describe(struct call *call)
     r->events_dropped = t->nr_dropped;
 }
 
-/* The frames behind a new allocation; only when somebody records, for it is a walk. One run that covers it all is
- * contiguous: a block whose pages have not all been touched is not. */
+/* The frames behind a new allocation. They are listed only when somebody records, because it takes a walk. The allocation
+ * is contiguous if one run covers all of it; pages that nobody touched have no frame. */
 static void list_frames(struct call *call)
 {
     struct op_result *r = call->result;
@@ -290,7 +297,7 @@ static void list_frames(struct call *call)
     r->physically_contiguous = r->nr_frame_runs == 1 && r->frames[0].count == nr_pages;
 }
 
-/* Just what describe() does not set: a memset of the whole would cost more than the fast path of kmalloc. */
+/* Clears what describe() does not set. A memset of the whole would cost more than kmalloc's fast path. */
 static void clear_result(struct op_result *r)
 {
     r->seq = r->address = r->requested = r->allocated = 0;
@@ -300,7 +307,7 @@ static void clear_result(struct op_result *r)
     r->physically_contiguous = false;
 }
 
-/* Nearly always it is the process that ran last, and nothing was taken from it. */
+/* Nearly always the process ran last, and nothing was taken from it. Then nothing is to be done. */
 void machine_load_space(struct machine *m, struct process_ref process)
 {
     struct machine_state *s = &m->state;
@@ -324,7 +331,7 @@ static bool makes_allocation(const struct op *op)
     return !(op_info(op->kind)->needed & OP_BIT(ADDRESS));
 }
 
-/* Texts that the pool of names will keep. */
+/* Has the operation a text that the pool of names will keep? */
 static bool brings_text(const struct op *op)
 {
     return (op->given & OP_BIT(CALL_SITE)) || (makes_allocation(op) && (op->given & OP_BIT(NAME)));

@@ -1,6 +1,6 @@
-/* read and write: bytes through the page tables, as a program or the kernel would reach them. Each page touched is looked
- * up in the CPU's TLB. An access that cannot be served is what the kernel would report, and moves nothing. Linux v6.1
- * arch/x86/mm/fault.c: show_fault_oops(), show_signal_msg(); classic: Linux v2.0 arch/i386/mm/fault.c. */
+/* read and write: bytes by way of the page tables, as a program or the kernel reaches them. Each page is looked up in the
+ * CPU's TLB. An access that faults moves nothing, and is reported in the kernel's words. Linux v6.1 arch/x86/mm/fault.c:
+ * show_fault_oops(), show_signal_msg(); classic: Linux v2.0 arch/i386/mm/fault.c. */
 #include "alloc/machine/machine_internal.h"
 
 /* --- what a fault that cannot be served is told --- */
@@ -15,7 +15,7 @@ static bool is_user(const struct call *call, uint64_t address)
     return address < call->m->profile->user_end;
 }
 
-/* The processor's word for a fault: bit 0 the page is there, bit 1 a write, bit 2 in user mode. */
+/* The processor's error code of a fault. Bit 0: the page is there; bit 1: a write; bit 2: in user mode. */
 static uint32_t error_code(const struct call *call, struct access access, bool in_user_mode)
 {
     struct translation where;
@@ -24,7 +24,7 @@ static uint32_t error_code(const struct call *call, struct access access, bool i
     return (uint32_t)present | (uint32_t)access.write << 1 | (uint32_t)in_user_mode << 2;
 }
 
-/* dump_pagetable() of Linux 6.1: the entries on the way, "PGD ... P4D ... PUD ...". The P4D is folded into the PGD. */
+/* dump_pagetable() of Linux 6.1: the entries on the way, "PGD ... P4D ... PUD ...". With 4 levels the P4D is the PGD. */
 static void print_walk_linux(struct call *call, uint64_t address)
 {
     static const char *const NAMES[MAX_LEVELS] = { "PGD", "PUD", "PMD", "PTE" };
@@ -82,21 +82,23 @@ static void oops(struct call *call, uint64_t address, bool write)
 
 /* --- from an address to a frame --- */
 
-/* The kernel's text is read-only; page tables are kept so here, that no write breaks the machine itself. */
+/* The kernel's text is read-only. Here page tables are, too: a write to them would break the machine itself. */
 static bool is_read_only(const struct call *call, uint32_t pfn)
 {
     const struct frame *head = frame_at(&call->s->frames, frame_head(&call->s->frames, pfn));
     return head->kind == FRAME_PGTABLE || head->kind == FRAME_RESERVED;
 }
 
-/* Frame of a kernel address, and the translation that led to it; 0: the access faults. */
+/* Frame of a kernel address; 0: the access faults.
+ * where  out: its translation. */
 static uint32_t reach_kernel(const struct call *call, uint64_t address, bool write, struct translation *where)
 {
     bool mapped = machine_translate(call->m, address, 0, where) && where->present;
     return mapped && !(write && is_read_only(call, where->pfn)) ? where->pfn : 0;
 }
 
-/* Frame of an address, for good: a page of the process comes in by demand, the CPU looks into its TLB. 0: it faults. */
+/* Frame of an address that is accessed now; 0: the access faults. A page of the process is faulted in. The CPU looks the
+ * address up in its TLB. */
 static uint32_t reach(struct call *call, uint64_t address, bool write)
 {
     const struct profile *profile = call->m->profile;
@@ -119,7 +121,8 @@ static uint32_t reach(struct call *call, uint64_t address, bool write)
     return pfn;
 }
 
-/* Where the part of [address, end) that can be reached ends. Kernel ranges are walked page by page: they are backed. */
+/* Where the part of [address, end) ends that can be accessed. It is walked page by page: kernel ranges have no large holes.
+ */
 static uint64_t reachable_until(struct call *call, uint64_t address, uint64_t end, bool write)
 {
     struct translation where;
@@ -128,7 +131,8 @@ static uint64_t reachable_until(struct call *call, uint64_t address, uint64_t en
     return address;
 }
 
-/* A range is accessed whole or not at all, unlike on a real machine, where the bytes before the fault would have moved. */
+/* Can the whole range be accessed? Else the fault is reported, and nothing moves. On a real machine the bytes before the
+ * fault would have moved. */
 static bool reach_all(struct call *call, uint64_t length, bool write)
 {
     uint64_t end = call->address + length;
@@ -148,8 +152,8 @@ struct piece {
     uint64_t physical;
 };
 
-/* Moves on to the next piece; start with a zeroed one. False: the range is done, or a page could not be had (a bug then).
- */
+/* Goes on to the next piece; the first one follows a zeroed one. False: the range is done, or a page faulted, which is
+ * reported. */
 static bool next_piece(struct call *call, uint64_t length, bool write, struct piece *piece)
 {
     piece->offset += piece->length;
@@ -164,7 +168,8 @@ static bool next_piece(struct call *call, uint64_t length, bool write, struct pi
     return pfn != 0;
 }
 
-/* A heap trusts its own bytes less once somebody else has written them, be it through the kernel's direct map. */
+/* A write by way of the direct map may hit the frames of a heap. The heap is told, because it trusts bytes that nobody else
+ * has written. */
 static void tell_heaps(struct call *call, const struct piece *piece)
 {
     struct machine_state *s = &call->m->state;
@@ -172,8 +177,8 @@ static void tell_heaps(struct call *call, const struct piece *piece)
     if (frame->kind != FRAME_ANON)
         return;
     uint64_t address = ANON_VPN(frame->index) << PAGE_SHIFT | (piece->physical & (PAGE_SIZE - 1));
-    for (struct process_ref i = { 1 }; i.index < s->processes.pool.nr_used;
-         i.index++) /* fork keeps addresses: any of them may share the frame */
+    /* Any process may share the frame, at the same address: fork keeps addresses. */
+    for (struct process_ref i = { 1 }; i.index < s->processes.pool.nr_used; i.index++)
         if (process_at(&s->processes, i)->pid)
             heap_written(&s->heaps, i, address, piece->length);
 }

@@ -1,6 +1,5 @@
-/* A machine made from a recorded state of the page allocator. It boots as usual first; then the recorded state takes the
- * place of its own. What boot had taken for itself, page tables and the zero page, moves to frames that the recording has
- * in use. */
+/* A machine made from a recorded state of the page allocator. It boots as usual. Then the recorded state takes the place of
+ * its own. What boot took for itself, page tables and the zero page, moves to frames that are in use in the recording. */
 #include "alloc/machine/machine_state.h"
 #include "alloc/page/state_dump.h"
 #include "alloc/page/zone.h"
@@ -65,7 +64,8 @@ static enum pagoda_error load_lines(struct page_alloc *pa, char *text, size_t le
     return PAGODA_OK;
 }
 
-/* The next frame from *pfn on that is in use for good, made a block of its own; 0: none left. */
+/* Makes a block of the next frame that is in use for good. Returns its pfn; 0: none is left.
+ * pfn  in: where to look from; out: where to go on. */
 static uint32_t take_reserved(struct page_alloc *pa, uint32_t *pfn)
 {
     while (*pfn < pa->frames->nr) {
@@ -86,7 +86,7 @@ static uint32_t take_reserved(struct page_alloc *pa, uint32_t *pfn)
     return 0;
 }
 
-/* Each table in its new place, and the entries of the top one that named the old ones. */
+/* Puts each table into its new place, and changes the entries of the top table that named the old places. */
 static bool unpack(struct machine *m, const struct luggage *luggage)
 {
     struct machine_state *s = &m->state;

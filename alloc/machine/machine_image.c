@@ -1,16 +1,17 @@
 /* Copies, images and hashes of machines.
  *
- * State is struct machine_state, unwired, and the used part of each pool, seen in chunks. Most chunks of a large
- * machine are zero (inside a large free block only the head's frame says anything), and zero chunks are neither copied nor
- * written nor hashed: an image holds, for each pool, one bit per chunk and then the chunks whose bit is set. */
+ * The state is struct machine_state, unwired, and the used part of each pool. A pool is seen in chunks. Most chunks of a
+ * large machine are zero, because inside a large free block only the head's frame says anything. Zero chunks are not
+ * copied, not written and not hashed. An image holds, for each pool, one bit for each chunk and then the chunks whose bit
+ * is set. */
 #include "alloc/machine/machine_image.h"
 
 #include <string.h>
 
 #define IMAGE_MAGIC UINT64_C(0x33304d41474f4150) /* "PAGOAM03" */
 #define CHUNK 512u
-/* Raised when bytes of an image mean something else than before although no field has moved and no rule has changed. What
- * the run of machine_identity() shows by itself needs no raise. */
+/* It is raised when bytes of an image come to mean something else, although no field has moved and no rule has changed.
+ * What the run of machine_identity() shows needs no raise. */
 #define IMAGE_LAYOUT 2u
 
 uint64_t machine_image_layout(void)
@@ -52,8 +53,8 @@ static bool is_zero(const uint8_t *at, size_t length)
 
 /* ---- hashes ---- */
 
-/* Multiply and shift, eight bytes at a time in four lanes that do not wait for one another: a check of equality, not a
- * defence. */
+/* A hash for equality, not against an attacker. It multiplies and shifts eight bytes at a time, in four lanes, so that no
+ * step waits for the one before. */
 struct hash {
     uint64_t lanes[4];
 };
@@ -123,8 +124,8 @@ uint64_t machine_hash(const struct machine *machine)
 
 /* ---- copies ---- */
 
-/* Host memory for what the pool holds. One that has grown to this gets its memory as a growing one does (pool.c): in the
- * host's huge pages, where it is large. A table is used whole, but sparsely. */
+/* Host memory for what the pool holds. A pool that has grown gets it as a growing one does (pool.c): a large one in the
+ * host's huge pages. A table is used whole, but sparsely. */
 static enum pagoda_error commit_pool(struct pool *pool, const struct pagoda_host *host)
 {
     uint32_t used = pool->nr_used, nr_free = pool->nr_free;
@@ -148,7 +149,7 @@ static enum pagoda_error commit_used(struct machine *m)
     return pool_reserve(&m->state.reclaim.slots, &m->host, m->state.reclaim.slots.capacity);
 }
 
-/* A machine of that state with room for what the pools hold, all zero as yet. */
+/* A machine of that state, with room for what the pools hold. The pools are still zero. */
 static enum pagoda_error make_empty(const struct machine_state *state, const struct pagoda_host *host, struct machine **out)
 {
     enum pagoda_error err = machine_reserve(state, host, out);
@@ -198,7 +199,7 @@ static size_t most_bytes(const struct machine *machine)
     return bytes;
 }
 
-/* Writes one pool; returns the place behind it. */
+/* Writes one pool. Returns the place behind it. */
 static uint8_t *save_pool(const struct pool *pool, uint32_t number, uint8_t *at, struct hash *hash)
 {
     size_t bytes = used_bytes(pool);
@@ -243,13 +244,12 @@ uint64_t machine_image_hash(const void *image)
     return header.hash;
 }
 
-/* An image is taken at its word only if its shape is the one that its configuration gives here. */
+/* Has the image the shape that its configuration gives here? Else it is not read. */
 static bool shape_agrees(struct machine_state *saved)
 {
     struct machine_config config;
     struct problem why = { 0 };
-    memcpy(&config, &saved->config, sizeof config); /* padding included: completing a complete one changes no byte */
-    /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): the same bytes, padding included */
+    memcpy(&config, &saved->config, sizeof config); /* to complete a complete one changes no byte */
     if (machine_config_complete(&config, &why) || memcmp(&config, &saved->config, sizeof config) != 0)
         return false;
     struct machine_state fresh;
@@ -267,7 +267,7 @@ static bool shape_agrees(struct machine_state *saved)
     return true;
 }
 
-/* Reads one pool; returns the place behind it, or NULL when the image ends before. */
+/* Reads one pool. Returns the place behind it; NULL: the image ends before. */
 static const uint8_t *load_pool(struct pool *pool, uint32_t number, const uint8_t *at, const uint8_t *end,
                                 struct hash *hash)
 {

@@ -1,10 +1,10 @@
-/* Operations on kernel memory: kmalloc and its relatives, slab caches, vmalloc. Each finds out whether the call is
- * allowed, lets its floor do it, and describes what came of it. */
+/* Operations on kernel memory: kmalloc and its relatives, slab caches, kvmalloc. Each asks whether the call is allowed, has
+ * its floor do it, and fills the result in. */
 #include "alloc/machine/machine_internal.h"
 
 #include <string.h>
 
-/* Tells a free function given another allocator's memory what it should have been. True: the operation is over. */
+/* A function was given another allocator's memory: a bug, which names the right function. True: the operation is over. */
 static bool call_refuse_foreign(struct call *call, const char *function)
 {
     const char *kind = NULL, *right = NULL;
@@ -82,7 +82,7 @@ void run_kcalloc(struct call *call)
         call_kmalloc(call, n * size, call->op->gfp | __GFP_ZERO);
 }
 
-/* Who frees, for the tracks of slub_debug: a call that does not allocate has not stored its call site yet. */
+/* The call site of a call that frees, for the tracks of slub_debug. machine_apply() stores those of allocations alone. */
 static struct name_ref call_store_call_site(struct call *call)
 {
     return call->op->given & OP_BIT(CALL_SITE) ? name_intern(&call->s->names, call->op->call_site) : NAME_NONE;
@@ -98,13 +98,13 @@ void run_krealloc(struct call *call)
     struct name_ref name;
     const struct kmalloc_block block = kmalloc_realloc(&call->s->kmalloc, call->address, &request, &name);
     bool is_moved = block.address && block.address != call->address;
-    if (is_moved && name_is_of(names, name, call->address)) /* the name goes with the block */
+    if (is_moved && name_is_of(names, name, call->address)) /* the name moves with the block */
         name_at(names, name)->address = block.address == ZERO_SIZE_PTR ? 0 : block.address;
     call_took_block(call, &block, request.size);
 }
 
-/* The call freed what stood at its address: its name names nothing any more. Where a bug was reported and the block is
- * still live, freed->name is 0. */
+/* The call freed the block at its address: its name names nothing any more. If a bug was reported and the block is still
+ * live, freed->name is 0. */
 static void call_freed(struct call *call, const struct kmalloc_freed *freed)
 {
     call->result->address = call->address;
@@ -120,7 +120,7 @@ static void call_kfree(struct call *call)
     call_freed(call, &freed);
 }
 
-/* What is refused here does not come to the floor, which notes the step otherwise. */
+/* The floor notes the step. A call that is refused here does not come so far, so it is noted here. */
 void run_kfree(struct call *call)
 {
     if (call_refuse_foreign(call, "kfree"))
@@ -201,7 +201,7 @@ static void call_warn_of_size(struct call *call)
                     call->op->cpu, call->op->size);
 }
 
-/* kvmalloc_node(): above a page, kmalloc must not try hard, because vmalloc can step in. */
+/* kvmalloc_node(). Above a page kmalloc does not try hard, because vmalloc can do it instead. */
 void run_kvmalloc(struct call *call)
 {
     uint64_t size = call->op->size;

@@ -1,6 +1,6 @@
-/* Operations on the page allocator: alloc_pages and free_pages, and the two writes by which an administrator tidies it up.
- * A bad free is told in the kernel's words where the kernel notices; where it would go on with corrupted lists (Debian's
- * kernel has no DEBUG_VM), Pagoda stops and says what has been done. */
+/* Operations on the page allocator: alloc_pages, free_pages, and the two writes by which an administrator tidies it up.
+ * When the kernel notices a bad free, it is reported in the kernel's words. Debian's kernel has no DEBUG_VM, so it often
+ * would go on with corrupted lists. There Pagoda stops, and says what was wrong. */
 #include "alloc/machine/machine_internal.h"
 
 #include <string.h>
@@ -53,7 +53,7 @@ void run_alloc_pages(struct call *call)
 
 /* --- bad frees --- */
 
-/* page_bad_reason() of the page that heads the block: what the kernel finds wrong with it; NULL: nothing. */
+/* page_bad_reason(): what the kernel finds wrong with the first page of the block; NULL: nothing. */
 static const char *reason_of(const struct frame *frame)
 {
     switch ((enum frame_kind)frame->kind) {
@@ -114,7 +114,7 @@ static const char *owner_of(const struct frame *frame)
     }
 }
 
-/* A frame that heads no block of alloc_pages: the kernel's report where it has one, and what is true in any case. */
+/* The frame heads no block of alloc_pages(): the kernel's report, if it has one, and then what the frame is. */
 static void report_foreign(struct call *call, uint32_t pfn, uint32_t head)
 {
     struct trace *t = &call->m->trace;
@@ -130,8 +130,8 @@ static void report_foreign(struct call *call, uint32_t pfn, uint32_t head)
         trace_print(t, "\n(the page is free already)");
 }
 
-/* The block has another order. Too many pages: the first neighbour in use is found by the check of tail pages. Too few: the
- * rest of the block would be lost without a word. */
+/* The block has another order. If too many pages are freed, the check of tail pages finds the first neighbour in use. If
+ * too few are freed, the kernel loses the rest of the block without a word. */
 static void report_wrong_order(struct call *call, uint32_t pfn)
 {
     struct trace *t = &call->m->trace;
@@ -152,7 +152,7 @@ static void report_wrong_order(struct call *call, uint32_t pfn)
     trace_print(t, "\n(the block at this address has order %u, not %u)", order, call->op->order);
 }
 
-/* Linux 2.0 keeps a count of users a page, and little else. */
+/* Linux 2.0 keeps a count of users for each page, and little else. */
 static void report_classic(struct call *call, const char *what)
 {
     trace_bug(&call->m->trace, "free_pages: trying to free %s (%08jx): memory probably corrupted", what, call->address);

@@ -1,5 +1,5 @@
-/* alloc/machine/machine_state.h - the whole machine: every floor, and the range its pools live in. For alloc/machine*.c,
- * alloc/view_*.c. */
+/* alloc/machine/machine_state.h - the whole machine: every floor, and the range of memory in which its pools lie. For
+ * alloc/machine, alloc/view and alloc/proc. */
 #pragma once
 #include "alloc/memory/frame.h"
 #include "alloc/slab/kmalloc.h"
@@ -17,15 +17,16 @@
 #define POOLS_MAX 64
 
 struct machine;
-bool machine_check_tlbs(const struct machine *m, char *text, size_t capacity); /* no entry contradicts the page tables */
+bool machine_check_tlbs(const struct machine *m, char *text,
+                        size_t capacity); /* does no entry contradict the page tables? */
 
-/* What is state: copied, saved, hashed. */
+/* The state: what is copied, saved and hashed. */
 STATE_STRUCTS
 struct machine_state {
     struct machine_config config;
     uint64_t seq, now_ns;
     uint64_t nr_outcomes[3];
-    uint64_t nr_page_blocks, page_block_bytes; /* what alloc_pages() gave and free_pages() has not taken back */
+    uint64_t nr_page_blocks, page_block_bytes; /* from alloc_pages(), and not freed yet */
     struct frames frames;
     struct page_alloc pages;
     struct reclaim reclaim;

@@ -1,7 +1,6 @@
-/* The TLBs seen from above, where everything is known that they mirror: a view of each CPU's entries, and the check that
- * none of them contradicts the page tables. An entry may outlive its mapping in two cases, both Linux's: an area that vfree
- * has made lazy keeps its translations until the purge, and a CPU that left a process learns of changes when it comes back.
- */
+/* A view of each CPU's TLB, and the check that no entry contradicts the page tables. An entry may outlive its mapping in
+ * two cases, as in Linux. An area that vfree made lazy keeps its translations until the purge. A CPU that left a process
+ * learns of changes when it comes back. */
 #include "alloc/base/check.h"
 #include "alloc/machine/machine_internal.h"
 
@@ -15,14 +14,14 @@ static const struct reclaim_space *space_of(const struct machine_state *s, uint3
     return NULL;
 }
 
-/* The first frame of the page that the tables of a space map at address now; false: none. */
+/* The first frame of the page that the tables map at the entry's address now. False: none. */
 static bool maps_now(const struct machine *m, uint32_t root, const struct tlb_translation *entry, uint32_t *pfn)
 {
     const struct machine_state *s = &m->state;
     return pte_translate(&s->frames, m->profile, root ? root : s->pgtable.kernel_root, entry->address, pfn);
 }
 
-/* Stale, and allowed to be. */
+/* May the entry be stale? */
 static bool may_be_stale(const struct machine_state *s, const struct tlb_translation *entry)
 {
     if (!entry->root)

@@ -1,5 +1,5 @@
-/* From an address to what stands behind it: the region, the walk through the page tables, the frame, and the runs of frames
- * behind a range. Nothing here changes the machine: the operations and the views ask the same question. */
+/* From an address to what stands behind it: the region, the walk through the page tables, the frame; and the runs of frames
+ * behind a range. Nothing here changes the machine. Operations and views share it. */
 #include "alloc/machine/machine_internal.h"
 
 static void translate_walk(const struct machine *m, uint32_t root, uint64_t address, struct translation *out)
@@ -56,7 +56,7 @@ bool machine_next_run(const struct machine *m, uint32_t pid, uint64_t *address, 
     struct process_ref process = process_find(&m->state.processes, pid);
     run->count = 0;
     for (; *address < end; *address = (*address | (PAGE_SIZE - 1)) + 1) {
-        if (process.index && !run->count) /* a mapping may be mostly hole */
+        if (process.index && !run->count) /* large parts of a mapping may have no pages */
             *address = process_next_page(&m->state.processes, process, *address, end);
         if (*address >= end)
             break;

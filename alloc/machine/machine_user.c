@@ -1,5 +1,5 @@
-/* Operations on the heap of a process. What a call into malloc answers goes into the result; a call that found the heap
- * broken, or went astray in it, ends its process. */
+/* Operations on the heap of a process. What a call into malloc answers goes into the result. A call that finds the heap
+ * broken, or faults in it, ends its process. */
 #include "alloc/machine/machine_internal.h"
 
 /* --- the heap: what the calls have in common --- */

@@ -1,8 +1,8 @@
 /* Operations on vmalloc memory: who may call, which path the call takes, and what a wrong vfree is told.
  *
- * In an interrupt vmalloc is a bug. Linux 6.1 looks at the size first, so a size of 0 or beyond all memory is NULL there,
- * too. vfree is allowed in an interrupt: 6.1 puts the area on a list, which a work item frees a little later (here: at
- * once); 2.0 frees it. vm_unmap_aliases has nothing to do where nothing is lazy. */
+ * In an interrupt vmalloc is a bug. Linux 6.1 looks at the size first: a size of 0, or beyond all memory, is NULL even
+ * there. vfree is allowed in an interrupt. There 6.1 puts the area on a list, and a work item frees it a little later; here
+ * it is freed at once, as in 2.0. vm_unmap_aliases has nothing to do when nothing is lazy. */
 #include "alloc/machine/machine_internal.h"
 
 static bool vmalloc_call_is_classic(const struct call *call)

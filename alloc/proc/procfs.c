@@ -1,5 +1,5 @@
-/* The files of /proc, one row each. Those of Linux 6.1 are laid out in procfs_layout.c from structs that procfs_fill.c
- * fills; classic has what Linux 2.0 had of them. */
+/* The files of /proc, one row each. Those of Linux 6.1 are laid out in procfs_layout.c, from structs that procfs_fill.c
+ * fills. The classic profile has those that Linux 2.0 had. */
 #include "pagoda/procfs.h"
 #include "alloc/slab/slab_record.h"
 #include "alloc/machine/machine_state.h"
@@ -55,7 +55,7 @@ static void put_meminfo_classic(struct writer *w, const struct machine *m)
 
 /* --- slabinfo --- */
 
-/* Objects that slabinfo counts as active: all but the free ones of slabs on the node's list. */
+/* Objects that slabinfo counts as active: all but the free ones in slabs of the node's list. */
 static uint64_t nr_active(const struct kmalloc *k, const struct cache *cache)
 {
     uint64_t nr = cache->nr_objects;
@@ -76,7 +76,8 @@ static void put_cache(struct writer *w, const struct kmalloc *k, const struct ca
                                                .num_slabs = cache->nr_slabs });
 }
 
-/* The cache that was made last before another; 0: none. made: order of making, 0 ends. */
+/* The cache that was made last before another; 0: none.
+ * made  the other's number in the order of making. */
 static struct cache_ref cache_before(const struct kmalloc *k, uint32_t made)
 {
     struct cache_ref found = CACHE_NONE;
@@ -98,7 +99,7 @@ static void put_slabinfo(struct writer *w, const struct machine *m)
 
 /* --- vmallocinfo --- */
 
-/* Where Linux prints the calling function, the name or call site that was given stands. */
+/* Linux prints the calling function. Here the name or call site stands in its place, if one was given. */
 static void put_area(struct writer *w, const struct machine *m, const struct vmap_area *area)
 {
     const struct vmap_space *space = &m->state.vmalloc.space;
@@ -119,7 +120,8 @@ static void put_vmallocinfo(struct writer *w, const struct machine *m)
     const struct vmalloc *v = &m->state.vmalloc;
     const struct vmap_space *space = &v->space;
     struct vmap_area_ref area = vmalloc_area_from(v, space->start);
-    uint32_t lazy = area.index ? rb_first(&space->extents, space->lazy_root) : 0; /* as Linux: after the last busy one */
+    uint32_t lazy =
+        area.index ? rb_first(&space->extents, space->lazy_root) : 0; /* Linux prints them behind the last busy one */
     for (; area.index; area = vmalloc_area_from(v, vmap_area_at(space, area)->end))
         put_area(w, m, vmap_area_at(space, area));
     for (; lazy; lazy = rb_next(&space->extents, lazy))

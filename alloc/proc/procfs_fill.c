@@ -1,7 +1,7 @@
-/* What the kernel counts up and down as it goes, Pagoda works out when it is asked: from the free lists, the counts of
- * frames by kind, the LRU lists, the page tables. Reading costs a walk over the upper page tables, and over the LRU lists
- * when something is locked; operations pay nothing. What the simulation has no notion of (page cache, huge pages, NUMA) is
- * 0, as on a machine that has none of it. */
+/* The gauges of /proc. The kernel counts them up and down as it goes. Pagoda computes them when it is asked, from the free
+ * lists, the counts of frames by kind, the LRU lists and the page tables. So operations pay nothing. Reading costs a walk
+ * over the upper page tables; when something is locked, also one over the LRU lists. What is not simulated (page cache,
+ * huge pages, NUMA) is 0. */
 #include "alloc/proc/procfs_fill.h"
 #include "alloc/slab/slab_record.h"
 #include "alloc/machine/machine_state.h"
@@ -17,7 +17,7 @@
 
 /* --- free blocks and pageblocks --- */
 
-/* A pfn between two parts of memory: there is no page to ask for the type of its pageblock. */
+/* Does the pfn lie between two parts of memory? No page is there to ask for the type of its pageblock. */
 static bool is_hole(const struct page_alloc *pa, uint32_t pfn)
 {
     return frame_at(pa->frames, frame_head(pa->frames, pfn))->kind == FRAME_NONE;
@@ -57,7 +57,7 @@ static void fill_cpus(const struct page_alloc *pa, const struct zone *zone, stru
 
 static void fill_zone(const struct page_alloc *pa, const struct zone *zone, struct zoneinfo *info)
 {
-    info->free = (uint64_t)zone->free_global; /* what is not folded in yet is not shown, as in Linux */
+    info->free = (uint64_t)zone->free_global; /* as in Linux, without what the CPUs have not folded in yet */
     info->boost = zone->boost;
     info->min = (uint64_t)zone->min + zone->boost;
     info->low = (uint64_t)zone->low + zone->boost;
@@ -66,7 +66,7 @@ static void fill_zone(const struct page_alloc *pa, const struct zone *zone, stru
     info->present = zone->present;
     info->managed = zone->managed;
     info->start_pfn = zone->start_pfn;
-    for (uint32_t i = 0; i < PROCFS_ZONES; i++) /* above Movable there is nothing more to keep memory from */
+    for (uint32_t i = 0; i < PROCFS_ZONES; i++) /* above Movable there is no other zone */
         info->protection[i] = zone->lowmem_reserve[i < ZONE_MOVABLE ? i : ZONE_MOVABLE];
     info->stats.count[VM_nr_free_pages] = info->free;
     info->stats.count[VM_numa_hit] = info->stats.count[VM_numa_local] = zone->numa_hit;
@@ -86,7 +86,7 @@ static bool is_anything_locked(const struct processes *ps)
     return false;
 }
 
-/* Locked pages stand on Pagoda's ordinary lists; Linux has moved them to one of their own. */
+/* Locked pages are on Pagoda's two lists. Linux has moved them to a list of their own, so they are counted apart. */
 static void sort_lru(const struct machine_state *s, const struct index_list *list, enum vm_item item,
                      struct zoneinfo *zones)
 {
@@ -198,7 +198,7 @@ static uint64_t minus(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : 0;
 }
-/* Half of it, at most the low marks, is not counted on. */
+/* The part of it that can be had: all but half of it, or but the low marks if those are less. */
 static uint64_t available_part(uint64_t pages, uint64_t low)
 {
     return pages - (pages / 2 < low ? pages / 2 : low);
@@ -220,7 +220,8 @@ void procfs_dirty_limits(struct page_reserves reserves, uint64_t free, uint64_t 
 
 /* --- meminfo --- */
 
-/* The direct map has entries of 2 MiB but for the first 2 MiB and the odd end of each part of memory (pgtable_boot.c). */
+/* The direct map has entries of 4 KiB for the first 2 MiB and for the odd end of each part of memory, and of 2 MiB for the
+ * rest (pgtable_boot.c). */
 static void fill_direct_map(const struct zoneinfo *zones, struct meminfo *m)
 {
     const uint64_t parts[] = { zones[ZONE_DMA32].start_pfn + zones[ZONE_DMA32].present, zones[ZONE_NORMAL].present };
@@ -266,7 +267,7 @@ void procfs_fill_meminfo(const struct machine_state *s, const struct zoneinfo zo
     fill_direct_map(zones, m);
 }
 
-/* Users of a page beyond the first, summed up: si_meminfo() of Linux 2.0. */
+/* si_meminfo() of Linux 2.0: the sum over all pages of their users beyond the first. */
 static uint64_t nr_shared(const struct machine_state *s, const struct index_list *list)
 {
     uint64_t nr = 0;

@@ -1,5 +1,5 @@
-/* kpageflags, kpagecount, pagemap: eight bytes a page. Frames are gone through block by block, because a block's head tells
- * for all of it. */
+/* kpageflags, kpagecount, pagemap: eight bytes for each page. Frames are walked block by block, because the head tells what
+ * all frames of its block are. */
 #include "alloc/proc/procfs_kpage.h"
 #include "alloc/machine/machine_state.h"
 #include "alloc/process/process_internal.h"
@@ -9,7 +9,7 @@
 
 /* pagemap: Documentation/admin-guide/mm/pagemap.rst. */
 #define PM_SWAP_TYPE_BITS 5u  /* below the offset in the swap area; there is one area, of type 0 */
-#define PM_SOFT_DIRTY BIT(55) /* nobody has cleared it: every mapping is newer than the last look */
+#define PM_SOFT_DIRTY BIT(55) /* nobody has ever cleared it */
 #define PM_MMAP_EXCLUSIVE BIT(56)
 #define PM_SWAP BIT(62)
 #define PM_PRESENT BIT(63)
@@ -53,7 +53,7 @@ uint64_t procfs_block_flags(const struct frames *frames, uint32_t head, uint32_t
     }
 }
 
-/* Linux marks the tables of the last level but one, and of the last level those of processes. */
+/* Linux marks the tables of the last level but one, and those of processes of the last level. */
 static bool is_marked_table(const struct machine_state *s, uint32_t pfn)
 {
     const struct frame *frame = frame_at(&s->frames, pfn);
@@ -121,7 +121,7 @@ static uint64_t pagemap_word(const struct machine_state *s, uint64_t entry)
     return PM_PRESENT | pte_pfn(entry) | (is_exclusive ? PM_MMAP_EXCLUSIVE : 0);
 }
 
-/* Pages that have an entry, and the holes between them, which cost no walk each. */
+/* Writes pages that have an entry, and the holes between them. A hole costs no walk. */
 static void put_pagemap(struct writer *w, const struct machine_state *s, const struct process *process, uint64_t address,
                         uint64_t end)
 {

@@ -27,7 +27,7 @@ enum kpf_bit {
     KPF_MLOCKED = 33,
 };
 
-/* What a frame's block says of it; head is the block's first frame. Tables of pages and the zero page need more than frames
- * to be known: procfs_page_flags() adds that. */
+/* What the block of a frame says of it. Frames alone do not tell page tables and the zero page: procfs_page_flags() adds
+ * them. head  of the block. */
 uint64_t procfs_block_flags(const struct frames *frames, uint32_t head, uint32_t pfn);
 uint64_t procfs_page_flags(const struct machine_state *s, uint32_t head, uint32_t pfn);

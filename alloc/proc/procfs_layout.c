@@ -1,11 +1,11 @@
 /* How Linux 6.1 lays out the files of /proc that tell of memory. Widths and blanks are those of the kernel's seq_printf()
- * formats, and recordings of the real files come out byte for byte when they are parsed and written again. */
+ * formats. A recording of a real file that is parsed and written again comes out byte for byte. */
 #include "alloc/proc/procfs_layout.h"
 #include "alloc/page/zone.h"
 
 #include <string.h>
 
-#define FREE_COUNT_MAX 100000u /* pagetypeinfo walks lists, and gives up there */
+#define FREE_COUNT_MAX 100000u /* pagetypeinfo walks lists, and stops there */
 
 static const struct {
     const char *name;
@@ -155,7 +155,7 @@ void procfs_put_zoneinfo(struct writer *writer, const struct zoneinfo *zone)
     for (uint32_t i = 0; i < PROCFS_ZONES; i++)
         put_after(writer, i ? ", " : "\n        protection: (", zone->protection[i]);
     write_text(writer, ")");
-    if (zone->present) { /* of an empty zone the kernel tells no more */
+    if (zone->present) { /* the kernel tells no more of an empty zone */
         put_stats(writer, &zone->stats, VM_ZONE);
         put_stats(writer, &zone->stats, VM_NUMA);
         put_pagesets(writer, zone);

@@ -1,14 +1,13 @@
-/* alloc/proc/procfs_layout.h - the files of /proc as plain structs, and how Linux 6.1 lays each out as text. The structs
- * know nothing of where their numbers come from: a machine fills them (alloc/proc/procfs_fill.c), and so can a parser of
- * real files. Stands on: page_alloc (vmstat), procfs_text. */
+/* alloc/proc/procfs_layout.h - the files of /proc as plain structs, and how Linux 6.1 lays each out as text. A machine
+ * fills the structs (alloc/proc/procfs_fill.c), and so can a parser of real files. Stands on: page_alloc (vmstat),
+ * procfs_text. */
 #pragma once
 #include "alloc/page/page_alloc.h"
 #include "alloc/proc/procfs_text.h"
 
 #define PROCFS_ZONES 5 /* DMA, DMA32, Normal, Movable, Device */
 
-/* --- buddyinfo, pagetypeinfo: one of these a zone that has memory. mm/vmstat.c: frag_show_print(), pagetypeinfo_show() ---
- */
+/* --- buddyinfo, pagetypeinfo: each zone that has memory. mm/vmstat.c: frag_show_print(), pagetypeinfo_show() --- */
 struct zone_blocks {
     char name[8];
     uint64_t nr_free[VIEW_ORDERS]; /* blocks */

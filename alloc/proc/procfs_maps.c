@@ -1,6 +1,6 @@
-/* maps and smaps (fs/proc/task_mmu.c). Every page-table entry of a mapping is looked at once; the zero page is nobody's,
- * and is in no sum. VMAs that are apart only because Pagoda keeps the program's image and malloc's mappings apart are one
- * line here, as they are one VMA in Linux. */
+/* maps and smaps (fs/proc/task_mmu.c). Each page-table entry of a mapping is read once. The zero page belongs to nobody,
+ * and is in no sum. Pagoda keeps the program's image and malloc's mappings apart from what the program maps. Neighbours
+ * that differ in nothing else are one VMA in Linux, so they are one line here. */
 #include "alloc/proc/procfs_process.h"
 #include "alloc/process/process_internal.h"
 
@@ -66,7 +66,8 @@ static bool goes_on(const struct vma *map, const struct vma *next)
            map->pgoff + vma_pages(map) == next->pgoff && differs && !(differs & ~(uint32_t)(VMA_TEXT | VMA_CHUNK));
 }
 
-/* The mapping that begins with that VMA, as Linux would have it; *vma: the first one behind it. */
+/* The mapping, as Linux would have it, that begins with a VMA.
+ * vma  in: that VMA; out: the first one behind the mapping. */
 static struct vma take_map(const struct processes *ps, struct vma_ref *vma)
 {
     struct vma map = *vma_at(ps, *vma);
@@ -77,7 +78,7 @@ static struct vma take_map(const struct processes *ps, struct vma_ref *vma)
     return map;
 }
 
-/* Device and inode are 0 for files, too: there is no disk. */
+/* Device and inode are 0, for files, too: there is no disk. */
 static void put_perms(struct writer *w, const struct vma *vma)
 {
     const char perms[] = { vma->flags & VMA_READ ? 'r' : '-', vma->flags & VMA_WRITE ? 'w' : '-',
@@ -104,7 +105,7 @@ static uint32_t hex_digits(uint64_t number)
     return digits;
 }
 
-/* As Linux names mappings; a name that was given stands where prctl(PR_SET_VMA_ANON_NAME) would put it. */
+/* The name as Linux writes it. One that the caller gave is written like one of prctl(PR_SET_VMA_ANON_NAME). */
 static void put_name(struct writer *w, const struct machine *m, const struct process *process, const struct vma *vma)
 {
     const struct names *names = &m->state.names;

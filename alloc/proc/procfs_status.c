@@ -1,5 +1,5 @@
-/* status: who a process is, and the lines Vm* and Rss*. What Pagoda's processes do not have (users, files) is said as of a
- * process of root. */
+/* status: who a process is, and the lines Vm* and Rss*. Pagoda's processes have no users and files. Those lines are written
+ * as for a process of root. */
 #include "alloc/proc/procfs_process.h"
 #include "alloc/proc/procfs_tables.h"
 #include "pagoda/heap_view.h"
@@ -17,7 +17,7 @@ static void sum_code(const struct machine *m, const struct process *process, uin
     }
 }
 
-/* The main one, and those that have called malloc and not ended. */
+/* The main thread, and those that have called malloc and have not ended. */
 static uint64_t count_threads(const struct machine *m, const struct process *process)
 {
     struct heap_thread_view thread;

@@ -1,4 +1,5 @@
-/* Only tables above the last level are read, so a walk costs one entry per 2 MiB of what is mapped. */
+/* Counts page tables. It reads tables above the last level alone, so a walk costs one entry for each 2 MiB that are mapped.
+ */
 #include "alloc/proc/procfs_tables.h"
 
 static uint32_t last_level(const struct machine_state *s)
@@ -6,7 +7,7 @@ static uint32_t last_level(const struct machine_state *s)
     return s->pages.profile->pgtable_levels - 1;
 }
 
-/* Adds the tables below one of a level to counts by level. */
+/* Adds the tables below a table to the counts of their levels. */
 static void count_below(const struct machine_state *s, uint32_t table, uint32_t level, uint64_t nr[MAX_LEVELS])
 {
     const struct profile *profile = s->pages.profile;

@@ -2,7 +2,7 @@
 #pragma once
 #include "alloc/machine/machine_state.h"
 
-/* NR_PAGETABLE: the tables that Linux counts, which are a process's two lowest levels and the kernel's last but one. */
+/* NR_PAGETABLE: the tables that Linux counts: of a process the two lowest levels, of the kernel the last but one. */
 uint64_t procfs_count_tables(const struct machine_state *s);
 /* Tables below the top one, of every level: VmPTE. */
 uint64_t procfs_process_tables(const struct machine_state *s, const struct process *process);

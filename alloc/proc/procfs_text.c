@@ -1,5 +1,5 @@
-/* Text is gathered in one buffer and handed on when that is full, so that whoever takes it is called a few times per file
- * and not once per word. */
+/* Text is gathered in one buffer. The buffer is handed on when it is full, so whoever takes the text is called a few times
+ * for each file. */
 #include "alloc/proc/procfs_text.h"
 
 #include "alloc/base/text.h"

@@ -9,7 +9,7 @@
  *      |a.a..u.a|..a.....|...a...u|...a....|........|.......a|       a: user page, u: kernel page, .: free
  *       migrate ->                                  <- free
  *
- *      |......u.|........|...a...u|...a....|........|..aaaaaa|
+ *      |......u.|........|...a...u|...a....|........|...aaaaa|
  *                         migrate ->                <- free
  *
  * A run ends when the scanners meet, or when a block of the wanted order is there. The next run goes on at the same places.

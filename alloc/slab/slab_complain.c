@@ -1,11 +1,12 @@
-/* What the kernels say when kfree(), ksize() or krealloc() is given an address that is none of theirs: first in their own
- * words, as far as they would have noticed, then what the address really is.
+/* What the kernels say when kfree(), ksize() or krealloc() is given an address that is none of theirs. First come the
+ * kernel's own words, if it would have noticed; then what the address really is.
  *
- * Linux 6.1 takes any address apart as if it were one of the direct map, looks at the struct page it comes to, and frees
- * what is no slab as a large block: hence a page fault among the struct pages, or a warning about the block's order. Inside
- * a slab it believes the address, unless slub_debug=F checks (slub_debug.c); all that it notices itself is an object that
- * is the first of the free list already (CONFIG_SLAB_FREELIST_HARDENED). Linux 2.0 finds out by the words of the page
- * descriptor, and prints them. */
+ * Linux 6.1 treats any address as one of the direct map, and looks at the struct page that belongs to it. What is no slab
+ * is freed as a large block. So there is a page fault among the struct pages, or a warning about the block's order. Inside
+ * a slab 6.1 believes the address, unless slub_debug=F checks it (slub_debug.c). It notices one thing: an object that is
+ * the first of the free list already (CONFIG_SLAB_FREELIST_HARDENED).
+ *
+ * Linux 2.0 reads the page descriptor at the start of the page, finds that it is none, and prints its words. */
 #include "alloc/slab/slub.h"
 
 #include <string.h>
@@ -30,7 +31,7 @@ void kmalloc_oops(struct kmalloc *k, uint64_t address)
         trace_bug(trace, "BUG: unable to handle page fault for address: %016jx", address);
 }
 
-/* virt_to_page(): where the kernel looks for the struct page of any address. */
+/* virt_to_page(): the address of the struct page of any address. */
 static uint64_t kmalloc_page_struct(uint64_t address)
 {
     uint64_t physical = address - (address >= KERNEL_MAP ? KERNEL_MAP : PAGE_OFFSET);
@@ -56,7 +57,7 @@ void kmalloc_say_reaction(struct kmalloc *k, uint64_t address)
     trace_print(trace, "\n");
 }
 
-/* Which object of the slab the address lies in, and what is wrong with that. */
+/* Says which object of the slab the address lies in, and what is wrong with it. */
 static void kmalloc_explain_slab(struct kmalloc *k, const struct slab *slab, uint64_t address)
 {
     struct trace *trace = k->trace;
@@ -96,7 +97,8 @@ static const char *kmalloc_explain_frame(const struct frame *head)
     }
 }
 
-/* A kernel's own words about an address in a slab. 6.1 has none but for the simplest double free. False: it says nothing.
+/* The kernel's own words about an address in a slab. 6.1 has some for the simplest double free alone. False: it says
+ * nothing.
  */
 static bool kmalloc_say_slab_reaction(struct kmalloc *k, const struct found *found, const char *function, uint64_t address)
 {

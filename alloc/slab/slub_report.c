@@ -1,13 +1,26 @@
-/* What slub_debug says: the words and the layout of mm/slub.c's slab_bug(), print_trailer() and their relatives, put
- * together from what stands in the simulated bytes. An object's dump shows a hundred bytes or so; Linux prints up to a
- * page. */
+/* What slub_debug says, in the words and the layout of mm/slub.c: slab_bug(), slab_fix(), print_trailer() and others. It is
+ * read from the simulated bytes. A report looks so:
+ *
+ *      =============================================================================
+ *      BUG kmalloc-64 (Not tainted): Right Redzone overwritten              slub_bug()
+ *      -----------------------------------------------------------------------------
+ *
+ *      0xffff...-0xffff... @offset=64. First byte 0x41 instead of 0xcc      the caller
+ *      Allocated in f age=0 cpu=0 pid=0                                     slub_say_tracks()
+ *      Slab 0xffffea... objects=21 used=1 fp=0x... flags=0x...              slub_say_slab()
+ *      Object 0xffff... @offset=64 fp=0x...                                 slub_say_object()
+ *
+ *      Redzone  ffff...: cc cc cc cc ...                                    slub_say_section()
+ *      FIX kmalloc-64: Restoring Right Redzone 0xffff...-0xffff...=0xcc     slub_fix()
+ *
+ * A section shows 128 bytes at most; Linux prints up to a page. */
 #include "alloc/slab/slub.h"
 
 #include <string.h>
 
 #define DUMP_MAX 128u /* bytes of one section */
 #define LINE 16u
-#define VMEMMAP UINT64_C(0xffffea0000000000) /* where struct page of pfn 0 stands; 64 bytes each */
+#define VMEMMAP UINT64_C(0xffffea0000000000) /* where the struct page of pfn 0 is; each has 64 bytes */
 #define PG_SLAB UINT64_C(0x200)
 #define PG_HEAD UINT64_C(0x10000)
 #define LAST_CPUPID (UINT64_C(0x1fffff) << 30)
@@ -91,7 +104,7 @@ void slub_say_section(struct kmalloc *k, const char *title, uint64_t physical, u
         trace_print(k->trace, "%s... %u bytes more\n", title, length - shown);
 }
 
-struct stored_track { /* a track as it stands in the bytes */
+struct stored_track { /* a track in the bytes behind an object */
     uint64_t call_site;
     uint32_t stack, cpu, pid, unused;
     uint64_t when; /* jiffies */

@@ -1,5 +1,5 @@
-/* Looking at frames and zones. Frames are shown as runs: a block is one, and neighbouring single frames of one owner are
- * drawn together, because a heap or a vmalloc area of a thousand frames is one thing to the eye. */
+/* Views of frames and zones. Frames are shown as runs. A block is a run. Neighbouring single frames of one owner are one
+ * run, too: a heap or a vmalloc area of a thousand frames is one thing to the eye. */
 #include "alloc/machine/machine_state.h"
 #include "alloc/page/zone.h"
 #include "pagoda/view.h"
@@ -96,7 +96,7 @@ static void set_owner(const struct machine *m, const struct frame *head, struct 
 
 /* --- runs --- */
 
-/* Of a free block: the list that it is on. Of one in use: its pageblock. */
+/* A free block has the type of its list; a block in use has the type of its pageblock. */
 static uint8_t migratetype_of(const struct machine *m, uint32_t pfn)
 {
     const struct frame *head = frame_at(&m->state.frames, pfn);
@@ -116,8 +116,8 @@ static void set_run(const struct machine *m, uint32_t pfn, struct frame_run *run
     set_owner(m, head, run);
 }
 
-/* May the single frame at pfn be drawn with the run that begins at first: same owner and type, but never two free blocks.
- */
+/* Does the single frame at pfn belong to the run that begins at first? Owner and type must be equal. A free block is always
+ * a run of its own. */
 static bool continues(const struct machine *m, uint32_t first, uint32_t pfn)
 {
     const struct frame *head = frame_at(&m->state.frames, first), *next = frame_at(&m->state.frames, pfn);
@@ -125,7 +125,7 @@ static bool continues(const struct machine *m, uint32_t first, uint32_t pfn)
            migratetype_of(m, pfn) == migratetype_of(m, first) && (head->kind != FRAME_KERNEL || next->index == head->index);
 }
 
-/* Frames from pfn on that are in no block: the hole below 4 GiB. */
+/* Frames from pfn on that are in no block: those of the hole below 4 GiB. */
 static uint32_t count_nothing(const struct frames *frames, uint32_t pfn)
 {
     uint32_t end = pfn + 1;
@@ -168,7 +168,7 @@ bool view_frame(const struct machine *machine, uint32_t pfn, struct frame_run *b
     return true;
 }
 
-/* One byte that tells owners of one kind apart; 0: none. */
+/* A byte by which owners of one kind differ; 0: none. */
 static uint8_t owner_hash(uint32_t owner)
 {
     uint32_t hash = owner * 0x9e3779b1u;
@@ -216,7 +216,7 @@ static void sum_pcps(const struct page_alloc *pa, const struct zone *zone, struc
     }
 }
 
-/* As /proc/pagetypeinfo counts them: one each 512 pages from the zone's start on. */
+/* Counts pageblocks as /proc/pagetypeinfo does: one for each 512 pages from the zone's start on. */
 static void count_pageblocks(const struct page_alloc *pa, const struct zone *zone, struct zone_view *view)
 {
     uint32_t end = zone->start_pfn + zone->spanned;

@@ -1,5 +1,5 @@
-/* Looking at slab caches, slabs and objects. A cache's slabs come list by list, so that a reader sees which is used next; a
- * slab's objects come by address, with the chains of the free ones as their bytes link them. */
+/* Views of slab caches, slabs and objects. A cache's slabs come list by list, so a reader sees which is used next. A slab's
+ * objects come by address. The chains of its free objects are told as their bytes link them. */
 #include "alloc/machine/machine_state.h"
 #include "alloc/slab/bucket.h"
 #include "alloc/slab/slub.h"
@@ -52,7 +52,7 @@ static void count_slabs(const struct kmalloc *k, const struct cache *cache, stru
 
 static void count_bytes(const struct cache *cache, struct cache_view *view)
 {
-    uint64_t slab_bytes = (uint64_t)cache->nr_slabs * (PAGE_SIZE << cache->order); /* but for slabs of the minimum order */
+    uint64_t slab_bytes = (uint64_t)cache->nr_slabs * (PAGE_SIZE << cache->order); /* as if no slab had the minimum order */
     uint64_t object_bytes = (uint64_t)cache->nr_objects * cache->usable;
     view->rounding_bytes = (uint64_t)cache->nr_live * cache->usable - cache->requested_bytes;
     view->overhead_bytes = slab_bytes > object_bytes ? slab_bytes - object_bytes : 0;
@@ -134,7 +134,12 @@ static void describe_slab(const struct kmalloc *k, const struct slab *slab, uint
         view->requested_bytes += track_at(k, slab, object)->requested;
 }
 
-/* Where a walk over a cache's slabs is. list: CPUs' slabs and chains by turns, then the node's list, then the full ones. */
+/* Where a walk over a cache's slabs is. Lists are numbered so:
+ *
+ *      0      1        2      3        ...    2 * nr_cpus     2 * nr_cpus + 1
+ *      CPU 0: its      CPU 1: its             the node's      full slabs, which are
+ *      slab   partial  slab   partial         partial list    on no list
+ */
 struct slab_place {
     struct slab_ref slab;
     uint32_t position, list;
@@ -156,7 +161,7 @@ static struct slab_ref first_of_list(const struct kmalloc *k, const struct cache
     return list % 2 ? cpu->partial : cpu->slab;
 }
 
-/* The slab behind the one that the walk is at, on the same list or the next; 0: only full ones are left. */
+/* The next slab of the walk, on the same list or on the next one. 0: full slabs alone are left. */
 static struct slab_ref next_listed(const struct kmalloc *k, const struct cache *cache, struct slab_place *at)
 {
     bool is_single = at->list < 2 * k->nr_cpus && at->list % 2 == 0; /* a CPU's own slab is a list of one */
@@ -173,7 +178,7 @@ static struct slab_ref next_listed(const struct kmalloc *k, const struct cache *
     return next;
 }
 
-/* The next full slab of the cache behind one in the pool. */
+/* The next full slab of the cache, in the order of the pool. */
 static struct slab_ref next_full(const struct kmalloc *k, struct cache_ref cache, struct slab_ref behind)
 {
     while (++behind.index < k->slabs.nr_used) {
@@ -231,7 +236,8 @@ static uint64_t free_next(const struct kmalloc *k, const struct cache *cache, co
     return bucket_read_pointer(k, cache, slab, object);
 }
 
-/* Numbers the objects of one chain, from its first (+ 1) on; returns how many. */
+/* Numbers the objects of a chain. Returns how many they are.
+ * first  object of the chain, + 1. */
 static uint32_t walk_chain(const struct kmalloc *k, const struct slab *slab, uint32_t first, struct chain_view *view)
 {
     const struct cache *cache = cache_at(k, slab->cache);
