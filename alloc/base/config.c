@@ -90,7 +90,7 @@ const struct profile *profile_find(const char *name, size_t length)
     return NULL;
 }
 
-static void fill_defaults(struct machine_config *c, const struct profile *profile)
+static void config_fill_defaults(struct machine_config *c, const struct profile *profile)
 {
     static const uint32_t RATIO[3] = { 256, 256, 32 }; /* sysctl_lowmem_reserve_ratio */
     c->memory = c->memory ? c->memory : profile->memory_default;
@@ -130,7 +130,7 @@ void config_set_value(struct machine_config *config, const struct config_option 
 }
 
 /* Checks what the table of options can tell: is a value in range, and has the profile that option? */
-static enum pagoda_error check_table(const struct machine_config *config, struct problem *why)
+static enum pagoda_error config_check_table(const struct machine_config *config, struct problem *why)
 {
     for (uint32_t i = 0; i < NR_CONFIG_OPTIONS; i++) {
         const struct config_option *option = &CONFIG_OPTIONS[i];
@@ -153,11 +153,11 @@ enum pagoda_error machine_config_complete(struct machine_config *config, struct 
     if (config->profile >= NR_PROFILES)
         return problem_refuse(why, "profile", "there is no such profile");
     const struct profile *profile = profile_get((enum profile_id)config->profile);
-    enum pagoda_error err = check_table(config, why);
+    enum pagoda_error err = config_check_table(config, why);
     if (err)
         return err;
     struct machine_config c = *config;
-    fill_defaults(&c, profile);
+    config_fill_defaults(&c, profile);
     if (c.memory < profile->memory_min || c.memory > profile->memory_max)
         return problem_refuse(why, "memory",
                               profile->id == PROFILE_CLASSIC ? "classic takes 4M to 768M" : "linux-6.1 takes 32M to 64G");

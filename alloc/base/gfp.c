@@ -31,7 +31,7 @@ bool gfp_name_at(uint32_t i, const char **name, uint32_t *bits, bool *is_mask)
 }
 
 /* "0xcc0" or "3264". False: it is no number, or has bits that are no flag. */
-static bool parse_number(const char *word, size_t length, uint32_t *bits)
+static bool gfp_parse_number(const char *word, size_t length, uint32_t *bits)
 {
     uint32_t base = length > 2 && word[0] == '0' && (word[1] == 'x' || word[1] == 'X') ? 16 : 10;
     uint64_t value = 0;
@@ -49,17 +49,17 @@ static bool parse_number(const char *word, size_t length, uint32_t *bits)
     return length > 0;
 }
 
-static bool parse_word(const char *word, size_t length, uint32_t *bits)
+static bool gfp_parse_word(const char *word, size_t length, uint32_t *bits)
 {
     for (size_t i = 0; i < NR_NAMES; i++)
         if (strlen(NAMES[i].name) == length && memcmp(NAMES[i].name, word, length) == 0) {
             *bits = NAMES[i].bits;
             return true;
         }
-    return parse_number(word, length, bits);
+    return gfp_parse_number(word, length, bits);
 }
 
-static enum pagoda_error refuse(struct problem *why, size_t offset)
+static enum pagoda_error gfp_refuse(struct problem *why, size_t offset)
 {
     return problem_refuse_at(why, offset, "gfp",
                              "not a GFP flag; write names joined by '|', such as GFP_KERNEL|__GFP_ZERO");
@@ -77,8 +77,8 @@ enum pagoda_error gfp_parse(const char *text, size_t length, uint32_t *gfp, stru
         while (to > from && text[to - 1] == ' ')
             to--;
         uint32_t bits;
-        if (!parse_word(text + from, to - from, &bits))
-            return refuse(why, from);
+        if (!gfp_parse_word(text + from, to - from, &bits))
+            return gfp_refuse(why, from);
         all |= bits;
         at = end + 1;
     }

@@ -20,7 +20,7 @@ enum pagoda_error names_reserve(struct names *names, const struct pagoda_host *h
 }
 
 /* Mixes eight bytes a step by a multiplication. The constant is 2^64 divided by the golden ratio. */
-static uint64_t hash_text(const char *start, uint32_t length)
+static uint64_t name_hash(const char *start, uint32_t length)
 {
     uint64_t h = length;
     for (uint32_t i = 0; i < length; i += 8) {
@@ -39,18 +39,18 @@ static uint32_t power_below(uint32_t nr)
 }
 
 /* Which of nr buckets a text belongs to. */
-static uint32_t bucket_number(uint64_t hash_of_text, uint32_t nr)
+static uint32_t name_bucket_number(uint64_t hash_of_text, uint32_t nr)
 {
     uint32_t power = power_below(nr), number = (uint32_t)hash_of_text & (2 * power - 1);
     return number < nr ? number : number - power;
 }
 
-static struct name_ref *bucket_at(const struct names *names, uint32_t number)
+static struct name_ref *name_bucket_at(const struct names *names, uint32_t number)
 {
     return pool_at(&names->buckets, number + 1);
 }
 
-static uint32_t nr_buckets(const struct names *names)
+static uint32_t names_nr_buckets(const struct names *names)
 {
     return names->buckets.nr_used - 1;
 }
@@ -58,9 +58,9 @@ static uint32_t nr_buckets(const struct names *names)
 struct name_ref name_find(const struct names *names, struct text text)
 {
     struct name_ref at = { 0 };
-    if (!text.length || text.length > NAME_TEXT_MAX || !nr_buckets(names))
+    if (!text.length || text.length > NAME_TEXT_MAX || !names_nr_buckets(names))
         return at;
-    at = *bucket_at(names, bucket_number(hash_text(text.start, text.length), nr_buckets(names)));
+    at = *name_bucket_at(names, name_bucket_number(name_hash(text.start, text.length), names_nr_buckets(names)));
     for (; at.index; at = name_at(names, at)->link) {
         const struct name *name = name_at(names, at);
         if (memcmp(name->text, text.start, text.length) == 0 && name->text[text.length] == '\0')
@@ -69,26 +69,26 @@ struct name_ref name_find(const struct names *names, struct text text)
     return at;
 }
 
-static void add_to_bucket(struct names *names, struct name_ref at)
+static void name_add_to_bucket(struct names *names, struct name_ref at)
 {
     struct name *name = name_at(names, at);
-    uint64_t h = hash_text(name->text, (uint32_t)strlen(name->text));
-    struct name_ref *bucket = bucket_at(names, bucket_number(h, nr_buckets(names)));
+    uint64_t h = name_hash(name->text, (uint32_t)strlen(name->text));
+    struct name_ref *bucket = name_bucket_at(names, name_bucket_number(h, names_nr_buckets(names)));
     name->link = *bucket;
     *bucket = at;
 }
 
 /* Adds a bucket. The texts that belong there now have been in the bucket whose number has one bit less. */
-static void split_bucket(struct names *names)
+static void names_split_bucket(struct names *names)
 {
     uint32_t number = pool_take(&names->buckets) - 1;
     if (!number)
         return;
-    struct name_ref *before = bucket_at(names, number - power_below(number)), at = *before;
+    struct name_ref *before = name_bucket_at(names, number - power_below(number)), at = *before;
     before->index = 0;
     while (at.index) {
         struct name_ref next = name_at(names, at)->link;
-        add_to_bucket(names, at);
+        name_add_to_bucket(names, at);
         at = next;
     }
 }
@@ -102,8 +102,8 @@ struct name_ref name_intern(struct names *names, struct text text)
     if (!at.index)
         return at;
     memcpy(name_at(names, at)->text, text.start, text.length);
-    split_bucket(names);
-    add_to_bucket(names, at);
+    names_split_bucket(names);
+    name_add_to_bucket(names, at);
     return at;
 }
 

@@ -115,7 +115,7 @@ const char *touch_name(enum touch touch)
 }
 
 /* Is a needed parameter given? A name stands for an address; fill and length stand for hex. */
-static bool is_there(uint32_t given, enum op_param_id id)
+static bool op_param_is_there(uint32_t given, enum op_param_id id)
 {
     if (given & (1u << id))
         return true;
@@ -134,7 +134,7 @@ _Static_assert(offsetof(struct op, option) == offsetof(struct op, order) + 7, "t
  *
  * TOP is the top bit of each byte that has a range; the byte of fill has none. A byte of 128 or more may carry into its
  * neighbour, but then the answer is no in any case. */
-static bool are_bytes_in_range(const struct op *op)
+static bool op_are_bytes_in_range(const struct op *op)
 {
 #define X(id, name, field, type, unit, min, max, ...)                                                                      \
     [offsetof(struct op, field)] = (uint8_t)(sizeof(op->field) == 1 && (max) < 128 ? 127 - (max) : 0),
@@ -153,7 +153,7 @@ static bool are_bytes_in_range(const struct op *op)
 }
 
 /* The same of the numbers of 16 and 32 bits. */
-static bool are_words_in_range(const struct op *op)
+static bool op_are_words_in_range(const struct op *op)
 {
 #define BEYOND_TYPE_NUMBER(value, max) ((value) > (max))
 #define BEYOND_TYPE_GFP(value, max) (((value) & ~(uint32_t)(max)) != 0)
@@ -172,14 +172,14 @@ static bool are_words_in_range(const struct op *op)
 #undef X
 }
 
-static struct text text_of(const struct op *op, const struct op_param_info *param)
+static struct text op_text_of(const struct op *op, const struct op_param_info *param)
 {
     struct text text;
     memcpy(&text, (const uint8_t *)op + param->offset, sizeof text);
     return text;
 }
 
-static uint64_t number_of(const struct op *op, const struct op_param_info *param)
+static uint64_t op_number_of(const struct op *op, const struct op_param_info *param)
 {
     uint64_t number = 0;
     memcpy(&number, (const uint8_t *)op + param->offset, param->width); /* hosts are little-endian */
@@ -187,22 +187,22 @@ static uint64_t number_of(const struct op *op, const struct op_param_info *param
 }
 
 /* Numbers of 64 bits are not bounded here: their maxima in the table are those of JSON. */
-static bool is_in_range(const struct op *op, const struct op_param_info *param)
+static bool op_param_is_in_range(const struct op *op, const struct op_param_info *param)
 {
     switch (param->type) {
     case TYPE_TEXT:
-        return text_of(op, param).length <= param->max;
+        return op_text_of(op, param).length <= param->max;
     case TYPE_HEX:
         return op->nr_data <= param->max / 2;
     case TYPE_GFP:
     case TYPE_FLAGS:
-        return !(number_of(op, param) & ~param->max);
+        return !(op_number_of(op, param) & ~param->max);
     default:
-        return param->width == 8 || number_of(op, param) <= param->max;
+        return param->width == 8 || op_number_of(op, param) <= param->max;
     }
 }
 
-static enum pagoda_error refuse_range(struct problem *why, const struct op_param_info *param)
+static enum pagoda_error op_refuse_range(struct problem *why, const struct op_param_info *param)
 {
     char text[sizeof why->text] = "out of range";
     if (param->type == TYPE_TEXT)
@@ -220,19 +220,19 @@ static enum pagoda_error refuse_range(struct problem *why, const struct op_param
     return problem_refuse(why, param->name, text);
 }
 
-static enum pagoda_error check_each_range(const struct op *op, struct problem *why)
+static enum pagoda_error op_check_each_range(const struct op *op, struct problem *why)
 {
     for (unsigned id = 0; id < NR_OP_PARAMS; id++)
-        if (!is_in_range(op, &PARAMS[id]))
-            return refuse_range(why, &PARAMS[id]);
+        if (!op_param_is_in_range(op, &PARAMS[id]))
+            return op_refuse_range(why, &PARAMS[id]);
     return PAGODA_OK;
 }
 
 /* Few operations have texts. Nearly all others pass the two tests that look at many parameters at once. */
-static enum pagoda_error check_ranges(const struct op *op, struct problem *why)
+static enum pagoda_error op_check_ranges(const struct op *op, struct problem *why)
 {
-    if ((op->given & (OP_TEXT_BITS | OP_BIT(HEX))) || !are_bytes_in_range(op) || !are_words_in_range(op)) {
-        enum pagoda_error err = check_each_range(op, why);
+    if ((op->given & (OP_TEXT_BITS | OP_BIT(HEX))) || !op_are_bytes_in_range(op) || !op_are_words_in_range(op)) {
+        enum pagoda_error err = op_check_each_range(op, why);
         if (err)
             return err;
     }
@@ -246,13 +246,13 @@ static enum pagoda_error check_ranges(const struct op *op, struct problem *why)
 /* --- what is given --- */
 
 /* The first parameter that stands where it may not, or is missing. */
-static enum pagoda_error refuse_given(const struct op *op, uint32_t allowed, uint32_t needed, struct problem *why)
+static enum pagoda_error op_refuse_given(const struct op *op, uint32_t allowed, uint32_t needed, struct problem *why)
 {
     for (unsigned id = 0; id < NR_OP_PARAMS; id++) {
         if ((op->given & (1u << id)) && !(allowed & (1u << id)))
             return problem_refuse(why, PARAMS[id].name,
                                   id == PARAM_GFP ? "this call takes no flags" : "this call does not take it");
-        if ((needed & (1u << id)) && !is_there(op->given, (enum op_param_id)id))
+        if ((needed & (1u << id)) && !op_param_is_there(op->given, (enum op_param_id)id))
             return problem_refuse(why, PARAMS[id].name, "is needed");
     }
     return PAGODA_OK;
@@ -265,7 +265,7 @@ enum pagoda_error op_check(const struct op *op, struct problem *why)
     uint32_t given = op->given, needed = OPS[op->kind].needed;
     uint32_t allowed = needed | OPS[op->kind].further | (needed & OP_BIT(ADDRESS) ? OP_BIT(NAME) : 0);
     if ((given & ~allowed) || (given & needed) != needed) {
-        enum pagoda_error err = refuse_given(op, allowed, needed, why);
+        enum pagoda_error err = op_refuse_given(op, allowed, needed, why);
         if (err)
             return err;
     }
@@ -273,5 +273,5 @@ enum pagoda_error op_check(const struct op *op, struct problem *why)
         return problem_refuse(why, "fill", "either hex or fill, not both");
     if ((needed & OP_BIT(ADDRESS)) && (given & OP_BIT(NAME)) && (given & OP_BIT(ADDRESS)))
         return problem_refuse(why, "name", "either name or address, not both");
-    return check_ranges(op, why);
+    return op_check_ranges(op, why);
 }

@@ -27,13 +27,13 @@ size_t pool_span(const struct pool *pool)
     return (bytes + COMMIT_STEP) & ~(size_t)(HOST_PAGE - 1);
 }
 
-static size_t committed_bytes(const struct pool *pool)
+static size_t pool_committed_bytes(const struct pool *pool)
 {
     return (size_t)pool->committed * pool->item_size;
 }
 
 /* The end of the huge page in which a byte of the pool lies. Both are counted from the pool's start. */
-static size_t huge_end(const struct pool *pool, size_t at)
+static size_t pool_huge_end(const struct pool *pool, size_t at)
 {
     size_t into = ((uintptr_t)pool->items + at) % HOST_HUGE_PAGE;
     return into ? at + HOST_HUGE_PAGE - into : at;
@@ -41,9 +41,9 @@ static size_t huge_end(const struct pool *pool, size_t at)
 
 /* Has the host commit bytes [from, to). What a pool grows by begins at a huge page, if it is large. What it gets at its
  * creation does not: it may be used sparsely. */
-static bool commit(const struct pool *pool, const struct pagoda_host *host, size_t from, size_t to)
+static bool pool_commit(const struct pool *pool, const struct pagoda_host *host, size_t from, size_t to)
 {
-    size_t huge = huge_end(pool, from);
+    size_t huge = pool_huge_end(pool, from);
     if (from && to > GROWN_BYTES && huge > from && huge < to) {
         if (!host->commit(host->context, pool->items + from, huge - from))
             return false;
@@ -61,14 +61,14 @@ enum pagoda_error pool_extend(struct pool *pool, const struct pagoda_host *host,
         want = pool->capacity;
     if (want <= pool->committed)
         return PAGODA_OK;
-    size_t from = (committed_bytes(pool) + HOST_PAGE - 1) & ~(size_t)(HOST_PAGE - 1);
+    size_t from = (pool_committed_bytes(pool) + HOST_PAGE - 1) & ~(size_t)(HOST_PAGE - 1);
     size_t to = ((size_t)want * pool->item_size + COMMIT_STEP - 1) & ~(size_t)(COMMIT_STEP - 1);
     size_t span = pool_span(pool);
     if (from && to > GROWN_BYTES)
-        to = huge_end(pool, to);
+        to = pool_huge_end(pool, to);
     if (to > span)
         to = span;
-    if (to > from && !commit(pool, host, from, to))
+    if (to > from && !pool_commit(pool, host, from, to))
         return PAGODA_ERR_NOMEM;
     uint64_t items = to / pool->item_size;
     pool->committed = items > pool->capacity ? pool->capacity : (uint32_t)items;

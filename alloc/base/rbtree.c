@@ -5,7 +5,7 @@
  *  - max is the largest size of the subtree.
  *
  * Left and right are mirror images. A side is a bool here, so each case is written once. A rotation recomputes max of the
- * two nodes that it turns. Above them max is right already, or carry_up() puts it right.
+ * two nodes that it turns. Above them max is right already, or rb_carry_up() puts it right.
  *
  *          node                  riser
  *          /   \                 /   \
@@ -14,11 +14,11 @@
  *            b     c         a    b */
 #include "alloc/base/rbtree.h"
 
-static uint32_t child(const struct pool *pool, uint32_t node, bool left)
+static uint32_t rb_child(const struct pool *pool, uint32_t node, bool left)
 {
     return left ? rb_at(pool, node)->left : rb_at(pool, node)->right;
 }
-static void set_child(const struct pool *pool, uint32_t node, bool left, uint32_t to)
+static void rb_set_child(const struct pool *pool, uint32_t node, bool left, uint32_t to)
 {
     if (left)
         rb_at(pool, node)->left = to;
@@ -27,16 +27,16 @@ static void set_child(const struct pool *pool, uint32_t node, bool left, uint32_
     if (to)
         rb_at(pool, to)->parent = node;
 }
-static bool is_red(const struct pool *pool, uint32_t node)
+static bool rb_is_red(const struct pool *pool, uint32_t node)
 {
     return node && rb_at(pool, node)->is_red;
 }
-static void set_red(const struct pool *pool, uint32_t node, bool red)
+static void rb_set_red(const struct pool *pool, uint32_t node, bool red)
 {
     rb_at(pool, node)->is_red = red;
 }
 
-static uint64_t max_of(const struct pool *pool, uint32_t node)
+static uint64_t rb_max_of(const struct pool *pool, uint32_t node)
 {
     uint64_t max = rb_at(pool, node)->size;
     uint64_t left = rb_max(pool, rb_at(pool, node)->left);
@@ -46,10 +46,10 @@ static uint64_t max_of(const struct pool *pool, uint32_t node)
 }
 
 /* Recomputes max from node upwards, as far as something changes. */
-static void carry_up(const struct pool *pool, uint32_t node)
+static void rb_carry_up(const struct pool *pool, uint32_t node)
 {
     for (; node; node = rb_at(pool, node)->parent) {
-        uint64_t max = max_of(pool, node);
+        uint64_t max = rb_max_of(pool, node);
         if (rb_at(pool, node)->max == max)
             return;
         rb_at(pool, node)->max = max;
@@ -57,11 +57,11 @@ static void carry_up(const struct pool *pool, uint32_t node)
 }
 
 /* Hangs `to` where node hangs. to: 0 is nothing. */
-static void replace(const struct pool *pool, uint32_t *root, uint32_t node, uint32_t to)
+static void rb_replace(const struct pool *pool, uint32_t *root, uint32_t node, uint32_t to)
 {
     uint32_t parent = rb_at(pool, node)->parent;
     if (parent)
-        set_child(pool, parent, rb_at(pool, parent)->left == node, to);
+        rb_set_child(pool, parent, rb_at(pool, parent)->left == node, to);
     else
         *root = to;
     if (to)
@@ -69,42 +69,42 @@ static void replace(const struct pool *pool, uint32_t *root, uint32_t node, uint
 }
 
 /* The child on the other side rises into node's place. Node sinks to the given side. */
-static void rotate(const struct pool *pool, uint32_t *root, uint32_t node, bool left)
+static void rb_rotate(const struct pool *pool, uint32_t *root, uint32_t node, bool left)
 {
-    uint32_t riser = child(pool, node, !left);
-    replace(pool, root, node, riser);
-    set_child(pool, node, !left, child(pool, riser, left));
-    set_child(pool, riser, left, node);
-    rb_at(pool, node)->max = max_of(pool, node);
-    rb_at(pool, riser)->max = max_of(pool, riser);
+    uint32_t riser = rb_child(pool, node, !left);
+    rb_replace(pool, root, node, riser);
+    rb_set_child(pool, node, !left, rb_child(pool, riser, left));
+    rb_set_child(pool, riser, left, node);
+    rb_at(pool, node)->max = rb_max_of(pool, node);
+    rb_at(pool, riser)->max = rb_max_of(pool, riser);
 }
 
-static void balance_after_insert(const struct pool *pool, uint32_t *root, uint32_t node)
+static void rb_balance_after_insert(const struct pool *pool, uint32_t *root, uint32_t node)
 {
     for (;;) {
         uint32_t parent = rb_at(pool, node)->parent;
-        if (!is_red(pool, parent))
+        if (!rb_is_red(pool, parent))
             break;
         uint32_t grandparent = rb_at(pool, parent)->parent; /* is there: a red node is not the root */
         bool left = rb_at(pool, grandparent)->left == parent;
-        uint32_t uncle = child(pool, grandparent, !left);
-        if (is_red(pool, uncle)) {
-            set_red(pool, uncle, false);
-            set_red(pool, parent, false);
-            set_red(pool, grandparent, true);
+        uint32_t uncle = rb_child(pool, grandparent, !left);
+        if (rb_is_red(pool, uncle)) {
+            rb_set_red(pool, uncle, false);
+            rb_set_red(pool, parent, false);
+            rb_set_red(pool, grandparent, true);
             node = grandparent;
             continue;
         }
-        if (child(pool, parent, !left) == node) { /* an inner grandchild: turn it into an outer one */
-            rotate(pool, root, parent, left);
+        if (rb_child(pool, parent, !left) == node) { /* an inner grandchild: turn it into an outer one */
+            rb_rotate(pool, root, parent, left);
             parent = node;
         }
-        set_red(pool, parent, false);
-        set_red(pool, grandparent, true);
-        rotate(pool, root, grandparent, !left);
+        rb_set_red(pool, parent, false);
+        rb_set_red(pool, grandparent, true);
+        rb_rotate(pool, root, grandparent, !left);
         break;
     }
-    set_red(pool, *root, false);
+    rb_set_red(pool, *root, false);
 }
 
 void rb_insert(const struct pool *pool, uint32_t *root, uint32_t node, uint32_t parent, bool is_left)
@@ -115,47 +115,47 @@ void rb_insert(const struct pool *pool, uint32_t *root, uint32_t node, uint32_t 
     item->is_red = true;
     item->max = item->size;
     if (parent)
-        set_child(pool, parent, is_left, node);
+        rb_set_child(pool, parent, is_left, node);
     else
         *root = node;
-    carry_up(pool, parent);
-    balance_after_insert(pool, root, node);
+    rb_carry_up(pool, parent);
+    rb_balance_after_insert(pool, root, node);
 }
 
 /* On every way through the given side of parent one black node is missing. */
-static void balance_after_erase(const struct pool *pool, uint32_t *root, uint32_t parent, bool left)
+static void rb_balance_after_erase(const struct pool *pool, uint32_t *root, uint32_t parent, bool left)
 {
     for (;;) {
-        uint32_t sibling = child(pool, parent, !left);
-        if (is_red(pool, sibling)) {
-            set_red(pool, sibling, false);
-            set_red(pool, parent, true);
-            rotate(pool, root, parent, left);
-            sibling = child(pool, parent, !left);
+        uint32_t sibling = rb_child(pool, parent, !left);
+        if (rb_is_red(pool, sibling)) {
+            rb_set_red(pool, sibling, false);
+            rb_set_red(pool, parent, true);
+            rb_rotate(pool, root, parent, left);
+            sibling = rb_child(pool, parent, !left);
         }
-        uint32_t outer = child(pool, sibling, !left), inner = child(pool, sibling, left);
-        if (!is_red(pool, outer) && !is_red(pool, inner)) {
-            set_red(pool, sibling, true); /* now one is missing on the sibling's side, too: go on above */
+        uint32_t outer = rb_child(pool, sibling, !left), inner = rb_child(pool, sibling, left);
+        if (!rb_is_red(pool, outer) && !rb_is_red(pool, inner)) {
+            rb_set_red(pool, sibling, true); /* now one is missing on the sibling's side, too: go on above */
             uint32_t above = rb_at(pool, parent)->parent;
-            if (is_red(pool, parent) || !above) {
-                set_red(pool, parent, false);
+            if (rb_is_red(pool, parent) || !above) {
+                rb_set_red(pool, parent, false);
                 return;
             }
             left = rb_at(pool, above)->left == parent;
             parent = above;
             continue;
         }
-        if (!is_red(pool, outer)) {
-            set_red(pool, inner, false);
-            set_red(pool, sibling, true);
-            rotate(pool, root, sibling, !left);
+        if (!rb_is_red(pool, outer)) {
+            rb_set_red(pool, inner, false);
+            rb_set_red(pool, sibling, true);
+            rb_rotate(pool, root, sibling, !left);
             outer = sibling;
             sibling = inner;
         }
-        set_red(pool, sibling, is_red(pool, parent));
-        set_red(pool, parent, false);
-        set_red(pool, outer, false);
-        rotate(pool, root, parent, left);
+        rb_set_red(pool, sibling, rb_is_red(pool, parent));
+        rb_set_red(pool, parent, false);
+        rb_set_red(pool, outer, false);
+        rb_rotate(pool, root, parent, left);
         return;
     }
 }
@@ -163,7 +163,7 @@ static void balance_after_erase(const struct pool *pool, uint32_t *root, uint32_
 /* The next node in order takes the place and the colour of a node with two children. Returns the lowest node whose subtree
  * has changed.
  * left  out: its side that has changed. */
-static uint32_t replace_by_next(const struct pool *pool, uint32_t *root, uint32_t node, bool *left)
+static uint32_t rb_replace_by_next(const struct pool *pool, uint32_t *root, uint32_t node, bool *left)
 {
     uint32_t next = rb_first(pool, rb_at(pool, node)->right);
     uint32_t changed = rb_at(pool, next)->parent;
@@ -171,27 +171,27 @@ static uint32_t replace_by_next(const struct pool *pool, uint32_t *root, uint32_
     if (changed == node) {
         changed = next;
     } else {
-        set_child(pool, changed, true, rb_at(pool, next)->right);
-        set_child(pool, next, false, rb_at(pool, node)->right);
+        rb_set_child(pool, changed, true, rb_at(pool, next)->right);
+        rb_set_child(pool, next, false, rb_at(pool, node)->right);
     }
-    replace(pool, root, node, next);
-    set_child(pool, next, true, rb_at(pool, node)->left);
-    set_red(pool, next, rb_at(pool, node)->is_red);
+    rb_replace(pool, root, node, next);
+    rb_set_child(pool, next, true, rb_at(pool, node)->left);
+    rb_set_red(pool, next, rb_at(pool, node)->is_red);
     return changed;
 }
 
 /* Puts the maxima right after an erase, in two parts. The first goes from the lowest node whose subtree has changed up to
  * the node that moved. The second goes from there to the root. Each part ends where nothing changes; a max that is right
  * below the moved node says nothing of those above. */
-static void carry_up_past(const struct pool *pool, uint32_t node, uint32_t moved)
+static void rb_carry_up_past(const struct pool *pool, uint32_t node, uint32_t moved)
 {
     for (uint32_t at = node; at && at != moved; at = rb_at(pool, at)->parent) {
-        uint64_t max = max_of(pool, at);
+        uint64_t max = rb_max_of(pool, at);
         if (rb_at(pool, at)->max == max)
             break;
         rb_at(pool, at)->max = max;
     }
-    carry_up(pool, moved);
+    rb_carry_up(pool, moved);
 }
 
 void rb_erase(const struct pool *pool, uint32_t *root, uint32_t node)
@@ -202,25 +202,25 @@ void rb_erase(const struct pool *pool, uint32_t *root, uint32_t node)
     bool lost_black = !item->is_red;
     if (item->left && item->right) {
         uint32_t next = rb_first(pool, item->right);
-        lost_black = !is_red(pool, next);
-        changed = replace_by_next(pool, root, node, &left);
+        lost_black = !rb_is_red(pool, next);
+        changed = rb_replace_by_next(pool, root, node, &left);
         rb_at(pool, next)->max = item->max;
-        only = child(pool, changed, left);
-        carry_up_past(pool, changed, next);
+        only = rb_child(pool, changed, left);
+        rb_carry_up_past(pool, changed, next);
     } else {
-        replace(pool, root, node, only);
-        carry_up(pool, changed);
+        rb_replace(pool, root, node, only);
+        rb_carry_up(pool, changed);
     }
     if (lost_black && only)
-        set_red(pool, only, false); /* an only child is red, and makes up for it */
+        rb_set_red(pool, only, false); /* an only child is red, and makes up for it */
     else if (lost_black && changed)
-        balance_after_erase(pool, root, changed, left);
+        rb_balance_after_erase(pool, root, changed, left);
 }
 
 void rb_resize(const struct pool *pool, uint32_t node, uint64_t size)
 {
     rb_at(pool, node)->size = size;
-    carry_up(pool, node);
+    rb_carry_up(pool, node);
 }
 
 uint32_t rb_unhook_first(const struct pool *pool, uint32_t node)
@@ -251,23 +251,23 @@ uint32_t rb_next(const struct pool *pool, uint32_t node)
 }
 
 /* Black nodes on every way down from node; -1: a rule is broken. */
-static int check_below(const struct pool *pool, uint32_t node, uint32_t parent, uint64_t *nr_nodes)
+static int rb_check_below(const struct pool *pool, uint32_t node, uint32_t parent, uint64_t *nr_nodes)
 {
     if (!node)
         return 0;
     const struct rb_node *item = rb_at(pool, node);
     ++*nr_nodes;
-    if (item->parent != parent || item->max != max_of(pool, node))
+    if (item->parent != parent || item->max != rb_max_of(pool, node))
         return -1;
-    if (item->is_red && (!parent || is_red(pool, parent)))
+    if (item->is_red && (!parent || rb_is_red(pool, parent)))
         return -1;
-    int left = check_below(pool, item->left, node, nr_nodes);
-    int right = check_below(pool, item->right, node, nr_nodes);
+    int left = rb_check_below(pool, item->left, node, nr_nodes);
+    int right = rb_check_below(pool, item->right, node, nr_nodes);
     return left < 0 || left != right ? -1 : left + !item->is_red;
 }
 
 bool rb_check(const struct pool *pool, uint32_t root, uint64_t *nr_nodes)
 {
     *nr_nodes = 0;
-    return check_below(pool, root, 0, nr_nodes) >= 0;
+    return rb_check_below(pool, root, 0, nr_nodes) >= 0;
 }

@@ -26,7 +26,7 @@ void machine_shape(struct machine_state *s, const struct profile *profile)
     names_shape(&s->names);
 }
 
-static void wire(struct machine *m)
+static void machine_wire(struct machine *m)
 {
     struct machine_state *s = &m->state;
     page_alloc_wire(&s->pages, &s->frames, &m->trace, m->profile);
@@ -57,7 +57,7 @@ uint32_t machine_list_pools(struct machine_state *s, struct pool **pools)
     return n;
 }
 
-static size_t header_span(void)
+static size_t machine_header_span(void)
 {
     return (sizeof(struct machine) + PAGE_SIZE - 1) & ~(size_t)(PAGE_SIZE - 1);
 }
@@ -67,14 +67,14 @@ enum pagoda_error machine_reserve(const struct machine_state *state, const struc
     struct machine_state shaped = *state;
     struct pool *pools[POOLS_MAX];
     uint32_t nr_pools = machine_list_pools(&shaped, pools);
-    size_t bytes = header_span();
+    size_t bytes = machine_header_span();
     for (uint32_t i = 0; i < nr_pools; i++)
         bytes += pool_span(pools[i]);
     struct machine *m = host->reserve(host->context, bytes);
     *out = NULL;
     if (!m)
         return PAGODA_ERR_NOMEM;
-    if (!host->commit(host->context, m, header_span())) {
+    if (!host->commit(host->context, m, machine_header_span())) {
         host->release(host->context, m, bytes);
         return PAGODA_ERR_NOMEM;
     }
@@ -84,20 +84,20 @@ enum pagoda_error machine_reserve(const struct machine_state *state, const struc
     m->range = m;
     m->range_bytes = bytes;
     m->nr_pools = machine_list_pools(&m->state, m->pools);
-    uint8_t *at = (uint8_t *)m + header_span();
+    uint8_t *at = (uint8_t *)m + machine_header_span();
     for (uint32_t i = 0; i < m->nr_pools; i++) {
         m->pools[i]->items = at;
         m->pools[i]->committed = 0;
         at += pool_span(m->pools[i]);
     }
     m->trace.recording = true;
-    wire(m);
+    machine_wire(m);
     *out = m;
     return PAGODA_OK;
 }
 
 /* Some pools are tables: they are used whole from the start. */
-static enum pagoda_error open_tables(struct machine *m)
+static enum pagoda_error machine_open_tables(struct machine *m)
 {
     struct pool *tables[] = { &m->state.frames.pool, &m->state.pages.pageblocks, &m->state.pages.pcps,
                               &m->state.tlb.entries, &m->state.tlb.cpus };
@@ -110,10 +110,10 @@ static enum pagoda_error open_tables(struct machine *m)
     return pool_reserve(&m->state.reclaim.slots, &m->host, m->state.reclaim.slots.capacity);
 }
 
-static enum pagoda_error boot(struct machine *m)
+static enum pagoda_error machine_boot(struct machine *m)
 {
     struct machine_state *s = &m->state;
-    enum pagoda_error err = open_tables(m);
+    enum pagoda_error err = machine_open_tables(m);
     if (!err)
         err = pool_reserve(&s->frames.contents, &m->host, BOOT_CONTENTS);
     if (!err)
@@ -148,7 +148,7 @@ enum pagoda_error machine_create(const struct machine_config *config, const stru
     err = machine_reserve(&state, host, &m);
     if (err)
         return err;
-    err = boot(m);
+    err = machine_boot(m);
     if (err)
         machine_destroy(m);
     else
@@ -196,7 +196,7 @@ const struct profile *machine_profile(const struct machine *machine)
 
 uint64_t machine_host_bytes(const struct machine *machine)
 {
-    uint64_t bytes = header_span();
+    uint64_t bytes = machine_header_span();
     for (uint32_t i = 0; i < machine->nr_pools; i++)
         bytes += (uint64_t)machine->pools[i]->committed * machine->pools[i]->item_size;
     return bytes;

@@ -1,13 +1,13 @@
 /* One operation in, one result out. Every operation goes the same way:
  *
- *      op_check()         is it an operation of the table, with parameters in range?
- *      find_names()       process, name and cache that it names
- *      reserve()          host memory for the worst case
- *      ---------------    from here on nothing can refuse it
- *      HANDLERS[kind]()   does it
- *      list_frames()      the frames behind a new allocation
- *      machine_settle()   background work: kswapd, the end of OOM victims
- *      describe()         fills the result in */
+ *      op_check()           is it an operation of the table, with parameters in range?
+ *      call_find_names()    process, name and cache that it names
+ *      call_reserve()       host memory for the worst case
+ *      -----------------    from here on nothing can refuse it
+ *      HANDLERS[kind]()     does it
+ *      call_list_frames()   the frames behind a new allocation
+ *      machine_settle()     background work: kswapd, the end of OOM victims
+ *      call_describe()      fills the result in */
 #include "alloc/machine/machine_internal.h"
 
 #include <string.h>
@@ -17,7 +17,7 @@
 
 /* --- finding what the operation names --- */
 
-static enum pagoda_error find_named(struct call *call, struct problem *why)
+static enum pagoda_error call_find_named(struct call *call, struct problem *why)
 {
     const struct op *op = call->op;
     call->address = op->address;
@@ -38,7 +38,7 @@ static enum pagoda_error find_named(struct call *call, struct problem *why)
     return PAGODA_OK;
 }
 
-static enum pagoda_error find_names(struct call *call, struct problem *why)
+static enum pagoda_error call_find_names(struct call *call, struct problem *why)
 {
     const struct op *op = call->op;
     if (op->cpu >= call->s->config.cpus)
@@ -53,7 +53,7 @@ static enum pagoda_error find_names(struct call *call, struct problem *why)
         if (!call->cache.index)
             return problem_refuse(why, "cache", "there is no such cache");
     }
-    enum pagoda_error err = find_named(call, why);
+    enum pagoda_error err = call_find_named(call, why);
     if (err)
         return err;
     bool is_user_address = call->address < call->m->profile->user_end && !call->process.index;
@@ -64,22 +64,22 @@ static enum pagoda_error find_names(struct call *call, struct problem *why)
 
 /* --- host memory for the worst case --- */
 
-static uint64_t pages_of(uint64_t bytes)
+static uint64_t call_pages_of(uint64_t bytes)
 {
     return (bytes >> PAGE_SHIFT) + 2;
 }
 
 /* Pages of contents that the operation may need. */
-static uint64_t contents_needed(const struct call *call)
+static uint64_t call_contents_needed(const struct call *call)
 {
     const struct op *op = call->op;
     uint64_t pages = 0;
     if (op->given & OP_BIT(SIZE)) /* page tables and page arrays: 8 bytes a page; krealloc and realloc copy */
-        pages = pages_of(op->size) / (op->kind == OP_KREALLOC || op->kind == OP_REALLOC ? 1 : 128);
+        pages = call_pages_of(op->size) / (op->kind == OP_KREALLOC || op->kind == OP_REALLOC ? 1 : 128);
     else if (op->kind == OP_READ || op->kind == OP_WRITE)
-        pages = pages_of(op->length > op->nr_data ? op->length : op->nr_data);
+        pages = call_pages_of(op->length > op->nr_data ? op->length : op->nr_data);
     else if (op->kind == OP_MLOCK || op->kind == OP_MUNMAP)
-        pages = pages_of(op->length) / 256;
+        pages = call_pages_of(op->length) / 256;
     pages += kmalloc_contents_needed(&call->s->kmalloc, call->cache, call->address);
     if (pages <= MARGIN_PAGES && op->kind != OP_FORK)
         return pages + MARGIN_PAGES;
@@ -90,7 +90,7 @@ static uint64_t contents_needed(const struct call *call)
 }
 
 /* What every operation may need, for so many of them. */
-static enum pagoda_error reserve_common(struct machine *m, uint64_t contents, uint32_t nr_operations)
+static enum pagoda_error machine_reserve_common(struct machine *m, uint64_t contents, uint32_t nr_operations)
 {
     struct machine_state *s = &m->state;
     enum pagoda_error err = pool_reserve(&s->frames.contents, &m->host, contents);
@@ -102,14 +102,14 @@ static enum pagoda_error reserve_common(struct machine *m, uint64_t contents, ui
 }
 
 /* What every operation of a process may need. */
-static enum pagoda_error reserve_user(struct machine *m, uint32_t nr_operations)
+static enum pagoda_error machine_reserve_user(struct machine *m, uint32_t nr_operations)
 {
     struct machine_state *s = &m->state;
     enum pagoda_error err = processes_reserve(&s->processes, &m->host, nr_operations);
     return err ? err : heaps_reserve(&s->heaps, &m->host, nr_operations);
 }
 
-static enum pagoda_error reserve_fork(const struct call *call)
+static enum pagoda_error call_reserve_fork(const struct call *call)
 {
     struct machine_state *s = call->s;
     const struct pagoda_host *host = &call->m->host;
@@ -117,53 +117,53 @@ static enum pagoda_error reserve_fork(const struct call *call)
     return err ? err : processes_reserve_fork(&s->processes, host, call->process);
 }
 
-static bool is_user(const struct call *call)
+static bool call_is_user(const struct call *call)
 {
     return call->process.index || call->op->kind == OP_SPAWN;
 }
 
 /* A large operation also uses what was reserved for small ones, so that is reserved anew afterwards. */
-static enum pagoda_error reserve_large(const struct call *call, uint64_t contents)
+static enum pagoda_error call_reserve_large(const struct call *call, uint64_t contents)
 {
     call->m->nr_reserved_ops = call->m->nr_reserved_user = 0;
-    enum pagoda_error err = reserve_common(call->m, contents, 1);
-    if (!err && is_user(call))
-        err = reserve_user(call->m, 1);
-    return err || call->op->kind != OP_FORK ? err : reserve_fork(call);
+    enum pagoda_error err = machine_reserve_common(call->m, contents, 1);
+    if (!err && call_is_user(call))
+        err = machine_reserve_user(call->m, 1);
+    return err || call->op->kind != OP_FORK ? err : call_reserve_fork(call);
 }
 
 /* Uses one of the operations that were reserved for. When none is left, it reserves for RESERVED_OPS. */
-static enum pagoda_error reserve_small(struct machine *m)
+static enum pagoda_error machine_reserve_small(struct machine *m)
 {
     if (m->nr_reserved_ops) {
         m->nr_reserved_ops--;
         return PAGODA_OK;
     }
-    enum pagoda_error err = reserve_common(m, RESERVED_OPS * 2 * MARGIN_PAGES, RESERVED_OPS);
+    enum pagoda_error err = machine_reserve_common(m, RESERVED_OPS * 2 * MARGIN_PAGES, RESERVED_OPS);
     m->nr_reserved_ops = err ? 0 : RESERVED_OPS - 1;
     return err;
 }
 
-static enum pagoda_error reserve_small_user(struct machine *m)
+static enum pagoda_error machine_reserve_small_user(struct machine *m)
 {
     if (m->nr_reserved_user) {
         m->nr_reserved_user--;
         return heaps_reserve_each(&m->state.heaps, &m->host);
     }
-    enum pagoda_error err = reserve_user(m, RESERVED_OPS);
+    enum pagoda_error err = machine_reserve_user(m, RESERVED_OPS);
     m->nr_reserved_user = err ? 0 : RESERVED_OPS - 1;
     return err;
 }
 
 /* Host memory for the operation. Small operations share a look at the pools: each look reserves for RESERVED_OPS of them.
  */
-static enum pagoda_error reserve(const struct call *call)
+static enum pagoda_error call_reserve(const struct call *call)
 {
-    uint64_t contents = contents_needed(call);
+    uint64_t contents = call_contents_needed(call);
     if (contents > 2 * MARGIN_PAGES || call->op->kind == OP_FORK)
-        return reserve_large(call, contents);
-    enum pagoda_error err = reserve_small(call->m);
-    return err || !is_user(call) ? err : reserve_small_user(call->m);
+        return call_reserve_large(call, contents);
+    enum pagoda_error err = machine_reserve_small(call->m);
+    return err || !call_is_user(call) ? err : machine_reserve_small_user(call->m);
 }
 
 /* --- what calls have in common --- */
@@ -240,7 +240,7 @@ void machine_end_process(struct machine *m, struct process_ref process)
     process_exit(&s->processes, process);
 }
 
-static void end_oom_victims(struct machine *m)
+static void machine_end_oom_victims(struct machine *m)
 {
     struct processes *ps = &m->state.processes;
     for (struct process_ref i = { 1 }; i.index < ps->pool.nr_used; i.index++)
@@ -248,7 +248,7 @@ static void end_oom_victims(struct machine *m)
             machine_end_process(m, i);
 }
 
-static void describe(struct call *call)
+static void call_describe(struct call *call)
 {
     struct op_result *r = call->result;
     const struct trace *t = &call->m->trace;
@@ -282,7 +282,7 @@ static void describe(struct call *call)
 
 /* The frames behind a new allocation. They are listed only when somebody records, because it takes a walk. The allocation
  * is contiguous if one run covers all of it; pages that nobody touched have no frame. */
-static void list_frames(struct call *call)
+static void call_list_frames(struct call *call)
 {
     struct op_result *r = call->result;
     bool allocates = call->m->trace.outcome == OUTCOME_OK && r->address && r->allocated;
@@ -297,8 +297,8 @@ static void list_frames(struct call *call)
     r->physically_contiguous = r->nr_frame_runs == 1 && r->frames[0].count == nr_pages;
 }
 
-/* Clears what describe() does not set. A memset of the whole would cost more than kmalloc's fast path. */
-static void clear_result(struct op_result *r)
+/* Clears what call_describe() does not set. A memset of the whole would cost more than kmalloc's fast path. */
+static void call_clear_result(struct op_result *r)
 {
     r->seq = r->address = r->requested = r->allocated = 0;
     r->cache = NULL;
@@ -322,19 +322,19 @@ void machine_settle(struct machine *m, uint64_t nr_oom_kills)
         reclaim_run_kswapd(&m->state.reclaim);
     if (m->state.reclaim.nr_oom_kills == nr_oom_kills)
         return;
-    end_oom_victims(m);
+    machine_end_oom_victims(m);
     m->state.now_ns = trace_time(&m->trace); /* it has waited for their end */
 }
 
-static bool makes_allocation(const struct op *op)
+static bool call_makes_allocation(const struct op *op)
 {
     return !(op_info(op->kind)->needed & OP_BIT(ADDRESS));
 }
 
 /* Has the operation a text that the pool of names will keep? */
-static bool brings_text(const struct op *op)
+static bool call_brings_text(const struct op *op)
 {
-    return (op->given & OP_BIT(CALL_SITE)) || (makes_allocation(op) && (op->given & OP_BIT(NAME)));
+    return (op->given & OP_BIT(CALL_SITE)) || (call_makes_allocation(op) && (op->given & OP_BIT(NAME)));
 }
 
 enum pagoda_error machine_apply(struct machine *machine, const struct op *op, struct op_result *result, struct problem *why)
@@ -342,19 +342,19 @@ enum pagoda_error machine_apply(struct machine *machine, const struct op *op, st
     struct machine_state *s = &machine->state;
     struct call call = { .m = machine, .s = s, .op = op, .result = result };
     machine_prefetch(machine, op, PREFETCH_FAR);
-    clear_result(result);
+    call_clear_result(result);
     enum pagoda_error err = op_check(op, why);
     if (!err)
-        err = find_names(&call, why);
-    if (!err && brings_text(op) && !names_have_room(&s->names, 2))
+        err = call_find_names(&call, why);
+    if (!err && call_brings_text(op) && !names_have_room(&s->names, 2))
         err = problem_refuse(why, "name", "the lab has had as many names as it can keep");
     if (!err)
-        err = reserve(&call);
+        err = call_reserve(&call);
     if (err)
         return err;
-    if (makes_allocation(op) && (op->given & OP_BIT(NAME)))
+    if (call_makes_allocation(op) && (op->given & OP_BIT(NAME)))
         call.name = name_intern(&s->names, op->name);
-    if (makes_allocation(op) && (op->given & OP_BIT(CALL_SITE)))
+    if (call_makes_allocation(op) && (op->given & OP_BIT(CALL_SITE)))
         call.call_site = name_intern(&s->names, op->call_site);
     trace_start(&machine->trace, (uint32_t)++s->seq, op->cpu);
     machine->trace.now_ns = s->now_ns;
@@ -365,8 +365,8 @@ enum pagoda_error machine_apply(struct machine *machine, const struct op *op, st
     HANDLERS[op->kind](&call);
     s->nr_outcomes[machine->trace.outcome]++;
     s->now_ns = trace_time(&machine->trace);
-    list_frames(&call);
+    call_list_frames(&call);
     machine_settle(machine, kills);
-    describe(&call);
+    call_describe(&call);
     return PAGODA_OK;
 }

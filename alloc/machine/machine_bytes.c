@@ -10,13 +10,13 @@ struct access {
     bool write;
 };
 
-static bool is_user(const struct call *call, uint64_t address)
+static bool bytes_is_user(const struct call *call, uint64_t address)
 {
     return address < call->m->profile->user_end;
 }
 
 /* The processor's error code of a fault. Bit 0: the page is there; bit 1: a write; bit 2: in user mode. */
-static uint32_t error_code(const struct call *call, struct access access, bool in_user_mode)
+static uint32_t bytes_error_code(const struct call *call, struct access access, bool in_user_mode)
 {
     struct translation where;
     uint32_t pid = in_user_mode ? process_at(&call->s->processes, call->process)->pid : 0;
@@ -25,7 +25,7 @@ static uint32_t error_code(const struct call *call, struct access access, bool i
 }
 
 /* dump_pagetable() of Linux 6.1: the entries on the way, "PGD ... P4D ... PUD ...". With 4 levels the P4D is the PGD. */
-static void print_walk_linux(struct call *call, uint64_t address)
+static void bytes_print_walk_linux(struct call *call, uint64_t address)
 {
     static const char *const NAMES[MAX_LEVELS] = { "PGD", "PUD", "PMD", "PTE" };
     struct trace *t = &call->m->trace;
@@ -38,7 +38,7 @@ static void print_walk_linux(struct call *call, uint64_t address)
 }
 
 /* do_page_fault() of Linux 2.0: the entries on the way, a line each. */
-static void print_walk_classic(struct call *call, uint64_t address)
+static void bytes_print_walk_classic(struct call *call, uint64_t address)
 {
     static const char *const NAMES[] = { "pde", "pte" };
     struct translation where;
@@ -47,17 +47,17 @@ static void print_walk_classic(struct call *call, uint64_t address)
         trace_print(&call->m->trace, "\n*%s = %08jx", NAMES[i], where.levels[i].entry);
 }
 
-static void print_oops_classic(struct call *call, uint64_t address)
+static void bytes_print_oops_classic(struct call *call, uint64_t address)
 {
     trace_bug(&call->m->trace, "Unable to handle kernel %s at virtual address %08jx",
               address < PAGE_SIZE ? "NULL pointer dereference" : "paging request", address);
-    print_walk_classic(call, address);
+    bytes_print_walk_classic(call, address);
 }
 
-static void print_oops_linux(struct call *call, struct access access)
+static void bytes_print_oops_linux(struct call *call, struct access access)
 {
     struct trace *t = &call->m->trace;
-    uint32_t code = error_code(call, access, false);
+    uint32_t code = bytes_error_code(call, access, false);
     if (access.address >> 47 && access.address >> 47 != 0x1ffff) {
         trace_bug(t, "general protection fault, probably for non-canonical address 0x%jx", access.address);
         return;
@@ -68,22 +68,22 @@ static void print_oops_linux(struct call *call, struct access access)
               access.address);
     trace_print(t, "#PF: supervisor %s access in kernel mode\n", access.write ? "write" : "read");
     trace_print(t, "#PF: error_code(0x%04x) - %s", code, code & 1 ? "permissions violation" : "not-present page");
-    print_walk_linux(call, access.address);
+    bytes_print_walk_linux(call, access.address);
 }
 
-static void oops(struct call *call, uint64_t address, bool write)
+static void bytes_oops(struct call *call, uint64_t address, bool write)
 {
     struct access access = { address, write };
     if (call->m->profile->kmalloc_style == KMALLOC_BUCKETS)
-        print_oops_classic(call, address);
+        bytes_print_oops_classic(call, address);
     else
-        print_oops_linux(call, access);
+        bytes_print_oops_linux(call, access);
 }
 
 /* --- from an address to a frame --- */
 
 /* The kernel's text is read-only. Here page tables are, too: a write to them would break the machine itself. */
-static bool is_read_only(const struct call *call, uint32_t pfn)
+static bool bytes_is_read_only(const struct call *call, uint32_t pfn)
 {
     const struct frame *head = frame_at(&call->s->frames, frame_head(&call->s->frames, pfn));
     return head->kind == FRAME_PGTABLE || head->kind == FRAME_RESERVED;
@@ -91,19 +91,19 @@ static bool is_read_only(const struct call *call, uint32_t pfn)
 
 /* Frame of a kernel address; 0: the access faults.
  * where  out: its translation. */
-static uint32_t reach_kernel(const struct call *call, uint64_t address, bool write, struct translation *where)
+static uint32_t bytes_reach_kernel(const struct call *call, uint64_t address, bool write, struct translation *where)
 {
     bool mapped = machine_translate(call->m, address, 0, where) && where->present;
-    return mapped && !(write && is_read_only(call, where->pfn)) ? where->pfn : 0;
+    return mapped && !(write && bytes_is_read_only(call, where->pfn)) ? where->pfn : 0;
 }
 
 /* Frame of an address that is accessed now; 0: the access faults. A page of the process is faulted in. The CPU looks the
  * address up in its TLB. */
-static uint32_t reach(struct call *call, uint64_t address, bool write)
+static uint32_t bytes_reach(struct call *call, uint64_t address, bool write)
 {
     const struct profile *profile = call->m->profile;
     struct translation where;
-    if (is_user(call, address)) {
+    if (bytes_is_user(call, address)) {
         uint32_t pfn = call->process.index ? process_fault(&call->s->processes, call->process, address, write) : 0;
         if (pfn) {
             call_load_space(call);
@@ -112,7 +112,7 @@ static uint32_t reach(struct call *call, uint64_t address, bool write)
         }
         return pfn;
     }
-    uint32_t pfn = reach_kernel(call, address, write, &where);
+    uint32_t pfn = bytes_reach_kernel(call, address, write, &where);
     if (pfn) {
         uint32_t first = pfn & ~((1u << (where.page_shift - PAGE_SHIFT)) - 1);
         struct tlb_page page = { .pfn = first, .shift = where.page_shift, .nr_levels = where.nr_levels };
@@ -123,25 +123,25 @@ static uint32_t reach(struct call *call, uint64_t address, bool write)
 
 /* Where the part of [address, end) ends that can be accessed. It is walked page by page: kernel ranges have no large holes.
  */
-static uint64_t reachable_until(struct call *call, uint64_t address, uint64_t end, bool write)
+static uint64_t bytes_reachable_until(struct call *call, uint64_t address, uint64_t end, bool write)
 {
     struct translation where;
-    while (address < end && reach_kernel(call, address, write, &where))
+    while (address < end && bytes_reach_kernel(call, address, write, &where))
         address = (address | (PAGE_SIZE - 1)) + 1;
     return address;
 }
 
 /* Can the whole range be accessed? Else the fault is reported, and nothing moves. On a real machine the bytes before the
  * fault would have moved. */
-static bool reach_all(struct call *call, uint64_t length, bool write)
+static bool bytes_reach_all(struct call *call, uint64_t length, bool write)
 {
     uint64_t end = call->address + length;
-    if (call->process.index && is_user(call, call->address))
+    if (call->process.index && bytes_is_user(call, call->address))
         return call_reach_user(call, length, write);
     bool wraps = end < call->address;
-    uint64_t reached = wraps ? call->address : reachable_until(call, call->address, end, write);
+    uint64_t reached = wraps ? call->address : bytes_reachable_until(call, call->address, end, write);
     if (wraps || reached < end)
-        oops(call, reached, write);
+        bytes_oops(call, reached, write);
     return !call_is_bug(call);
 }
 
@@ -154,23 +154,23 @@ struct piece {
 
 /* Goes on to the next piece; the first one follows a zeroed one. False: the range is done, or a page faulted, which is
  * reported. */
-static bool next_piece(struct call *call, uint64_t length, bool write, struct piece *piece)
+static bool bytes_next_piece(struct call *call, uint64_t length, bool write, struct piece *piece)
 {
     piece->offset += piece->length;
     if (piece->offset >= length)
         return false;
     uint64_t at = call->address + piece->offset, room = PAGE_SIZE - (at & (PAGE_SIZE - 1)), left = length - piece->offset;
     piece->length = (size_t)(room < left ? room : left);
-    uint32_t pfn = reach(call, at, write);
+    uint32_t pfn = bytes_reach(call, at, write);
     if (!pfn)
-        oops(call, at, write);
+        bytes_oops(call, at, write);
     piece->physical = ((uint64_t)pfn << PAGE_SHIFT) + (at & (PAGE_SIZE - 1));
     return pfn != 0;
 }
 
 /* A write by way of the direct map may hit the frames of a heap. The heap is told, because it trusts bytes that nobody else
  * has written. */
-static void tell_heaps(struct call *call, const struct piece *piece)
+static void bytes_tell_heaps(struct call *call, const struct piece *piece)
 {
     struct machine_state *s = &call->m->state;
     const struct frame *frame = frame_at(&s->frames, (uint32_t)(piece->physical >> PAGE_SHIFT));
@@ -188,14 +188,14 @@ void run_write(struct call *call)
     const struct op *op = call->op;
     uint64_t length = op->given & OP_BIT(HEX) ? op->nr_data : op->length;
     call->result->address = call->address;
-    if (!reach_all(call, length, true))
+    if (!bytes_reach_all(call, length, true))
         return;
-    bool in_process = is_user(call, call->address);
+    bool in_process = bytes_is_user(call, call->address);
     if (in_process && length)
         heap_written(&call->s->heaps, call->process, call->address, length);
-    for (struct piece piece = { 0 }; next_piece(call, length, true, &piece);) {
+    for (struct piece piece = { 0 }; bytes_next_piece(call, length, true, &piece);) {
         if (!in_process)
-            tell_heaps(call, &piece);
+            bytes_tell_heaps(call, &piece);
         if (op->given & OP_BIT(HEX))
             frame_write(&call->s->frames, piece.physical, op->data + piece.offset, piece.length);
         else
@@ -207,9 +207,9 @@ void run_read(struct call *call)
 {
     uint64_t length = call->op->length;
     call->result->address = call->address;
-    if (!reach_all(call, length, false))
+    if (!bytes_reach_all(call, length, false))
         return;
-    for (struct piece piece = { 0 }; next_piece(call, length, false, &piece);)
+    for (struct piece piece = { 0 }; bytes_next_piece(call, length, false, &piece);)
         frame_read(&call->s->frames, piece.physical, call->m->bytes + piece.offset, piece.length);
     if (call_is_bug(call))
         return;

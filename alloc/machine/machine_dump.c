@@ -17,7 +17,7 @@ size_t machine_dump_state(const struct machine *machine, char *out, size_t capac
     return 0;
 }
 
-static enum pagoda_error refuse(struct problem *why, size_t line, const char *text)
+static enum pagoda_error dump_refuse(struct problem *why, size_t line, const char *text)
 {
     return problem_refuse_at(why, line, "state", text);
 }
@@ -28,7 +28,7 @@ struct luggage {
     struct frame frames[BOOT_TABLES_MAX];
 };
 
-static void pack(struct machine_state *s, struct luggage *luggage)
+static void luggage_pack(struct machine_state *s, struct luggage *luggage)
 {
     for (uint32_t pfn = 0; pfn < s->frames.nr; pfn++) {
         struct frame *frame = frame_at(&s->frames, pfn);
@@ -41,7 +41,7 @@ static void pack(struct machine_state *s, struct luggage *luggage)
     }
 }
 
-static enum pagoda_error load_lines(struct page_alloc *pa, char *text, size_t length, struct problem *why)
+static enum pagoda_error dump_load_lines(struct page_alloc *pa, char *text, size_t length, struct problem *why)
 {
     size_t line = 0;
     state_load_begin(pa);
@@ -49,24 +49,25 @@ static enum pagoda_error load_lines(struct page_alloc *pa, char *text, size_t le
         char *end = memchr(text + at, '\n', length - at);
         line++;
         if (!end)
-            return refuse(why, line, "the last line is cut short");
+            return dump_refuse(why, line, "the last line is cut short");
         *end = '\0';
         size_t nr_bytes = (size_t)(end - (text + at));
         if (strlen(text + at) != nr_bytes)
-            return refuse(why, line, "a NUL in the text");
+            return dump_refuse(why, line, "a NUL in the text");
         if (!state_load_line(pa, text + at))
-            return refuse(why, line, "not a line of a state, or one that does not fit the machine or the lines before");
+            return dump_refuse(why, line,
+                               "not a line of a state, or one that does not fit the machine or the lines before");
         at += nr_bytes + 1;
     }
     char text_of_check[160] = "blocks overlap";
     if (!state_load_end(pa) || !page_alloc_check(pa, text_of_check, sizeof text_of_check))
-        return refuse(why, line, text_of_check);
+        return dump_refuse(why, line, text_of_check);
     return PAGODA_OK;
 }
 
 /* Makes a block of the next frame that is in use for good. Returns its pfn; 0: none is left.
  * pfn  in: where to look from; out: where to go on. */
-static uint32_t take_reserved(struct page_alloc *pa, uint32_t *pfn)
+static uint32_t dump_take_reserved(struct page_alloc *pa, uint32_t *pfn)
 {
     while (*pfn < pa->frames->nr) {
         struct frame *frame = frame_at(pa->frames, *pfn);
@@ -87,12 +88,12 @@ static uint32_t take_reserved(struct page_alloc *pa, uint32_t *pfn)
 }
 
 /* Puts each table into its new place, and changes the entries of the top table that named the old places. */
-static bool unpack(struct machine *m, const struct luggage *luggage)
+static bool luggage_unpack(struct machine *m, const struct luggage *luggage)
 {
     struct machine_state *s = &m->state;
     uint32_t at = 1, places[BOOT_TABLES_MAX];
     for (uint32_t i = 0; i < luggage->nr; i++) {
-        if (!(places[i] = take_reserved(&s->pages, &at)))
+        if (!(places[i] = dump_take_reserved(&s->pages, &at)))
             return false;
         frame_set_kind(&s->frames, places[i], FRAME_PGTABLE, 0);
         struct frame moved = luggage->frames[i];
@@ -110,20 +111,20 @@ static bool unpack(struct machine *m, const struct luggage *luggage)
                 break;
             }
     }
-    s->processes.zero_pfn = take_reserved(&s->pages, &at);
+    s->processes.zero_pfn = dump_take_reserved(&s->pages, &at);
     frame_set_kind(&s->frames, s->processes.zero_pfn, FRAME_RESERVED, 0);
     return s->processes.zero_pfn != 0;
 }
 
-static enum pagoda_error load_state(struct machine *m, char *text, size_t length, struct problem *why)
+static enum pagoda_error dump_load_state(struct machine *m, char *text, size_t length, struct problem *why)
 {
     struct luggage luggage = { 0 };
     if (!m->profile->has_migratetypes)
-        return refuse(why, 0, "this profile's page allocator has no such states");
-    pack(&m->state, &luggage);
-    enum pagoda_error err = load_lines(&m->state.pages, text, length, why);
-    if (!err && !unpack(m, &luggage))
-        err = refuse(why, 0, "the recording has no frames in use where the kernel's own could be");
+        return dump_refuse(why, 0, "this profile's page allocator has no such states");
+    luggage_pack(&m->state, &luggage);
+    enum pagoda_error err = dump_load_lines(&m->state.pages, text, length, why);
+    if (!err && !luggage_unpack(m, &luggage))
+        err = dump_refuse(why, 0, "the recording has no frames in use where the kernel's own could be");
     return err;
 }
 
@@ -133,7 +134,7 @@ enum pagoda_error machine_create_from_state(const struct machine_config *config,
     enum pagoda_error err = machine_create(config, host, out, why);
     if (err)
         return err;
-    err = load_state(*out, text, length, why);
+    err = dump_load_state(*out, text, length, why);
     if (err) {
         machine_destroy(*out);
         *out = NULL;

@@ -16,7 +16,8 @@ uint32_t machine_rules(void)
     return RULES;
 }
 
-/* What one step of the run does. Parameters that it needs and that are not here take their values from make_op(). */
+/* What one step of the run does. Parameters that it needs and that are not here take their values from identity_make_op().
+ */
 struct identity_step {
     enum op_kind kind;
     const char *name; /* of what is allocated, freed, read or written; NULL: none */
@@ -72,18 +73,18 @@ static const struct identity_step STEPS[] = {
     { OP_MARK, NULL, 0, 0 },
 };
 
-static struct text text_of(const char *words)
+static struct text identity_text(const char *words)
 {
     return (struct text){ words, words ? (uint32_t)strlen(words) : 0 };
 }
 
-static void give(struct op *op, enum op_param_id id)
+static void identity_give(struct op *op, enum op_param_id id)
 {
     op->given |= 1u << id;
 }
 
 /* pid: of the run's process, 0 before it is there. */
-static struct op make_op(const struct identity_step *step, uint32_t pid)
+static struct op identity_make_op(const struct identity_step *step, uint32_t pid)
 {
     const struct op_info *info = op_info(step->kind);
     struct op op = op_default(step->kind);
@@ -94,32 +95,32 @@ static struct op make_op(const struct identity_step *step, uint32_t pid)
     op.n = 3;
     op.align = 64;
     op.order = step->order;
-    op.cache = text_of("identity");
-    op.text = text_of("a remark");
-    op.name = text_of(step->name);
+    op.cache = identity_text("identity");
+    op.text = identity_text("a remark");
+    op.name = identity_text(step->name);
     op.pid = pid;
     op.fill = 0xa5;
     op.value = 4096;
     op.increment = 8192;
     if (step->name && (is_by_name || info->further >> PARAM_NAME & 1))
-        give(&op, PARAM_NAME);
+        identity_give(&op, PARAM_NAME);
     if (fills) {
-        give(&op, PARAM_FILL);
-        give(&op, PARAM_LENGTH);
+        identity_give(&op, PARAM_FILL);
+        identity_give(&op, PARAM_LENGTH);
     }
     if (pid && step->name && strcmp(step->name, "map") == 0)
-        give(&op, PARAM_PID);
+        identity_give(&op, PARAM_PID);
     return op;
 }
 
 /* What a machine refuses (classic has no caches, say) is part of what it is, and the run goes on. */
-static enum pagoda_error run_steps(struct machine *machine)
+static enum pagoda_error identity_run_steps(struct machine *machine)
 {
     uint32_t pid = 0;
     for (size_t i = 0; i < sizeof STEPS / sizeof STEPS[0]; i++) {
         struct op_result result;
         struct problem why = { 0 };
-        struct op op = make_op(&STEPS[i], pid);
+        struct op op = identity_make_op(&STEPS[i], pid);
         enum pagoda_error err = machine_apply(machine, &op, &result, &why);
         if (err == PAGODA_ERR_NOMEM)
             return err;
@@ -129,15 +130,15 @@ static enum pagoda_error run_steps(struct machine *machine)
     return PAGODA_OK;
 }
 
-static uint64_t mix_number(uint64_t hash, uint64_t number)
+static uint64_t identity_mix(uint64_t hash, uint64_t number)
 {
     hash = (hash ^ number) * UINT64_C(0x9e3779b97f4a7c15);
     return hash ^ hash >> 29;
 }
 
 /* The run in one machine of the profile, plain or with what changes the form of its objects. */
-static enum pagoda_error add_machine(const struct pagoda_host *host, const struct profile *profile, bool is_plain,
-                                     uint64_t *hash)
+static enum pagoda_error identity_add_machine(const struct pagoda_host *host, const struct profile *profile, bool is_plain,
+                                              uint64_t *hash)
 {
     struct machine *machine;
     struct problem why = { 0 };
@@ -152,10 +153,10 @@ static enum pagoda_error add_machine(const struct pagoda_host *host, const struc
     if (err)
         return err;
     machine_record_events(machine, false);
-    err = run_steps(machine);
+    err = identity_run_steps(machine);
     for (uint32_t i = 0; i < machine->nr_pools; i++)
-        *hash = mix_number(*hash, machine->pools[i]->item_size);
-    *hash = mix_number(*hash, machine_hash(machine));
+        *hash = identity_mix(*hash, machine->pools[i]->item_size);
+    *hash = identity_mix(*hash, machine_hash(machine));
     machine_destroy(machine);
     return err;
 }
@@ -165,9 +166,9 @@ enum pagoda_error machine_identity(const struct pagoda_host *host, uint64_t *ide
     enum pagoda_error err = PAGODA_OK;
     uint64_t hash = machine_image_layout();
     for (unsigned i = 0; i < NR_PROFILES && !err; i++)
-        err = add_machine(host, profile_get((enum profile_id)i), true, &hash);
+        err = identity_add_machine(host, profile_get((enum profile_id)i), true, &hash);
     for (unsigned i = 0; i < NR_PROFILES && !err; i++)
-        err = add_machine(host, profile_get((enum profile_id)i), false, &hash);
+        err = identity_add_machine(host, profile_get((enum profile_id)i), false, &hash);
     *identity = hash ? hash : 1;
     return err;
 }

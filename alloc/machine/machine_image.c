@@ -22,23 +22,23 @@ uint64_t machine_image_layout(void)
 /* ---- chunks ---- */
 
 /* Bytes that hold something: none while only item 0, which is nobody's, is used. */
-static size_t used_bytes(const struct pool *pool)
+static size_t image_used_bytes(const struct pool *pool)
 {
     return pool->nr_used > 1 ? (size_t)pool->nr_used * pool->item_size : 0;
 }
 
-static size_t nr_chunks(size_t bytes)
+static size_t image_nr_chunks(size_t bytes)
 {
     return (bytes + CHUNK - 1) / CHUNK;
 }
 
-static size_t chunk_bytes(size_t bytes, size_t chunk)
+static size_t image_chunk_bytes(size_t bytes, size_t chunk)
 {
     size_t left = bytes - chunk * CHUNK;
     return left < CHUNK ? left : CHUNK;
 }
 
-static bool is_zero(const uint8_t *at, size_t length)
+static bool image_is_zero(const uint8_t *at, size_t length)
 {
     for (; length >= 64; at += 64, length -= 64) {
         uint64_t words[8];
@@ -59,49 +59,49 @@ struct hash {
     uint64_t lanes[4];
 };
 
-static uint64_t mix_word(uint64_t hash, uint64_t word)
+static uint64_t hash_mix_word(uint64_t hash, uint64_t word)
 {
     hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
     return hash ^ hash >> 29;
 }
 
-static void mix(struct hash *hash, const void *bytes, size_t length)
+static void hash_mix(struct hash *hash, const void *bytes, size_t length)
 {
     const uint8_t *at = bytes;
     uint64_t words[4];
     for (; length >= 32; at += 32, length -= 32) {
         memcpy(words, at, 32);
         for (unsigned i = 0; i < 4; i++)
-            hash->lanes[i] = mix_word(hash->lanes[i], words[i]);
+            hash->lanes[i] = hash_mix_word(hash->lanes[i], words[i]);
     }
     memset(words, 0, sizeof words);
     memcpy(words, at, length);
     for (unsigned i = 0; i < 4; i++)
-        hash->lanes[i] = mix_word(hash->lanes[i], words[i] + length);
+        hash->lanes[i] = hash_mix_word(hash->lanes[i], words[i] + length);
 }
 
 static struct hash hash_start(const struct machine_state *unwired)
 {
     struct hash hash = { { 1, 2, 3, 4 } };
-    mix(&hash, unwired, sizeof *unwired);
+    hash_mix(&hash, unwired, sizeof *unwired);
     return hash;
 }
 
 static void hash_chunk(struct hash *hash, uint32_t pool, size_t chunk, const uint8_t *bytes, size_t length)
 {
-    hash->lanes[0] = mix_word(hash->lanes[0], (uint64_t)pool << 48 | chunk);
-    mix(hash, bytes, length);
+    hash->lanes[0] = hash_mix_word(hash->lanes[0], (uint64_t)pool << 48 | chunk);
+    hash_mix(hash, bytes, length);
 }
 
 static uint64_t hash_end(const struct hash *hash)
 {
     uint64_t all = IMAGE_MAGIC;
     for (unsigned i = 0; i < 4; i++)
-        all = mix_word(all, hash->lanes[i]);
+        all = hash_mix_word(all, hash->lanes[i]);
     return all;
 }
 
-static void copy_state(const struct machine *machine, struct machine_state *state)
+static void image_copy_state(const struct machine *machine, struct machine_state *state)
 {
     memcpy(state, &machine->state, sizeof *state);
     machine_unwire(state);
@@ -110,14 +110,14 @@ static void copy_state(const struct machine *machine, struct machine_state *stat
 uint64_t machine_hash(const struct machine *machine)
 {
     struct machine_state state;
-    copy_state(machine, &state);
+    image_copy_state(machine, &state);
     struct hash hash = hash_start(&state);
     for (uint32_t i = 0; i < machine->nr_pools; i++) {
         const struct pool *pool = machine->pools[i];
-        size_t bytes = used_bytes(pool);
-        for (size_t chunk = 0; chunk < nr_chunks(bytes); chunk++)
-            if (!is_zero(pool->items + chunk * CHUNK, chunk_bytes(bytes, chunk)))
-                hash_chunk(&hash, i, chunk, pool->items + chunk * CHUNK, chunk_bytes(bytes, chunk));
+        size_t bytes = image_used_bytes(pool);
+        for (size_t chunk = 0; chunk < image_nr_chunks(bytes); chunk++)
+            if (!image_is_zero(pool->items + chunk * CHUNK, image_chunk_bytes(bytes, chunk)))
+                hash_chunk(&hash, i, chunk, pool->items + chunk * CHUNK, image_chunk_bytes(bytes, chunk));
     }
     return hash_end(&hash);
 }
@@ -126,7 +126,7 @@ uint64_t machine_hash(const struct machine *machine)
 
 /* Host memory for what the pool holds. A pool that has grown gets it as a growing one does (pool.c): a large one in the
  * host's huge pages. A table is used whole, but sparsely. */
-static enum pagoda_error commit_pool(struct pool *pool, const struct pagoda_host *host)
+static enum pagoda_error image_commit_pool(struct pool *pool, const struct pagoda_host *host)
 {
     uint32_t used = pool->nr_used, nr_free = pool->nr_free;
     pool->nr_used = 0;
@@ -139,10 +139,10 @@ static enum pagoda_error commit_pool(struct pool *pool, const struct pagoda_host
     return err;
 }
 
-static enum pagoda_error commit_used(struct machine *m)
+static enum pagoda_error image_commit_used(struct machine *m)
 {
     for (uint32_t i = 0; i < m->nr_pools; i++) {
-        enum pagoda_error err = commit_pool(m->pools[i], &m->host);
+        enum pagoda_error err = image_commit_pool(m->pools[i], &m->host);
         if (err)
             return err;
     }
@@ -150,12 +150,13 @@ static enum pagoda_error commit_used(struct machine *m)
 }
 
 /* A machine of that state, with room for what the pools hold. The pools are still zero. */
-static enum pagoda_error make_empty(const struct machine_state *state, const struct pagoda_host *host, struct machine **out)
+static enum pagoda_error image_make_empty(const struct machine_state *state, const struct pagoda_host *host,
+                                          struct machine **out)
 {
     enum pagoda_error err = machine_reserve(state, host, out);
     if (err)
         return err;
-    err = commit_used(*out);
+    err = image_commit_used(*out);
     if (err) {
         machine_destroy(*out);
         *out = NULL;
@@ -165,16 +166,16 @@ static enum pagoda_error make_empty(const struct machine_state *state, const str
 
 enum pagoda_error machine_clone(const struct machine *machine, struct machine **out)
 {
-    enum pagoda_error err = make_empty(&machine->state, &machine->host, out);
+    enum pagoda_error err = image_make_empty(&machine->state, &machine->host, out);
     if (err)
         return err;
     struct machine *copy = *out;
     for (uint32_t i = 0; i < copy->nr_pools; i++) {
         const uint8_t *from = machine->pools[i]->items;
-        size_t bytes = used_bytes(machine->pools[i]);
-        for (size_t chunk = 0; chunk < nr_chunks(bytes); chunk++)
-            if (!is_zero(from + chunk * CHUNK, chunk_bytes(bytes, chunk)))
-                memcpy(copy->pools[i]->items + chunk * CHUNK, from + chunk * CHUNK, chunk_bytes(bytes, chunk));
+        size_t bytes = image_used_bytes(machine->pools[i]);
+        for (size_t chunk = 0; chunk < image_nr_chunks(bytes); chunk++)
+            if (!image_is_zero(from + chunk * CHUNK, image_chunk_bytes(bytes, chunk)))
+                memcpy(copy->pools[i]->items + chunk * CHUNK, from + chunk * CHUNK, image_chunk_bytes(bytes, chunk));
     }
     copy->trace.recording = machine->trace.recording;
     return PAGODA_OK;
@@ -186,30 +187,30 @@ struct image_header {
     uint64_t magic, layout, state_bytes, image_bytes, hash;
 };
 
-static size_t bitmap_bytes(size_t bytes)
+static size_t image_bitmap_bytes(size_t bytes)
 {
-    return (nr_chunks(bytes) + 7) / 8;
+    return (image_nr_chunks(bytes) + 7) / 8;
 }
 
-static size_t most_bytes(const struct machine *machine)
+static size_t image_most_bytes(const struct machine *machine)
 {
     size_t bytes = sizeof(struct image_header) + sizeof(struct machine_state);
     for (uint32_t i = 0; i < machine->nr_pools; i++)
-        bytes += bitmap_bytes(used_bytes(machine->pools[i])) + used_bytes(machine->pools[i]);
+        bytes += image_bitmap_bytes(image_used_bytes(machine->pools[i])) + image_used_bytes(machine->pools[i]);
     return bytes;
 }
 
 /* Writes one pool. Returns the place behind it. */
-static uint8_t *save_pool(const struct pool *pool, uint32_t number, uint8_t *at, struct hash *hash)
+static uint8_t *image_save_pool(const struct pool *pool, uint32_t number, uint8_t *at, struct hash *hash)
 {
-    size_t bytes = used_bytes(pool);
+    size_t bytes = image_used_bytes(pool);
     uint8_t *bitmap = at;
-    memset(bitmap, 0, bitmap_bytes(bytes));
-    at += bitmap_bytes(bytes);
-    for (size_t chunk = 0; chunk < nr_chunks(bytes); chunk++) {
+    memset(bitmap, 0, image_bitmap_bytes(bytes));
+    at += image_bitmap_bytes(bytes);
+    for (size_t chunk = 0; chunk < image_nr_chunks(bytes); chunk++) {
         const uint8_t *from = pool->items + chunk * CHUNK;
-        size_t length = chunk_bytes(bytes, chunk);
-        if (is_zero(from, length))
+        size_t length = image_chunk_bytes(bytes, chunk);
+        if (image_is_zero(from, length))
             continue;
         bitmap[chunk / 8] = (uint8_t)(bitmap[chunk / 8] | 1u << chunk % 8);
         memcpy(at, from, length);
@@ -221,16 +222,16 @@ static uint8_t *save_pool(const struct pool *pool, uint32_t number, uint8_t *at,
 
 size_t machine_save(const struct machine *machine, void *out, size_t capacity)
 {
-    if (most_bytes(machine) > capacity)
-        return most_bytes(machine);
+    if (image_most_bytes(machine) > capacity)
+        return image_most_bytes(machine);
     struct machine_state state;
-    copy_state(machine, &state);
+    image_copy_state(machine, &state);
     struct hash hash = hash_start(&state);
     uint8_t *at = (uint8_t *)out + sizeof(struct image_header);
     memcpy(at, &state, sizeof state);
     at += sizeof state;
     for (uint32_t i = 0; i < machine->nr_pools; i++)
-        at = save_pool(machine->pools[i], i, at, &hash);
+        at = image_save_pool(machine->pools[i], i, at, &hash);
     size_t bytes = (size_t)(at - (uint8_t *)out);
     struct image_header header = { IMAGE_MAGIC, machine_image_layout(), sizeof state, bytes, hash_end(&hash) };
     memcpy(out, &header, sizeof header);
@@ -245,7 +246,7 @@ uint64_t machine_image_hash(const void *image)
 }
 
 /* Has the image the shape that its configuration gives here? Else it is not read. */
-static bool shape_agrees(struct machine_state *saved)
+static bool image_shape_agrees(struct machine_state *saved)
 {
     struct machine_config config;
     struct problem why = { 0 };
@@ -268,16 +269,16 @@ static bool shape_agrees(struct machine_state *saved)
 }
 
 /* Reads one pool. Returns the place behind it; NULL: the image ends before. */
-static const uint8_t *load_pool(struct pool *pool, uint32_t number, const uint8_t *at, const uint8_t *end,
-                                struct hash *hash)
+static const uint8_t *image_load_pool(struct pool *pool, uint32_t number, const uint8_t *at, const uint8_t *end,
+                                      struct hash *hash)
 {
-    size_t bytes = used_bytes(pool);
+    size_t bytes = image_used_bytes(pool);
     const uint8_t *bitmap = at;
-    if ((size_t)(end - at) < bitmap_bytes(bytes))
+    if ((size_t)(end - at) < image_bitmap_bytes(bytes))
         return NULL;
-    at += bitmap_bytes(bytes);
-    for (size_t chunk = 0; chunk < nr_chunks(bytes); chunk++) {
-        size_t length = chunk_bytes(bytes, chunk);
+    at += image_bitmap_bytes(bytes);
+    for (size_t chunk = 0; chunk < image_nr_chunks(bytes); chunk++) {
+        size_t length = image_chunk_bytes(bytes, chunk);
         if (!(bitmap[chunk / 8] >> chunk % 8 & 1))
             continue;
         if ((size_t)(end - at) < length)
@@ -289,10 +290,10 @@ static const uint8_t *load_pool(struct pool *pool, uint32_t number, const uint8_
     return at;
 }
 
-static bool load_pools(struct machine *m, const uint8_t *at, const uint8_t *end, struct hash *hash)
+static bool image_load_pools(struct machine *m, const uint8_t *at, const uint8_t *end, struct hash *hash)
 {
     for (uint32_t i = 0; at && i < m->nr_pools; i++)
-        at = load_pool(m->pools[i], i, at, end, hash);
+        at = image_load_pool(m->pools[i], i, at, end, hash);
     return at == end;
 }
 
@@ -310,14 +311,15 @@ enum pagoda_error machine_load(const void *image, size_t nr_bytes, const struct 
         return PAGODA_ERR_CORRUPT;
     const uint8_t *at = (const uint8_t *)image + sizeof header;
     memcpy(&state, at, sizeof state);
-    if (!shape_agrees(&state))
+    if (!image_shape_agrees(&state))
         return PAGODA_ERR_CORRUPT;
     struct hash hash = hash_start(&state);
     struct machine *m;
-    enum pagoda_error err = make_empty(&state, host, &m);
+    enum pagoda_error err = image_make_empty(&state, host, &m);
     if (err)
         return err;
-    if (!load_pools(m, at + sizeof state, (const uint8_t *)image + nr_bytes, &hash) || hash_end(&hash) != header.hash) {
+    if (!image_load_pools(m, at + sizeof state, (const uint8_t *)image + nr_bytes, &hash) ||
+        hash_end(&hash) != header.hash) {
         machine_destroy(m);
         return PAGODA_ERR_CORRUPT;
     }

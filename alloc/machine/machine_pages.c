@@ -9,14 +9,14 @@
 #define STRUCT_PAGE_BYTES 64u
 #define COMPOUND_HEAD_OFFSET 8u /* the first field of struct page that a free reads */
 
-static const char *task_name(const struct call *call)
+static const char *pages_task_name(const struct call *call)
 {
     const struct machine_state *s = call->s;
     return call->process.index ? name_text(&s->names, process_at(&s->processes, call->process)->name) : "pagoda";
 }
 
 /* WARN_ON_ONCE_GFP(order >= MAX_ORDER); here it is said each time. */
-static void warn_of_order(struct call *call)
+static void pages_warn_of_order(struct call *call)
 {
     if (call->op->gfp & __GFP_NOWARN)
         return;
@@ -33,7 +33,7 @@ void run_alloc_pages(struct call *call)
         return;
     trace_step(&call->m->trace, PATH_alloc_pages);
     if (op->order >= call->m->profile->nr_orders) {
-        warn_of_order(call);
+        pages_warn_of_order(call);
         call_took(call, (struct taken){ .requested = op->order < 52 ? UINT64_C(1) << (op->order + PAGE_SHIFT) : 0 });
         return;
     }
@@ -54,7 +54,7 @@ void run_alloc_pages(struct call *call)
 /* --- bad frees --- */
 
 /* page_bad_reason(): what the kernel finds wrong with the first page of the block; NULL: nothing. */
-static const char *reason_of(const struct frame *frame)
+static const char *pages_bad_reason(const struct frame *frame)
 {
     switch ((enum frame_kind)frame->kind) {
     case FRAME_NONE: /* the tail of a block has no references of its own */
@@ -74,17 +74,17 @@ static const char *reason_of(const struct frame *frame)
 }
 
 /* bad_page() and the heart of dump_page() */
-static void report_bad_page(struct call *call, uint32_t pfn, const char *reason)
+static void pages_report_bad_page(struct call *call, uint32_t pfn, const char *reason)
 {
     struct trace *t = &call->m->trace;
     bool was_free = strcmp(reason, "nonzero _refcount") == 0;
-    trace_bug(t, "BUG: Bad page state in process %s  pfn:%05x\n", task_name(call), pfn);
+    trace_bug(t, "BUG: Bad page state in process %s  pfn:%05x\n", pages_task_name(call), pfn);
     trace_print(t, "page:%016jx refcount:%d mapcount:0 pfn:0x%x\n", VMEMMAP_BASE + (uint64_t)pfn * STRUCT_PAGE_BYTES,
                 was_free ? -1 : 0, pfn);
     trace_print(t, "page dumped because: %s", reason);
 }
 
-static void report_outside(struct call *call)
+static void pages_report_outside(struct call *call)
 {
     uint64_t pfn = (call->address - call->s->frames.page_offset) >> PAGE_SHIFT;
     trace_bug(&call->m->trace,
@@ -93,7 +93,7 @@ static void report_outside(struct call *call)
               VMEMMAP_BASE + pfn * STRUCT_PAGE_BYTES + COMPOUND_HEAD_OFFSET);
 }
 
-static const char *owner_of(const struct frame *frame)
+static const char *pages_owner_of(const struct frame *frame)
 {
     switch ((enum frame_kind)frame->kind) {
     case FRAME_KERNEL:
@@ -115,13 +115,13 @@ static const char *owner_of(const struct frame *frame)
 }
 
 /* The frame heads no block of alloc_pages(): the kernel's report, if it has one, and then what the frame is. */
-static void report_foreign(struct call *call, uint32_t pfn, uint32_t head)
+static void pages_report_foreign(struct call *call, uint32_t pfn, uint32_t head)
 {
     struct trace *t = &call->m->trace;
     const struct frame *frame = frame_at(&call->s->frames, head);
-    const char *reason = reason_of(frame), *owner = owner_of(frame);
+    const char *reason = pages_bad_reason(frame), *owner = pages_owner_of(frame);
     if (reason)
-        report_bad_page(call, pfn, reason);
+        pages_report_bad_page(call, pfn, reason);
     else
         trace_bug(t, "__free_pages: Linux would not notice");
     if (owner)
@@ -132,7 +132,7 @@ static void report_foreign(struct call *call, uint32_t pfn, uint32_t head)
 
 /* The block has another order. If too many pages are freed, the check of tail pages finds the first neighbour in use. If
  * too few are freed, the kernel loses the rest of the block without a word. */
-static void report_wrong_order(struct call *call, uint32_t pfn)
+static void pages_report_wrong_order(struct call *call, uint32_t pfn)
 {
     struct trace *t = &call->m->trace;
     const struct frames *frames = &call->s->frames;
@@ -146,27 +146,27 @@ static void report_wrong_order(struct call *call, uint32_t pfn)
         at = next->kind == FRAME_NONE ? at + 1 : frame_head(frames, at) + (1u << next->order);
     }
     if (at < end && at < frames->nr)
-        report_bad_page(call, at, "nonzero _refcount");
+        pages_report_bad_page(call, at, "nonzero _refcount");
     else
         trace_bug(t, "__free_pages: Linux would not notice");
     trace_print(t, "\n(the block at this address has order %u, not %u)", order, call->op->order);
 }
 
 /* Linux 2.0 keeps a count of users for each page, and little else. */
-static void report_classic(struct call *call, const char *what)
+static void pages_report_classic(struct call *call, const char *what)
 {
     trace_bug(&call->m->trace, "free_pages: trying to free %s (%08jx): memory probably corrupted", what, call->address);
 }
 
-static const char *classic_word(const struct frame *frame)
+static const char *pages_classic_word(const struct frame *frame)
 {
-    if (!owner_of(frame))
+    if (!pages_owner_of(frame))
         return "free memory";
     return frame->kind == FRAME_RESERVED ? "reserved memory" : "memory of another allocator";
 }
 
 /* True: the block may be freed. */
-static bool check_free(struct call *call, uint32_t pfn)
+static bool pages_check_free(struct call *call, uint32_t pfn)
 {
     const struct machine_state *s = call->s;
     bool is_classic = !call->m->profile->has_migratetypes;
@@ -177,19 +177,19 @@ static bool check_free(struct call *call, uint32_t pfn)
     if (is_block && head == pfn && frame->order == call->op->order)
         return true;
     if (is_classic)
-        report_classic(call, !exists       ? "nonexistent page"
-                             : !is_block   ? classic_word(frame)
-                             : head != pfn ? "the tail of a block"
-                                           : "a block by another order");
+        pages_report_classic(call, !exists       ? "nonexistent page"
+                                   : !is_block   ? pages_classic_word(frame)
+                                   : head != pfn ? "the tail of a block"
+                                                 : "a block by another order");
     else if (!exists)
-        report_outside(call);
+        pages_report_outside(call);
     else if (!is_block)
-        report_foreign(call, pfn, head);
+        pages_report_foreign(call, pfn, head);
     else if (head != pfn) {
-        report_bad_page(call, pfn, "nonzero _refcount");
+        pages_report_bad_page(call, pfn, "nonzero _refcount");
         trace_print(&call->m->trace, "\n(the page is the tail of a block)");
     } else
-        report_wrong_order(call, pfn);
+        pages_report_wrong_order(call, pfn);
     return false;
 }
 
@@ -201,7 +201,7 @@ void run_free_pages(struct call *call)
     if (!call->address)
         return; /* free_pages(0) does nothing */
     uint32_t pfn = frame_of_address(&s->frames, call->address);
-    if (!check_free(call, pfn))
+    if (!pages_check_free(call, pfn))
         return;
     struct name_ref name = { frame_at(&s->frames, pfn)->owner };
     reclaim_free_pages(&s->reclaim, pfn, call->op->order);

@@ -66,7 +66,7 @@ void frame_copy(struct frames *frames, uint32_t to_pfn, uint32_t from_pfn)
 }
 
 /* Bytes from physical to the end of its page, at most length. */
-static size_t in_page(uint64_t physical, size_t length)
+static size_t frame_bytes_in_page(uint64_t physical, size_t length)
 {
     size_t room = PAGE_SIZE - (size_t)(physical & (PAGE_SIZE - 1));
     return length < room ? length : room;
@@ -76,7 +76,7 @@ void frame_read(const struct frames *frames, uint64_t physical, void *out, size_
 {
     uint8_t *to = out;
     for (size_t n; length; physical += n, to += n, length -= n) {
-        n = in_page(physical, length);
+        n = frame_bytes_in_page(physical, length);
         const uint8_t *from = frame_peek(frames, (uint32_t)(physical >> PAGE_SHIFT));
         if (from)
             memcpy(to, from + (physical & (PAGE_SIZE - 1)), n);
@@ -89,7 +89,7 @@ void frame_write(struct frames *frames, uint64_t physical, const void *bytes, si
 {
     const uint8_t *from = bytes;
     for (size_t n; length; physical += n, from += n, length -= n) {
-        n = in_page(physical, length);
+        n = frame_bytes_in_page(physical, length);
         memcpy(frame_bytes(frames, (uint32_t)(physical >> PAGE_SHIFT)) + (physical & (PAGE_SIZE - 1)), from, n);
     }
 }
@@ -97,7 +97,7 @@ void frame_write(struct frames *frames, uint64_t physical, const void *bytes, si
 void frame_fill(struct frames *frames, uint64_t physical, uint8_t byte, size_t length)
 {
     for (size_t n; length; physical += n, length -= n) {
-        n = in_page(physical, length);
+        n = frame_bytes_in_page(physical, length);
         uint32_t pfn = (uint32_t)(physical >> PAGE_SHIFT);
         if (byte == 0 && !frame_at(frames, pfn)->contents)
             continue;

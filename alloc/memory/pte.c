@@ -7,7 +7,7 @@
 
 #define HUGE_LEVEL(profile) ((profile)->pgtable_levels - 2) /* the PMD, where there are 4 */
 
-static uint32_t entry_size(const struct profile *profile)
+static uint32_t pte_entry_size(const struct profile *profile)
 {
     return profile->word_bits / 8;
 }
@@ -45,7 +45,7 @@ void pte_store(struct frames *frames, const struct profile *profile, uint64_t sl
 }
 
 /* Reads an entry for a walk. It does what pte_load() does, in fewer instructions: a translation needs four of them. */
-static inline uint64_t entry_at(const struct frames *frames, bool is_wide, uint32_t table, uint32_t index)
+static inline uint64_t pte_entry_at(const struct frames *frames, bool is_wide, uint32_t table, uint32_t index)
 {
     uint32_t contents = frame_at(frames, table)->contents, narrow;
     uint64_t wide;
@@ -60,7 +60,7 @@ static inline uint64_t entry_at(const struct frames *frames, bool is_wide, uint3
     return narrow;
 }
 
-static inline bool is_huge(const struct profile *profile, uint32_t level, uint64_t entry)
+static inline bool pte_is_huge(const struct profile *profile, uint32_t level, uint64_t entry)
 {
     return (entry & PTE_HUGE) && (entry & PTE_PRESENT) && level == HUGE_LEVEL(profile);
 }
@@ -71,13 +71,13 @@ struct pte_walk pte_walk(const struct frames *frames, const struct profile *prof
     uint32_t table = root;
     for (uint32_t level = 0; table && level < profile->pgtable_levels; level++) {
         uint32_t index = pte_index(profile, level, address);
-        uint64_t entry = entry_at(frames, profile->word_bits == 64, table, index);
-        walk.slot = ((uint64_t)table << PAGE_SHIFT) + (uint64_t)index * entry_size(profile);
+        uint64_t entry = pte_entry_at(frames, profile->word_bits == 64, table, index);
+        walk.slot = ((uint64_t)table << PAGE_SHIFT) + (uint64_t)index * pte_entry_size(profile);
         walk.level[level].table_pfn = table;
         walk.level[level].index = index;
         walk.level[level].entry = entry;
         walk.nr_levels = level + 1;
-        walk.complete = level + 1 == profile->pgtable_levels || is_huge(profile, level, entry);
+        walk.complete = level + 1 == profile->pgtable_levels || pte_is_huge(profile, level, entry);
         table = walk.complete || !(entry & PTE_PRESENT) ? 0 : pte_pfn(entry);
     }
     return walk;
@@ -100,11 +100,11 @@ bool pte_translate(const struct frames *frames, const struct profile *profile, u
     uint32_t table = root, last = profile->pgtable_levels - 1;
     bool is_wide = profile->word_bits == 64;
     for (uint32_t level = 0;; level++) {
-        uint64_t entry = entry_at(frames, is_wide, table, pte_index(profile, level, address));
+        uint64_t entry = pte_entry_at(frames, is_wide, table, pte_index(profile, level, address));
         if (!(entry & PTE_PRESENT))
             return false;
         table = pte_pfn(entry);
-        if (level == last || is_huge(profile, level, entry)) {
+        if (level == last || pte_is_huge(profile, level, entry)) {
             *pfn = level == last ? table : table + pte_index(profile, last, address);
             return true;
         }

@@ -38,8 +38,8 @@ void buddy_move(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t
  *      ....2222      the upper half is a free block of order 2
  *      ..112222
  *      *0112222      page * is left */
-static void expand(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t low, uint32_t high,
-                   uint32_t migratetype)
+static void buddy_expand(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t low, uint32_t high,
+                         uint32_t migratetype)
 {
     while (high > low) {
         high--;
@@ -56,7 +56,7 @@ uint32_t buddy_take_smallest(struct page_alloc *pa, struct zone *zone, uint32_t 
         if (!pfn)
             continue;
         buddy_remove(pa, zone, pfn);
-        expand(pa, zone, pfn, order, from, migratetype);
+        buddy_expand(pa, zone, pfn, order, from, migratetype);
         trace_cost(pa->trace, COST_BUDDY, 1);
         return pfn;
     }
@@ -74,7 +74,7 @@ uint32_t buddy_take(struct page_alloc *pa, struct zone *zone, uint32_t order, ui
     return pfn;
 }
 
-static bool is_free_block(const struct page_alloc *pa, uint32_t pfn, uint32_t order)
+static bool buddy_is_free_block(const struct page_alloc *pa, uint32_t pfn, uint32_t order)
 {
     if (pfn >= pa->frames->nr)
         return false;
@@ -92,12 +92,12 @@ static bool buddy_types_may_merge(uint32_t a, uint32_t b)
  * block's own buddy. The block waits at the tail of its list, where it is handed out last.
  *
  *      [ block ][ buddy ][   free, one order up   ] */
-static bool merge_is_likely(const struct page_alloc *pa, uint32_t pfn, uint32_t order)
+static bool buddy_merge_is_likely(const struct page_alloc *pa, uint32_t pfn, uint32_t order)
 {
     if (order >= MAX_ORDER - 2)
         return false;
     uint32_t parent = pfn & ~(1u << order);
-    return is_free_block(pa, parent ^ (2u << order), order + 1);
+    return buddy_is_free_block(pa, parent ^ (2u << order), order + 1);
 }
 
 /* Each turn of the loop makes one block of the next order out of the block and its buddy.
@@ -114,7 +114,7 @@ void buddy_free(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t
     frame_set_kind(pa->frames, pfn, FRAME_NONE, 0);
     while (order < MAX_ORDER - 1) {
         uint32_t buddy = pfn ^ (1u << order);
-        if (!is_free_block(pa, buddy, order))
+        if (!buddy_is_free_block(pa, buddy, order))
             break;
         if (order >= PAGEBLOCK_ORDER && !buddy_types_may_merge(migratetype, pageblock_type(pa, buddy)))
             break;
@@ -125,6 +125,6 @@ void buddy_free(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t
         trace_cost(pa->trace, COST_SPLIT, 1);
         TRACE_EVENT(pa->trace, .kind = EV_MERGE, .pfn = pfn, .order = (uint8_t)order, .a = buddy);
     }
-    buddy_add(pa, zone, pfn, order, migratetype, merge_is_likely(pa, pfn, order));
+    buddy_add(pa, zone, pfn, order, migratetype, buddy_merge_is_likely(pa, pfn, order));
     trace_cost(pa->trace, COST_BUDDY, 1);
 }

@@ -40,7 +40,7 @@ bool buddy_claims_pageblock(uint32_t order, uint32_t migratetype)
 }
 
 /* Raises the zone's marks by a pageblock. Zones of less than four pageblocks are left alone. */
-static void boost_watermark(struct zone *zone, uint32_t flags)
+static void buddy_boost_watermark(struct zone *zone, uint32_t flags)
 {
     if (PAGEBLOCK_PAGES * 4 > zone->managed)
         return;
@@ -83,7 +83,7 @@ uint32_t buddy_move_pageblock(struct page_alloc *pa, struct zone *zone, uint32_t
 }
 
 /* Moves the free blocks of the block's pageblock, and changes its type if half of it fits. False: nothing was moved. */
-static bool steal_pageblock(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t migratetype)
+static bool buddy_steal_pageblock(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t migratetype)
 {
     uint32_t old_type = pageblock_type(pa, pfn);
     uint32_t movable;
@@ -103,7 +103,7 @@ static bool steal_pageblock(struct page_alloc *pa, struct zone *zone, uint32_t p
     return true;
 }
 
-static void steal_block(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t migratetype, uint32_t flags)
+static void buddy_steal_block(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t migratetype, uint32_t flags)
 {
     uint32_t order = frame_at(pa->frames, pfn)->order;
     if (pageblock_type(pa, pfn) == MT_HIGHATOMIC) {
@@ -117,14 +117,14 @@ static void steal_block(struct page_alloc *pa, struct zone *zone, uint32_t pfn, 
         buddy_move(pa, zone, pfn, migratetype);
         return;
     }
-    boost_watermark(zone, flags);
-    if (!buddy_claims_pageblock(order, migratetype) || !steal_pageblock(pa, zone, pfn, migratetype))
+    buddy_boost_watermark(zone, flags);
+    if (!buddy_claims_pageblock(order, migratetype) || !buddy_steal_pageblock(pa, zone, pfn, migratetype))
         buddy_move(pa, zone, pfn, migratetype);
 }
 
 /* The order to steal from: the largest that has a block. A request that would not claim the pageblock takes the smallest
  * that fits instead. MAX_ORDER: no order has a block. */
-static uint32_t pick_order(const struct zone *zone, uint32_t order, uint32_t migratetype, uint32_t flags)
+static uint32_t buddy_pick_order(const struct zone *zone, uint32_t order, uint32_t migratetype, uint32_t flags)
 {
     uint32_t lowest = (flags & ALLOC_NOFRAGMENT) && order < PAGEBLOCK_ORDER ? PAGEBLOCK_ORDER : order;
     uint32_t at = MAX_ORDER - 1;
@@ -140,13 +140,13 @@ static uint32_t pick_order(const struct zone *zone, uint32_t order, uint32_t mig
 
 bool buddy_steal(struct page_alloc *pa, struct zone *zone, uint32_t order, uint32_t migratetype, uint32_t flags)
 {
-    uint32_t from = pick_order(zone, order, migratetype, flags);
+    uint32_t from = buddy_pick_order(zone, order, migratetype, flags);
     if (from == MAX_ORDER)
         return false;
     trace_step(pa->trace, PATH___rmqueue_fallback);
     uint32_t type = buddy_find_fallback(zone, from, migratetype);
     uint32_t pfn = zone->free_area[from][type].first;
-    steal_block(pa, zone, pfn, migratetype, flags);
+    buddy_steal_block(pa, zone, pfn, migratetype, flags);
     TRACE_EVENT(pa->trace, .kind = EV_EXTFRAG, .pfn = pfn, .order = (uint8_t)order, .migratetype = (uint8_t)migratetype,
                 .a = from, .b = type);
     return true;

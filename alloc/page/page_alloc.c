@@ -5,9 +5,9 @@
  *      reclaim_alloc_pages()
  *        page_alloc_fast()      walk: low watermark
  *        page_alloc_slow()      wakes kswapd; walk: min watermark, and what the flags add
- *           walk_zones()        Normal, DMA32, DMA
- *             may_use_zone()    zone_has_plenty(), zone_watermark_ok()
- *             take_from_zone()  pcp_take(), buddy_take() */
+ *          page_walk_zones()       Normal, DMA32, DMA
+ *            page_may_use_zone()   zone_has_plenty(), zone_watermark_ok()
+ *            page_take_from_zone() pcp_take(), buddy_take() */
 #include "alloc/page/page_alloc.h"
 #include "alloc/page/page_alloc_classic.h"
 #include "alloc/page/pcp.h"
@@ -17,7 +17,7 @@
 #define DEFAULT_SCALE 10u
 
 /* gfp_zone(): the highest zone that the request may use. */
-static uint32_t highest_zone_of(uint32_t gfp)
+static uint32_t gfp_highest_zone(uint32_t gfp)
 {
     uint32_t asked = gfp & (__GFP_DMA | __GFP_DMA32 | __GFP_MOVABLE | __GFP_HIGHMEM);
     if (!(asked & (__GFP_DMA | __GFP_DMA32 | __GFP_HIGHMEM)))
@@ -36,10 +36,10 @@ uint32_t gfp_migratetype(uint32_t gfp)
 
 uint32_t page_alloc_gfp_zone(uint32_t gfp)
 {
-    return highest_zone_of(gfp);
+    return gfp_highest_zone(gfp);
 }
 
-static uint32_t preferred_zone(const struct page_alloc *pa, uint32_t highest)
+static uint32_t page_preferred_zone(const struct page_alloc *pa, uint32_t highest)
 {
     uint32_t at = pa->nr_zones - 1;
     while (at && pa->zones[at].index > highest)
@@ -47,19 +47,19 @@ static uint32_t preferred_zone(const struct page_alloc *pa, uint32_t highest)
     return at;
 }
 
-static inline struct page_request make_request(const struct page_alloc *pa, uint32_t gfp, uint32_t order)
+static inline struct page_request page_make_request(const struct page_alloc *pa, uint32_t gfp, uint32_t order)
 {
-    uint32_t highest = highest_zone_of(gfp);
+    uint32_t highest = gfp_highest_zone(gfp);
     return (struct page_request){
         .gfp = gfp,
         .order = order,
         .migratetype = gfp_migratetype(gfp),
         .highest_zone = highest,
-        .preferred = preferred_zone(pa, highest),
+        .preferred = page_preferred_zone(pa, highest),
     };
 }
 
-static uint32_t fast_flags(const struct page_alloc *pa, const struct page_request *request)
+static uint32_t page_fast_flags(const struct page_alloc *pa, const struct page_request *request)
 {
     uint32_t flags = ALLOC_WMARK_LOW;
     if (request->gfp & __GFP_KSWAPD_RECLAIM)
@@ -90,7 +90,7 @@ uint32_t page_alloc_reserve_flags(uint32_t gfp)
 }
 
 /* pgdat_watermark_boosted() */
-static bool is_boosted(const struct page_alloc *pa, uint32_t highest_zone)
+static bool page_zones_are_boosted(const struct page_alloc *pa, uint32_t highest_zone)
 {
     for (uint32_t i = 0; i < pa->nr_zones && pa->zones[i].index <= highest_zone; i++)
         if (pa->zones[i].boost)
@@ -99,12 +99,12 @@ static bool is_boosted(const struct page_alloc *pa, uint32_t highest_zone)
 }
 
 /* wakeup_kswapd(). kswapd stays asleep when it has nothing to do, and when it has failed too often. */
-static void wake_kswapd(struct page_alloc *pa, uint32_t highest_zone, uint32_t order)
+static void page_wake_kswapd(struct page_alloc *pa, uint32_t highest_zone, uint32_t order)
 {
     struct kswapd *kswapd = &pa->kswapd;
     trace_step(pa->trace, PATH_wakeup_kswapd);
     if (!kswapd->awake) {
-        bool is_idle = page_alloc_is_balanced(pa, order, highest_zone) && !is_boosted(pa, highest_zone);
+        bool is_idle = page_alloc_is_balanced(pa, order, highest_zone) && !page_zones_are_boosted(pa, highest_zone);
         if (is_idle || kswapd->failures >= MAX_RECLAIM_RETRIES)
             return;
         kswapd->order = kswapd->highest_zone = 0;
@@ -118,12 +118,12 @@ static void wake_kswapd(struct page_alloc *pa, uint32_t highest_zone, uint32_t o
 void page_alloc_wake_kswapd(struct page_alloc *pa, uint32_t gfp, uint32_t order)
 {
     if (!pa->profile->has_migratetypes)
-        wake_kswapd(pa, 0, order);
+        page_wake_kswapd(pa, 0, order);
     else if (gfp & __GFP_KSWAPD_RECLAIM)
-        wake_kswapd(pa, highest_zone_of(gfp), order);
+        page_wake_kswapd(pa, gfp_highest_zone(gfp), order);
 }
 
-static uint32_t take_from_buddy(struct page_alloc *pa, struct zone *zone, const struct page_request *request)
+static uint32_t page_take_from_buddy(struct page_alloc *pa, struct zone *zone, const struct page_request *request)
 {
     uint32_t pfn = 0;
     if (request->flags & ALLOC_HIGHATOMIC)
@@ -138,7 +138,7 @@ static uint32_t take_from_buddy(struct page_alloc *pa, struct zone *zone, const 
 }
 
 /* rmqueue(): a block of this zone. */
-static uint32_t take_from_zone(struct page_alloc *pa, struct zone *zone, const struct page_request *request)
+static uint32_t page_take_from_zone(struct page_alloc *pa, struct zone *zone, const struct page_request *request)
 {
     uint32_t pfn = 0;
     trace_step(pa->trace, PATH_rmqueue);
@@ -148,15 +148,15 @@ static uint32_t take_from_zone(struct page_alloc *pa, struct zone *zone, const s
         pfn = pcp_take(pa, zone, pcp, request->order, request->migratetype, request->flags);
     }
     if (!pfn)
-        pfn = take_from_buddy(pa, zone, request);
+        pfn = page_take_from_buddy(pa, zone, request);
     if ((request->flags & ALLOC_KSWAPD) && (zone->flags & ZONE_BOOSTED_WATERMARK)) {
         zone->flags &= ~(uint32_t)ZONE_BOOSTED_WATERMARK;
-        wake_kswapd(pa, zone->index, 0);
+        page_wake_kswapd(pa, zone->index, 0);
     }
     return pfn;
 }
 
-static bool may_use_zone(struct page_alloc *pa, const struct zone *zone, const struct page_request *request)
+static bool page_may_use_zone(struct page_alloc *pa, const struct zone *zone, const struct page_request *request)
 {
     uint32_t mark = zone_mark(zone, request->flags);
     bool ok = zone_has_plenty(zone, request->order, mark, request->highest_zone) ||
@@ -167,7 +167,7 @@ static bool may_use_zone(struct page_alloc *pa, const struct zone *zone, const s
 }
 
 /* Makes the block the caller's. Owner and links are cleared. Contents stay, unless zeroes were asked for. */
-static void prepare_block(struct page_alloc *pa, uint32_t pfn, const struct page_request *request)
+static void page_prepare_block(struct page_alloc *pa, uint32_t pfn, const struct page_request *request)
 {
     struct frame *frame = frame_at(pa->frames, pfn);
     frame_set_kind(pa->frames, pfn, FRAME_KERNEL, request->order);
@@ -182,17 +182,17 @@ static void prepare_block(struct page_alloc *pa, uint32_t pfn, const struct page
     trace_cost(pa->trace, COST_ZERO_PAGE, 1u << request->order);
 }
 
-static uint32_t walk_once(struct page_alloc *pa, const struct page_request *request)
+static uint32_t page_walk_once(struct page_alloc *pa, const struct page_request *request)
 {
     for (uint32_t i = request->preferred + 1; i-- > 0;) {
         struct zone *zone = &pa->zones[i];
-        if (!may_use_zone(pa, zone, request))
+        if (!page_may_use_zone(pa, zone, request))
             continue;
-        uint32_t pfn = take_from_zone(pa, zone, request);
+        uint32_t pfn = page_take_from_zone(pa, zone, request);
         if (!pfn)
             continue;
         zone_count_alloc(pa, zone, request->order, 1);
-        prepare_block(pa, pfn, request);
+        page_prepare_block(pa, pfn, request);
         if (request->flags & ALLOC_HIGHATOMIC)
             buddy_reserve_highatomic(pa, zone, pfn);
         return pfn;
@@ -202,26 +202,26 @@ static uint32_t walk_once(struct page_alloc *pa, const struct page_request *requ
 
 /* get_page_from_freelist(). The first round does not steal blocks below a pageblock's size from Normal memory
  * (ALLOC_NOFRAGMENT). Only when no zone can serve the request so, a second round does. */
-static uint32_t walk_zones(struct page_alloc *pa, struct page_request *request)
+static uint32_t page_walk_zones(struct page_alloc *pa, struct page_request *request)
 {
     trace_step(pa->trace, PATH_get_page_from_freelist);
-    uint32_t pfn = walk_once(pa, request);
+    uint32_t pfn = page_walk_once(pa, request);
     if (pfn || !(request->flags & ALLOC_NOFRAGMENT))
         return pfn;
     request->flags &= ~(uint32_t)ALLOC_NOFRAGMENT;
-    return walk_once(pa, request);
+    return page_walk_once(pa, request);
 }
 
-static uint32_t classic_get(struct page_alloc *pa, uint32_t gfp, uint32_t order)
+static uint32_t page_classic_get(struct page_alloc *pa, uint32_t gfp, uint32_t order)
 {
     trace_step(pa->trace, PATH___get_free_pages);
     uint32_t pfn = classic_alloc(pa, gfp, order);
     if (pfn)
-        prepare_block(pa, pfn, &(struct page_request){ .gfp = gfp, .order = order });
+        page_prepare_block(pa, pfn, &(struct page_request){ .gfp = gfp, .order = order });
     return pfn;
 }
 
-static uint32_t note_alloc(struct page_alloc *pa, uint32_t pfn, uint32_t gfp, uint32_t order)
+static uint32_t page_note_alloc(struct page_alloc *pa, uint32_t pfn, uint32_t gfp, uint32_t order)
 {
     if (pfn)
         TRACE_EVENT(pa->trace, .kind = EV_PAGE_ALLOC, .pfn = pfn, .order = (uint8_t)order,
@@ -234,10 +234,10 @@ uint32_t page_alloc_fast(struct page_alloc *pa, uint32_t gfp, uint32_t order)
     if (order >= pa->profile->nr_orders)
         return 0;
     if (!pa->profile->has_migratetypes)
-        return note_alloc(pa, classic_get(pa, gfp, order), gfp, order);
-    struct page_request request = make_request(pa, gfp, order);
-    request.flags = fast_flags(pa, &request);
-    return note_alloc(pa, walk_zones(pa, &request), gfp, order);
+        return page_note_alloc(pa, page_classic_get(pa, gfp, order), gfp, order);
+    struct page_request request = page_make_request(pa, gfp, order);
+    request.flags = page_fast_flags(pa, &request);
+    return page_note_alloc(pa, page_walk_zones(pa, &request), gfp, order);
 }
 
 uint32_t page_alloc_walk(struct page_alloc *pa, uint32_t gfp, uint32_t order, uint32_t flags)
@@ -245,12 +245,12 @@ uint32_t page_alloc_walk(struct page_alloc *pa, uint32_t gfp, uint32_t order, ui
     if (order >= pa->profile->nr_orders)
         return 0;
     if (!pa->profile->has_migratetypes)
-        return note_alloc(pa, classic_get(pa, gfp, order), gfp, order);
+        return page_note_alloc(pa, page_classic_get(pa, gfp, order), gfp, order);
     if (flags & ALLOC_NO_WATERMARKS)
         TRACE_EVENT(pa->trace, .kind = EV_NO_WATERMARKS, .order = (uint8_t)order);
-    struct page_request request = make_request(pa, gfp, order);
+    struct page_request request = page_make_request(pa, gfp, order);
     request.flags = flags;
-    return note_alloc(pa, walk_zones(pa, &request), gfp, order);
+    return page_note_alloc(pa, page_walk_zones(pa, &request), gfp, order);
 }
 
 uint32_t page_alloc_slow(struct page_alloc *pa, uint32_t gfp, uint32_t order)
@@ -268,7 +268,7 @@ uint32_t page_alloc_slow(struct page_alloc *pa, uint32_t gfp, uint32_t order)
 }
 
 /* The zone that has nr pages to spare above its low watermark; NULL: none. lowmem_reserve is that of the preferred zone. */
-static struct zone *find_bulk_zone(struct page_alloc *pa, const struct page_request *request, uint32_t nr)
+static struct zone *page_find_bulk_zone(struct page_alloc *pa, const struct page_request *request, uint32_t nr)
 {
     for (uint32_t i = request->preferred + 1; i-- > 0;) {
         struct zone *zone = &pa->zones[i];
@@ -284,15 +284,15 @@ uint32_t page_alloc_bulk(struct page_alloc *pa, uint32_t gfp, uint32_t nr, uint3
     if (nr <= 1 || !pa->profile->has_migratetypes)
         return 0;
     trace_step(pa->trace, PATH___alloc_pages_bulk);
-    struct page_request request = make_request(pa, gfp, 0);
+    struct page_request request = page_make_request(pa, gfp, 0);
     request.flags = ALLOC_WMARK_LOW; /* and nothing else: it neither keeps Normal unfragmented nor wakes kswapd */
-    struct zone *zone = find_bulk_zone(pa, &request, nr);
+    struct zone *zone = page_find_bulk_zone(pa, &request, nr);
     if (!zone)
         return 0;
     struct pcp *pcp = zone_pcp(pa, zone, pa->trace->cpu);
     uint32_t got = 0;
     while (got < nr && (pfns[got] = pcp_take(pa, zone, pcp, 0, request.migratetype, request.flags)))
-        prepare_block(pa, pfns[got++], &request);
+        page_prepare_block(pa, pfns[got++], &request);
     zone_count_alloc(pa, zone, 0, got);
     return got;
 }
@@ -351,7 +351,7 @@ bool page_alloc_is_balanced(const struct page_alloc *pa, uint32_t order, uint32_
 }
 
 /* The block of the lowest order on a HighAtomic list whose pageblock is still reserved; 0: none. */
-static uint32_t find_highatomic(const struct page_alloc *pa, const struct zone *zone)
+static uint32_t page_find_highatomic(const struct page_alloc *pa, const struct zone *zone)
 {
     for (uint32_t order = 0; order < MAX_ORDER; order++) {
         uint32_t pfn = zone->free_area[order][MT_HIGHATOMIC].first;
@@ -363,12 +363,12 @@ static uint32_t find_highatomic(const struct page_alloc *pa, const struct zone *
 
 bool page_alloc_unreserve_highatomic(struct page_alloc *pa, uint32_t gfp, bool force)
 {
-    struct page_request request = make_request(pa, gfp, 0);
+    struct page_request request = page_make_request(pa, gfp, 0);
     for (uint32_t i = request.preferred + 1; i-- > 0;) {
         struct zone *zone = &pa->zones[i];
         if (!force && zone->nr_reserved_highatomic <= PAGEBLOCK_PAGES)
             continue;
-        uint32_t pfn = find_highatomic(pa, zone);
+        uint32_t pfn = page_find_highatomic(pa, zone);
         if (!pfn)
             continue;
         zone->nr_reserved_highatomic -= PAGEBLOCK_PAGES;

@@ -52,7 +52,7 @@ struct memory_map {
     struct reserved_range reserved[NR_IMAGE_RANGES + 8]; /* ascending */
 };
 
-static void map_memory(struct memory_map *map, uint64_t memory)
+static void boot_map_memory(struct memory_map *map, uint64_t memory)
 {
     map->nr_pages = (uint32_t)(memory >> PAGE_SHIFT);
     map->low_end = map->nr_pages;
@@ -67,17 +67,17 @@ static void map_memory(struct memory_map *map, uint64_t memory)
 uint32_t page_alloc_nr_frames(const struct machine_config *config, const struct profile *profile)
 {
     struct memory_map map;
-    map_memory(&map, config->memory);
+    boot_map_memory(&map, config->memory);
     return profile->has_migratetypes && map.high_end ? map.high_end : map.nr_pages;
 }
 
-static void reserve(struct memory_map *map, uint32_t start, uint32_t end, enum reserved_owner owner)
+static void boot_reserve(struct memory_map *map, uint32_t start, uint32_t end, enum reserved_owner owner)
 {
     map->reserved[map->nr_reserved++] = (struct reserved_range){ start, end, owner };
 }
 
 /* Dentry and inode hash tables: 6 bytes per page of memory, sized in powers of two. */
-static uint32_t hash_table_pages(uint32_t nr_pages)
+static uint32_t boot_hash_table_pages(uint32_t nr_pages)
 {
     uint32_t power = 2048;
     while (power < nr_pages)
@@ -85,7 +85,7 @@ static uint32_t hash_table_pages(uint32_t nr_pages)
     return power / 2048 * 3;
 }
 
-static uint32_t nr_sections(const struct memory_map *map)
+static uint32_t boot_nr_sections(const struct memory_map *map)
 {
     uint32_t nr = (map->low_end + SECTION_PAGES - 1) / SECTION_PAGES;
     if (map->high_end)
@@ -95,38 +95,38 @@ static uint32_t nr_sections(const struct memory_map *map)
 
 /* What the kernel took from the top of memory down before there was a page allocator. mem_map and per-CPU areas begin at a
  * pageblock. */
-static void reserve_top(struct memory_map *map, uint32_t nr_cpus)
+static void boot_reserve_top(struct memory_map *map, uint32_t nr_cpus)
 {
-    uint32_t misc = MISC_PAGES + hash_table_pages(map->nr_pages) + (map->high_end ? HIGH_MISC_PAGES : 0);
+    uint32_t misc = MISC_PAGES + boot_hash_table_pages(map->nr_pages) + (map->high_end ? HIGH_MISC_PAGES : 0);
     uint32_t top = map->high_end ? map->high_end : map->low_end - ACPI_PAGES - INITRD_PAGES;
     uint32_t structs_end = (top - misc) & ~(PAGEBLOCK_PAGES - 1);
-    uint32_t structs_start = structs_end - nr_sections(map) * PAGEBLOCK_PAGES;
+    uint32_t structs_start = structs_end - boot_nr_sections(map) * PAGEBLOCK_PAGES;
     uint32_t floor = map->reserved[map->nr_reserved - 1].end; /* many CPUs on a small machine share what there is */
     uint32_t room = (structs_start - floor) / 2;
     uint32_t percpu_pages = nr_cpus * PERCPU_PAGES < room ? nr_cpus * PERCPU_PAGES : room;
     uint32_t percpu = (structs_start - percpu_pages) & ~(PAGEBLOCK_PAGES - 1);
     if (percpu < floor)
         percpu = floor;
-    reserve(map, percpu, percpu + percpu_pages, RESERVED_PERCPU);
-    reserve(map, structs_start, structs_end, RESERVED_MEM_MAP);
-    reserve(map, top - misc, top, RESERVED_TABLES);
+    boot_reserve(map, percpu, percpu + percpu_pages, RESERVED_PERCPU);
+    boot_reserve(map, structs_start, structs_end, RESERVED_MEM_MAP);
+    boot_reserve(map, top - misc, top, RESERVED_TABLES);
 }
 
-static void map_reserved(struct memory_map *map, uint32_t nr_cpus)
+static void boot_map_reserved(struct memory_map *map, uint32_t nr_cpus)
 {
-    reserve(map, 0, PFN_LOW_FREE, RESERVED_FIRMWARE);
+    boot_reserve(map, 0, PFN_LOW_FREE, RESERVED_FIRMWARE);
     if (map->nr_pages < SMALL_MACHINE_PAGES)
-        reserve(map, PFN_DMA_END, PFN_DMA_END + SMALL_KERNEL_PAGES, RESERVED_KERNEL);
+        boot_reserve(map, PFN_DMA_END, PFN_DMA_END + SMALL_KERNEL_PAGES, RESERVED_KERNEL);
     for (uint32_t i = 0; i < NR_IMAGE_RANGES && map->nr_pages >= SMALL_MACHINE_PAGES; i++)
-        reserve(map, KERNEL_IMAGE[i].start, KERNEL_IMAGE[i].end, RESERVED_KERNEL);
+        boot_reserve(map, KERNEL_IMAGE[i].start, KERNEL_IMAGE[i].end, RESERVED_KERNEL);
     uint32_t low_end = map->low_end - ACPI_PAGES;
     if (!map->high_end)
-        reserve_top(map, nr_cpus);
+        boot_reserve_top(map, nr_cpus);
     else
-        reserve(map, low_end - INITRD_PAGES - BOUNCE_PAGES, low_end - INITRD_PAGES, RESERVED_BOUNCE);
-    reserve(map, low_end, map->high_end ? PFN_DMA32_END : map->low_end, RESERVED_FIRMWARE);
+        boot_reserve(map, low_end - INITRD_PAGES - BOUNCE_PAGES, low_end - INITRD_PAGES, RESERVED_BOUNCE);
+    boot_reserve(map, low_end, map->high_end ? PFN_DMA32_END : map->low_end, RESERVED_FIRMWARE);
     if (map->high_end)
-        reserve_top(map, nr_cpus);
+        boot_reserve_top(map, nr_cpus);
 }
 
 const char *reserved_owner_name(uint32_t owner)
@@ -159,7 +159,7 @@ void frames_reserve_range(struct frames *frames, uint32_t start, uint32_t end, u
 }
 
 /* Puts [start, end) on the free lists in blocks as large as they can be, ascending, all Movable. */
-static void free_range(struct page_alloc *pa, uint32_t start, uint32_t end)
+static void boot_free_range(struct page_alloc *pa, uint32_t start, uint32_t end)
 {
     while (start < end) {
         uint32_t order = frames_largest_order(start, end, MAX_ORDER);
@@ -173,7 +173,7 @@ static void free_range(struct page_alloc *pa, uint32_t start, uint32_t end)
     }
 }
 
-static void add_zone(struct page_alloc *pa, uint32_t index, uint32_t start, uint32_t end, uint32_t present)
+static void boot_add_zone(struct page_alloc *pa, uint32_t index, uint32_t start, uint32_t end, uint32_t present)
 {
     static const char NAMES[ZONES_MAX][8] = { "DMA", "DMA32", "Normal" };
     struct zone *zone = &pa->zones[pa->nr_zones++];
@@ -185,18 +185,18 @@ static void add_zone(struct page_alloc *pa, uint32_t index, uint32_t start, uint
     zone->present = present;
 }
 
-static void add_zones(struct page_alloc *pa, const struct memory_map *map)
+static void boot_add_zones(struct page_alloc *pa, const struct memory_map *map)
 {
     uint32_t low_end = map->low_end - ACPI_PAGES;
-    add_zone(pa, ZONE_DMA, 1, PFN_DMA_END, PFN_EBDA - 1 + PFN_DMA_END - PFN_LOW_FREE);
-    add_zone(pa, ZONE_DMA32, PFN_DMA_END, map->high_end ? PFN_DMA32_END : low_end, low_end - PFN_DMA_END);
+    boot_add_zone(pa, ZONE_DMA, 1, PFN_DMA_END, PFN_EBDA - 1 + PFN_DMA_END - PFN_LOW_FREE);
+    boot_add_zone(pa, ZONE_DMA32, PFN_DMA_END, map->high_end ? PFN_DMA32_END : low_end, low_end - PFN_DMA_END);
     if (map->high_end)
-        add_zone(pa, ZONE_NORMAL, PFN_DMA32_END, map->high_end, map->high_end - PFN_DMA32_END);
+        boot_add_zone(pa, ZONE_NORMAL, PFN_DMA32_END, map->high_end, map->high_end - PFN_DMA32_END);
 }
 
 /* The kernel computes its defaults before it frees the initrd and its own init code. A sysctl that is written later uses
  * the full counts. A lab that sets one of these options is a machine on which the sysctl was written after boot. */
-static void set_boot_limits(struct page_alloc *pa, const struct machine_config *config, uint32_t late_pages)
+static void boot_set_limits(struct page_alloc *pa, const struct machine_config *config, uint32_t late_pages)
 {
     uint32_t scale = pa->watermark_scale_factor, fraction = pa->percpu_pagelist_high_fraction;
     pa->watermark_scale_factor = 10;
@@ -217,21 +217,21 @@ static void set_boot_limits(struct page_alloc *pa, const struct machine_config *
 void zones_boot(struct page_alloc *pa, const struct machine_config *config)
 {
     struct memory_map map;
-    map_memory(&map, config->memory);
-    map_reserved(&map, pa->nr_cpus);
+    boot_map_memory(&map, config->memory);
+    boot_map_reserved(&map, pa->nr_cpus);
     pa->nr_zones = 0;
-    add_zones(pa, &map);
+    boot_add_zones(pa, &map);
     for (uint32_t pfn = 0; pfn < pa->frames->nr; pfn += PAGEBLOCK_PAGES)
         *pageblock_at(pa, pfn) = MT_MOVABLE;
     uint32_t end = map.high_end ? map.high_end : map.low_end;
     uint32_t at = 0;
     for (uint32_t i = 0; i < map.nr_reserved; i++) {
         const struct reserved_range *range = &map.reserved[i];
-        free_range(pa, at, range->start);
+        boot_free_range(pa, at, range->start);
         at = range->end;
         /* Below 4 GiB ACPI's pages end where the hole begins, in which there are no frames to reserve. */
         frames_reserve_range(pa->frames, range->start, at == PFN_DMA32_END ? map.low_end : at, MAX_ORDER, range->owner);
     }
-    free_range(pa, at, end);
-    set_boot_limits(pa, config, map.nr_pages < SMALL_MACHINE_PAGES ? 0 : LATE_PAGES);
+    boot_free_range(pa, at, end);
+    boot_set_limits(pa, config, map.nr_pages < SMALL_MACHINE_PAGES ? 0 : LATE_PAGES);
 }

@@ -9,22 +9,22 @@
 #define COSTLY_ORDER 3u
 #define LIST_HUGE (NR_PCP_TYPES * (COSTLY_ORDER + 1)) /* order 9: one list for Movable, one for all else */
 
-static uint32_t list_index(uint32_t order, uint32_t migratetype)
+static uint32_t pcp_list_index(uint32_t order, uint32_t migratetype)
 {
     if (order > COSTLY_ORDER)
         return LIST_HUGE + (migratetype == MT_MOVABLE);
     return NR_PCP_TYPES * order + migratetype;
 }
 
-static uint32_t list_order(uint32_t index)
+static uint32_t pcp_list_order(uint32_t index)
 {
     return index < LIST_HUGE ? index / NR_PCP_TYPES : PAGEBLOCK_ORDER;
 }
 
 /* rmqueue_bulk(): a batch of blocks goes to the tail of an empty list, in the order in which the buddy lists gave them. A
  * batch of more than one page is two blocks at least. */
-static void refill(struct page_alloc *pa, struct zone *zone, struct pcp *pcp, struct index_list *list, uint32_t order,
-                   uint32_t migratetype, uint32_t flags)
+static void pcp_refill(struct page_alloc *pa, struct zone *zone, struct pcp *pcp, struct index_list *list, uint32_t order,
+                       uint32_t migratetype, uint32_t flags)
 {
     uint32_t batch = pcp->batch;
     if (batch > 1)
@@ -49,12 +49,12 @@ static void refill(struct page_alloc *pa, struct zone *zone, struct pcp *pcp, st
 uint32_t pcp_take(struct page_alloc *pa, struct zone *zone, struct pcp *pcp, uint32_t order, uint32_t migratetype,
                   uint32_t flags)
 {
-    struct index_list *list = &pcp->lists[list_index(order, migratetype)];
+    struct index_list *list = &pcp->lists[pcp_list_index(order, migratetype)];
     trace_step(pa->trace, PATH_rmqueue_pcplist);
     TRACE_EVENT(pa->trace, .kind = EV_TRY_PCP, .zone = (uint8_t)zone->index, .order = (uint8_t)order,
                 .migratetype = (uint8_t)migratetype, .count = list->count << order, .ok = list->first != 0);
     if (!list->first)
-        refill(pa, zone, pcp, list, order, migratetype, flags);
+        pcp_refill(pa, zone, pcp, list, order, migratetype, flags);
     uint32_t pfn = list->first;
     if (!pfn)
         return 0;
@@ -73,7 +73,7 @@ uint32_t pcp_take(struct page_alloc *pa, struct zone *zone, struct pcp *pcp, uin
  *                        4 go    4 go: blocks of list 4 have two pages
  *
  * first and last bound the round. An empty list at an end of the round is left out from then on. */
-static void free_bulk(struct page_alloc *pa, struct zone *zone, struct pcp *pcp, uint32_t nr_pages, uint32_t from)
+static void pcp_free_bulk(struct page_alloc *pa, struct zone *zone, struct pcp *pcp, uint32_t nr_pages, uint32_t from)
 {
     trace_step(pa->trace, PATH_free_pcppages_bulk);
     int32_t left = (int32_t)(nr_pages < pcp->count ? nr_pages : pcp->count);
@@ -88,7 +88,7 @@ static void free_bulk(struct page_alloc *pa, struct zone *zone, struct pcp *pcp,
             first += at == first;
         }
         struct index_list *list = &pcp->lists[at];
-        uint32_t order = list_order((uint32_t)at);
+        uint32_t order = pcp_list_order((uint32_t)at);
         do {
             uint32_t pfn = list->last;
             uint32_t migratetype = frame_at(pa->frames, pfn)->migratetype;
@@ -105,15 +105,15 @@ static void free_bulk(struct page_alloc *pa, struct zone *zone, struct pcp *pcp,
 }
 
 /* Blocks of order 1 to 3 that come back while the CPU frees in bulk are not kept: their limit is 0. */
-static bool frees_high_order(const struct pcp *pcp, uint32_t order)
+static bool pcp_frees_high_order(const struct pcp *pcp, uint32_t order)
 {
     return pcp->free_factor && order && order <= COSTLY_ORDER;
 }
 
 /* nr_pcp_high(): pages that the CPU may hold. Fewer while kswapd works on the zone. */
-static uint32_t high_limit(const struct zone *zone, const struct pcp *pcp, uint32_t order)
+static uint32_t pcp_high_limit(const struct zone *zone, const struct pcp *pcp, uint32_t order)
 {
-    if (frees_high_order(pcp, order))
+    if (pcp_frees_high_order(pcp, order))
         return 0;
     if ((zone->flags & ZONE_RECLAIM_ACTIVE) && pcp->batch << 2 < pcp->high)
         return pcp->batch << 2;
@@ -121,9 +121,9 @@ static uint32_t high_limit(const struct zone *zone, const struct pcp *pcp, uint3
 }
 
 /* nr_pcp_free(): pages that go back at an overflow. A batch stays. */
-static uint32_t nr_to_free(struct pcp *pcp, uint32_t high, uint32_t order)
+static uint32_t pcp_nr_to_free(struct pcp *pcp, uint32_t high, uint32_t order)
 {
-    if (frees_high_order(pcp, order))
+    if (pcp_frees_high_order(pcp, order))
         return pcp->count;
     if (high < pcp->batch)
         return 1;
@@ -144,7 +144,7 @@ void pcp_free(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t o
         return;
     }
     /* HighAtomic pages wait among the Movable ones. frame.migratetype remembers where they belong. */
-    uint32_t index = list_index(order, migratetype < NR_PCP_TYPES ? migratetype : MT_MOVABLE);
+    uint32_t index = pcp_list_index(order, migratetype < NR_PCP_TYPES ? migratetype : MT_MOVABLE);
     struct pcp *pcp = zone_pcp(pa, zone, pa->trace->cpu);
     trace_step(pa->trace, PATH_free_unref_page);
     trace_cost(pa->trace, COST_PCP, 1);
@@ -153,9 +153,9 @@ void pcp_free(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t o
     frame_list_push_head(pa->frames, &pcp->lists[index], pfn);
     __builtin_prefetch(frame_at(pa->frames, pfn ^ 1u << order)); /* a bulk free will look at the buddy */
     pcp->count += 1u << order;
-    uint32_t high = high_limit(zone, pcp, order);
+    uint32_t high = pcp_high_limit(zone, pcp, order);
     if (pcp->count >= high)
-        free_bulk(pa, zone, pcp, nr_to_free(pcp, high, order), index);
+        pcp_free_bulk(pa, zone, pcp, pcp_nr_to_free(pcp, high, order), index);
 }
 
 void pcp_drain(struct page_alloc *pa, struct zone *zone, uint32_t cpu)
@@ -163,13 +163,13 @@ void pcp_drain(struct page_alloc *pa, struct zone *zone, uint32_t cpu)
     struct pcp *pcp = zone_pcp(pa, zone, cpu);
     while (pcp->count) {
         uint32_t most = pcp->batch << BATCH_SCALE_MAX;
-        free_bulk(pa, zone, pcp, pcp->count < most ? pcp->count : most, 0);
+        pcp_free_bulk(pa, zone, pcp, pcp->count < most ? pcp->count : most, 0);
     }
 }
 
 /* zone_batchsize(): a share of the zone's pages. It is one less than a power of two, so that batches of pages do not all
  * meet the same lines of the processor's cache. */
-static uint32_t batch_size(uint32_t managed)
+static uint32_t pcp_batch_size(uint32_t managed)
 {
     uint32_t batch = (managed / 1024 < 256 ? managed / 1024 : 256) / 4;
     batch += batch / 2;
@@ -181,7 +181,7 @@ static uint32_t batch_size(uint32_t managed)
 
 void pcp_set_limits(struct page_alloc *pa, struct zone *zone)
 {
-    uint32_t batch = batch_size(zone->managed);
+    uint32_t batch = pcp_batch_size(zone->managed);
     uint32_t pages = zone->low + zone->boost;
     if (pa->percpu_pagelist_high_fraction)
         pages = zone->managed / pa->percpu_pagelist_high_fraction;

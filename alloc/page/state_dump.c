@@ -15,7 +15,7 @@ struct scan {
     bool ok;
 };
 
-static void skip(struct scan *scan, char separator)
+static void scan_skip(struct scan *scan, char separator)
 {
     if (*scan->at == separator)
         scan->at++;
@@ -23,7 +23,7 @@ static void skip(struct scan *scan, char separator)
         scan->ok = false;
 }
 
-static int64_t number(struct scan *scan)
+static int64_t scan_number(struct scan *scan)
 {
     bool negative = *scan->at == '-';
     scan->at += negative;
@@ -45,29 +45,29 @@ static int64_t number(struct scan *scan)
     return negative ? -value : value;
 }
 
-static uint32_t pfn_number(struct scan *scan) /* or another number of 32 bits */
+static uint32_t scan_u32(struct scan *scan) /* or another number of 32 bits */
 {
-    int64_t value = scan->ok ? number(scan) : 0;
+    int64_t value = scan->ok ? scan_number(scan) : 0;
     scan->ok = scan->ok && value >= 0 && value <= UINT32_MAX;
     return scan->ok ? (uint32_t)value : 0;
 }
 
 /* The number of a field given by position: "<tab>17". */
-static uint32_t field(struct scan *scan)
+static uint32_t scan_field(struct scan *scan)
 {
-    skip(scan, '\t');
-    return pfn_number(scan);
+    scan_skip(scan, '\t');
+    return scan_u32(scan);
 }
 
-static uint32_t field_below(struct scan *scan, uint32_t limit)
+static uint32_t scan_field_below(struct scan *scan, uint32_t limit)
 {
-    uint32_t value = field(scan);
+    uint32_t value = scan_field(scan);
     scan->ok = scan->ok && value < limit;
     return scan->ok ? value : 0;
 }
 
 /* Where the value of "<tab>key=" begins, anywhere in the rest of the line; NULL: nowhere. */
-static const char *find_key(const char *at, const char *key)
+static const char *scan_find_key(const char *at, const char *key)
 {
     size_t length = strlen(key);
     for (at = strchr(at, '\t'); at; at = strchr(at, '\t')) {
@@ -78,66 +78,66 @@ static const char *find_key(const char *at, const char *key)
     return NULL;
 }
 
-static int64_t key_number(struct scan *scan, const char *key)
+static int64_t scan_key(struct scan *scan, const char *key)
 {
-    const char *value = find_key(scan->at, key);
+    const char *value = scan_find_key(scan->at, key);
     struct scan at = { .at = value ? value : "", .ok = value != NULL };
-    int64_t n = number(&at);
+    int64_t n = scan_number(&at);
     scan->ok = scan->ok && at.ok;
     return n;
 }
 
-static uint32_t key_u32(struct scan *scan, const char *key)
+static uint32_t scan_key_u32(struct scan *scan, const char *key)
 {
-    int64_t n = key_number(scan, key);
+    int64_t n = scan_key(scan, key);
     scan->ok = scan->ok && n >= 0 && n <= UINT32_MAX;
     return scan->ok ? (uint32_t)n : 0;
 }
 
 /* Inside the machine, and above the zones before it. */
-static bool fits(const struct page_alloc *pa, const struct zone *zone)
+static bool state_zone_fits(const struct page_alloc *pa, const struct zone *zone)
 {
     const struct zone *last = pa->nr_zones ? &pa->zones[pa->nr_zones - 1] : NULL;
     return zone->spanned && (uint64_t)zone->start_pfn + zone->spanned <= pa->frames->nr &&
            (!last || zone->start_pfn >= last->start_pfn + last->spanned);
 }
 
-static bool load_zone(struct page_alloc *pa, struct scan *scan)
+static bool state_load_zone(struct page_alloc *pa, struct scan *scan)
 {
-    struct zone zone = { .index = field_below(scan, ZONES_MAX) };
-    skip(scan, '\t');
+    struct zone zone = { .index = scan_field_below(scan, ZONES_MAX) };
+    scan_skip(scan, '\t');
     for (size_t i = 0; *scan->at && *scan->at != '\t' && i + 1 < sizeof zone.name; i++)
         zone.name[i] = *scan->at++;
-    zone.start_pfn = key_u32(scan, "start_pfn");
-    zone.spanned = key_u32(scan, "spanned");
-    zone.present = key_u32(scan, "present");
-    zone.managed = key_u32(scan, "managed");
-    zone.min = key_u32(scan, "min");
-    zone.low = key_u32(scan, "low");
-    zone.high = key_u32(scan, "high");
-    zone.promo = key_u32(scan, "promo");
-    zone.boost = key_u32(scan, "boost");
-    zone.nr_reserved_highatomic = key_u32(scan, "highatomic");
-    zone.free_global = key_number(scan, "free_global");
-    zone.pageset_high = key_u32(scan, "pageset_high");
-    zone.pageset_batch = key_u32(scan, "pageset_batch");
-    zone.flags = key_u32(scan, "flags");
-    const char *reserves = find_key(scan->at, "lowmem_reserve");
+    zone.start_pfn = scan_key_u32(scan, "start_pfn");
+    zone.spanned = scan_key_u32(scan, "spanned");
+    zone.present = scan_key_u32(scan, "present");
+    zone.managed = scan_key_u32(scan, "managed");
+    zone.min = scan_key_u32(scan, "min");
+    zone.low = scan_key_u32(scan, "low");
+    zone.high = scan_key_u32(scan, "high");
+    zone.promo = scan_key_u32(scan, "promo");
+    zone.boost = scan_key_u32(scan, "boost");
+    zone.nr_reserved_highatomic = scan_key_u32(scan, "highatomic");
+    zone.free_global = scan_key(scan, "free_global");
+    zone.pageset_high = scan_key_u32(scan, "pageset_high");
+    zone.pageset_batch = scan_key_u32(scan, "pageset_batch");
+    zone.flags = scan_key_u32(scan, "flags");
+    const char *reserves = scan_find_key(scan->at, "lowmem_reserve");
     struct scan at = { .at = reserves ? reserves : "", .ok = reserves != NULL };
     for (uint32_t i = 0; i < 4; i++) {
-        zone.lowmem_reserve[i] = pfn_number(&at);
+        zone.lowmem_reserve[i] = scan_u32(&at);
         if (i < 3)
-            skip(&at, ',');
+            scan_skip(&at, ',');
     }
-    if (!scan->ok || !at.ok || pa->nr_zones == ZONES_MAX || !fits(pa, &zone))
+    if (!scan->ok || !at.ok || pa->nr_zones == ZONES_MAX || !state_zone_fits(pa, &zone))
         return false;
     pa->zones[pa->nr_zones++] = zone;
     return true;
 }
 
-static struct zone *find_zone(struct page_alloc *pa, struct scan *scan)
+static struct zone *state_find_zone(struct page_alloc *pa, struct scan *scan)
 {
-    uint32_t index = field_below(scan, ZONES_MAX);
+    uint32_t index = scan_field_below(scan, ZONES_MAX);
     for (uint32_t i = 0; scan->ok && i < pa->nr_zones; i++)
         if (pa->zones[i].index == index)
             return &pa->zones[i];
@@ -145,19 +145,19 @@ static struct zone *find_zone(struct page_alloc *pa, struct scan *scan)
     return NULL;
 }
 
-static struct pcp *find_pcp(struct page_alloc *pa, struct scan *scan, const struct zone *zone)
+static struct pcp *state_find_pcp(struct page_alloc *pa, struct scan *scan, const struct zone *zone)
 {
-    uint32_t cpu = key_u32(scan, "cpu");
+    uint32_t cpu = scan_key_u32(scan, "cpu");
     scan->ok = scan->ok && cpu < pa->nr_cpus;
     return scan->ok ? zone_pcp(pa, zone, cpu) : NULL;
 }
 
-static bool load_stat(struct page_alloc *pa, struct scan *scan)
+static bool state_load_stat(struct page_alloc *pa, struct scan *scan)
 {
-    struct zone *zone = find_zone(pa, scan);
-    struct pcp *pcp = zone ? find_pcp(pa, scan, zone) : NULL;
-    int64_t diff = key_number(scan, "nr_free_diff");
-    uint32_t threshold = key_u32(scan, "stat_threshold");
+    struct zone *zone = state_find_zone(pa, scan);
+    struct pcp *pcp = zone ? state_find_pcp(pa, scan, zone) : NULL;
+    int64_t diff = scan_key(scan, "nr_free_diff");
+    uint32_t threshold = scan_key_u32(scan, "stat_threshold");
     if (!scan->ok || !pcp || diff < -125 || diff > 125 || threshold > 125)
         return false;
     pcp->nr_free_diff = (int32_t)diff;
@@ -166,23 +166,23 @@ static bool load_stat(struct page_alloc *pa, struct scan *scan)
 }
 
 /* May a list take the block? It must lie inside the zone, be aligned, and its first frame be on no list yet. */
-static bool can_list(const struct page_alloc *pa, const struct zone *zone, uint32_t pfn, uint32_t order)
+static bool state_can_list(const struct page_alloc *pa, const struct zone *zone, uint32_t pfn, uint32_t order)
 {
     uint32_t mask = (1u << order) - 1;
     return pfn && zone_has_pfn(zone, pfn) && zone_has_pfn(zone, pfn | mask) && !(pfn & mask) &&
            frame_at(pa->frames, pfn)->kind == FRAME_NONE;
 }
 
-static bool load_free(struct page_alloc *pa, struct scan *scan)
+static bool state_load_free(struct page_alloc *pa, struct scan *scan)
 {
-    struct zone *zone = find_zone(pa, scan);
-    uint32_t order = field_below(scan, MAX_ORDER), type = field_below(scan, NR_MIGRATETYPES);
-    uint32_t nr = field(scan);
-    skip(scan, '\t');
+    struct zone *zone = state_find_zone(pa, scan);
+    uint32_t order = scan_field_below(scan, MAX_ORDER), type = scan_field_below(scan, NR_MIGRATETYPES);
+    uint32_t nr = scan_field(scan);
+    scan_skip(scan, '\t');
     for (uint32_t i = 0; scan->ok && i < nr; i++) {
-        uint32_t pfn = pfn_number(scan);
-        skip(scan, ' ');
-        if (!scan->ok || !can_list(pa, zone, pfn, order))
+        uint32_t pfn = scan_u32(scan);
+        scan_skip(scan, ' ');
+        if (!scan->ok || !state_can_list(pa, zone, pfn, order))
             return false;
         frame_set_kind(pa->frames, pfn, FRAME_FREE, order);
         frame_at(pa->frames, pfn)->migratetype = (uint8_t)type;
@@ -192,38 +192,38 @@ static bool load_free(struct page_alloc *pa, struct scan *scan)
     return scan->ok && !*scan->at;
 }
 
-static bool load_pcp(struct page_alloc *pa, struct scan *scan)
+static bool state_load_pcp(struct page_alloc *pa, struct scan *scan)
 {
-    struct zone *zone = find_zone(pa, scan);
-    struct pcp *pcp = zone ? find_pcp(pa, scan, zone) : NULL;
+    struct zone *zone = state_find_zone(pa, scan);
+    struct pcp *pcp = zone ? state_find_pcp(pa, scan, zone) : NULL;
     if (!pcp)
         return false;
-    pcp->count = key_u32(scan, "count");
-    pcp->high = key_u32(scan, "high");
-    pcp->batch = key_u32(scan, "batch");
-    pcp->free_factor = key_u32(scan, "free_factor");
+    pcp->count = scan_key_u32(scan, "count");
+    pcp->high = scan_key_u32(scan, "high");
+    pcp->batch = scan_key_u32(scan, "batch");
+    pcp->free_factor = scan_key_u32(scan, "free_factor");
     return scan->ok && pcp->batch && pcp->batch <= PAGEBLOCK_PAGES && pcp->free_factor <= 5;
 }
 
 /* "PCPL zone cpu= pindex= order= n pfn:mt pfn:mt ": the list follows its length, the last field but one. */
-static bool load_pcp_list(struct page_alloc *pa, struct scan *scan)
+static bool state_load_pcp_list(struct page_alloc *pa, struct scan *scan)
 {
-    struct zone *zone = find_zone(pa, scan);
-    struct pcp *pcp = zone ? find_pcp(pa, scan, zone) : NULL;
-    uint32_t index = key_u32(scan, "pindex"), order = key_u32(scan, "order");
-    const char *rest = find_key(scan->at, "order");
+    struct zone *zone = state_find_zone(pa, scan);
+    struct pcp *pcp = zone ? state_find_pcp(pa, scan, zone) : NULL;
+    uint32_t index = scan_key_u32(scan, "pindex"), order = scan_key_u32(scan, "order");
+    const char *rest = scan_find_key(scan->at, "order");
     rest = rest ? strchr(rest, '\t') : NULL;
     if (!pcp || !rest || !scan->ok || index >= NR_PCP_LISTS || order >= MAX_ORDER)
         return false;
     scan->at = rest;
-    uint32_t nr = field(scan);
-    skip(scan, '\t');
+    uint32_t nr = scan_field(scan);
+    scan_skip(scan, '\t');
     for (uint32_t i = 0; scan->ok && i < nr; i++) {
-        uint32_t pfn = pfn_number(scan);
-        skip(scan, ':');
-        uint32_t type = pfn_number(scan);
-        skip(scan, ' ');
-        if (!scan->ok || type >= NR_MIGRATETYPES || !can_list(pa, zone, pfn, order))
+        uint32_t pfn = scan_u32(scan);
+        scan_skip(scan, ':');
+        uint32_t type = scan_u32(scan);
+        scan_skip(scan, ' ');
+        if (!scan->ok || type >= NR_MIGRATETYPES || !state_can_list(pa, zone, pfn, order))
             return false;
         frame_set_kind(pa->frames, pfn, FRAME_PCP, order);
         frame_at(pa->frames, pfn)->migratetype = (uint8_t)type;
@@ -232,16 +232,16 @@ static bool load_pcp_list(struct page_alloc *pa, struct scan *scan)
     return scan->ok && !*scan->at;
 }
 
-static bool load_pageblocks(struct page_alloc *pa, struct scan *scan)
+static bool state_load_pageblocks(struct page_alloc *pa, struct scan *scan)
 {
-    struct zone *zone = find_zone(pa, scan);
-    skip(scan, '\t');
+    struct zone *zone = state_find_zone(pa, scan);
+    scan_skip(scan, '\t');
     while (scan->ok && *scan->at) {
-        uint32_t pfn = pfn_number(scan);
-        skip(scan, ':');
-        uint32_t type = pfn_number(scan);
+        uint32_t pfn = scan_u32(scan);
+        scan_skip(scan, ':');
+        uint32_t type = scan_u32(scan);
         if (*scan->at)
-            skip(scan, ' ');
+            scan_skip(scan, ' ');
         if (!scan->ok || pfn >= pa->frames->nr || type >= NR_MIGRATETYPES)
             return false;
         *pageblock_at(pa, pfn) = type;
@@ -249,16 +249,16 @@ static bool load_pageblocks(struct page_alloc *pa, struct scan *scan)
     return scan->ok && zone;
 }
 
-static bool load_movable(struct page_alloc *pa, struct scan *scan)
+static bool state_load_movable(struct page_alloc *pa, struct scan *scan)
 {
-    const struct zone *zone = find_zone(pa, scan);
-    skip(scan, '\t');
+    const struct zone *zone = state_find_zone(pa, scan);
+    scan_skip(scan, '\t');
     while (scan->ok && *scan->at) {
-        uint32_t first = pfn_number(scan);
-        skip(scan, '-');
-        uint32_t last = pfn_number(scan);
+        uint32_t first = scan_u32(scan);
+        scan_skip(scan, '-');
+        uint32_t last = scan_u32(scan);
         if (*scan->at)
-            skip(scan, ' ');
+            scan_skip(scan, ' ');
         if (!scan->ok || first > last || !zone_has_pfn(zone, first) || !zone_has_pfn(zone, last))
             return false;
         for (uint32_t pfn = first; pfn <= last; pfn++)
@@ -267,11 +267,11 @@ static bool load_movable(struct page_alloc *pa, struct scan *scan)
     return scan->ok;
 }
 
-static bool load_nr_free(struct page_alloc *pa, struct scan *scan) /* a sum that the lists already tell */
+static bool state_load_nr_free(struct page_alloc *pa, struct scan *scan) /* a sum that the lists already tell */
 {
-    const struct zone *zone = find_zone(pa, scan);
-    uint32_t order = field_below(scan, MAX_ORDER);
-    uint32_t nr = field(scan);
+    const struct zone *zone = state_find_zone(pa, scan);
+    uint32_t order = scan_field_below(scan, MAX_ORDER);
+    uint32_t nr = scan_field(scan);
     return scan->ok && zone->nr_free[order] == nr;
 }
 
@@ -281,8 +281,9 @@ bool state_load_line(struct page_alloc *pa, const char *line)
         const char *word;
         bool (*load)(struct page_alloc *pa, struct scan *scan);
     } LINES[] = {
-        { "ZONE", load_zone }, { "ZSTAT", load_stat },    { "FREE", load_free },     { "NRFREE", load_nr_free },
-        { "PCP", load_pcp },   { "PCPL", load_pcp_list }, { "PB", load_pageblocks }, { "LRU", load_movable },
+        { "ZONE", state_load_zone },      { "ZSTAT", state_load_stat },  { "FREE", state_load_free },
+        { "NRFREE", state_load_nr_free }, { "PCP", state_load_pcp },     { "PCPL", state_load_pcp_list },
+        { "PB", state_load_pageblocks },  { "LRU", state_load_movable },
     };
     for (size_t i = 0; i < sizeof LINES / sizeof LINES[0]; i++) {
         size_t length = strlen(LINES[i].word);
@@ -308,7 +309,7 @@ void state_load_begin(struct page_alloc *pa)
 }
 
 /* Does no block begin inside the block? */
-static bool is_whole(const struct page_alloc *pa, uint32_t pfn)
+static bool state_block_is_whole(const struct page_alloc *pa, uint32_t pfn)
 {
     uint32_t nr = 1u << frame_at(pa->frames, pfn)->order;
     for (uint32_t i = 1; i < nr; i++)
@@ -323,7 +324,7 @@ bool state_load_end(struct page_alloc *pa)
     while (pfn < pa->frames->nr) {
         const struct frame *frame = frame_at(pa->frames, pfn);
         if (frame->kind != FRAME_NONE) {
-            if (!is_whole(pa, pfn))
+            if (!state_block_is_whole(pa, pfn))
                 return false;
             pfn += 1u << frame->order;
             continue;
@@ -342,13 +343,13 @@ bool state_load_end(struct page_alloc *pa)
 /* --- writing --- */
 
 /* percpu_drift_mark: below it free_global may be too far off, and kswapd adds the CPUs' parts. 0: it never is. */
-static int64_t drift_mark(const struct page_alloc *pa, const struct zone *zone)
+static int64_t zone_drift_mark(const struct page_alloc *pa, const struct zone *zone)
 {
     uint32_t drift = pa->nr_cpus * zone->stat_threshold;
     return drift > zone->low - zone->min ? (int64_t)zone->high + drift : 0;
 }
 
-static void dump_zone(struct text_out *out, const struct page_alloc *pa, const struct zone *zone)
+static void state_dump_zone(struct text_out *out, const struct page_alloc *pa, const struct zone *zone)
 {
     const uint32_t *reserve = zone->lowmem_reserve;
     text_add(out, "ZONE\t%u\t%s\tstart_pfn=%u\tspanned=%u\tpresent=%u\tmanaged=%u", zone->index, zone->name,
@@ -357,11 +358,11 @@ static void dump_zone(struct text_out *out, const struct page_alloc *pa, const s
              zone->high, zone->promo, zone->boost, reserve[0], reserve[1], reserve[2], reserve[3]);
     text_add(out, "\thighatomic=%u\tfree_global=%jd\tpageset_high=%u\tpageset_batch=%u\tdrift_mark=%jd",
              zone->nr_reserved_highatomic, zone->free_global, zone->pageset_high, zone->pageset_batch,
-             drift_mark(pa, zone));
+             zone_drift_mark(pa, zone));
     text_add(out, "\tflags=0x%x\tnr_isolate=0\n", zone->flags);
 }
 
-static void dump_free_lists(struct text_out *out, const struct page_alloc *pa, const struct zone *zone)
+static void state_dump_free_lists(struct text_out *out, const struct page_alloc *pa, const struct zone *zone)
 {
     for (uint32_t order = 0; order < MAX_ORDER; order++) {
         for (uint32_t type = 0; type < NR_MIGRATETYPES; type++) {
@@ -377,8 +378,8 @@ static void dump_free_lists(struct text_out *out, const struct page_alloc *pa, c
     }
 }
 
-static void dump_pcp_list(struct text_out *out, const struct page_alloc *pa, const struct zone *zone, uint32_t cpu,
-                          uint32_t index)
+static void state_dump_pcp_list(struct text_out *out, const struct page_alloc *pa, const struct zone *zone, uint32_t cpu,
+                                uint32_t index)
 {
     const struct index_list *list = &zone_pcp(pa, zone, cpu)->lists[index];
     if (!list->first)
@@ -390,18 +391,18 @@ static void dump_pcp_list(struct text_out *out, const struct page_alloc *pa, con
     text_add(out, "\n");
 }
 
-static void dump_pcps(struct text_out *out, const struct page_alloc *pa, const struct zone *zone)
+static void state_dump_pcps(struct text_out *out, const struct page_alloc *pa, const struct zone *zone)
 {
     for (uint32_t cpu = 0; cpu < pa->nr_cpus; cpu++) {
         const struct pcp *pcp = zone_pcp(pa, zone, cpu);
         text_add(out, "PCP\t%u\tcpu=%u\tcount=%u\thigh=%u\tbatch=%u\tfree_factor=%u\n", zone->index, cpu, pcp->count,
                  pcp->high, pcp->batch, pcp->free_factor);
         for (uint32_t index = 0; index < NR_PCP_LISTS; index++)
-            dump_pcp_list(out, pa, zone, cpu, index);
+            state_dump_pcp_list(out, pa, zone, cpu, index);
     }
 }
 
-static void dump_pageblocks(struct text_out *out, const struct page_alloc *pa, const struct zone *zone)
+static void state_dump_pageblocks(struct text_out *out, const struct page_alloc *pa, const struct zone *zone)
 {
     text_add(out, "PB\t%u\t", zone->index);
     uint32_t end = zone->start_pfn + zone->spanned;
@@ -410,7 +411,7 @@ static void dump_pageblocks(struct text_out *out, const struct page_alloc *pa, c
     text_add(out, "\n");
 }
 
-static void dump_movable(struct text_out *out, const struct page_alloc *pa, const struct zone *zone)
+static void state_dump_movable(struct text_out *out, const struct page_alloc *pa, const struct zone *zone)
 {
     text_add(out, "LRU\t%u\t", zone->index);
     uint32_t end = zone->start_pfn + zone->spanned;
@@ -432,14 +433,14 @@ size_t state_dump(const struct page_alloc *pa, char *out, size_t capacity)
         out[0] = '\0';
     for (uint32_t i = 0; i < pa->nr_zones; i++) {
         const struct zone *zone = &pa->zones[i];
-        dump_zone(&text, pa, zone);
+        state_dump_zone(&text, pa, zone);
         for (uint32_t cpu = 0; cpu < pa->nr_cpus; cpu++)
             text_add(&text, "ZSTAT\t%u\tcpu=%u\tnr_free_diff=%d\tstat_threshold=%u\n", zone->index, cpu,
                      zone_pcp(pa, zone, cpu)->nr_free_diff, zone->stat_threshold);
-        dump_free_lists(&text, pa, zone);
-        dump_pcps(&text, pa, zone);
-        dump_pageblocks(&text, pa, zone);
-        dump_movable(&text, pa, zone);
+        state_dump_free_lists(&text, pa, zone);
+        state_dump_pcps(&text, pa, zone);
+        state_dump_pageblocks(&text, pa, zone);
+        state_dump_movable(&text, pa, zone);
     }
     return text.length;
 }

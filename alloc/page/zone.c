@@ -19,7 +19,7 @@ static uint32_t integer_sqrt(uint64_t n)
 }
 
 /* nr_free_buffer_pages(): pages above the high watermarks. */
-static uint64_t nr_above_high(const struct page_alloc *pa)
+static uint64_t zones_nr_above_high(const struct page_alloc *pa)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < pa->nr_zones; i++)
@@ -28,7 +28,7 @@ static uint64_t nr_above_high(const struct page_alloc *pa)
     return sum;
 }
 
-static void set_watermarks(struct page_alloc *pa)
+static void zones_set_watermarks(struct page_alloc *pa)
 {
     uint64_t sum = page_alloc_nr_managed(pa), pages_min = pa->min_free_kbytes / 4;
     for (uint32_t i = 0; i < pa->nr_zones; i++) {
@@ -62,7 +62,7 @@ void zones_set_lowmem_reserves(struct page_alloc *pa)
     }
 }
 
-static uint32_t bits_of(uint32_t n) /* fls() */
+static uint32_t bit_length(uint32_t n) /* fls() */
 {
     uint32_t bits = 0;
     for (; n; n >>= 1)
@@ -74,7 +74,7 @@ void zones_set_limits(struct page_alloc *pa)
 {
     for (uint32_t i = 0; i < pa->nr_zones; i++) {
         struct zone *zone = &pa->zones[i];
-        uint32_t threshold = 2 * bits_of(pa->nr_cpus) * (1 + bits_of(zone->managed >> 15));
+        uint32_t threshold = 2 * bit_length(pa->nr_cpus) * (1 + bit_length(zone->managed >> 15));
         zone->stat_threshold = threshold < 125 ? threshold : 125;
         pcp_set_limits(pa, zone);
     }
@@ -82,26 +82,26 @@ void zones_set_limits(struct page_alloc *pa)
 
 void page_alloc_recompute(struct page_alloc *pa)
 {
-    set_watermarks(pa);
+    zones_set_watermarks(pa);
     zones_set_lowmem_reserves(pa);
     zones_set_limits(pa);
 }
 
 void zones_set_defaults(struct page_alloc *pa)
 {
-    uint32_t kbytes = integer_sqrt(nr_above_high(pa) * 4 * 16);
+    uint32_t kbytes = integer_sqrt(zones_nr_above_high(pa) * 4 * 16);
     kbytes = kbytes < 128 ? 128 : kbytes > 262144 ? 262144 : kbytes;
     pa->min_free_kbytes = kbytes;
     page_alloc_recompute(pa);
     if (page_alloc_nr_managed(pa) < HUGEPAGE_MIN_PAGES)
         return;
     uint64_t pages = (uint64_t)pa->nr_zones * PAGEBLOCK_PAGES * (2 + NR_PCP_TYPES * NR_PCP_TYPES);
-    if (pages > nr_above_high(pa) / 20)
-        pages = nr_above_high(pa) / 20;
+    if (pages > zones_nr_above_high(pa) / 20)
+        pages = zones_nr_above_high(pa) / 20;
     if (pages * 4 <= kbytes)
         return;
     pa->min_free_kbytes = (uint32_t)pages * 4;
-    set_watermarks(pa);
+    zones_set_watermarks(pa);
     zones_set_limits(pa);
 }
 
@@ -133,7 +133,7 @@ int32_t zone_fragmentation_index(const struct zone *zone, uint32_t order)
 
 /* Is there a free block of that order or more, of a type that the request may take? The loop goes from the top down: where
  * memory is not short, the largest list decides at once. */
-static bool has_block(const struct zone *zone, uint32_t order, uint32_t flags)
+static bool zone_has_block(const struct zone *zone, uint32_t order, uint32_t flags)
 {
     for (uint32_t at = MAX_ORDER; at-- > order;) {
         if (!zone->nr_free[at])
@@ -179,7 +179,7 @@ bool zone_is_above(const struct zone *zone, const struct page_request *request, 
         min -= min / 2;
     if (free <= min + zone->lowmem_reserve[reserve_zone])
         return false;
-    return request->order == 0 || has_block(zone, request->order, flags);
+    return request->order == 0 || zone_has_block(zone, request->order, flags);
 }
 
 bool zone_watermark_ok(const struct zone *zone, const struct page_request *request, uint32_t mark, uint32_t reserve_zone)

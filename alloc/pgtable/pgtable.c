@@ -23,39 +23,39 @@ struct table {
     uint32_t pfn, level; /* level 0: the top */
 };
 
-static uint32_t last_level(const struct pgtable *pgtable)
+static uint32_t pgtable_last_level(const struct pgtable *pgtable)
 {
     return pgtable->profile->pgtable_levels - 1;
 }
-static uint32_t nr_entries(const struct pgtable *pgtable)
+static uint32_t pgtable_nr_entries(const struct pgtable *pgtable)
 {
     return 1u << pgtable->profile->pgtable_bits;
 }
-static uint64_t slot_of(const struct pgtable *pgtable, uint32_t table, uint32_t index)
+static uint64_t pgtable_slot_of(const struct pgtable *pgtable, uint32_t table, uint32_t index)
 {
     return ((uint64_t)table << PAGE_SHIFT) + (uint64_t)index * (pgtable->profile->word_bits / 8);
 }
 /* Pages that one entry of a level spans. */
-static uint64_t level_pages(const struct pgtable *pgtable, uint32_t level)
+static uint64_t pgtable_level_pages(const struct pgtable *pgtable, uint32_t level)
 {
-    return UINT64_C(1) << (pgtable->profile->pgtable_bits * (last_level(pgtable) - level));
+    return UINT64_C(1) << (pgtable->profile->pgtable_bits * (pgtable_last_level(pgtable) - level));
 }
-static uint64_t load(const struct pgtable *pgtable, uint64_t slot)
+static uint64_t pgtable_load(const struct pgtable *pgtable, uint64_t slot)
 {
     return pte_load(pgtable->frames, pgtable->profile, slot);
 }
-static void store(struct pgtable *pgtable, uint64_t slot, uint64_t entry)
+static void pgtable_store(struct pgtable *pgtable, uint64_t slot, uint64_t entry)
 {
     pte_store(pgtable->frames, pgtable->profile, slot, entry);
     trace_cost(pgtable->trace, COST_PTE, 1);
 }
-static bool is_table(const struct pgtable *pgtable, uint32_t level, uint64_t entry)
+static bool pgtable_is_table(const struct pgtable *pgtable, uint32_t level, uint64_t entry)
 {
-    return level < last_level(pgtable) && (entry & PTE_PRESENT) && !(entry & PTE_HUGE);
+    return level < pgtable_last_level(pgtable) && (entry & PTE_PRESENT) && !(entry & PTE_HUGE);
 }
 
 /* A run of frames is one event: the last event grows when this entry goes on where it ended. */
-static void note_entry(struct trace *trace, enum event_kind kind, uint64_t address, uint32_t pfn, uint32_t count)
+static void pgtable_note_entry(struct trace *trace, enum event_kind kind, uint64_t address, uint32_t pfn, uint32_t count)
 {
     if (!trace->recording)
         return;
@@ -67,7 +67,7 @@ static void note_entry(struct trace *trace, enum event_kind kind, uint64_t addre
         TRACE_EVENT(trace, .kind = (uint16_t)kind, .address = address, .pfn = pfn, .count = count);
 }
 
-static uint32_t make_table(struct pgtable *pgtable, uint32_t level, uint64_t slot, uint64_t address, uint32_t gfp)
+static uint32_t pgtable_make_table(struct pgtable *pgtable, uint32_t level, uint64_t slot, uint64_t address, uint32_t gfp)
 {
     uint32_t pfn = reclaim_alloc_pages(pgtable->reclaim, gfp | __GFP_ZERO, 0);
     if (!pfn)
@@ -81,7 +81,7 @@ static uint32_t make_table(struct pgtable *pgtable, uint32_t level, uint64_t slo
 }
 
 /* A table that is given back holds nothing but zeroes, so its contents go, too. */
-static void free_table(struct pgtable *pgtable, uint32_t pfn)
+static void pgtable_free_table(struct pgtable *pgtable, uint32_t pfn)
 {
     struct frame *frame = frame_at(pgtable->frames, pfn);
     TRACE_EVENT(pgtable->trace, .kind = EV_PGTABLE_FREE, .pfn = pfn, .a = frame->owner);
@@ -91,30 +91,30 @@ static void free_table(struct pgtable *pgtable, uint32_t pfn)
     reclaim_free_pages(pgtable->reclaim, pfn, 0);
 }
 
-static bool table_is_empty(const struct pgtable *pgtable, uint32_t pfn)
+static bool pgtable_table_is_empty(const struct pgtable *pgtable, uint32_t pfn)
 {
     const uint8_t *bytes = frame_peek(pgtable->frames, pfn);
     return !bytes || (bytes[0] == 0 && memcmp(bytes, bytes + 1, PAGE_SIZE - 1) == 0);
 }
 
 /* Physical address of the entry for address in the table of a level. Missing tables on the way are made. 0: no memory. */
-static uint64_t make_entry(struct pgtable *pgtable, uint32_t root, uint64_t address, uint32_t level, uint32_t gfp)
+static uint64_t pgtable_make_entry(struct pgtable *pgtable, uint32_t root, uint64_t address, uint32_t level, uint32_t gfp)
 {
     uint32_t table = root;
     for (uint32_t i = 0; i < level; i++) {
-        uint64_t slot = slot_of(pgtable, table, pte_index(pgtable->profile, i, address));
-        uint64_t entry = load(pgtable, slot);
+        uint64_t slot = pgtable_slot_of(pgtable, table, pte_index(pgtable->profile, i, address));
+        uint64_t entry = pgtable_load(pgtable, slot);
         table = pte_pfn(entry);
         if (entry & PTE_PRESENT) {
             assert(!(entry & PTE_HUGE));
             continue;
         }
-        table = make_table(pgtable, i + 1, slot, address, gfp);
+        table = pgtable_make_table(pgtable, i + 1, slot, address, gfp);
         if (!table)
             return 0;
-        store(pgtable, slot, pte_make(table, PTE_TABLE));
+        pgtable_store(pgtable, slot, pte_make(table, PTE_TABLE));
     }
-    return slot_of(pgtable, table, pte_index(pgtable->profile, level, address));
+    return pgtable_slot_of(pgtable, table, pte_index(pgtable->profile, level, address));
 }
 
 void pgtable_wire(struct pgtable *pgtable, struct reclaim *reclaim, struct tlb *tlb, struct frames *frames,
@@ -132,51 +132,51 @@ void pgtable_wire(struct pgtable *pgtable, struct reclaim *reclaim, struct tlb *
 void pgtable_start(struct pgtable *pgtable)
 {
     const struct profile *profile = pgtable->profile;
-    pgtable->kernel_root = make_table(pgtable, 0, 0, 0, GFP_PGTABLE_KERNEL);
+    pgtable->kernel_root = pgtable_make_table(pgtable, 0, 0, 0, GFP_PGTABLE_KERNEL);
     if (!pgtable->kernel_root || profile->pgtable_levels < 4)
         return;
-    uint64_t step = level_pages(pgtable, 0) << PAGE_SHIFT;
+    uint64_t step = pgtable_level_pages(pgtable, 0) << PAGE_SHIFT;
     for (uint64_t address = profile->vmalloc_start; address < profile->vmalloc_end; address += step)
-        if (!make_entry(pgtable, pgtable->kernel_root, address, 1, GFP_PGTABLE_KERNEL))
+        if (!pgtable_make_entry(pgtable, pgtable->kernel_root, address, 1, GFP_PGTABLE_KERNEL))
             return;
 }
 
 uint32_t pgtable_create(struct pgtable *pgtable)
 {
-    return make_table(pgtable, 0, 0, 0, GFP_PGTABLE_USER);
+    return pgtable_make_table(pgtable, 0, 0, 0, GFP_PGTABLE_USER);
 }
 
-static void destroy_below(struct pgtable *pgtable, uint32_t table, uint32_t level)
+static void pgtable_destroy_below(struct pgtable *pgtable, uint32_t table, uint32_t level)
 {
-    if (level == last_level(pgtable) || !frame_peek(pgtable->frames, table))
+    if (level == pgtable_last_level(pgtable) || !frame_peek(pgtable->frames, table))
         return;
-    for (uint32_t i = 0; i < nr_entries(pgtable); i++) {
-        uint64_t slot = slot_of(pgtable, table, i);
-        uint64_t entry = load(pgtable, slot);
-        if (!is_table(pgtable, level, entry))
+    for (uint32_t i = 0; i < pgtable_nr_entries(pgtable); i++) {
+        uint64_t slot = pgtable_slot_of(pgtable, table, i);
+        uint64_t entry = pgtable_load(pgtable, slot);
+        if (!pgtable_is_table(pgtable, level, entry))
             continue;
-        destroy_below(pgtable, pte_pfn(entry), level + 1);
-        store(pgtable, slot, 0);
-        free_table(pgtable, pte_pfn(entry));
+        pgtable_destroy_below(pgtable, pte_pfn(entry), level + 1);
+        pgtable_store(pgtable, slot, 0);
+        pgtable_free_table(pgtable, pte_pfn(entry));
     }
 }
 
 void pgtable_destroy(struct pgtable *pgtable, uint32_t root)
 {
-    destroy_below(pgtable, root, 0);
-    free_table(pgtable, root);
+    pgtable_destroy_below(pgtable, root, 0);
+    pgtable_free_table(pgtable, root);
     tlb_forget(pgtable->tlb, root);
 }
 
 uint64_t pgtable_entry(struct pgtable *pgtable, uint32_t root, uint64_t address, uint32_t gfp)
 {
-    return make_entry(pgtable, root, address, last_level(pgtable), gfp);
+    return pgtable_make_entry(pgtable, root, address, pgtable_last_level(pgtable), gfp);
 }
 
 /* Entries from the one of address to the end of its table, at most nr. */
-static uint32_t entries_left(const struct pgtable *pgtable, uint64_t address, uint64_t nr)
+static uint32_t pgtable_entries_left(const struct pgtable *pgtable, uint64_t address, uint64_t nr)
 {
-    uint32_t left = nr_entries(pgtable) - pte_index(pgtable->profile, last_level(pgtable), address);
+    uint32_t left = pgtable_nr_entries(pgtable) - pte_index(pgtable->profile, pgtable_last_level(pgtable), address);
     return nr < left ? (uint32_t)nr : left;
 }
 
@@ -191,10 +191,10 @@ bool pgtable_map(struct pgtable *pgtable, uint32_t root, uint64_t address, struc
             pgtable_unmap(pgtable, root, (struct page_range){ address, done });
             return false;
         }
-        n = entries_left(pgtable, from, frames.nr - done);
+        n = pgtable_entries_left(pgtable, from, frames.nr - done);
         for (uint32_t i = 0; i < n; i++) {
-            store(pgtable, slot + i * step, pte_make(frames.pfns[done + i], bits));
-            note_entry(pgtable->trace, EV_PTE_SET, from + ((uint64_t)i << PAGE_SHIFT), frames.pfns[done + i], 1);
+            pgtable_store(pgtable, slot + i * step, pte_make(frames.pfns[done + i], bits));
+            pgtable_note_entry(pgtable->trace, EV_PTE_SET, from + ((uint64_t)i << PAGE_SHIFT), frames.pfns[done + i], 1);
         }
     }
     return true;
@@ -202,42 +202,43 @@ bool pgtable_map(struct pgtable *pgtable, uint32_t root, uint64_t address, struc
 
 bool pgtable_map_huge(struct pgtable *pgtable, uint32_t root, uint64_t address, uint32_t pfn, uint64_t bits, uint32_t gfp)
 {
-    uint32_t level = last_level(pgtable) - 1;
-    uint64_t slot = make_entry(pgtable, root, address, level, gfp);
+    uint32_t level = pgtable_last_level(pgtable) - 1;
+    uint64_t slot = pgtable_make_entry(pgtable, root, address, level, gfp);
     if (!slot)
         return false;
-    uint64_t old = load(pgtable, slot);
-    store(pgtable, slot, pte_make(pfn, bits | PTE_HUGE));
-    note_entry(pgtable->trace, EV_PTE_SET, address, pfn, nr_entries(pgtable));
+    uint64_t old = pgtable_load(pgtable, slot);
+    pgtable_store(pgtable, slot, pte_make(pfn, bits | PTE_HUGE));
+    pgtable_note_entry(pgtable->trace, EV_PTE_SET, address, pfn, pgtable_nr_entries(pgtable));
     if (old & PTE_PRESENT) {
-        tlb_flush_kernel(pgtable->tlb, address, level_pages(pgtable, level)); /* CPUs may know the way to the old table */
-        free_table(pgtable, pte_pfn(old));
+        tlb_flush_kernel(pgtable->tlb, address,
+                         pgtable_level_pages(pgtable, level)); /* CPUs may know the way to the old table */
+        pgtable_free_table(pgtable, pte_pfn(old));
     }
     return true;
 }
 
 /* Clears entries of one last-level table. slot: of the range's first. */
-static void clear_entries(struct pgtable *pgtable, uint64_t slot, struct page_range range)
+static void pgtable_clear_entries(struct pgtable *pgtable, uint64_t slot, struct page_range range)
 {
     uint64_t step = pgtable->profile->word_bits / 8;
     for (uint64_t i = 0; i < range.nr_pages; i++) {
-        uint64_t entry = load(pgtable, slot + i * step);
+        uint64_t entry = pgtable_load(pgtable, slot + i * step);
         if (entry == 0)
             continue;
-        store(pgtable, slot + i * step, 0);
+        pgtable_store(pgtable, slot + i * step, 0);
         if (entry & PTE_PRESENT) /* else a swap entry: its owner has given the slot back */
-            note_entry(pgtable->trace, EV_PTE_CLEAR, range.start + (i << PAGE_SHIFT), pte_pfn(entry), 1);
+            pgtable_note_entry(pgtable->trace, EV_PTE_CLEAR, range.start + (i << PAGE_SHIFT), pte_pfn(entry), 1);
     }
 }
 
 /* Clears a huge entry, if the range covers all of it. */
-static void clear_huge(struct pgtable *pgtable, const struct pte_walk *walk, struct page_range range)
+static void pgtable_clear_huge(struct pgtable *pgtable, const struct pte_walk *walk, struct page_range range)
 {
-    uint32_t span = nr_entries(pgtable);
-    if (range.nr_pages < span || pte_index(pgtable->profile, last_level(pgtable), range.start) != 0)
+    uint32_t span = pgtable_nr_entries(pgtable);
+    if (range.nr_pages < span || pte_index(pgtable->profile, pgtable_last_level(pgtable), range.start) != 0)
         return;
-    note_entry(pgtable->trace, EV_PTE_CLEAR, range.start, pte_pfn(walk->level[walk->nr_levels - 1].entry), span);
-    store(pgtable, walk->slot, 0);
+    pgtable_note_entry(pgtable->trace, EV_PTE_CLEAR, range.start, pte_pfn(walk->level[walk->nr_levels - 1].entry), span);
+    pgtable_store(pgtable, walk->slot, 0);
 }
 
 void pgtable_unmap(struct pgtable *pgtable, uint32_t root, struct page_range range)
@@ -245,63 +246,64 @@ void pgtable_unmap(struct pgtable *pgtable, uint32_t root, struct page_range ran
     for (uint64_t done = 0, n; done < range.nr_pages; done += n) {
         uint64_t from = range.start + (done << PAGE_SHIFT);
         struct pte_walk walk = pte_walk(pgtable->frames, pgtable->profile, root, from);
-        uint64_t span = level_pages(pgtable, walk.nr_levels - 1); /* of the entry where the walk ended */
-        if (walk.nr_levels - 1 == last_level(pgtable)) {
-            n = entries_left(pgtable, from, range.nr_pages - done);
-            clear_entries(pgtable, walk.slot, (struct page_range){ from, n });
+        uint64_t span = pgtable_level_pages(pgtable, walk.nr_levels - 1); /* of the entry where the walk ended */
+        if (walk.nr_levels - 1 == pgtable_last_level(pgtable)) {
+            n = pgtable_entries_left(pgtable, from, range.nr_pages - done);
+            pgtable_clear_entries(pgtable, walk.slot, (struct page_range){ from, n });
             continue;
         }
         n = span - ((from >> PAGE_SHIFT) & (span - 1));
         if (walk.complete)
-            clear_huge(pgtable, &walk, (struct page_range){ from, range.nr_pages - done });
+            pgtable_clear_huge(pgtable, &walk, (struct page_range){ from, range.nr_pages - done });
     }
 }
 
 void pgtable_prefetch(const struct pgtable *pgtable, uint32_t root, uint64_t address)
 {
     uint32_t table = root;
-    for (uint32_t i = 0; i < last_level(pgtable); i++) {
-        uint64_t entry = load(pgtable, slot_of(pgtable, table, pte_index(pgtable->profile, i, address)));
-        if (!is_table(pgtable, i, entry))
+    for (uint32_t i = 0; i < pgtable_last_level(pgtable); i++) {
+        uint64_t entry = pgtable_load(pgtable, pgtable_slot_of(pgtable, table, pte_index(pgtable->profile, i, address)));
+        if (!pgtable_is_table(pgtable, i, entry))
             return;
         table = pte_pfn(entry);
     }
     const uint8_t *bytes = frame_peek(pgtable->frames, table);
-    uint64_t place = slot_of(pgtable, 0, pte_index(pgtable->profile, last_level(pgtable), address));
+    uint64_t place = pgtable_slot_of(pgtable, 0, pte_index(pgtable->profile, pgtable_last_level(pgtable), address));
     if (bytes)
         __builtin_prefetch(bytes + place, 1);
 }
 
 /* Frees the empty tables that the entries of one table lead to, as far as [start, end) goes.
  * base  the address that the table's first entry maps. */
-static void free_below(struct pgtable *pgtable, struct table table, uint64_t base, uint64_t start, uint64_t end)
+static void pgtable_free_below(struct pgtable *pgtable, struct table table, uint64_t base, uint64_t start, uint64_t end)
 {
-    uint64_t span = level_pages(pgtable, table.level) << PAGE_SHIFT;
-    for (uint32_t i = start > base ? (uint32_t)((start - base) / span) : 0; i < nr_entries(pgtable); i++) {
+    uint64_t span = pgtable_level_pages(pgtable, table.level) << PAGE_SHIFT;
+    for (uint32_t i = start > base ? (uint32_t)((start - base) / span) : 0; i < pgtable_nr_entries(pgtable); i++) {
         uint64_t address = base + i * span;
         if (address >= end)
             return;
-        uint64_t slot = slot_of(pgtable, table.pfn, i);
-        uint64_t entry = load(pgtable, slot);
-        if (!is_table(pgtable, table.level, entry))
+        uint64_t slot = pgtable_slot_of(pgtable, table.pfn, i);
+        uint64_t entry = pgtable_load(pgtable, slot);
+        if (!pgtable_is_table(pgtable, table.level, entry))
             continue;
-        if (table.level + 1 < last_level(pgtable))
-            free_below(pgtable, (struct table){ pte_pfn(entry), table.level + 1 }, address, start, end);
-        if (!table_is_empty(pgtable, pte_pfn(entry)))
+        if (table.level + 1 < pgtable_last_level(pgtable))
+            pgtable_free_below(pgtable, (struct table){ pte_pfn(entry), table.level + 1 }, address, start, end);
+        if (!pgtable_table_is_empty(pgtable, pte_pfn(entry)))
             continue;
-        store(pgtable, slot, 0);
-        free_table(pgtable, pte_pfn(entry));
+        pgtable_store(pgtable, slot, 0);
+        pgtable_free_table(pgtable, pte_pfn(entry));
     }
 }
 
 void pgtable_free_range(struct pgtable *pgtable, uint32_t root, uint64_t start, uint64_t end)
 {
     if (start < end)
-        free_below(pgtable, (struct table){ .pfn = root }, 0, start, end);
+        pgtable_free_below(pgtable, (struct table){ .pfn = root }, 0, start, end);
 }
 
 /* parent: physical address of the entry that leads to the table; 0: a top table. */
-static bool check_table(const struct pgtable *pgtable, struct table table, uint64_t parent, char *text, size_t capacity)
+static bool pgtable_check_table(const struct pgtable *pgtable, struct table table, uint64_t parent, char *text,
+                                size_t capacity)
 {
     const struct frames *frames = pgtable->frames;
     if (table.pfn == 0 || table.pfn >= frames->nr)
@@ -314,11 +316,11 @@ static bool check_table(const struct pgtable *pgtable, struct table table, uint6
         return check_report("pgtable: a table does not know the entry that leads to it", text, capacity);
     if (!frame_peek(frames, table.pfn))
         return true;
-    for (uint32_t i = 0; i < nr_entries(pgtable); i++) {
-        uint64_t slot = slot_of(pgtable, table.pfn, i);
-        uint64_t entry = load(pgtable, slot);
+    for (uint32_t i = 0; i < pgtable_nr_entries(pgtable); i++) {
+        uint64_t slot = pgtable_slot_of(pgtable, table.pfn, i);
+        uint64_t entry = pgtable_load(pgtable, slot);
         struct table next = { pte_pfn(entry), table.level + 1 };
-        if (is_table(pgtable, table.level, entry) && !check_table(pgtable, next, slot, text, capacity))
+        if (pgtable_is_table(pgtable, table.level, entry) && !pgtable_check_table(pgtable, next, slot, text, capacity))
             return false;
         if ((entry & PTE_PRESENT) && pte_pfn(entry) >= frames->nr)
             return check_report("pgtable: an entry maps a frame outside memory", text, capacity);
@@ -328,5 +330,5 @@ static bool check_table(const struct pgtable *pgtable, struct table table, uint6
 
 bool pgtable_check(const struct pgtable *pgtable, uint32_t root, char *text, size_t capacity)
 {
-    return check_table(pgtable, (struct table){ .pfn = root }, 0, text, capacity);
+    return pgtable_check_table(pgtable, (struct table){ .pfn = root }, 0, text, capacity);
 }

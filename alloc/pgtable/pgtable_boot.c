@@ -22,7 +22,7 @@ struct boot_map {
 };
 
 /* PAGE_KERNEL on x86-64, PAGE_SHARED of Linux 2.0. */
-static uint64_t leaf_bits(const struct profile *profile)
+static uint64_t boot_map_leaf_bits(const struct profile *profile)
 {
     if (profile->pgtable_levels < MAX_LEVELS)
         return PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED;
@@ -30,7 +30,7 @@ static uint64_t leaf_bits(const struct profile *profile)
 }
 
 /* Physical address of the entry for address in the table of a level. Missing tables on the way are made. */
-static uint64_t slot_at(struct boot_map *map, uint64_t address, uint32_t level)
+static uint64_t boot_map_slot(struct boot_map *map, uint64_t address, uint32_t level)
 {
     uint32_t table = map->root;
     for (uint32_t i = 0;; i++) {
@@ -44,20 +44,20 @@ static uint64_t slot_at(struct boot_map *map, uint64_t address, uint32_t level)
     }
 }
 
-static void map_part(struct boot_map *map, uint32_t start, uint32_t end)
+static void boot_map_part(struct boot_map *map, uint32_t start, uint32_t end)
 {
     uint32_t last = map->profile->pgtable_levels - 1, nr_huge = 1u << map->profile->pgtable_bits;
-    uint64_t bits = leaf_bits(map->profile);
+    uint64_t bits = boot_map_leaf_bits(map->profile);
     for (uint32_t pfn = start, n; pfn < end; pfn += n) {
         bool is_huge = map->profile->direct_map_shift > PAGE_SHIFT && pfn >= LOW_PAGES && pfn % nr_huge == 0;
         n = is_huge && end - pfn >= nr_huge ? nr_huge : 1;
-        uint64_t slot = slot_at(map, frame_address(map->frames, pfn), n > 1 ? last - 1 : last);
+        uint64_t slot = boot_map_slot(map, frame_address(map->frames, pfn), n > 1 ? last - 1 : last);
         pte_store(map->frames, map->profile, slot, pte_make(pfn, n > 1 ? bits | PTE_HUGE : bits));
     }
 }
 
 /* The last page of the highest range that is reserved for such things. */
-static uint32_t last_of(const struct frames *frames, enum reserved_owner owner)
+static uint32_t boot_map_last_reserved(const struct frames *frames, enum reserved_owner owner)
 {
     for (uint32_t pfn = frames->nr - 1; pfn; pfn--) {
         uint32_t head = frame_head(frames, pfn);
@@ -73,13 +73,13 @@ void pgtable_map_memory(struct pgtable *pgtable, const struct page_alloc *pages)
 {
     bool is_classic = pgtable->profile->pgtable_levels < MAX_LEVELS;
     struct boot_map map = { .frames = pgtable->frames, .profile = pgtable->profile, .root = pgtable->kernel_root };
-    map.next_table = last_of(pgtable->frames, is_classic ? RESERVED_KERNEL : RESERVED_TABLES);
+    map.next_table = boot_map_last_reserved(pgtable->frames, is_classic ? RESERVED_KERNEL : RESERVED_TABLES);
     if (is_classic) {
-        map_part(&map, 0, pgtable->frames->nr);
+        boot_map_part(&map, 0, pgtable->frames->nr);
         return;
     }
     for (uint32_t i = 1; i < pages->nr_zones; i++) { /* the first zone and the second are one part of memory */
         const struct zone *zone = &pages->zones[i];
-        map_part(&map, i == 1 ? 0 : zone->start_pfn, zone->start_pfn + zone->present);
+        boot_map_part(&map, i == 1 ? 0 : zone->start_pfn, zone->start_pfn + zone->present);
     }
 }

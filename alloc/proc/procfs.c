@@ -8,19 +8,19 @@
 
 #include <string.h>
 
-static void put_buddyinfo(struct writer *w, const struct machine *m)
+static void file_put_buddyinfo(struct writer *w, const struct machine *m)
 {
     struct zone_blocks zones[PROCFS_ZONES];
     procfs_put_buddyinfo(w, zones, procfs_fill_blocks(&m->state.pages, zones));
 }
 
-static void put_pagetypeinfo(struct writer *w, const struct machine *m)
+static void file_put_pagetypeinfo(struct writer *w, const struct machine *m)
 {
     struct zone_blocks zones[PROCFS_ZONES];
     procfs_put_pagetypeinfo(w, zones, procfs_fill_blocks(&m->state.pages, zones));
 }
 
-static void put_zoneinfo(struct writer *w, const struct machine *m)
+static void file_put_zoneinfo(struct writer *w, const struct machine *m)
 {
     struct zoneinfo zones[PROCFS_ZONES];
     procfs_fill_zones(&m->state, zones);
@@ -28,7 +28,7 @@ static void put_zoneinfo(struct writer *w, const struct machine *m)
         procfs_put_zoneinfo(w, &zones[i]);
 }
 
-static void put_vmstat(struct writer *w, const struct machine *m)
+static void file_put_vmstat(struct writer *w, const struct machine *m)
 {
     struct zoneinfo zones[PROCFS_ZONES];
     struct vmstat vmstat;
@@ -37,7 +37,7 @@ static void put_vmstat(struct writer *w, const struct machine *m)
     procfs_put_vmstat(w, &vmstat);
 }
 
-static void put_meminfo(struct writer *w, const struct machine *m)
+static void file_put_meminfo(struct writer *w, const struct machine *m)
 {
     struct zoneinfo zones[PROCFS_ZONES];
     struct meminfo meminfo;
@@ -46,7 +46,7 @@ static void put_meminfo(struct writer *w, const struct machine *m)
     procfs_put_meminfo(w, &meminfo);
 }
 
-static void put_meminfo_classic(struct writer *w, const struct machine *m)
+static void file_put_meminfo_classic(struct writer *w, const struct machine *m)
 {
     struct meminfo_classic meminfo;
     procfs_fill_meminfo_classic(&m->state, &meminfo);
@@ -56,7 +56,7 @@ static void put_meminfo_classic(struct writer *w, const struct machine *m)
 /* --- slabinfo --- */
 
 /* Objects that slabinfo counts as active: all but the free ones in slabs of the node's list. */
-static uint64_t nr_active(const struct kmalloc *k, const struct cache *cache)
+static uint64_t cache_nr_active(const struct kmalloc *k, const struct cache *cache)
 {
     uint64_t nr = cache->nr_objects;
     for (struct slab_ref i = slab_list_first(&cache->partial); i.index; i = slab_at(k, i)->next)
@@ -64,10 +64,10 @@ static uint64_t nr_active(const struct kmalloc *k, const struct cache *cache)
     return nr;
 }
 
-static void put_cache(struct writer *w, const struct kmalloc *k, const struct cache *cache)
+static void file_put_cache(struct writer *w, const struct kmalloc *k, const struct cache *cache)
 {
     procfs_put_slabinfo(w, &(struct slabinfo){ .name = cache->name,
-                                               .active_objs = nr_active(k, cache),
+                                               .active_objs = cache_nr_active(k, cache),
                                                .num_objs = cache->nr_objects,
                                                .objsize = cache->size,
                                                .objperslab = cache->objects,
@@ -89,18 +89,18 @@ static struct cache_ref cache_before(const struct kmalloc *k, uint32_t made)
     return found;
 }
 
-static void put_slabinfo(struct writer *w, const struct machine *m)
+static void file_put_slabinfo(struct writer *w, const struct machine *m)
 {
     const struct kmalloc *k = &m->state.kmalloc;
     procfs_put_slabinfo_head(w);
     for (struct cache_ref i = cache_before(k, UINT32_MAX); i.index; i = cache_before(k, cache_at(k, i)->made))
-        put_cache(w, k, cache_at(k, i));
+        file_put_cache(w, k, cache_at(k, i));
 }
 
 /* --- vmallocinfo --- */
 
 /* Linux prints the calling function. Here the name or call site stands in its place, if one was given. */
-static void put_area(struct writer *w, const struct machine *m, const struct vmap_area *area)
+static void file_put_area(struct writer *w, const struct machine *m, const struct vmap_area *area)
 {
     const struct vmap_space *space = &m->state.vmalloc.space;
     const struct vmap_area *owner = area->array_of.index ? vmap_area_at(space, area->array_of) : area;
@@ -115,7 +115,7 @@ static void put_area(struct writer *w, const struct machine *m, const struct vma
 }
 
 /* Busy areas by address, then those that wait for the purge. */
-static void put_vmallocinfo(struct writer *w, const struct machine *m)
+static void file_put_vmallocinfo(struct writer *w, const struct machine *m)
 {
     const struct vmalloc *v = &m->state.vmalloc;
     const struct vmap_space *space = &v->space;
@@ -123,7 +123,7 @@ static void put_vmallocinfo(struct writer *w, const struct machine *m)
     uint32_t lazy =
         area.index ? rb_first(&space->extents, space->lazy_root) : 0; /* Linux prints them behind the last busy one */
     for (; area.index; area = vmalloc_area_from(v, vmap_area_at(space, area)->end))
-        put_area(w, m, vmap_area_at(space, area));
+        file_put_area(w, m, vmap_area_at(space, area));
     for (; lazy; lazy = rb_next(&space->extents, lazy))
         procfs_put_vmallocinfo(w, &(struct vmallocinfo){ .start = vmap_extent_at(space, lazy)->start,
                                                          .end = vmap_extent_end(space, lazy),
@@ -137,14 +137,14 @@ static const struct {
     uint32_t profiles; /* enum config_profiles */
     void (*put)(struct writer *w, const struct machine *m);
 } FILES[] = {
-    { "buddyinfo", IN_LINUX, put_buddyinfo },
-    { "meminfo", IN_LINUX, put_meminfo },
-    { "meminfo", IN_CLASSIC, put_meminfo_classic },
-    { "pagetypeinfo", IN_LINUX, put_pagetypeinfo },
-    { "slabinfo", IN_LINUX, put_slabinfo },
-    { "vmallocinfo", IN_LINUX, put_vmallocinfo },
-    { "vmstat", IN_LINUX, put_vmstat },
-    { "zoneinfo", IN_LINUX, put_zoneinfo },
+    { "buddyinfo", IN_LINUX, file_put_buddyinfo },
+    { "meminfo", IN_LINUX, file_put_meminfo },
+    { "meminfo", IN_CLASSIC, file_put_meminfo_classic },
+    { "pagetypeinfo", IN_LINUX, file_put_pagetypeinfo },
+    { "slabinfo", IN_LINUX, file_put_slabinfo },
+    { "vmallocinfo", IN_LINUX, file_put_vmallocinfo },
+    { "vmstat", IN_LINUX, file_put_vmstat },
+    { "zoneinfo", IN_LINUX, file_put_zoneinfo },
 };
 #define NR_FILES (sizeof FILES / sizeof FILES[0])
 
@@ -162,7 +162,7 @@ static const struct {
 };
 #define NR_PROCESS_FILES (sizeof PROCESS_FILES / sizeof PROCESS_FILES[0])
 
-static bool is_of(const struct machine *m, uint32_t profiles)
+static bool file_is_of(const struct machine *m, uint32_t profiles)
 {
     return profiles >> m->profile->id & 1;
 }
@@ -170,7 +170,7 @@ static bool is_of(const struct machine *m, uint32_t profiles)
 const char *procfs_name(const struct machine *machine, bool of_process, uint32_t number)
 {
     for (size_t i = 0; i < (of_process ? NR_PROCESS_FILES : NR_FILES); i++)
-        if (is_of(machine, of_process ? PROCESS_FILES[i].profiles : FILES[i].profiles) && !number--)
+        if (file_is_of(machine, of_process ? PROCESS_FILES[i].profiles : FILES[i].profiles) && !number--)
             return of_process ? PROCESS_FILES[i].name : FILES[i].name;
     return NULL;
 }
@@ -179,7 +179,7 @@ bool procfs_read(const struct machine *machine, const char *name, const struct p
 {
     struct writer writer;
     for (size_t i = 0; i < NR_FILES; i++) {
-        if (!is_of(machine, FILES[i].profiles) || strcmp(FILES[i].name, name) != 0)
+        if (!file_is_of(machine, FILES[i].profiles) || strcmp(FILES[i].name, name) != 0)
             continue;
         writer_open(&writer, out);
         FILES[i].put(&writer, machine);
@@ -194,7 +194,7 @@ bool procfs_read_process(const struct machine *machine, uint32_t pid, const char
     struct writer writer;
     struct process_ref process = process_find(&machine->state.processes, pid);
     for (size_t i = 0; i < NR_PROCESS_FILES && process.index; i++) {
-        bool is_text = PROCESS_FILES[i].put != NULL && is_of(machine, PROCESS_FILES[i].profiles);
+        bool is_text = PROCESS_FILES[i].put != NULL && file_is_of(machine, PROCESS_FILES[i].profiles);
         if (!is_text || strcmp(PROCESS_FILES[i].name, name) != 0)
             continue;
         writer_open(&writer, out);

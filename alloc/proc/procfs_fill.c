@@ -18,7 +18,7 @@
 /* --- free blocks and pageblocks --- */
 
 /* Does the pfn lie between two parts of memory? No page is there to ask for the type of its pageblock. */
-static bool is_hole(const struct page_alloc *pa, uint32_t pfn)
+static bool fill_is_hole(const struct page_alloc *pa, uint32_t pfn)
 {
     return frame_at(pa->frames, frame_head(pa->frames, pfn))->kind == FRAME_NONE;
 }
@@ -33,7 +33,7 @@ static void fill_blocks(const struct page_alloc *pa, const struct zone *zone, st
             blocks->nr_free_of[type][order] = zone->free_area[order][type].count;
     }
     for (uint32_t pfn = zone->start_pfn; zone_has_pfn(zone, pfn); pfn += PAGEBLOCK_PAGES)
-        if (!is_hole(pa, pfn))
+        if (!fill_is_hole(pa, pfn))
             blocks->nr_pageblocks[pageblock_type(pa, pfn)]++;
 }
 
@@ -73,12 +73,12 @@ static void fill_zone(const struct page_alloc *pa, const struct zone *zone, stru
     fill_cpus(pa, zone, info);
 }
 
-static struct zoneinfo *info_of_pfn(struct zoneinfo *zones, uint32_t pfn)
+static struct zoneinfo *fill_info_of_pfn(struct zoneinfo *zones, uint32_t pfn)
 {
     return &zones[pfn < PFN_DMA_END ? ZONE_DMA : pfn < PFN_DMA32_END ? ZONE_DMA32 : ZONE_NORMAL];
 }
 
-static bool is_anything_locked(const struct processes *ps)
+static bool fill_is_anything_locked(const struct processes *ps)
 {
     for (struct process_ref i = { 1 }; i.index < ps->pool.nr_used; i.index++)
         if (process_at(ps, i)->pid && process_at(ps, i)->vm.locked)
@@ -87,22 +87,22 @@ static bool is_anything_locked(const struct processes *ps)
 }
 
 /* Locked pages are on Pagoda's two lists. Linux has moved them to a list of their own, so they are counted apart. */
-static void sort_lru(const struct machine_state *s, const struct index_list *list, enum vm_item item,
-                     struct zoneinfo *zones)
+static void fill_sort_lru(const struct machine_state *s, const struct index_list *list, enum vm_item item,
+                          struct zoneinfo *zones)
 {
     for (uint32_t pfn = list->first; pfn; pfn = frame_at(&s->frames, pfn)->next) {
-        uint64_t *count = info_of_pfn(zones, pfn)->stats.count;
+        uint64_t *count = fill_info_of_pfn(zones, pfn)->stats.count;
         bool is_locked = frame_at(&s->frames, pfn)->flags & FRAME_LOCKED;
         count[is_locked ? VM_nr_zone_unevictable : item]++;
         count[VM_nr_mlock] += is_locked;
     }
 }
 
-static void count_lru(const struct machine_state *s, struct zoneinfo *zones)
+static void fill_count_lru(const struct machine_state *s, struct zoneinfo *zones)
 {
-    if (is_anything_locked(&s->processes)) {
-        sort_lru(s, &s->reclaim.active, VM_nr_zone_active_anon, zones);
-        sort_lru(s, &s->reclaim.inactive, VM_nr_zone_inactive_anon, zones);
+    if (fill_is_anything_locked(&s->processes)) {
+        fill_sort_lru(s, &s->reclaim.active, VM_nr_zone_active_anon, zones);
+        fill_sort_lru(s, &s->reclaim.inactive, VM_nr_zone_inactive_anon, zones);
         return;
     }
     for (uint32_t i = 0; i < s->pages.nr_zones; i++) {
@@ -112,7 +112,7 @@ static void count_lru(const struct machine_state *s, struct zoneinfo *zones)
     }
 }
 
-static uint64_t sum_zones(const struct zoneinfo *zones, enum vm_item item)
+static uint64_t fill_sum_zones(const struct zoneinfo *zones, enum vm_item item)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < PROCFS_ZONES; i++)
@@ -122,7 +122,7 @@ static uint64_t sum_zones(const struct zoneinfo *zones, enum vm_item item)
 
 /* --- the node --- */
 
-static uint64_t reclaimable_slab_pages(const struct kmalloc *k)
+static uint64_t fill_reclaimable_slab_pages(const struct kmalloc *k)
 {
     uint64_t pages = 0;
     for (struct slab_ref i = { 1 }; i.index < k->slabs.nr_used; i.index++) {
@@ -139,10 +139,10 @@ static void fill_node(const struct machine_state *s, const struct zoneinfo *zone
     for (uint32_t i = 0; i < NR_VM_ITEMS; i++)
         if (vmstat_group((enum vm_item)i) == VM_NODE)
             count[i] = events[i];
-    count[VM_nr_inactive_anon] = sum_zones(zones, VM_nr_zone_inactive_anon);
-    count[VM_nr_active_anon] = sum_zones(zones, VM_nr_zone_active_anon);
-    count[VM_nr_unevictable] = sum_zones(zones, VM_nr_zone_unevictable);
-    count[VM_nr_slab_reclaimable] = reclaimable_slab_pages(&s->kmalloc);
+    count[VM_nr_inactive_anon] = fill_sum_zones(zones, VM_nr_zone_inactive_anon);
+    count[VM_nr_active_anon] = fill_sum_zones(zones, VM_nr_zone_active_anon);
+    count[VM_nr_unevictable] = fill_sum_zones(zones, VM_nr_zone_unevictable);
+    count[VM_nr_slab_reclaimable] = fill_reclaimable_slab_pages(&s->kmalloc);
     count[VM_nr_slab_unreclaimable] = kinds[FRAME_SLAB] - count[VM_nr_slab_reclaimable] + s->kmalloc.nr_large_pages;
     count[VM_nr_anon_pages] = kinds[FRAME_ANON];
     count[VM_nr_file_pages] = count[VM_nr_swapcached] = kinds[FRAME_SWAPCACHE];
@@ -158,7 +158,7 @@ void procfs_fill_zones(const struct machine_state *s, struct zoneinfo zones[PROC
         memcpy(zones[i].name, NAMES[i], sizeof zones[i].name);
     for (uint32_t i = 0; i < s->pages.nr_zones; i++)
         fill_zone(&s->pages, &s->pages.zones[i], &zones[s->pages.zones[i].index]);
-    count_lru(s, zones);
+    fill_count_lru(s, zones);
     struct zoneinfo *first = &zones[s->pages.zones[0].index];
     first->has_node_stats = true;
     fill_node(s, zones, first->stats.count);
@@ -170,7 +170,7 @@ void procfs_fill_vmstat(const struct machine_state *s, const struct zoneinfo zon
     uint64_t *count = vmstat->count;
     for (uint32_t i = 0; i < NR_VM_ITEMS; i++)
         if (vmstat_group((enum vm_item)i) < VM_LIMIT)
-            count[i] = sum_zones(zones, (enum vm_item)i);
+            count[i] = fill_sum_zones(zones, (enum vm_item)i);
     procfs_dirty_limits(procfs_reserves(zones), count[VM_nr_free_pages], 0, &count[VM_nr_dirty_threshold],
                         &count[VM_nr_dirty_background_threshold]);
     count[VM_pgpgin] = count[VM_pswpin] * PAGE_KB; /* the swap area is the only disk */
@@ -194,24 +194,25 @@ struct page_reserves procfs_reserves(const struct zoneinfo zones[PROCFS_ZONES])
     return reserves;
 }
 
-static uint64_t minus(uint64_t a, uint64_t b)
+static uint64_t fill_minus(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : 0;
 }
 /* The part of it that can be had: all but half of it, or but the low marks if those are less. */
-static uint64_t available_part(uint64_t pages, uint64_t low)
+static uint64_t fill_available_part(uint64_t pages, uint64_t low)
 {
     return pages - (pages / 2 < low ? pages / 2 : low);
 }
 
 uint64_t procfs_available(struct page_reserves reserves, uint64_t free, uint64_t file, uint64_t reclaimable)
 {
-    return minus(free + available_part(file, reserves.low) + available_part(reclaimable, reserves.low), reserves.total);
+    return fill_minus(free + fill_available_part(file, reserves.low) + fill_available_part(reclaimable, reserves.low),
+                      reserves.total);
 }
 
 void procfs_dirty_limits(struct page_reserves reserves, uint64_t free, uint64_t file, uint64_t *limit, uint64_t *background)
 {
-    uint64_t pages = minus(free, reserves.total) + file + 1; /* global_dirtyable_memory() never is 0 */
+    uint64_t pages = fill_minus(free, reserves.total) + file + 1; /* global_dirtyable_memory() never is 0 */
     *limit = VM_DIRTY_RATIO * PAGE_SIZE / 100 * pages / PAGE_SIZE;
     *background = VM_DIRTY_BACKGROUND_RATIO * PAGE_SIZE / 100 * pages / PAGE_SIZE;
     if (*background >= *limit)
@@ -250,7 +251,7 @@ void procfs_fill_meminfo(const struct machine_state *s, const struct zoneinfo zo
     m->active = m->active_anon = count[VM_nr_active_anon] * PAGE_KB;
     m->inactive = m->inactive_anon = count[VM_nr_inactive_anon] * PAGE_KB;
     m->unevictable = count[VM_nr_unevictable] * PAGE_KB;
-    m->mlocked = sum_zones(zones, VM_nr_mlock) * PAGE_KB;
+    m->mlocked = fill_sum_zones(zones, VM_nr_mlock) * PAGE_KB;
     m->swap_total = swap * PAGE_KB;
     m->swap_free = (swap - pool_nr_live(&s->reclaim.slots)) * PAGE_KB;
     m->anon_pages = count[VM_nr_anon_pages] * PAGE_KB;
@@ -268,7 +269,7 @@ void procfs_fill_meminfo(const struct machine_state *s, const struct zoneinfo zo
 }
 
 /* si_meminfo() of Linux 2.0: the sum over all pages of their users beyond the first. */
-static uint64_t nr_shared(const struct machine_state *s, const struct index_list *list)
+static uint64_t fill_nr_shared(const struct machine_state *s, const struct index_list *list)
 {
     uint64_t nr = 0;
     for (uint32_t pfn = list->first; pfn; pfn = frame_at(&s->frames, pfn)->next)
@@ -282,7 +283,7 @@ void procfs_fill_meminfo_classic(const struct machine_state *s, struct meminfo_c
     *meminfo = (struct meminfo_classic){
         .total = page_alloc_nr_managed(&s->pages) * PAGE_SIZE,
         .free = page_alloc_nr_free(&s->pages) * PAGE_SIZE,
-        .shared = (nr_shared(s, &s->reclaim.active) + nr_shared(s, &s->reclaim.inactive)) * PAGE_SIZE,
+        .shared = (fill_nr_shared(s, &s->reclaim.active) + fill_nr_shared(s, &s->reclaim.inactive)) * PAGE_SIZE,
         .swap_total = swap * PAGE_SIZE,
         .swap_free = (swap - pool_nr_live(&s->reclaim.slots)) * PAGE_SIZE,
     };

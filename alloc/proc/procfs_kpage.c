@@ -16,12 +16,12 @@
 
 /* --- kpageflags --- */
 
-static uint64_t compound_flags(uint32_t head, uint32_t pfn, uint32_t order)
+static uint64_t kpage_compound_flags(uint32_t head, uint32_t pfn, uint32_t order)
 {
     return order == 0 ? 0 : pfn == head ? BIT(KPF_COMPOUND_HEAD) : BIT(KPF_COMPOUND_TAIL);
 }
 
-static uint64_t anon_flags(const struct frame *frame)
+static uint64_t kpage_anon_flags(const struct frame *frame)
 {
     uint64_t flags = BIT(KPF_UPTODATE) | BIT(KPF_LRU) | BIT(KPF_MMAP) | BIT(KPF_ANON) | BIT(KPF_SWAPBACKED);
     flags |= frame->flags & FRAME_REFERENCED ? BIT(KPF_REFERENCED) : 0;
@@ -39,11 +39,11 @@ uint64_t procfs_block_flags(const struct frames *frames, uint32_t head, uint32_t
     case FRAME_FREE:
         return BIT(KPF_BUDDY);
     case FRAME_SLAB:
-        return BIT(KPF_SLAB) | compound_flags(head, pfn, frame->order);
+        return BIT(KPF_SLAB) | kpage_compound_flags(head, pfn, frame->order);
     case FRAME_KERNEL: /* what alloc_pages() gave is taken for a block without __GFP_COMP */
-        return frame->index & LARGE_KMALLOC ? compound_flags(head, pfn, frame->order) : 0;
+        return frame->index & LARGE_KMALLOC ? kpage_compound_flags(head, pfn, frame->order) : 0;
     case FRAME_ANON:
-        return anon_flags(frame);
+        return kpage_anon_flags(frame);
     case FRAME_SWAPCACHE:
         return BIT(KPF_UPTODATE) | BIT(KPF_LRU) | BIT(KPF_SWAPBACKED) | BIT(KPF_SWAPCACHE);
     case FRAME_RESERVED:
@@ -54,7 +54,7 @@ uint64_t procfs_block_flags(const struct frames *frames, uint32_t head, uint32_t
 }
 
 /* Linux marks the tables of the last level but one, and those of processes of the last level. */
-static bool is_marked_table(const struct machine_state *s, uint32_t pfn)
+static bool kpage_is_marked_table(const struct machine_state *s, uint32_t pfn)
 {
     const struct frame *frame = frame_at(&s->frames, pfn);
     uint32_t last = s->pages.profile->pgtable_levels - 1, level = frame->owner;
@@ -69,19 +69,19 @@ uint64_t procfs_page_flags(const struct machine_state *s, uint32_t head, uint32_
 {
     uint64_t flags = procfs_block_flags(&s->frames, head, pfn);
     flags |= pfn == s->processes.zero_pfn ? BIT(KPF_ZERO_PAGE) : 0;
-    return is_marked_table(s, head) ? flags | BIT(KPF_PGTABLE) : flags;
+    return kpage_is_marked_table(s, head) ? flags | BIT(KPF_PGTABLE) : flags;
 }
 
 /* page_mapcount() */
-static uint64_t page_count(const struct machine_state *s, uint32_t head, uint32_t pfn)
+static uint64_t kpage_count(const struct machine_state *s, uint32_t head, uint32_t pfn)
 {
     const struct frame *frame = frame_at(&s->frames, head);
     (void)pfn;
     return frame->kind == FRAME_ANON ? ANON_MAPPINGS(frame->index) : 0;
 }
 
-static bool read_frames(const struct machine *machine, uint32_t pfn, uint32_t count, const struct procfs_out *out,
-                        uint64_t (*word)(const struct machine_state *s, uint32_t head, uint32_t pfn))
+static bool kpage_read_frames(const struct machine *machine, uint32_t pfn, uint32_t count, const struct procfs_out *out,
+                              uint64_t (*word)(const struct machine_state *s, uint32_t head, uint32_t pfn))
 {
     const struct machine_state *s = &machine->state;
     struct writer writer;
@@ -100,12 +100,12 @@ static bool read_frames(const struct machine *machine, uint32_t pfn, uint32_t co
 
 bool procfs_read_kpageflags(const struct machine *machine, uint32_t pfn, uint32_t count, const struct procfs_out *out)
 {
-    return read_frames(machine, pfn, count, out, procfs_page_flags);
+    return kpage_read_frames(machine, pfn, count, out, procfs_page_flags);
 }
 
 bool procfs_read_kpagecount(const struct machine *machine, uint32_t pfn, uint32_t count, const struct procfs_out *out)
 {
-    return read_frames(machine, pfn, count, out, page_count);
+    return kpage_read_frames(machine, pfn, count, out, kpage_count);
 }
 
 /* --- pagemap --- */
@@ -122,7 +122,7 @@ static uint64_t pagemap_word(const struct machine_state *s, uint64_t entry)
 }
 
 /* Writes pages that have an entry, and the holes between them. A hole costs no walk. */
-static void put_pagemap(struct writer *w, const struct machine_state *s, const struct process *process, uint64_t address,
+static void pagemap_put(struct writer *w, const struct machine_state *s, const struct process *process, uint64_t address,
                         uint64_t end)
 {
     const struct processes *ps = &s->processes;
@@ -152,7 +152,7 @@ bool procfs_read_pagemap(const struct machine *machine, uint32_t pid, struct pro
         return false;
     room = from < user_end ? (user_end - from) >> PAGE_SHIFT : 0;
     writer_open(&writer, out);
-    put_pagemap(&writer, &machine->state, process_at(ps, process), from,
+    pagemap_put(&writer, &machine->state, process_at(ps, process), from,
                 from + ((pages.nr_pages < room ? pages.nr_pages : room) << PAGE_SHIFT));
     writer_close(&writer);
     return true;

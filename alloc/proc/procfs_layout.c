@@ -27,7 +27,7 @@ enum vm_group vmstat_group(enum vm_item item)
 
 /* --- buddyinfo --- */
 
-static void put_zone(struct writer *w, const char *before, const char *zone)
+static void layout_put_zone(struct writer *w, const char *before, const char *zone)
 {
     write_text(w, before);
     write_text(w, ", zone ");
@@ -37,7 +37,7 @@ static void put_zone(struct writer *w, const char *before, const char *zone)
 void procfs_put_buddyinfo(struct writer *writer, const struct zone_blocks *zones, uint32_t nr_zones)
 {
     for (uint32_t i = 0; i < nr_zones; i++) {
-        put_zone(writer, "Node 0", zones[i].name);
+        layout_put_zone(writer, "Node 0", zones[i].name);
         write_text(writer, " ");
         for (uint32_t order = 0; order < VIEW_ORDERS; order++) {
             write_number(writer, 6, zones[i].nr_free[order]);
@@ -49,9 +49,9 @@ void procfs_put_buddyinfo(struct writer *writer, const struct zone_blocks *zones
 
 /* --- pagetypeinfo --- */
 
-static void put_free_of_type(struct writer *w, const struct zone_blocks *zone, uint32_t type)
+static void layout_put_free_of_type(struct writer *w, const struct zone_blocks *zone, uint32_t type)
 {
-    put_zone(w, "Node    0", zone->name);
+    layout_put_zone(w, "Node    0", zone->name);
     write_text(w, ", type ");
     write_right(w, 12, migratetype_name(type));
     write_text(w, " ");
@@ -64,9 +64,9 @@ static void put_free_of_type(struct writer *w, const struct zone_blocks *zone, u
     write_text(w, "\n");
 }
 
-static void put_pageblocks(struct writer *w, const struct zone_blocks *zone)
+static void layout_put_pageblocks(struct writer *w, const struct zone_blocks *zone)
 {
-    put_zone(w, "Node 0", zone->name);
+    layout_put_zone(w, "Node 0", zone->name);
     write_text(w, " ");
     for (uint32_t type = 0; type < NR_MIGRATETYPES; type++) {
         write_number(w, 12, zone->nr_pageblocks[type]);
@@ -91,7 +91,7 @@ void procfs_put_pagetypeinfo(struct writer *writer, const struct zone_blocks *zo
     write_text(writer, "\n");
     for (uint32_t i = 0; i < nr_zones; i++)
         for (uint32_t type = 0; type < NR_MIGRATETYPES; type++)
-            put_free_of_type(writer, &zones[i], type);
+            layout_put_free_of_type(writer, &zones[i], type);
     write_text(writer, "\n");
     write_left(writer, 23, "Number of blocks type");
     for (uint32_t type = 0; type < NR_MIGRATETYPES; type++) {
@@ -100,12 +100,12 @@ void procfs_put_pagetypeinfo(struct writer *writer, const struct zone_blocks *zo
     }
     write_text(writer, "\n");
     for (uint32_t i = 0; i < nr_zones; i++)
-        put_pageblocks(writer, &zones[i]);
+        layout_put_pageblocks(writer, &zones[i]);
 }
 
 /* --- zoneinfo, vmstat --- */
 
-static void put_stats(struct writer *w, const struct vmstat *stats, enum vm_group group)
+static void layout_put_stats(struct writer *w, const struct vmstat *stats, enum vm_group group)
 {
     for (uint32_t i = 0; i < NR_VM_ITEMS; i++) {
         if (ITEMS[i].group != group)
@@ -117,50 +117,50 @@ static void put_stats(struct writer *w, const struct vmstat *stats, enum vm_grou
     }
 }
 
-static void put_after(struct writer *w, const char *before, uint64_t number)
+static void layout_put_after(struct writer *w, const char *before, uint64_t number)
 {
     write_text(w, before);
     write_number(w, 0, number);
 }
 
-static void put_pagesets(struct writer *w, const struct zoneinfo *zone)
+static void layout_put_pagesets(struct writer *w, const struct zoneinfo *zone)
 {
     write_text(w, "\n  pagesets");
     for (uint32_t cpu = 0; cpu < zone->nr_cpus; cpu++) {
         const struct zoneinfo_cpu *set = &zone->cpus[cpu];
-        put_after(w, "\n    cpu: ", cpu);
-        put_after(w, "\n              count: ", set->count);
-        put_after(w, "\n              high:  ", set->high);
-        put_after(w, "\n              batch: ", set->batch);
-        put_after(w, "\n  vm stats threshold: ", set->threshold);
+        layout_put_after(w, "\n    cpu: ", cpu);
+        layout_put_after(w, "\n              count: ", set->count);
+        layout_put_after(w, "\n              high:  ", set->high);
+        layout_put_after(w, "\n              batch: ", set->batch);
+        layout_put_after(w, "\n  vm stats threshold: ", set->threshold);
     }
 }
 
 void procfs_put_zoneinfo(struct writer *writer, const struct zoneinfo *zone)
 {
-    put_zone(writer, "Node 0", zone->name);
+    layout_put_zone(writer, "Node 0", zone->name);
     if (zone->has_node_stats) {
         write_text(writer, "\n  per-node stats");
-        put_stats(writer, &zone->stats, VM_NODE);
+        layout_put_stats(writer, &zone->stats, VM_NODE);
     }
-    put_after(writer, "\n  pages free     ", zone->free);
-    put_after(writer, "\n        boost    ", zone->boost);
-    put_after(writer, "\n        min      ", zone->min);
-    put_after(writer, "\n        low      ", zone->low);
-    put_after(writer, "\n        high     ", zone->high);
-    put_after(writer, "\n        spanned  ", zone->spanned);
-    put_after(writer, "\n        present  ", zone->present);
-    put_after(writer, "\n        managed  ", zone->managed);
-    put_after(writer, "\n        cma      ", zone->cma);
+    layout_put_after(writer, "\n  pages free     ", zone->free);
+    layout_put_after(writer, "\n        boost    ", zone->boost);
+    layout_put_after(writer, "\n        min      ", zone->min);
+    layout_put_after(writer, "\n        low      ", zone->low);
+    layout_put_after(writer, "\n        high     ", zone->high);
+    layout_put_after(writer, "\n        spanned  ", zone->spanned);
+    layout_put_after(writer, "\n        present  ", zone->present);
+    layout_put_after(writer, "\n        managed  ", zone->managed);
+    layout_put_after(writer, "\n        cma      ", zone->cma);
     for (uint32_t i = 0; i < PROCFS_ZONES; i++)
-        put_after(writer, i ? ", " : "\n        protection: (", zone->protection[i]);
+        layout_put_after(writer, i ? ", " : "\n        protection: (", zone->protection[i]);
     write_text(writer, ")");
     if (zone->present) { /* the kernel tells no more of an empty zone */
-        put_stats(writer, &zone->stats, VM_ZONE);
-        put_stats(writer, &zone->stats, VM_NUMA);
-        put_pagesets(writer, zone);
-        put_after(writer, "\n  node_unreclaimable:  ", zone->node_unreclaimable);
-        put_after(writer, "\n  start_pfn:           ", zone->start_pfn);
+        layout_put_stats(writer, &zone->stats, VM_ZONE);
+        layout_put_stats(writer, &zone->stats, VM_NUMA);
+        layout_put_pagesets(writer, zone);
+        layout_put_after(writer, "\n  node_unreclaimable:  ", zone->node_unreclaimable);
+        layout_put_after(writer, "\n  start_pfn:           ", zone->start_pfn);
     }
     write_text(writer, "\n");
 }
@@ -169,7 +169,7 @@ void procfs_put_vmstat(struct writer *writer, const struct vmstat *vmstat)
 {
     for (uint32_t i = 0; i < NR_VM_ITEMS; i++) {
         write_text(writer, ITEMS[i].name);
-        put_after(writer, " ", vmstat->count[i]);
+        layout_put_after(writer, " ", vmstat->count[i]);
         write_text(writer, "\n");
     }
 }
@@ -197,7 +197,7 @@ void procfs_put_meminfo(struct writer *writer, const struct meminfo *meminfo)
 }
 
 /* %s%8lu %8lu ...\n */
-static void put_row(struct writer *w, const char *name, const uint64_t *numbers, uint32_t nr)
+static void layout_put_row(struct writer *w, const char *name, const uint64_t *numbers, uint32_t nr)
 {
     write_text(w, name);
     for (uint32_t i = 0; i < nr; i++) {
@@ -220,8 +220,8 @@ void procfs_put_meminfo_classic(struct writer *writer, const struct meminfo_clas
         { "SwapFree:  ", m->swap_free },
     };
     write_text(writer, "        total:    used:    free:  shared: buffers:  cached:\n");
-    put_row(writer, "Mem: ", memory, 6);
-    put_row(writer, "Swap:", swap, 3);
+    layout_put_row(writer, "Mem: ", memory, 6);
+    layout_put_row(writer, "Swap:", swap, 3);
     for (size_t i = 0; i < sizeof TAGGED / sizeof TAGGED[0]; i++) {
         write_text(writer, TAGGED[i].name);
         write_number(writer, 8, TAGGED[i].bytes >> 10);
@@ -262,7 +262,7 @@ void procfs_put_slabinfo(struct writer *writer, const struct slabinfo *cache)
 
 /* --- vmallocinfo --- */
 
-static void put_area_flags(struct writer *w, uint32_t flags)
+static void layout_put_area_flags(struct writer *w, uint32_t flags)
 {
     static const char *const NAMES[] = { " ioremap", " vmalloc", " vmap", " user", " dma-coherent", " vpages" };
     for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++)
@@ -285,13 +285,13 @@ void procfs_put_vmallocinfo(struct writer *writer, const struct vmallocinfo *are
     write_text(writer, area->caller[0] ? " " : "");
     write_escaped(writer, area->caller);
     if (area->nr_pages)
-        put_after(writer, " pages=", area->nr_pages);
+        layout_put_after(writer, " pages=", area->nr_pages);
     if (area->physical) {
         write_text(writer, " phys=0x");
         write_hex(writer, 16, area->physical);
     }
-    put_area_flags(writer, area->flags);
+    layout_put_area_flags(writer, area->flags);
     if (area->nr_node_pages)
-        put_after(writer, " N0=", area->nr_node_pages);
+        layout_put_after(writer, " N0=", area->nr_node_pages);
     write_text(writer, "\n");
 }

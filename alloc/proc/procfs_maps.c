@@ -17,7 +17,7 @@ struct page_sums {
     uint64_t pss, pss_dirty, pss_locked, swap_pss;
 };
 
-static void add_present(const struct machine_state *s, const struct vma *vma, uint64_t entry, struct page_sums *sums)
+static void maps_add_present(const struct machine_state *s, const struct vma *vma, uint64_t entry, struct page_sums *sums)
 {
     const struct frame *frame = frame_at(&s->frames, pte_pfn(entry));
     uint32_t nr_users = ANON_MAPPINGS(frame->index);
@@ -36,30 +36,30 @@ static void add_present(const struct machine_state *s, const struct vma *vma, ui
     *sum += PAGE_SIZE;
 }
 
-static void add_swapped(const struct machine_state *s, uint64_t entry, struct page_sums *sums)
+static void maps_add_swapped(const struct machine_state *s, uint64_t entry, struct page_sums *sums)
 {
     const struct swap_slot *slot = pool_at(&s->reclaim.slots, pte_pfn(entry));
     sums->swap += PAGE_SIZE;
     sums->swap_pss += ((uint64_t)PAGE_SIZE << PSS_SHIFT) / (slot->users ? slot->users : 1);
 }
 
-static struct page_sums sum_pages(const struct machine_state *s, const struct process *process, const struct vma *vma)
+static struct page_sums maps_sum_pages(const struct machine_state *s, const struct process *process, const struct vma *vma)
 {
     struct page_sums sums = { 0 };
     uint64_t at = vma->start, slot;
     for (; (slot = space_next_entry(&s->processes, process->space, &at, vma->end)); at += PAGE_SIZE) {
         uint64_t entry = pte_load(&s->frames, s->pages.profile, slot);
         if (!(entry & PTE_PRESENT))
-            add_swapped(s, entry, &sums);
+            maps_add_swapped(s, entry, &sums);
         else if (pte_pfn(entry) != s->processes.zero_pfn)
-            add_present(s, vma, entry, &sums);
+            maps_add_present(s, vma, entry, &sums);
     }
     return sums;
 }
 
 /* --- maps --- */
 
-static bool goes_on(const struct vma *map, const struct vma *next)
+static bool maps_goes_on(const struct vma *map, const struct vma *next)
 {
     uint32_t differs = map->flags ^ next->flags;
     return map->end == next->start && !map->file && !next->file && map->name.index == next->name.index &&
@@ -68,10 +68,10 @@ static bool goes_on(const struct vma *map, const struct vma *next)
 
 /* The mapping, as Linux would have it, that begins with a VMA.
  * vma  in: that VMA; out: the first one behind the mapping. */
-static struct vma take_map(const struct processes *ps, struct vma_ref *vma)
+static struct vma maps_take(const struct processes *ps, struct vma_ref *vma)
 {
     struct vma map = *vma_at(ps, *vma);
-    for (*vma = map.next; vma->index && goes_on(&map, vma_at(ps, *vma)); *vma = vma_at(ps, *vma)->next) {
+    for (*vma = map.next; vma->index && maps_goes_on(&map, vma_at(ps, *vma)); *vma = vma_at(ps, *vma)->next) {
         map.end = vma_at(ps, *vma)->end;
         map.flags = vma_at(ps, *vma)->flags;
     }
@@ -79,7 +79,7 @@ static struct vma take_map(const struct processes *ps, struct vma_ref *vma)
 }
 
 /* Device and inode are 0, for files, too: there is no disk. */
-static void put_perms(struct writer *w, const struct vma *vma)
+static void maps_put_perms(struct writer *w, const struct vma *vma)
 {
     const char perms[] = { vma->flags & VMA_READ ? 'r' : '-', vma->flags & VMA_WRITE ? 'w' : '-',
                            vma->flags & VMA_EXEC ? 'x' : '-', 'p' };
@@ -90,14 +90,14 @@ static void put_perms(struct writer *w, const struct vma *vma)
     write_text(w, " 00:00 0");
 }
 
-static void put_range(struct writer *w, const struct vma *vma)
+static void maps_put_range(struct writer *w, const struct vma *vma)
 {
     write_hex(w, 8, vma->start);
     write_text(w, "-");
     write_hex(w, 8, vma->end);
 }
 
-static uint32_t hex_digits(uint64_t number)
+static uint32_t maps_hex_digits(uint64_t number)
 {
     uint32_t digits = 8;
     while (digits < 16 && number >> 4 * digits)
@@ -106,7 +106,7 @@ static uint32_t hex_digits(uint64_t number)
 }
 
 /* The name as Linux writes it. One that the caller gave is written like one of prctl(PR_SET_VMA_ANON_NAME). */
-static void put_name(struct writer *w, const struct machine *m, const struct process *process, const struct vma *vma)
+static void maps_put_name(struct writer *w, const struct machine *m, const struct process *process, const struct vma *vma)
 {
     const struct names *names = &m->state.names;
     if (vma->flags & VMA_HEAP) {
@@ -125,15 +125,16 @@ static void put_name(struct writer *w, const struct machine *m, const struct pro
     }
 }
 
-static void put_map(struct writer *w, const struct machine *m, const struct process *process, const struct vma *vma)
+static void maps_put_map(struct writer *w, const struct machine *m, const struct process *process, const struct vma *vma)
 {
-    put_range(w, vma);
-    put_perms(w, vma);
+    maps_put_range(w, vma);
+    maps_put_perms(w, vma);
     write_text(w, " ");
     if (vma->name.index || vma->file || vma->flags & (VMA_HEAP | VMA_STACK)) {
-        uint32_t column = hex_digits(vma->start) + 1 + hex_digits(vma->end) + (uint32_t)sizeof " rw-p 00000000 00:00 0";
+        uint32_t column =
+            maps_hex_digits(vma->start) + 1 + maps_hex_digits(vma->end) + (uint32_t)sizeof " rw-p 00000000 00:00 0";
         write_spaces(w, column < NAME_COLUMN ? NAME_COLUMN - column : 0);
-        put_name(w, m, process, vma);
+        maps_put_name(w, m, process, vma);
     }
     write_text(w, "\n");
 }
@@ -141,24 +142,24 @@ static void put_map(struct writer *w, const struct machine *m, const struct proc
 void procfs_put_maps(struct writer *writer, const struct machine *m, const struct process *process)
 {
     for (struct vma_ref vma = process->first_vma; vma.index;) {
-        struct vma map = take_map(&m->state.processes, &vma);
-        put_map(writer, m, process, &map);
+        struct vma map = maps_take(&m->state.processes, &vma);
+        maps_put_map(writer, m, process, &map);
     }
 }
 
 void procfs_put_maps_classic(struct writer *writer, const struct machine *m, const struct process *process)
 {
     for (struct vma_ref vma = process->first_vma; vma.index;) {
-        struct vma map = take_map(&m->state.processes, &vma);
-        put_range(writer, &map);
-        put_perms(writer, &map);
+        struct vma map = maps_take(&m->state.processes, &vma);
+        maps_put_range(writer, &map);
+        maps_put_perms(writer, &map);
         write_text(writer, "\n");
     }
 }
 
 /* --- smaps --- */
 
-static void put_smap(struct writer *w, const struct vma *map, const char *vm_flags, const struct page_sums *sums)
+static void maps_put_smap(struct writer *w, const struct vma *map, const char *vm_flags, const struct page_sums *sums)
 {
     const struct {
         const char *name;
@@ -199,12 +200,12 @@ static void put_smap(struct writer *w, const struct vma *map, const char *vm_fla
 void procfs_put_smaps(struct writer *writer, const struct machine *m, const struct process *process)
 {
     for (struct vma_ref vma = process->first_vma; vma.index;) {
-        struct vma map = take_map(&m->state.processes, &vma);
-        struct page_sums sums = sum_pages(&m->state, process, &map);
+        struct vma map = maps_take(&m->state.processes, &vma);
+        struct page_sums sums = maps_sum_pages(&m->state, process, &map);
         struct map_view view;
         uint64_t cursor = map.start;
         view_next_map(m, process->pid, &cursor, &view);
-        put_map(writer, m, process, &map);
-        put_smap(writer, &map, view.flags, &sums);
+        maps_put_map(writer, m, process, &map);
+        maps_put_smap(writer, &map, view.flags, &sums);
     }
 }

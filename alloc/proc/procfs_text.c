@@ -54,7 +54,7 @@ void write_spaces(struct writer *writer, uint32_t nr)
         write_bytes(writer, " ", 1);
 }
 
-static uint32_t missing(uint32_t width, size_t length)
+static uint32_t write_missing(uint32_t width, size_t length)
 {
     return length < width ? width - (uint32_t)length : 0;
 }
@@ -62,12 +62,12 @@ static uint32_t missing(uint32_t width, size_t length)
 void write_left(struct writer *writer, uint32_t width, const char *text)
 {
     write_text(writer, text);
-    write_spaces(writer, missing(width, strlen(text)));
+    write_spaces(writer, write_missing(width, strlen(text)));
 }
 
 void write_right(struct writer *writer, uint32_t width, const char *text)
 {
-    write_spaces(writer, missing(width, strlen(text)));
+    write_spaces(writer, write_missing(width, strlen(text)));
     write_text(writer, text);
 }
 
@@ -75,7 +75,7 @@ void write_number(struct writer *writer, uint32_t width, uint64_t number)
 {
     char digits[TEXT_DIGITS_MAX];
     uint32_t length = text_digits(digits, number, 10);
-    write_spaces(writer, missing(width, length));
+    write_spaces(writer, write_missing(width, length));
     write_bytes(writer, digits, length);
 }
 
@@ -83,7 +83,7 @@ void write_hex(struct writer *writer, uint32_t digits, uint64_t number)
 {
     char text[TEXT_DIGITS_MAX];
     uint32_t length = text_digits(text, number, 16);
-    for (uint32_t nr = missing(digits, length); nr; nr--)
+    for (uint32_t nr = write_missing(digits, length); nr; nr--)
         write_bytes(writer, "0", 1);
     write_bytes(writer, text, length);
 }

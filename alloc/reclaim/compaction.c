@@ -36,24 +36,24 @@ struct compact_control {
     uint32_t drained_pfn; /* pages that were freed below it are on no per-CPU list any more */
 };
 
-static uint32_t zone_end(const struct zone *zone)
+static uint32_t compact_zone_end(const struct zone *zone)
 {
     return zone->start_pfn + zone->spanned;
 }
 
-static uint32_t block_of(uint32_t pfn)
+static uint32_t compact_block_of(uint32_t pfn)
 {
     return pfn & ~(PAGEBLOCK_PAGES - 1);
 }
 
-static bool scanners_met(const struct compact_control *cc)
+static bool compact_scanners_met(const struct compact_control *cc)
 {
-    return block_of(cc->migrate_pfn) >= block_of(cc->free_pfn - 1);
+    return compact_block_of(cc->migrate_pfn) >= compact_block_of(cc->free_pfn - 1);
 }
 
 /* --- the migrate scanner --- */
 
-static bool is_source(const struct compact_control *cc, uint32_t pfn)
+static bool compact_is_source(const struct compact_control *cc, uint32_t pfn)
 {
     if (!cc->is_async)
         return true;
@@ -61,13 +61,13 @@ static bool is_source(const struct compact_control *cc, uint32_t pfn)
 }
 
 /* The migrate scanner: collects pages of one pageblock, at most COMPACT_CLUSTER_MAX. */
-static void isolate_pages(struct compact_control *cc)
+static void compact_isolate_pages(struct compact_control *cc)
 {
     const struct frames *frames = cc->reclaim->frames;
-    uint32_t end = block_of(cc->migrate_pfn) + PAGEBLOCK_PAGES;
-    if (!is_source(cc, cc->migrate_pfn))
+    uint32_t end = compact_block_of(cc->migrate_pfn) + PAGEBLOCK_PAGES;
+    if (!compact_is_source(cc, cc->migrate_pfn))
         cc->migrate_pfn = end;
-    while (cc->migrate_pfn < end && cc->migrate_pfn < zone_end(cc->zone) && cc->nr_pages < COMPACT_CLUSTER_MAX) {
+    while (cc->migrate_pfn < end && cc->migrate_pfn < compact_zone_end(cc->zone) && cc->nr_pages < COMPACT_CLUSTER_MAX) {
         const struct frame *frame = frame_at(frames, cc->migrate_pfn);
         reclaim_count(cc->reclaim, VM_compact_migrate_scanned, 1);
         if (frame->kind == FRAME_ANON)
@@ -78,7 +78,7 @@ static void isolate_pages(struct compact_control *cc)
 
 /* --- the free scanner --- */
 
-static bool is_target(const struct compact_control *cc, uint32_t pfn)
+static bool compact_is_target(const struct compact_control *cc, uint32_t pfn)
 {
     const struct frame *frame = frame_at(cc->reclaim->frames, pfn);
     if (frame->kind == FRAME_FREE && frame->order >= PAGEBLOCK_ORDER)
@@ -87,7 +87,7 @@ static bool is_target(const struct compact_control *cc, uint32_t pfn)
 }
 
 /* __isolate_free_page(): takes a block off its list, and makes single pages of it. False: the zone cannot spare it. */
-static bool isolate_block(struct compact_control *cc, uint32_t pfn)
+static bool compact_isolate_block(struct compact_control *cc, uint32_t pfn)
 {
     struct page_alloc *pa = cc->reclaim->pages;
     uint32_t order = frame_at(pa->frames, pfn)->order, nr = 1u << order;
@@ -107,29 +107,29 @@ static bool isolate_block(struct compact_control *cc, uint32_t pfn)
     return true;
 }
 
-static void isolate_from_block(struct compact_control *cc, uint32_t start)
+static void compact_isolate_from_block(struct compact_control *cc, uint32_t start)
 {
     const struct frames *frames = cc->reclaim->frames;
     uint32_t end = start + PAGEBLOCK_PAGES;
     if (start < cc->zone->start_pfn)
         start = cc->zone->start_pfn;
-    for (uint32_t pfn = start; pfn < end && pfn < zone_end(cc->zone) && cc->free.count < cc->nr_pages;) {
+    for (uint32_t pfn = start; pfn < end && pfn < compact_zone_end(cc->zone) && cc->free.count < cc->nr_pages;) {
         const struct frame *frame = frame_at(frames, pfn);
         uint32_t nr = frame->kind == FRAME_NONE ? 1 : 1u << frame->order;
         reclaim_count(cc->reclaim, VM_compact_free_scanned, 1);
-        if (frame->kind == FRAME_FREE && !isolate_block(cc, pfn))
+        if (frame->kind == FRAME_FREE && !compact_isolate_block(cc, pfn))
             return;
         pfn += nr;
     }
 }
 
 /* The free scanner: goes down until there is a free page for each page that was collected, or the scanners meet. */
-static void isolate_free_pages(struct compact_control *cc)
+static void compact_isolate_free_pages(struct compact_control *cc)
 {
-    while (cc->free.count < cc->nr_pages && !scanners_met(cc)) {
-        uint32_t start = block_of(cc->free_pfn - 1);
-        if (is_target(cc, start < cc->zone->start_pfn ? cc->zone->start_pfn : start))
-            isolate_from_block(cc, start);
+    while (cc->free.count < cc->nr_pages && !compact_scanners_met(cc)) {
+        uint32_t start = compact_block_of(cc->free_pfn - 1);
+        if (compact_is_target(cc, start < cc->zone->start_pfn ? cc->zone->start_pfn : start))
+            compact_isolate_from_block(cc, start);
         if (cc->free.count < cc->nr_pages)
             cc->free_pfn = start;
     }
@@ -137,7 +137,7 @@ static void isolate_free_pages(struct compact_control *cc)
 
 /* --- moving --- */
 
-static bool point_to(struct reclaim *reclaim, struct reclaim_space *space, uint64_t slot, uint32_t to)
+static bool compact_point_to(struct reclaim *reclaim, struct reclaim_space *space, uint64_t slot, uint32_t to)
 {
     uint64_t entry = pte_load(reclaim->frames, reclaim->profile, slot);
     uint64_t moved = pte_make(to, 0) | (entry & ~pte_make(pte_pfn(entry), 0));
@@ -147,7 +147,7 @@ static bool point_to(struct reclaim *reclaim, struct reclaim_space *space, uint6
 }
 
 /* The bytes move to the new frame. The old frame reads as zeroes afterwards. */
-static void move_page(struct compact_control *cc, uint32_t from)
+static void compact_move_page(struct compact_control *cc, uint32_t from)
 {
     struct reclaim *reclaim = cc->reclaim;
     struct frame *old = frame_at(reclaim->frames, from);
@@ -156,7 +156,7 @@ static void move_page(struct compact_control *cc, uint32_t from)
     frame_list_remove(reclaim->frames, &cc->free, to);
     TRACE_EVENT(reclaim->trace, .kind = EV_MIGRATE, .pfn = to, .a = from,
                 .pid = reclaim_space_at(reclaim, reclaim_owner(old))->pid, .address = ANON_VPN(old->index) << PAGE_SHIFT);
-    lru_each_mapping(reclaim, from, to, point_to);
+    lru_each_mapping(reclaim, from, to, compact_point_to);
     uint32_t stale = new->contents;
     new->contents = old->contents;
     old->contents = 0;
@@ -171,18 +171,18 @@ static void move_page(struct compact_control *cc, uint32_t from)
 }
 
 /* Moves the collected pages, as far as there are free ones. */
-static void move_pages(struct compact_control *cc)
+static void compact_move_pages(struct compact_control *cc)
 {
-    isolate_free_pages(cc);
+    compact_isolate_free_pages(cc);
     for (uint32_t i = 0; i < cc->nr_pages && cc->free.first; i++)
-        move_page(cc, cc->pages[i]);
+        compact_move_page(cc, cc->pages[i]);
     cc->nr_pages = 0;
 }
 
 /* --- one zone --- */
 
 /* Is there a block that the request could have? */
-static bool has_block_for(const struct compact_control *cc)
+static bool compact_has_block_for(const struct compact_control *cc)
 {
     for (uint32_t order = cc->order; order < MAX_ORDER; order++) {
         if (cc->zone->free_area[order][cc->migratetype].first)
@@ -196,7 +196,7 @@ static bool has_block_for(const struct compact_control *cc)
 
 /* Freed pages wait on per-CPU lists, where they cannot merge. They go back when the migrate scanner has passed a block of
  * the order. */
-static void drain_behind(struct compact_control *cc)
+static void compact_drain_behind(struct compact_control *cc)
 {
     uint32_t passed = cc->migrate_pfn & ~((1u << (cc->order < MAX_ORDER ? cc->order : PAGEBLOCK_ORDER)) - 1);
     if (passed <= cc->drained_pfn)
@@ -206,42 +206,42 @@ static void drain_behind(struct compact_control *cc)
 }
 
 /* Free pages that were not used go back to the free lists. The free scanner goes back, too, so that it finds them again. */
-static void release_free_pages(struct compact_control *cc)
+static void compact_release_free_pages(struct compact_control *cc)
 {
     while (cc->free.first) {
         uint32_t pfn = cc->free.first;
         frame_list_remove(cc->reclaim->frames, &cc->free, pfn);
         page_free(cc->reclaim->pages, pfn, 0);
-        if (block_of(pfn) + PAGEBLOCK_PAGES > cc->free_pfn)
-            cc->free_pfn = block_of(pfn) + PAGEBLOCK_PAGES;
+        if (compact_block_of(pfn) + PAGEBLOCK_PAGES > cc->free_pfn)
+            cc->free_pfn = compact_block_of(pfn) + PAGEBLOCK_PAGES;
     }
     page_alloc_drain(cc->reclaim->pages, cc->reclaim->trace->cpu);
 }
 
-static void start_scanners(struct compact_control *cc)
+static void compact_start_scanners(struct compact_control *cc)
 {
     struct zone *zone = cc->zone;
-    uint32_t end = zone_end(zone);
+    uint32_t end = compact_zone_end(zone);
     bool has_place = zone->compact_migrate_pfn >= zone->start_pfn && zone->compact_free_pfn > zone->start_pfn &&
                      zone->compact_migrate_pfn < end && zone->compact_free_pfn <= end + PAGEBLOCK_PAGES;
     if (cc->order == ORDER_WHOLE || !has_place) {
         zone->compact_migrate_pfn = zone->start_pfn;
-        zone->compact_free_pfn = block_of(end - 1) + PAGEBLOCK_PAGES;
+        zone->compact_free_pfn = compact_block_of(end - 1) + PAGEBLOCK_PAGES;
     }
     cc->migrate_pfn = cc->drained_pfn = zone->compact_migrate_pfn;
     cc->free_pfn = zone->compact_free_pfn;
     cc->is_whole = cc->migrate_pfn == zone->start_pfn;
 }
 
-static enum compact_result end_of(struct compact_control *cc, bool found)
+static enum compact_result compact_finish(struct compact_control *cc, bool found)
 {
     struct zone *zone = cc->zone;
-    bool met = scanners_met(cc);
-    release_free_pages(cc);
+    bool met = compact_scanners_met(cc);
+    compact_release_free_pages(cc);
     zone->compact_migrate_pfn = met ? 0 : cc->migrate_pfn;
     zone->compact_free_pfn = met ? 0 : cc->free_pfn;
     if (!found && cc->order != ORDER_WHOLE)
-        found = has_block_for(cc); /* the last pages have only now left the per-CPU lists */
+        found = compact_has_block_for(cc); /* the last pages have only now left the per-CPU lists */
     if (found)
         return COMPACT_SUCCESS;
     return cc->is_whole ? COMPACT_COMPLETE : COMPACT_PARTIAL;
@@ -250,19 +250,19 @@ static enum compact_result end_of(struct compact_control *cc, bool found)
 static enum compact_result compact_zone(struct compact_control *cc)
 {
     bool found = false;
-    start_scanners(cc);
+    compact_start_scanners(cc);
     TRACE_EVENT(cc->reclaim->trace, .kind = EV_COMPACT_BEGIN, .zone = (uint8_t)cc->zone->index,
                 .order = (uint8_t)(cc->order < MAX_ORDER ? cc->order : MAX_ORDER - 1), .pfn = cc->migrate_pfn,
                 .a = cc->free_pfn);
-    while (!found && !scanners_met(cc)) {
-        isolate_pages(cc);
+    while (!found && !compact_scanners_met(cc)) {
+        compact_isolate_pages(cc);
         if (cc->nr_pages)
-            move_pages(cc);
-        drain_behind(cc);
+            compact_move_pages(cc);
+        compact_drain_behind(cc);
         bool at_block_end = !(cc->migrate_pfn & (PAGEBLOCK_PAGES - 1)); /* a pageblock is gone through to its end */
-        found = at_block_end && cc->order < MAX_ORDER && has_block_for(cc);
+        found = at_block_end && cc->order < MAX_ORDER && compact_has_block_for(cc);
     }
-    enum compact_result result = end_of(cc, found);
+    enum compact_result result = compact_finish(cc, found);
     TRACE_EVENT(cc->reclaim->trace, .kind = EV_COMPACT_END, .zone = (uint8_t)cc->zone->index, .pfn = cc->migrate_pfn,
                 .a = cc->free_pfn, .count = cc->nr_moved, .ok = result == COMPACT_SUCCESS);
     return result;
@@ -271,7 +271,7 @@ static enum compact_result compact_zone(struct compact_control *cc)
 /* --- whether it is worth it --- */
 
 /* compact_gap(): free pages that migration needs at once: twice the block. */
-static uint32_t gap_of(uint32_t order)
+static uint32_t compact_gap(uint32_t order)
 {
     return 2u << order;
 }
@@ -281,14 +281,14 @@ static uint32_t gap_of(uint32_t order)
  * COMPACT_SUCCESS  the zone has such a block already.
  * COMPACT_SKIPPED  too little is free.
  * COMPACT_PARTIAL  compaction may begin. */
-static enum compact_result suitable(const struct reclaim *reclaim, const struct zone *zone, uint32_t order,
-                                    uint32_t alloc_flags, uint32_t highest_zone, int64_t free)
+static enum compact_result compact_suitable(const struct reclaim *reclaim, const struct zone *zone, uint32_t order,
+                                            uint32_t alloc_flags, uint32_t highest_zone, int64_t free)
 {
     const struct page_request request = { .order = order, .flags = alloc_flags, .highest_zone = highest_zone };
     if (zone_watermark_ok(zone, &request, zone_mark(zone, alloc_flags), highest_zone))
         return COMPACT_SUCCESS;
     const struct page_request single = { .highest_zone = highest_zone };
-    uint32_t needed = (order > COSTLY_ORDER ? zone->low : zone->min) + gap_of(order);
+    uint32_t needed = (order > COSTLY_ORDER ? zone->low : zone->min) + compact_gap(order);
     bool ok = zone_is_above(zone, &single, needed, highest_zone, free);
     TRACE_EVENT(reclaim->trace, .kind = EV_SUITABLE, .zone = (uint8_t)zone->index, .order = (uint8_t)order,
                 .a = free < 0 ? 0 : (uint64_t)free, .b = needed, .ok = ok);
@@ -296,10 +296,10 @@ static enum compact_result suitable(const struct reclaim *reclaim, const struct 
 }
 
 /* compaction_suitable(). A costly order is skipped when memory is missing rather than order (vm.extfrag_threshold). */
-static enum compact_result suitable_now(const struct reclaim *reclaim, const struct zone *zone, uint32_t order,
-                                        uint32_t alloc_flags, uint32_t highest_zone)
+static enum compact_result compact_suitable_now(const struct reclaim *reclaim, const struct zone *zone, uint32_t order,
+                                                uint32_t alloc_flags, uint32_t highest_zone)
 {
-    enum compact_result result = suitable(reclaim, zone, order, alloc_flags, highest_zone, zone->free_global);
+    enum compact_result result = compact_suitable(reclaim, zone, order, alloc_flags, highest_zone, zone->free_global);
     if (result != COMPACT_PARTIAL || order <= COSTLY_ORDER)
         return result;
     int32_t index = zone_fragmentation_index(zone, order);
@@ -311,15 +311,15 @@ static enum compact_result suitable_now(const struct reclaim *reclaim, const str
 
 bool compact_is_ready(const struct reclaim *reclaim, const struct zone *zone, uint32_t order, uint32_t highest_zone)
 {
-    enum compact_result result = suitable_now(reclaim, zone, order, 0, highest_zone);
+    enum compact_result result = compact_suitable_now(reclaim, zone, order, 0, highest_zone);
     if (result != COMPACT_PARTIAL)
         return result == COMPACT_SUCCESS;
     const struct page_request single = { .highest_zone = highest_zone };
-    return zone_is_above(zone, &single, zone->high + gap_of(order), highest_zone, zone_nr_free(reclaim->pages, zone));
+    return zone_is_above(zone, &single, zone->high + compact_gap(order), highest_zone, zone_nr_free(reclaim->pages, zone));
 }
 
 /* May the request use the zone? */
-static bool may_use(const struct zone *zone, uint32_t gfp)
+static bool compact_may_use(const struct zone *zone, uint32_t gfp)
 {
     return zone->index <= page_alloc_gfp_zone(gfp);
 }
@@ -329,8 +329,8 @@ bool compact_is_worth_reclaim(struct reclaim *reclaim, uint32_t gfp, uint32_t or
     for (uint32_t i = reclaim->pages->nr_zones; i-- > 0;) {
         const struct zone *zone = &reclaim->pages->zones[i];
         int64_t available = (int64_t)(lru_nr_reclaimable(reclaim, zone) / order) + zone_nr_free(reclaim->pages, zone);
-        if (may_use(zone, gfp) &&
-            suitable(reclaim, zone, order, alloc_flags, page_alloc_gfp_zone(gfp), available) != COMPACT_SKIPPED)
+        if (compact_may_use(zone, gfp) &&
+            compact_suitable(reclaim, zone, order, alloc_flags, page_alloc_gfp_zone(gfp), available) != COMPACT_SKIPPED)
             return true;
     }
     return false;
@@ -339,7 +339,7 @@ bool compact_is_worth_reclaim(struct reclaim *reclaim, uint32_t gfp, uint32_t or
 /* --- putting it off --- */
 
 /* defer_compaction(): after a failure the next attempts are left out: 1, then 3, 7, ... 63 of them. */
-static void defer(struct zone *zone, uint32_t order)
+static void compact_defer(struct zone *zone, uint32_t order)
 {
     zone->compact_considered = 0;
     if (zone->compact_defer_shift < DEFER_SHIFT_MAX)
@@ -348,7 +348,7 @@ static void defer(struct zone *zone, uint32_t order)
         zone->compact_order_failed = order;
 }
 
-static bool is_deferred(const struct reclaim *reclaim, struct zone *zone, uint32_t order)
+static bool compact_is_deferred(const struct reclaim *reclaim, struct zone *zone, uint32_t order)
 {
     uint32_t limit = 1u << zone->compact_defer_shift;
     if (!zone->compact_order_failed || order < zone->compact_order_failed || ++zone->compact_considered >= limit)
@@ -358,7 +358,7 @@ static bool is_deferred(const struct reclaim *reclaim, struct zone *zone, uint32
     return true;
 }
 
-static void stop_deferring(struct zone *zone, uint32_t order, bool allocated)
+static void compact_stop_deferring(struct zone *zone, uint32_t order, bool allocated)
 {
     if (allocated)
         zone->compact_considered = zone->compact_defer_shift = 0;
@@ -368,7 +368,7 @@ static void stop_deferring(struct zone *zone, uint32_t order, bool allocated)
 
 void compact_note_success(struct reclaim *reclaim, uint32_t pfn, uint32_t order)
 {
-    stop_deferring(zone_of_pfn(reclaim->pages, pfn), order, true);
+    compact_stop_deferring(zone_of_pfn(reclaim->pages, pfn), order, true);
 }
 
 /* --- who compacts --- */
@@ -393,21 +393,21 @@ enum compact_result compact_for_request(struct reclaim *reclaim, uint32_t gfp, u
     struct worker worker = { .reclaim = reclaim };
     for (uint32_t i = reclaim->pages->nr_zones; (gfp & __GFP_IO) && i-- > 0;) {
         struct zone *zone = &reclaim->pages->zones[i];
-        if (!may_use(zone, gfp))
+        if (!compact_may_use(zone, gfp))
             continue;
         enum compact_result result = COMPACT_DEFERRED;
-        if (priority == COMPACT_SYNC_FULL || !is_deferred(reclaim, zone, order))
-            result = suitable_now(reclaim, zone, order, alloc_flags, page_alloc_gfp_zone(gfp));
+        if (priority == COMPACT_SYNC_FULL || !compact_is_deferred(reclaim, zone, order))
+            result = compact_suitable_now(reclaim, zone, order, alloc_flags, page_alloc_gfp_zone(gfp));
         if (result == COMPACT_PARTIAL)
             result = compact_for_order(&worker, zone, order, gfp_migratetype(gfp), priority == COMPACT_ASYNC);
         if (result > best)
             best = result;
         if (result == COMPACT_SUCCESS) {
-            stop_deferring(zone, order, false);
+            compact_stop_deferring(zone, order, false);
             return result;
         }
         if (priority != COMPACT_ASYNC && (result == COMPACT_COMPLETE || result == COMPACT_PARTIAL))
-            defer(zone, order);
+            compact_defer(zone, order);
     }
     return best;
 }
@@ -420,13 +420,14 @@ void compact_in_background(struct worker *worker, uint32_t order, uint32_t highe
     reclaim_count(reclaim, VM_compact_daemon_wake, 1);
     for (uint32_t i = 0; i < reclaim->pages->nr_zones && reclaim->pages->zones[i].index <= highest_zone; i++) {
         struct zone *zone = &reclaim->pages->zones[i];
-        if (is_deferred(reclaim, zone, order) || suitable_now(reclaim, zone, order, 0, highest_zone) != COMPACT_PARTIAL)
+        if (compact_is_deferred(reclaim, zone, order) ||
+            compact_suitable_now(reclaim, zone, order, 0, highest_zone) != COMPACT_PARTIAL)
             continue;
         enum compact_result result = compact_for_order(worker, zone, order, MT_MOVABLE, false);
         if (result == COMPACT_SUCCESS)
-            stop_deferring(zone, order, false);
+            compact_stop_deferring(zone, order, false);
         else
-            defer(zone, order);
+            compact_defer(zone, order);
     }
 }
 

@@ -11,7 +11,7 @@
  *              ^                 +------ accessed, for the first time ------> head of inactive
  *              |                 +------ accessed again, or through two ----> head of active
  *              |                         mappings, or mlocked
- *              | when the inactive list is too short: inactive_is_low()
+ *              | when the inactive list is too short: lru_inactive_is_low()
  *              |
  *            tail [ active ] head */
 #include "alloc/reclaim/reclaim_internal.h"
@@ -35,32 +35,32 @@ void worker_wait(struct worker *worker, enum cost_step step, uint32_t count)
 
 /* --- the lists --- */
 
-static bool is_active(const struct frame *frame)
+static bool lru_is_active(const struct frame *frame)
 {
     return (frame->flags & FRAME_ACTIVE) != 0;
 }
 
-static struct index_list *list_of(struct reclaim *reclaim, const struct frame *frame)
+static struct index_list *lru_list_of(struct reclaim *reclaim, const struct frame *frame)
 {
-    return is_active(frame) ? &reclaim->active : &reclaim->inactive;
+    return lru_is_active(frame) ? &reclaim->active : &reclaim->inactive;
 }
 
-static uint32_t *count_of(struct reclaim *reclaim, uint32_t pfn)
+static uint32_t *lru_count_of(struct reclaim *reclaim, uint32_t pfn)
 {
     const struct zone *zone = zone_of_pfn(reclaim->pages, pfn);
-    return &reclaim->nr_lru[zone - reclaim->pages->zones][is_active(frame_at(reclaim->frames, pfn))];
+    return &reclaim->nr_lru[zone - reclaim->pages->zones][lru_is_active(frame_at(reclaim->frames, pfn))];
 }
 
 static void lru_push(struct reclaim *reclaim, uint32_t pfn)
 {
-    frame_list_push_head(reclaim->frames, list_of(reclaim, frame_at(reclaim->frames, pfn)), pfn);
-    ++*count_of(reclaim, pfn);
+    frame_list_push_head(reclaim->frames, lru_list_of(reclaim, frame_at(reclaim->frames, pfn)), pfn);
+    ++*lru_count_of(reclaim, pfn);
 }
 
 static void lru_pull(struct reclaim *reclaim, uint32_t pfn)
 {
-    frame_list_remove(reclaim->frames, list_of(reclaim, frame_at(reclaim->frames, pfn)), pfn);
-    --*count_of(reclaim, pfn);
+    frame_list_remove(reclaim->frames, lru_list_of(reclaim, frame_at(reclaim->frames, pfn)), pfn);
+    --*lru_count_of(reclaim, pfn);
 }
 
 void reclaim_add_anon(struct reclaim *reclaim, uint32_t pfn, struct space_ref space, uint64_t vpn)
@@ -82,13 +82,13 @@ void reclaim_remove_anon(struct reclaim *reclaim, uint32_t pfn)
     frame->index = 0;
 }
 
-static void rotate(struct reclaim *reclaim, uint32_t pfn)
+static void lru_rotate(struct reclaim *reclaim, uint32_t pfn)
 {
     lru_pull(reclaim, pfn);
     lru_push(reclaim, pfn);
 }
 
-static void move_to(struct reclaim *reclaim, uint32_t pfn, bool active)
+static void lru_move_to(struct reclaim *reclaim, uint32_t pfn, bool active)
 {
     struct frame *frame = frame_at(reclaim->frames, pfn);
     lru_pull(reclaim, pfn);
@@ -99,8 +99,8 @@ static void move_to(struct reclaim *reclaim, uint32_t pfn, bool active)
 
 void lru_activate(struct reclaim *reclaim, uint32_t pfn)
 {
-    if (!is_active(frame_at(reclaim->frames, pfn)))
-        move_to(reclaim, pfn, true);
+    if (!lru_is_active(frame_at(reclaim->frames, pfn)))
+        lru_move_to(reclaim, pfn, true);
 }
 
 void lru_replace(struct reclaim *reclaim, uint32_t from, uint32_t to)
@@ -125,7 +125,7 @@ uint64_t lru_nr_reclaimable(const struct reclaim *reclaim, const struct zone *zo
 /* --- the reverse map --- */
 
 /* Physical address of the entry by which a space maps the frame; 0: it does not. */
-static uint64_t mapping_slot(const struct reclaim *reclaim, const struct reclaim_space *space, uint32_t pfn)
+static uint64_t lru_mapping_slot(const struct reclaim *reclaim, const struct reclaim_space *space, uint32_t pfn)
 {
     if (!space->root)
         return 0;
@@ -149,7 +149,7 @@ bool lru_each_mapping(struct reclaim *reclaim, uint32_t pfn, uint32_t argument,
         first = reclaim_owner(frame);
     uint32_t last = shared ? reclaim->spaces.nr_used - 1 : first.index;
     for (struct space_ref i = first; i.index <= last; i.index++) {
-        uint64_t slot = mapping_slot(reclaim, reclaim_space_at(reclaim, i), pfn);
+        uint64_t slot = lru_mapping_slot(reclaim, reclaim_space_at(reclaim, i), pfn);
         if (slot && visit(reclaim, reclaim_space_at(reclaim, i), slot, argument))
             return true;
     }
@@ -166,13 +166,13 @@ void reclaim_drop_mapping(struct reclaim *reclaim, uint32_t pfn, struct space_re
         return;
     }
     for (struct space_ref i = { 1 }; frame->owner == space.index && i.index < reclaim->spaces.nr_used; i.index++)
-        if (mapping_slot(reclaim, reclaim_space_at(reclaim, i), pfn))
+        if (lru_mapping_slot(reclaim, reclaim_space_at(reclaim, i), pfn))
             frame->owner = i.index;
 }
 
 /* --- looking at pages --- */
 
-static bool clear_accessed(struct reclaim *reclaim, struct reclaim_space *space, uint64_t slot, uint32_t unused)
+static bool lru_clear_accessed(struct reclaim *reclaim, struct reclaim_space *space, uint64_t slot, uint32_t unused)
 {
     (void)unused;
     uint64_t entry = pte_load(reclaim->frames, reclaim->profile, slot);
@@ -184,10 +184,10 @@ static bool clear_accessed(struct reclaim *reclaim, struct reclaim_space *space,
 }
 
 /* folio_referenced(): clears the accessed bits of all mappings. Returns how many were set. */
-static uint32_t take_references(struct reclaim *reclaim, uint32_t pfn)
+static uint32_t lru_take_references(struct reclaim *reclaim, uint32_t pfn)
 {
     uint32_t nr = 0, nr_mappings = ANON_MAPPINGS(frame_at(reclaim->frames, pfn)->index);
-    while (nr < nr_mappings && lru_each_mapping(reclaim, pfn, 0, clear_accessed))
+    while (nr < nr_mappings && lru_each_mapping(reclaim, pfn, 0, lru_clear_accessed))
         nr++;
     return nr;
 }
@@ -195,13 +195,13 @@ static uint32_t take_references(struct reclaim *reclaim, uint32_t pfn)
 enum verdict { VERDICT_RECLAIM, VERDICT_KEEP, VERDICT_ACTIVATE };
 
 /* folio_check_references(): what becomes of a page at the tail of the inactive list. */
-static enum verdict judge(struct reclaim *reclaim, uint32_t pfn)
+static enum verdict lru_judge(struct reclaim *reclaim, uint32_t pfn)
 {
     struct frame *frame = frame_at(reclaim->frames, pfn);
     if (frame->flags & FRAME_LOCKED)
         return VERDICT_ACTIVATE; /* Linux has a third list for what mlock keeps */
     bool was_referenced = (frame->flags & FRAME_REFERENCED) != 0;
-    uint32_t nr = take_references(reclaim, pfn);
+    uint32_t nr = lru_take_references(reclaim, pfn);
     frame->flags = (uint8_t)(nr ? frame->flags | FRAME_REFERENCED : frame->flags & ~FRAME_REFERENCED);
     TRACE_EVENT(reclaim->trace, .kind = EV_REFERENCES, .pfn = pfn,
                 .pid = reclaim_space_at(reclaim, reclaim_owner(frame))->pid, .count = nr, .a = was_referenced,
@@ -211,7 +211,7 @@ static enum verdict judge(struct reclaim *reclaim, uint32_t pfn)
     return was_referenced || nr > 1 ? VERDICT_ACTIVATE : VERDICT_KEEP;
 }
 
-static bool unmap_to_slot(struct reclaim *reclaim, struct reclaim_space *space, uint64_t slot, uint32_t swap_slot)
+static bool lru_unmap_to_slot(struct reclaim *reclaim, struct reclaim_space *space, uint64_t slot, uint32_t swap_slot)
 {
     pte_store(reclaim->frames, reclaim->profile, slot, pte_make(swap_slot, PTE_SWAP));
     reclaim_get_slot(reclaim, swap_slot);
@@ -222,7 +222,7 @@ static bool unmap_to_slot(struct reclaim *reclaim, struct reclaim_space *space, 
 }
 
 /* Writes the frame to a free swap slot and frees it. False: the swap area is full. */
-static bool swap_out(struct worker *worker, uint32_t pfn)
+static bool lru_swap_out(struct worker *worker, uint32_t pfn)
 {
     struct reclaim *reclaim = worker->reclaim;
     uint32_t slot = swap_take_slot(reclaim, pfn);
@@ -232,7 +232,7 @@ static bool swap_out(struct worker *worker, uint32_t pfn)
     uint32_t pid = reclaim_space_at(reclaim, reclaim_owner(frame))->pid;
     TRACE_EVENT(reclaim->trace, .kind = EV_SWAP_OUT, .pfn = pfn, .a = slot, .pid = pid,
                 .address = ANON_VPN(frame->index) << PAGE_SHIFT);
-    lru_each_mapping(reclaim, pfn, slot, unmap_to_slot);
+    lru_each_mapping(reclaim, pfn, slot, lru_unmap_to_slot);
     reclaim_remove_anon(reclaim, pfn);
     page_free(reclaim->pages, pfn, 0);
     worker_wait(worker, COST_SWAP_IO, 1);
@@ -253,12 +253,12 @@ void reclaim_free_lazily(struct reclaim *reclaim, uint32_t pfn)
     lru_pull(reclaim, pfn);
     frame->flags = (uint8_t)((frame->flags & ~(FRAME_ACTIVE | FRAME_REFERENCED)) | FRAME_LAZYFREE);
     frame_list_push_tail(reclaim->frames, &reclaim->inactive, pfn);
-    ++*count_of(reclaim, pfn);
+    ++*lru_count_of(reclaim, pfn);
     reclaim->nr_lazy++;
     reclaim_count(reclaim, VM_pglazyfree, 1);
 }
 
-static bool unmap_clean(struct reclaim *reclaim, struct reclaim_space *space, uint64_t slot, uint32_t unused)
+static bool lru_unmap_clean(struct reclaim *reclaim, struct reclaim_space *space, uint64_t slot, uint32_t unused)
 {
     (void)unused;
     if (pte_load(reclaim->frames, reclaim->profile, slot) & PTE_DIRTY)
@@ -270,14 +270,14 @@ static bool unmap_clean(struct reclaim *reclaim, struct reclaim_space *space, ui
 }
 
 /* Frees a page that MADV_FREE gave up, unless it has been written to since. One that has been is like any other again. */
-static bool drop_lazy(struct worker *worker, uint32_t pfn)
+static bool lru_drop_lazy(struct worker *worker, uint32_t pfn)
 {
     struct reclaim *reclaim = worker->reclaim;
     struct frame *frame = frame_at(reclaim->frames, pfn);
     uint32_t pid = reclaim_space_at(reclaim, reclaim_owner(frame))->pid;
     if (!(frame->flags & FRAME_LAZYFREE))
         return false;
-    if (ANON_MAPPINGS(frame->index) > 1 || !lru_each_mapping(reclaim, pfn, 0, unmap_clean)) {
+    if (ANON_MAPPINGS(frame->index) > 1 || !lru_each_mapping(reclaim, pfn, 0, lru_unmap_clean)) {
         frame->flags &= (uint8_t)~FRAME_LAZYFREE;
         reclaim->nr_lazy--;
         return false;
@@ -295,7 +295,7 @@ bool reclaim_page_out(struct reclaim *reclaim, uint32_t pfn)
     struct worker worker = { .reclaim = reclaim };
     if (frame_at(reclaim->frames, pfn)->flags & FRAME_LOCKED)
         return false;
-    bool is_out = drop_lazy(&worker, pfn) || swap_out(&worker, pfn);
+    bool is_out = lru_drop_lazy(&worker, pfn) || lru_swap_out(&worker, pfn);
     reclaim->nr_reclaimed += is_out;
     return is_out;
 }
@@ -304,7 +304,7 @@ bool reclaim_page_out(struct reclaim *reclaim, uint32_t pfn)
 
 /* inactive_is_low(): the inactive list shall hold half of the pages. With more than 1 GiB of pages a smaller part does: one
  * in 1 + sqrt(10 * GiB). */
-static bool inactive_is_low(const struct reclaim *reclaim)
+static bool lru_inactive_is_low(const struct reclaim *reclaim)
 {
     uint64_t inactive = reclaim->inactive.count, active = reclaim->active.count;
     uint64_t gib = (inactive + active) >> (30 - PAGE_SHIFT), ratio = 1;
@@ -313,15 +313,15 @@ static bool inactive_is_low(const struct reclaim *reclaim)
     return inactive * ratio < active;
 }
 
-static void shrink_active(struct worker *worker, uint32_t nr, uint32_t priority)
+static void lru_shrink_active(struct worker *worker, uint32_t nr, uint32_t priority)
 {
     struct reclaim *reclaim = worker->reclaim;
     uint32_t done = 0;
     for (; done < nr && reclaim->active.last; done++) {
         uint32_t pfn = reclaim->active.last;
         worker_cost(worker, COST_RECLAIM_PAGE, 1);
-        (void)take_references(reclaim, pfn);
-        move_to(reclaim, pfn, false);
+        (void)lru_take_references(reclaim, pfn);
+        lru_move_to(reclaim, pfn, false);
     }
     reclaim_count(reclaim, VM_pgrefill, done);
     if (done)
@@ -329,18 +329,18 @@ static void shrink_active(struct worker *worker, uint32_t nr, uint32_t priority)
 }
 
 /* Deals with the page at the inactive list's tail. Returns true when its frame is free. */
-static bool shrink_one(struct worker *worker, uint32_t pfn)
+static bool lru_shrink_one(struct worker *worker, uint32_t pfn)
 {
     struct reclaim *reclaim = worker->reclaim;
     worker_cost(worker, COST_RECLAIM_PAGE, 1);
-    enum verdict verdict = judge(reclaim, pfn);
-    if (verdict == VERDICT_RECLAIM && (drop_lazy(worker, pfn) || swap_out(worker, pfn)))
+    enum verdict verdict = lru_judge(reclaim, pfn);
+    if (verdict == VERDICT_RECLAIM && (lru_drop_lazy(worker, pfn) || lru_swap_out(worker, pfn)))
         return true;
     if (verdict == VERDICT_ACTIVATE) {
         reclaim->age++;
-        move_to(reclaim, pfn, true);
+        lru_move_to(reclaim, pfn, true);
     } else {
-        rotate(reclaim, pfn);
+        lru_rotate(reclaim, pfn);
     }
     return false;
 }
@@ -355,11 +355,11 @@ static uint32_t lru_shrink_inactive(struct worker *worker, const struct lru_goal
         const struct zone *zone = zone_of_pfn(reclaim->pages, pfn);
         if (reclaim->profile->has_migratetypes && zone->index > goal->highest_zone) {
             reclaim_count(reclaim, VM_pgskip_dma + zone->index, 1);
-            rotate(reclaim, pfn);
+            lru_rotate(reclaim, pfn);
             continue;
         }
         scanned++;
-        freed += shrink_one(worker, pfn);
+        freed += lru_shrink_one(worker, pfn);
     }
     reclaim_count(reclaim, worker->is_background ? VM_pgscan_kswapd : VM_pgscan_direct, scanned);
     reclaim_count(reclaim, VM_pgscan_anon, scanned);
@@ -371,7 +371,7 @@ static uint32_t lru_shrink_inactive(struct worker *worker, const struct lru_goal
     return freed;
 }
 
-static uint32_t at_most(uint32_t n, uint32_t limit)
+static uint32_t lru_at_most(uint32_t n, uint32_t limit)
 {
     return n < limit ? n : limit;
 }
@@ -384,16 +384,16 @@ uint32_t lru_shrink(struct worker *worker, const struct lru_goal *goal)
     if (!swap_nr_free(reclaim) && !reclaim->nr_lazy)
         return 0;
     while ((inactive || active) && freed < goal->nr_pages) {
-        uint32_t nr = at_most(active, SWAP_CLUSTER_MAX);
+        uint32_t nr = lru_at_most(active, SWAP_CLUSTER_MAX);
         active -= nr;
-        if (nr && inactive_is_low(reclaim))
-            shrink_active(worker, nr, goal->priority);
-        nr = at_most(inactive, SWAP_CLUSTER_MAX);
+        if (nr && lru_inactive_is_low(reclaim))
+            lru_shrink_active(worker, nr, goal->priority);
+        nr = lru_at_most(inactive, SWAP_CLUSTER_MAX);
         inactive -= nr;
         if (nr)
             freed += lru_shrink_inactive(worker, goal, nr);
     }
-    if (inactive_is_low(reclaim)) /* whatever was freed, the lists keep their balance */
-        shrink_active(worker, SWAP_CLUSTER_MAX, goal->priority);
+    if (lru_inactive_is_low(reclaim)) /* whatever was freed, the lists keep their balance */
+        lru_shrink_active(worker, SWAP_CLUSTER_MAX, goal->priority);
     return freed;
 }

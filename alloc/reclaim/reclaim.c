@@ -4,11 +4,11 @@
  * A call that cannot sleep gets what the watermarks and its flags allow, or nothing. A call that can sleep goes on for as
  * long as the kernel's rules see hope:
  *
- *      walk  ->  compact_first()  ->  try_once(), again and again  ->  failure
- *                                       walk
- *                                       reclaim_and_walk()   frees pages: direct reclaim
- *                                       compact_and_walk()   moves pages
- *                                       kill_and_walk()      the OOM killer, when neither helps any more
+ *      walk  ->  attempt_compact_first()  ->  attempt_try_once(), again and again  ->  failure
+ *                                               walk
+ *                                               attempt_reclaim_and_walk()   frees pages: direct reclaim
+ *                                               attempt_compact_and_walk()   moves pages
+ *                                               attempt_kill_and_walk()      the OOM killer, when neither helps any more
  *
  * kswapd frees memory in the background. It is woken when free memory is below the low mark, and works up to the high mark.
  */
@@ -51,7 +51,7 @@ uint32_t reclaim_pools(struct reclaim *reclaim, struct pool **pools)
 
 /* --- kswapd --- */
 
-static void start_kswapd(struct reclaim *reclaim)
+static void kswapd_start(struct reclaim *reclaim)
 {
     struct page_alloc *pa = reclaim->pages;
     struct kswapd *kswapd = &pa->kswapd;
@@ -71,7 +71,7 @@ static void start_kswapd(struct reclaim *reclaim)
 
 /* kswapd goes to sleep. It takes back the boost that it found when it woke. Memory is compacted then: for the order that it
  * was woken for, or for whole pageblocks after a boost, which means that types are being mixed. */
-static void stop_kswapd(struct worker *worker, bool is_balanced)
+static void kswapd_stop(struct worker *worker, bool is_balanced)
 {
     struct page_alloc *pa = worker->reclaim->pages;
     struct kswapd *kswapd = &pa->kswapd;
@@ -91,7 +91,7 @@ static void stop_kswapd(struct worker *worker, bool is_balanced)
 
 /* One round of balance_pgdat(). It is done when a zone stands above its high mark, or when nothing can be freed at all.
  * The functions that free pages charge the running call. kswapd has a CPU of its own, so the call's bill is restored. */
-static void step_kswapd(struct reclaim *reclaim)
+static void kswapd_step(struct reclaim *reclaim)
 {
     struct trace *t = reclaim->trace;
     uint64_t bill_ns = t->cost_ns;
@@ -101,7 +101,7 @@ static void step_kswapd(struct reclaim *reclaim)
     struct worker worker = { .reclaim = reclaim, .is_background = true };
     bool is_balanced = page_alloc_is_balanced(reclaim->pages, kswapd->order, kswapd->highest_zone);
     if (is_balanced || !kswapd->priority) {
-        stop_kswapd(&worker, is_balanced);
+        kswapd_stop(&worker, is_balanced);
     } else {
         const struct lru_goal goal = { kswapd->priority, SWAP_CLUSTER_MAX, kswapd->highest_zone };
         uint32_t freed = lru_shrink(&worker, &goal);
@@ -120,9 +120,9 @@ void reclaim_run_kswapd(struct reclaim *reclaim)
     if (!kswapd->awake)
         return;
     if (!kswapd->is_working)
-        start_kswapd(reclaim);
+        kswapd_start(reclaim);
     while (kswapd->is_working && kswapd->busy_until_ns <= trace_time(reclaim->trace))
-        step_kswapd(reclaim);
+        kswapd_step(reclaim);
 }
 
 /* --- an allocation that may sleep --- */
@@ -137,48 +137,48 @@ struct attempt {
     enum compact_result compacted;
 };
 
-static uint32_t walk(const struct attempt *at)
+static uint32_t attempt_walk(const struct attempt *at)
 {
     return page_alloc_walk(at->reclaim->pages, at->gfp, at->order, at->flags);
 }
 
-static bool is_costly(const struct attempt *at)
+static bool attempt_is_costly(const struct attempt *at)
 {
     return at->order > COSTLY_ORDER;
 }
 
-static uint32_t highest_zone(const struct attempt *at)
+static uint32_t attempt_highest_zone(const struct attempt *at)
 {
     return page_alloc_gfp_zone(at->gfp);
 }
 
 /* Has some zone room enough to make a block of a costly order by moving pages? That is better than to free more. */
-static bool can_compact_instead(const struct attempt *at)
+static bool attempt_can_compact_instead(const struct attempt *at)
 {
     const struct page_alloc *pa = at->reclaim->pages;
-    if (!is_costly(at) || !at->reclaim->profile->has_migratetypes)
+    if (!attempt_is_costly(at) || !at->reclaim->profile->has_migratetypes)
         return false;
-    for (uint32_t i = 0; i < pa->nr_zones && pa->zones[i].index <= highest_zone(at); i++)
-        if (compact_is_ready(at->reclaim, &pa->zones[i], at->order, highest_zone(at)))
+    for (uint32_t i = 0; i < pa->nr_zones && pa->zones[i].index <= attempt_highest_zone(at); i++)
+        if (compact_is_ready(at->reclaim, &pa->zones[i], at->order, attempt_highest_zone(at)))
             return true;
     return false;
 }
 
 /* try_to_free_pages(): scans ever larger shares of the lists, until enough is free. Returns the pages that were freed; 1
  * when there are none, but compaction can go on instead. */
-static uint32_t direct_reclaim(struct attempt *at)
+static uint32_t attempt_direct_reclaim(struct attempt *at)
 {
     struct reclaim *reclaim = at->reclaim;
     struct worker worker = { .reclaim = reclaim };
     uint32_t freed = 0;
     bool enough = false;
     trace_step(reclaim->trace, PATH_try_to_free_pages);
-    reclaim_count(reclaim, VM_allocstall_dma + highest_zone(at), 1);
+    reclaim_count(reclaim, VM_allocstall_dma + attempt_highest_zone(at), 1);
     TRACE_EVENT(reclaim->trace, .kind = EV_SWAP_FULL, .count = reclaim->active.count + reclaim->inactive.count,
                 .a = swap_nr_free(reclaim), .ok = swap_nr_free(reclaim) > 0);
     for (uint32_t priority = SCAN_PRIORITY + 1; priority-- > 0 && freed < SWAP_CLUSTER_MAX && !enough;) {
-        const struct lru_goal goal = { priority, SWAP_CLUSTER_MAX - freed, highest_zone(at) };
-        enough = can_compact_instead(at);
+        const struct lru_goal goal = { priority, SWAP_CLUSTER_MAX - freed, attempt_highest_zone(at) };
+        enough = attempt_can_compact_instead(at);
         if (!enough)
             freed += lru_shrink(&worker, &goal);
     }
@@ -190,21 +190,21 @@ static uint32_t direct_reclaim(struct attempt *at)
 }
 
 /* __alloc_pages_direct_reclaim(). Before a second walk the reserved pageblocks and the per-CPU lists are let go. */
-static uint32_t reclaim_and_walk(struct attempt *at)
+static uint32_t attempt_reclaim_and_walk(struct attempt *at)
 {
-    at->nr_reclaimed = direct_reclaim(at);
+    at->nr_reclaimed = attempt_direct_reclaim(at);
     if (!at->nr_reclaimed)
         return 0;
-    uint32_t pfn = walk(at);
+    uint32_t pfn = attempt_walk(at);
     if (pfn)
         return pfn;
     page_alloc_unreserve_highatomic(at->reclaim->pages, at->gfp, false);
     page_alloc_drain_all(at->reclaim->pages);
-    return walk(at);
+    return attempt_walk(at);
 }
 
 /* __alloc_pages_direct_compact() */
-static uint32_t compact_and_walk(struct attempt *at)
+static uint32_t attempt_compact_and_walk(struct attempt *at)
 {
     struct reclaim *reclaim = at->reclaim;
     if (!at->order)
@@ -214,7 +214,7 @@ static uint32_t compact_and_walk(struct attempt *at)
     if (at->compacted == COMPACT_SKIPPED)
         return 0;
     reclaim_count(reclaim, VM_compact_stall, 1);
-    uint32_t pfn = walk(at);
+    uint32_t pfn = attempt_walk(at);
     if (pfn)
         compact_note_success(reclaim, pfn, at->order);
     reclaim_count(reclaim, pfn ? VM_compact_success : VM_compact_fail, 1);
@@ -222,20 +222,22 @@ static uint32_t compact_and_walk(struct attempt *at)
 }
 
 /* should_reclaim_retry(): would a zone do, if all that can be reclaimed were free? */
-static bool should_reclaim_retry(struct attempt *at)
+static bool attempt_should_reclaim_retry(struct attempt *at)
 {
     struct page_alloc *pa = at->reclaim->pages;
-    bool has_progress = at->nr_reclaimed && !is_costly(at);
+    bool has_progress = at->nr_reclaimed && !attempt_is_costly(at);
     at->no_progress_loops = has_progress ? 0 : at->no_progress_loops + 1;
     if (at->no_progress_loops > MAX_RECLAIM_RETRIES)
         return page_alloc_unreserve_highatomic(pa, at->gfp, true);
     for (uint32_t i = pa->nr_zones; i-- > 0;) {
         const struct zone *zone = &pa->zones[i];
-        if (zone->index > highest_zone(at))
+        if (zone->index > attempt_highest_zone(at))
             continue;
-        const struct page_request request = { .order = at->order, .flags = at->flags, .highest_zone = highest_zone(at) };
+        const struct page_request request = { .order = at->order,
+                                              .flags = at->flags,
+                                              .highest_zone = attempt_highest_zone(at) };
         int64_t available = (int64_t)lru_nr_reclaimable(at->reclaim, zone) + zone_nr_free(pa, zone);
-        bool ok = zone_is_above(zone, &request, zone->min + zone->boost, highest_zone(at), available);
+        bool ok = zone_is_above(zone, &request, zone->min + zone->boost, attempt_highest_zone(at), available);
         TRACE_EVENT(pa->trace, .kind = EV_RECLAIM_RETRY, .zone = (uint8_t)zone->index, .order = (uint8_t)at->order,
                     .a = available < 0 ? 0 : (uint64_t)available, .b = zone->min + zone->boost,
                     .count = at->no_progress_loops, .ok = ok);
@@ -245,9 +247,9 @@ static bool should_reclaim_retry(struct attempt *at)
     return false;
 }
 
-static bool try_harder_to_compact(struct attempt *at)
+static bool attempt_try_harder_to_compact(struct attempt *at)
 {
-    enum compact_priority least = is_costly(at) ? COMPACT_SYNC_LIGHT : COMPACT_SYNC_FULL;
+    enum compact_priority least = attempt_is_costly(at) ? COMPACT_SYNC_LIGHT : COMPACT_SYNC_FULL;
     if (at->priority <= least)
         return false;
     at->priority--;
@@ -256,9 +258,9 @@ static bool try_harder_to_compact(struct attempt *at)
 }
 
 /* should_compact_retry() */
-static bool should_compact_retry(struct attempt *at)
+static bool attempt_should_compact_retry(struct attempt *at)
 {
-    uint32_t limit = is_costly(at) ? MAX_RECLAIM_RETRIES / 4 : MAX_RECLAIM_RETRIES;
+    uint32_t limit = attempt_is_costly(at) ? MAX_RECLAIM_RETRIES / 4 : MAX_RECLAIM_RETRIES;
     bool ok;
     if (!at->order)
         return false;
@@ -268,7 +270,7 @@ static bool should_compact_retry(struct attempt *at)
     else if (at->compacted == COMPACT_SUCCESS && at->compaction_retries <= limit)
         ok = true;
     else
-        ok = try_harder_to_compact(at);
+        ok = attempt_try_harder_to_compact(at);
     TRACE_EVENT(at->reclaim->trace, .kind = EV_COMPACT_RETRY, .order = (uint8_t)at->order, .a = at->priority,
                 .count = at->compaction_retries, .ok = ok);
     return ok;
@@ -276,15 +278,15 @@ static bool should_compact_retry(struct attempt *at)
 
 /* __alloc_pages_may_oom().
  * killed  out: a process has been killed, so it is worth going on. */
-static uint32_t kill_and_walk(struct attempt *at, bool *killed)
+static uint32_t attempt_kill_and_walk(struct attempt *at, bool *killed)
 {
     struct reclaim *reclaim = at->reclaim;
     uint32_t pfn = page_alloc_walk(reclaim->pages, at->gfp & ~(uint32_t)__GFP_DIRECT_RECLAIM, at->order, ALLOC_WMARK_HIGH);
     *killed = false;
     if (pfn)
         return pfn;
-    bool may_kill = !is_costly(at) && (at->gfp & __GFP_FS) && !(at->gfp & (__GFP_RETRY_MAYFAIL | __GFP_THISNODE)) &&
-                    highest_zone(at) >= ZONE_NORMAL;
+    bool may_kill = !attempt_is_costly(at) && (at->gfp & __GFP_FS) && !(at->gfp & (__GFP_RETRY_MAYFAIL | __GFP_THISNODE)) &&
+                    attempt_highest_zone(at) >= ZONE_NORMAL;
     if (!may_kill) {
         TRACE_EVENT(reclaim->trace, .kind = EV_OOM_REFUSED, .order = (uint8_t)at->order);
         return 0;
@@ -294,15 +296,15 @@ static uint32_t kill_and_walk(struct attempt *at, bool *killed)
 }
 
 /* A process that the OOM killer chose may use the reserves, in order to end. It does not wait for more. */
-static uint32_t walk_as_victim(struct attempt *at)
+static uint32_t attempt_walk_as_victim(struct attempt *at)
 {
     at->flags = ALLOC_OOM | (at->flags & ALLOC_KSWAPD);
-    return walk(at);
+    return attempt_walk(at);
 }
 
 /* One round of the slow path's loop.
  * again  out: the kernel's rules say that there is hope. */
-static uint32_t try_once(struct attempt *at, bool *again)
+static uint32_t attempt_try_once(struct attempt *at, bool *again)
 {
     struct reclaim *reclaim = at->reclaim;
     uint32_t pfn;
@@ -311,25 +313,25 @@ static uint32_t try_once(struct attempt *at, bool *again)
     uint32_t reserve = page_alloc_reserve_flags(at->gfp);
     if (reserve)
         at->flags = reserve | (at->flags & ALLOC_KSWAPD);
-    if ((pfn = walk(at)) || (pfn = reclaim_and_walk(at)) || (pfn = compact_and_walk(at)))
+    if ((pfn = attempt_walk(at)) || (pfn = attempt_reclaim_and_walk(at)) || (pfn = attempt_compact_and_walk(at)))
         return pfn;
     if (at->gfp & __GFP_NORETRY) {
         TRACE_EVENT(reclaim->trace, .kind = EV_NOPAGE_NORETRY, .order = (uint8_t)at->order);
         return 0;
     }
-    if (is_costly(at) && !(at->gfp & __GFP_RETRY_MAYFAIL)) {
+    if (attempt_is_costly(at) && !(at->gfp & __GFP_RETRY_MAYFAIL)) {
         TRACE_EVENT(reclaim->trace, .kind = EV_NOPAGE_COSTLY, .order = (uint8_t)at->order);
         return 0;
     }
-    if (should_reclaim_retry(at) || (at->nr_reclaimed && should_compact_retry(at))) {
+    if (attempt_should_reclaim_retry(at) || (at->nr_reclaimed && attempt_should_compact_retry(at))) {
         *again = true;
         return 0;
     }
-    if ((pfn = kill_and_walk(at, again)))
+    if ((pfn = attempt_kill_and_walk(at, again)))
         return pfn;
     if (*again && oom_is_victim(reclaim, reclaim->trace->pid)) {
         *again = false;
-        return walk_as_victim(at);
+        return attempt_walk_as_victim(at);
     }
     at->no_progress_loops = 0;
     return 0;
@@ -337,37 +339,37 @@ static uint32_t try_once(struct attempt *at, bool *again)
 
 /* Before the loop: for a large block, moving pages costs less than freeing others.
  * again  out: the loop is worth trying. */
-static uint32_t compact_first(struct attempt *at, bool *again)
+static uint32_t attempt_compact_first(struct attempt *at, bool *again)
 {
     *again = true;
     bool is_unmovable = at->order && gfp_migratetype(at->gfp) != MT_MOVABLE;
-    if ((!is_costly(at) && !is_unmovable) || page_alloc_reserve_flags(at->gfp))
+    if ((!attempt_is_costly(at) && !is_unmovable) || page_alloc_reserve_flags(at->gfp))
         return 0;
     at->priority = COMPACT_ASYNC;
-    uint32_t pfn = compact_and_walk(at);
+    uint32_t pfn = attempt_compact_and_walk(at);
     bool is_hopeless = at->compacted == COMPACT_SKIPPED || at->compacted == COMPACT_DEFERRED;
-    if (!pfn && is_costly(at) && (at->gfp & __GFP_NORETRY) && is_hopeless) {
+    if (!pfn && attempt_is_costly(at) && (at->gfp & __GFP_NORETRY) && is_hopeless) {
         TRACE_EVENT(at->reclaim->trace, .kind = EV_NOPAGE_NORETRY, .order = (uint8_t)at->order);
         *again = false;
     }
-    if (!is_costly(at) || !(at->gfp & __GFP_NORETRY))
+    if (!attempt_is_costly(at) || !(at->gfp & __GFP_NORETRY))
         at->priority = COMPACT_SYNC_LIGHT;
     return pfn;
 }
 
 /* __GFP_NOFAIL may use half of the reserve, then all of it. Linux goes on for ever after that. Here nobody else could free
  * memory meanwhile. */
-static uint32_t must_not_fail(struct attempt *at)
+static uint32_t attempt_must_not_fail(struct attempt *at)
 {
     at->flags |= ALLOC_MIN_RESERVE;
-    uint32_t pfn = walk(at);
+    uint32_t pfn = attempt_walk(at);
     if (pfn)
         return pfn;
     at->flags = ALLOC_NO_WATERMARKS;
-    return walk(at);
+    return attempt_walk(at);
 }
 
-static uint32_t alloc_sleeping(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
+static uint32_t reclaim_alloc_sleeping(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
 {
     struct attempt at = { .reclaim = reclaim,
                           .gfp = gfp,
@@ -376,42 +378,42 @@ static uint32_t alloc_sleeping(struct reclaim *reclaim, uint32_t gfp, uint32_t o
                           .priority = COMPACT_SYNC_LIGHT };
     page_alloc_wake_kswapd(reclaim->pages, gfp, order);
     bool again = false;
-    uint32_t pfn = walk(&at);
+    uint32_t pfn = attempt_walk(&at);
     if (!pfn && oom_is_victim(reclaim, reclaim->trace->pid))
-        return walk_as_victim(&at);
+        return attempt_walk_as_victim(&at);
     if (!pfn)
-        pfn = compact_first(&at, &again);
+        pfn = attempt_compact_first(&at, &again);
     while (!pfn && again)
-        pfn = try_once(&at, &again);
+        pfn = attempt_try_once(&at, &again);
     if (!pfn && (gfp & __GFP_NOFAIL))
-        pfn = must_not_fail(&at);
+        pfn = attempt_must_not_fail(&at);
     return pfn;
 }
 
 /* Linux 2.0: try_to_free_page() and another walk, as long as a page is found. A page fault that gets nothing ends its
  * process.
  */
-static uint32_t alloc_classic(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
+static uint32_t reclaim_alloc_classic(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
 {
     struct attempt at = { .reclaim = reclaim, .gfp = gfp, .order = order };
     uint32_t pfn;
     do
         pfn = page_alloc_slow(reclaim->pages, gfp, order);
-    while (!pfn && gfp_may_sleep(gfp) && direct_reclaim(&at));
+    while (!pfn && gfp_may_sleep(gfp) && attempt_direct_reclaim(&at));
     if (!pfn && (gfp & __GFP_MOVABLE))
         oom_kill_current(reclaim);
     return pfn;
 }
 
-static uint32_t alloc_slowly(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
+static uint32_t reclaim_alloc_slowly(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
 {
     uint32_t pfn;
     trace_step(reclaim->trace, PATH___alloc_pages_slowpath);
     TRACE_EVENT(reclaim->trace, .kind = EV_SLOWPATH, .order = (uint8_t)order);
     if (!reclaim->profile->has_migratetypes) {
-        pfn = alloc_classic(reclaim, gfp, order);
+        pfn = reclaim_alloc_classic(reclaim, gfp, order);
     } else if (gfp_may_sleep(gfp)) {
-        pfn = alloc_sleeping(reclaim, gfp, order);
+        pfn = reclaim_alloc_sleeping(reclaim, gfp, order);
     } else {
         pfn = page_alloc_slow(reclaim->pages, gfp, order);
         if (!pfn)
@@ -430,7 +432,7 @@ uint32_t reclaim_alloc_pages(struct reclaim *reclaim, uint32_t gfp, uint32_t ord
     if (order >= reclaim->profile->nr_orders)
         return 0;
     uint32_t pfn = page_alloc_fast(reclaim->pages, gfp, order);
-    return pfn ? pfn : alloc_slowly(reclaim, gfp, order);
+    return pfn ? pfn : reclaim_alloc_slowly(reclaim, gfp, order);
 }
 
 uint32_t reclaim_alloc_bulk(struct reclaim *reclaim, uint32_t gfp, uint32_t nr, uint32_t *pfns)
@@ -444,7 +446,7 @@ uint32_t reclaim_alloc_bulk(struct reclaim *reclaim, uint32_t gfp, uint32_t nr, 
 
 /* --- invariants --- */
 
-static const char *check_list(const struct reclaim *reclaim, const struct index_list *list, bool active)
+static const char *reclaim_check_list(const struct reclaim *reclaim, const struct index_list *list, bool active)
 {
     uint32_t count = 0, last = 0;
     for (uint32_t pfn = list->first; pfn; pfn = frame_at(reclaim->frames, pfn)->next, count++) {
@@ -465,7 +467,7 @@ static const char *check_list(const struct reclaim *reclaim, const struct index_
 }
 
 /* Do the zones count the pages that are on the list? */
-static bool counts_agree(const struct reclaim *reclaim, const struct index_list *list, bool active)
+static bool reclaim_counts_agree(const struct reclaim *reclaim, const struct index_list *list, bool active)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < ZONES_MAX; i++)
@@ -475,12 +477,13 @@ static bool counts_agree(const struct reclaim *reclaim, const struct index_list 
 
 bool reclaim_check(const struct reclaim *reclaim, char *text, size_t capacity)
 {
-    const char *wrong = check_list(reclaim, &reclaim->active, true);
+    const char *wrong = reclaim_check_list(reclaim, &reclaim->active, true);
     if (!wrong)
-        wrong = check_list(reclaim, &reclaim->inactive, false);
+        wrong = reclaim_check_list(reclaim, &reclaim->inactive, false);
     if (!wrong && (uint64_t)reclaim->active.count + reclaim->inactive.count != reclaim->frames->kind_count[FRAME_ANON])
         wrong = "reclaim: anonymous frames outside the LRU lists";
-    if (!wrong && (!counts_agree(reclaim, &reclaim->active, true) || !counts_agree(reclaim, &reclaim->inactive, false)))
+    if (!wrong && (!reclaim_counts_agree(reclaim, &reclaim->active, true) ||
+                   !reclaim_counts_agree(reclaim, &reclaim->inactive, false)))
         wrong = "reclaim: a zone's LRU count is wrong";
     return check_report(wrong, text, capacity);
 }

@@ -5,7 +5,7 @@
 
 #define QUIET_NS UINT64_C(10000000000) /* DEFINE_RATELIMIT_STATE(nopage_rs, 10 * HZ, 1) */
 
-static void print_counts(struct reclaim *reclaim)
+static void show_counts(struct reclaim *reclaim)
 {
     const uint64_t *kinds = reclaim->frames->kind_count;
     trace_print(reclaim->trace,
@@ -22,7 +22,7 @@ static void print_counts(struct reclaim *reclaim)
                 kinds[FRAME_PCP]);
 }
 
-static void print_node(struct reclaim *reclaim)
+static void show_node(struct reclaim *reclaim)
 {
     trace_print(reclaim->trace,
                 "Node 0 active_anon:%jukB inactive_anon:%jukB active_file:0kB inactive_file:0kB unevictable:0kB"
@@ -34,7 +34,7 @@ static void print_node(struct reclaim *reclaim)
                 reclaim->pages->kswapd.failures >= MAX_RECLAIM_RETRIES ? "yes" : "no");
 }
 
-static void print_zone(struct reclaim *reclaim, const struct zone *zone)
+static void show_zone(struct reclaim *reclaim, const struct zone *zone)
 {
     const struct page_alloc *pa = reclaim->pages;
     const uint32_t *lru = reclaim->nr_lru[zone - pa->zones];
@@ -59,7 +59,7 @@ static void print_zone(struct reclaim *reclaim, const struct zone *zone)
 }
 
 /* " 3*4kB (UM)": the types that have a block of the order. */
-static void print_free_area(struct reclaim *reclaim, const struct zone *zone, uint32_t order)
+static void show_free_area(struct reclaim *reclaim, const struct zone *zone, uint32_t order)
 {
     static const char LETTERS[NR_MIGRATETYPES] = { 'U', 'M', 'E', 'H', 'I' };
     struct trace *t = reclaim->trace;
@@ -73,18 +73,18 @@ static void print_free_area(struct reclaim *reclaim, const struct zone *zone, ui
     trace_print(t, ")");
 }
 
-static void print_free_areas(struct reclaim *reclaim, const struct zone *zone)
+static void show_free_areas(struct reclaim *reclaim, const struct zone *zone)
 {
     uint64_t total = 0;
     trace_print(reclaim->trace, "Node 0 %s:", zone->name);
     for (uint32_t order = 0; order < MAX_ORDER; order++) {
-        print_free_area(reclaim, zone, order);
+        show_free_area(reclaim, zone, order);
         total += (uint64_t)zone->nr_free[order] << order;
     }
     trace_print(reclaim->trace, " = %jukB\n", pages_kb(total));
 }
 
-static void print_totals(struct reclaim *reclaim)
+static void show_totals(struct reclaim *reclaim)
 {
     uint64_t present = 0;
     for (uint32_t i = 0; i < reclaim->pages->nr_zones; i++)
@@ -105,13 +105,13 @@ static void print_totals(struct reclaim *reclaim)
 
 void show_mem(struct reclaim *reclaim)
 {
-    print_counts(reclaim);
-    print_node(reclaim);
+    show_counts(reclaim);
+    show_node(reclaim);
     for (uint32_t i = 0; i < reclaim->pages->nr_zones; i++)
-        print_zone(reclaim, &reclaim->pages->zones[i]);
+        show_zone(reclaim, &reclaim->pages->zones[i]);
     for (uint32_t i = 0; i < reclaim->pages->nr_zones; i++)
-        print_free_areas(reclaim, &reclaim->pages->zones[i]);
-    print_totals(reclaim);
+        show_free_areas(reclaim, &reclaim->pages->zones[i]);
+    show_totals(reclaim);
 }
 
 const char *show_task_name(const struct reclaim *reclaim)

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static struct swap_slot *slot_at(const struct reclaim *reclaim, uint32_t slot)
+static struct swap_slot *swap_slot_at(const struct reclaim *reclaim, uint32_t slot)
 {
     return pool_at(&reclaim->slots, slot);
 }
@@ -20,8 +20,8 @@ uint32_t swap_take_slot(struct reclaim *reclaim, uint32_t pfn)
     if (!slot)
         return 0;
     struct frame *frame = frame_at(reclaim->frames, pfn);
-    slot_at(reclaim, slot)->contents = frame->contents;
-    slot_at(reclaim, slot)->evicted = reclaim->age++;
+    swap_slot_at(reclaim, slot)->contents = frame->contents;
+    swap_slot_at(reclaim, slot)->evicted = reclaim->age++;
     frame->contents = 0;
     reclaim_count(reclaim, VM_pswpout, 1);
     return slot;
@@ -29,12 +29,12 @@ uint32_t swap_take_slot(struct reclaim *reclaim, uint32_t pfn)
 
 void reclaim_get_slot(struct reclaim *reclaim, uint32_t slot)
 {
-    slot_at(reclaim, slot)->users++;
+    swap_slot_at(reclaim, slot)->users++;
 }
 
 void reclaim_put_slot(struct reclaim *reclaim, uint32_t slot)
 {
-    struct swap_slot *s = slot_at(reclaim, slot);
+    struct swap_slot *s = swap_slot_at(reclaim, slot);
     if (--s->users)
         return;
     if (s->contents)
@@ -45,9 +45,9 @@ void reclaim_put_slot(struct reclaim *reclaim, uint32_t slot)
 /* workingset_refault(). The distance counts what left or was activated since the page left. If the distance is not above
  * the length of the active list, an inactive list that much longer would have kept the page. Then it becomes active at
  * once. */
-static void note_refault(struct reclaim *reclaim, uint32_t slot, uint32_t pfn)
+static void swap_note_refault(struct reclaim *reclaim, uint32_t slot, uint32_t pfn)
 {
-    uint32_t distance = reclaim->age - slot_at(reclaim, slot)->evicted;
+    uint32_t distance = reclaim->age - swap_slot_at(reclaim, slot)->evicted;
     bool activate = distance <= reclaim->active.count;
     TRACE_EVENT(reclaim->trace, .kind = EV_REFAULT, .pfn = pfn, .a = distance, .ok = activate);
     reclaim_count(reclaim, VM_workingset_refault_anon, 1);
@@ -60,10 +60,10 @@ static void note_refault(struct reclaim *reclaim, uint32_t slot, uint32_t pfn)
 
 void reclaim_read_slot(struct reclaim *reclaim, uint32_t slot, uint32_t pfn)
 {
-    uint32_t contents = slot_at(reclaim, slot)->contents;
+    uint32_t contents = swap_slot_at(reclaim, slot)->contents;
     if (contents)
         memcpy(frame_bytes(reclaim->frames, pfn), pool_at(&reclaim->frames->contents, contents), PAGE_SIZE);
     else
         frame_zero(reclaim->frames, pfn, 1);
-    note_refault(reclaim, slot, pfn);
+    swap_note_refault(reclaim, slot, pfn);
 }
