@@ -1,4 +1,4 @@
-/* alloc/reclaim/reclaim_internal.h - what lru.c, swap.c, compaction.c, oom.c, show_mem.c and reclaim.c share. */
+/* alloc/reclaim/reclaim_internal.h - what the files of the reclaim floor share. */
 #pragma once
 #include "alloc/reclaim/reclaim.h"
 #include "alloc/page/zone.h"
@@ -50,6 +50,19 @@ uint32_t swap_take_slot(struct reclaim *reclaim, uint32_t pfn);
 
 /* --- compaction.c --- */
 enum compact_result { COMPACT_SKIPPED, COMPACT_DEFERRED, COMPACT_PARTIAL, COMPACT_COMPLETE, COMPACT_SUCCESS };
+#define COMPACT_WHOLE 0xffu /* no order in mind: all of the zone */
+struct compact_goal {
+    uint32_t order, migratetype; /* of the request that waits; order: or COMPACT_WHOLE */
+    bool is_async;               /* looks into pageblocks of the request's type only */
+};
+/* One run over a zone.
+ * nr_moved          grows by the pages that it moved.
+ * COMPACT_SUCCESS   a block of the order is there.
+ * COMPACT_COMPLETE  there is none, and the scanners have been over the whole zone.
+ * COMPACT_PARTIAL   there is none, and the run began where an earlier one had ended. */
+enum compact_result compact_zone(struct worker *worker, struct zone *zone, struct compact_goal goal, uint32_t *nr_moved);
+
+/* --- compaction_policy.c --- */
 enum compact_priority { COMPACT_SYNC_FULL, COMPACT_SYNC_LIGHT, COMPACT_ASYNC };
 /* try_to_compact_pages(): compacts the zones of the request's walk, one after the other, until one has a block of the
  * order.
