@@ -151,15 +151,3 @@ bool buddy_steal(struct page_alloc *pa, struct zone *zone, uint32_t order, uint3
                 .a = from, .b = type);
     return true;
 }
-
-void buddy_reserve_highatomic(struct page_alloc *pa, struct zone *zone, uint32_t pfn)
-{
-    if (zone->nr_reserved_highatomic >= zone->managed / 100 + PAGEBLOCK_PAGES)
-        return;
-    if (!migratetype_is_mergeable(pageblock_type(pa, pfn)))
-        return;
-    zone->nr_reserved_highatomic += PAGEBLOCK_PAGES;
-    *pageblock_at(pa, pfn) = MT_HIGHATOMIC;
-    buddy_move_pageblock(pa, zone, pfn, MT_HIGHATOMIC, NULL);
-    TRACE_EVENT(pa->trace, .kind = EV_HIGHATOMIC, .pfn = pfn & ~(PAGEBLOCK_PAGES - 1), .zone = (uint8_t)zone->index);
-}

@@ -12,10 +12,6 @@
 #include "alloc/page/page_alloc_classic.h"
 #include "alloc/page/pcp.h"
 
-#include <string.h>
-
-#define DEFAULT_SCALE 10u
-
 /* gfp_zone(): the highest zone that the request may use. */
 static uint32_t gfp_highest_zone(uint32_t gfp)
 {
@@ -87,40 +83,6 @@ uint32_t page_alloc_slow_flags(uint32_t gfp, uint32_t order)
 uint32_t page_alloc_reserve_flags(uint32_t gfp)
 {
     return (gfp & (__GFP_MEMALLOC | __GFP_NOMEMALLOC)) == __GFP_MEMALLOC ? ALLOC_NO_WATERMARKS : 0;
-}
-
-/* pgdat_watermark_boosted() */
-static bool page_zones_are_boosted(const struct page_alloc *pa, uint32_t highest_zone)
-{
-    for (uint32_t i = 0; i < pa->nr_zones && pa->zones[i].index <= highest_zone; i++)
-        if (pa->zones[i].boost)
-            return true;
-    return false;
-}
-
-/* wakeup_kswapd(). kswapd stays asleep when it has nothing to do, and when it has failed too often. */
-static void page_wake_kswapd(struct page_alloc *pa, uint32_t highest_zone, uint32_t order)
-{
-    struct kswapd *kswapd = &pa->kswapd;
-    trace_step(pa->trace, PATH_wakeup_kswapd);
-    if (!kswapd->awake) {
-        bool is_idle = page_alloc_is_balanced(pa, order, highest_zone) && !page_zones_are_boosted(pa, highest_zone);
-        if (is_idle || kswapd->failures >= MAX_RECLAIM_RETRIES)
-            return;
-        kswapd->order = kswapd->highest_zone = 0;
-    }
-    kswapd->awake = 1;
-    kswapd->order = order > kswapd->order ? order : kswapd->order;
-    kswapd->highest_zone = highest_zone > kswapd->highest_zone ? highest_zone : kswapd->highest_zone;
-    TRACE_EVENT(pa->trace, .kind = EV_WAKE_KSWAPD, .zone = (uint8_t)highest_zone, .order = (uint8_t)order);
-}
-
-void page_alloc_wake_kswapd(struct page_alloc *pa, uint32_t gfp, uint32_t order)
-{
-    if (!pa->profile->has_migratetypes)
-        page_wake_kswapd(pa, 0, order);
-    else if (gfp & __GFP_KSWAPD_RECLAIM)
-        page_wake_kswapd(pa, gfp_highest_zone(gfp), order);
 }
 
 static uint32_t page_take_from_buddy(struct page_alloc *pa, struct zone *zone, const struct page_request *request)
@@ -335,105 +297,4 @@ void page_alloc_drain_all(struct page_alloc *pa)
     for (uint32_t cpu = 0; cpu < pa->nr_cpus; cpu++)
         page_alloc_drain(pa, cpu);
     TRACE_EVENT(pa->trace, .kind = EV_DRAIN_ALL, .count = (uint32_t)(before - pa->frames->kind_count[FRAME_PCP]));
-}
-
-bool page_alloc_is_balanced(const struct page_alloc *pa, uint32_t order, uint32_t highest_zone)
-{
-    if (!pa->profile->has_migratetypes)
-        return pa->zones[0].free_global > pa->zones[0].high;
-    struct page_request request = { .order = order, .flags = ALLOC_WMARK_HIGH, .highest_zone = highest_zone };
-    for (uint32_t i = 0; i < pa->nr_zones && pa->zones[i].index <= highest_zone; i++) {
-        const struct zone *zone = &pa->zones[i];
-        if (zone_is_above(zone, &request, zone_mark(zone, ALLOC_WMARK_HIGH), highest_zone, zone_nr_free(pa, zone)))
-            return true;
-    }
-    return false;
-}
-
-/* The block of the lowest order on a HighAtomic list whose pageblock is still reserved; 0: none. */
-static uint32_t page_find_highatomic(const struct page_alloc *pa, const struct zone *zone)
-{
-    for (uint32_t order = 0; order < MAX_ORDER; order++) {
-        uint32_t pfn = zone->free_area[order][MT_HIGHATOMIC].first;
-        if (pfn && pageblock_type(pa, pfn) == MT_HIGHATOMIC)
-            return pfn;
-    }
-    return 0;
-}
-
-bool page_alloc_unreserve_highatomic(struct page_alloc *pa, uint32_t gfp, bool force)
-{
-    struct page_request request = page_make_request(pa, gfp, 0);
-    for (uint32_t i = request.preferred + 1; i-- > 0;) {
-        struct zone *zone = &pa->zones[i];
-        if (!force && zone->nr_reserved_highatomic <= PAGEBLOCK_PAGES)
-            continue;
-        uint32_t pfn = page_find_highatomic(pa, zone);
-        if (!pfn)
-            continue;
-        zone->nr_reserved_highatomic -= PAGEBLOCK_PAGES;
-        *pageblock_at(pa, pfn) = request.migratetype;
-        bool moved = buddy_move_pageblock(pa, zone, pfn, request.migratetype, NULL) > 0;
-        TRACE_EVENT(pa->trace, .kind = EV_UNRESERVE, .pfn = pfn & ~(PAGEBLOCK_PAGES - 1), .zone = (uint8_t)zone->index,
-                    .migratetype = (uint8_t)request.migratetype, .ok = moved);
-        if (moved)
-            return true;
-    }
-    return false;
-}
-
-uint64_t page_alloc_nr_free(const struct page_alloc *pa)
-{
-    return pa->frames->kind_count[FRAME_FREE] + pa->frames->kind_count[FRAME_PCP];
-}
-
-uint64_t page_alloc_nr_managed(const struct page_alloc *pa)
-{
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < pa->nr_zones; i++)
-        sum += pa->zones[i].managed;
-    return sum;
-}
-
-/* --- a machine's life --- */
-
-void page_alloc_shape(struct page_alloc *pa, const struct machine_config *config, const struct profile *profile)
-{
-    static const uint32_t RATIO[3] = { 256, 256, 32 };
-    memset(pa, 0, sizeof *pa);
-    pa->nr_cpus = config->cpus ? config->cpus : 1;
-    pa->min_free_kbytes = config->min_free_kbytes;
-    pa->always_gfp = config->init_on_alloc ? __GFP_ZERO : 0;
-    pa->init_on_free = config->init_on_free;
-    pa->watermark_scale_factor = config->watermark_scale_factor ? config->watermark_scale_factor : DEFAULT_SCALE;
-    pa->percpu_pagelist_high_fraction = config->percpu_pagelist_high_fraction;
-    for (unsigned i = 0; i < 3; i++)
-        pa->lowmem_reserve_ratio[i] = config->lowmem_reserve_ratio[i] ? config->lowmem_reserve_ratio[i] : RATIO[i];
-    uint32_t nr_frames = page_alloc_nr_frames(config, profile);
-    pool_shape(&pa->pageblocks, sizeof(uint32_t), (nr_frames >> PAGEBLOCK_ORDER) + 2);
-    pool_shape(&pa->pcps, sizeof(struct pcp), ZONES_MAX * pa->nr_cpus + 1);
-}
-
-void page_alloc_wire(struct page_alloc *pa, struct frames *frames, struct trace *trace, const struct profile *profile)
-{
-    pa->frames = frames;
-    pa->trace = trace;
-    pa->profile = profile;
-}
-
-uint32_t page_alloc_pools(struct page_alloc *pa, struct pool **pools)
-{
-    pools[0] = &pa->pageblocks;
-    pools[1] = &pa->pcps;
-    return 2;
-}
-
-void page_alloc_start(struct page_alloc *pa, const struct machine_config *config)
-{
-    pa->pageblocks.nr_used = pa->pageblocks.capacity;
-    pa->pcps.nr_used = pa->pcps.capacity;
-    if (pa->profile->has_migratetypes)
-        zones_boot(pa, config);
-    else
-        classic_boot(pa);
 }

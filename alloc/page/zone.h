@@ -132,6 +132,9 @@ bool zone_watermark_ok(const struct zone *zone, const struct page_request *reque
 void zones_set_defaults(struct page_alloc *pa);
 void zones_set_limits(struct page_alloc *pa); /* vmstat thresholds and per-CPU lists */
 
+/* page_kswapd.c: wakeup_kswapd(). kswapd stays asleep when it has nothing to do, and when it has failed too often. */
+void page_wake_kswapd(struct page_alloc *pa, uint32_t highest_zone, uint32_t order);
+
 /* page_alloc_boot.c: linux-6.1. */
 void zones_boot(struct page_alloc *pa, const struct machine_config *config);
 /* The order of the largest aligned block in [start, end) that begins at start. */
