@@ -12,9 +12,6 @@
 
 #include <string.h>
 
-#define RESERVED_OPS 8u
-#define MARGIN_PAGES 64u /* pages of contents that any operation may need beyond its own size: tables, slabs */
-
 /* --- finding what the operation names --- */
 
 static enum pagoda_error call_find_named(struct call *call, struct problem *why)
@@ -62,153 +59,6 @@ static enum pagoda_error call_find_names(struct call *call, struct problem *why)
     return PAGODA_OK;
 }
 
-/* --- host memory for the worst case --- */
-
-static uint64_t call_pages_of(uint64_t bytes)
-{
-    return (bytes >> PAGE_SHIFT) + 2;
-}
-
-/* Pages of contents that the operation may need. */
-static uint64_t call_contents_needed(const struct call *call)
-{
-    const struct op *op = call->op;
-    uint64_t pages = 0;
-    if (op->given & OP_BIT(SIZE)) /* page tables and page arrays: 8 bytes a page; krealloc and realloc copy */
-        pages = call_pages_of(op->size) / (op->kind == OP_KREALLOC || op->kind == OP_REALLOC ? 1 : 128);
-    else if (op->kind == OP_READ || op->kind == OP_WRITE)
-        pages = call_pages_of(op->length > op->nr_data ? op->length : op->nr_data);
-    else if (op->kind == OP_MLOCK || op->kind == OP_MUNMAP)
-        pages = call_pages_of(op->length) / 256;
-    pages += kmalloc_contents_needed(&call->s->kmalloc, call->cache, call->address);
-    if (pages <= MARGIN_PAGES && op->kind != OP_FORK)
-        return pages + MARGIN_PAGES;
-    uint64_t nr = call->s->frames.nr + reclaim_nr_slots(&call->s->reclaim); /* bytes live in frames, or in swap */
-    if (op->kind == OP_FORK)
-        pages = pool_nr_live(&call->s->frames.contents);
-    return (pages < nr ? pages : nr) + MARGIN_PAGES;
-}
-
-/* What every operation may need, for so many of them. */
-static enum pagoda_error machine_reserve_common(struct machine *m, uint64_t contents, uint32_t nr_operations)
-{
-    struct machine_state *s = &m->state;
-    enum pagoda_error err = pool_reserve(&s->frames.contents, &m->host, contents);
-    if (!err)
-        err = names_reserve(&s->names, &m->host, 2 * nr_operations);
-    if (!err)
-        err = kmalloc_reserve(&s->kmalloc, &m->host, nr_operations);
-    return err ? err : vmalloc_reserve(&s->vmalloc, &m->host, nr_operations);
-}
-
-/* What every operation of a process may need. */
-static enum pagoda_error machine_reserve_user(struct machine *m, uint32_t nr_operations)
-{
-    struct machine_state *s = &m->state;
-    enum pagoda_error err = processes_reserve(&s->processes, &m->host, nr_operations);
-    return err ? err : heaps_reserve(&s->heaps, &m->host, nr_operations);
-}
-
-static enum pagoda_error call_reserve_fork(const struct call *call)
-{
-    struct machine_state *s = call->s;
-    const struct pagoda_host *host = &call->m->host;
-    enum pagoda_error err = heaps_reserve_fork(&s->heaps, host, call->process);
-    return err ? err : processes_reserve_fork(&s->processes, host, call->process);
-}
-
-static bool call_is_user(const struct call *call)
-{
-    return call->process.index || call->op->kind == OP_SPAWN;
-}
-
-/* A large operation also uses what was reserved for small ones, so that is reserved anew afterwards. */
-static enum pagoda_error call_reserve_large(const struct call *call, uint64_t contents)
-{
-    call->m->nr_reserved_ops = call->m->nr_reserved_user = 0;
-    enum pagoda_error err = machine_reserve_common(call->m, contents, 1);
-    if (!err && call_is_user(call))
-        err = machine_reserve_user(call->m, 1);
-    return err || call->op->kind != OP_FORK ? err : call_reserve_fork(call);
-}
-
-/* Uses one of the operations that were reserved for. When none is left, it reserves for RESERVED_OPS. */
-static enum pagoda_error machine_reserve_small(struct machine *m)
-{
-    if (m->nr_reserved_ops) {
-        m->nr_reserved_ops--;
-        return PAGODA_OK;
-    }
-    enum pagoda_error err = machine_reserve_common(m, RESERVED_OPS * 2 * MARGIN_PAGES, RESERVED_OPS);
-    m->nr_reserved_ops = err ? 0 : RESERVED_OPS - 1;
-    return err;
-}
-
-static enum pagoda_error machine_reserve_small_user(struct machine *m)
-{
-    if (m->nr_reserved_user) {
-        m->nr_reserved_user--;
-        return heaps_reserve_each(&m->state.heaps, &m->host);
-    }
-    enum pagoda_error err = machine_reserve_user(m, RESERVED_OPS);
-    m->nr_reserved_user = err ? 0 : RESERVED_OPS - 1;
-    return err;
-}
-
-/* Host memory for the operation. Small operations share a look at the pools: each look reserves for RESERVED_OPS of them.
- */
-static enum pagoda_error call_reserve(const struct call *call)
-{
-    uint64_t contents = call_contents_needed(call);
-    if (contents > 2 * MARGIN_PAGES || call->op->kind == OP_FORK)
-        return call_reserve_large(call, contents);
-    enum pagoda_error err = machine_reserve_small(call->m);
-    return err || !call_is_user(call) ? err : machine_reserve_small_user(call->m);
-}
-
-/* --- what calls have in common --- */
-
-bool call_refuse_sleep(struct call *call, bool may_sleep, const char *function)
-{
-    struct trace *t = &call->m->trace;
-    if (!may_sleep || call->op->context == CONTEXT_PROCESS)
-        return false;
-    const char *context = context_name((enum context)call->op->context);
-    if (call->m->profile->kmalloc_style == KMALLOC_BUCKETS)
-        trace_bug(t, "%s called nonatomically from interrupt (%s)", function, context);
-    else
-        trace_bug(t, "BUG: sleeping function called from invalid context: %s in %s", function, context);
-    return true;
-}
-
-void call_took(struct call *call, struct taken taken)
-{
-    call->result->address = taken.address;
-    call->result->requested = taken.requested;
-    call->result->allocated = taken.allocated;
-    if (!taken.address && !call_is_bug(call))
-        call->m->trace.outcome = OUTCOME_NULL;
-    if (!taken.address || !call->name.index || call->op->kind == OP_SPAWN)
-        return;
-    struct name *name = name_at(&call->s->names, call->name);
-    name->address = taken.address;
-    name->call_site = call->call_site;
-    name->pid = process_pid(&call->s->processes, call->process);
-}
-
-void call_forget_name(struct call *call, struct name_ref name, uint64_t address)
-{
-    if (!call_is_bug(call) && name_is_of(&call->s->names, name, address))
-        name_at(&call->s->names, name)->address = 0;
-}
-
-void call_load_space(struct call *call)
-{
-    struct machine_state *s = call->s;
-    const struct reclaim_space *space = reclaim_space_at(&s->reclaim, process_at(&s->processes, call->process)->space);
-    tlb_load(&s->tlb, space->root, space->generation);
-}
-
 /* --- time --- */
 
 void run_tick(struct call *call)
@@ -228,17 +78,6 @@ static void (*const HANDLERS[NR_OPS])(struct call *) = {
 };
 
 /* --- afterwards --- */
-
-void machine_end_process(struct machine *m, struct process_ref process)
-{
-    struct machine_state *s = &m->state;
-    uint32_t pid = process_at(&s->processes, process)->pid;
-    for (struct name_ref i = { 1 }; i.index < s->names.pool.nr_used; i.index++)
-        if (name_at(&s->names, i)->pid == pid)
-            name_at(&s->names, i)->address = 0;
-    heap_exit(&s->heaps, process);
-    process_exit(&s->processes, process);
-}
 
 static void machine_end_oom_victims(struct machine *m)
 {

@@ -22,7 +22,11 @@ struct call {
     struct name_ref call_site; /* of the new allocation; 0: none was given */
 };
 
-/* machine_apply.c: what handlers have in common. */
+/* machine_reserve.c: reserves host memory for all that the operation may need.
+ * PAGODA_ERR_NOMEM  the host refused; nothing has changed. */
+enum pagoda_error call_reserve(const struct call *call) PAGODA_MUST_CHECK;
+
+/* machine_call.c: what handlers have in common. */
 /* n * size, for results. A product that is too large is shown as the largest number that every JSON client can hold. */
 static inline uint64_t call_product(uint64_t n, uint64_t size)
 {
