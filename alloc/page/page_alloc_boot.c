@@ -4,9 +4,9 @@
  * of 96 MiB to 6 GiB, and agree with them to the page.
  *
  *      memory below 3.5 GiB
- *      0        1 MiB  16 MiB                                                                 low_end
- *      |firmware| free |kernel image| free |per-CPU| |mem_map| |hash tables| initrd      | ACPI |
- *      |----- DMA -----|----------------------------- DMA32 -----------------------------|
+ *      0        1 MiB  16 MiB                                                          low_end
+ *      |firmware| free |kernel image| free |per-CPU| |mem_map| |hash tables|initrd| ACPI |
+ *      |----- DMA -----|------------------------- DMA32 -------------------------|
  *
  *      more memory: devices have [3 GiB, 4 GiB), and what they displace lies above
  *      0        1 MiB  16 MiB                                    3 GiB  4 GiB                               high_end
