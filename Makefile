@@ -191,7 +191,7 @@ compile-gcc: $(call objects,gcc,$(C_SOURCES)) ## compile everything with gcc -We
 compile-clang: $(call objects,clang,$(C_SOURCES)) ## compile everything with clang -Werror
 # A file is looked at again when it, a header of it, or the list of checks has changed.
 lint-tidy: $(C_SOURCES:%.c=$(BUILD)/tidy/%.ok)
-$(BUILD)/tidy/%.ok: $(BUILD)/clang/%.o .clang-tidy
+$(BUILD)/tidy/%.ok: $(BUILD)/clang/%.o .clang-tidy tests/.clang-tidy
 	@mkdir -p $(@D)
 	@clang-tidy --quiet $*.c -- -std=c17 -D_GNU_SOURCE= -Iinclude -I. -DPAGODA_VERSION='""' 2>$@.err || \
 	  { cat $@.err; exit 1; }

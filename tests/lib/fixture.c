@@ -104,7 +104,6 @@ struct op fixture_op(enum op_kind kind)
     return op_default(kind);
 }
 
-/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): as the call itself is written, kmalloc(size, gfp). */
 struct op fixture_alloc(enum op_kind kind, uint64_t size, uint32_t gfp)
 {
     struct op op = op_default(kind);
