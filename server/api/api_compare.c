@@ -1,6 +1,7 @@
 /* GET handlers: the four allocators side by side, for one request and over all sizes. Pure functions of the query and the
  * engine: the tag is a hash of the answer, and it may be kept for a while. */
 #include "pagoda/gfp.h"
+#include "server/base/hash.h"
 #include "server/api/api.h"
 #include "server/api/compare.h"
 #include "server/json/result_json.h"
@@ -62,9 +63,7 @@ static bool query_size(const struct request *request, uint64_t *size, struct rep
 
 static struct reply finish(const struct request *request, struct buffer body)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-    for (size_t i = 0; i < body.length; i++)
-        hash = (hash ^ (uint8_t)body.data[i]) * UINT64_C(0x100000001b3);
+    uint64_t hash = hash_bytes(HASH_START, body.data, body.length);
     char etag[sizeof((struct reply *)0)->etag];
     snprintf(etag, sizeof etag, "\"compare-%016llx\"", (unsigned long long)hash);
     bool is_known = etag_matches(request, etag);

@@ -3,18 +3,11 @@
 #include "server/api/idempotency.h"
 #include "server/api/import_lab.h"
 #include "server/api/sse.h"
+#include "server/base/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static double now_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 static struct reply import_refuse_all(const struct import_summary *summary)
 {
@@ -104,7 +97,7 @@ struct reply import_get(struct app *app, struct request *request)
     put_field_u64(&out, "bytes", run ? atomic_load(&run->nr_bytes_told) : 0);
     put_field_u64(&out, "operations", run ? atomic_load(&run->nr_ops_told) : 0);
     put_key(&out, "seconds");
-    put_double(&out, run ? now_s() - run->started_s : 0);
+    put_double(&out, run ? clock_s() - run->started_s : 0);
     put_close(&out, '}');
     pthread_mutex_unlock(&app->imports_mutex);
     return reply_json(200, out);

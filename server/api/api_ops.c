@@ -27,7 +27,7 @@ static bool read_post_options(const struct request *request, struct post_options
     if (!idempotency_key(request, &options->key.key, refusal))
         return false;
     if (options->key.key)
-        options->key.body_hash = hash_more(HASH_START, request->body.data, request->body.length);
+        options->key.body_hash = hash_bytes(HASH_START, request->body.data, request->body.length);
     return query_bool(request, "explain", &options->explain, refusal) &&
            query_bool(request, "dry_run", &options->dry_run, refusal);
 }
@@ -195,7 +195,7 @@ struct lines {
     struct buffer out;
     enum line_results results;
     bool goes_on_after_error, explain;
-    uint64_t nr_line, nr_applied, nr_failed, first_failed_line, ticket;
+    uint64_t line, applied, failed, first_failed_line, ticket;
     struct problem first_problem;
     enum pagoda_error error; /* of the store: the rest is pointless */
     bool is_too_late;        /* the lab had moved on from If-Match before the first line */
@@ -228,14 +228,14 @@ static bool read_lines_options(const struct request *request, struct lines *line
 
 static void lines_note_failed(struct lines *lines, unsigned status, const struct problem *why)
 {
-    if (lines->nr_failed++ == 0) {
-        lines->first_failed_line = lines->nr_line;
+    if (lines->failed++ == 0) {
+        lines->first_failed_line = lines->line;
         lines->first_problem = *why;
     }
     if (lines->results == RESULTS_SUMMARY)
         return;
     put_open(&lines->out, '{');
-    put_field_u64(&lines->out, "line", lines->nr_line);
+    PUT_FIELD(&lines->out, lines, line);
     put_field_u64(&lines->out, "status", status);
     put_key(&lines->out, "problem");
     problem_encode(&lines->out, status, why->text, NULL, why->field);
@@ -245,11 +245,11 @@ static void lines_note_failed(struct lines *lines, unsigned status, const struct
 
 static void lines_note_applied(struct lines *lines, const struct op_result *result)
 {
-    lines->nr_applied++;
+    lines->applied++;
     if (lines->results == RESULTS_SUMMARY || (lines->results == RESULTS_FAILURES && result->outcome == OUTCOME_OK))
         return;
     put_open(&lines->out, '{');
-    put_field_u64(&lines->out, "line", lines->nr_line);
+    PUT_FIELD(&lines->out, lines, line);
     put_field_u64(&lines->out, "status", 201);
     put_key(&lines->out, "result");
     result_encode(&lines->out, result, lines->explain, NULL);
@@ -289,12 +289,12 @@ static bool lines_run_turn(struct lines *lines, const char **at, const char *end
     lines->error = lab_take(lines->request->lab, &hold);
     if (lines->error)
         return false;
-    lines->is_too_late = !lines->nr_line && !if_match_holds(lines->request);
+    lines->is_too_late = !lines->line && !if_match_holds(lines->request);
     bool go_on = !lines->is_too_late;
     for (unsigned i = 0; go_on && *at < end && i < LINES_PER_TURN; i++) {
         const char *newline = memchr(*at, '\n', (size_t)(end - *at));
         const char *line_end = newline ? newline : end;
-        lines->nr_line++;
+        lines->line++;
         if (line_end > *at && !(line_end == *at + 1 && **at == '\r')) /* blank lines are nothing */
             go_on = lines_run_one(lines, &hold, *at, (size_t)(line_end - *at));
         *at = newline ? newline + 1 : end;
@@ -308,10 +308,10 @@ static void lines_summarise(struct lines *lines)
     struct buffer *out = &lines->out;
     put_open(out, '{');
     put_field_object(out, "summary");
-    put_field_u64(out, "applied", lines->nr_applied);
-    put_field_u64(out, "failed", lines->nr_failed);
+    PUT_FIELD(out, lines, applied);
+    PUT_FIELD(out, lines, failed);
     put_key(out, "first_failed_line");
-    if (lines->nr_failed)
+    if (lines->failed)
         put_u64(out, lines->first_failed_line);
     else
         put_null(out);
@@ -324,7 +324,7 @@ static void lines_summarise(struct lines *lines)
 static struct reply lines_refuse_all(struct lines *lines)
 {
     buffer_clear(&lines->out);
-    if (!lines->nr_failed)
+    if (!lines->failed)
         return reply_say(422, "", "the body has no operation");
     return reply_say(422, lines->first_problem.field, "line %llu: %.120s", (unsigned long long)lines->first_failed_line,
                      lines->first_problem.text);
@@ -348,7 +348,7 @@ static struct reply post_lines(struct request *request)
         buffer_clear(&lines.out);
         return reply_error(lines.error, &why);
     }
-    if (!lines.nr_applied)
+    if (!lines.applied)
         return lines_refuse_all(&lines);
     lines_summarise(&lines);
     reply = reply_json(200, lines.out);

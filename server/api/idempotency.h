@@ -1,10 +1,9 @@
 /* server/api/idempotency.h - Idempotency-Key: the same key and request once more gets the first answer and does nothing. */
 #pragma once
+#include "server/base/hash.h"
 #include "server/http/request.h"
 
-#define IDEMPOTENCY_KEY_MAX 64                  /* bytes */
-#define HASH_START UINT64_C(0xcbf29ce484222325) /* FNV-1a, 64 bits */
-uint64_t hash_more(uint64_t hash, const char *bytes, size_t length);
+#define IDEMPOTENCY_KEY_MAX 64 /* bytes */
 
 /* Reads the request's key.
  * *key   NULL: none was given.
@@ -14,7 +13,7 @@ bool idempotency_key(const struct request *request, const char **key, struct rep
 /* Begins the answer of a request that is more than one operation: its key and its hash.
  * lab      whose keys; 0: of no lab.
  * *answer  its key lives as long as the connection. Its hash covers method, address and body; that of an upload is complete
- *          when hash_more() has seen all of the body.
+ *          when hash_bytes() has seen all of the body.
  * False: as of idempotency_key(). */
 bool idempotency_read(const struct request *request, int64_t lab, struct answer *answer, struct reply *refusal);
 /* Was this request answered before? Reads the store.

@@ -3,12 +3,12 @@
 #include "server/api/import_lab.h"
 #include "server/api/idempotency.h"
 #include "server/api/sse.h"
+#include "server/base/clock.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define OPS_PER_TURN 512u
@@ -27,18 +27,11 @@ struct lab_sink {
     double told_s;
 };
 
-static double now_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 /* ---- the list of runs ---- */
 
 void import_run_begin(struct import_run *run)
 {
-    run->started_s = now_s();
+    run->started_s = clock_s();
     pthread_mutex_lock(&run->app->imports_mutex);
     run->next = run->app->imports;
     run->app->imports = run;
@@ -64,9 +57,9 @@ static void import_tell(struct lab_sink *sink)
     uint64_t nr_bytes = upload_nr_bytes(run->upload);
     atomic_store(&run->nr_bytes_told, nr_bytes);
     atomic_store(&run->nr_ops_told, run->nr_ops);
-    if (now_s() - sink->told_s < TELL_EVERY_S)
+    if (clock_s() - sink->told_s < TELL_EVERY_S)
         return;
-    sink->told_s = now_s();
+    sink->told_s = clock_s();
     snprintf(news, sizeof news, "event: import\ndata: {\"running\":true,\"bytes\":%llu,\"operations\":%llu}\n\n",
              (unsigned long long)nr_bytes, (unsigned long long)run->nr_ops);
     sse_tell(run->app, run->lab, news);
@@ -165,7 +158,7 @@ static long import_read_body(struct import_run *run, void *out, size_t capacity)
     struct source source = upload_source(run->upload);
     long nr = source.read(source.context, out, capacity);
     if (nr > 0 && run->answer.key)
-        run->answer.body_hash = hash_more(run->answer.body_hash, out, (size_t)nr);
+        run->answer.body_hash = hash_bytes(run->answer.body_hash, out, (size_t)nr);
     return nr;
 }
 
@@ -182,7 +175,7 @@ static bool import_read_rest(struct import_run *run)
 
 static void import_encode_summary(struct import_run *run, const struct import_summary *summary)
 {
-    import_summary_encode(&run->text, summary, lab_seq(run->lab), now_s() - run->started_s);
+    import_summary_encode(&run->text, summary, lab_seq(run->lab), clock_s() - run->started_s);
 }
 
 static enum pagoda_error import_take_key(struct import_run *run)
