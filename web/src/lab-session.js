@@ -79,7 +79,14 @@ export function openLab(id) {
   function connected(open) {
     const was = store.peek().connection;
     store.send({ type: 'connection', connection: open ? 'live' : 'lost' });
-    if (open && was !== 'connecting') get(`${base}/stats`).then(moved, complain);
+    if (open && was !== 'connecting') get(base).then(cameBack, complain);
+  }
+
+  /** @param {import('./types.js').LabInfo} lab */
+  function cameBack(lab) {
+    learnRules(lab.engine.now);
+    store.send({ type: 'lab', lab });
+    moved(lab);
   }
 
   /** Browsers refuse more than some hundred changes of the address in half a minute. */
@@ -112,6 +119,17 @@ export function openLab(id) {
     }
   }
 
+  /** A lab of the same operations under today's rules, which are opened at once. */
+  async function rerun() {
+    store.send({ type: 'sending' });
+    try {
+      const lab = await post(`${base}/rerun`, {});
+      location.assign(`/lab/${lab.id}`);
+    } catch (error) {
+      complain(error);
+    }
+  }
+
   /** A link to exactly this picture. */
   async function share() {
     const url = new URL(location.pathname + urlFromState(store.peek()), location.href);
@@ -129,6 +147,7 @@ export function openLab(id) {
     importer,
     select,
     forkHere,
+    rerun,
     share,
     ...calls,
     ...moves,

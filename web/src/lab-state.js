@@ -101,16 +101,26 @@ export function initialState(id, from = {}) {
   };
 }
 
+/** The first operation that has another result under today's rules than was recorded; null: there is none. @param {LabState} state */
+export const differsAt = (state) => state.lab?.engine?.differs_at ?? null;
+/** The last moment that can be shown: the head, or the one before results differ. @param {LabState} state */
+export const lastSeq = (state) => Math.min(state.head, (differsAt(state) ?? Infinity) - 1);
 /** @param {LabState} state */
-export const shownSeq = (state) => state.at ?? state.head;
+export const shownSeq = (state) => state.at ?? lastSeq(state);
 /** @param {LabState} state */
-export const isPast = (state) => state.at !== null && state.at < state.head;
+export const isPast = (state) => state.at !== null && state.at < lastSeq(state);
+/** Whether no operation can be sent from here. @param {LabState} state */
+export const isReadOnly = (state) => isPast(state) || differsAt(state) !== null;
 
 /** @param {LabState} state @param {number} seq */
 function seek(state, seq) {
-  const at = Math.max(0, Math.min(state.head, Math.round(seq)));
-  return { ...state, at: at === state.head && !state.playing ? null : at };
+  const last = lastSeq(state);
+  const at = Math.max(0, Math.min(last, Math.round(seq)));
+  return { ...state, at: at === last && !state.playing ? null : at };
 }
+
+/** The last moment is followed, not looked back at. @param {LabState} state @returns {LabState} */
+const following = (state) => (state.at !== null && state.at >= lastSeq(state) ? { ...state, at: null } : state);
 
 /** @param {Selection | null} a @param {Selection | null} b */
 const isSame = (a, b) =>
@@ -125,15 +135,16 @@ function unknown(action) {
 export function reduce(state, action) {
   switch (action.type) {
     case 'opened':
-      return {
+      return following({
         ...state,
         lab: action.lab,
         profile: action.profile,
         table: action.table,
         head: action.lab.seq,
         now_ns: action.lab.now_ns ?? 0,
-        at: state.at !== null && state.at >= action.lab.seq ? null : state.at,
-      };
+      });
+    case 'lab':
+      return following({ ...state, lab: action.lab });
     case 'failed':
       return { ...state, failure: action.problem };
     case 'refused':

@@ -6,7 +6,7 @@ import { freeLines, lanes, MARGIN, placeFlags, stack, xOf } from '../model/timel
 
 /** @typedef {import('../types.js').Point} Point */
 /** @typedef {import('./palette.js').Palette} Palette */
-/** @typedef {{ points: Point[], ops: import('../types.js').OpRow[], table: import('../types.js').OpInfo[], marks: { seq: number, text: string }[], head: number, seq: number, scale: number, title: string, zone: string, width: number, height: number, palette: Palette }} Scene */
+/** @typedef {{ points: Point[], ops: import('../types.js').OpRow[], table: import('../types.js').OpInfo[], marks: { seq: number, text: string }[], head: number, last: number, seq: number, scale: number, title: string, zone: string, width: number, height: number, palette: Palette }} Scene */
 
 const TICKS = 15;
 const LANE = 10;
@@ -22,11 +22,11 @@ export function partsOf(height, nrLanes, hasFree) {
 
 /** @param {CanvasRenderingContext2D} ctx @param {Scene} scene */
 export function drawTimeline(ctx, scene) {
-  const { width, height, palette, points, head } = scene;
+  const { width, height, palette, points, head, last } = scene;
   const happened = lanes(points);
   const parts = partsOf(height, happened.length, (points[0]?.zones?.length ?? 0) > 0);
   ctx.clearRect(0, 0, width, height);
-  for (const layer of stack(points, head, scene.scale, width, parts.use)) {
+  for (const layer of stack(points, head, scene.scale, width, parts.use, last)) {
     ctx.fillStyle = palette.kinds[KIND_BY_NAME[layer.kind].id];
     ctx.beginPath();
     for (const [x, y] of layer.points) ctx.lineTo(x, y);
@@ -36,6 +36,7 @@ export function drawTimeline(ctx, scene) {
   if (parts.free) drawFree(ctx, scene, parts.free[0], parts.free[1]);
   happened.forEach((lane, i) => drawLane(ctx, scene, lane, parts.lanes + i * LANE));
   drawTicks(ctx, scene, parts.ticks);
+  if (last < head) drawUnshown(ctx, scene);
   drawFlags(ctx, scene);
 }
 
@@ -85,8 +86,8 @@ function drawReserve(ctx, palette, marks, top) {
 
 /** @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {number} top @param {number} bottom */
 function drawFree(ctx, scene, top, bottom) {
-  const { width, palette, points, head } = scene;
-  const { lines, marks, marked } = freeLines(points, head, width, bottom - top, scene.zone);
+  const { width, palette, points, head, last } = scene;
+  const { lines, marks, marked } = freeLines(points, head, width, bottom - top, scene.zone, last);
   drawReserve(ctx, palette, marks, top);
   ctx.strokeStyle = palette.ink;
   lines.forEach((line, i) => {
@@ -108,7 +109,7 @@ function drawFree(ctx, scene, top, bottom) {
       ctx,
       palette,
       text,
-      width - MARGIN - 6 - ctx.measureText(text).width,
+      Math.max(MARGIN, xOf(last, head, width) - 6 - ctx.measureText(text).width),
       Math.min(bottom - 1, top + low.points[0][1] - 3),
       palette.errorInk,
     );
@@ -147,6 +148,52 @@ function drawTicks(ctx, { ops, table, head, seq, width, palette }, y) {
     ctx.fillRect(x0 + gap, isFree ? y + 3.5 : y, Math.max(1, x1 - x0 - 2 * gap), bad ? 9 : isFree ? 2.5 : 6);
   }
   ctx.globalAlpha = 1;
+}
+
+const HATCH = 7;
+
+/** Where results differ under today's rules: a line, and behind it a hatched field, for operations are recorded there that have no
+ * picture. @param {CanvasRenderingContext2D} ctx @param {Scene} scene */
+function drawUnshown(ctx, { head, last, width, height, palette }) {
+  const from = Math.round(xOf(last, head, width)) + 0.5;
+  const end = width - MARGIN;
+  const bottom = height - TICKS;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(from, 0, end - from, bottom);
+  ctx.clip();
+  ctx.strokeStyle = palette.line;
+  ctx.lineWidth = 1;
+  ctx.beginPath();
+  for (let x = from - bottom; x < end; x += HATCH) {
+    ctx.moveTo(x, bottom);
+    ctx.lineTo(x + bottom, 0);
+  }
+  ctx.stroke();
+  ctx.restore();
+  ctx.strokeStyle = palette.error;
+  ctx.lineWidth = 2;
+  ctx.setLineDash([5, 3]);
+  stroke(
+    ctx,
+    [
+      [from, 0],
+      [from, height],
+    ],
+    0,
+  );
+  ctx.setLineDash([]);
+  const text = `differs from op ${last + 1}`;
+  ctx.font = `${NAME}px ${palette.sans}`;
+  const wide = ctx.measureText(text).width;
+  note(
+    ctx,
+    palette,
+    text,
+    from + 6 + wide > end ? from - 6 - wide : from + 6,
+    Math.round(bottom / 2),
+    palette.errorInk,
+  );
 }
 
 /** Remarks: a pole each, the words in the first of two rows that has room, as far as the next pole or a few words further.

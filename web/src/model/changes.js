@@ -8,9 +8,10 @@ import { KIND_BY_NAME } from '../kinds.js';
 /** @typedef {{ a: number, b: number, with: string, frames: FrameChange[], nr_frames: number, nr_frame_runs: number, added: Brief[], nr_added: number, removed: Brief[], nr_removed: number, counters: { name: string, a: number, b: number }[] }} Diff */
 
 /** What to ask for, and whether the answer is to be read backwards: the daemon compares this lab's moment with another lab's.
- * @param {{ seq: number, since: number | null, against: string }} wish @returns {{ query: string, isReversed: boolean, since: number }} */
-export function question({ seq, since, against }) {
-  const from = since ?? Math.max(0, seq - 1);
+ * @param {{ seq: number, since: number | null, against: string, last?: number }} wish last: the last moment of this lab that can be shown @returns {{ query: string, isReversed: boolean, since: number }} */
+export function question({ seq, since, against, last = Infinity }) {
+  const wished = since ?? Math.max(0, seq - 1);
+  const from = against ? wished : Math.min(wished, last);
   if (against)
     return { query: `a=${seq}&b=${from}&with=${encodeURIComponent(against)}`, isReversed: true, since: from };
   return { query: `a=${Math.min(from, seq)}&b=${Math.max(from, seq)}`, isReversed: from > seq, since: from };

@@ -3,6 +3,7 @@
 import { fieldOf } from '../api.js';
 import { bytes, count, parseSize, plural } from '../format.js';
 import { gfpExpression } from './gfp.js';
+import { makesMemory } from './ops.js';
 
 /** @typedef {{ op: string, values: Record<string, string>, preset: string, flags: string[], nextName: number }} Form */
 /** @typedef {import('../types.js').OpInfo} OpInfo */
@@ -109,6 +110,12 @@ function numberOf(value) {
   const n = parseSize(value);
   if (!Number.isNaN(n)) return n;
   return value !== '' && Number.isFinite(Number(value)) ? Number(value) : value;
+}
+
+/** An operation of the log as the call that it was. @param {import('../types.js').OpRow} row @param {import('../types.js').OpInfo[]} ops */
+export function callText(row, ops) {
+  const { target, call, args } = callLine(row, makesMemory(ops, row.op));
+  return `${target}${call}(${args})`;
 }
 
 /** The call as C. @param {Record<string, any>} request @param {boolean} makes what it returns gets the name @returns {{ target: string, call: string, args: string, note: string }} */

@@ -1,6 +1,7 @@
 /* search.js - what a few typed characters may mean in a lab: an address, a frame number, a cache, an allocation's name, an
  * operation's number; and commands by their words. */
 import { count, hex } from '../format.js';
+import { lastSeq } from '../lab-state.js';
 import { titleOf } from './title.js';
 
 /** @typedef {import('../lab-actions.js').Action} Action */
@@ -35,7 +36,7 @@ const tab = (name) => ({ type: 'tab', tab: name });
 /** "#12", "op 12", or a bare number within the history @param {string} text @param {import('../lab-state.js').LabState} state @returns {Hit[]} */
 function operationHits(text, state) {
   const match = /^(?:#|op\s*|seq\s*)?(\d+)$/i.exec(text);
-  if (!match || Number(match[1]) > state.head) return [];
+  if (!match || Number(match[1]) > lastSeq(state)) return [];
   const seq = Number(match[1]);
   const row = state.ops.find((op) => op.seq === seq);
   return [

@@ -71,18 +71,18 @@ export function scaleFor(used, total) {
 /** @param {Point} point */
 export const usedOf = (point) => STACK.reduce((sum, kind) => sum + (point.frames[kind] ?? 0), 0);
 
-/** The end of the stretch for which a point holds. @param {Point[]} points @param {number} i @param {number} head @param {number} width */
-const endOf = (points, i, head, width) =>
+/** The end of the stretch for which a point holds. @param {Point[]} points @param {number} i @param {number} head @param {number} width @param {number} last the last moment that can be shown */
+const endOf = (points, i, head, width, last) =>
   i + 1 < points.length
     ? xOf(points[i + 1].seq, head, width)
-    : xOf(head, head, width) + (points.length === 1 ? MARGIN : 0);
+    : xOf(last, head, width) + (points.length === 1 && last === head ? MARGIN : 0);
 
 /**
  * Stacked steps: the state after operation s holds until operation s + 1.
- * @param {Point[]} points @param {number} head @param {number} scale frames at the top @param {number} width @param {number} height
+ * @param {Point[]} points @param {number} head @param {number} scale frames at the top @param {number} width @param {number} height @param {number} [last] the last moment that can be shown
  * @returns {{ kind: string, points: Line }[]}
  */
-export function stack(points, head, scale, width, height) {
+export function stack(points, head, scale, width, height, last = head) {
   const base = new Float64Array(points.length);
   return STACK.map((kind) => {
     const upper = /** @type {Line} */ ([]),
@@ -90,7 +90,7 @@ export function stack(points, head, scale, width, height) {
     const y = (/** @type {number} */ frames) => height - (Math.min(frames, scale) / scale) * height;
     points.forEach((point, i) => {
       const x0 = xOf(point.seq, head, width);
-      const x1 = endOf(points, i, head, width);
+      const x1 = endOf(points, i, head, width, last);
       const top = base[i] + (point.frames[kind] ?? 0);
       lower.push([x0, y(base[i])], [x1, y(base[i])]);
       upper.push([x0, y(top)], [x1, y(top)]);
@@ -101,8 +101,8 @@ export function stack(points, head, scale, width, height) {
 }
 
 /** Free frames of each zone as steps, on a scale of doublings: watermarks are a hundredth of the memory they guard, and a linear
- * ruler would lay them on its lowest pixel. @param {Point[]} points @param {number} head @param {number} width @param {number} height @param {string} [zone] whose marks are drawn; default: the one that comes closest to its marks */
-export function freeLines(points, head, width, height, zone) {
+ * ruler would lay them on its lowest pixel. @param {Point[]} points @param {number} head @param {number} width @param {number} height @param {string} [zone] whose marks are drawn; default: the one that comes closest to its marks @param {number} [last] the last moment that can be shown */
+export function freeLines(points, head, width, height, zone, last = head) {
   const names = points[0]?.zones?.map((z) => z.name) ?? [];
   const most = points.reduce((top, p) => (p.zones ?? []).reduce((t, z) => Math.max(t, z.free, z.high), top), 16);
   const least = points.reduce(
@@ -120,14 +120,14 @@ export function freeLines(points, head, width, height, zone) {
         const at = y(level(p, name)?.free ?? 0);
         return [
           [xOf(p.seq, head, width), at],
-          [endOf(points, i, head, width), at],
+          [endOf(points, i, head, width, last), at],
         ];
       })
     ),
   }));
   const marked = zone && names.includes(zone) ? zone : tightest(points, names);
-  const last = points[points.length - 1];
-  const there = last && level(last, marked);
+  const newest = points[points.length - 1];
+  const there = newest && level(newest, marked);
   const marks = /** @type {const} */ (['min', 'low', 'high'])
     .filter((name) => (there?.[name] ?? 0) > 0)
     .map((name) => ({
@@ -138,7 +138,7 @@ export function freeLines(points, head, width, height, zone) {
           const at = y(level(p, marked)?.[name] ?? 0);
           return [
             [xOf(p.seq, head, width), at],
-            [endOf(points, i, head, width), at],
+            [endOf(points, i, head, width, last), at],
           ];
         })
       ),

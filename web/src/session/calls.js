@@ -2,7 +2,7 @@
 import { effect } from '@preact/signals';
 import { post } from '../api.js';
 import { hex } from '../format.js';
-import { isPast } from '../lab-state.js';
+import { isReadOnly } from '../lab-state.js';
 import { requestOf, suggestedName } from '../model/form.js';
 import { makesMemory, opInfo } from '../model/ops.js';
 
@@ -121,7 +121,7 @@ export function createCalls({ store, base, complain, select }) {
     return effect(() => {
       const state = store.value;
       const isThere = state.views?.seq === state.head; /* the names in use are known */
-      const request = state.table && isThere && !isPast(state) ? currentRequest() : null;
+      const request = state.table && isThere && !isReadOnly(state) ? currentRequest() : null;
       const wish =
         request && makesMemory(state.table?.ops ?? [], request.op) && canAsk(request)
           ? `${state.head} ${JSON.stringify(request)}`

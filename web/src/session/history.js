@@ -2,6 +2,7 @@
  * and continued as the head moves, by a few samples of what was added; and the remarks of the log, wherever they stand. */
 import { effect } from '@preact/signals';
 import { get } from '../api.js';
+import { lastSeq } from '../lab-state.js';
 import { added, failureIntervals, marksOf, seriesParts, thinned } from '../model/timeline.js';
 import { createPace } from './pace.js';
 
@@ -52,10 +53,11 @@ export function watchHistory({ store, base, complain }) {
   const load = async () => {
     const head = (seen = store.peek().head);
     const known = store.peek().points;
+    const last = lastSeq(store.peek());
     const isFirst = !known.length;
     pace.begin();
     try {
-      const parts = isFirst ? seriesParts(0, head) : added(known, head);
+      const parts = isFirst ? seriesParts(0, last) : added(known, last);
       const ops = head ? await readOps(head) : [];
       const points = await readPoints(parts, thinned(known));
       store.send({ type: 'series', points, ops });

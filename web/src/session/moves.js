@@ -1,7 +1,7 @@
 /* moves.js - moving in time: playing, the next failure, the next event of what is selected; and the story of the selection. */
 import { effect } from '@preact/signals';
 import { get } from '../api.js';
-import { selectedAllocation, shownSeq } from '../lab-state.js';
+import { differsAt, lastSeq, selectedAllocation, shownSeq } from '../lab-state.js';
 import { eventsOf } from '../model/touched.js';
 import { buddyEvents, buddyOperation } from '../model/buddy.js';
 import { markBeside } from '../model/timeline.js';
@@ -19,7 +19,7 @@ export function watchPlay({ store }) {
     timer = window.setInterval(() => {
       const state = store.peek();
       if (state.views && state.views.seq !== shownSeq(state)) return; /* the picture has not caught up */
-      if (shownSeq(state) >= state.head) store.send({ type: 'live' });
+      if (shownSeq(state) >= lastSeq(state)) store.send({ type: 'live' });
       else store.send({ type: 'seek', seq: shownSeq(state) + 1, playing: true });
     }, 1000 / speed);
   });
@@ -46,16 +46,20 @@ export function watchSelection({ store, base }) {
 export function createMoves(context) {
   const { store, complain } = context;
   const say = (/** @type {string} */ text) => store.send({ type: 'notice', text });
+  /** Shows an operation and says why; one whose moment cannot be shown is only told of. @param {number} seq @param {string} why */
+  const show = (seq, why) => {
+    if (seq > lastSeq(store.peek()))
+      return say(`${why}; it is recorded, but not shown: results differ from operation ${differsAt(store.peek())} on`);
+    store.send({ type: 'seek', seq });
+    say(why);
+  };
 
   async function nextFailure() {
     const seq = shownSeq(store.peek());
     try {
       const found = await findNextFailure(context, seq);
       if (found === null) say(`No failure after operation ${seq}`);
-      else {
-        store.send({ type: 'seek', seq: found });
-        say(`Operation ${found} failed`);
-      }
+      else show(found, `Operation ${found} failed`);
     } catch (error) {
       complain(error);
     }
@@ -65,8 +69,7 @@ export function createMoves(context) {
   function nextMark(by) {
     const mark = markBeside(store.peek().marks, shownSeq(store.peek()), by);
     if (!mark) return say(`No ${by > 0 ? 'later' : 'earlier'} mark`);
-    store.send({ type: 'seek', seq: mark.seq });
-    say(`Operation ${mark.seq}: ${mark.text}`);
+    show(mark.seq, `Operation ${mark.seq}: ${mark.text}`);
   }
 
   /** On the Buddy tab one split or merge of the operation shown; elsewhere the next operation that touched the selection.
@@ -94,8 +97,7 @@ export function createMoves(context) {
     const here = shownSeq(state);
     const next = by > 0 ? seqs.find((seq) => seq > here) : seqs.filter((seq) => seq < here).pop();
     if (next === undefined) return say(`No ${by > 0 ? 'later' : 'earlier'} operation names the selection`);
-    store.send({ type: 'seek', seq: next });
-    say(`Operation ${next}, which names the selection`);
+    show(next, `Operation ${next}, which names the selection`);
   }
 
   return { nextFailure, nextMark, nextEvent };

@@ -71,7 +71,7 @@ function Labs({ labs, reload }) {
       .map(
         (
           lab,
-        ) => html`<li key=${lab.id}><a href=${`/lab/${lab.id}`}><b>${lab.name || lab.id}</b><span>${lab.profile} · ${bytes(lab.memory)} · ${plural(lab.seq, 'op')}</span><small>${moment(lab.created)}</small></a>
+        ) => html`<li key=${lab.id}><a href=${`/lab/${lab.id}`}><b>${lab.name || lab.id}</b><span>${lab.profile} · ${bytes(lab.memory)} · ${plural(lab.seq, 'op')}${lab.engine.differs_at ? ' · other rules' : ''}</span><small>${moment(lab.created)}</small></a>
       <button type="button" class="quiet" aria-label=${`Delete ${lab.name || lab.id}`} onClick=${() => drop(lab)}>${sure === lab.id ? 'really?' : 'delete'}</button></li>`,
       )}</ul></section>`;
 }

@@ -22,6 +22,7 @@ import { bindKeys } from '../parts/keys.js';
 import { MapTab } from '../tabs/map.js';
 import { PageTablesTab } from '../tabs/page-tables.js';
 import { Mark, ProblemBox } from '../parts/parts.js';
+import { RulesLine } from '../parts/rules-line.js';
 import { ProcessesTab } from '../tabs/processes.js';
 import { SlabsTab } from '../tabs/slabs.js';
 import { VirtualTab } from '../tabs/space.js';
@@ -70,6 +71,7 @@ export function LabPage({ session }) {
       <${Allocations} session=${session} />
     </aside>
     <main><h1 class="sr">${state.lab?.name ?? 'Lab'}: memory at operation ${shownSeq(state)}</h1>
+      <${RulesLine} session=${session} />
       <${Tabs} session=${session} />
       ${state.problem && !isToldAtFields(state) ? html`<${ProblemBox} problem=${state.problem} onDismiss=${() => session.store.send({ type: 'dismiss' })} />` : null}
       <${Current} session=${session} />

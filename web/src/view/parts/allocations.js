@@ -2,7 +2,7 @@
 import { html } from 'htm/preact';
 import { bytes, count, plural } from '../../format.js';
 import { kindOfOp } from '../../model/ops.js';
-import { isPast } from '../../lab-state.js';
+import { isReadOnly } from '../../lab-state.js';
 import { titleOf } from '../../model/title.js';
 import { Chip, Empty } from './parts.js';
 
@@ -17,24 +17,23 @@ export function Allocations({ session }) {
   const newest = [...live]
     .sort((a, b) => b.seq - a.seq || Number(b.name !== null) - Number(a.name !== null))
     .slice(0, SHOWN);
-  const past = isPast(state);
   return html`<section class="allocations" aria-labelledby="allocations-title">
     <h2 id="allocations-title">Live allocations <span data-test="nr-live">${state.views ? count(live.length) + (state.views.more ? '+' : '') : ''}</span></h2>
-    ${state.views && !live.length ? html`<${Empty}>${past ? 'Nothing was allocated at this moment.' : 'Nothing is allocated. Press Allocate: the new block appears here and on the map.'}<//>` : null}
-    <ul>${newest.map((a) => html`<${Row} key=${`${a.address} ${a.pid}`} a=${a} session=${session} past=${past} />`)}</ul>
+    ${state.views && !live.length ? html`<${Empty}>${isReadOnly(state) ? 'Nothing was allocated at this moment.' : 'Nothing is allocated. Press Allocate: the new block appears here and on the map.'}<//>` : null}
+    <ul>${newest.map((a) => html`<${Row} key=${`${a.address} ${a.pid}`} a=${a} session=${session} />`)}</ul>
     ${live.length > SHOWN ? html`<p class="empty">and ${count(live.length - SHOWN)} older ones</p>` : null}
   </section>`;
 }
 
-/** @param {{ a: Allocation, session: import('../../lab-session.js').Session, past: boolean }} props */
-function Row({ a, session, past }) {
+/** @param {{ a: Allocation, session: import('../../lab-session.js').Session }} props */
+function Row({ a, session }) {
   const { selection, views, table } = session.store.value;
   const selected =
     selection?.kind === 'allocation' && selection.address === a.address && selection.pid === (a.pid ?? 0);
   return html`<li class=${selected ? 'sel' : ''}>
     <button type="button" class="pick" aria-pressed=${selected} onClick=${() => session.select(a.address, a.pid ?? 0)}>
       <${Chip} kind=${kindOfOp(table?.ops ?? [], a.op, a)} /><b>${titleOf(a)}</b><small>${sizes(a, (views?.processes.length ?? 0) > 1)}</small></button>
-    <button type="button" class=${`release${a.release.length > 10 ? ' long' : ''}`} disabled=${past} onClick=${() => session.release(a)} aria-label=${`${a.release}(${titleOf(a)})`} title=${`${a.release}(${titleOf(a)})`}>${a.release}</button>
+    <button type="button" class=${`release${a.release.length > 10 ? ' long' : ''}`} disabled=${isReadOnly(session.store.value)} onClick=${() => session.release(a)} aria-label=${`${a.release}(${titleOf(a)})`} title=${`${a.release}(${titleOf(a)})`}>${a.release}</button>
   </li>`;
 }
 

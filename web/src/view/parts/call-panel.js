@@ -1,9 +1,10 @@
 /* call-panel.js - the form for one operation, made from the table that the daemon publishes. */
 import { html } from 'htm/preact';
 import { duration, hex, parseSize } from '../../format.js';
-import { isPast } from '../../lab-state.js';
+import { differsAt } from '../../lab-state.js';
 import { callLine, fieldErrors, fieldsOf, FIRST_OPS, remark, suggestedName } from '../../model/form.js';
 import { opInfo } from '../../model/ops.js';
+import { whyReadOnly } from '../../model/rules.js';
 import { Field } from './fields.js';
 import { GfpComposer } from './gfp-composer.js';
 import { Empty } from './parts.js';
@@ -44,8 +45,11 @@ export function CallPanel({ session }) {
   const field = (/** @type {any} */ { param, needed }) =>
     html`<${Field} key=${param.name} param=${param} needed=${needed} session=${session} error=${errors.get(param.name)} onSet=${set} />`;
   const hasGfp = fields.some(({ param }) => param.type === 'gfp');
-  return html`<section class="call" aria-labelledby="call-title"><h2 id="call-title">Call <${MoreOps} session=${session} change=${change} /></h2>
-    <form onSubmit=${submit} noValidate autocomplete="off">
+  const why = whyReadOnly(state);
+  const isOff = differsAt(state) !== null;
+  return html`<section class="call" aria-labelledby="call-title"><h2 id="call-title">Call <${MoreOps} session=${session} change=${change} isOff=${isOff} /></h2>
+    <form onSubmit=${submit} noValidate autocomplete="off"><fieldset class="bare" disabled=${isOff} aria-label="One operation" data-test="call-fields">
+      ${isOff ? html`<p class="cap bad" data-test="why-off">Nothing can be called here: the lab was recorded under other rules.</p>` : null}
       <${Choice} session=${session} change=${change} />
       ${FIRST_OPS.includes(info.op) ? null : html`<p class="doc">${info.doc}</p>`}
       ${main.map((f) => html`${field(f)}${f.param.type === 'size' && f.param.name === 'size' ? html`<${SizeRemark} state=${state} />` : null}`)}
@@ -53,8 +57,8 @@ export function CallPanel({ session }) {
       ${rest.length ? html`<details class="rest" open=${rest.some((one) => errors.has(one.param.name)) || undefined}><summary>more arguments</summary>${rest.map(field)}</details>` : null}
       <${CallCode} session=${session} />
       <${DryRun} session=${session} />
-      <button class="p wide" disabled=${isPast(state) || state.sending} data-test="submit">${isPast(state) ? 'Read-only: the past' : verb(info)}</button>
-    </form></section>`;
+      <button class="p wide" disabled=${why !== null || state.sending} data-test="submit">${why ?? verb(info)}</button>
+    </fieldset></form></section>`;
 }
 
 /** @param {import('../../types.js').OpInfo} info */
@@ -74,13 +78,13 @@ function Choice({ session, change }) {
   )}</div>`;
 }
 
-/** All other operations, by group. @param {{ session: import('../../lab-session.js').Session, change: (patch: any) => void }} props */
-function MoreOps({ session, change }) {
+/** All other operations, by group. @param {{ session: import('../../lab-session.js').Session, change: (patch: any) => void, isOff: boolean }} props */
+function MoreOps({ session, change, isOff }) {
   const { table, form } = session.store.value;
   const groups = new Map();
   for (const entry of table?.ops ?? []) groups.set(entry.group, [...(groups.get(entry.group) ?? []), entry.op]);
   const other = !FIRST_OPS.includes(form.op);
-  return html`<select class=${`more${other ? ' on' : ''}`} aria-label="All operations" value=${other ? form.op : ''} onChange=${(/** @type {any} */ e) => e.target.value && change({ op: e.target.value })}>
+  return html`<select class=${`more${other ? ' on' : ''}`} aria-label="All operations" disabled=${isOff} value=${other ? form.op : ''} onChange=${(/** @type {any} */ e) => e.target.value && change({ op: e.target.value })}>
     <option value="" selected=${!other}>more…</option>
     ${[...groups].map(([group, ops]) => html`<optgroup key=${group} label=${group}>${ops.map((/** @type {string} */ op) => html`<option key=${op} value=${op} selected=${other && op === form.op}>${op}</option>`)}</optgroup>`)}</select>`;
 }

@@ -1,5 +1,5 @@
 /* commands.js - everything that can be done on a lab page, by name: what Ctrl+K offers and the sheet of keys explains. */
-import { isPast, shownSeq } from '../../lab-state.js';
+import { differsAt, isReadOnly, shownSeq } from '../../lab-state.js';
 import { COLOURS, TABS } from '../../tabs.js';
 import { toggleTheme } from '../../theme.js';
 import { canColour } from './use-colours.js';
@@ -31,7 +31,7 @@ export function commandsOf(session) {
     command('Previous event of the selection', ',', () => session.nextEvent(-1)),
     sends(state.playing ? 'Pause' : 'Play', 'Space', { type: 'play', playing: !state.playing }),
     sends('To the beginning', 'Home', { type: 'seek', seq: 0 }),
-    sends('Back to live', 'End', { type: 'live' }),
+    sends(differsAt(state) === null ? 'Back to live' : 'To the last moment that can be shown', 'End', { type: 'live' }),
     sends('One operation back', '←', { type: 'seek', seq: seq - 1 }),
     sends('One operation forward', '→', { type: 'seek', seq: seq + 1 }),
     ...COLOURS.filter((c) => canColour(c, state)).map((c) =>
@@ -40,8 +40,11 @@ export function commandsOf(session) {
     sends('Layout: buddy (Z-order)', 'map', { type: 'layout', layout: 'buddy' }, { type: 'tab', tab: 'map' }),
     sends('Layout: linear', 'map', { type: 'layout', layout: 'linear' }, { type: 'tab', tab: 'map' }),
     sends('Let go of the selection', 'Esc', { type: 'select', selection: null }),
-    ...(isPast(state) ? [] : (state.table?.ops ?? []).map((op) => callCommand(session, op))),
+    ...(isReadOnly(state) ? [] : (state.table?.ops ?? []).map((op) => callCommand(session, op))),
     command('Copy a link to this picture', 'share', () => session.share()),
+    ...(differsAt(state) === null
+      ? []
+      : [command('Run it again under today’s rules', 'a new lab of the same operations', () => session.rerun())]),
     command('Fork here', 'a new lab with the history up to this moment', () => session.forkHere()),
     command('Import a trace', 'ftrace, malloc logs, operations', session.importer.show),
     command('Export the history', 'ndjson, csv, ftrace, Perfetto', session.importer.show),

@@ -4,6 +4,7 @@ import { html } from 'htm/preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { bytes, count } from '../../format.js';
 import { EXPORT_FORMATS, IMPORT_FORMATS, progressFacts, summaryFacts } from '../../model/import.js';
+import { whyReadOnly } from '../../model/rules.js';
 import { ProblemBox } from './parts.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */
@@ -19,6 +20,7 @@ export function ImportSheet({ session }) {
   const [over, setOver] = useState(false);
   useEffect(() => dialog.current?.showModal(), []);
   const file = importer.file.value;
+  const other = whyReadOnly({ ...session.store.value, at: null });
   const busy = importer.sending.value || importer.news.value !== null;
   const send = (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -37,7 +39,8 @@ export function ImportSheet({ session }) {
         ${file ? html`<b>${file.name}</b><small>${bytes(file.size)}</small>` : html`<b>Choose a recorded trace, or drop it here</b><small>text, or the same packed with gzip or zstd; read as a stream, of any length</small>`}</label>
       <div class="import-row"><label>Format <select value=${format} disabled=${busy} onChange=${(/** @type {any} */ e) => setFormat(e.target.value)}>${IMPORT_FORMATS.map(([id, doc]) => html`<option key=${id} value=${id}>${id}: ${doc}</option>`)}</select></label>
         <label class="check"><input type="checkbox" name="atomic" checked=${atomic} disabled=${busy} onChange=${(/** @type {any} */ e) => setAtomic(e.target.checked)} /> all or nothing</label>
-        <span class="grow"></span><button type="submit" class="p" disabled=${!file || busy}>Import</button></div>
+        <span class="grow"></span><button type="submit" class="p" disabled=${!file || busy || other !== null}>Import</button></div>
+      ${other ? html`<p class="cap bad">Nothing can be imported here: the lab was recorded under other rules. Its history goes out as recorded.</p>` : null}
       <p class="cap">${atomic ? 'It is rehearsed on a copy first: one line that cannot be applied, and nothing is.' : 'Lines that cannot be applied are skipped, counted and told with their numbers.'}</p>
     </form>
     ${busy ? html`<${Progress} session=${session} />` : null}

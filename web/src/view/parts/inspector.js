@@ -3,7 +3,7 @@ import { html } from 'htm/preact';
 import { useEffect, useState } from 'preact/hooks';
 import { TOUCH_MAX } from '../../session/calls.js';
 import { duration, plural } from '../../format.js';
-import { isPast, selectedAllocation, shownSeq } from '../../lab-state.js';
+import { isReadOnly, selectedAllocation, shownSeq } from '../../lab-state.js';
 import {
   allocationFacts,
   costParts,
@@ -74,7 +74,7 @@ const Facts = ({ facts, follow }) =>
 
 /** @param {{ session: Session, a: import('../../types.js').Allocation }} props */
 function Actions({ session, a }) {
-  if (isPast(session.store.value)) return null;
+  if (isReadOnly(session.store.value)) return null;
   const untouched = a.pid && a.nr_frames < Math.ceil(a.allocated / 4096);
   return html`<p class="actions"><button type="button" onClick=${() => session.touch(a)} title="memset(p, 0xaa, n): each page that is written gets its frame">${!untouched ? 'Write 0xaa' : a.requested > TOUCH_MAX ? 'Touch its first MiB' : 'Touch all its pages'}</button>
     <button type="button" onClick=${() => session.store.send({ type: 'tab', tab: 'bytes' })}>Bytes</button>

@@ -4,10 +4,10 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { drawTimeline } from '../../draw/timeline-canvas.js';
 import { readPalette } from '../../draw/palette.js';
 import { count } from '../../format.js';
-import { isPast, shownSeq } from '../../lab-state.js';
-import { callLine } from '../../model/form.js';
-import { makesMemory } from '../../model/ops.js';
-import { markBeside, pointAt, scaleFor, SPEEDS, usedOf } from '../../model/timeline.js';
+import { differsAt, isReadOnly, lastSeq, shownSeq } from '../../lab-state.js';
+import { callText } from '../../model/form.js';
+import { shownShare } from '../../model/rules.js';
+import { MARGIN, markBeside, pointAt, scaleFor, SPEEDS, usedOf } from '../../model/timeline.js';
 import { themeVersion } from '../../theme.js';
 
 /** @param {{ session: import('../../lab-session.js').Session }} props */
@@ -15,6 +15,7 @@ export function Timeline({ session }) {
   const state = session.store.value;
   const { store } = session;
   const seq = shownSeq(state);
+  const last = lastSeq(state);
   const [zone, setZone] = useState('');
   const go = (/** @type {number} */ to) => store.send({ type: 'seek', seq: to });
   const play = () => store.send({ type: 'play', playing: !state.playing });
@@ -32,12 +33,12 @@ export function Timeline({ session }) {
       <div class="steps" role="group" aria-label="Move in time">
         <button type="button" class="icon" aria-label="To the beginning" title="Home" onClick=${() => go(0)} disabled=${seq === 0}>⇤</button>
         <button type="button" class="icon" aria-label="One operation back" title="←" onClick=${() => go(seq - 1)} disabled=${seq === 0}>←</button>
-        <button type="button" class="icon" aria-label=${state.playing ? 'Pause' : 'Play'} title="Space" onClick=${play} disabled=${!state.head}>${state.playing ? '❚❚' : '▶'}</button>
-        <button type="button" class="icon" aria-label="One operation forward" title="→" onClick=${() => go(seq + 1)} disabled=${seq >= state.head}>→</button>
-        <button type="button" class="icon" aria-label="To the present" title="End" onClick=${() => store.send({ type: 'live' })} disabled=${state.at === null}>⇥</button>
+        <button type="button" class="icon" aria-label=${state.playing ? 'Pause' : 'Play'} title="Space" onClick=${play} disabled=${!last}>${state.playing ? '❚❚' : '▶'}</button>
+        <button type="button" class="icon" aria-label="One operation forward" title="→" onClick=${() => go(seq + 1)} disabled=${seq >= last}>→</button>
+        <button type="button" class="icon" aria-label=${differsAt(state) === null ? 'To the present' : 'To the last moment that can be shown'} title="End" onClick=${() => store.send({ type: 'live' })} disabled=${state.at === null}>⇥</button>
         <button type="button" class="icon" aria-label="To the next failure" title="Next failure (Shift+N)" onClick=${() => session.nextFailure()} disabled=${seq >= state.head}>!→</button>
         ${state.marks.length ? html`<button type="button" class="icon" aria-label="To the next mark" title="Next mark (M; Shift+M: the one before)" onClick=${() => session.nextMark(1)} disabled=${!markBeside(state.marks, seq, 1)}>⚑→</button>` : null}
-        <button type="button" class="mark-here" title="Put words on the timeline at the newest operation" onClick=${session.writeMark} disabled=${isPast(state)}>Mark</button>
+        <button type="button" class="mark-here" title="Put words on the timeline at the newest operation" onClick=${session.writeMark} disabled=${isReadOnly(state)}>Mark</button>
       </div>
       <b>op ${count(seq)} of ${count(state.head)}</b>
       ${row ? html`<code class="opline">${callText(row, state.table?.ops ?? [])}${row.outcome === 'ok' ? '' : html` <em>${row.outcome === 'null' ? 'NULL' : row.outcome}</em>`}</code>` : null}
@@ -47,17 +48,14 @@ export function Timeline({ session }) {
       <span class="grow"></span><${Levels} state=${state} zone=${zone} setZone=${setZone} />
     </div>
     <div class="chart"><${Chart} state=${state} zone=${zone} />
-      <input type="range" min="0" max=${Math.max(state.head, 1)} step="1" value=${state.head ? seq : 1} disabled=${!state.head} aria-label="Moment shown, as the number of the last operation"
+      <input type="range" min="0" max=${state.head ? last : 1} step="1" value=${state.head ? seq : 1} disabled=${!last} style=${{ width: sliderWidth(shownShare(state)) }} aria-label="Moment shown, as the number of the last operation"
         aria-valuetext=${spoken(state, seq, row)} data-test="slider" onInput=${(/** @type {any} */ e) => go(Number(e.target.value))} onKeyDown=${keys} />
     </div>
   </footer>`;
 }
 
-/** An operation of the log as the call that it was. @param {import('../../types.js').OpRow} row @param {import('../../types.js').OpInfo[]} ops */
-function callText(row, ops) {
-  const { target, call, args } = callLine(row, makesMemory(ops, row.op));
-  return `${target}${call}(${args})`;
-}
+/** The slider reaches as far as there are moments to show, with half a thumb at either end. @param {number} share */
+const sliderWidth = (share) => (share < 1 ? `calc(${2 * MARGIN}px + (100% - ${2 * MARGIN}px) * ${share})` : '');
 
 /** What the chart tells of a moment, for those who do not see it. @param {import('../../lab-state.js').LabState} state @param {number} seq @param {import('../../types.js').OpRow | null} row */
 function spoken(state, seq, row) {
@@ -108,6 +106,7 @@ function Chart({ state, zone }) {
         table: state.table?.ops ?? [],
         marks: state.marks,
         head: state.head,
+        last: lastSeq(state),
         seq: shownSeq(state),
         scale,
         title: `frames in use, up to ${count(scale)}${scale < total ? ` of ${count(total)}` : ''}`,
@@ -117,8 +116,9 @@ function Chart({ state, zone }) {
       });
       element.dataset.marks = String(state.marks.length);
       element.dataset.points = String(state.points.length);
+      element.dataset.differs = String(differsAt(state) ?? '');
     });
     return () => cancelAnimationFrame(frame);
-  }, [size, state.points, state.ops, state.marks, state.head, state.at, scale, version, zone]);
+  }, [size, state.points, state.ops, state.marks, state.head, lastSeq(state), state.at, scale, version, zone]);
   return html`<canvas ref=${canvas} aria-hidden="true" data-test="timeline"></canvas>`;
 }

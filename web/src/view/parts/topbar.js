@@ -2,7 +2,7 @@
 import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 import { bytes, duration, plural } from '../../format.js';
-import { isPast, shownSeq } from '../../lab-state.js';
+import { differsAt, isPast, shownSeq } from '../../lab-state.js';
 import { ImportLine } from './import.js';
 import { Mark, ThemeButton } from './parts.js';
 
@@ -20,7 +20,7 @@ export function TopBar({ session }) {
     <a class="brand" href="/" aria-label="Pagoda: all labs"><${Mark} /><b>Pagoda</b></a>
     <div class="which"><b>${lab?.name || lab?.id || state.id}</b><span>${lab ? [lab.profile, profile ? `${profile.word_bits}-bit` : '', bytes(lab.memory), plural(lab.cpus, 'CPU')].filter(Boolean).join(' · ') : 'opening…'}</span></div>
     <${Moment} state=${state} />
-    ${isPast(state) ? html`<button type="button" onClick=${() => session.store.send({ type: 'live' })}>Back to live</button>` : null}
+    ${isPast(state) ? html`<button type="button" onClick=${() => session.store.send({ type: 'live' })}>${differsAt(state) === null ? 'Back to live' : 'To the last moment'}</button>` : null}
     <${ImportLine} session=${session} />
     <span class="grow"></span>
     <a class="button compare-link" href=${compareLink(state)} title="This call, asked of all four allocators on fresh machines">Compare</a>
@@ -46,14 +46,17 @@ function compareLink({ lab, form }) {
 
 /** @param {{ state: import('../../lab-state.js').LabState }} props */
 function Moment({ state }) {
-  const now = state.at === null ? state.now_ns : (state.views?.op?.now_ns ?? 0);
+  const other = differsAt(state) !== null;
+  const now = state.at === null && !other ? state.now_ns : (state.views?.op?.now_ns ?? 0);
   const [mood, word] =
     state.connection === 'lost'
       ? ['lost', 'connection lost, trying again']
       : isPast(state)
         ? ['past', state.playing ? 'playing' : 'past, read-only']
-        : state.connection === 'live'
-          ? ['live', 'live']
-          : ['past', 'connecting'];
+        : other
+          ? ['past', 'other rules, read-only']
+          : state.connection === 'live'
+            ? ['live', 'live']
+            : ['past', 'connecting'];
   return html`<span class=${`pill ${mood}`} role="status" data-test="moment"><i class="dot" aria-hidden="true"></i>${word} · op ${shownSeq(state)} · ${duration(now)}</span>`;
 }

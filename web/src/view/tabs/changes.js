@@ -5,7 +5,7 @@ import { get } from '../../api.js';
 import { bytes, count, hex, plural } from '../../format.js';
 import { KIND_BY_NAME } from '../../kinds.js';
 import { kindOfOp } from '../../model/ops.js';
-import { shownSeq } from '../../lab-state.js';
+import { differsAt, lastSeq, shownSeq } from '../../lab-state.js';
 import { changedCells, counterRows, question, reversed, stateText, transitions } from '../../model/changes.js';
 import { rowParts } from '../../model/swap.js';
 import { markBeside } from '../../model/timeline.js';
@@ -21,7 +21,11 @@ const LISTED = 200;
 export function ChangesTab({ session }) {
   const state = session.store.value;
   const seq = state.views?.seq ?? 0;
-  const { query, isReversed, since } = question({ seq, since: state.since, against: state.against });
+  const { query, isReversed, since } = question({
+    ...state,
+    seq,
+    last: differsAt(state) === null ? undefined : lastSeq(state),
+  });
   const { data, problem, loading } = useView(`${session.base}/diff?${query}`);
   const diff = data && (isReversed ? reversed(data) : data);
   return html`<div class="pane changes" aria-busy=${loading}><${Between} session=${session} since=${since} />
@@ -60,7 +64,7 @@ function Between({ session, since }) {
   const mark = markBeside(state.marks, seq, -1);
   const typed = (/** @type {any} */ e) => /^\d+$/.test(e.target.value) && from(Number(e.target.value));
   return html`<div class="cap between"><h2 class="plain">What changed</h2><label>from op <input class="in" type="number" name="since" min="0" value=${since} onInput=${typed} /></label>
-    <label>of <select name="against" value=${state.against} onChange=${(/** @type {any} */ e) => from(since, e.target.value)}><option value="" selected=${!state.against}>this lab</option>${kin.map((l) => html`<option key=${l.id} value=${l.id} selected=${l.id === state.against}>${l.name || l.id}, op ${l.seq}</option>`)}</select></label>
+    <label>of <select name="against" value=${state.against} onChange=${(/** @type {any} */ e) => from(since, e.target.value)}><option value="" selected=${!state.against}>this lab</option>${kin.map((l) => html`<option key=${l.id} value=${l.id} selected=${l.id === state.against}>${l.name || l.id}, op ${Math.min(l.seq, (l.engine.differs_at ?? Infinity) - 1)}</option>`)}</select></label>
     <b>to op ${count(seq)}, shown</b><span class="grow"></span>
     <span class="bases" role="group" aria-label="Compare with"><button type="button" aria-pressed=${state.since === null && !state.against} onClick=${() => from(null, '')}>op before</button>
       ${mark ? html`<button type="button" aria-pressed=${since === mark.seq && !state.against} title=${mark.text} onClick=${() => from(mark.seq, '')}>last mark</button>` : null}

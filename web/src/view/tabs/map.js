@@ -2,7 +2,7 @@
 import { html } from 'htm/preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { count } from '../../format.js';
-import { isPast, selectedAllocation } from '../../lab-state.js';
+import { isReadOnly, selectedAllocation } from '../../lab-state.js';
 import { layoutFor } from '../../model/geometry.js';
 import { changedRuns } from '../../model/cells.js';
 import { ribbons } from '../../model/ribbons.js';
@@ -87,7 +87,7 @@ export function MapTab({ session }) {
         ? html`
       <${VirtualMap} bands=${bands} width=${left} height=${mapHeight} top=${CAPTION} selected=${selected} onSelect=${(/** @type {any} */ a) => session.select(a.address, a.pid ?? 0)} />
       <${FramesMap} session=${session} left=${left + gap} top=${CAPTION} width=${width} height=${height} layout=${layout} camera=${camera} zoom=${zoom} setZoom=${setZoom} target=${target} colours=${colours}
-        runs=${runs} changed=${changedRuns(views.op)} preview=${state.preview && !isPast(state) ? state.preview.frames : []} />
+        runs=${runs} changed=${changedRuns(views.op)} preview=${state.preview && !isReadOnly(state) ? state.preview.frames : []} />
       <svg class=${`ribbons r-${selected ? kindOfOp(ops, selected.op, selected) : 'none'}`} width=${size.width} height=${size.height} aria-hidden="true" data-test="ribbons" data-count=${threads.length}>
         ${threads.map((d, i) => html`<path key=${i} d=${d} />`)}</svg>`
         : null
