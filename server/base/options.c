@@ -55,7 +55,8 @@ static const struct command {
       CHECK,
       { "STORE" },
       " STORE",
-      "Verifies a store: the file, and every lab replayed against its recorded results; exit 1 if anything differs." },
+      "Verifies a store: the file, and every lab replayed against its recorded results; exit 1 for damage. A lab of other\n"
+      "  rules whose results differ is no damage." },
     { "backup", BACKUP, { "STORE", "FILE" }, "STORE FILE", "Copies a store at one moment; it may be served meanwhile." },
 };
 #define NR_COMMANDS (sizeof COMMANDS / sizeof COMMANDS[0])
