@@ -10,7 +10,7 @@ CREATE TABLE lab (
     created TEXT NOT NULL,              -- RFC 3339
     parent INTEGER REFERENCES lab (id), -- a fork: operations up to parent_seq are the parent's
     parent_seq INTEGER NOT NULL DEFAULT 0,
-    deleted INTEGER NOT NULL DEFAULT 0, -- hidden; kept while forks read its operations, then swept away
+    deleted INTEGER NOT NULL DEFAULT 0, -- hidden; 1: kept while forks read its operations, then swept away; 2: not yet whole
     config TEXT NOT NULL,               -- JSON object: the profile and its options, as POST /labs takes them
     made INTEGER NOT NULL DEFAULT 1,    -- rules revision of the engine that made the lab
     rules INTEGER NOT NULL DEFAULT 1,   -- rules revision that its operations were recorded under or last compared with

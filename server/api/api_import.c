@@ -37,11 +37,14 @@ static struct reply import_summarise(struct import_run *run)
 static struct reply import_body(struct import_run *run, bool is_atomic, struct import_summary *summary)
 {
     bool applied = true;
+    struct problem why = { 0 };
     enum pagoda_error error = is_atomic ? import_whole_into_lab(run, summary, &applied) : import_into_lab(run, summary);
     if (error == PAGODA_ERR_CONFLICT)
         return reply_say(409, "", "the import was stopped, or the lab was changed meanwhile; nothing was applied");
+    if (error == PAGODA_ERR_RULES)
+        lab_refuse_rules(run->lab, &why);
     if (error)
-        return reply_error(error, NULL);
+        return reply_error(error, &why);
     return applied && summary->applied ? import_summarise(run) : import_refuse_all(summary);
 }
 

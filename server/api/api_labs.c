@@ -6,6 +6,7 @@
 #include "server/json/op_json.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -289,61 +290,107 @@ struct reply fork_post(struct app *app, struct request *request)
     return new_lab_reply(request, &made, error, lab, &why);
 }
 
-/* With the new lab to oneself: all of it or nothing, and its answer in the commit that ends it. */
-static enum pagoda_error rerun_into(struct lab *from, struct lab *lab, struct answer *answer)
+/* What a rerun keeps between its slices. */
+struct rerun_progress {
+    struct lab_request made;
+    struct lab_hold hold; /* of the new lab, which nobody else sees */
+    struct lab_rerun *rerun;
+};
+
+static enum pagoda_error rerun_publish(struct rerun_progress *progress)
 {
-    struct lab_hold hold;
+    struct lab *lab = progress->hold.lab;
+    struct answer *answer = &progress->made.answer;
     struct lab_row row;
     struct buffer text = { 0 };
-    enum pagoda_error error = lab_take(lab, &hold);
-    if (error)
-        return error;
-    error = lab_begin_import(&hold);
-    if (!error) {
-        error = lab_rerun(from, &hold);
-        lab_read_row(lab, &row);
-        lab_encode(&text, &(struct lab_status){ &row, row.seq }, hold.machine);
-        answer->text = buffer_terminate(&text);
-        enum pagoda_error ending = lab_end_import(&hold, !error, answer->key ? answer : NULL);
-        error = error ? error : ending;
-    }
-    if (error) { /* nobody is told of half a lab */
-        enum pagoda_error deleting = lab_delete(&hold, NULL);
-        (void)deleting;
-    }
-    lab_release(&hold);
+    lab_read_row(lab, &row);
+    lab_encode(&text, &(struct lab_status){ &row, row.seq }, progress->hold.machine);
+    answer->text = buffer_terminate(&text);
+    enum pagoda_error error = text.failed ? PAGODA_ERR_NOMEM : lab_publish(&progress->hold, answer->key ? answer : NULL);
     buffer_clear(&text);
     answer->text = NULL;
     return error;
 }
 
-/* A sibling under today's rules: the same configuration, the same operations. */
+/* All of it is shown, or nothing is left of it. */
+static struct reply rerun_end(struct request *request, struct rerun_progress *progress, enum pagoda_error error)
+{
+    struct lab *lab = progress->hold.lab;
+    struct lab_request made = progress->made;
+    struct problem why = { 0 };
+    lab_rerun_end(progress->rerun);
+    if (!error)
+        error = rerun_publish(progress);
+    if (error) {
+        enum pagoda_error deleting = lab_delete(&progress->hold, NULL);
+        (void)deleting; /* else the next start drops it */
+    }
+    lab_release(&progress->hold);
+    if (error)
+        lab_put(lab);
+    free(progress);
+    request->progress = NULL;
+    return new_lab_reply(request, &made, error, lab, &why);
+}
+
+static struct reply rerun_step(struct request *request, struct rerun_progress *progress)
+{
+    bool is_done;
+    uint64_t ticket = progress->hold.ticket; /* of the slice before: at most two wait in memory for the log */
+    enum pagoda_error error = lab_rerun_step(progress->rerun, &is_done);
+    if (error || is_done)
+        return rerun_end(request, progress, error);
+    return reply_again(ticket);
+}
+
+static enum pagoda_error rerun_begin(struct request *request, const char *name, const struct lab_request *made,
+                                     struct problem *why)
+{
+    struct lab *from = request->lab, *lab;
+    struct rerun_progress *progress = calloc(1, sizeof *progress);
+    enum pagoda_error error = progress ? lab_wait_durable(from, lab_seq(from)) : PAGODA_ERR_NOMEM;
+    if (!error)
+        error = lab_create_hidden(request->app->labs, name, lab_config(from), &lab, why);
+    if (!error) {
+        error = lab_take(lab, &progress->hold);
+        if (error)
+            lab_put(lab);
+    }
+    if (error) {
+        free(progress);
+        return error;
+    }
+    progress->made = *made;
+    progress->rerun = lab_rerun_begin(from, &progress->hold);
+    request->progress = progress;
+    return PAGODA_OK;
+}
+
+/* A sibling under today's rules: the same configuration, the same operations. Called once for each slice. */
 struct reply rerun_post(struct app *app, struct request *request)
 {
+    (void)app;
     struct lab_wish wish;
     struct problem why = { 0 };
     struct lab_request made = { .encode = lab_encode };
     struct reply reply;
-    struct lab *from = request->lab, *lab = NULL;
+    struct lab_row row;
+    if (request->progress)
+        return rerun_step(request, request->progress);
     unsigned status = wish_decode(request, WISH_RERUN, &wish, &why);
     if (status)
         return reply_problem(status, &why);
-    if (!idempotency_read(request, lab_id(from), &made.answer, &reply) ||
+    if (!idempotency_read(request, lab_id(request->lab), &made.answer, &reply) ||
         idempotency_answered(request, &made.answer, 201, &reply))
         return reply;
-    struct lab_row row;
-    lab_read_row(from, &row);
+    lab_read_row(request->lab, &row);
     if (!wish.has_name)
         snprintf(wish.name, sizeof wish.name, "%.100s (rules %u)", row.name, machine_rules());
-    enum pagoda_error error = lab_wait_durable(from, lab_seq(from));
-    if (!error)
-        error = lab_create(app->labs, wish.name, &row.config, NULL, &lab, &why);
-    if (!error) {
-        error = rerun_into(from, lab, &made.answer);
-        if (error)
-            lab_put(lab);
-    }
-    return new_lab_reply(request, &made, error, lab, &why);
+    enum pagoda_error error = rerun_begin(request, wish.name, &made, &why);
+    if (error)
+        return new_lab_reply(request, &made, error, NULL, &why);
+    struct rerun_progress *progress = request->progress;
+    return progress->rerun ? rerun_step(request, progress) : rerun_end(request, progress, PAGODA_ERR_NOMEM);
 }
 
 struct reply lab_patch(struct app *app, struct request *request)

@@ -269,7 +269,9 @@ static enum pagoda_error import_rehearse(struct import_run *run, int file, uint6
     if (error)
         return error;
     *seq = hold.seq;
-    error = machine_clone(hold.machine, &rehearsal.copy);
+    error = lab_differs_at(run->lab) ? PAGODA_ERR_RULES : PAGODA_OK; /* no machine of today leads to its head */
+    if (!error)
+        error = machine_clone(hold.machine, &rehearsal.copy);
     lab_release(&hold);
     if (error)
         return error;

@@ -21,6 +21,7 @@ struct request {
     struct buffer body;
     struct upload *upload; /* instead of body, on a ROUTE_UPLOAD */
     struct reply reply;
+    void *progress; /* of a handler that works in slices, and is its to free; NULL at its first call */
     bool refused, has_reply;
     uint64_t nr_received;
     int64_t started_us;

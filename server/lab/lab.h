@@ -13,6 +13,7 @@
 
 struct lab;
 struct labs;
+struct lab_hold;
 
 /* ---- all labs ---- */
 
@@ -94,6 +95,15 @@ struct lab_request {
 enum pagoda_error lab_create(struct labs *labs, const char *name, const struct machine_config *config,
                              const struct lab_request *request, struct lab **out, struct problem *why) PAGODA_MUST_CHECK;
 
+/* Makes a lab that is filled before anybody sees it: no list and no lab_get() has it until lab_publish(). If it is let go
+ * of before, or pagodad ends, it is gone. Arguments and errors as of lab_create(). */
+enum pagoda_error lab_create_hidden(struct labs *labs, const char *name, const struct machine_config *config,
+                                    struct lab **out, struct problem *why) PAGODA_MUST_CHECK;
+/* Waits until all of the lab is on disk, then ends its hiding.
+ * answer  stored in the same commit; NULL: none.
+ * PAGODA_ERR_CONFLICT  the answer's key is taken; the lab stays hidden. */
+enum pagoda_error lab_publish(struct lab_hold *hold, const struct answer *answer) PAGODA_MUST_CHECK;
+
 /* A fork is begun with a hold of the parent at the moment where it leaves (lab_fork_begin, which only copies), and made
  * when that has been given back (lab_fork_end, which waits for the disk). */
 struct lab_fork {
@@ -101,7 +111,6 @@ struct lab_fork {
     struct machine *machine; /* the fork's to be */
     uint64_t cost_ns;
 };
-struct lab_hold;
 enum pagoda_error lab_fork_begin(const struct lab_hold *hold, struct lab_fork *fork) PAGODA_MUST_CHECK;
 /* Arguments and errors as of lab_create(). fork->machine is gone afterwards, whatever happens. */
 enum pagoda_error lab_fork_end(struct lab_fork *fork, const char *name, const struct lab_request *request,
@@ -188,9 +197,17 @@ bool lab_key_is_in_flight(const struct lab_hold *hold, const char *key, uint64_t
 enum pagoda_error lab_begin_import(struct lab_hold *hold) PAGODA_MUST_CHECK;
 enum pagoda_error lab_end_import(struct lab_hold *hold, bool is_whole, const struct answer *answer) PAGODA_MUST_CHECK;
 
-/* Applies all operations of another lab once more, with the numbers that they had there; waits for the disk on the way.
- * into  a new lab, at operation 0. */
-enum pagoda_error lab_rerun(struct lab *from, struct lab_hold *into) PAGODA_MUST_CHECK;
+/* All operations of one lab applied once more to another, with the numbers that they had there, slice by slice. */
+struct lab_rerun;
+/* from  kept by the caller until the end; its log must be on disk.
+ * into  of a new lab, at operation 0; held by the caller until the end.
+ * NULL: the host has no memory. */
+struct lab_rerun *lab_rerun_begin(struct lab *from, struct lab_hold *into);
+/* One slice: short, and without waiting for the disk. Who calls sees to it that the log does not lag far behind.
+ * *is_done  nothing is left to do.
+ * PAGODA_ERR_NOT_FOUND  from was deleted meanwhile. */
+enum pagoda_error lab_rerun_step(struct lab_rerun *rerun, bool *is_done) PAGODA_MUST_CHECK;
+void lab_rerun_end(struct lab_rerun *rerun); /* at any time; NULL is allowed */
 
 /* ---- what is done with a hold of the past ---- */
 

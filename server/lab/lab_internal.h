@@ -35,7 +35,7 @@ struct lab {
     uint32_t nr_users;     /* registry mutex; 0: may be put to sleep */
     uint64_t last_used_ns; /* registry mutex; monotonic */
     uint64_t host_bytes;   /* registry mutex; of its machines, when it was last used */
-    atomic_bool deleted;   /* written with the registry mutex held */
+    atomic_bool deleted;   /* or not yet published; written with the registry mutex held */
 
     struct lane present;
     struct machine *_Atomic machine;    /* NULL: asleep */

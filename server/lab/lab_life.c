@@ -59,6 +59,7 @@ static enum pagoda_error life_add(struct labs *labs, struct lab_row *row, struct
         return PAGODA_ERR_NOMEM;
     }
     atomic_store(&lab->machine, machine);
+    atomic_store(&lab->deleted, row->is_hidden);
     enum pagoda_error error = life_store(lab, request);
     if (error) {
         lab_free(lab);
@@ -75,11 +76,12 @@ static enum pagoda_error life_add(struct labs *labs, struct lab_row *row, struct
     return PAGODA_OK;
 }
 
-enum pagoda_error lab_create(struct labs *labs, const char *name, const struct machine_config *config,
-                             const struct lab_request *request, struct lab **out, struct problem *why)
+static enum pagoda_error life_create(struct labs *labs, const char *name, const struct machine_config *config,
+                                     bool is_hidden, const struct lab_request *request, struct lab **out,
+                                     struct problem *why)
 {
     *out = NULL;
-    struct lab_row row = { .config = *config, .made = machine_rules(), .rules = machine_rules() };
+    struct lab_row row = { .config = *config, .made = machine_rules(), .rules = machine_rules(), .is_hidden = is_hidden };
     struct machine *machine;
     labs_tidy(labs);
     enum pagoda_error error = machine_config_complete(&row.config, why);
@@ -93,6 +95,32 @@ enum pagoda_error lab_create(struct labs *labs, const char *name, const struct m
         return error;
     }
     return life_add(labs, &row, machine, 0, request, out);
+}
+
+enum pagoda_error lab_create(struct labs *labs, const char *name, const struct machine_config *config,
+                             const struct lab_request *request, struct lab **out, struct problem *why)
+{
+    return life_create(labs, name, config, false, request, out, why);
+}
+
+enum pagoda_error lab_create_hidden(struct labs *labs, const char *name, const struct machine_config *config,
+                                    struct lab **out, struct problem *why)
+{
+    return life_create(labs, name, config, true, NULL, out, why);
+}
+
+enum pagoda_error lab_publish(struct lab_hold *hold, const struct answer *answer)
+{
+    struct lab *lab = hold->lab;
+    enum pagoda_error error = lab_settle(lab);
+    if (!error)
+        error = store_publish_lab(lab->labs->store, lab->row.id, lab_seq(lab), answer);
+    if (error)
+        return error;
+    pthread_mutex_lock(&lab->labs->mutex);
+    atomic_store(&lab->deleted, false);
+    pthread_mutex_unlock(&lab->labs->mutex);
+    return PAGODA_OK;
 }
 
 enum pagoda_error lab_fork_begin(const struct lab_hold *hold, struct lab_fork *fork)
@@ -136,8 +164,10 @@ enum pagoda_error lab_delete(struct lab_hold *hold, const struct answer *answer)
 {
     struct lab *lab = hold->lab;
     enum pagoda_error error = store_delete_lab(lab->labs->store, lab->row.id, answer);
+    if (error)
+        return error;
     pthread_mutex_lock(&lab->labs->mutex);
-    atomic_store(&lab->deleted, !error);
+    atomic_store(&lab->deleted, true);
     pthread_mutex_unlock(&lab->labs->mutex);
-    return error;
+    return PAGODA_OK;
 }

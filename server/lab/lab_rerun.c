@@ -4,16 +4,22 @@
  * such process, say) leaves a remark in its place. An operation that was given an address meant the block that an earlier
  * one had returned; what that one returns today takes its place. */
 #include "server/base/address_map.h"
+#include "server/base/clock.h"
 #include "server/lab/lab_internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define SLICE 1000u /* operations that are read, and then waited for, at a time */
+#define OPS_PER_SLICE 1000u
+#define SLICE_NS UINT64_C(10000000) /* 10 ms: what others on the same worker do not notice */
 #define PAGE_MASK UINT64_C(0xfff)
 
-struct rerun {
+struct lab_rerun {
+    struct lab *from;
     struct lab_hold *into;
+    uint64_t last, nr_done;   /* operations of from */
+    uint64_t slice_ns;        /* when the slice began, monotonic */
     struct address_map moved; /* address recorded -> address of today, of each process apart */
     enum pagoda_error error;
 };
@@ -24,7 +30,7 @@ static uint64_t rerun_key(uint32_t pid, uint64_t address)
 }
 
 /* The block's own address, or one in the first page of a block that begins at a page. */
-static uint64_t rerun_address(const struct rerun *rerun, uint32_t pid, uint64_t address)
+static uint64_t rerun_address(const struct lab_rerun *rerun, uint32_t pid, uint64_t address)
 {
     const struct address_entry *entry = address_map_find(&rerun->moved, rerun_key(pid, address));
     if (entry)
@@ -33,7 +39,7 @@ static uint64_t rerun_address(const struct rerun *rerun, uint32_t pid, uint64_t 
     return entry && entry->address ? entry->address + (address & PAGE_MASK) : address;
 }
 
-static enum pagoda_error rerun_refused(struct rerun *rerun, const struct op *op, const struct problem *why,
+static enum pagoda_error rerun_refused(struct lab_rerun *rerun, const struct op *op, const struct problem *why,
                                        struct op_result *result)
 {
     char text[200];
@@ -47,7 +53,11 @@ static enum pagoda_error rerun_refused(struct rerun *rerun, const struct op *op,
 
 static bool rerun_one(void *context, const struct log_entry *entry)
 {
-    struct rerun *rerun = context;
+    struct lab_rerun *rerun = context;
+    if (entry->seq != rerun->nr_done + 1) {
+        rerun->error = PAGODA_ERR_CORRUPT;
+        return false;
+    }
     struct op op = entry->op;
     struct op_result result;
     struct problem why = { 0 };
@@ -62,24 +72,43 @@ static bool rerun_one(void *context, const struct log_entry *entry)
         (entry->address != result.address || address_map_find(&rerun->moved, key)) &&
         !address_map_put(&rerun->moved, (struct address_entry){ .key = key, .address = result.address }))
         rerun->error = PAGODA_ERR_NOMEM;
-    return !rerun->error;
+    rerun->nr_done += !rerun->error;
+    return !rerun->error && clock_ns() - rerun->slice_ns < SLICE_NS;
 }
 
-enum pagoda_error lab_rerun(struct lab *from, struct lab_hold *into)
+struct lab_rerun *lab_rerun_begin(struct lab *from, struct lab_hold *into)
 {
-    struct rerun rerun = { .into = into };
-    struct lab *lab = into->lab;
-    uint64_t last = lab_durable_seq(from);
-    enum pagoda_error error = PAGODA_OK;
+    struct lab_rerun *rerun = calloc(1, sizeof *rerun);
+    if (!rerun)
+        return NULL;
+    *rerun = (struct lab_rerun){ .from = from, .into = into, .last = lab_durable_seq(from) };
     machine_record_events(into->machine, false);
-    for (uint64_t seq = 1; seq <= last && !error; seq += SLICE) {
-        uint64_t end = seq + SLICE - 1 < last ? seq + SLICE - 1 : last;
-        error = store_read_ops(lab->labs->store, from->row.id, seq, end, rerun_one, &rerun);
-        error = error ? error : rerun.error;
-        if (!error && seq > SLICE) /* what is not yet on disk stays bounded */
-            error = lab_wait_durable(lab, seq - 1);
-    }
-    machine_record_events(into->machine, true);
-    address_map_clear(&rerun.moved);
+    return rerun;
+}
+
+enum pagoda_error lab_rerun_step(struct lab_rerun *rerun, bool *is_done)
+{
+    uint64_t before = rerun->nr_done, first = before + 1, end = before + OPS_PER_SLICE;
+    enum pagoda_error error = PAGODA_OK;
+    rerun->slice_ns = clock_ns();
+    if (end > rerun->last)
+        end = rerun->last;
+    if (first <= end)
+        error = store_read_ops(rerun->into->lab->labs->store, rerun->from->row.id, first, end, rerun_one, rerun);
+    error = error ? error : rerun->error;
+    if (lab_is_deleted(rerun->from)) /* its rows may be on their way out */
+        error = PAGODA_ERR_NOT_FOUND;
+    else if (!error && first <= end && rerun->nr_done == before)
+        error = PAGODA_ERR_CORRUPT;
+    *is_done = rerun->nr_done == rerun->last;
     return error;
+}
+
+void lab_rerun_end(struct lab_rerun *rerun)
+{
+    if (!rerun)
+        return;
+    machine_record_events(rerun->into->machine, true);
+    address_map_clear(&rerun->moved);
+    free(rerun);
 }

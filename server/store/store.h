@@ -28,6 +28,7 @@ struct lab_row {
     uint32_t made;       /* rules revision of the engine that made the lab: machine_rules() */
     uint32_t rules;      /* rules revision that its operations were recorded under or last compared with */
     uint64_t differs_at; /* the first operation that has another result under those rules; 0: none */
+    bool is_hidden;      /* in: not listed before store_publish_lab(); what never was is dropped when the store is opened */
     struct machine_config config;
 };
 
@@ -117,6 +118,9 @@ struct answer {
  * answer  stored in the same commit; NULL: none.
  * PAGODA_ERR_CONFLICT  the answer's key is taken; nothing was done. */
 enum pagoda_error store_create_lab(struct store *store, struct lab_row *row, const struct answer *answer) PAGODA_MUST_CHECK;
+/* Ends the hiding of a lab that was created with is_hidden. seq: its last operation, for the answer. */
+enum pagoda_error store_publish_lab(struct store *store, int64_t lab, uint64_t seq,
+                                    const struct answer *answer) PAGODA_MUST_CHECK;
 enum pagoda_error store_rename_lab(struct store *store, int64_t lab, const char *name) PAGODA_MUST_CHECK;
 enum pagoda_error store_delete_lab(struct store *store, int64_t lab, const struct answer *answer) PAGODA_MUST_CHECK;
 /* Notes what a comparison of the lab's log with rules has found: columns rules and differs_at of its row. */

@@ -113,6 +113,158 @@ test('rerun makes a sibling under today, once for a key', { skip }, async () => 
   await daemon.end();
 });
 
+test('beyond the difference: told, exported and imported as what it is', { skip }, async () => {
+  const { daemon, lab, ops } = await old_lab({ differs: true });
+  await daemon.resume();
+  const path = `labs/${lab.id}`;
+  const altered = `0x${(BigInt(ops[AT - 1].result.address) + 64n).toString(16)}`;
+  const recorded = (seq) => (seq === AT ? altered : ops[seq - 1].result.address);
+  // followers: whole results before, what is recorded from there on
+  const told = await daemon.events(lab, AT - 3, ({ id }) => id === OPS);
+  assert.deepEqual(
+    told.map(({ id, event, data }) => [id, event, data.address]),
+    Array.from({ length: OPS - AT + 3 }, (_, i) => [AT - 2 + i, 'op', recorded(AT - 2 + i)]),
+  );
+  assert.deepEqual([told[1].data.frames.length, told[2].data.frames.length], [1, 0]);
+  // exports: every operation, with the recorded address
+  const ftrace = (await daemon.get(`${path}/export?format=ftrace`)).text;
+  const pointers = [...ftrace.matchAll(/kmalloc: .*ptr=0*([0-9a-f]+)/g)].map(([, digits]) => `0x${digits}`);
+  assert.deepEqual(
+    pointers,
+    ops.map(({ seq }) => recorded(seq)),
+  );
+  const { traceEvents } = JSON.parse((await daemon.get(`${path}/export?format=perfetto`)).text);
+  const calls = traceEvents.filter(({ name }) => name === 'kmalloc');
+  assert.deepEqual(
+    calls.map(({ args }) => args.result.address ?? args.result),
+    ops.map(({ seq }) => recorded(seq)),
+  );
+  assert.equal((await daemon.get(`${path}/export?format=ndjson`)).text.trim().split('\n').length, OPS);
+  // imports: refused, with the reason, whether in turns or at once
+  for (const atomic of [false, true]) {
+    const refused = await daemon.post(`${path}/import?format=ndjson&atomic=${atomic}`, '{"op":"kmalloc","size":8}\n', {
+      headers: { 'content-type': 'application/x-ndjson' },
+    });
+    assert.equal(refused.status, 409, refused.text);
+    assert.match(refused.body.detail, /operation 25 was recorded under other rules.*rerun/);
+  }
+  // series, counters, differences
+  const series = await daemon.get(`${path}/stats?from=0&to=${AT - 1}&points=5`);
+  assert.deepEqual([series.status, series.body.points.at(-1).seq], [200, AT - 1]);
+  assert.equal((await daemon.get(`${path}/stats`)).body.seq, AT - 1);
+  for (const beyond of [
+    `stats?from=0&to=${AT}&points=5`,
+    `stats?from=${AT}&to=${OPS}&points=5`,
+    `diff?a=1&b=${AT}`,
+    `diff?a=${OPS}&b=1`,
+    `proc/meminfo?at=${AT}`,
+    `frames?at=${OPS}`,
+    `state?at=${OPS}`,
+  ]) {
+    const refused = await daemon.get(`${path}/${beyond}`);
+    assert.equal(refused.status, 409, `${beyond}: ${refused.text}`);
+    assert.match(refused.body.detail, /rerun/);
+  }
+  assert.equal((await daemon.get(`${path}/diff?a=1&b=${AT - 1}`)).status, 200);
+  await daemon.end();
+});
+
+const LONG = Number(process.env.LONG ?? 60_000);
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// A daemon with a lab of LONG operations of other rules, which differs at its last but one, and a lab of today.
+async function long_lab() {
+  const daemon = await Daemon.start();
+  const other = await daemon.lab({ name: 'of today' });
+  await daemon.op(other, { op: 'kmalloc', size: 100 });
+  const lab = await daemon.lab({ name: 'long', memory: '256M' });
+  const lines = Array.from({ length: LONG }, (_, i) =>
+    JSON.stringify(
+      i % 2 ? { op: 'kfree', name: `k${i - 1}` } : { op: 'kmalloc', size: 1 + ((i * 37) % 3000), name: `k${i}` },
+    ),
+  );
+  const done = await daemon.post(`labs/${lab.id}/import?format=ndjson`, `${lines.join('\n')}\n`, {
+    headers: { 'content-type': 'application/x-ndjson' },
+  });
+  assert.equal(done.body.seq, LONG, done.text);
+  await daemon.signal('SIGTERM');
+  sql(daemon.store, `UPDATE lab SET made = 0, rules = 0 WHERE key = '${lab.id}'`);
+  sql(
+    daemon.store,
+    `UPDATE op SET result = result + 64 WHERE id = (SELECT id << 40 | ${LONG - 1} FROM lab WHERE key = '${lab.id}')`,
+  );
+  await daemon.resume();
+  assert.equal((await daemon.get(`labs/${lab.id}`)).body.engine.differs_at, LONG - 1);
+  return { daemon, lab, other };
+}
+
+test('who asks for other things is served while labs are run again', { skip, timeout: 120_000 }, async (t) => {
+  const { daemon, lab, other } = await long_lab();
+  let running = 3; // one more than there are workers
+  const begun = performance.now();
+  const reruns = Array.from({ length: running }, () =>
+    daemon.post(`labs/${lab.id}/rerun`, {}).finally(() => running--),
+  );
+  let longest = 0,
+    served = 0;
+  await pause(20);
+  while (running === 3) {
+    const asked = performance.now();
+    const listed = (await daemon.get('labs')).body.labs.length;
+    assert.equal((await daemon.get(`labs/${other.id}/ops`)).body.ops.length, 1); // on a worker, always
+    if (running === 3) assert.equal(listed, 2, 'nobody sees a lab that is not yet whole');
+    longest = Math.max(longest, performance.now() - asked);
+    served++;
+  }
+  const made = await Promise.all(reruns);
+  const took = performance.now() - begun;
+  for (const { status, body } of made) assert.deepEqual([status, body.seq, body.engine.differs_at], [201, LONG, null]);
+  const hashes = await Promise.all(made.map(async ({ body }) => (await daemon.get(`labs/${body.id}`)).body.hash));
+  assert.equal(new Set(hashes).size, 1);
+  t.diagnostic(JSON.stringify({ took_ms: Math.round(took), served, longest_ms: Math.round(longest) }));
+  assert.ok(served >= 5 && longest < took / 3, `${served} served, the longest in ${longest} of ${took} ms`);
+  assert.equal((await daemon.get('labs')).body.labs.length, 5);
+  await daemon.end();
+});
+
+test('kill -9 in the middle of a rerun leaves no part of a lab', { skip, timeout: 120_000 }, async () => {
+  const { daemon, lab } = await long_lab();
+  for (const share of [0.02, 0.3, 0.6]) {
+    const sent = daemon.post(`labs/${lab.id}/rerun`, {}, { headers: { 'Idempotency-Key': 'again' } }).catch(() => null);
+    const nr_ops = () =>
+      Number(sql(daemon.store, 'SELECT count(*) FROM op JOIN lab ON lab.id = op.id >> 40 WHERE deleted = 2'));
+    while (nr_ops() < LONG * share) await pause(1);
+    await daemon.signal('SIGKILL');
+    assert.equal(await sent, null, 'it was in the middle');
+    const checked = run(['check', daemon.store]);
+    assert.equal(checked.status, 0, checked.stdout);
+    assert.match(checked.stdout, /^2 labs/m);
+    await daemon.resume();
+    assert.equal((await daemon.get('labs')).body.labs.length, 2);
+    while (sql(daemon.store, 'SELECT count(*) FROM lab') !== '2') await pause(20); // swept, too
+    assert.equal(sql(daemon.store, `SELECT count(*) FROM op WHERE id >> 40 NOT IN (SELECT id FROM lab)`), '0');
+  }
+  const made = await daemon.post(`labs/${lab.id}/rerun`, {}, { headers: { 'Idempotency-Key': 'again' } });
+  assert.deepEqual([made.status, made.body.seq], [201, LONG]);
+  await daemon.signal('SIGKILL');
+  await daemon.resume();
+  assert.equal((await daemon.get(`labs/${made.body.id}`)).body.seq, LONG);
+  const again = await daemon.post(`labs/${lab.id}/rerun`, {}, { headers: { 'Idempotency-Key': 'again' } });
+  assert.equal(again.body.id, made.body.id);
+  await daemon.end();
+});
+
+test('a lab that is deleted while it is run again has no sibling', { skip, timeout: 60_000 }, async () => {
+  const { daemon, lab } = await long_lab();
+  const sent = daemon.post(`labs/${lab.id}/rerun`, {});
+  await pause(30);
+  assert.equal((await daemon.ask('DELETE', `labs/${lab.id}`)).status, 204);
+  assert.equal((await sent).status, 404);
+  assert.equal((await daemon.get('labs')).body.labs.length, 1);
+  while (sql(daemon.store, 'SELECT count(*) FROM lab') !== '1') await pause(20);
+  await daemon.end();
+});
+
 test('a difference under the same rules is damage', { skip }, async () => {
   const probe = await Daemon.start();
   const { now } = (await probe.lab()).engine;

@@ -210,6 +210,8 @@ static enum pagoda_error open_schema(struct store *store, struct problem *why)
     }
     if (rc == SQLITE_OK)
         rc = migrate(store->db, version);
+    if (rc == SQLITE_OK)
+        rc = store_drop_hidden(store->db);
     if (rc != SQLITE_OK)
         problem_say(why, "store", "%s: %s", store->path, sqlite3_errmsg(store->db));
     return store_error(rc);

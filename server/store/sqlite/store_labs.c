@@ -10,6 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Column deleted. */
+enum lab_presence { LAB_THERE, LAB_DELETED, LAB_HIDDEN };
+
 /* ---- making ---- */
 
 struct creation {
@@ -26,13 +29,15 @@ static int labs_run_create(struct store *store, void *context)
     config_encode_fields(&config, &row->config);
     put_close(&config, '}');
     const char *text = buffer_terminate(&config);
-    int rc = config.failed ? SQLITE_NOMEM
-                           : sql_run(store->db,
-                                     "INSERT INTO lab (key, name, created, parent, parent_seq, config, made, rules,"
-                                     " differs_at) VALUES (?, ?, ?, nullif(?, 0), ?, ?, ?, ?, nullif(?, 0))",
-                                     SQL_VALUES(sql_text(row->key), sql_text(row->name), sql_text(row->created),
-                                                sql_i64(row->parent), sql_u64(row->parent_seq), sql_text(text),
-                                                sql_i64(row->made), sql_i64(row->rules), sql_u64(row->differs_at)));
+    int rc =
+        config.failed
+            ? SQLITE_NOMEM
+            : sql_run(store->db,
+                      "INSERT INTO lab (key, name, created, parent, parent_seq, config, made, rules, differs_at, deleted)"
+                      " VALUES (?, ?, ?, nullif(?, 0), ?, ?, ?, ?, nullif(?, 0), ?)",
+                      SQL_VALUES(sql_text(row->key), sql_text(row->name), sql_text(row->created), sql_i64(row->parent),
+                                 sql_u64(row->parent_seq), sql_text(text), sql_i64(row->made), sql_i64(row->rules),
+                                 sql_u64(row->differs_at), sql_i64(row->is_hidden ? LAB_HIDDEN : LAB_THERE)));
     row->id = sqlite3_last_insert_rowid(store->db);
     buffer_clear(&config);
     return rc == SQLITE_OK ? store_insert_answer(store, creation->answer, row->parent_seq, row->id) : rc;
@@ -42,6 +47,33 @@ enum pagoda_error store_create_lab(struct store *store, struct lab_row *row, con
 {
     struct creation creation = { row, answer };
     return store_run_task(store, labs_run_create, &creation);
+}
+
+struct publication {
+    int64_t lab;
+    uint64_t seq;
+    const struct answer *answer;
+};
+
+static int labs_run_publish(struct store *store, void *context)
+{
+    const struct publication *publication = context;
+    int rc = sql_run(store->db, "UPDATE lab SET deleted = 0 WHERE id = ? AND deleted = 2",
+                     SQL_VALUES(sql_i64(publication->lab)));
+    if (rc == SQLITE_OK && sqlite3_changes(store->db) != 1)
+        rc = SQLITE_NOTFOUND;
+    return rc == SQLITE_OK ? store_insert_answer(store, publication->answer, publication->seq, publication->lab) : rc;
+}
+
+enum pagoda_error store_publish_lab(struct store *store, int64_t lab, uint64_t seq, const struct answer *answer)
+{
+    struct publication publication = { lab, seq, answer };
+    return store_run_task(store, labs_run_publish, &publication);
+}
+
+int store_drop_hidden(sqlite3 *db)
+{
+    return sql_run(db, "UPDATE lab SET deleted = 1 WHERE deleted = 2", SQL_NONE);
 }
 
 struct lab_change {
@@ -122,7 +154,7 @@ static int labs_run_sweep(struct store *store, void *context)
     bool *more = context;
     int64_t lab = 0;
     int rc = sql_select_number(store->db,
-                               "SELECT id FROM lab WHERE deleted AND NOT EXISTS"
+                               "SELECT id FROM lab WHERE deleted = 1 AND NOT EXISTS"
                                " (SELECT 1 FROM lab AS fork WHERE fork.parent = lab.id) LIMIT 1",
                                SQL_NONE, &lab);
     *more = rc == SQLITE_ROW;

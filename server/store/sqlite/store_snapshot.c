@@ -27,7 +27,7 @@ static int snapshot_check_part(struct store *store, const struct image_part *par
     if (atomic_load(&part->log->nr_losses) != part->nr_losses)
         return SQLITE_CONSTRAINT;
     int64_t one;
-    int rc = sql_select_number(store->db, "SELECT 1 FROM lab WHERE id = ? AND NOT deleted",
+    int rc = sql_select_number(store->db, "SELECT 1 FROM lab WHERE id = ? AND deleted <> 1",
                                SQL_VALUES(sql_i64(part->log->lab)), &one);
     return rc == SQLITE_ROW ? SQLITE_OK : rc == SQLITE_DONE ? SQLITE_NOTFOUND : rc;
 }

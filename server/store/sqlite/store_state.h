@@ -137,6 +137,8 @@ void store_finish_writer(struct store *store);
 int store_insert_rows(struct store *store);   /* those of the batch that is being committed */
 void store_forget_words(struct store *store); /* after a rollback */
 
+/* store_labs.c: what was hidden when the last pagodad ended is for the sweep. */
+int store_drop_hidden(sqlite3 *db);
 /* store_labs.c: throws away a slice of what a deleted lab left; *more: call again. */
 enum pagoda_error store_sweep(struct store *store, bool *more);
 
