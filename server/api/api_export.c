@@ -40,13 +40,13 @@ static enum pagoda_error export_relive_slice(struct export *export)
     uint64_t last = export->next_seq + SLICE_RESULTS - 1;
     last = last < export->last_seq ? last : export->last_seq;
     struct lab_hold hold;
-    enum pagoda_error error = lab_take_past(export->lab, export->next_seq - 1, &hold);
+    enum pagoda_error error = lab_take_recorded(export->lab, export->next_seq - 1, &hold);
     if (error)
         return error;
     error = lab_relive(&hold, last, export_result, export);
     if (!error && export->next_seq <= last)
         error = PAGODA_ERR_CORRUPT; /* the log has a gap */
-    if (!error && export->format->sample)
+    if (!error && export->format->sample && machine_seq(hold.machine) == hold.seq)
         export->format->sample(export->out, hold.machine);
     lab_release(&hold);
     return error;

@@ -57,7 +57,7 @@ static void sse_fill(struct work *work)
     uint64_t durable = lab_durable_seq(stream->lab);
     uint64_t last = durable < stream->next_seq + FILL_MAX - 1 ? durable : stream->next_seq + FILL_MAX - 1;
     struct lab_hold hold;
-    enum pagoda_error error = lab_take_past(stream->lab, stream->next_seq - 1, &hold);
+    enum pagoda_error error = lab_take_recorded(stream->lab, stream->next_seq - 1, &hold);
     if (!error) {
         error = lab_relive(&hold, last, sse_add_event, stream);
         lab_release(&hold);

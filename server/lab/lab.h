@@ -144,6 +144,8 @@ void lab_release(struct lab_hold *hold);
  * PAGODA_ERR_RULES      the moment lies at or behind lab_differs_at(): no machine of today leads there. */
 enum pagoda_error lab_take(struct lab *lab, struct lab_hold *hold) PAGODA_MUST_CHECK;
 enum pagoda_error lab_take_past(struct lab *lab, uint64_t at, struct lab_hold *hold) PAGODA_MUST_CHECK;
+/* As lab_take_past(), for lab_relive() only. At or behind lab_differs_at() the machine is the last that can be shown. */
+enum pagoda_error lab_take_recorded(struct lab *lab, uint64_t at, struct lab_hold *hold) PAGODA_MUST_CHECK;
 
 /* How a turn ends. */
 enum lab_turn {
@@ -211,12 +213,12 @@ void lab_rerun_end(struct lab_rerun *rerun); /* at any time; NULL is allowed */
 
 /* ---- what is done with a hold of the past ---- */
 
-/* A result with what the log holds of it: outcome, address, sizes, times. No path, events, frames. */
+/* A result with what the log holds of it: outcome, address, sizes, costs. No path, events, frames, simulated time. */
 void lab_recorded_result(const struct log_entry *entry, struct op_result *result);
 
 /* Runs the logged operations behind hold->seq once more, up to to, with events, and shows each. From lab_differs_at() on,
- * results are those recorded (lab_recorded_result). The log must have got that far. each: entry and result are good for the
- * call; false stops. hold->seq moves on. */
+ * results are those recorded (lab_recorded_result), with their time. The log must have got that far. each: entry and result
+ * are good for the call; false stops. hold->seq moves on. */
 enum pagoda_error lab_relive(struct lab_hold *hold, uint64_t to,
                              bool (*each)(void *context, const struct log_entry *entry, const struct op_result *result),
                              void *context) PAGODA_MUST_CHECK;

@@ -16,6 +16,9 @@
 struct past {
     struct machine *machine;
     uint64_t cost_ns; /* of the way from 0 */
+    /* Behind the last moment that can be shown results are only read. Simulated time after recorded_seq; 0: not added up.
+     */
+    uint64_t recorded_seq, recorded_now_ns;
 };
 
 /* An operation with an Idempotency-Key that was queued for the log. */
@@ -84,6 +87,8 @@ enum pagoda_error lab_settle(struct lab *lab) PAGODA_MUST_CHECK;
 
 /* With the past held, and the log on disk as far as seq: the machine at seq. After an error there is no hold. */
 enum pagoda_error lab_seek(struct lab *lab, uint64_t seq, struct lab_hold *hold) PAGODA_MUST_CHECK;
+/* As lab_seek(), for lab_relive() only: at or behind lab_differs_at() the machine is the last that can be shown. */
+enum pagoda_error lab_seek_recorded(struct lab *lab, uint64_t seq, struct lab_hold *hold) PAGODA_MUST_CHECK;
 
 /* ---- lab_replay.c ---- */
 

@@ -84,6 +84,41 @@ enum pagoda_error lab_seek(struct lab *lab, uint64_t seq, struct lab_hold *hold)
     return error;
 }
 
+/* ---- what is only recorded ---- */
+
+static bool past_add_time(void *context, const struct log_entry *entry)
+{
+    struct past *past = context;
+    uint64_t waited_ns = entry->op.kind == OP_TICK ? entry->op.duration_ns : 0;
+    past->recorded_now_ns += waited_ns + entry->cost_ns + entry->slept_ns;
+    past->recorded_seq = entry->seq;
+    return true;
+}
+
+static void past_start_time(struct past *past)
+{
+    past->recorded_seq = machine_seq(past->machine);
+    past->recorded_now_ns = machine_now_ns(past->machine);
+}
+
+enum pagoda_error lab_seek_recorded(struct lab *lab, uint64_t seq, struct lab_hold *hold)
+{
+    enum pagoda_error error = past_compare(lab);
+    uint64_t differs_at = lab_differs_at(lab);
+    if (error || !differs_at || seq < differs_at)
+        return error ? error : lab_seek(lab, seq, hold);
+    error = lab_seek(lab, differs_at - 1, hold);
+    if (error)
+        return error;
+    struct past *past = hold->past;
+    if (past->recorded_seq < differs_at || past->recorded_seq > seq)
+        past_start_time(past);
+    if (past->recorded_seq < seq)
+        error = store_read_ops(lab->labs->store, lab->row.id, past->recorded_seq + 1, seq, past_add_time, past);
+    hold->seq = seq;
+    return error;
+}
+
 /* ---- history lived again ---- */
 
 struct relive {
@@ -111,7 +146,13 @@ static bool relive_one(void *context, const struct log_entry *entry)
     struct op_result result;
     uint64_t differs_at = lab_differs_at(relive->hold->lab);
     if (differs_at && entry->seq >= differs_at) {
+        struct past *past = relive->hold->past;
+        if (entry->seq == differs_at)
+            past_start_time(past);
+        past_add_time(past, entry);
+        relive->hold->seq = entry->seq;
         lab_recorded_result(entry, &result);
+        result.now_ns = past->recorded_now_ns;
         return relive->each(relive->context, entry, &result);
     }
     relive->error = lab_apply_logged(relive->hold->machine, entry, &result);

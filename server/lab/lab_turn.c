@@ -37,7 +37,8 @@ enum pagoda_error lab_take(struct lab *lab, struct lab_hold *hold)
     return error;
 }
 
-enum pagoda_error lab_take_past(struct lab *lab, uint64_t at, struct lab_hold *hold)
+static enum pagoda_error turn_take_past(struct lab *lab, uint64_t at, struct lab_hold *hold,
+                                        enum pagoda_error (*seek)(struct lab *lab, uint64_t seq, struct lab_hold *hold))
 {
     if (at > lab_seq(lab))
         return PAGODA_ERR_NOT_FOUND;
@@ -45,10 +46,20 @@ enum pagoda_error lab_take_past(struct lab *lab, uint64_t at, struct lab_hold *h
     if (error)
         return error;
     lane_take(&lab->past);
-    error = lab_seek(lab, at, hold);
+    error = seek(lab, at, hold);
     if (error)
         lane_release(&lab->past);
     return error;
+}
+
+enum pagoda_error lab_take_past(struct lab *lab, uint64_t at, struct lab_hold *hold)
+{
+    return turn_take_past(lab, at, hold, lab_seek);
+}
+
+enum pagoda_error lab_take_recorded(struct lab *lab, uint64_t at, struct lab_hold *hold)
+{
+    return turn_take_past(lab, at, hold, lab_seek_recorded);
 }
 
 void lab_release(struct lab_hold *hold)
