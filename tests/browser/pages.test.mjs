@@ -12,7 +12,7 @@ test('home: how the four differ is on the first screen; one press shows them in 
   await page.goto(daemon.url);
   const box = await page.locator('.compare table').boundingBox();
   assert.ok(box.y < 700, `the table begins at ${box.y}`);
-  assert.deepEqual(await page.$$eval('.compare thead th', (cells) => cells.map((cell) => cell.textContent)), [
+  assert.deepEqual(await page.$$eval('.compare thead th', (cells) => cells.map((cell) => cell.lastChild.textContent)), [
     'kmalloc',
     'kzalloc',
     'vmalloc',
@@ -26,6 +26,27 @@ test('home: how the four differ is on the first screen; one press shows them in 
   assert.match(await text(page, '.allocations'), /by_kmalloc.*|by_malloc/s);
   await page.waitForSelector('[data-test=timeline][data-marks="5"]');
   assert.deepEqual(complaints, []);
+});
+
+test('an allocator has one colour: in the table and the figure of the first page, in the comparison, in a lab', async () => {
+  const { page } = await openPage();
+  const fills = (selector) => page.$$eval(selector, (all) => all.map((one) => getComputedStyle(one).backgroundColor));
+  await page.goto(daemon.url);
+  const home = await fills('.compare thead .chip');
+  assert.equal(new Set(home).size, 3, 'kzalloc is kmalloc that clears');
+  const figure = await page.$$eval('.threefold .bar .solid', (all) => all.map((one) => getComputedStyle(one).fill));
+  assert.deepEqual(figure, [home[0], home[2], home[3]]);
+  await page.goto(`${daemon.url}/compare`);
+  await page.waitForSelector('.answer .chip');
+  assert.deepEqual(await fills('.answer h2 .chip'), home);
+  const lab = await api('/labs', { name: 'colours', profile: 'linux-6.1' });
+  const op = (body) => api(`/labs/${lab.id}/ops`, body);
+  const { pid } = await op({ op: 'spawn' });
+  for (const name of ['kmalloc', 'kzalloc', 'vmalloc', 'malloc'])
+    await op({ op: name, size: 2000, ...(name === 'malloc' ? { pid } : {}) });
+  await page.goto(`${daemon.url}/lab/${lab.id}`);
+  await page.waitForSelector('.allocations li:nth-child(4)');
+  assert.deepEqual(await fills('.allocations .chip'), [...home].reverse(), 'the newest stands first');
 });
 
 test('from a call to its comparison, and from the comparison into a lab', async () => {

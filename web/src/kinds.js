@@ -31,6 +31,10 @@ export const KINDS = [
   },
 ];
 
+/** The kind whose colour stands for an allocator, on all pages; kzalloc is kmalloc that clears, and lines tell them apart by
+ * their dashes. @type {Record<string, string>} */
+export const KIND_OF_ALLOCATOR = { kmalloc: 'slab', kzalloc: 'slab', vmalloc: 'vmalloc', malloc: 'anon' };
+
 /** @type {Record<string, Kind>} */
 export const KIND_BY_NAME = Object.fromEntries(KINDS.map((kind) => [kind.name, kind]));
 

@@ -119,14 +119,14 @@ function seek(state, seq) {
   return { ...state, at: at === last && !state.playing ? null : at };
 }
 
-/** The last moment is followed, not looked back at. @param {LabState} state @returns {LabState} */
+/** A state at the last moment follows the lab: `at` becomes null. @param {LabState} state @returns {LabState} */
 const following = (state) => (state.at !== null && state.at >= lastSeq(state) ? { ...state, at: null } : state);
 
 /** @param {Selection | null} a @param {Selection | null} b */
 const isSame = (a, b) =>
   a?.kind === 'allocation' && b?.kind === 'allocation' && a.address === b.address && a.pid === b.pid;
 
-/** Nothing arrives here: an action without a case in reduce() is an error of types. @param {never} action @returns {never} */
+/** Never called: tsc reports an action that has no case in reduce(). @param {never} action @returns {never} */
 function unknown(action) {
   throw new TypeError(`not an action: ${JSON.stringify(action)}`);
 }

@@ -59,7 +59,7 @@ function drawShares(ctx, scene) {
   ctx.globalAlpha = 1;
 }
 
-/** Small cells: only a frame round the whole. @param {CanvasRenderingContext2D} ctx @param {{ layout: Layout, camera: Camera, palette: import('./palette.js').Palette }} scene */
+/** Outlines of blocks in small cells: one frame round the whole block. @param {CanvasRenderingContext2D} ctx @param {{ layout: Layout, camera: Camera, palette: import('./palette.js').Palette }} scene */
 function drawGrid(ctx, { layout, camera, palette }) {
   ctx.strokeStyle = palette.freeLine;
   ctx.lineWidth = 1;

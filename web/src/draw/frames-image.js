@@ -8,7 +8,7 @@ import { fillsOf } from './palette.js';
 /** @typedef {import('../types.js').Cells} Cells */
 /** @typedef {import('../model/geometry.js').Layout} Layout */
 
-/** Positions of all cells in the image; kept until the layout changes. */
+/** The place of each cell in the image. It is computed once for a layout. */
 export function createPlaces() {
   /** @type {Layout | null} */
   let of = null;
@@ -60,7 +60,7 @@ export function paintImage(canvas, layout, places, cells, look) {
   ctx.putImageData(image, 0, 0);
 }
 
-/** A tile of several kinds shows its main one, paler the less it holds. @param {Uint32Array} pixels @param {Uint32Array} places @param {Uint8Array} mixed @param {number} nr @param {number} paper */
+/** A tile of several kinds has the colour of its main kind, paler the smaller that share is. @param {Uint32Array} pixels @param {Uint32Array} places @param {Uint8Array} mixed @param {number} nr @param {number} paper */
 function shade(pixels, places, mixed, nr, paper) {
   for (let i = 0; i < nr; i++) {
     const share = mixed[i];

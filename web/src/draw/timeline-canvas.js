@@ -66,7 +66,7 @@ function stroke(ctx, line, top) {
   ctx.stroke();
 }
 
-/** From min to high as a band with low as a line in it: the three lie close together. @param {CanvasRenderingContext2D} ctx @param {Palette} palette @param {{ name: string, points: import('../model/timeline.js').Line }[]} marks @param {number} top */
+/** The marks as a band from min to high, with low as a line in it. The three are too close for three lines. @param {CanvasRenderingContext2D} ctx @param {Palette} palette @param {{ name: string, points: import('../model/timeline.js').Line }[]} marks @param {number} top */
 function drawReserve(ctx, palette, marks, top) {
   const of = (/** @type {string} */ name) => marks.find((mark) => mark.name === name)?.points ?? [];
   ctx.fillStyle = ctx.strokeStyle = palette.error;

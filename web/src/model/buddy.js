@@ -77,7 +77,7 @@ function takenFrom(result, step) {
     : null;
 }
 
-/** The half that came back, by the merge's own word on which one was its buddy. @param {Result | null} result @param {Step} step */
+/** The half that was freed. The event of the merge names the other one, its buddy. @param {Result | null} result @param {Step} step */
 function freedInto(result, step) {
   const buddy = Number(result?.events?.[step.at]?.buddy ?? NaN);
   return Number.isNaN(buddy)
@@ -115,7 +115,7 @@ export function xorExample(pfn, order) {
   };
 }
 
-/** The marks as they are compared with: a fallback into another type's block raises them for a while. @param {import('../types.js').Zone} zone */
+/** The marks that free memory is compared with. A fallback into a block of another type raises (boosts) them for a while. @param {import('../types.js').Zone} zone */
 const boosted = (zone) =>
   zone.boost && zone.high
     ? { ...zone, min: zone.min + zone.boost, low: zone.low + zone.boost, high: zone.high + zone.boost }

@@ -45,7 +45,7 @@ export function cellsFromRuns(view) {
   return { nr: view.nr_frames, shift: 0, bytes: raw, seq: view.seq, mixed: null };
 }
 
-/** Tiles of 2^lod frames; mixed says how much of a tile its main kind holds, of 255.
+/** Cells from tiles of 2^lod frames. `mixed` is the share of a tile's main kind, in 255ths.
  * @param {{ seq: number, lod: number, tiles: { pfn: number, count: number, shares: Record<string, number> }[] }} view @returns {Cells} */
 export function cellsFromTiles(view) {
   const raw = new Uint8Array(view.tiles.length * CELL);
@@ -69,7 +69,7 @@ export function cellsFromTiles(view) {
   return { nr: view.tiles.length, shift: view.lod, bytes: raw, seq: view.seq, mixed, shares, counts };
 }
 
-/** What a tile of several kinds is made of, the largest share first; null when it is of one. @param {{ shares: Record<string, number> }} tile @returns {[number, number][] | null} kind and share */
+/** The kinds in a tile and their shares, the largest first. Null: the tile is of one kind. @param {{ shares: Record<string, number> }} tile @returns {[number, number][] | null} kind and share */
 function sharesOf({ shares }) {
   const all = Object.entries(shares);
   if (all.length < 2) return null;

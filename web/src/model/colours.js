@@ -84,7 +84,7 @@ function byState(cells) {
   return colours;
 }
 
-/** Hues stand apart by the golden angle; lightness has two steps. @param {number} hash */
+/** The colour of an owner's number: hues are a golden angle apart, lightness has two steps. @param {number} hash */
 export function ownerColour(hash) {
   const hue = (hash * 137.508) % 360;
   const light = hash & 2 ? 0.42 : 0.58;
@@ -107,7 +107,7 @@ function textHash(text) {
 
 const OWNERS_MAX = 250;
 
-/** By the list of runs when it is there, which names every owner; else by the hash that stands in the cells.
+/** Colours by owner. The list of runs names every owner; before it is there, the hash in each cell tells owners apart.
  * @param {Cells} cells @param {OwnedRun[] | null} runs @returns {Colouring} */
 function byOwner(cells, runs) {
   const of = new Uint8Array(cells.nr);

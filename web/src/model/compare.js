@@ -1,16 +1,11 @@
 /* compare.js - the answers of /compare and /compare/curves as rows and series: what a person compares. */
 import { bytes, count, duration, plural } from '../format.js';
+import { PAGE_SIZE } from './page.js';
 
 /** @typedef {import('../types.js').CompareAnswer} Answer */
 /** @typedef {import('../types.js').CompareCurves} Curves */
 /** @typedef {{ profile: string, size: string, gfp: string, context: string }} Question */
 
-export const KIND_OF = /** @type {Record<string, string>} */ ({
-  kmalloc: 'slab',
-  kzalloc: 'kernel',
-  vmalloc: 'vmalloc',
-  malloc: 'anon',
-});
 export const GFPS = ['GFP_KERNEL', 'GFP_USER', 'GFP_ATOMIC', 'GFP_NOWAIT', 'GFP_DMA'];
 export const CONTEXTS = ['process', 'softirq', 'tasklet', 'hardirq'];
 
@@ -30,7 +25,7 @@ export const urlFromQuestion = (question) => '?' + new URLSearchParams(question)
 /** The slider's place for a size: 0 is 1 byte, 24 is 16 MiB. @param {number} size */
 export const sliderFromSize = (size) => Math.log2(Math.min(Math.max(size, 1), 2 ** 24));
 
-/** A size for a place on the slider, as people write it. @param {number} place */
+/** The size at a place of the slider, written like 64K. @param {number} place */
 export function sizeFromSlider(place) {
   const size = Math.round(2 ** place);
   return size >= 1024 && size % 1024 === 0 ? `${size / 1024}K` : String(size);
@@ -53,7 +48,7 @@ export function sharesOf(answer) {
 /** The pages of an answer in the order of their virtual addresses: runs of frames, and at last the share that has no frame until
  * it is touched. @param {Answer} answer */
 export function piecesOf(answer) {
-  const pages = Math.max(Math.ceil(answer.allocated / 4096), sum(answer.frames));
+  const pages = Math.max(Math.ceil(answer.allocated / PAGE_SIZE), sum(answer.frames));
   const untouched = answer.first_touch ? pages - sum(answer.frames) : 0;
   const listed = sum(answer.frames) + untouched;
   return {

@@ -4,6 +4,7 @@ import { fieldOf } from '../api.js';
 import { bytes, count, parseSize, plural } from '../format.js';
 import { gfpExpression } from './gfp.js';
 import { makesMemory } from './ops.js';
+import { PAGE_SIZE } from './page.js';
 
 /** @typedef {{ op: string, values: Record<string, string>, preset: string, flags: string[], nextName: number }} Form */
 /** @typedef {import('../types.js').OpInfo} OpInfo */
@@ -61,7 +62,7 @@ export function candidates(op, live) {
   return op === 'write' || op === 'read' || !own.length ? live : own;
 }
 
-/** What is wrong, by field. An allocation that was given by its name was given in the field of its address.
+/** Problems by field. A problem with `name` belongs to the field `address`, when the allocation was given by name there.
  * @param {import('../types.js').Problem | null} problem @param {string[]} names */
 export function fieldErrors(problem, names) {
   const errors = new Map((problem?.errors ?? []).map((e) => [fieldOf(e), e.detail ?? 'not accepted']));
@@ -105,7 +106,7 @@ function isDefault(param, value, needed) {
   return isNumber(param) && numberOf(value) === Number(param.default);
 }
 
-/** Numbers as numbers; what is none goes to the daemon as it stands, which explains why not. @param {string} value */
+/** A number as a number. Other text is sent as it is: the daemon explains what is wrong with it. @param {string} value */
 function numberOf(value) {
   const n = parseSize(value);
   if (!Number.isNaN(n)) return n;
@@ -228,7 +229,7 @@ function granted(preview, size) {
   const listed = preview.frames.reduce((sum, run) => sum + run.count, 0);
   const frames =
     preview.nr_frame_runs > preview.frames.length
-      ? Math.ceil(preview.allocated / 4096)
+      ? Math.ceil(preview.allocated / PAGE_SIZE)
       : listed; /* a long list is cut */
   const where = preview.cache ?? (frames ? plural(frames, 'frame') : 'no frame until it is touched');
   return {

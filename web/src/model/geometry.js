@@ -64,7 +64,7 @@ export function evenBits(n) {
   return (x | (x >>> 8)) & 0xffff;
 }
 
-/** The inverse: bits of x moved to the even places. @param {number} n */
+/** The inverse of that: moves the bits of x to the even places. @param {number} n */
 export function spreadBits(n) {
   let x = n & 0xffff;
   x = (x | (x << 8)) & 0x00ff00ff;

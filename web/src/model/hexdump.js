@@ -110,7 +110,7 @@ const word = (/** @type {bigint} */ start, /** @type {number} */ size, /** @type
   name,
 });
 
-/** The metadata that allocators keep in memory near an allocation, by name.
+/** The metadata that allocators keep beside an allocation: name and place of each word.
  * @param {{ profile: string, bits: number, allocation: { address: string, pid: number | null, op: string, cache: string | null } | null }} about @returns {Field[]} */
 export function headerFields({ profile, bits, allocation }) {
   if (!allocation) return [];

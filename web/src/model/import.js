@@ -34,7 +34,7 @@ export const EXPORT_FORMATS = [
   },
 ];
 
-/** How far it is. Packed input is told as it was read, so that its share is right. @param {{ bytes: number, operations: number }} news @param {number} size of the file, 0: not known @param {number} seconds since it began */
+/** How far an import is. Bytes of packed input are counted packed, as the file's size is. @param {{ bytes: number, operations: number }} news @param {number} size of the file, 0: not known @param {number} seconds since it began */
 export function progressFacts({ bytes: read, operations }, size, seconds) {
   const share = size ? Math.min(1, read / size) : null;
   const rate = seconds > 0.5 ? operations / seconds : 0;

@@ -4,6 +4,7 @@ import { KINDS } from '../kinds.js';
 import { cellAt, headOf } from './cells.js';
 import { titleOf } from './title.js';
 import { regionOf } from './virtual.js';
+import { nrPages, physicalOf } from './page.js';
 
 /** @typedef {{ frame?: number, pid?: number, seq?: number, tab?: import('../tabs.js').Tab, cache?: string, op?: string, bytes?: string, allocation?: { address: string, pid: number } }} Link */
 /** @typedef {{ text: string, note?: string, link?: Link }} Words */
@@ -36,7 +37,7 @@ export function allocationFacts(a, views, made) {
   if (area && area.guard_pages)
     facts.push(
       fact('guard page', {
-        text: hex(BigInt(area.end) - BigInt(area.guard_pages) * 4096n),
+        text: hex(BigInt(area.end) - physicalOf(area.guard_pages)),
         note: 'touching it is a fault',
       }),
     );
@@ -61,7 +62,7 @@ const fact = (/** @type {string} */ label, /** @type {Words[]} */ ...words) => (
 /** @param {Allocation} a @returns {Words[]} */
 function framesWords(a) {
   if (!a.nr_frames) return [{ text: 'none yet', note: 'they come when it is touched' }];
-  const pages = Math.max(1, Math.ceil(a.allocated / 4096));
+  const pages = nrPages(a.allocated);
   const words = [
     {
       text: plural(a.nr_frames, 'frame'),
@@ -106,7 +107,7 @@ function costNote(made) {
 /** @param {number} pfn @param {import('../types.js').Cells} cells @param {any} detail the daemon's answer on this frame, once it is there @param {Allocation | null} [owner] @returns {Fact[]} */
 export function frameFacts(pfn, cells, detail, owner = null) {
   const cell = cellAt(cells, Math.floor(pfn / 2 ** cells.shift));
-  const facts = [fact('frame', { text: hex(pfn), note: `phys ${hex(BigInt(pfn) * 4096n)}` })];
+  const facts = [fact('frame', { text: hex(pfn), note: `phys ${hex(physicalOf(pfn))}` })];
   if (cells.shift) return [...facts, fact('tile', { text: `${2 ** cells.shift} frames, mostly ${cell.kind.label}` })];
   facts.push(
     fact(
@@ -148,7 +149,7 @@ export function frameFacts(pfn, cells, detail, owner = null) {
   return facts;
 }
 
-/** An owner's name leads to what it names. @param {string | undefined} owner @param {string} kind @returns {Words[]} */
+/** The link from the name of a frame's owner to the owner. @param {string | undefined} owner @param {string} kind @returns {Words[]} */
 function ownerWords(owner, kind) {
   if (!owner) return [];
   const pid = /^pid (\d+)/.exec(owner);

@@ -18,7 +18,7 @@ const HEAD = 34,
   FOOT = 4,
   GAP = 26;
 
-/** An address whose top bits repeat the highest that the tables translate. @param {bigint} address @param {number} bits of a word */
+/** A canonical address: its top bits repeat the highest bit that the tables translate. @param {bigint} address @param {number} bits of a word */
 export function canonical(address, bits) {
   if (bits === 32) return address & 0xffffffffn;
   const low = address & ((1n << 48n) - 1n);
@@ -29,7 +29,7 @@ export function canonical(address, bits) {
 export const entryAddress = (table, index, bits) =>
   hex(canonical(BigInt(table.base) + BigInt(index) * BigInt(table.entry_bytes), bits));
 
-/** The address when another entry of a table is taken, the offset below it kept. @param {string} address @param {Table} table @param {number} index @param {number} bits */
+/** The address with another index in one table. The bits below that table stay. @param {string} address @param {Table} table @param {number} index @param {number} bits */
 export function withIndex(address, table, index, bits) {
   const to = Math.max(0, Math.min(table.nr_entries - 1, index));
   return hex(canonical(BigInt(address) + BigInt(to - table.index) * BigInt(table.entry_bytes), bits));

@@ -1,11 +1,12 @@
 /* processes.js - processes as they are compared: what each has promised itself, what of it has frames, what is in swap; and the
  * state of every page of a mapping as strips. */
 import { bytes, count } from '../format.js';
+import { PAGE_SIZE } from './page.js';
 
 /** @typedef {{ address: string, count: number, state: string, pfn?: number, slot?: number, nr_users?: number, writable?: boolean, accessed?: boolean, dirty?: boolean, locked?: boolean }} PageRun */
 /** @typedef {{ start: string, end: string, perms: string, name: string, rss_pages: number, swap_pages: number, zero_pages?: number, shared_pages?: number, locked_pages?: number, flags?: string, is_file?: boolean }} FullMap */
 
-const PAGE = 4096n;
+const PAGE = BigInt(PAGE_SIZE);
 
 export const PAGE_STATES = [
   { key: 'present', letter: 'a', label: 'present', doc: 'has a frame of its own' },
@@ -59,7 +60,7 @@ export function stateSums(runs) {
 
 /** A process's address space in shares: with frames, in swap, the rest only promised. @param {{ rss_pages: number, swap_pages: number, virtual_bytes: number }} process @param {number} most pages, the scale */
 export function processBar(process, most) {
-  const all = process.virtual_bytes / 4096;
+  const all = process.virtual_bytes / PAGE_SIZE;
   const scale = most || 1;
   return {
     rss: process.rss_pages / scale,
@@ -79,7 +80,7 @@ export function commitFacts({ overcommit_memory: mode, limit_pages: limit, commi
   return {
     share: limit ? committed / limit : 0,
     isBinding: mode === 2,
-    text: `${bytes(committed * 4096)} promised of a limit of ${bytes(limit * 4096)}`,
+    text: `${bytes(committed * PAGE_SIZE)} promised of a limit of ${bytes(limit * PAGE_SIZE)}`,
     mode: `overcommit_memory ${mode}, ${OVERCOMMIT[mode] ?? ''}`,
   };
 }

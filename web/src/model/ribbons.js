@@ -39,7 +39,7 @@ export function ribbons(from, runs, layout, to) {
     });
 }
 
-/** Where a rectangle's left edge is seen; at the edge of the picture when it lies outside.
+/** The visible place of a rectangle's left edge. Outside the picture it is the picture's edge.
  * @param {import('./geometry.js').Rect} rect @param {{ x: number, y: number, px: number, left: number, top: number, right: number, bottom: number }} to */
 function arrival(rect, to) {
   const clamp = (/** @type {number} */ v, /** @type {number} */ lo, /** @type {number} */ hi) =>

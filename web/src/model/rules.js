@@ -4,7 +4,7 @@ import { differsAt, isPast, lastSeq } from '../lab-state.js';
 
 /** @typedef {import('../lab-state.js').LabState} LabState */
 
-/** The whole of it, in order; null: today's rules give what was recorded. @param {LabState} state @returns {string | null} */
+/** The notice above the lab. Null: today's rules give what was recorded. @param {LabState} state @returns {string | null} */
 export function rulesNotice(state) {
   const at = differsAt(state);
   if (!state.lab || at === null) return null;
@@ -17,11 +17,11 @@ export function rulesNotice(state) {
   ].join(' ');
 }
 
-/** Why no operation can be sent, in few words; null: it can. @param {LabState} state @returns {string | null} */
+/** Why no operation can be sent, for a button. Null: it can be sent. @param {LabState} state @returns {string | null} */
 export function whyReadOnly(state) {
   if (differsAt(state) !== null) return 'Read-only: other rules';
   return isPast(state) ? 'Read-only: the past' : null;
 }
 
-/** Which share of the history's width can be shown. @param {LabState} state */
+/** The share of the history that has moments to show, from its beginning. @param {LabState} state */
 export const shownShare = (state) => (state.head ? lastSeq(state) / state.head : 1);

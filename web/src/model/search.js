@@ -3,6 +3,7 @@
 import { count, hex } from '../format.js';
 import { lastSeq } from '../lab-state.js';
 import { titleOf } from './title.js';
+import { PAGE_SIZE } from './page.js';
 
 /** @typedef {import('../lab-actions.js').Action} Action */
 /** @typedef {{ id: string, title: string, note: string, keys?: string, actions: Action[] } } Hit actions: for the store, in order */
@@ -68,7 +69,7 @@ function addressHits(text, state) {
   }
   const direct = BigInt(state.profile?.page_offset ?? 0);
   const nr = BigInt(state.views.cells.nr * 2 ** state.views.cells.shift);
-  const pfn = (at - direct) / 4096n;
+  const pfn = (at - direct) / BigInt(PAGE_SIZE);
   if (at >= direct && pfn < nr)
     hits.push({
       id: `direct-${pfn}`,
@@ -156,7 +157,7 @@ function processHits(text, processes) {
     }));
 }
 
-/** Whole words first, beginnings next. @param {string} name @param {string} wanted */
+/** The rank of a hit, the best is 0: the whole name, its beginning, elsewhere. @param {string} name @param {string} wanted */
 function rank(name, wanted) {
   const lower = name.toLowerCase();
   return lower === wanted ? 0 : lower.startsWith(wanted) ? 1 : 2;

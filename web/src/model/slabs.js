@@ -1,13 +1,14 @@
 /* slabs.js - a cache's slabs as they are looked at: by state, each with its objects, the order in which the free ones will be
  * handed out, and the bytes that rounding costs. */
 import { bytes, count } from '../format.js';
+import { PAGE_SIZE } from './page.js';
 
 /** @typedef {import('../types.js').Slab} Slab */
 /** @typedef {import('../types.js').SlabObject} SlabObject */
 /** @typedef {import('../types.js').Cache} Cache */
 /** @typedef {SlabObject & { nth: number, next: number, share: number, lost: number, title: string }} Drawn nth: place in the free chain from 1, 0: not on it; next: index of the following free object, -1: none */
 
-/** As SLUB keeps them: what a CPU allocates from, what it keeps in reserve, what the node shares, and what is full. */
+/** The states of a SLUB slab: a CPU allocates from it, a CPU keeps it in reserve, it is on the node's list, or it is full. */
 const SLUB_STATES = [
   ['cpu', 'the CPU’s slab', 'allocation takes from here, without a lock'],
   ['cpu_partial', 'the CPU’s partial list', 'kept by the CPU, taken next'],
@@ -41,21 +42,21 @@ const DESCRIPTOR = 16; /* bytes at the head of a classic block of pages */
 
 /** @param {Cache} cache @param {string} [profile] */
 export function cacheFacts(cache, profile = '') {
-  const left = Math.max(0, 4096 * 2 ** cache.order - cache.objects_per_slab * cache.size);
+  const left = Math.max(0, PAGE_SIZE * 2 ** cache.order - cache.objects_per_slab * cache.size);
   const head = profile === 'classic' ? Math.min(left, DESCRIPTOR) : 0;
   const rest = [
     head ? `a page descriptor of ${bytes(head)} at its head` : '',
     left - head ? `${bytes(left - head)} left over at its end` : '',
   ];
   const lost = cache.rounding_bytes ?? Math.max(0, cache.nr_in_use * cache.size - cache.requested_bytes);
-  const slabBytes = cache.nr_slabs * 4096 * 2 ** cache.order;
+  const slabBytes = cache.nr_slabs * PAGE_SIZE * 2 ** cache.order;
   return {
     lost,
     slabBytes,
     fill: cache.nr_objects ? cache.nr_in_use / cache.nr_objects : 0,
     lostShare: cache.nr_in_use ? lost / (cache.nr_in_use * cache.size) : 0,
     text: [
-      `${count(cache.objects_per_slab)} objects of ${bytes(cache.size)} in ${bytes(4096 * 2 ** cache.order)}`,
+      `${count(cache.objects_per_slab)} objects of ${bytes(cache.size)} in ${bytes(PAGE_SIZE * 2 ** cache.order)}`,
       ...rest,
     ]
       .filter(Boolean)
@@ -134,7 +135,7 @@ export function objectGrid(objects, width) {
   };
 }
 
-/** Neighbours: straight from edge to edge; others: an arc that leaves their row. @param {{ x: number, y: number }} a @param {{ x: number, y: number }} b @param {number} w @param {number} h */
+/** An arrow of the free chain: straight between neighbours, else an arc outside their row. @param {{ x: number, y: number }} a @param {{ x: number, y: number }} b @param {number} w @param {number} h */
 function arrow(a, b, w, h) {
   const y0 = a.y + h / 2,
     y1 = b.y + h / 2;

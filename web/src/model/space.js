@@ -4,12 +4,13 @@ import { bytes, count, hex, plural } from '../format.js';
 import { KINDS } from '../kinds.js';
 import { CELL } from './cells.js';
 import { PAGE_STATES } from './processes.js';
+import { PAGE_SIZE } from './page.js';
 
 /** @typedef {'space' | 'region' | 'part' | 'map' | 'area' | 'run' | 'page' | 'guard' | 'lazy' | 'gap' | 'hole'} What */
 /** @typedef {{ what: What, id: string, start: bigint, end: bigint, look: string, letter: string, label: string, detail: string, used: number, pfn?: number, state?: string, slot?: number, area?: any }} Node look: how it is drawn; used: share in use */
 /** @typedef {{ views: import('../lab-state.js').Views, bits: number, pageOffset: string, memory: number, runs: import('./processes.js').PageRun[] | null }} World runs: pages of the mapping on the path, when they are known */
 
-const PAGE = 4096n;
+const PAGE = BigInt(PAGE_SIZE);
 const MANY = 64; /* parts of a level that has no names of its own */
 const PAGES_LISTED = 256;
 
@@ -37,7 +38,7 @@ export const wholeSpace = (world) =>
     detail: bytesOf(1n << BigInt(world.bits)),
   });
 
-/** Sizes beyond what a number counts exactly. @param {bigint} n */
+/** The size of a node as text. It is a bigint: a number is not exact beyond 2^53. @param {bigint} n */
 export function bytesOf(n) {
   if (n < 1n << 50n) return bytes(Number(n));
   return n < 1n << 60n ? `${Number((n * 10n) >> 50n) / 10} PiB` : `${Number((n * 10n) >> 60n) / 10} EiB`;
@@ -67,7 +68,7 @@ export function childrenOf(parent, world) {
   }
 }
 
-/** Fills what lies between with gaps. @param {Node[]} nodes in order @param {bigint} start @param {bigint} end @param {(start: bigint, end: bigint) => Node} gap */
+/** The nodes, with a gap wherever nothing lies between two of them. @param {Node[]} nodes in order @param {bigint} start @param {bigint} end @param {(start: bigint, end: bigint) => Node} gap */
 function withGaps(nodes, start, end, gap) {
   const all = /** @type {Node[]} */ ([]);
   let at = start;
@@ -168,7 +169,7 @@ function areas(parent, { views }) {
   );
 }
 
-/** Frames through the direct map: aligned parts, then runs of one kind. @param {Node} parent @param {World} world */
+/** The parts of the direct map: aligned parts first, then runs of frames of one kind. @param {Node} parent @param {World} world */
 function frames(parent, { views, pageOffset }) {
   const { cells } = views;
   const offset = BigInt(pageOffset);
@@ -301,7 +302,7 @@ function pages(parent) {
   });
 }
 
-/** Follows a path as far as it still leads. @param {World} world @param {string[]} path ids @returns {Node[]} from the whole space on */
+/** The nodes of a path. It ends early where a node is not there any more. @param {World} world @param {string[]} path ids @returns {Node[]} from the whole space on */
 export function resolvePath(world, path) {
   const nodes = [wholeSpace(world)];
   for (const id of path) {
@@ -312,7 +313,7 @@ export function resolvePath(world, path) {
   return nodes;
 }
 
-/** The path down to an address, as far as names lead. @param {World} world @param {bigint} address @returns {string[]} */
+/** The path from the whole space down to the page of an address. @param {World} world @param {bigint} address @returns {string[]} */
 export function pathTo(world, address) {
   const path = [];
   let here = wholeSpace(world);
@@ -324,7 +325,7 @@ export function pathTo(world, address) {
   }
 }
 
-/** A level as a strip true to scale; what is narrower than a hair is drawn as a hair. @param {Node} parent @param {Node[]} children @param {number} width */
+/** A level as a strip that is true to scale, but for a least width of each part. @param {Node} parent @param {Node[]} children @param {number} width */
 export function stripOf(parent, children, width) {
   const span = Number(parent.end - parent.start) || 1;
   return children.map((child) => {

@@ -161,7 +161,7 @@ export function story(given, zones = []) {
 
 const CYCLE_MAX = 8;
 
-/** A call that takes 48 frames repeats the same few steps 48 times: they are told once, then counted. @param {Line[]} lines @returns {Line[]} */
+/** Repeated steps as one with a count: a call that takes 48 frames repeats the same few steps 48 times. @param {Line[]} lines @returns {Line[]} */
 function foldCycles(lines) {
   const out = [];
   for (let i = 0; i < lines.length;) {

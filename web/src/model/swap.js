@@ -42,7 +42,7 @@ export function rowParts({ cell, count }, columns) {
   return parts;
 }
 
-/** Who has how much there. @param {SlotRun[]} slots */
+/** The processes with pages in swap, and how many each has. @param {SlotRun[]} slots */
 export function swapOwners(slots) {
   const of = new Map();
   for (const run of slots) of.set(run.pid, (of.get(run.pid) ?? 0) + run.count);
@@ -51,5 +51,5 @@ export function swapOwners(slots) {
 
 /** @param {number} pid */
 export const pidColour = (pid) => ownerColour(pid);
-/** A sign beside the colour. @param {number} pid */
+/** The letter of a process: colour is not the only sign. @param {number} pid */
 export const pidLetter = (pid) => String.fromCharCode(65 + (pid % 26));

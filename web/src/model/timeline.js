@@ -17,7 +17,7 @@ const SHORT = 4096; /* operations that are replayed in no time */
 /** @param {number} seq @param {number} head @param {number} width */
 export const xOf = (seq, head, width) => MARGIN + (head ? seq / head : 1) * (width - 2 * MARGIN);
 
-/** Which parts of a history are asked for, one after the other: first, last and number of samples. A short one is one part.
+/** Which parts of a history are asked for, one after the other: first, last and number of samples. A short history is one part.
  * @param {number} from @param {number} head @returns {[number, number, number][]} */
 export function seriesParts(from, head) {
   const nr = Math.min(POINTS, head - from + 1);
@@ -31,8 +31,8 @@ export function seriesParts(from, head) {
   return parts;
 }
 
-/** What of a history that went on is asked for: every operation of a short stretch, of a long one as many samples as its share of
- * the whole. @param {Point[]} known @param {number} head @returns {[number, number, number][]} */
+/** The samples to ask for when the history went on: one for each operation of a short stretch. A long stretch gets samples by its
+ * share of the whole history. @param {Point[]} known @param {number} head @returns {[number, number, number][]} */
 export function added(known, head) {
   const last = known[known.length - 1].seq;
   const nr = head - last;
@@ -42,7 +42,7 @@ export function added(known, head) {
   return [[last + Math.max(1, Math.floor(step)), head, samples]];
 }
 
-/** A series that grew long loses every other sample of its own; what happened between two stays in their counters. @param {Point[]} points */
+/** A long series without every other sample. The counters of the samples that stay still tell what happened in between. @param {Point[]} points */
 export const thinned = (points) =>
   points.length <= 2 * POINTS ? points : points.filter((_, i) => i % 2 === 0 || i === points.length - 1);
 
@@ -168,7 +168,7 @@ const LANES = [
   ['failures', 'failures', (p) => (p.outcomes?.null ?? 0) + (p.outcomes?.bug ?? 0)],
 ];
 
-/** Where counters moved, from sample to sample; lanes in which nothing ever happened are left out.
+/** The stretches in which each counter moved, from sample to sample. A lane without any is left out.
  * @param {Point[]} points @returns {{ id: string, label: string, spans: { from: number, to: number, n: number }[], most: number }[]} */
 export function lanes(points) {
   return LANES.map(([id, label, value]) => {

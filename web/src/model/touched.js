@@ -1,5 +1,7 @@
 /* touched.js - the operations of the log that name a thing: by its handle, or by an address inside it. */
 
+import { directOf, PAGE_SIZE } from './page.js';
+
 /** @typedef {import('../types.js').OpRow} OpRow */
 
 /** @param {import('../types.js').Selection} selection @param {OpRow[]} ops @param {string | null} pageOffset @param {import('../types.js').Allocation | null} [allocation] @returns {number[]} in order */
@@ -21,8 +23,8 @@ export function eventsOf(selection, ops, pageOffset, allocation = null) {
 /** @param {import('../types.js').Selection} selection @param {string | null} pageOffset @param {import('../types.js').Allocation | null} allocation @returns {[bigint, bigint]} */
 function rangeOf(selection, pageOffset, allocation) {
   if (selection.kind === 'frame') {
-    const from = BigInt(pageOffset ?? 0) + BigInt(selection.pfn) * 4096n;
-    return [from, from + 4096n];
+    const from = directOf(pageOffset ?? '0', selection.pfn);
+    return [from, from + BigInt(PAGE_SIZE)];
   }
   const from = BigInt(selection.address);
   return [from, from + BigInt(Math.max(1, allocation?.allocated ?? 1))];

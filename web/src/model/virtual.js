@@ -3,6 +3,7 @@
 import { bytes, hex } from '../format.js';
 import { kindOfOp } from './ops.js';
 import { titleOf } from './title.js';
+import { PAGE_SIZE } from './page.js';
 
 /** @typedef {import('../types.js').Allocation} Allocation */
 /** @typedef {import('../types.js').Run} Run */
@@ -11,7 +12,7 @@ import { titleOf } from './title.js';
 /** @typedef {{ id: string, title: string, address: string, y: number, h: number, empty: string, bars: Bar[] }} Band */
 /** @typedef {{ id: string, start: bigint, end: bigint, kind: string, label: string, title: string, share: number, ghost: boolean, guard: number, allocations: Allocation[] }} Item */
 
-const PAGE = 4096n;
+const PAGE = BigInt(PAGE_SIZE);
 const HEAD = 24; /* a band's title, pixels */
 const GUARD = 6;
 const LARGE = 8n * PAGE; /* keeps a bar of its own while there are few such */
@@ -183,7 +184,7 @@ function placeBars(items, top, room, selected) {
   });
 }
 
-/** Neighbours share a bar when there is no room for each. @param {Item[]} items @param {number} most @param {(item: Item) => boolean} stays alone @returns {Item[]} */
+/** Joins neighbouring items into one bar where there is no room for each. @param {Item[]} items @param {number} most @param {(item: Item) => boolean} stays alone @returns {Item[]} */
 function mergeToFit(items, most, stays) {
   if (items.length <= most) return items;
   const large = items.filter((item) => item.end - item.start >= LARGE);
@@ -219,7 +220,7 @@ function mergedItem(group) {
   };
 }
 
-/** Each allocation's share of its bar, at least a hair. @param {Item} item @param {number} y @param {number} h @param {Allocation | null} selected @returns {Part[]} */
+/** Each allocation's part of its bar, with a least height. @param {Item} item @param {number} y @param {number} h @param {Allocation | null} selected @returns {Part[]} */
 function partsOf(item, y, h, selected) {
   const span = Number(item.end - item.start) - (item.guard ? item.guard * Number(PAGE) : 0) || 1;
   return item.allocations.map((allocation) => {

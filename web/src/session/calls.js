@@ -95,7 +95,7 @@ export function createCalls({ store, base, complain, select }) {
     }
   }
 
-  /** Not worth asking: the daemon would answer with a problem. @param {Record<string, any>} request */
+  /** Whether the daemon could answer: all that the operation needs is filled in. @param {Record<string, any>} request */
   function canAsk(request) {
     const info = opInfo(store.peek().table?.ops ?? [], request.op);
     return Boolean(
@@ -106,7 +106,7 @@ export function createCalls({ store, base, complain, select }) {
     );
   }
 
-  /** The call without the handle that it would give: somebody may take that name before the answer is made. @param {Record<string, any>} request */
+  /** The call without a name for the new block: in the meantime somebody else may take that name. @param {Record<string, any>} request */
   function withoutNewName(request) {
     const info = opInfo(store.peek().table?.ops ?? [], request.op);
     const { name, ...rest } = request;

@@ -37,7 +37,7 @@ export function watchHistory({ store, base, complain }) {
     const { ops } = await get(`${base}/ops?from=${from}&limit=${OPS_SHOWN}`, abort.signal);
     return [...(from === last + 1 ? known : []), ...ops].slice(-OPS_SHOWN);
   };
-  /** Remarks are few, and each is to be seen: those of the known part stay, the rest is searched for. @param {number} head */
+  /** Every remark of the log. Those of the part that was read before are kept; only the rest is read. @param {number} head */
   const readMarks = async (head) => {
     const { marks } = store.peek();
     const found = [...marks];

@@ -5,6 +5,7 @@ import { get, getBytes } from '../api.js';
 import { shownSeq } from '../lab-state.js';
 import { cellsFromBytes, cellsFromRuns, cellsFromTiles, countKinds, shiftFor } from '../model/cells.js';
 import { createPace } from './pace.js';
+import { PAGE_SIZE } from '../model/page.js';
 
 /** @typedef {import('../lab-session.js').Context} Context */
 
@@ -21,7 +22,7 @@ export function watchMoment({ store, base, complain }) {
   const keyOf = (/** @type {import('../lab-state.js').LabState} */ state, pid = state.pid) =>
     `${shownSeq(state)} ${pid} ${state.reconnects}`;
 
-  /** What follows the lab waits for its turn; who goes to the past is served at once. @param {boolean} isRush */
+  /** Waits until the next picture is due. A moment of the past is loaded at once. @param {boolean} isRush */
   const turn = async (isRush) => {
     const ms = store.peek().at === null ? pace.rest(isRush) : 0;
     if (!ms) return;
@@ -71,7 +72,7 @@ export function watchMoment({ store, base, complain }) {
 async function loadViews(base, state, withStory) {
   const seq = shownSeq(state);
   const at = `at=${seq}`;
-  const pages = (state.lab?.memory ?? 0) / 4096;
+  const pages = (state.lab?.memory ?? 0) / PAGE_SIZE;
   const [cells, allocations, vmalloc, zones, processes, op] = await Promise.all([
     loadCells(base, pages, at),
     get(`${base}/allocations?${at}&limit=1000`),

@@ -1,31 +1,25 @@
 /* compare.js - the three allocators (and kzalloc) side by side for one request, and their curves over all sizes; every number
  * comes from a run of the engine. */
 import { html } from 'htm/preact';
-import { useEffect, useMemo, useState } from 'preact/hooks';
-import { fieldOf, get, problemOf } from '../../api.js';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { fieldOf } from '../../api.js';
 import { bytes, count, duration, parseSize, plural } from '../../format.js';
+import { KIND_OF_ALLOCATOR } from '../../kinds.js';
 import * as model from '../../model/compare.js';
 import { callLine } from '../../model/form.js';
-import { openTour } from '../../tour.js';
 import { Curves } from '../parts/curves.js';
-import { Mark, ProblemBox, ThemeButton } from '../parts/parts.js';
+import { Chip, ProblemBox, scrollBox, SiteBar } from '../parts/parts.js';
+import { TourButton } from '../parts/tour-button.js';
+import { useView } from '../parts/use-view.js';
 
 /** @typedef {import('../../types.js').CompareAnswer} Answer */
-/** @typedef {import('../../types.js').Problem} Problem */
 
-/** The answer to a path, kept while the next one is on its way. @param {string} path */
+/** The last answer stays while the next one is on its way, or none came. @param {string} path */
 function useAnswer(path) {
-  const [answer, setAnswer] = useState(/** @type {any} */ (null));
-  const [problem, setProblem] = useState(/** @type {Problem | null} */ (null));
-  useEffect(() => {
-    const stop = new AbortController();
-    get(path, stop.signal).then(
-      (body) => (setAnswer(body), setProblem(null)),
-      (error) => stop.signal.aborted || setProblem(problemOf(error)),
-    );
-    return () => stop.abort();
-  }, [path]);
-  return { answer, problem };
+  const { data, problem } = useView(path);
+  const last = useRef(data);
+  if (data) last.current = data;
+  return { answer: last.current, problem };
 }
 
 export function ComparePage() {
@@ -37,7 +31,10 @@ export function ComparePage() {
   }, [question]);
   const { answer, problem } = useAnswer(`/compare${model.urlFromQuestion(question)}`);
   const wrong = new Set((problem?.errors ?? []).map(fieldOf));
-  return html`<div class="home"><header class="top"><a class="brand" href="/"><${Mark} /><b>Pagoda</b></a><span class="grow"></span><a class="button" href="/#labs">Labs</a><a class="button" href="/docs">API</a><${ThemeButton} /></header>
+  return html`<div class="home"><${SiteBar} links=${[
+    ['/#labs', 'Labs'],
+    ['/docs', 'API'],
+  ]} />
     <main class="versus"><div><h1>One request, four allocators</h1>
       <p class="cap">Each runs on a fresh machine of the chosen profile. What you see is where the engine put it, what it cost, and what it wasted.</p><${InLab} question=${question} /></div>
       <${Ask} question=${question} change=${change} wrong=${wrong} />
@@ -49,16 +46,8 @@ export function ComparePage() {
 
 /** The same four calls, one after the other in one machine, to be walked through. @param {{ question: model.Question }} props */
 function InLab({ question }) {
-  const [problem, setProblem] = useState(/** @type {Problem | null} */ (null));
-  const [busy, setBusy] = useState(false);
   const size = parseSize(question.size);
-  const open = () => {
-    setBusy(true);
-    openTour({ ...question, size }, `${question.size} four ways`).catch(
-      (error) => (setProblem(problemOf(error)), setBusy(false)),
-    );
-  };
-  return html`<p class="ways"><button type="button" disabled=${busy || Number.isNaN(size)} onClick=${open}>${busy ? 'Calling all four…' : 'Watch these calls in a lab'}</button></p>${problem ? html`<${ProblemBox} problem=${problem} />` : null}`;
+  return html`<${TourButton} wish=${{ ...question, size }} name=${`${question.size} four ways`} label="Watch these calls in a lab" isOff=${Number.isNaN(size)} />`;
 }
 
 /** @param {{ question: model.Question, change: (patch: Partial<model.Question>) => void, wrong: Set<string> }} props */
@@ -82,7 +71,7 @@ function Ask({ question, change, wrong }) {
 /** @param {{ answers: Answer[], question: model.Question }} props */
 function Answers({ answers, question }) {
   return html`<div class="answers" data-test="answers">${answers.map((a) => html`<${AnswerCard} key=${a.op} answer=${a} question=${question} />`)}</div>
-    <div class="scroll" tabindex="0" role="region" aria-label="The four side by side"><table class="beside"><thead><tr><td></td>${answers.map((a) => html`<th key=${a.op} scope="col"><i class=${`chip k-${model.KIND_OF[a.op]}`} aria-hidden="true"></i>${a.op}</th>`)}</tr></thead>
+    <div ...${scrollBox('The four side by side')}><table class="beside"><thead><tr><td></td>${answers.map((a) => html`<th key=${a.op} scope="col"><${Chip} kind=${KIND_OF_ALLOCATOR[a.op]} />${a.op}</th>`)}</tr></thead>
       <tbody>${model.factRows(answers).map((row) => html`<tr key=${row.name}><th scope="row">${row.name}</th>${row.cells.map((cell, i) => html`<td key=${i}>${cell}</td>`)}</tr>`)}</tbody></table></div>`;
 }
 
@@ -91,7 +80,7 @@ function AnswerCard({ answer, question }) {
   const takesFlags = answer.op === 'kmalloc' || answer.op === 'kzalloc';
   const request = { op: answer.op, size: answer.requested, ...(takesFlags ? { gfp: question.gfp } : {}) };
   const { call, args } = callLine(request, true);
-  return html`<section class=${`card answer ${answer.outcome}`} aria-label=${answer.op}><h2 class="plain"><i class=${`chip k-${model.KIND_OF[answer.op]}`} aria-hidden="true"></i>${answer.op} <small>${answer.outcome === 'ok' ? answer.cache || '' : answer.outcome === 'null' ? 'returns NULL' : 'bug'}</small></h2>
+  return html`<section class=${`card answer ${answer.outcome}`} aria-label=${answer.op}><h2 class="plain"><${Chip} kind=${KIND_OF_ALLOCATOR[answer.op]} />${answer.op} <small>${answer.outcome === 'ok' ? answer.cache || '' : answer.outcome === 'null' ? 'returns NULL' : 'bug'}</small></h2>
     <code class="line">p = ${call}(${args});</code>
     ${answer.outcome === 'ok' ? html`<${Strip} answer=${answer} /><${Shares} answer=${answer} />` : html`<p class="says">${answer.message || `More than it can give: at most ${bytes(answer.limit)}.`}</p>`}
     <${Cost} answer=${answer} /></section>`;
@@ -101,7 +90,7 @@ function AnswerCard({ answer, question }) {
 function Strip({ answer }) {
   const { runs, untouched, share } = model.piecesOf(answer);
   const text = `${plural(answer.nr_frame_runs, 'run')} of frames${untouched ? `, ${plural(untouched, 'page')} without a frame until touched` : ''}`;
-  return html`<div class=${`strip k-${model.KIND_OF[answer.op]}`} role="img" aria-label=${text} title=${text}>${runs.map((p) => html`<i key=${p.pfn} style=${{ flexGrow: p.share }}></i>`)}
+  return html`<div class=${`strip k-${KIND_OF_ALLOCATOR[answer.op]}`} role="img" aria-label=${text} title=${text}>${runs.map((p) => html`<i key=${p.pfn} style=${{ flexGrow: p.share }}></i>`)}
     ${untouched ? html`<span style=${{ flexGrow: share }}>${plural(untouched, 'page')} when touched</span>` : null}</div>`;
 }
 
@@ -135,6 +124,6 @@ function AllSizes({ profile, size, choose }) {
 
 /** The same curves as a table. @param {{ data: ReturnType<typeof model.seriesOf>, measure: string }} props */
 function Numbers({ data, measure }) {
-  return html`<details class="rest"><summary>as numbers</summary><div class="scroll numbers" tabindex="0" role="region" aria-label="The curves as numbers"><table><thead><tr><th scope="col">size</th>${data.series.map((s) => html`<th key=${s.op} scope="col">${s.op}</th>`)}</tr></thead>
+  return html`<details class="rest"><summary>as numbers</summary><div ...${scrollBox('The curves as numbers', 'numbers')}><table><thead><tr><th scope="col">size</th>${data.series.map((s) => html`<th key=${s.op} scope="col">${s.op}</th>`)}</tr></thead>
     <tbody>${data.sizes.map((size, i) => html`<tr key=${size}><th scope="row">${bytes(size)}</th>${data.series.map((s) => html`<td key=${s.op}>${model.tellValue(measure, s.values[i])}</td>`)}</tr>`)}</tbody></table></div></details>`;
 }

@@ -1,28 +1,27 @@
 /* docs.js - the API reference, from the daemon's own description of itself. */
 import { html } from 'htm/preact';
-import { useEffect, useState } from 'preact/hooks';
-import { get } from '../../api.js';
+import { useEffect } from 'preact/hooks';
 import { subjectsOf } from '../../model/reference.js';
-import { Mark, ThemeButton } from '../parts/parts.js';
+import { Head, ProblemBox, scrollBox, SiteBar } from '../parts/parts.js';
+import { useView } from '../parts/use-view.js';
 
 /** @typedef {import('../../model/reference.js').Request} Request */
 
 export function DocsPage() {
-  const [api, setApi] = useState(/** @type {any} */ (null));
-  const [table, setTable] = useState(/** @type {import('../../types.js').OpTable | null} */ (null));
-  const [problem, setProblem] = useState('');
-  useEffect(() => {
-    document.title = 'API · Pagoda';
-    get('/openapi.json').then(setApi, (error) => setProblem(String(error.message)));
-    get('/ops').then(setTable, () => {});
-  }, []);
-  return html`<div class="home docs"><header class="top"><a class="brand" href="/"><${Mark} /><b>Pagoda</b></a><span class="grow"></span><a class="button" href="/#labs">Labs</a><a class="button" href="/compare">Compare</a><a class="button" href="/api/v1/openapi.json">openapi.json</a><${ThemeButton} /></header><main>
+  const { data: api, problem } = useView('/openapi.json');
+  const table = /** @type {import('../../types.js').OpTable | null} */ (useView('/ops').data);
+  useEffect(() => void (document.title = 'API · Pagoda'), []);
+  return html`<div class="home docs"><${SiteBar} links=${[
+    ['/#labs', 'Labs'],
+    ['/compare', 'Compare'],
+    ['/api/v1/openapi.json', 'openapi.json'],
+  ]} /><main>
     <div><h1>The API</h1><p class="cap">JSON over HTTP under <code>/api/v1</code>. Sizes are bytes, addresses are hex strings. What a simulated allocator refuses is a result, not an error; errors are RFC 9457 problems that name the field. Every view takes <code>at=</code>, the moment it shows.</p></div>
     <pre class="line">${`curl -s ${location.origin}/api/v1/labs -H 'content-type: application/json' \\\n  -d '{"name":"a","profile":"classic","memory":"16M"}'`}</pre>
-    ${problem ? html`<p class="problem" role="alert">${problem}</p>` : null}
+    ${problem ? html`<${ProblemBox} problem=${problem} />` : null}
     ${api ? subjectsOf(api).map((group) => html`<section key=${group.title} class="subject"><h2>${group.title}</h2>${group.requests.map((request) => html`<${Entry} key=${request.id} request=${request} />`)}</section>`) : problem ? null : html`<p class="empty" role="status">Reading openapi.json…</p>`}
-    <section class="subject"><h2>Operations</h2><div class="scroll" tabindex="0" role="region" aria-label="Operations"><table><thead><tr><th scope="col">op</th><th scope="col">needs</th><th scope="col">takes</th><th scope="col">what it does</th></tr></thead><tbody>${(table?.ops ?? []).map((op) => html`<tr key=${op.op}><th scope="row"><code>${op.op}</code></th><td><code>${op.needed.join(', ')}</code></td><td><code>${op.further.join(', ')}</code></td><td>${op.doc}</td></tr>`)}</tbody></table></div></section>
-    <section class="subject"><h2>Parameters of operations</h2><div class="scroll" tabindex="0" role="region" aria-label="Parameters"><table><thead><tr><th scope="col">name</th><th scope="col">type</th><th scope="col">default</th><th scope="col">what it is</th></tr></thead><tbody>${(table?.params ?? []).map((p) => html`<tr key=${p.name}><th scope="row"><code>${p.name}</code></th><td>${p.choices ? p.choices.join(', ') : p.type}${p.unit ? `, ${p.unit}` : ''}</td><td>${p.default ?? ''}</td><td>${p.doc}</td></tr>`)}</tbody></table></div></section>
+    <section class="subject"><h2>Operations</h2><div ...${scrollBox('Operations')}><table><${Head} columns=${['op', 'needs', 'takes', 'what it does']} /><tbody>${(table?.ops ?? []).map((op) => html`<tr key=${op.op}><th scope="row"><code>${op.op}</code></th><td><code>${op.needed.join(', ')}</code></td><td><code>${op.further.join(', ')}</code></td><td>${op.doc}</td></tr>`)}</tbody></table></div></section>
+    <section class="subject"><h2>Parameters of operations</h2><div ...${scrollBox('Parameters')}><table><${Head} columns=${['name', 'type', 'default', 'what it is']} /><tbody>${(table?.params ?? []).map((p) => html`<tr key=${p.name}><th scope="row"><code>${p.name}</code></th><td>${p.choices ? p.choices.join(', ') : p.type}${p.unit ? `, ${p.unit}` : ''}</td><td>${p.default ?? ''}</td><td>${p.doc}</td></tr>`)}</tbody></table></div></section>
   </main></div>`;
 }
 

@@ -1,6 +1,7 @@
 /* home-figure.js - a schematic of the three allocators: one solid run, a fan of threads, a promise. Same picture language as
  * the lab page: virtual on the left, frames on the right. */
 import { html } from 'htm/preact';
+import { KIND_OF_ALLOCATOR } from '../../kinds.js';
 import { layoutFor, rectsOf } from '../../model/geometry.js';
 
 const PX = 15,
@@ -22,7 +23,7 @@ const CASES = [
   {
     op: 'kmalloc',
     title: 'kmalloc, kzalloc',
-    kind: 'kernel',
+    kind: KIND_OF_ALLOCATOR.kmalloc,
     line: 'p = kmalloc(32000, GFP_KERNEL);',
     note: 'one solid run of frames',
     runs: [[32, 8]],
@@ -30,7 +31,7 @@ const CASES = [
   },
   {
     op: 'vmalloc',
-    kind: 'vmalloc',
+    kind: KIND_OF_ALLOCATOR.vmalloc,
     line: 'p = vmalloc(32768);',
     note: 'one range, scattered frames',
     runs: [
@@ -45,7 +46,7 @@ const CASES = [
   },
   {
     op: 'malloc',
-    kind: 'anon',
+    kind: KIND_OF_ALLOCATOR.malloc,
     line: 'p = malloc(32768); … p[9000] = 1;',
     note: 'frames only for the 3 pages touched',
     runs: [

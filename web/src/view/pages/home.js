@@ -3,10 +3,11 @@ import { html } from 'htm/preact';
 import { useEffect, useState } from 'preact/hooks';
 import { get, problemOf, remove } from '../../api.js';
 import { bytes, count, moment, plural } from '../../format.js';
-import { openTour } from '../../tour.js';
+import { KIND_OF_ALLOCATOR } from '../../kinds.js';
 import { Figure } from './home-figure.js';
 import { OpenLab } from './open-lab.js';
-import { Mark, ProblemBox, ThemeButton } from '../parts/parts.js';
+import { Chip, ProblemBox, scrollBox, SiteBar } from '../parts/parts.js';
+import { TourButton } from '../parts/tour-button.js';
 
 /** @typedef {import('../../types.js').Profile} Profile */
 /** @typedef {import('../../types.js').LabInfo} LabInfo */
@@ -28,7 +29,11 @@ export function HomePage() {
     );
   useEffect(() => void load(), []);
   return html`<div class="home">
-    <header class="top"><a class="brand" href="/"><${Mark} /><b>Pagoda</b></a><span class="grow"></span><a class="button" href="#labs">Labs</a><a class="button" href="/compare">Compare</a><a class="button" href="/docs">API</a><${ThemeButton} /></header>
+    <${SiteBar} links=${[
+      ['#labs', 'Labs'],
+      ['/compare', 'Compare'],
+      ['/docs', 'API'],
+    ]} />
     <main>
       <section class="hero"><div><h1>See where Linux puts your memory, and why.</h1>
         <p>Pagoda runs a Linux machine’s memory in slow motion. Call <code>kmalloc</code>, <code>kzalloc</code>, <code>vmalloc</code> or <code>malloc</code>; watch every page frame, every mapping and every decision; go back to any moment.</p>
@@ -45,16 +50,8 @@ export function HomePage() {
 const FIRST = { profile: 'classic', size: 100000, gfp: 'GFP_KERNEL', context: 'process' };
 
 /** What a visitor can do at once. */
-function Ways() {
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState(/** @type {Problem | null} */ (null));
-  const look = () => {
-    setBusy(true);
-    openTour(FIRST).catch((error) => (setProblem(problemOf(error)), setBusy(false)));
-  };
-  return html`<div class="ways"><button type="button" class="p" disabled=${busy} onClick=${look} data-test="tour">${busy ? 'Calling all four…' : 'Watch all four in a lab'}</button>
-    <a class="button" href="/compare?profile=classic&size=100000">Compare them for any size</a><a class="button" href="#open-title">Open an empty lab</a>${problem ? html`<${ProblemBox} problem=${problem} />` : null}</div>`;
-}
+const Ways = () =>
+  html`<${TourButton} wish=${FIRST} label="Watch all four in a lab" isMain=${true}><a class="button" href="/compare?profile=classic&size=100000">Compare them for any size</a><a class="button" href="#open-title">Open an empty lab</a><//>`;
 
 /** @param {{ labs: LabInfo[] | null, reload: () => Promise<void> }} props */
 function Labs({ labs, reload }) {
@@ -101,14 +98,9 @@ const ROWS = [
   ],
   ['released by', 'kfree', 'kfree', 'vfree', 'free'],
 ];
-const COLUMNS = [
-  ['kmalloc', 'slab'],
-  ['kzalloc', 'kernel'],
-  ['vmalloc', 'vmalloc'],
-  ['malloc', 'anon'],
-];
+const COLUMNS = Object.entries(KIND_OF_ALLOCATOR);
 
 const Comparison =
-  () => html`<section class="compare" aria-labelledby="compare-title"><h2 id="compare-title">How they differ</h2><div class="scroll" tabindex="0" role="region" aria-label="Comparison table"><table>
-  <thead><tr><td></td>${COLUMNS.map(([op, kind]) => html`<th key=${op} scope="col"><i class=${`chip k-${kind}`} aria-hidden="true"></i>${op}</th>`)}</tr></thead>
+  () => html`<section class="compare" aria-labelledby="compare-title"><h2 id="compare-title">How they differ</h2><div ...${scrollBox('Comparison table')}><table>
+  <thead><tr><td></td>${COLUMNS.map(([op, kind]) => html`<th key=${op} scope="col"><${Chip} kind=${kind} />${op}</th>`)}</tr></thead>
   <tbody>${ROWS.map(([what, ...cells]) => html`<tr key=${what}><th scope="row">${what}</th>${cells.map((cell, i) => html`<td key=${i}>${cell}</td>`)}</tr>`)}</tbody></table></div></section>`;

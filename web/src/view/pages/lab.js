@@ -6,6 +6,7 @@ import { fieldOf } from '../../api.js';
 import { openLab } from '../../lab-session.js';
 import { shownSeq } from '../../lab-state.js';
 import { fieldErrors, fieldsOf } from '../../model/form.js';
+import { stepOfKey } from '../../model/keys.js';
 import { opInfo } from '../../model/ops.js';
 import { TABS } from '../../tabs.js';
 import { Allocations } from '../parts/allocations.js';
@@ -85,7 +86,7 @@ export function LabPage({ session }) {
   </div>`;
 }
 
-/** Whether all that was wrong stands at fields of the form. @param {import('../../lab-state.js').LabState} state */
+/** Whether every part of the problem is shown at a field of the form. @param {import('../../lab-state.js').LabState} state */
 function isToldAtFields({ problem, table, form }) {
   const info = table && opInfo(table.ops, form.op);
   if (!problem?.errors.length || !info) return false;
@@ -107,7 +108,7 @@ function Current({ session }) {
 function Tabs({ session }) {
   const state = session.store.value;
   const move = (/** @type {KeyboardEvent} */ event) => {
-    const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
+    const step = stepOfKey(event.key, 0);
     if (!step) return;
     const i = TABS.findIndex(([id]) => id === state.tab);
     const next = TABS[(i + step + TABS.length) % TABS.length][0];

@@ -5,6 +5,7 @@ import { kindOfOp } from '../../model/ops.js';
 import { isReadOnly } from '../../lab-state.js';
 import { titleOf } from '../../model/title.js';
 import { Chip, Empty } from './parts.js';
+import { nrPages } from '../../model/page.js';
 
 const SHOWN = 200;
 
@@ -43,7 +44,7 @@ function sizes(a, many) {
   const granted =
     a.cache && a.op !== 'kmem_cache_alloc' && a.allocated !== a.requested ? ` → ${size(a.allocated)}` : '';
   const frames = a.pid
-    ? `${count(a.nr_frames)} of ${plural(Math.max(1, Math.ceil(a.allocated / 4096)), 'page')}`
+    ? `${count(a.nr_frames)} of ${plural(nrPages(a.allocated), 'page')}`
     : a.nr_frames > 1
       ? plural(a.nr_frames, 'frame')
       : '';

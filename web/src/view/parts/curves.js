@@ -3,16 +3,25 @@ import uPlot from 'uplot';
 import { html } from 'htm/preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { bytes, duration } from '../../format.js';
-import { KIND_OF, MEASURES, tellValue } from '../../model/compare.js';
+import { KIND_BY_NAME, KIND_OF_ALLOCATOR } from '../../kinds.js';
+import { MEASURES, tellValue } from '../../model/compare.js';
 import { themeVersion } from '../../theme.js';
 
 const HEIGHT = 320;
-/** Never colour alone. */
+/** Lines differ by their dashes, too, not by colour alone. */
 const DASHES = /** @type {Record<string, number[]>} */ ({
   kmalloc: [],
   kzalloc: [8, 4],
   vmalloc: [2, 3],
   malloc: [10, 3, 2, 3],
+});
+
+/** The same in the legend, as CSS has it. */
+const BORDERS = /** @type {Record<string, string>} */ ({
+  kmalloc: 'solid',
+  kzalloc: 'dashed',
+  vmalloc: 'dotted',
+  malloc: 'dashed',
 });
 
 /** @param {string} token */
@@ -48,7 +57,7 @@ function optionsFor(data, measure, width, choose) {
       { label: 'size', value: (/** @type {any} */ _, /** @type {number} */ v) => (v ? bytes(v) : '–') },
       ...data.series.map(({ op }) => ({
         label: op,
-        stroke: css(`--${KIND_OF[op]}`),
+        stroke: css(KIND_BY_NAME[KIND_OF_ALLOCATOR[op]].token),
         width: 2,
         dash: DASHES[op],
         points: { show: false },
@@ -61,6 +70,9 @@ function optionsFor(data, measure, width, choose) {
       })),
     ],
     cursor: { drag: { x: false, y: false } },
+    legend: {
+      markers: { width: 3, dash: (/** @type {any} */ _, /** @type {number} */ i) => BORDERS[data.series[i - 1]?.op] },
+    },
     hooks: {
       ready: [
         (/** @type {any} */ plot) =>
@@ -70,7 +82,7 @@ function optionsFor(data, measure, width, choose) {
   });
 }
 
-/** A logarithmic axis has no place for 0: it is drawn at the bottom. @param {(number | null)[]} values */
+/** A logarithmic axis has no 0, so 0 is drawn at the bottom. @param {(number | null)[]} values */
 const lifted = (values) => values.map((v) => (v === null ? null : Math.max(v, 1)));
 
 /** @param {{ data: ReturnType<typeof import('../../model/compare.js').seriesOf>, measure: string, size: number, choose: (size: number) => void }} props */

@@ -108,7 +108,7 @@ function Choice({ param, session, error, onSet, id }) {
     ${param.choices?.map((word) => html`<option key=${word} value=${word} selected=${word === now}>${word}</option>`)}</select>`;
 }
 
-/** Words that go together, with a bar between them. @param {FieldProps & { id: string }} props */
+/** A choice of several words, which are joined by a bar. @param {FieldProps & { id: string }} props */
 function Flags({ param, session, onSet, id }) {
   const on = (session.store.value.form.values[param.name] ?? '').split('|').filter(Boolean);
   const toggle = (/** @type {string} */ word) =>

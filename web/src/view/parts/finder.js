@@ -1,8 +1,10 @@
 /* finder.js - one field for everything: `/` finds an address, frame, cache, allocation, operation; Ctrl+K runs a command. */
 import { html } from 'htm/preact';
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
+import { stepOfKey } from '../../model/keys.js';
 import { commandHits, searchHits } from '../../model/search.js';
 import { commandsOf } from './commands.js';
+import { useModal } from './parts.js';
 import { useView } from './use-view.js';
 
 const SHOWN = 12;
@@ -11,12 +13,11 @@ const SHOWN = 12;
 export function Finder({ session, mode }) {
   const { store } = session;
   const state = store.value;
-  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const dialog = useModal();
   const [query, setQuery] = useState('');
   const [at, setAt] = useState(0);
   const { data } = useView(`${session.base}/caches?at=${state.views?.seq ?? 0}`);
   const commands = useMemo(() => commandsOf(session), []);
-  useEffect(() => dialog.current?.showModal(), []);
   const found = searchHits(query, state, data?.caches ?? []).map((hit) => ({
     ...hit,
     run: () => hit.actions.forEach((action) => store.send(action)),
@@ -31,7 +32,7 @@ export function Finder({ session, mode }) {
     hits[i].run();
   };
   const keys = (/** @type {KeyboardEvent} */ event) => {
-    const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
+    const step = stepOfKey(event.key, 1, 0);
     if (step && hits.length) setAt((here + step + hits.length) % hits.length);
     else if (event.key === 'Enter') run(here);
     else return;

@@ -1,7 +1,7 @@
 /* help.js - the sheet of keys. */
 import { html } from 'htm/preact';
-import { useEffect, useRef } from 'preact/hooks';
 import { setSingleKeys, singleKeys } from '../../shortcuts.js';
+import { useModal } from './parts.js';
 
 /** @type {[string, [string, string][]][]} */
 const KEYS = [
@@ -45,8 +45,7 @@ const KEYS = [
 
 /** @param {{ onClose: () => void }} props */
 export function HelpSheet({ onClose }) {
-  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
-  useEffect(() => dialog.current?.showModal(), []);
+  const dialog = useModal();
   return html`<dialog class="sheet keys" ref=${dialog} onClose=${onClose} aria-labelledby="keys-title">
     <form method="dialog"><h2 id="keys-title">Keys</h2><div class="keygroups">${KEYS.map(
       ([title, keys]) =>

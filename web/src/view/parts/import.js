@@ -1,11 +1,11 @@
 /* import.js - a sheet for bringing a recorded trace into the lab and for taking its history out; and the line that says that an
  * import runs. */
 import { html } from 'htm/preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { bytes, count } from '../../format.js';
 import { EXPORT_FORMATS, IMPORT_FORMATS, progressFacts, summaryFacts } from '../../model/import.js';
 import { whyReadOnly } from '../../model/rules.js';
-import { ProblemBox } from './parts.js';
+import { Head, ProblemBox, scrollBox, useModal } from './parts.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */
 
@@ -14,11 +14,10 @@ const SKIPS_SHOWN = 50;
 /** @param {{ session: Session }} props */
 export function ImportSheet({ session }) {
   const { importer } = session;
-  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const dialog = useModal();
   const [format, setFormat] = useState('auto');
   const [atomic, setAtomic] = useState(false);
   const [over, setOver] = useState(false);
-  useEffect(() => dialog.current?.showModal(), []);
   const file = importer.file.value;
   const other = whyReadOnly({ ...session.store.value, at: null });
   const busy = importer.sending.value || importer.news.value !== null;
@@ -76,10 +75,10 @@ function Summary({ summary }) {
     <dl class="hfacts">${facts.rows.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
       ${facts.agreements.map((one) => html`<div key=${one.what}><dt>agreement</dt><dd>${one.what}: <b>${one.text}</b> <span class="use" role="img" aria-label=${one.text}><i style=${{ width: `${(100 * one.same) / one.of}%` }}></i></span></dd></div>`)}</dl>
     ${summary.first_difference ? html`<p class="cap">First difference: ${summary.first_difference}</p>` : null}
-    ${facts.skips.length ? html`<div class="scroll skips" tabindex="0" role="region" aria-label="Skipped"><table><caption><b>Skipped, and why</b></caption><thead><tr><th scope="col">event</th><th scope="col">reason</th><th scope="col" class="n">events</th><th scope="col" class="n">first line</th></tr></thead><tbody>${facts.skips.slice(0, SKIPS_SHOWN).map((one) => html`<tr key=${one.event + one.reason}><th scope="row">${one.event}</th><td>${one.reason}</td><td class="n">${count(one.count)}</td><td class="n">${count(one.first_line)}</td></tr>`)}</tbody></table></div>` : null}</section>`;
+    ${facts.skips.length ? html`<div ...${scrollBox('Skipped', 'skips')}><table><caption><b>Skipped, and why</b></caption><${Head} columns=${['event', 'reason', '#events', '#first line']} /><tbody>${facts.skips.slice(0, SKIPS_SHOWN).map((one) => html`<tr key=${one.event + one.reason}><th scope="row">${one.event}</th><td>${one.reason}</td><td class="n">${count(one.count)}</td><td class="n">${count(one.first_line)}</td></tr>`)}</tbody></table></div>` : null}</section>`;
 }
 
-/** Anybody who looks at the lab sees that it is being filled. @param {{ session: Session }} props */
+/** The line that everybody who has the lab open sees during an import. @param {{ session: Session }} props */
 export function ImportLine({ session }) {
   const { importer } = session;
   const news = importer.news.value;

@@ -16,6 +16,7 @@ import { titleOf } from '../../model/title.js';
 import { outcomeText, story } from '../../model/story.js';
 import { Empty } from './parts.js';
 import { useView } from './use-view.js';
+import { nrPages } from '../../model/page.js';
 
 /** @typedef {import('../../model/inspector.js').Link} Link */
 /** @typedef {import('../../lab-session.js').Session} Session */
@@ -75,7 +76,7 @@ const Facts = ({ facts, follow }) =>
 /** @param {{ session: Session, a: import('../../types.js').Allocation }} props */
 function Actions({ session, a }) {
   if (isReadOnly(session.store.value)) return null;
-  const untouched = a.pid && a.nr_frames < Math.ceil(a.allocated / 4096);
+  const untouched = a.pid && a.nr_frames < nrPages(a.allocated);
   return html`<p class="actions"><button type="button" onClick=${() => session.touch(a)} title="memset(p, 0xaa, n): each page that is written gets its frame">${!untouched ? 'Write 0xaa' : a.requested > TOUCH_MAX ? 'Touch its first MiB' : 'Touch all its pages'}</button>
     <button type="button" onClick=${() => session.store.send({ type: 'tab', tab: 'bytes' })}>Bytes</button>
     <button type="button" onClick=${() => session.store.send({ type: 'tab', tab: 'pagetables' })}>Walk</button></p>`;

@@ -64,7 +64,7 @@ export function bindKeys(session) {
   });
 }
 
-/** One step up: what was opened last is let go first. @param {import('../../lab-session.js').Session['store']} store */
+/** Escape: closes or lets go of one thing, in this order. @param {import('../../lab-session.js').Session['store']} store */
 function goUp(store) {
   const state = store.peek();
   if (state.help) store.send({ type: 'help', open: false });

@@ -1,5 +1,6 @@
 /* parts.js - small pieces that several panels share. */
 import { html } from 'htm/preact';
+import { useEffect, useRef } from 'preact/hooks';
 import { KIND_BY_NAME } from '../../kinds.js';
 import { toggleTheme } from '../../theme.js';
 
@@ -22,3 +23,30 @@ export const ProblemBox = ({ problem, onDismiss }) => html`<div class="problem" 
 
 /** @param {{ children?: any }} props */
 export const Empty = ({ children }) => html`<p class="empty">${children}</p>`;
+
+/** Attributes of a box that scrolls by itself: keys reach it, and it has a name. @param {string} label @param {string} [further] classes */
+export const scrollBox = (label, further = '') => ({
+  class: `scroll ${further}`.trim(),
+  tabindex: 0,
+  role: 'region',
+  'aria-label': label,
+});
+
+/** The head of a table. A column is its name, or name and explanation; one of numbers begins with "#".
+ * @param {{ columns: (string | [string, string])[] }} props */
+export const Head = ({ columns }) =>
+  html`<thead><tr>${columns.map((column) => {
+    const [name, title] = typeof column === 'string' ? [column, undefined] : column;
+    return html`<th key=${name} scope="col" class=${name.startsWith('#') ? 'n' : undefined} title=${title}>${name.replace(/^#/, '')}</th>`;
+  })}</tr></thead>`;
+
+/** A dialog over the page, open as long as it is there: the ref to give to it. */
+export function useModal() {
+  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  useEffect(() => dialog.current?.showModal(), []);
+  return dialog;
+}
+
+/** The bar of the pages that are no lab. @param {{ links: [string, string][] }} props address and name of each */
+export const SiteBar = ({ links }) =>
+  html`<header class="top"><a class="brand" href="/"><${Mark} /><b>Pagoda</b></a><span class="grow"></span>${links.map(([href, name]) => html`<a class="button" key=${href} href=${href}>${name}</a>`)}<${ThemeButton} /></header>`;

@@ -6,7 +6,7 @@ import { count, plural } from '../../format.js';
 import { differsAt } from '../../lab-state.js';
 import { callText } from '../../model/form.js';
 import { rulesNotice } from '../../model/rules.js';
-import { ProblemBox } from './parts.js';
+import { Head, ProblemBox, scrollBox } from './parts.js';
 import { useView } from './use-view.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */
@@ -35,8 +35,8 @@ function Recorded({ session }) {
   if (problem) return html`<${ProblemBox} problem=${problem} />`;
   const rows = /** @type {import('../../types.js').OpRow[]} */ (data?.ops ?? []);
   const rest = head - first + 1 - rows.length;
-  return html`<div class="scroll recorded" tabindex="0" role="region" aria-label="Recorded results" data-test="recorded"><table>
-    <thead><tr><th scope="col" class="n">op</th><th scope="col">call</th><th scope="col">outcome</th><th scope="col">address</th><th scope="col" class="n">granted</th></tr></thead>
+  return html`<div ...${scrollBox('Recorded results', 'recorded')} data-test="recorded"><table>
+    <${Head} columns=${['#op', 'call', 'outcome', 'address', '#granted']} />
     <tbody>${rows.map((row) => html`<tr key=${row.seq}><th scope="row" class="n">${count(row.seq)}</th><td><code>${callText(row, table?.ops ?? [])}</code></td><td>${row.outcome === 'null' ? 'NULL' : row.outcome}</td><td><code>${row.result?.address ?? '–'}</code></td><td class="n">${row.result?.allocated ? count(row.result.allocated) : '–'}</td></tr>`)}</tbody></table>
     ${data && rest > 0 ? html`<p class="cap">${plural(rest, 'further operation')} in the exports.</p>` : null}</div>`;
 }

@@ -9,6 +9,7 @@ import { callText } from '../../model/form.js';
 import { shownShare } from '../../model/rules.js';
 import { MARGIN, markBeside, pointAt, scaleFor, SPEEDS, usedOf } from '../../model/timeline.js';
 import { themeVersion } from '../../theme.js';
+import { PAGE_SIZE } from '../../model/page.js';
 
 /** @param {{ session: import('../../lab-session.js').Session }} props */
 export function Timeline({ session }) {
@@ -78,7 +79,9 @@ function Levels({ state, zone, setZone }) {
 function Chart({ state, zone }) {
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   const [size, setSize] = useState({ width: 0, height: 0 });
-  const all = state.views ? state.views.cells.nr * 2 ** state.views.cells.shift : (state.lab?.memory ?? 4096) / 4096;
+  const all = state.views
+    ? state.views.cells.nr * 2 ** state.views.cells.shift
+    : (state.lab?.memory ?? PAGE_SIZE) / PAGE_SIZE;
   const total = Math.max(1, all - (state.points[0]?.frames.reserved ?? 0));
   const most = state.points.reduce((top, point) => Math.max(top, usedOf(point)), 0);
   const scale = scaleFor(most, total);

@@ -33,7 +33,7 @@ export function TopBar({ session }) {
   </header>`;
 }
 
-/** The form's request as a question to all allocators. @param {import('../../lab-state.js').LabState} state */
+/** The address of the comparison for the form's request. @param {import('../../lab-state.js').LabState} state */
 function compareLink({ lab, form }) {
   const query = new URLSearchParams({
     profile: lab?.profile ?? 'classic',

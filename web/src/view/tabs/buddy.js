@@ -16,7 +16,8 @@ import {
 } from '../../model/buddy.js';
 import { headOf, cellAt } from '../../model/cells.js';
 import { selectedAllocation } from '../../lab-state.js';
-import { Empty } from '../parts/parts.js';
+import { Empty, scrollBox } from '../parts/parts.js';
+import { PAGE_SIZE } from '../../model/page.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */
 /** @typedef {import('../../types.js').Zone} Zone */
@@ -26,8 +27,8 @@ export function BuddyTab({ session }) {
   const zones = (session.store.value.views?.zones ?? [])
     .filter((z) => z.managed || z.present)
     .reverse(); /* as an allocation tries them */
-  return html`<div class="pane buddy"><div class="scroll zones" tabindex="0" role="region" aria-label="Free areas">${zones.map((zone) => html`<${ZonePanel} key=${zone.name} zone=${zone} />`)}</div>
-    <div class="scroll steps-pane" tabindex="0" role="region" aria-label="Splits and merges"><${Steps} session=${session} /></div></div>`;
+  return html`<div class="pane buddy"><div ...${scrollBox('Free areas', 'zones')}>${zones.map((zone) => html`<${ZonePanel} key=${zone.name} zone=${zone} />`)}</div>
+    <div ...${scrollBox('Splits and merges', 'steps-pane')}><${Steps} session=${session} /></div></div>`;
 }
 
 /** @param {{ zone: Zone }} props */
@@ -41,19 +42,19 @@ function ZonePanel({ zone }) {
       <tbody>${rows.map(
         (
           row,
-        ) => html`<tr key=${row.order}><th scope="row" title=${`blocks of ${bytes(4096 * 2 ** row.order)}`}>${row.order}</th>${hasIndices ? null : html`<td class="n">${bytes(4096 * 2 ** row.order)}</td>`}
+        ) => html`<tr key=${row.order}><th scope="row" title=${`blocks of ${bytes(PAGE_SIZE * 2 ** row.order)}`}>${row.order}</th>${hasIndices ? null : html`<td class="n">${bytes(PAGE_SIZE * 2 ** row.order)}</td>`}
         ${types.length > 1 ? row.cells.map((cell) => html`<td class="n heat" key=${cell.type} style=${{ '--heat': `${heat(cell.share)}%` }}>${cell.blocks ? count(cell.blocks) : html`<span class="zero">0</span>`}</td>`) : null}
         <td class="n">${row.nr_free ? count(row.nr_free) : html`<span class="zero">0</span>`}</td>
-        <td title=${bytes(row.pages * 4096)}><span class=${`use ${hasIndices ? 'short' : 'long'}`}><i style=${{ width: `${(100 * row.pages) / most}%` }}></i></span>${hasIndices ? null : html` <small>${row.pages ? bytes(row.pages * 4096) : ''}</small>`}</td>
+        <td title=${bytes(row.pages * PAGE_SIZE)}><span class=${`use ${hasIndices ? 'short' : 'long'}`}><i style=${{ width: `${(100 * row.pages) / most}%` }}></i></span>${hasIndices ? null : html` <small>${row.pages ? bytes(row.pages * PAGE_SIZE) : ''}</small>`}</td>
         ${hasIndices ? html`<td class="n">${row.unusable === null ? '' : row.unusable.toFixed(3)}</td><td class="n">${row.fragmentation === null ? '' : row.fragmentation.toFixed(3)}</td>` : null}</tr>`,
       )}</tbody></table>
     <${PerCpu} zone=${zone} /></section>`;
 }
 
-/** A cell that holds anything is seen; the eye compares roots better than shares. @param {number} share */
+/** The heat of a cell, in percent. The square root keeps small shares visible. @param {number} share */
 const heat = (share) => (share ? Math.round(8 + 52 * Math.sqrt(share)) : 0);
 
-/** Free memory against the watermarks; the bar ends a little above high, where they can still be told apart. @param {{ zone: Zone }} props */
+/** Free memory against the watermarks. The bar ends a little above the high mark, so that the marks stay apart. @param {{ zone: Zone }} props */
 function Level({ zone }) {
   if (!zone.managed) return null;
   const level = levelScale(zone);
@@ -125,7 +126,7 @@ function toFrame({ store }, pfn) {
   store.send({ type: 'tab', tab: 'map' });
 }
 
-/** One rung a halving: the half that goes on is drawn full, the other lies on a free list. @param {{ rungs: import('../../model/buddy.js').Rung[], kind: string, session: Session, at: number }} props */
+/** One rung for each split. The half that is split further is drawn full; the other goes to a free list. @param {{ rungs: import('../../model/buddy.js').Rung[], kind: string, session: Session, at: number }} props */
 function Ladder({ rungs, kind, session, at }) {
   const side = (/** @type {import('../../model/buddy.js').Rung} */ rung, /** @type {'left' | 'right'} */ which) => {
     const mine = rung.stays === which;

@@ -14,8 +14,9 @@ import {
   windowFor,
 } from '../../model/hexdump.js';
 import { titleOf } from '../../model/title.js';
-import { Empty, ProblemBox } from '../parts/parts.js';
+import { Empty, ProblemBox, scrollBox } from '../parts/parts.js';
 import { useView } from '../parts/use-view.js';
+import { PAGE_SIZE, directOf } from '../../model/page.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */
 /** @typedef {import('../../lab-state.js').LabState} LabState */
@@ -52,8 +53,8 @@ function subjectOf(state) {
       allocation: null,
     };
   if (selection?.kind === 'frame' && profile?.page_offset) {
-    const address = hex(BigInt(profile.page_offset) + BigInt(selection.pfn) * 4096n);
-    return { address, pid: 0, size: 4096, title: `frame ${hex(selection.pfn)}`, allocation: null };
+    const address = hex(directOf(profile.page_offset, selection.pfn));
+    return { address, pid: 0, size: PAGE_SIZE, title: `frame ${hex(selection.pfn)}`, allocation: null };
   }
   const op = views?.op;
   const address = op?.address ?? op?.request?.address;
@@ -155,7 +156,7 @@ function Dump({ session, subject, page, setPage }) {
       ${KEY.filter(([kind]) => used.has(kind)).map(([kind, text, what]) => html`<span class="key" key=${kind}><i class=${`b-${kind}`}>${text}</i> ${what}</span>`)}
       <span class="key" data-test="changed"><i class="b-data changed">aa</i> ${nrChanged ? `${plural(nrChanged, 'byte')} changed by op ${count(views.seq)}` : `nothing here changed by op ${count(views.seq)}`}</span></div>
     ${problem ? html`<${ProblemBox} problem=${problem} />` : null}
-    <div class="scroll hex" tabindex="0" role="region" aria-label=${`Bytes from ${window_.address}`} aria-busy=${loading}>${rows.map(
+    <div ...${scrollBox(`Bytes from ${window_.address}`, 'hex')} aria-busy=${loading}>${rows.map(
       (
         row,
       ) => html`<div class="hexrow" key=${row.address}>${row.notes.length ? html`<span class="note">${row.notes.join(' · ')}</span>` : null}<span class="at">${row.address}</span>

@@ -3,6 +3,14 @@ import { rectsOf } from '../../model/geometry.js';
 
 /** @typedef {{ scale: number, x: number, y: number }} Zoom scale over the fitting size; centre as a share of the map, from its middle */
 
+/** The whole map. @type {Zoom} */
+export const FIT = { scale: 1, x: 0, y: 0 };
+const SCALE_MAX = 64;
+const bounded = (/** @type {number} */ scale) => Math.max(1, Math.min(SCALE_MAX, scale));
+
+/** @param {Zoom} zoom @param {number} factor @returns {Zoom} */
+export const scaledBy = (zoom, factor) => ({ ...zoom, scale: bounded(zoom.scale * factor) });
+
 /** @param {import('../../model/geometry.js').Layout} layout @param {number} width @param {number} height @param {Zoom} zoom @returns {import('../../draw/frames-canvas.js').Camera} */
 export function fitCamera(layout, width, height, zoom) {
   const px = layout.px * zoom.scale;
@@ -37,7 +45,7 @@ export function zoomTo(layout, runs, shift, width, height) {
   }
   const px = Math.min(28, (0.7 * width) / (x1 - x0), (0.7 * height) / (y1 - y0));
   return {
-    scale: Math.max(1, Math.min(64, px / layout.px)),
+    scale: bounded(px / layout.px),
     x: (x0 + x1) / 2 / layout.cols - 0.5,
     y: (y0 + y1) / 2 / layout.rows - 0.5,
   };

@@ -1,7 +1,5 @@
 /* changes.js - two moments side by side: of this lab, or of this lab and one that shares its beginning. */
 import { html } from 'htm/preact';
-import { useEffect, useState } from 'preact/hooks';
-import { get } from '../../api.js';
 import { bytes, count, hex, plural } from '../../format.js';
 import { KIND_BY_NAME } from '../../kinds.js';
 import { kindOfOp } from '../../model/ops.js';
@@ -9,7 +7,7 @@ import { differsAt, lastSeq, shownSeq } from '../../lab-state.js';
 import { changedCells, counterRows, question, reversed, stateText, transitions } from '../../model/changes.js';
 import { rowParts } from '../../model/swap.js';
 import { markBeside } from '../../model/timeline.js';
-import { Chip, Empty, ProblemBox } from '../parts/parts.js';
+import { Chip, Empty, Head, ProblemBox, scrollBox } from '../parts/parts.js';
 import { useView } from '../parts/use-view.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */
@@ -36,21 +34,11 @@ export function ChangesTab({ session }) {
 /** Labs that may share this one's beginning: those of the same machine. @param {Session} session */
 function useKin(session) {
   const { lab } = session.store.value;
-  const [kin, setKin] = useState(/** @type {import('../../types.js').LabInfo[]} */ ([]));
-  useEffect(() => {
-    if (!lab) return;
-    get('/labs').then(
-      ({ labs }) =>
-        setKin(
-          labs.filter(
-            (/** @type {any} */ l) =>
-              l.id !== lab.id && l.profile === lab.profile && l.memory === lab.memory && l.cpus === lab.cpus,
-          ),
-        ),
-      () => {} /* then only this lab is offered */,
-    );
-  }, [lab?.id]);
-  return kin;
+  const { data } = useView('/labs');
+  const labs = /** @type {import('../../types.js').LabInfo[]} */ (data?.labs ?? []);
+  return labs.filter(
+    (l) => lab && l.id !== lab.id && l.profile === lab.profile && l.memory === lab.memory && l.cpus === lab.cpus,
+  );
 }
 
 /** @param {{ session: Session, since: number }} props */
@@ -78,8 +66,8 @@ function Differences({ session, diff }) {
   const steps = transitions(diff.frames);
   if (!rows.length && !diff.nr_frames && !diff.nr_added && !diff.nr_removed)
     return html`<${Empty}>Nothing differs between the two.<//>`;
-  return html`<div class="scroll diffbody" tabindex="0" role="region" aria-label="What changed" data-test="diff" data-frames=${diff.nr_frames}>
-    <section><h3>Counters</h3><table data-test="diff-counters"><thead><tr><th scope="col">what</th><th scope="col" class="n">before</th><th scope="col" class="n">after</th><th scope="col" class="n">change</th></tr></thead>
+  return html`<div ...${scrollBox('What changed', 'diffbody')} data-test="diff" data-frames=${diff.nr_frames}>
+    <section><h3>Counters</h3><table data-test="diff-counters"><${Head} columns=${['what', '#before', '#after', '#change']} />
       <tbody>${rows.map((row) => html`<tr key=${row.name}><th scope="row">${row.kind ? html`<${Chip} kind=${row.kind} /> ` : null}${row.label}${row.unit ? html` <small>${row.unit}</small>` : null}</th><td class="n">${row.a}</td><td class="n">${row.b}</td><td class="n"><b>${row.by}</b></td></tr>`)}</tbody></table></section>
     <section><h3>Frames <small>${plural(diff.nr_frames, 'frame')} in ${plural(diff.nr_frame_runs, 'run')}</small></h3>${diff.nr_frames ? html`<${ChangedMap} session=${session} diff=${diff} />` : html`<p class="empty">Every frame is what it was.</p>`}
       <ul class="steps-of">${steps.map((step) => html`<li key=${step.key}><${Chip} kind=${step.from} /> ${KIND_BY_NAME[step.from]?.label ?? step.from}${step.from === step.to ? html` <small>${step.what}</small>` : html` → <${Chip} kind=${step.to} /> ${KIND_BY_NAME[step.to]?.label ?? step.to}`} <b>${count(step.count)}</b></li>`)}</ul></section>
@@ -117,6 +105,6 @@ function Blocks({ session, title, list, nr, canSelect }) {
 function Ranges({ session, diff }) {
   const toFrame = (/** @type {number} */ pfn) =>
     session.store.send({ type: 'select', selection: { kind: 'frame', pfn } });
-  return html`<section class="wide"><table><caption><b>Ranges of frames</b>${diff.nr_frame_runs > LISTED ? ` the first ${LISTED} of ${count(diff.nr_frame_runs)}` : ''}</caption><thead><tr><th scope="col">from</th><th scope="col" class="n">frames</th><th scope="col">before</th><th scope="col">after</th></tr></thead>
+  return html`<section class="wide"><table><caption><b>Ranges of frames</b>${diff.nr_frame_runs > LISTED ? ` the first ${LISTED} of ${count(diff.nr_frame_runs)}` : ''}</caption><${Head} columns=${['from', '#frames', 'before', 'after']} />
     <tbody>${diff.frames.slice(0, LISTED).map((run) => html`<tr key=${run.pfn}><th scope="row"><button type="button" class="link" onClick=${() => toFrame(run.pfn)}>${hex(run.pfn)}</button></th><td class="n">${count(run.count)}</td><td><${Chip} kind=${run.a.kind} /> ${stateText(run.a)}</td><td><${Chip} kind=${run.b.kind} /> ${stateText(run.b)}</td></tr>`)}</tbody></table></section>`;
 }

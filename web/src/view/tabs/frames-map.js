@@ -11,6 +11,9 @@ import { indexAt, placeOf } from '../../model/geometry.js';
 import { selectedAllocation } from '../../lab-state.js';
 import { frameSentence, ownerOfFrame } from '../../model/inspector.js';
 import { themeVersion } from '../../theme.js';
+import { stepOfKey } from '../../model/keys.js';
+import { FIT, scaledBy } from './camera.js';
+import { Head, scrollBox } from '../parts/parts.js';
 
 /** @typedef {import('../../types.js').Run} Run */
 /** @typedef {{ session: import('../../lab-session.js').Session, left: number, top: number, width: number, height: number, layout: import('../../model/geometry.js').Layout, camera: import('../../draw/frames-canvas.js').Camera, zoom: import('./camera.js').Zoom, setZoom: (zoom: any) => void, target: (() => import('./camera.js').Zoom) | null, colours: import('../../model/colours.js').Colouring, runs: Run[], changed: Run[], preview: Run[] }} Props */
@@ -119,12 +122,6 @@ function Cursor({ session, layout, camera }) {
   return html`<i class="cursor" aria-hidden="true" style=${{ left: `${camera.x + x * camera.px}px`, top: `${camera.y + y * camera.px}px`, width: `${side}px`, height: `${side}px` }}></i>`;
 }
 
-const STEPS = /** @type {Record<string, [number, number]>} */ ({
-  ArrowLeft: [-1, 0],
-  ArrowRight: [1, 0],
-  ArrowUp: [0, -1],
-  ArrowDown: [0, 1],
-});
 /** Keys that move the picture: share of it to the right, down. @type {Record<string, [number, number]>} */
 const PANS = { a: [-0.15, 0], d: [0.15, 0], A: [0, -0.15], D: [0, 0.15] };
 
@@ -136,10 +133,12 @@ function mapKeys({ session, layout, zoom, setZoom, target, cells, pick, point })
     const here = session.hover.peek() ?? selectedIndex(session, cells.shift);
     const key = event.key;
     const small = key.length === 1 && !PANS[key] ? key.toLowerCase() : key;
-    if (STEPS[key]) {
+    const reach = event.shiftKey ? 8 : 1;
+    const right = stepOfKey(key, 0, reach),
+      down = stepOfKey(key, reach, 0);
+    if (right || down) {
       const [x, y] = placeOf(layout, here);
-      const reach = event.shiftKey ? 8 : 1;
-      const next = indexAt(layout, x + STEPS[key][0] * reach, y + STEPS[key][1] * reach);
+      const next = indexAt(layout, x + right, y + down);
       if (next >= 0) point(next);
     } else if (key === 'Home') point(0);
     else if (key === 'End') point(cells.nr - 1);
@@ -148,17 +147,14 @@ function mapKeys({ session, layout, zoom, setZoom, target, cells, pick, point })
     else if (small === 'o') goOwner(session, here * 2 ** cells.shift);
     else if (small === 'v') goMapping(session, here * 2 ** cells.shift);
     else if (small === 'w' || small === 's')
-      setZoom((/** @type {any} */ old) => ({
-        ...old,
-        scale: Math.max(1, Math.min(64, old.scale * (small === 'w' ? 1.5 : 1 / 1.5))),
-      }));
+      setZoom((/** @type {any} */ old) => scaledBy(old, small === 'w' ? 1.5 : 1 / 1.5));
     else if (PANS[key])
       setZoom((/** @type {any} */ old) => ({
         ...old,
         x: clamp(old.x + PANS[key][0] / old.scale),
         y: clamp(old.y + PANS[key][1] / old.scale),
       }));
-    else if (small === 'f') setZoom(zoom.scale === 1 && target ? target() : { scale: 1, x: 0, y: 0 });
+    else if (small === 'f') setZoom(zoom.scale === 1 && target ? target() : FIT);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -207,8 +203,8 @@ function RangeTable({ cells }) {
   return html`<details class="ranges" onToggle=${(/** @type {any} */ e) => setOpen(e.currentTarget.open)}><summary>as a table</summary>
     ${
       open
-        ? html`<div class="scroll" tabindex="0" role="region" aria-label="Ranges of frames"><table><caption class="sr">Ranges of frames of one kind and owner</caption>
-      <thead><tr><th scope="col">from</th><th scope="col">frames</th><th scope="col">kind</th></tr></thead>
+        ? html`<div ...${scrollBox('Ranges of frames')}><table><caption class="sr">Ranges of frames of one kind and owner</caption>
+      <${Head} columns=${['from', 'frames', 'kind']} />
       <tbody>${page.rows.map((r) => html`<tr key=${r.pfn}><td>${hex(r.pfn)}</td><td class="n">${count(r.count)}</td><td>${r.kind.letter} ${r.kind.label}</td></tr>`)}</tbody></table>
       <p>${from > 0 ? html`<button type="button" onClick=${() => setFrom(0)}>from the start</button>` : null}
         ${page.next !== null ? html`<button type="button" onClick=${() => setFrom(/** @type {number} */ (page.next))}>next ${PAGE_ROWS}</button>` : null}</p></div>`

@@ -2,6 +2,7 @@
 import { html } from 'htm/preact';
 import { bytes, count, plural } from '../../format.js';
 import { chunkPlaces, chunkText, listArrows } from '../../model/heap.js';
+import { stepOfKey } from '../../model/keys.js';
 import { useWidth } from '../parts/use-width.js';
 
 const ROW = 26; /* pixels, as in heap.css */
@@ -17,7 +18,7 @@ export function HeapStrip({ region, rowBytes, ...shared }) {
   const list = lists[listOf.get(chunks[chosen]?.address ?? '') ?? -1];
   const arrows = list && width ? listArrows(list.chunks, numbers, chunkPlaces(rows), width, ROW) : [];
   const move = (/** @type {KeyboardEvent} */ event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const step = stepOfKey(event.key, 1);
     if (!step) return;
     const from = /** @type {HTMLElement} */ (event.target).dataset.nr;
     const next = Number(from) + step;

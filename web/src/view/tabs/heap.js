@@ -19,7 +19,7 @@ import {
 import { ChunkFields } from './heap-chunk.js';
 import { HeapLists } from './heap-lists.js';
 import { HeapStrip } from './heap-strip.js';
-import { Empty, ProblemBox } from '../parts/parts.js';
+import { Empty, ProblemBox, scrollBox } from '../parts/parts.js';
 import { ProcessChoice } from './process-choice.js';
 import { useView } from '../parts/use-view.js';
 
@@ -92,10 +92,10 @@ function Heap({ session, data, limit, onMore }) {
       <${ProcessChoice} session=${session} /></div>
     ${outOfMemory ? html`<p class="cap" data-test="heap-swapped">${outOfMemory}</p>` : null}
     <p class="cap heapkey" data-test="heap-legend">${sums.kinds.map((kind) => html`<span key=${kind.key} title=${kind.doc}><i class=${`ck c-${kind.key}`} aria-hidden="true">${kind.letter}</i> ${kind.label} <b>${count(kind.nr)}</b> ${bytes(kind.bytes)}</span>`)}<span><i class="ck c-lost" aria-hidden="true"></i> rounding, headers</span></p>
-    <div class="heapbody"><div class="scroll" role="region" tabindex="0" aria-label="Chunks in address order" data-test="heap-strip">
+    <div class="heapbody"><div ...${scrollBox('Chunks in address order')} data-test="heap-strip">
       ${drawn.regions.map((region) => html`<${HeapStrip} key=${region.key} region=${region} rowBytes=${drawn.rowBytes} ...${shared} />`)}
       ${onMore ? html`<p><button type="button" onClick=${onMore}>Read more than ${count(limit)} chunks</button></p>` : data.next ? html`<p class="empty">The first ${count(limit)} chunks are shown.</p>` : null}</div>
-    <div class="scroll" role="region" tabindex="0" aria-label="Lists of free chunks, arenas, thresholds">
+    <div ...${scrollBox('Lists of free chunks, arenas, thresholds')}>
       <${HeapLists} arenas=${arenas} ...${shared} />
       <${Arenas} data=${data} />
       <h3>Thresholds</h3><dl class="hfacts">${thresholds(state).map((one) => html`<div key=${one.name} title=${one.doc}><dt>${one.name}</dt><dd>${one.value}</dd></div>`)}</dl></div></div>

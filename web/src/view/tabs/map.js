@@ -8,7 +8,7 @@ import { changedRuns } from '../../model/cells.js';
 import { ribbons } from '../../model/ribbons.js';
 import { virtualBands } from '../../model/virtual.js';
 import { kindOfOp } from '../../model/ops.js';
-import { clampCamera, fitCamera, zoomTo } from './camera.js';
+import { clampCamera, fitCamera, zoomTo, FIT, scaledBy } from './camera.js';
 import { FramesMap } from './frames-map.js';
 import { Legend } from './legend.js';
 import { useColours } from '../parts/use-colours.js';
@@ -25,7 +25,7 @@ export function MapTab({ session }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [size, setSize] = useState({ width: 0, height: 0 });
   const colours = useColours(session);
-  const [zoom, setZoom] = useState({ scale: 1, x: 0, y: 0 });
+  const [zoom, setZoom] = useState(FIT);
   useLayoutEffect(() => {
     const element = /** @type {HTMLDivElement} */ (box.current);
     const measure = () => setSize({ width: element.clientWidth, height: element.clientHeight });
@@ -34,7 +34,7 @@ export function MapTab({ session }) {
     measure();
     return () => observer.disconnect();
   }, []);
-  useEffect(() => setZoom({ scale: 1, x: 0, y: 0 }), [state.layout, views.cells.nr]);
+  useEffect(() => setZoom(FIT), [state.layout, views.cells.nr]);
 
   const narrow = size.width < 560;
   const gap = narrow ? 36 : GAP;
@@ -97,11 +97,10 @@ export function MapTab({ session }) {
 
 /** @param {{ zoom: import('./camera.js').Zoom, setZoom: (zoom: any) => void, target: (() => import('./camera.js').Zoom) | null }} props */
 function Zoom({ zoom, setZoom, target }) {
-  const by = (/** @type {number} */ factor) =>
-    setZoom((/** @type {any} */ old) => ({ ...old, scale: Math.max(1, Math.min(64, old.scale * factor)) }));
+  const by = (/** @type {number} */ factor) => setZoom((/** @type {any} */ old) => scaledBy(old, factor));
   return html`<span class="zoom" role="group" aria-label="Zoom">
     ${target ? html`<button type="button" class="quiet" title="Zoom to the selected frames" onClick=${() => setZoom(target())}>to selection</button>` : null}
     <button type="button" class="icon quiet" aria-label="Zoom out" disabled=${zoom.scale <= 1} onClick=${() => by(1 / 2)}>−</button>
     <button type="button" class="icon quiet" aria-label="Zoom in" onClick=${() => by(2)}>+</button>
-    ${zoom.scale > 1 ? html`<button type="button" class="quiet" onClick=${() => setZoom({ scale: 1, x: 0, y: 0 })}>fit</button>` : null}</span>`;
+    ${zoom.scale > 1 ? html`<button type="button" class="quiet" onClick=${() => setZoom(FIT)}>fit</button>` : null}</span>`;
 }

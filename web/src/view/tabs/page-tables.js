@@ -15,9 +15,11 @@ import {
   withIndex,
 } from '../../model/pagetables.js';
 import { titleOf } from '../../model/title.js';
-import { Empty, ProblemBox } from '../parts/parts.js';
+import { Empty, Head, ProblemBox, scrollBox } from '../parts/parts.js';
 import { useView } from '../parts/use-view.js';
 import { useWidth } from '../parts/use-width.js';
+import { PAGE_SIZE, directOf } from '../../model/page.js';
+import { stepOfKey } from '../../model/keys.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */
 const CAPTION_WIDTH = 116; /* pixels for “512 of 512 × 512 GiB” */
@@ -28,10 +30,7 @@ function useAddress(session) {
   const state = session.store.value;
   const a = selectedAllocation(state);
   const pageOffset = state.profile?.page_offset;
-  const frame =
-    state.selection?.kind === 'frame' && pageOffset
-      ? hex(BigInt(pageOffset) + BigInt(state.selection.pfn) * 4096n)
-      : null;
+  const frame = state.selection?.kind === 'frame' && pageOffset ? hex(directOf(pageOffset, state.selection.pfn)) : null;
   const heap = state.views?.processes.find((p) => p.pid === state.views?.pid)?.heap_start;
   const natural = a?.address ?? frame ?? state.bytesAt?.address ?? heap ?? state.views?.vmalloc.start ?? '';
   const own = state.walk;
@@ -62,7 +61,8 @@ export function PageTablesTab({ session }) {
     if (good) setOwn(`0x${typed.trim().replace(/^0x/i, '')}`);
   };
   const list = walk.data && !walk.data.levels.length ? [] : (tables.data?.tables ?? []);
-  const byPage = (/** @type {bigint} */ n) => setOwn(hex(BigInt.asUintN(bits, BigInt(address) + n * 4096n)));
+  const byPage = (/** @type {bigint} */ n) =>
+    setOwn(hex(BigInt.asUintN(bits, BigInt(address) + n * BigInt(PAGE_SIZE))));
   return html`<div class="pane pagetables"><h2 class="sr">Page tables</h2>
     <form class="cap walkbar" onSubmit=${go}><label>Address <input class="in" name="walk" value=${typed} placeholder=${address || '0x…'} spellcheck=${false} autocomplete="off" aria-invalid=${typed && !good ? 'true' : undefined} onInput=${(/** @type {any} */ e) => setTyped(e.target.value)} /></label>
       <button type="submit" disabled=${!good}>Walk</button>
@@ -72,7 +72,7 @@ export function PageTablesTab({ session }) {
     ${walk.problem ? html`<${ProblemBox} problem=${walk.problem} />` : null}
     ${!address ? html`<${Empty}>Select an allocation, or type an address: the tables that translate it are shown here.<//>` : null}
     ${walk.data ? html`<${Outcome} session=${session} walk=${walk.data} />` : null}
-    <div class="scroll" tabindex="0" role="region" aria-label="The walk">
+    <div ...${scrollBox('The walk')}>
       ${list.length ? html`<${Tables} tables=${list} address=${address} bits=${bits} onGo=${setOwn} />` : null}
       ${walk.data ? html`<div class="walkfacts"><${Steps} session=${session} walk=${walk.data} tables=${list} />${tlb.data ? html`<${Tlb} tlb=${tlb.data} address=${address} pid=${pid} />` : null}</div>` : null}</div></div>`;
 }
@@ -106,7 +106,7 @@ function Tables({ tables, address, bits, onGo }) {
 function TableGrid({ grid, address, bits, onGo }) {
   const { table, columns, cell } = grid;
   const onKey = (/** @type {KeyboardEvent} */ event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
+    const step = stepOfKey(event.key, columns);
     if (!step) return;
     event.preventDefault();
     event.stopPropagation();
@@ -128,7 +128,7 @@ function TableGrid({ grid, address, bits, onGo }) {
 /** @param {{ session: Session, walk: any, tables: import('../../model/pagetables.js').Table[] }} props */
 function Steps({ session, walk, tables }) {
   if (!walk.levels.length) return null;
-  return html`<table data-test="steps"><caption><b>Entries on the way</b></caption><thead><tr><th scope="col">level</th><th scope="col" class="n">index</th><th scope="col">entry</th><th scope="col">bits</th><th scope="col">leads to</th></tr></thead>
+  return html`<table data-test="steps"><caption><b>Entries on the way</b></caption><${Head} columns=${['level', '#index', 'entry', 'bits', 'leads to']} />
     <tbody>${walkRows(walk, tables).map(
       (
         row,

@@ -5,9 +5,10 @@ import { useMemo, useState } from 'preact/hooks';
 import { bytes, count, hex, plural } from '../../format.js';
 import { selectedAllocation } from '../../lab-state.js';
 import { cacheFacts, objectChain, objectGrid, slabsByState } from '../../model/slabs.js';
-import { Empty, ProblemBox } from '../parts/parts.js';
+import { Empty, Head, ProblemBox, scrollBox } from '../parts/parts.js';
 import { useView } from '../parts/use-view.js';
 import { useWidth } from '../parts/use-width.js';
+import { stepOfKey } from '../../model/keys.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */
 /** @typedef {import('../../types.js').Cache} Cache */
@@ -29,9 +30,9 @@ export function SlabsTab({ session }) {
   const shown = all ? caches : caches.filter((c) => c.nr_slabs || c.name === name);
   const cache = caches.find((c) => c.name === name) ?? null;
   if (problem) return html`<${ProblemBox} problem=${problem} />`;
-  return html`<div class="pane two slabs"><div class="scroll" tabindex="0" role="region" aria-label="Caches"><table><caption><b>Caches</b> ${count(shown.length)} of ${count(caches.length)}
+  return html`<div class="pane two slabs"><div ...${scrollBox('Caches')}><table><caption><b>Caches</b> ${count(shown.length)} of ${count(caches.length)}
       ${caches.length > shown.length || all ? html`<button type="button" class="quiet" onClick=${() => setAll(!all)}>${all ? 'only those with slabs' : 'show all'}</button>` : null}</caption>
-    <thead><tr><th scope="col">cache</th><th scope="col" class="n" title="bytes of one object">object</th><th scope="col" class="n">slabs</th><th scope="col">in use, of all</th><th scope="col" class="n" title="granted, but not asked for">lost</th></tr></thead>
+    <${Head} columns=${['cache', ['#object', 'bytes of one object'], '#slabs', 'in use, of all', ['#lost', 'granted, but not asked for']]} />
     <tbody>${shown.map((c) => html`<${CacheRow} key=${c.name} cache=${c} selected=${c.name === name} onPick=${() => session.store.send({ type: 'cache', cache: c.name })} />`)}</tbody></table>
       ${data && !shown.length ? html`<${Empty}>No cache has a slab yet. The first small kmalloc makes one.<//>` : null}</div>
     ${cache ? html`<${Slabs} key=${cache.name} session=${session} cache=${cache} at=${at} />` : html`<div></div>`}</div>`;
@@ -60,7 +61,7 @@ function Slabs({ session, cache, at }) {
   const profile = session.store.value.lab?.profile;
   const facts = cacheFacts(cache, profile);
   const groups = slabsByState(data?.slabs ?? [], profile);
-  return html`<div class="scroll" tabindex="0" role="region" aria-label=${`Slabs of ${cache.name}`}>
+  return html`<div ...${scrollBox(`Slabs of ${cache.name}`)}>
     <h2 class="plain">${cache.name} <small>${facts.text}</small></h2>
     <dl class="line-facts"><div><dt>slabs</dt><dd>${count(cache.nr_slabs)}, ${bytes(facts.slabBytes)}</dd></div><div><dt>in use</dt><dd>${count(cache.nr_in_use)} of ${count(cache.nr_objects)}</dd></div><div><dt>asked for</dt><dd>${bytes(cache.requested_bytes)}</dd></div><div><dt>lost to rounding</dt><dd data-test="lost">${bytes(facts.lost)}</dd></div>${cache.overhead_bytes ? html`<div><dt>slab’s own</dt><dd>${bytes(cache.overhead_bytes)}</dd></div>` : null}<div><dt>align</dt><dd>${count(cache.align)}</dd></div></dl>
     ${isSmall ? html`<p class="cap slabkey"><span><i class="key-used"></i> asked for</span><span><i class="key-lost"></i> lost to rounding</span><span><i class="key-free">1</i> free: the number is its turn to be handed out</span></p>` : null}
@@ -114,15 +115,8 @@ function Objects({ session, cache, slab }) {
   );
   const keys = (/** @type {KeyboardEvent} */ event) => {
     const from = Number(/** @type {HTMLElement} */ (event.target).dataset.nr);
-    const to = {
-      ArrowRight: from + 1,
-      ArrowLeft: from - 1,
-      ArrowDown: from + grid.across,
-      ArrowUp: from - grid.across,
-      Home: 0,
-      End: objects.length - 1,
-    }[event.key];
-    if (to === undefined || !objects[to]) return;
+    const to = { Home: 0, End: objects.length - 1 }[event.key] ?? from + stepOfKey(event.key, grid.across);
+    if (to === from || !objects[to]) return;
     event.preventDefault();
     /** @type {HTMLElement | null | undefined} */ (box.current?.querySelector(`[data-nr="${to}"]`))?.focus();
   };

@@ -6,10 +6,11 @@ import { count, hex } from '../../format.js';
 import { selectedAllocation } from '../../lab-state.js';
 import { bytesOf, childrenOf, isOpen, pathTo, resolvePath, stripOf } from '../../model/space.js';
 import { titleOf } from '../../model/title.js';
-import { ProblemBox } from '../parts/parts.js';
+import { ProblemBox, scrollBox } from '../parts/parts.js';
 import { ProcessChoice } from './process-choice.js';
 import { useView } from '../parts/use-view.js';
 import { useWidth } from '../parts/use-width.js';
+import { stepOfKey } from '../../model/keys.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */
 /** @typedef {import('../../model/space.js').Node} Node */
@@ -50,7 +51,7 @@ export function VirtualTab({ session }) {
       event.preventDefault();
       up();
     }
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const step = stepOfKey(event.key, 1, 0);
     const rows = [.../** @type {HTMLElement} */ (event.currentTarget).querySelectorAll('button.spacerow')];
     const at = rows.indexOf(/** @type {Element} */ (event.target));
     if (!step || at < 0 || !rows[at + step]) return;
@@ -64,7 +65,7 @@ export function VirtualTab({ session }) {
     <${Cascade} levels=${levels} chosen=${nodes.slice(1)} onEnter=${(/** @type {number} */ depth, /** @type {Node} */ child) => setPath([...nodes.slice(1, depth + 1).map((n) => n.id), child.id])} />
     ${pages.problem ? html`<${ProblemBox} problem=${pages.problem} />` : null}
     ${last.what === 'page' ? html`<${Page} session=${session} page=${last} pid=${last.start < 1n << 47n && map ? views.pid : 0} />` : null}
-    <div class="scroll" tabindex="0" role="region" aria-label=${`In ${here.node.label || hex(here.node.start)}`} data-test="space-list">
+    <div ...${scrollBox(`In ${here.node.label || hex(here.node.start)}`)} data-test="space-list">
       <p class="cap"><b>${here.node.label || hex(here.node.start)}</b> <code>${hex(here.node.start)}</code> – <code>${hex(here.node.end - 1n)}</code>, ${bytesOf(here.node.end - here.node.start)}${here.node.detail && here.node.what !== 'space' ? ` · ${here.node.detail}` : ''}</p>
       <ol class="spacelist">${here.children.slice(0, LISTED).map((child) => html`<${Row} key=${child.id} child=${child} selected=${child.id === last.id} onEnter=${() => enter(child)} />`)}</ol>
       ${here.children.length > LISTED ? html`<p class="empty">and ${count(here.children.length - LISTED)} more; choose a part in the strip above</p>` : null}

@@ -3,9 +3,10 @@ import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 import { bytes, count, plural } from '../../format.js';
 import { pidColour, pidLetter, rowParts, slotsPerCell, swapCells, swapOwners } from '../../model/swap.js';
-import { Empty, ProblemBox } from '../parts/parts.js';
+import { Empty, Head, ProblemBox, scrollBox } from '../parts/parts.js';
 import { useView } from '../parts/use-view.js';
 import { useWidth } from '../parts/use-width.js';
+import { PAGE_SIZE } from '../../model/page.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */
 /** @typedef {import('../../model/swap.js').SlotRun} SlotRun */
@@ -26,12 +27,12 @@ export function SwapTab({ session }) {
     session.store.send({ type: 'pid', pid });
     session.store.send({ type: 'tab', tab: 'processes' });
   };
-  return html`<div class="pane swap"><h2 class="sr">Swap</h2><p class="cap" data-test="swap-use"><b>Swap</b> ${count(data.used_pages)} of ${count(data.total_pages)} slots of 4 KiB in use, ${bytes(data.used_pages * 4096)} of ${bytes(data.total_pages * 4096)} <span class="use" role="img" aria-label="share in use"><i style=${{ width: `${(100 * data.used_pages) / data.total_pages}%` }}></i></span></p>
+  return html`<div class="pane swap"><h2 class="sr">Swap</h2><p class="cap" data-test="swap-use"><b>Swap</b> ${count(data.used_pages)} of ${count(data.total_pages)} slots of 4 KiB in use, ${bytes(data.used_pages * PAGE_SIZE)} of ${bytes(data.total_pages * PAGE_SIZE)} <span class="use" role="img" aria-label="share in use"><i style=${{ width: `${(100 * data.used_pages) / data.total_pages}%` }}></i></span></p>
     <div class="legend owners" role="group" aria-label="Owners">${swapOwners(slots).map((owner) => html`<button type="button" key=${owner.pid} aria-pressed=${only === owner.pid} onClick=${() => setOnly(only === owner.pid ? null : owner.pid)}><${Owner} pid=${owner.pid} /> pid ${owner.pid} ${name(owner.pid)} <b>${count(owner.pages)}</b> pages</button>`)}<span class="cap"><i class="owner free" aria-hidden="true"></i> free <b>${count(data.total_pages - data.used_pages)}</b></span></div>
     <${Slots} slots=${only === null ? slots : slots.filter((run) => run.pid === only)} total=${data.total_pages} />
-    <div class="scroll" tabindex="0" role="region" aria-label="Slots in use">${
+    <div ...${scrollBox('Slots in use')}>${
       slots.length
-        ? html`<table><caption><b>Slots in use</b> ${data.next ? 'the first 1000 runs' : plural(slots.length, 'run')}</caption><thead><tr><th scope="col">slots</th><th scope="col" class="n">pages</th><th scope="col">process</th><th scope="col">address there</th><th scope="col">held by</th></tr></thead><tbody>${slots
+        ? html`<table><caption><b>Slots in use</b> ${data.next ? 'the first 1000 runs' : plural(slots.length, 'run')}</caption><${Head} columns=${['slots', '#pages', 'process', 'address there', 'held by']} /><tbody>${slots
             .filter((run) => only === null || run.pid === only)
             .map(
               (run) =>
