@@ -30,8 +30,6 @@ test('no way leads behind it: link, seek, play, the head that moves on', () => {
   }
   assert.equal(shownSeq(reduce(opened(AT, { at: 3 }), { type: 'live' })), AT - 1);
   assert.equal(shownSeq(reduce(opened(AT), { type: 'head', seq: 60 })), AT - 1);
-  const replaced = reduce(opened(null, { at: 30 }), { type: 'lab', lab: lab(AT) });
-  assert.deepEqual([shownSeq(replaced), isReadOnly(replaced)], [AT - 1, true], 'the daemon was replaced meanwhile');
 });
 
 test('it is read-only at every moment, and no part of it is the past for that alone', () => {

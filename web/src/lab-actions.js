@@ -7,7 +7,6 @@
 /**
  * @typedef {object} Actions
  * @property {{ lab: import('./types.js').LabInfo, profile: import('./types.js').Profile | null, table: import('./types.js').OpTable }} opened the lab and what can be asked of it are known
- * @property {{ lab: import('./types.js').LabInfo }} lab what is known of the lab, asked again: the daemon may have been replaced by one of other rules
  * @property {{ problem: Problem }} failed the page cannot be shown
  * @property {{ problem: Problem }} refused a request was refused
  * @property {{}} dismiss the refusal was read

@@ -23,6 +23,8 @@ export function openLab(id) {
   /** The frame under the pointer or the map's cursor; its own signal, since it changes with every movement. */
   const hover = signal(/** @type {number | null} */ (null));
   const stops = /** @type {(() => void)[]} */ ([]);
+  /** How often the connection opened or broke. */
+  let turns = 0;
   /** The newest operation heard of, until the next animation frame. */
   let latest = /** @type {{ seq: number, now_ns: number } | null} */ (null);
 
@@ -75,18 +77,26 @@ export function openLab(id) {
     latest = { seq: result.seq, now_ns: result.now_ns };
   }
 
-  /** @param {boolean} open */
-  function connected(open) {
-    const was = store.peek().connection;
+  /** After a lost connection the daemon may be another one. @param {boolean} open */
+  async function connected(open) {
+    const turn = ++turns;
+    if (open && store.peek().connection === 'lost') {
+      try {
+        const lab = await get(base);
+        if (isOfOtherRules(lab)) return location.reload();
+        moved(lab);
+      } catch (error) {
+        complain(error);
+      }
+      if (turn !== turns) return; /* lost once more meanwhile */
+    }
     store.send({ type: 'connection', connection: open ? 'live' : 'lost' });
-    if (open && was !== 'connecting') get(base).then(cameBack, complain);
   }
 
-  /** @param {import('./types.js').LabInfo} lab */
-  function cameBack(lab) {
-    learnRules(lab.engine.now);
-    store.send({ type: 'lab', lab });
-    moved(lab);
+  /** Whether other rules than before are those of today. Then nothing that the page knows need hold. @param {import('./types.js').LabInfo} lab */
+  function isOfOtherRules({ engine }) {
+    const known = store.peek().lab?.engine;
+    return known?.now !== engine.now || known.differs_at !== engine.differs_at;
   }
 
   /** Browsers refuse more than some hundred changes of the address in half a minute. */

@@ -143,8 +143,6 @@ export function reduce(state, action) {
         head: action.lab.seq,
         now_ns: action.lab.now_ns ?? 0,
       });
-    case 'lab':
-      return following({ ...state, lab: action.lab });
     case 'failed':
       return { ...state, failure: action.problem };
     case 'refused':
