@@ -336,6 +336,11 @@ static struct reply rerun_end(struct request *request, struct rerun_progress *pr
 static struct reply rerun_step(struct request *request, struct rerun_progress *progress)
 {
     bool is_done;
+    if (atomic_load(&request->app->connections.are_stopping)) {
+        struct reply reply = rerun_end(request, progress, PAGODA_ERR_IO);
+        buffer_clear(&reply.body);
+        return reply_say(503, "", "pagodad is stopping");
+    }
     uint64_t ticket = progress->hold.ticket; /* of the slice before: at most two wait in memory for the log */
     enum pagoda_error error = lab_rerun_step(progress->rerun, &is_done);
     if (error || is_done)

@@ -265,6 +265,18 @@ test('kill -9 in the middle of a rerun leaves no part of a lab', { skip, timeout
   await daemon.end();
 });
 
+test('SIGTERM in the middle of a rerun ends it', { skip, timeout: 60_000 }, async () => {
+  const { daemon, lab } = await long_lab();
+  const sent = daemon.post(`labs/${lab.id}/rerun`, {});
+  await pause(30);
+  assert.deepEqual(await daemon.signal('SIGTERM'), { code: 0, signal: null });
+  assert.equal((await sent).status, 503);
+  await daemon.resume();
+  assert.equal((await daemon.get('labs')).body.labs.length, 2);
+  while (sql(daemon.store, 'SELECT count(*) FROM lab') !== '2') await pause(20);
+  await daemon.end();
+});
+
 test('a lab that is deleted while it is run again has no sibling', { skip, timeout: 60_000 }, async () => {
   const { daemon, lab } = await long_lab();
   const sent = daemon.post(`labs/${lab.id}/rerun`, {});
