@@ -3,7 +3,7 @@ import { html } from 'htm/preact';
 import { candidates, suggestedName } from '../../model/form.js';
 import { makesMemory } from '../../model/ops.js';
 import { titleOf } from '../../model/title.js';
-import { useView } from './use-view.js';
+import { useMoment } from './use-view.js';
 
 /** @typedef {{ param: import('../../types.js').ParamInfo, needed: boolean, session: import('../../lab-session.js').Session, error?: string, onSet: (name: string, value: string) => void }} FieldProps */
 
@@ -62,7 +62,7 @@ function Text({ param, session, error, onSet, id }) {
 
 /** The caches there are. @param {{ session: import('../../lab-session.js').Session, id: string }} props */
 function CacheNames({ session, id }) {
-  const { data } = useView(`${session.base}/caches?at=${session.store.value.views?.seq ?? 0}`);
+  const { data } = useMoment(session, 'caches');
   return html`<datalist id=${id}>${(data?.caches ?? []).map((/** @type {any} */ cache) => html`<option key=${cache.name} value=${cache.name}>${cache.object_size} bytes</option>`)}</datalist>`;
 }
 

@@ -5,7 +5,7 @@ import { stepOfKey } from '../../model/keys.js';
 import { commandHits, searchHits } from '../../model/search.js';
 import { commandsOf } from './commands.js';
 import { useModal } from './parts.js';
-import { useView } from './use-view.js';
+import { useMoment } from './use-view.js';
 
 const SHOWN = 12;
 
@@ -16,7 +16,7 @@ export function Finder({ session, mode }) {
   const dialog = useModal();
   const [query, setQuery] = useState('');
   const [at, setAt] = useState(0);
-  const { data } = useView(`${session.base}/caches?at=${state.views?.seq ?? 0}`);
+  const { data } = useMoment(session, 'caches');
   const commands = useMemo(() => commandsOf(session), []);
   const found = searchHits(query, state, data?.caches ?? []).map((hit) => ({
     ...hit,

@@ -15,7 +15,7 @@ import {
 import { titleOf } from '../../model/title.js';
 import { outcomeText, story } from '../../model/story.js';
 import { Empty } from './parts.js';
-import { useView } from './use-view.js';
+import { useMoment } from './use-view.js';
 import { nrPages } from '../../model/page.js';
 
 /** @typedef {import('../../model/inspector.js').Link} Link */
@@ -126,7 +126,7 @@ function LastOperation({ result, zoned, follow }) {
 function Frame({ session, pfn, title, follow }) {
   const state = session.store.value;
   const views = /** @type {import('../../lab-state.js').Views} */ (state.views);
-  const { data } = useView(`${session.base}/frames/${pfn}?at=${views.seq}`);
+  const { data } = useMoment(session, `frames/${pfn}`);
   if (pfn >= views.cells.nr * 2 ** views.cells.shift) return null;
   return html`<section data-test="frame"><h2>${title}</h2><${Facts} facts=${frameFacts(pfn, views.cells, data, ownerOfFrame(pfn, views.allocations))} follow=${follow} /></section>`;
 }

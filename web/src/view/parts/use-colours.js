@@ -2,7 +2,7 @@
 import { useMemo } from 'preact/hooks';
 import { COLOURS } from '../../tabs.js';
 import { colouring } from '../../model/colours.js';
-import { useView } from './use-view.js';
+import { useMoment } from './use-view.js';
 
 const NAMES_MAX = 1 << 18; /* frames; beyond, the list of runs is too long to ask for */
 
@@ -16,7 +16,7 @@ export function useColours(session) {
   const views = /** @type {import('../../lab-state.js').Views} */ (state.views);
   const wanted = COLOURS.find((colour) => colour.id === state.colour && canColour(colour, state))?.id ?? 'state';
   const asks = wanted === 'owner' && views.cells.nr <= NAMES_MAX;
-  const { data } = useView(asks ? `${session.base}/frames?at=${views.seq}` : null);
+  const { data } = useMoment(session, asks ? 'frames' : null);
   const runs = data?.seq === views.seq ? data.frames : null;
   return useMemo(() => colouring(wanted, views, runs), [wanted, views, runs]);
 }

@@ -6,6 +6,13 @@ import { get, problemOf } from '../../api.js';
 /** An address without its moment. @param {string | null} path */
 export const timeless = (path) => (path ?? '').replace(/([?&])at=\d+/, '$1at=');
 
+/** The address of a view of the lab at a moment. @param {import('../../lab-session.js').Session} session @param {string} path below the lab @param {number} [seq] the one that is shown */
+export const viewPath = (session, path, seq = session.store.value.views?.seq ?? 0) =>
+  `${session.base}/${path}${path.includes('?') ? '&' : '?'}at=${seq}`;
+
+/** A view of the lab at the moment shown. @param {import('../../lab-session.js').Session} session @param {string | null} path below the lab; null: nothing to ask */
+export const useMoment = (session, path) => useView(path === null ? null : viewPath(session, path));
+
 /** @param {string | null} path null: nothing to ask
  * @returns {{ data: any, problem: import('../../types.js').Problem | null, loading: boolean }} */
 export function useView(path) {

@@ -15,7 +15,7 @@ import {
 } from '../../model/hexdump.js';
 import { titleOf } from '../../model/title.js';
 import { Empty, ProblemBox, scrollBox } from '../parts/parts.js';
-import { useView } from '../parts/use-view.js';
+import { useMoment, useView, viewPath } from '../parts/use-view.js';
 import { PAGE_SIZE, directOf } from '../../model/page.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */
@@ -121,7 +121,7 @@ function Dump({ session, subject, page, setPage }) {
   const header = headerFields({ profile, bits, allocation: state.bytesAt ? null : allocation });
   const window_ = windowFor(subject.address, subject.size, state.bytesAt ? 0 : leadOf(header, subject.address), page);
   const ask = (/** @type {number} */ at) =>
-    `${session.base}/memory?address=${window_.address}&length=${window_.length}&at=${at}${pid ? `&pid=${pid}` : ''}`;
+    viewPath(session, `memory?address=${window_.address}&length=${window_.length}${pid ? `&pid=${pid}` : ''}`, at);
   const { data, problem, loading } = useView(ask(views.seq));
   const before = useView(views.seq > 0 && !problem ? ask(views.seq - 1) : null);
   const born = useView(allocation && allocation.seq < views.seq && !problem ? ask(allocation.seq) : null);
@@ -173,9 +173,7 @@ function useFreePointers(session, { allocation }) {
   const state = session.store.value;
   const { selection } = state;
   const pfn = selection?.kind === 'object' ? selection.pfn : allocation?.cache ? allocation.frames[0]?.pfn : undefined;
-  const { data } = useView(
-    pfn !== undefined && !state.bytesAt ? `${session.base}/slabs/${pfn}?at=${state.views?.seq ?? 0}` : null,
-  );
+  const { data } = useMoment(session, pfn !== undefined && !state.bytesAt ? `slabs/${pfn}` : null);
   if (!data?.objects) return [];
   return freePointerFields(data.objects, data.cache?.layout?.free_pointer ?? 0, (state.profile?.word_bits ?? 32) / 8);
 }

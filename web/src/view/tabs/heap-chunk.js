@@ -3,15 +3,11 @@ import { html } from 'htm/preact';
 import { count, hex } from '../../format.js';
 import { chunkText, fieldMeaning, userAddress } from '../../model/heap.js';
 import { ProblemBox } from '../parts/parts.js';
-import { useView } from '../parts/use-view.js';
+import { useMoment } from '../parts/use-view.js';
 
 /** @param {{ session: import('../../lab-session.js').Session, pid: number, chunk: import('../../model/heap.js').Chunk | null, kind: import('../../model/heap.js').ChunkKind, state: any, numbers: Map<string, number>, onPick: (nr: number) => void }} props */
 export function ChunkFields({ session, pid, chunk, kind, state, numbers, onPick }) {
-  const { data, problem } = useView(
-    chunk
-      ? `${session.base}/processes/${pid}/heap?at=${session.store.value.views?.seq ?? 0}&chunk=${chunk.address}`
-      : null,
-  );
+  const { data, problem } = useMoment(session, chunk ? `processes/${pid}/heap?chunk=${chunk.address}` : null);
   if (!chunk)
     return html`<p class="chunkbox empty">Select a chunk, above or in a list: the words of its header are shown here. ← → move from chunk to chunk.</p>`;
   if (problem) return html`<${ProblemBox} problem=${problem} />`;

@@ -21,7 +21,7 @@ import { HeapLists } from './heap-lists.js';
 import { HeapStrip } from './heap-strip.js';
 import { Empty, ProblemBox, scrollBox } from '../parts/parts.js';
 import { ProcessChoice } from './process-choice.js';
-import { useView } from '../parts/use-view.js';
+import { useMoment } from '../parts/use-view.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */
 const LIMITS = [1000, 10000];
@@ -31,9 +31,7 @@ export function HeapTab({ session }) {
   const { views } = session.store.value;
   const pid = views?.pid ?? 0;
   const [limit, setLimit] = useState(LIMITS[0]);
-  const { data, problem, loading } = useView(
-    pid ? `${session.base}/processes/${pid}/heap?at=${views?.seq ?? 0}&limit=${limit}` : null,
-  );
+  const { data, problem, loading } = useMoment(session, pid ? `processes/${pid}/heap?limit=${limit}` : null);
   if (!pid) return html`<${Empty}>There is no process. Call malloc: it spawns one, and its heap is shown here.<//>`;
   if (problem) return html`<${ProblemBox} problem=${problem} />`;
   if (!data || data.pid !== pid)

@@ -16,7 +16,7 @@ import {
 } from '../../model/pagetables.js';
 import { titleOf } from '../../model/title.js';
 import { Empty, Head, ProblemBox, scrollBox } from '../parts/parts.js';
-import { useView } from '../parts/use-view.js';
+import { useMoment } from '../parts/use-view.js';
 import { useWidth } from '../parts/use-width.js';
 import { PAGE_SIZE, directOf } from '../../model/page.js';
 import { stepOfKey } from '../../model/keys.js';
@@ -51,10 +51,10 @@ export function PageTablesTab({ session }) {
   const bits = state.profile?.word_bits ?? 64;
   const { address, pid, setOwn, title, isOwn } = useAddress(session);
   const [typed, setTyped] = useState('');
-  const at = `at=${state.views?.seq ?? 0}${pid ? `&pid=${pid}` : ''}`;
-  const walk = useView(address ? `${session.base}/translate?address=${address}&${at}` : null);
-  const tables = useView(address ? `${session.base}/pgtable?address=${address}&${at}` : null);
-  const tlb = useView(`${session.base}/tlb?at=${state.views?.seq ?? 0}`);
+  const where = `?address=${address}${pid ? `&pid=${pid}` : ''}`;
+  const walk = useMoment(session, address ? `translate${where}` : null);
+  const tables = useMoment(session, address ? `pgtable${where}` : null);
+  const tlb = useMoment(session, 'tlb');
   const good = ADDRESS.test(typed.trim());
   const go = (/** @type {Event} */ event) => {
     event.preventDefault();

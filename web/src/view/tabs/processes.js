@@ -13,7 +13,7 @@ import {
   stripText,
 } from '../../model/processes.js';
 import { Empty, Head, ProblemBox, scrollBox } from '../parts/parts.js';
-import { useView } from '../parts/use-view.js';
+import { useMoment } from '../parts/use-view.js';
 import { PAGE_SIZE } from '../../model/page.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */
@@ -21,8 +21,7 @@ import { PAGE_SIZE } from '../../model/page.js';
 /** @param {{ session: Session }} props */
 export function ProcessesTab({ session }) {
   const { views } = session.store.value;
-  const at = views?.seq ?? 0;
-  const { data, problem } = useView(`${session.base}/processes?at=${at}`);
+  const { data, problem } = useMoment(session, 'processes');
   if (problem) return html`<${ProblemBox} problem=${problem} />`;
   if (!data)
     return html`<p class="wait" role="status"><span class="spinner" aria-hidden="true"></span>Reading the processes…</p>`;
@@ -38,7 +37,7 @@ export function ProcessesTab({ session }) {
       <tbody>${processTree(processes).map(({ pid, depth }) => html`<${Row} key=${pid} process=${processes.find((p) => p.pid === pid)} depth=${depth} most=${most} selected=${pid === views?.pid} onPick=${() => session.store.send({ type: 'pid', pid })} />`)}</tbody></table></div>`
         : html`<${Empty}>There is no process yet. malloc, mmap and fork need one: spawn makes it.<//>`
     }
-    ${chosen ? html`<${Maps} key=${chosen.pid} session=${session} process=${chosen} at=${at} />` : null}</div>`;
+    ${chosen ? html`<${Maps} key=${chosen.pid} session=${session} process=${chosen} />` : null}</div>`;
 }
 
 const Key = () =>
@@ -53,10 +52,10 @@ function Row({ process: p, depth, most, selected, onPick }) {
     <td class="n">${bytes(p.virtual_bytes)}</td><td class="n">${bytes(p.rss_pages * PAGE_SIZE)}</td><td class="n">${bytes(p.swap_pages * PAGE_SIZE)}</td><td class="n">${count(p.minor_faults)}</td><td class="n">${count(p.major_faults)}</td></tr>`;
 }
 
-/** @param {{ session: Session, process: any, at: number }} props */
-function Maps({ session, process, at }) {
-  const { data, problem } = useView(`${session.base}/processes/${process.pid}/maps?at=${at}`);
-  const pages = useView(`${session.base}/processes/${process.pid}/pages?at=${at}`);
+/** @param {{ session: Session, process: any }} props */
+function Maps({ session, process }) {
+  const { data, problem } = useMoment(session, `processes/${process.pid}/maps`);
+  const pages = useMoment(session, `processes/${process.pid}/pages`);
   if (problem) return html`<${ProblemBox} problem=${problem} />`;
   const maps = /** @type {import('../../model/processes.js').FullMap[]} */ (data?.maps ?? []);
   const runs = /** @type {import('../../model/processes.js').PageRun[]} */ (pages.data?.pages ?? []);

@@ -6,7 +6,7 @@ import { bytes, count, hex, plural } from '../../format.js';
 import { selectedAllocation } from '../../lab-state.js';
 import { cacheFacts, objectChain, objectGrid, slabsByState } from '../../model/slabs.js';
 import { Empty, Head, ProblemBox, scrollBox } from '../parts/parts.js';
-import { useView } from '../parts/use-view.js';
+import { useMoment } from '../parts/use-view.js';
 import { useWidth } from '../parts/use-width.js';
 import { stepOfKey } from '../../model/keys.js';
 
@@ -20,8 +20,7 @@ const OBJECTS_MAX = 2048;
 /** @param {{ session: Session }} props */
 export function SlabsTab({ session }) {
   const state = session.store.value;
-  const at = state.views?.seq ?? 0;
-  const { data, problem } = useView(`${session.base}/caches?at=${at}`);
+  const { data, problem } = useMoment(session, 'caches');
   const [all, setAll] = useState(false);
   const caches = /** @type {Cache[]} */ (data?.caches ?? []);
   const selected =
@@ -35,7 +34,7 @@ export function SlabsTab({ session }) {
     <${Head} columns=${['cache', ['#object', 'bytes of one object'], '#slabs', 'in use, of all', ['#lost', 'granted, but not asked for']]} />
     <tbody>${shown.map((c) => html`<${CacheRow} key=${c.name} cache=${c} selected=${c.name === name} onPick=${() => session.store.send({ type: 'cache', cache: c.name })} />`)}</tbody></table>
       ${data && !shown.length ? html`<${Empty}>No cache has a slab yet. The first small kmalloc makes one.<//>` : null}</div>
-    ${cache ? html`<${Slabs} key=${cache.name} session=${session} cache=${cache} at=${at} />` : html`<div></div>`}</div>`;
+    ${cache ? html`<${Slabs} key=${cache.name} session=${session} cache=${cache} />` : html`<div></div>`}</div>`;
 }
 
 /** @param {{ cache: Cache, selected: boolean, onPick: () => void }} props */
@@ -50,11 +49,12 @@ function CacheRow({ cache, selected, onPick }) {
 const Use = ({ used, all }) =>
   html`<span class="use" role="img" aria-label=${`${used} of ${all}`}><i style=${{ width: `${all ? (100 * used) / all : 0}%` }}></i></span><small> ${count(used)}/${count(all)}</small>`;
 
-/** @param {{ session: Session, cache: Cache, at: number }} props */
-function Slabs({ session, cache, at }) {
+/** @param {{ session: Session, cache: Cache }} props */
+function Slabs({ session, cache }) {
   const isSmall = cache.nr_slabs <= OPEN_MAX && cache.nr_objects <= OBJECTS_MAX;
-  const { data, problem } = useView(
-    `${session.base}/caches/${encodeURIComponent(cache.name)}?at=${at}${isSmall ? '&objects=true' : ''}`,
+  const { data, problem } = useMoment(
+    session,
+    `caches/${encodeURIComponent(cache.name)}${isSmall ? '?objects=true' : ''}`,
   );
   const [open, setOpen] = useState(/** @type {number | null} */ (null));
   if (problem) return html`<${ProblemBox} problem=${problem} />`;
@@ -69,24 +69,24 @@ function Slabs({ session, cache, at }) {
       (
         group,
       ) => html`<section class="slabgroup" key=${group.state}><h3>${group.state === 'cpu' && group.slabs.length > 1 ? 'the CPUs’ slabs' : group.label} <small>${plural(group.slabs.length, 'slab')}${group.doc ? ` · ${group.doc}` : ''}</small></h3>
-      ${group.slabs.slice(0, isSmall ? OPEN_MAX : 200).map((slab) => html`<${SlabFigure} key=${slab.pfn} session=${session} cache=${cache} slab=${slab} at=${at} isOpen=${isSmall || open === slab.pfn} onOpen=${isSmall ? null : () => setOpen(open === slab.pfn ? null : slab.pfn)} />`)}
+      ${group.slabs.slice(0, isSmall ? OPEN_MAX : 200).map((slab) => html`<${SlabFigure} key=${slab.pfn} session=${session} cache=${cache} slab=${slab} isOpen=${isSmall || open === slab.pfn} onOpen=${isSmall ? null : () => setOpen(open === slab.pfn ? null : slab.pfn)} />`)}
       ${group.slabs.length > 200 && !isSmall ? html`<p class="empty">and ${count(group.slabs.length - 200)} more</p>` : null}</section>`,
     )}
     ${data && !groups.length ? html`<${Empty}>This cache has no slab at this moment.<//>` : null}</div>`;
 }
 
-/** @param {{ session: Session, cache: Cache, slab: Slab, at: number, isOpen: boolean, onOpen: (() => void) | null }} props */
-function SlabFigure({ session, cache, slab, at, isOpen, onOpen }) {
+/** @param {{ session: Session, cache: Cache, slab: Slab, isOpen: boolean, onOpen: (() => void) | null }} props */
+function SlabFigure({ session, cache, slab, isOpen, onOpen }) {
   const toFrame = () =>
     session.store.send({ type: 'select', selection: { kind: 'frame', pfn: slab.pfn }, cache: cache.name });
   return html`<figure class="slab"><figcaption><button type="button" class="link" onClick=${toFrame}>frame ${hex(slab.pfn)}</button>${slab.order ? `, ${plural(2 ** slab.order, 'frame')}` : ''}${slab.cpu !== undefined ? ` · CPU ${slab.cpu}` : ''} <${Use} used=${slab.in_use} all=${slab.nr_objects} />
       ${onOpen ? html`<button type="button" class="quiet" aria-expanded=${isOpen} onClick=${onOpen}>${isOpen ? 'close' : 'objects'}</button>` : null}</figcaption>
-    ${isOpen ? (slab.objects ? html`<${Objects} session=${session} cache=${cache} slab=${slab} />` : html`<${LoadedObjects} session=${session} cache=${cache} slab=${slab} at=${at} />`) : null}</figure>`;
+    ${isOpen ? (slab.objects ? html`<${Objects} session=${session} cache=${cache} slab=${slab} />` : html`<${LoadedObjects} session=${session} cache=${cache} slab=${slab} />`) : null}</figure>`;
 }
 
-/** @param {{ session: Session, cache: Cache, slab: Slab, at: number }} props */
-function LoadedObjects({ session, cache, slab, at }) {
-  const { data, problem } = useView(`${session.base}/slabs/${slab.pfn}?at=${at}`);
+/** @param {{ session: Session, cache: Cache, slab: Slab }} props */
+function LoadedObjects({ session, cache, slab }) {
+  const { data, problem } = useMoment(session, `slabs/${slab.pfn}`);
   if (problem) return html`<${ProblemBox} problem=${problem} />`;
   return data
     ? html`<${Objects} session=${session} cache=${cache} slab=${{ ...slab, objects: data.objects ?? [], free_chain: data.free_chain }} />`

@@ -8,7 +8,7 @@ import { bytesOf, childrenOf, isOpen, pathTo, resolvePath, stripOf } from '../..
 import { titleOf } from '../../model/title.js';
 import { ProblemBox, scrollBox } from '../parts/parts.js';
 import { ProcessChoice } from './process-choice.js';
-import { useView } from '../parts/use-view.js';
+import { useMoment } from '../parts/use-view.js';
 import { useWidth } from '../parts/use-width.js';
 import { stepOfKey } from '../../model/keys.js';
 
@@ -27,10 +27,9 @@ export function VirtualTab({ session }) {
   const setPath = (/** @type {string[]} */ to) => session.store.send({ type: 'path', path: to });
   const map = path.map((id) => /^map (0x[0-9a-f]+)-(0x[0-9a-f]+)$/.exec(id)).find(Boolean);
   const length = map ? BigInt(map[2]) - BigInt(map[1]) : 0n;
-  const pages = useView(
-    map && views.pid
-      ? `${session.base}/processes/${views.pid}/pages?address=${map[1]}&length=${length}&at=${views.seq}`
-      : null,
+  const pages = useMoment(
+    session,
+    map && views.pid ? `processes/${views.pid}/pages?address=${map[1]}&length=${length}` : null,
   );
   const world = {
     views,

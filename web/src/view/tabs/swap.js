@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import { bytes, count, plural } from '../../format.js';
 import { pidColour, pidLetter, rowParts, slotsPerCell, swapCells, swapOwners } from '../../model/swap.js';
 import { Empty, Head, ProblemBox, scrollBox } from '../parts/parts.js';
-import { useView } from '../parts/use-view.js';
+import { useMoment } from '../parts/use-view.js';
 import { useWidth } from '../parts/use-width.js';
 import { PAGE_SIZE } from '../../model/page.js';
 
@@ -14,7 +14,7 @@ import { PAGE_SIZE } from '../../model/page.js';
 /** @param {{ session: Session }} props */
 export function SwapTab({ session }) {
   const { views, lab } = session.store.value;
-  const { data, problem } = useView(`${session.base}/swap?at=${views?.seq ?? 0}`);
+  const { data, problem } = useMoment(session, 'swap');
   const [only, setOnly] = useState(/** @type {number | null} */ (null));
   if (problem) return html`<${ProblemBox} problem=${problem} />`;
   if (!data)
