@@ -61,9 +61,9 @@ $(BUILD)/$(1)/%.o: %.c
 	$$(or $$(CC_$(1)),$$(CC)) $$(OURS) $$(FLAGS_$(1)) -c $$< -o $$@
 # Texts that are built in with .incbin, which -MMD does not see; the version, which is no header.
 $(BUILD)/$(1)/server/store/sqlite/store.o: $(wildcard data/*.sql)
-$(BUILD)/$(1)/server/api/api_labs.o: data/openapi.json
-$(BUILD)/$(1)/server/api/api_labs.o $(BUILD)/$(1)/server/cmd/main.o: OURS += -DPAGODA_VERSION='"$(VERSION)"'
-$(BUILD)/$(1)/server/api/api_labs.o $(BUILD)/$(1)/server/cmd/main.o: VERSION
+$(BUILD)/$(1)/server/api/api_service.o: data/openapi.json
+$(BUILD)/$(1)/server/cmd/main.o: OURS += -DPAGODA_VERSION='"$(VERSION)"'
+$(BUILD)/$(1)/server/cmd/main.o: VERSION
 endef
 $(foreach flavour,$(FLAVOURS),$(eval $(call flavour_rules,$(flavour))))
 
