@@ -172,33 +172,45 @@ static bool op_are_words_in_range(const struct op *op)
 #undef X
 }
 
-static struct text op_text_of(const struct op *op, const struct op_param_info *param)
+struct text op_text(const struct op *op, enum op_param_id id)
 {
     struct text text;
-    memcpy(&text, (const uint8_t *)op + param->offset, sizeof text);
+    memcpy(&text, (const uint8_t *)op + op_param_info(id)->offset, sizeof text);
     return text;
 }
 
-static uint64_t op_number_of(const struct op *op, const struct op_param_info *param)
+void op_set_text(struct op *op, enum op_param_id id, struct text text)
+{
+    memcpy((uint8_t *)op + op_param_info(id)->offset, &text, sizeof text);
+}
+
+/* Hosts are little-endian. */
+uint64_t op_number(const struct op *op, enum op_param_id id)
 {
     uint64_t number = 0;
-    memcpy(&number, (const uint8_t *)op + param->offset, param->width); /* hosts are little-endian */
+    memcpy(&number, (const uint8_t *)op + op_param_info(id)->offset, op_param_info(id)->width);
     return number;
 }
 
-/* Numbers of 64 bits are not bounded here: their maxima in the table are those of JSON. */
-static bool op_param_is_in_range(const struct op *op, const struct op_param_info *param)
+void op_set_number(struct op *op, enum op_param_id id, uint64_t number)
 {
+    memcpy((uint8_t *)op + op_param_info(id)->offset, &number, op_param_info(id)->width);
+}
+
+/* Numbers of 64 bits are not bounded here: their maxima in the table are those of JSON. */
+static bool op_param_is_in_range(const struct op *op, enum op_param_id id)
+{
+    const struct op_param_info *param = op_param_info(id);
     switch (param->type) {
     case TYPE_TEXT:
-        return op_text_of(op, param).length <= param->max;
+        return op_text(op, id).length <= param->max;
     case TYPE_HEX:
         return op->nr_data <= param->max / 2;
     case TYPE_GFP:
     case TYPE_FLAGS:
-        return !(op_number_of(op, param) & ~param->max);
+        return !(op_number(op, id) & ~param->max);
     default:
-        return param->width == 8 || op_number_of(op, param) <= param->max;
+        return param->width == 8 || op_number(op, id) <= param->max;
     }
 }
 
@@ -223,7 +235,7 @@ static enum pagoda_error op_refuse_range(struct problem *why, const struct op_pa
 static enum pagoda_error op_check_each_range(const struct op *op, struct problem *why)
 {
     for (unsigned id = 0; id < NR_OP_PARAMS; id++)
-        if (!op_param_is_in_range(op, &PARAMS[id]))
+        if (!op_param_is_in_range(op, (enum op_param_id)id))
             return op_refuse_range(why, &PARAMS[id]);
     return PAGODA_OK;
 }

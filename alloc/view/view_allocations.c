@@ -156,7 +156,7 @@ bool view_next_allocation(const struct machine *machine, uint64_t *cursor, struc
 }
 
 /* End of the allocation that starts at address; 0: none does. */
-static uint64_t end_of(const struct machine *m, uint64_t address, uint32_t pid)
+static uint64_t allocation_end(const struct machine *m, uint64_t address, uint32_t pid)
 {
     const struct machine_state *s = &m->state;
     struct kmalloc_record block;
@@ -182,7 +182,7 @@ static uint64_t end_of(const struct machine *m, uint64_t address, uint32_t pid)
 bool view_next_allocation_run(const struct machine *machine, uint64_t address, uint32_t pid, uint64_t *cursor,
                               struct frame_range *run)
 {
-    uint64_t at = address + *cursor, end = end_of(machine, address, pid);
+    uint64_t at = address + *cursor, end = allocation_end(machine, address, pid);
     bool found = machine_next_run(machine, pid, &at, end, run);
     *cursor = at - address;
     return found;

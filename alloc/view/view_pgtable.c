@@ -27,7 +27,7 @@ const char *view_level_name(const struct machine *machine, uint32_t level)
 }
 
 /* The top table for an address as seen from a process; 0: there is none. */
-static uint32_t root_of(const struct machine *machine, uint32_t pid, uint64_t address)
+static uint32_t view_root_of(const struct machine *machine, uint32_t pid, uint64_t address)
 {
     const struct machine_state *s = &machine->state;
     struct process_ref process = process_find(&s->processes, pid);
@@ -39,7 +39,7 @@ static uint32_t root_of(const struct machine *machine, uint32_t pid, uint64_t ad
 bool view_table(const struct machine *machine, uint32_t pid, uint64_t address, uint32_t level, struct table_view *out)
 {
     const struct profile *profile = machine->profile;
-    uint32_t root = root_of(machine, pid, address);
+    uint32_t root = view_root_of(machine, pid, address);
     if (!root)
         return false;
     struct pte_walk walk = pte_walk(&machine->state.frames, profile, root, address);

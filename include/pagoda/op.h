@@ -131,10 +131,15 @@ enum op_param_type {
 #define OP_PARAM_BIT(id_) (UINT32_C(1) << (id_))
 #define OP_BIT(x_) OP_PARAM_BIT(PARAM_##x_)
 _Static_assert(NR_OP_PARAMS <= 31, "every parameter has a bit in op.given, and in the enums below");
-/* The bits of all parameters that are texts. */
+/* The bits of all parameters that are texts, and how many they are. */
 enum {
     OP_TEXT_BITS = 0
 #define X(id, name, field, type, ...) | (type == TYPE_TEXT ? (int)OP_PARAM_BIT(id) : 0)
+    OP_PARAM_MAP(X)
+#undef X
+        ,
+    NR_OP_TEXTS = 0
+#define X(id, name, field, type, ...) +(type == TYPE_TEXT)
     OP_PARAM_MAP(X)
 #undef X
 };
@@ -268,6 +273,12 @@ struct op op_default(enum op_kind kind);
 const char *outcome_name(enum outcome outcome);
 const char *context_name(enum context context);
 const char *touch_name(enum touch touch);
+/* A parameter's field, by the parameter. Numbers: all but texts and bytes; signed ones as two's complement of their width.
+ */
+uint64_t op_number(const struct op *op, enum op_param_id id);
+void op_set_number(struct op *op, enum op_param_id id, uint64_t number);
+struct text op_text(const struct op *op, enum op_param_id id);
+void op_set_text(struct op *op, enum op_param_id id, struct text text);
 /* The word for a number of a parameter that takes words (contexts, touches, choices); NULL: there is none. */
 const char *op_choice_name(enum op_param_id id, uint64_t number);
 /* The flags of a parameter that takes some: i from 0; NULL past the last, and for other parameters. */

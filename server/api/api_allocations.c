@@ -14,7 +14,7 @@ static void put_names(struct buffer *out, const struct allocation_view *allocati
     put_field_text(out, "call_site", has_site ? allocation->call_site : NULL);
 }
 
-static void put_allocation(struct view *view, const struct allocation_view *allocation)
+static void allocations_put_one(struct view *view, const struct allocation_view *allocation)
 {
     struct buffer *out = &view->out;
     uint64_t cursor = 0;
@@ -51,7 +51,7 @@ static bool encode_allocations(struct view *view, struct reply *refusal)
     put_field_array(&view->out, "allocations");
     bool is_there = true;
     while (limit > 0 && (is_there = view_next_allocation(view->machine, &cursor, &allocation))) {
-        put_allocation(view, &allocation);
+        allocations_put_one(view, &allocation);
         limit--;
     }
     put_close(&view->out, ']');

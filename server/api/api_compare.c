@@ -61,7 +61,7 @@ static bool query_size(const struct request *request, uint64_t *size, struct rep
     return false;
 }
 
-static struct reply finish(const struct request *request, struct buffer body)
+static struct reply compare_reply(const struct request *request, struct buffer body)
 {
     uint64_t hash = hash_bytes(HASH_START, body.data, body.length);
     char etag[sizeof((struct reply *)0)->etag];
@@ -189,7 +189,7 @@ struct reply compare_get(struct app *app, struct request *request)
     }
     put_close(&out, ']');
     put_close(&out, '}');
-    return finish(request, out);
+    return compare_reply(request, out);
 }
 
 /* --- all sizes --- */
@@ -285,7 +285,7 @@ struct reply compare_curves_get(struct app *app, struct request *request)
     struct buffer out = { 0 };
     enum pagoda_error error = put_curves(&out, profile, points);
     if (!error)
-        return finish(request, out);
+        return compare_reply(request, out);
     buffer_clear(&out);
     return reply_error(error, NULL);
 }

@@ -103,7 +103,7 @@ static void clear_side(struct side *side)
 
 /* ---- frames ---- */
 
-static void put_state(struct buffer *out, const char *key, const struct side *side, const struct side_run *run)
+static void diff_put_state(struct buffer *out, const char *key, const struct side *side, const struct side_run *run)
 {
     put_field_object(out, key);
     put_field_text(out, "kind", frame_kind_name((enum frame_kind)run->kind));
@@ -119,7 +119,7 @@ static bool run_differs(const struct side *a, const struct side_run *x, const st
            strcmp(a->texts.data + x->name, b->texts.data + y->name) != 0;
 }
 
-static uint32_t end_of(const struct side_run *run)
+static uint32_t diff_end_of(const struct side_run *run)
 {
     return run->pfn + run->count;
 }
@@ -132,19 +132,20 @@ static void put_frames(struct buffer *out, const struct side *a, const struct si
     uint64_t nr_frames = 0, nr_listed = 0;
     put_field_array(out, "frames");
     while (x < x_end && y < y_end) {
-        uint32_t start = x->pfn > y->pfn ? x->pfn : y->pfn, end = end_of(x) < end_of(y) ? end_of(x) : end_of(y);
+        uint32_t start = x->pfn > y->pfn ? x->pfn : y->pfn,
+                 end = diff_end_of(x) < diff_end_of(y) ? diff_end_of(x) : diff_end_of(y);
         if (start < end && run_differs(a, x, b, y)) {
             nr_frames += end - start;
             if (nr_listed++ < limit) {
                 put_open(out, '{');
                 put_field_u64(out, "pfn", start);
                 put_field_u64(out, "count", end - start);
-                put_state(out, "a", a, x);
-                put_state(out, "b", b, y);
+                diff_put_state(out, "a", a, x);
+                diff_put_state(out, "b", b, y);
                 put_close(out, '}');
             }
         }
-        bool x_ends = end_of(x) <= end, y_ends = end_of(y) <= end;
+        bool x_ends = diff_end_of(x) <= end, y_ends = diff_end_of(y) <= end;
         x += x_ends;
         y += y_ends;
     }
@@ -155,7 +156,7 @@ static void put_frames(struct buffer *out, const struct side *a, const struct si
 
 /* ---- allocations ---- */
 
-static void put_allocation(struct buffer *out, const struct side *side, const struct side_allocation *allocation)
+static void diff_put_allocation(struct buffer *out, const struct side *side, const struct side_allocation *allocation)
 {
     const char *name = side->texts.data + allocation->name;
     put_open(out, '{');
@@ -188,7 +189,7 @@ static void put_only(struct buffer *out, const char *key, const struct side *sid
         if (y < y_end && is_same(x, y))
             continue;
         if (nr++ < limit)
-            put_allocation(out, side, x);
+            diff_put_allocation(out, side, x);
     }
     put_close(out, ']');
     char count[32];
@@ -247,7 +248,7 @@ static void find_parent(void *context, const struct lab_status *lab)
 }
 
 /* The lab that this one's history begins in: forks are followed back as far as labs are there. */
-static int64_t root_of(struct lab *lab)
+static int64_t diff_root_of(struct lab *lab)
 {
     struct ancestor at = { .parent = lab_id(lab) };
     while (at.parent) {
@@ -288,7 +289,7 @@ struct reply diff_get(struct app *app, struct request *request)
     struct reply reply;
     if (with && !(other = lab_get(app->labs, with)))
         return reply_say(404, "with", "there is no lab \"%.40s\"", with);
-    if (other != lab && root_of(lab) != root_of(other))
+    if (other != lab && diff_root_of(lab) != diff_root_of(other))
         reply = reply_say(422, "with", "the labs share no history: neither is a fork of what the other comes from");
     else if (!query_text(request, "a"))
         reply = reply_say(422, "a", "say with a= and b= which two moments (operation numbers) to compare");

@@ -9,7 +9,7 @@
 
 #define CELLS_MAX (1u << 24)
 
-static void put_run(struct buffer *out, const struct frame_run *run)
+static void frames_put_run(struct buffer *out, const struct frame_run *run)
 {
     put_open(out, '{');
     PUT_FIELD(out, run, pfn);
@@ -32,7 +32,7 @@ static bool encode_frame_runs(struct view *view, uint64_t from, uint64_t end)
     put_field_array(out, "frames");
     while (view_next_frame_run(view->machine, &cursor, &run) && run.pfn < end)
         if ((uint64_t)run.pfn + run.count > from)
-            put_run(out, &run);
+            frames_put_run(out, &run);
     put_close(out, ']');
     view_kind_counts(view->machine, counts);
     view_put_kind_counts(out, "counts", counts);
@@ -61,7 +61,7 @@ static const struct {
 };
 #define NR_KPAGE_FILES (sizeof KPAGE_FILES / sizeof KPAGE_FILES[0])
 
-static void take(void *context, const char *bytes, size_t nr_bytes)
+static void frames_take_bytes(void *context, const char *bytes, size_t nr_bytes)
 {
     buffer_add(context, bytes, nr_bytes);
 }
@@ -69,7 +69,7 @@ static void take(void *context, const char *bytes, size_t nr_bytes)
 static bool encode_kpage(struct view *view, size_t file, uint64_t from, uint64_t end, struct reply *refusal)
 {
     uint64_t count = end - from < CELLS_MAX ? end - from : CELLS_MAX;
-    struct procfs_out out = { take, &view->out };
+    struct procfs_out out = { frames_take_bytes, &view->out };
     view->content_type = KPAGE_FILES[file].content_type;
     if (KPAGE_FILES[file].read(view->machine, (uint32_t)from, (uint32_t)count, &out))
         return true;
@@ -145,7 +145,7 @@ static bool encode_frame(struct view *view, struct reply *refusal)
     view_open(view);
     put_field_u64(&view->out, "pfn", pfn);
     put_key(&view->out, "block");
-    put_run(&view->out, &block);
+    frames_put_run(&view->out, &block);
     put_field_u64(&view->out, "born", born_seq);
     put_field_hex64(&view->out, "address", machine_profile(view->machine)->page_offset + (pfn << PAGE_SHIFT));
     put_field_text(&view->out, "letter", letter);

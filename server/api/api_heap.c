@@ -21,7 +21,7 @@ static void put_address_or_null(struct buffer *out, const char *key, uint64_t ad
 
 /* --- state --- */
 
-static void put_state(struct buffer *out, const struct heap_view *heap)
+static void heap_put_state(struct buffer *out, const struct heap_view *heap)
 {
     put_field_object(out, "state");
     PUT_FIELD(out, heap, word);
@@ -256,7 +256,7 @@ static bool encode_heap(struct view *view, struct reply *refusal)
     view_open(view);
     put_field_u64(&view->out, "pid", pid);
     if (!from && view_heap(view->machine, pid, &heap)) {
-        put_state(&view->out, &heap);
+        heap_put_state(&view->out, &heap);
         put_arenas(view, pid);
         put_lists(view, pid);
     }

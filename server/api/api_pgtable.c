@@ -53,7 +53,7 @@ struct reply translate_get(struct app *app, struct request *request)
     return view_reply(request, encode_translate);
 }
 
-static void put_run(struct buffer *out, const struct entry_run *run)
+static void pgtable_put_run(struct buffer *out, const struct entry_run *run)
 {
     put_open(out, '{');
     PUT_FIELD(out, run, index);
@@ -80,7 +80,7 @@ static void put_table(struct view *view, const struct table_view *table)
     PUT_FIELD(out, table, index);
     put_field_array(out, "entries");
     for (; view_next_entry_run(view->machine, table, &cursor, &run); nr_used += run.count)
-        put_run(out, &run);
+        pgtable_put_run(out, &run);
     put_close(out, ']');
     put_field_u64(out, "nr_used", nr_used);
     put_close(out, '}');

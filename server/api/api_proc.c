@@ -10,14 +10,14 @@
 #define PAGEMAP_LENGTH_DEFAULT (2u * MIB)
 #define PAGEMAP_LENGTH_MAX ((uint64_t)1 << 32) /* of the address space: 8 MiB of answer */
 
-static void take(void *context, const char *bytes, size_t nr_bytes)
+static void proc_take_bytes(void *context, const char *bytes, size_t nr_bytes)
 {
     buffer_add(context, bytes, nr_bytes);
 }
 
 static struct procfs_out out_of(struct view *view)
 {
-    return (struct procfs_out){ take, &view->out };
+    return (struct procfs_out){ proc_take_bytes, &view->out };
 }
 
 /* 404 with what there is instead. */

@@ -14,7 +14,7 @@ void view_open(struct view *view)
     put_field_u64(&view->out, "seq", machine_seq(view->machine));
 }
 
-static struct reply finish(struct view *view, const struct reply *base)
+static struct reply view_finish(struct view *view, const struct reply *base)
 {
     struct reply reply = reply_json(200, view->out);
     if (view->content_type && reply.status == 200)
@@ -102,7 +102,7 @@ struct reply view_reply(struct request *request, bool (*encode)(struct view *vie
     bool is_known = etag_matches(request, base.etag), ok = is_known || encode(&view, &base);
     lab_release(&hold);
     if (ok && !is_known)
-        return finish(&view, &base);
+        return view_finish(&view, &base);
     buffer_clear(&view.out);
     return base;
 }

@@ -29,8 +29,7 @@ static void csv_put_param(struct buffer *out, const struct op *op, enum op_param
         return;
     const struct op_param_info *info = op_param_info(id);
     if (info->type == TYPE_TEXT) {
-        struct text text;
-        memcpy(&text, (const char *)op + info->offset, sizeof text);
+        struct text text = op_text(op, id);
         csv_put_field(out, text.start, text.length);
         return;
     }

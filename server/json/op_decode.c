@@ -156,7 +156,6 @@ static enum pagoda_error param_decode(const json_t *value, enum op_param_id id, 
                                       struct problem *why)
 {
     const struct op_param_info *info = op_param_info(id);
-    char *field = (char *)&request->op + info->offset;
     request->op.given |= 1u << id;
     if (info->type == TYPE_HEX)
         return hex_decode(value, request, why);
@@ -164,13 +163,13 @@ static enum pagoda_error param_decode(const json_t *value, enum op_param_id id, 
         struct text text;
         if (!word_decode(value, info, &text, why))
             return PAGODA_ERR_INVALID;
-        memcpy(field, &text, sizeof text);
+        op_set_text(&request->op, id, text);
         return PAGODA_OK;
     }
     uint64_t number;
     if (!scalar_decode(value, id, &number, why))
         return PAGODA_ERR_INVALID;
-    memcpy(field, &number, info->width); /* hosts are little-endian */
+    op_set_number(&request->op, id, number);
     return PAGODA_OK;
 }
 

@@ -5,13 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static uint64_t param_number(const struct op *op, const struct op_param_info *info)
-{
-    uint64_t number = 0;
-    memcpy(&number, (const char *)op + info->offset, info->width);
-    return number;
-}
-
 /* "SLAB_POISON|SLAB_RED_ZONE"; none: "" */
 static void flags_encode(struct buffer *out, enum op_param_id id, uint64_t flags)
 {
@@ -33,10 +26,10 @@ void op_encode_param(struct buffer *out, const struct op *op, enum op_param_id i
     switch (info->type) {
     case TYPE_NUMBER:
     case TYPE_SIZE:
-        put_u64(out, param_number(op, info));
+        put_u64(out, op_number(op, id));
         break;
     case TYPE_ADDRESS:
-        put_hex64(out, param_number(op, info));
+        put_hex64(out, op_number(op, id));
         break;
     case TYPE_GFP:
         gfp_format(op->gfp, gfp, sizeof gfp);
@@ -45,19 +38,19 @@ void op_encode_param(struct buffer *out, const struct op *op, enum op_param_id i
     case TYPE_CONTEXT:
     case TYPE_TOUCH:
     case TYPE_CHOICE:
-        put_text(out, op_choice_name(id, param_number(op, info)));
+        put_text(out, op_choice_name(id, op_number(op, id)));
         break;
     case TYPE_SIGNED:
-        put_i64(out, (int64_t)param_number(op, info));
+        put_i64(out, (int64_t)op_number(op, id));
         break;
     case TYPE_FLAGS:
-        flags_encode(out, id, param_number(op, info));
+        flags_encode(out, id, op_number(op, id));
         break;
     case TYPE_HEX:
         put_bytes(out, op->data, op->nr_data);
         break;
     case TYPE_TEXT:
-        memcpy(&text, (const char *)op + info->offset, sizeof text);
+        text = op_text(op, id);
         put_text_n(out, text.start, text.length);
         break;
     }

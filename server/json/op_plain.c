@@ -120,19 +120,18 @@ static bool plain_read_scalar(const struct token *value, enum op_param_id id, ui
 static bool plain_read_param(const struct token *value, enum op_param_id id, struct op *op)
 {
     const struct op_param_info *info = op_param_info(id);
-    char *field = (char *)op + info->offset;
     if (op->given & (1u << id))
         return false;
     op->given |= 1u << id;
     if (info->type == TYPE_TEXT) {
         struct text text = { value->text, (uint32_t)value->length };
-        memcpy(field, &text, sizeof text);
+        op_set_text(op, id, text);
         return value->text && value->length >= info->min && value->length <= info->max;
     }
     uint64_t number;
     if (!plain_read_scalar(value, id, &number))
         return false;
-    memcpy(field, &number, info->width); /* hosts are little-endian */
+    op_set_number(op, id, number);
     return true;
 }
 

@@ -7,8 +7,10 @@
 bool ahead_can_hold(const struct log_entry *entry)
 {
     const struct op *op = &entry->op;
-    return !op->text.length && !op->tunables.length && !op->nr_data && op->name.length <= AHEAD_TEXT &&
-           op->cache.length <= AHEAD_TEXT && op->call_site.length <= AHEAD_TEXT;
+    for (uint32_t left = op->given & OP_TEXT_BITS; left; left &= left - 1)
+        if (op_text(op, (enum op_param_id)__builtin_ctz(left)).length > AHEAD_TEXT)
+            return false;
+    return !op->nr_data;
 }
 
 bool ahead_is_full(const struct ahead *ahead)
@@ -21,20 +23,22 @@ static struct log_entry *entry_at(struct ahead *ahead, uint32_t place)
     return &ahead->entries[(ahead->first + place) % AHEAD_ENTRIES];
 }
 
-static void own_text(struct text *text, char copy[AHEAD_TEXT])
+/* The texts of an operation become copies. */
+static void ahead_own_texts(struct op *op, char (*copies)[AHEAD_TEXT])
 {
-    if (text->length)
-        text->start = memcpy(copy, text->start, text->length);
+    for (uint32_t left = op->given & OP_TEXT_BITS; left; left &= left - 1) {
+        enum op_param_id id = (enum op_param_id)__builtin_ctz(left);
+        struct text text = op_text(op, id);
+        if (text.length)
+            op_set_text(op, id, (struct text){ memcpy(*copies++, text.start, text.length), text.length });
+    }
 }
 
 void ahead_put(struct ahead *ahead, const struct machine *machine, const struct log_entry *entry)
 {
     struct log_entry *held = entry_at(ahead, ahead->count);
-    char(*texts)[AHEAD_TEXT] = ahead->texts[held - ahead->entries];
     *held = *entry;
-    own_text(&held->op.name, texts[0]);
-    own_text(&held->op.cache, texts[1]);
-    own_text(&held->op.call_site, texts[2]);
+    ahead_own_texts(&held->op, ahead->texts[held - ahead->entries]);
     machine_prefetch(machine, &held->op, PREFETCH_FAR);
     if (ahead->count >= AHEAD_ENTRIES / 2)
         machine_prefetch(machine, &entry_at(ahead, ahead->count - AHEAD_ENTRIES / 2)->op, PREFETCH_NEAR);

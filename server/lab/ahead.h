@@ -6,12 +6,12 @@
 #include "server/store/store.h"
 
 #define AHEAD_ENTRIES 4u
-#define AHEAD_TEXT 64u /* bytes: of names, caches and call sites */
+#define AHEAD_TEXT 64u /* bytes of a text: those of names, caches and call sites fit */
 
 struct ahead {
     uint32_t first, count;
     struct log_entry entries[AHEAD_ENTRIES];
-    char texts[AHEAD_ENTRIES][3][AHEAD_TEXT];
+    char texts[AHEAD_ENTRIES][NR_OP_TEXTS][AHEAD_TEXT];
 };
 
 bool ahead_can_hold(const struct log_entry *entry); /* not those that carry data or long texts */

@@ -94,8 +94,7 @@ static bool reader_read_call_param(sqlite3_stmt *row, int column, enum op_param_
         return true;
     op->given |= 1u << id;
     if (info->type != TYPE_TEXT && info->type != TYPE_HEX) {
-        uint64_t value = (uint64_t)sqlite3_column_int64(row, column);
-        memcpy((char *)op + info->offset, &value, info->width);
+        op_set_number(op, id, (uint64_t)sqlite3_column_int64(row, column));
         return type == SQLITE_INTEGER;
     }
     uint32_t length = (uint32_t)sqlite3_column_bytes(row, column);
@@ -106,8 +105,7 @@ static bool reader_read_call_param(sqlite3_stmt *row, int column, enum op_param_
         op->data = (const uint8_t *)*bytes;
         op->nr_data = length;
     } else {
-        struct text text = { *bytes, length };
-        memcpy((char *)op + info->offset, &text, sizeof text);
+        op_set_text(op, id, (struct text){ *bytes, length });
     }
     *bytes += length;
     return type >= SQLITE_TEXT;

@@ -126,20 +126,6 @@ static int writer_note_gfp(struct store *store, uint32_t gfp)
 
 /* ---- calls ---- */
 
-static uint64_t param_number(const struct op *op, const struct op_param_info *info)
-{
-    uint64_t value = 0;
-    memcpy(&value, (const char *)op + info->offset, info->width); /* little-endian only, as the daemon's hosts are */
-    return value;
-}
-
-static struct text param_text(const struct op *op, const struct op_param_info *info)
-{
-    struct text text;
-    memcpy(&text, (const char *)op + info->offset, sizeof text);
-    return text;
-}
-
 static void call_spell_u64(struct buffer *out, uint64_t number)
 {
     buffer_add(out, &number, sizeof number);
@@ -153,16 +139,17 @@ static void call_spell(struct buffer *out, const struct log_entry *entry)
     call_spell_u64(out, (uint64_t)op->kind | (uint64_t)entry->outcome << 16 | (uint64_t)(op->given & ~PARAMS_IN_OP) << 32);
     call_spell_u64(out, entry->allocated);
     for (uint32_t left = op->given & ~PARAMS_IN_OP; left; left &= left - 1) {
-        const struct op_param_info *info = op_param_info((enum op_param_id)__builtin_ctz(left));
+        enum op_param_id id = (enum op_param_id)__builtin_ctz(left);
+        const struct op_param_info *info = op_param_info(id);
         if (info->type == TYPE_TEXT) {
-            struct text text = param_text(op, info);
+            struct text text = op_text(op, id);
             call_spell_u64(out, text.length);
             buffer_add(out, text.start, text.length);
         } else if (info->type == TYPE_HEX) {
             call_spell_u64(out, op->nr_data);
             buffer_add(out, op->data, op->nr_data);
         } else {
-            call_spell_u64(out, param_number(op, info));
+            call_spell_u64(out, op_number(op, id));
         }
     }
 }
@@ -177,9 +164,9 @@ static int writer_call_value(struct store *store, const struct op *op, enum op_p
     else if (info->type == TYPE_HEX)
         *value = sql_blob(op->data, op->nr_data);
     else if (info->type != TYPE_TEXT)
-        *value = sql_u64(param_number(op, info));
+        *value = sql_u64(op_number(op, id));
     else {
-        rc = writer_text_to_id(store, param_text(op, info), &text_id);
+        rc = writer_text_to_id(store, op_text(op, id), &text_id);
         *value = sql_i64(text_id);
     }
     return rc;

@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const enum op_param_id TEXTS[] = { PARAM_NAME, PARAM_CACHE, PARAM_CALL_SITE, PARAM_TEXT, PARAM_TUNABLES };
-#define NR_TEXTS (sizeof TEXTS / sizeof TEXTS[0])
-
-static struct text *op_text(struct op *op, enum op_param_id id)
+/* The next text that an operation was given. left: those to come, as bits. */
+static enum op_param_id next_text(uint32_t *left)
 {
-    return (struct text *)(void *)((char *)op + op_param_info(id)->offset);
+    enum op_param_id id = (enum op_param_id)__builtin_ctz(*left);
+    *left &= *left - 1;
+    return id;
 }
 
 /* Points the texts of a copied row at the copied bytes behind it. */
@@ -27,12 +27,14 @@ struct queued_row *store_next_row(struct buffer *rows, size_t *offset)
         return NULL;
     struct queued_row *row = (void *)(rows->data + *offset);
     const char *bytes = (const char *)(row + 1);
-    for (size_t i = 0; i < NR_TEXTS; i++) {
-        struct text *text = op_text(&row->entry.op, TEXTS[i]);
-        text->start = text->length ? bytes : NULL;
-        bytes += text->length;
+    struct op *op = &row->entry.op;
+    for (uint32_t left = op->given & OP_TEXT_BITS; left;) {
+        enum op_param_id id = next_text(&left);
+        struct text text = op_text(op, id);
+        op_set_text(op, id, (struct text){ text.length ? bytes : NULL, text.length });
+        bytes += text.length;
     }
-    row->entry.op.data = (const uint8_t *)bytes;
+    op->data = (const uint8_t *)bytes;
     *offset += sizeof *row + row->nr_bytes;
     return row;
 }
@@ -186,8 +188,8 @@ uint64_t store_append(struct store *store, struct lab_log *log, const struct log
 {
     struct queued_row row = { .log = log, .entry = *entry, .body_hash = body_hash };
     uint32_t nr_bytes = row.entry.op.nr_data;
-    for (size_t i = 0; i < NR_TEXTS; i++)
-        nr_bytes += op_text(&row.entry.op, TEXTS[i])->length;
+    for (uint32_t left = entry->op.given & OP_TEXT_BITS; left;)
+        nr_bytes += op_text(&entry->op, next_text(&left)).length;
     row.nr_bytes = (nr_bytes + 7) & ~7u;
     if (key)
         snprintf(row.key, sizeof row.key, "%s", key);
@@ -197,9 +199,9 @@ uint64_t store_append(struct store *store, struct lab_log *log, const struct log
     if (!atomic_load(&log->lost) && buffer_grow(rows, sizeof row + row.nr_bytes)) {
         bool was_empty = batch_is_empty(&store->pending);
         buffer_add(rows, &row, sizeof row);
-        for (size_t i = 0; i < NR_TEXTS; i++) {
-            const struct text *text = op_text(&row.entry.op, TEXTS[i]);
-            buffer_add(rows, text->start, text->length);
+        for (uint32_t left = entry->op.given & OP_TEXT_BITS; left;) {
+            struct text text = op_text(&entry->op, next_text(&left));
+            buffer_add(rows, text.start, text.length);
         }
         buffer_add(rows, entry->op.data, entry->op.nr_data);
         buffer_add(rows, "\0\0\0\0\0\0\0", row.nr_bytes - nr_bytes);
