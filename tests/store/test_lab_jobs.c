@@ -130,6 +130,7 @@ static void jobs_run_one_at_a_time_in_order(void **state)
         assert_int_equal(jobs[i].seq, 20); /* its second turn stood behind the first turns of all */
     }
     assert_int_equal(lab_seq(f.lab), 20);
+    assert_int_equal(lab_wait_durable(f.lab, 20), PAGODA_OK);
     assert_int_equal(store_fixture_hash(f.lab), store_fixture_replayed_hash(f.lab));
     fixture_stop(&f);
 }

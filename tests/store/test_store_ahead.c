@@ -58,14 +58,20 @@ static void test_order_and_texts(void **state)
 static void test_what_cannot_wait(void **state)
 {
     (void)state;
+    static const char LONG[AHEAD_TEXT + 1];
     char row[16];
-    struct log_entry data = entry_of(1, row), text = data, tunables = data;
+    struct log_entry data = entry_of(1, row);
     data.op.nr_data = 1;
-    text.op.text.length = 1;
-    tunables.op.tunables.length = 1;
     assert_false(ahead_can_hold(&data));
-    assert_false(ahead_can_hold(&text));
-    assert_false(ahead_can_hold(&tunables));
+    for (unsigned id = 0; id < NR_OP_PARAMS; id++)
+        if (OP_TEXT_BITS >> id & 1) {
+            struct log_entry text = entry_of(1, row);
+            text.op.given |= OP_PARAM_BIT(id);
+            op_set_text(&text.op, (enum op_param_id)id, (struct text){ LONG, AHEAD_TEXT });
+            assert_true(ahead_can_hold(&text));
+            op_set_text(&text.op, (enum op_param_id)id, (struct text){ LONG, AHEAD_TEXT + 1 });
+            assert_false(ahead_can_hold(&text));
+        }
 }
 
 int main(void)
