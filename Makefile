@@ -1,5 +1,7 @@
 # Pagoda. `make run` and `make test` install what is missing; `make help` lists the rest.
-CC      ?= gcc
+ifeq ($(origin CC),default)# make's own cc; what the environment or the command line says stays
+CC      := gcc
+endif
 CFLAGS  ?= -O2 -g -flto=auto -ffat-lto-objects
 LISTEN  ?= 127.0.0.1:8080
 STORE   ?= var/pagoda.db
@@ -44,8 +46,15 @@ WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*')
 C_SOURCES := $(shell find alloc server tests tools -name '*.c')
 C_FILES   := $(C_SOURCES) $(shell find alloc server include tests tools -name '*.h')
 
+# One short line for each file; V=1 shows the commands, -s nothing.
+Q   := $(if $(V),,@)
+SAY := $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),@:,@printf '  %-6s %s\n')
+
 objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2))
-program = $(CC) $(FLAGS_$(1)) $(filter %.o,$^) $(2) $(LINK) -o $@
+define program
+$(SAY) link $@
+$(Q)$(CC) $(FLAGS_$(1)) $(filter %.o,$^) $(2) $(LINK) -o $@
+endef
 
 all: $(BUILD)/pagodad $(BUILD)/web/.built ## build the daemon and the pages (the default)
 
@@ -58,7 +67,8 @@ endif
 define flavour_rules
 $(BUILD)/$(1)/%.o: %.c
 	@mkdir -p $$(@D)
-	$$(or $$(CC_$(1)),$$(CC)) $$(OURS) $$(FLAGS_$(1)) -c $$< -o $$@
+	$$(SAY) $(1) $$<
+	$$(Q)$$(or $$(CC_$(1)),$$(CC)) $$(OURS) $$(FLAGS_$(1)) -c $$< -o $$@
 # Texts that are built in with .incbin, which -MMD does not see; the version, which is no header.
 $(BUILD)/$(1)/server/store/sqlite/store.o: $(wildcard data/*.sql)
 $(BUILD)/$(1)/server/api/api_service.o: data/openapi.json
