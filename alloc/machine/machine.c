@@ -26,19 +26,32 @@ void machine_shape(struct machine_state *s, const struct profile *profile)
     names_shape(&s->names);
 }
 
-static void machine_wire(struct machine *m)
+/* Sets every pointer of the state that is marked as wired: to the floors below, to the trace, to the profile.
+ * m  the machine that the state is part of; NULL: the pointers become NULL. */
+static void machine_wire(struct machine_state *s, struct machine *m)
 {
-    struct machine_state *s = &m->state;
-    page_alloc_wire(&s->pages, &s->frames, &m->trace, m->profile);
-    reclaim_wire(&s->reclaim, &s->pages, &s->frames, &m->trace, m->profile);
-    reclaim_wire_tasks(&s->reclaim, s, machine_task_of);
-    trace_wire(&m->trace, s->config.cost_ns);
-    tlb_wire(&s->tlb, &m->trace, m->profile);
-    pgtable_wire(&s->pgtable, &s->reclaim, &s->tlb, &s->frames, &m->trace, m->profile);
-    kmalloc_wire(&s->kmalloc, &s->reclaim, &s->frames, &m->trace, m->profile, &s->names);
-    vmalloc_wire(&s->vmalloc, &s->kmalloc, &s->pgtable, &s->reclaim, &s->frames, &m->trace, m->profile);
-    processes_wire(&s->processes, &s->pgtable, &s->reclaim, &s->frames, &m->trace, m->profile);
-    heaps_wire(&s->heaps, &s->processes, &m->trace, m->profile, &s->names, &m->libc);
+    struct frames *frames = m ? &s->frames : NULL;
+    struct reclaim *reclaim = m ? &s->reclaim : NULL;
+    struct pgtable *pgtable = m ? &s->pgtable : NULL;
+    struct trace *trace = m ? &m->trace : NULL;
+    const struct profile *profile = m ? m->profile : NULL;
+    s->pages.frames = s->reclaim.frames = s->pgtable.frames = frames;
+    s->kmalloc.frames = s->vmalloc.frames = s->processes.frames = frames;
+    s->pgtable.reclaim = s->kmalloc.reclaim = s->vmalloc.reclaim = s->processes.reclaim = reclaim;
+    s->vmalloc.pgtable = s->processes.pgtable = pgtable;
+    s->pages.trace = s->reclaim.trace = s->tlb.trace = s->pgtable.trace = s->kmalloc.trace = trace;
+    s->vmalloc.trace = s->vmalloc.space.trace = s->processes.trace = s->heaps.trace = trace;
+    s->pages.profile = s->reclaim.profile = s->tlb.profile = s->pgtable.profile = profile;
+    s->kmalloc.profile = s->vmalloc.profile = s->processes.profile = s->heaps.profile = profile;
+    s->reclaim.pages = m ? &s->pages : NULL;
+    s->reclaim.world = m ? s : NULL;
+    s->reclaim.task_of = m ? machine_task_of : NULL;
+    s->pgtable.tlb = m ? &s->tlb : NULL;
+    s->kmalloc.pages = m ? &KMALLOC_PAGES : NULL;
+    s->vmalloc.kmalloc = m ? &s->kmalloc : NULL;
+    s->heaps.processes = m ? &s->processes : NULL;
+    s->kmalloc.names = s->heaps.names = m ? &s->names : NULL;
+    s->heaps.libc = m ? &m->libc : NULL;
 }
 
 uint32_t machine_list_pools(struct machine_state *s, struct pool **pools)
@@ -91,7 +104,8 @@ enum pagoda_error machine_reserve(const struct machine_state *state, const struc
         at += pool_span(m->pools[i]);
     }
     m->trace.recording = true;
-    machine_wire(m);
+    machine_wire(&m->state, m);
+    trace_wire(&m->trace, m->state.config.cost_ns);
     *out = m;
     return PAGODA_OK;
 }
@@ -210,14 +224,7 @@ void machine_unwire(struct machine_state *s)
         pools[i]->items = NULL;
         pools[i]->committed = 0;
     }
-    page_alloc_wire(&s->pages, NULL, NULL, NULL);
-    reclaim_wire(&s->reclaim, NULL, NULL, NULL, NULL);
-    tlb_wire(&s->tlb, NULL, NULL);
-    pgtable_wire(&s->pgtable, NULL, NULL, NULL, NULL, NULL);
-    kmalloc_wire(&s->kmalloc, NULL, NULL, NULL, NULL, NULL);
-    vmalloc_wire(&s->vmalloc, NULL, NULL, NULL, NULL, NULL, NULL);
-    processes_wire(&s->processes, NULL, NULL, NULL, NULL, NULL);
-    heaps_wire(&s->heaps, NULL, NULL, NULL, NULL, NULL);
+    machine_wire(s, NULL);
 }
 
 bool machine_check(const struct machine *machine, char *text, size_t capacity)

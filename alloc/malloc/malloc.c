@@ -20,16 +20,6 @@ void heaps_shape(struct heaps *heaps, const struct machine_config *config, const
     pool_shape(&heaps->note_buckets, sizeof(uint32_t), NR_NOTE_BUCKETS);
 }
 
-void heaps_wire(struct heaps *heaps, struct processes *processes, struct trace *trace, const struct profile *profile,
-                struct names *names, struct libc *libc)
-{
-    heaps->processes = processes;
-    heaps->trace = trace;
-    heaps->profile = profile;
-    heaps->names = names;
-    heaps->libc = libc;
-}
-
 uint32_t heaps_pools(struct heaps *heaps, struct pool **pools)
 {
     pools[0] = &heaps->heaps;

@@ -47,8 +47,6 @@ struct heaps {
     uint64_t last_usable; /* of the block that was handed out last */
 };
 void heaps_shape(struct heaps *heaps, const struct machine_config *config, const struct profile *profile);
-void heaps_wire(struct heaps *heaps, struct processes *processes, struct trace *trace, const struct profile *profile,
-                struct names *names, struct libc *libc);
 /* Writes the addresses of the pools to pools; returns how many. */
 uint32_t heaps_pools(struct heaps *heaps, struct pool **pools);
 /* Host memory for nr_operations small operations.

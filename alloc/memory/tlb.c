@@ -56,12 +56,6 @@ void tlb_shape(struct tlb *tlb, const struct machine_config *config)
     pool_shape(&tlb->cpus, sizeof(struct tlb_cpu), config->cpus + 1);
 }
 
-void tlb_wire(struct tlb *tlb, struct trace *trace, const struct profile *profile)
-{
-    tlb->trace = trace;
-    tlb->profile = profile;
-}
-
 uint32_t tlb_pools(struct tlb *tlb, struct pool **pools)
 {
     pools[0] = &tlb->entries;

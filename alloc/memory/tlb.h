@@ -42,7 +42,6 @@ struct tlb {
 STATE_STRUCTS_END
 
 void tlb_shape(struct tlb *tlb, const struct machine_config *config);
-void tlb_wire(struct tlb *tlb, struct trace *trace, const struct profile *profile);
 uint32_t tlb_pools(struct tlb *tlb, struct pool **pools);
 
 /* The CPU that runs the operation loads an address space (switch_mm); nothing happens when it is the one that is loaded. */

@@ -72,7 +72,6 @@ STATE_STRUCTS_END
 /* How many pfns a machine has: 0 .. this-1, reserved frames and the hole below 4 GiB included. */
 uint32_t page_alloc_nr_frames(const struct machine_config *config, const struct profile *profile);
 void page_alloc_shape(struct page_alloc *pa, const struct machine_config *config, const struct profile *profile);
-void page_alloc_wire(struct page_alloc *pa, struct frames *frames, struct trace *trace, const struct profile *profile);
 uint32_t page_alloc_pools(struct page_alloc *pa, struct pool **pools); /* lists them; returns how many */
 void page_alloc_start(struct page_alloc *pa,
                       const struct machine_config *config); /* boot: reserved frames, zones, free lists */

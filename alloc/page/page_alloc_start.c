@@ -23,13 +23,6 @@ void page_alloc_shape(struct page_alloc *pa, const struct machine_config *config
     pool_shape(&pa->pcps, sizeof(struct pcp), ZONES_MAX * pa->nr_cpus + 1);
 }
 
-void page_alloc_wire(struct page_alloc *pa, struct frames *frames, struct trace *trace, const struct profile *profile)
-{
-    pa->frames = frames;
-    pa->trace = trace;
-    pa->profile = profile;
-}
-
 uint32_t page_alloc_pools(struct page_alloc *pa, struct pool **pools)
 {
     pools[0] = &pa->pageblocks;

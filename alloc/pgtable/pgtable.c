@@ -117,16 +117,6 @@ static uint64_t pgtable_make_entry(struct pgtable *pgtable, uint32_t root, uint6
     return pgtable_slot_of(pgtable, table, pte_index(pgtable->profile, level, address));
 }
 
-void pgtable_wire(struct pgtable *pgtable, struct reclaim *reclaim, struct tlb *tlb, struct frames *frames,
-                  struct trace *trace, const struct profile *profile)
-{
-    pgtable->reclaim = reclaim;
-    pgtable->tlb = tlb;
-    pgtable->frames = frames;
-    pgtable->trace = trace;
-    pgtable->profile = profile;
-}
-
 /* preallocate_vmalloc_pages(): with 4 levels Linux makes the second-level tables of the whole vmalloc range at boot. So no
  * process's top table has to be brought up to date later. */
 void pgtable_start(struct pgtable *pgtable)

@@ -23,8 +23,6 @@ struct pgtable {
     uint32_t kernel_root, unused;  /* pfn */
 };
 STATE_STRUCTS_END
-void pgtable_wire(struct pgtable *pgtable, struct reclaim *reclaim, struct tlb *tlb, struct frames *frames,
-                  struct trace *trace, const struct profile *profile);
 void pgtable_start(struct pgtable *pgtable); /* boot: makes the kernel's top table */
 struct page_alloc;
 /* pgtable_boot.c: boot writes the entries by which the kernel reaches all memory at page_offset. Their tables are reserved

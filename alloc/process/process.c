@@ -48,16 +48,6 @@ void processes_shape(struct processes *ps, const struct machine_config *config, 
     limits_shape(ps, config);
 }
 
-void processes_wire(struct processes *ps, struct pgtable *pgtable, struct reclaim *reclaim, struct frames *frames,
-                    struct trace *trace, const struct profile *profile)
-{
-    ps->pgtable = pgtable;
-    ps->reclaim = reclaim;
-    ps->frames = frames;
-    ps->trace = trace;
-    ps->profile = profile;
-}
-
 uint32_t processes_pools(struct processes *ps, struct pool **pools)
 {
     pools[0] = &ps->pool;

@@ -228,8 +228,6 @@ size_t process_peek(const struct processes *ps, struct process_ref process, uint
 uint64_t processes_commit_limit(const struct processes *ps); /* pages: CommitLimit */
 
 void processes_shape(struct processes *ps, const struct machine_config *config, const struct profile *profile);
-void processes_wire(struct processes *ps, struct pgtable *pgtable, struct reclaim *reclaim, struct frames *frames,
-                    struct trace *trace, const struct profile *profile);
 uint32_t processes_pools(struct processes *ps, struct pool **pools);
 enum pagoda_error processes_reserve(struct processes *ps, const struct pagoda_host *host, uint32_t nr_operations);
 enum pagoda_error processes_reserve_fork(struct processes *ps, const struct pagoda_host *host, struct process_ref parent);

@@ -68,9 +68,6 @@ struct reclaim {
 STATE_STRUCTS_END
 
 void reclaim_shape(struct reclaim *reclaim, const struct machine_config *config);
-void reclaim_wire(struct reclaim *reclaim, struct page_alloc *pages, struct frames *frames, struct trace *trace,
-                  const struct profile *profile); /* forgets task_of */
-void reclaim_wire_tasks(struct reclaim *reclaim, const void *world, reclaim_task_of task_of);
 uint32_t reclaim_pools(struct reclaim *reclaim, struct pool **pools);
 
 /* __alloc_pages(): the fast path, then the slow path; when gfp may sleep, also direct reclaim, compaction and the OOM

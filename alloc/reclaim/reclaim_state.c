@@ -13,22 +13,6 @@ void reclaim_shape(struct reclaim *reclaim, const struct machine_config *config)
     pool_shape(&reclaim->slots, sizeof(struct swap_slot), (uint32_t)(config->swap >> PAGE_SHIFT) + 1);
 }
 
-void reclaim_wire(struct reclaim *reclaim, struct page_alloc *pages, struct frames *frames, struct trace *trace,
-                  const struct profile *profile)
-{
-    reclaim->pages = pages;
-    reclaim->frames = frames;
-    reclaim->trace = trace;
-    reclaim->profile = profile;
-    reclaim_wire_tasks(reclaim, NULL, NULL);
-}
-
-void reclaim_wire_tasks(struct reclaim *reclaim, const void *world, reclaim_task_of task_of)
-{
-    reclaim->world = world;
-    reclaim->task_of = task_of;
-}
-
 uint32_t reclaim_pools(struct reclaim *reclaim, struct pool **pools)
 {
     pools[0] = &reclaim->spaces;

@@ -9,7 +9,7 @@
 #define CACHES_MAX 4096u
 #define RESERVED_CALLS 4u /* kmalloc calls that one operation may make: vmalloc's page arrays, krealloc */
 
-static const struct page_source KERNEL_PAGES = { reclaim_alloc_pages, reclaim_free_pages };
+const struct page_source KMALLOC_PAGES = { reclaim_alloc_pages, reclaim_free_pages };
 
 void kmalloc_shape(struct kmalloc *k, const struct machine_config *config, const struct profile *profile)
 {
@@ -30,17 +30,6 @@ void kmalloc_shape(struct kmalloc *k, const struct machine_config *config, const
     k->debug_seen = k->debug_flags;
     k->options = (config->init_on_alloc ? KMALLOC_INIT_ON_ALLOC : 0u) | (config->init_on_free ? KMALLOC_INIT_ON_FREE : 0u);
     (void)profile;
-}
-
-void kmalloc_wire(struct kmalloc *k, struct reclaim *reclaim, struct frames *frames, struct trace *trace,
-                  const struct profile *profile, const struct names *names)
-{
-    k->reclaim = reclaim;
-    k->frames = frames;
-    k->trace = trace;
-    k->profile = profile;
-    k->names = names;
-    k->pages = reclaim ? &KERNEL_PAGES : NULL;
 }
 
 uint32_t kmalloc_pools(struct kmalloc *k, struct pool **pools)

@@ -37,6 +37,7 @@ struct page_source {
     uint32_t (*take)(struct reclaim *reclaim, uint32_t gfp, uint32_t order);
     void (*give)(struct reclaim *reclaim, uint32_t pfn, uint32_t order);
 };
+extern const struct page_source KMALLOC_PAGES; /* reclaim_alloc_pages(), reclaim_free_pages() */
 
 STATE_STRUCTS
 struct kmalloc {
@@ -64,8 +65,6 @@ struct kmalloc {
 STATE_STRUCTS_END
 
 void kmalloc_shape(struct kmalloc *k, const struct machine_config *config, const struct profile *profile);
-void kmalloc_wire(struct kmalloc *k, struct reclaim *reclaim, struct frames *frames, struct trace *trace,
-                  const struct profile *profile, const struct names *names);
 uint32_t kmalloc_pools(struct kmalloc *k, struct pool **pools);
 /* Host memory for the worst case of so many operations, pool by pool. */
 enum pagoda_error kmalloc_reserve(struct kmalloc *k, const struct pagoda_host *host, uint32_t nr_operations);

@@ -24,18 +24,6 @@ void vmalloc_shape(struct vmalloc *v, const struct machine_config *config, const
                      lazy_max_pages); /* a page each */
 }
 
-void vmalloc_wire(struct vmalloc *v, struct kmalloc *kmalloc, struct pgtable *pgtable, struct reclaim *reclaim,
-                  struct frames *frames, struct trace *trace, const struct profile *profile)
-{
-    v->kmalloc = kmalloc;
-    v->pgtable = pgtable;
-    v->reclaim = reclaim;
-    v->frames = frames;
-    v->trace = trace;
-    v->profile = profile;
-    v->space.trace = trace;
-}
-
 uint32_t vmalloc_pools(struct vmalloc *v, struct pool **pools)
 {
     pools[0] = &v->space.areas;

@@ -28,8 +28,6 @@ STATE_STRUCTS_END
 enum vmalloc_flags { VMALLOC_ZERO = 1, VMALLOC_HUGE = 2 };
 
 void vmalloc_shape(struct vmalloc *v, const struct machine_config *config, const struct profile *profile);
-void vmalloc_wire(struct vmalloc *v, struct kmalloc *kmalloc, struct pgtable *pgtable, struct reclaim *reclaim,
-                  struct frames *frames, struct trace *trace, const struct profile *profile);
 uint32_t vmalloc_pools(struct vmalloc *v, struct pool **pools);
 enum pagoda_error vmalloc_reserve(struct vmalloc *v, const struct pagoda_host *host, uint32_t nr_operations);
 void vmalloc_start(struct vmalloc *v, const struct machine_config *config);

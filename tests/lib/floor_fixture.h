@@ -49,7 +49,9 @@ static inline struct page_floor *page_floor_open(const struct machine_config *co
         return NULL;
     frames_shape(&floor->frames, page_alloc_nr_frames(config, profile), 0, profile->page_offset);
     page_alloc_shape(&floor->pages, config, profile);
-    page_alloc_wire(&floor->pages, &floor->frames, &floor->trace, profile);
+    floor->pages.frames = &floor->frames;
+    floor->pages.trace = &floor->trace;
+    floor->pages.profile = profile;
     if (!floor_map_pool(&floor->frames.pool) || !floor_map_pool(&floor->frames.contents) ||
         !floor_map_pool(&floor->pages.pageblocks) || !floor_map_pool(&floor->pages.pcps)) {
         page_floor_close(floor);

@@ -60,7 +60,11 @@ static bool start_heaps(struct replay *r)
 {
     struct pool *pools[8];
     heaps_shape(&r->heaps, NULL, r->world.profile);
-    heaps_wire(&r->heaps, r->world.processes, r->world.trace, r->world.profile, r->world.names, &r->libc);
+    r->heaps.processes = r->world.processes;
+    r->heaps.trace = r->world.trace;
+    r->heaps.profile = r->world.profile;
+    r->heaps.names = r->world.names;
+    r->heaps.libc = &r->libc;
     uint32_t nr = heaps_pools(&r->heaps, pools);
     for (uint32_t i = 0; i < nr; i++) {
         void *at = mmap(NULL, pool_span(pools[i]), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
