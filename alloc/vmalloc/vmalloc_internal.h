@@ -29,7 +29,9 @@ static inline struct vmap_area_ref vmalloc_area_of_page(const struct vmalloc *v,
     if (!pte_translate(v->frames, v->profile, v->pgtable->kernel_root, address, &pfn))
         return VMAP_AREA_NONE;
     const struct frame *frame = frame_at(v->frames, pfn);
-    return frame->kind == FRAME_VMALLOC ? (struct vmap_area_ref){ frame->owner } : VMAP_AREA_NONE;
+    if (frame->kind != FRAME_VMALLOC)
+        return VMAP_AREA_NONE;
+    return (struct vmap_area_ref){ frame->owner };
 }
 
 /* --- vmalloc_build.c --- */

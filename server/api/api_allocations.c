@@ -14,9 +14,8 @@ static void put_names(struct buffer *out, const struct allocation_view *allocati
     put_field_text(out, "call_site", has_site ? allocation->call_site : NULL);
 }
 
-static void allocations_put_one(struct view *view, const struct allocation_view *allocation)
+static void allocations_put_one(const struct view *view, const struct allocation_view *allocation, struct buffer *out)
 {
-    struct buffer *out = &view->out;
     uint64_t cursor = 0;
     struct frame_range run;
     put_open(out, '{');
@@ -40,25 +39,25 @@ static void allocations_put_one(struct view *view, const struct allocation_view 
     put_close(out, '}');
 }
 
+static bool allocations_put_next(const struct view *view, const struct view_page *page, uint64_t *cursor,
+                                 struct buffer *out)
+{
+    (void)page;
+    struct allocation_view allocation;
+    if (!view_next_allocation(view->machine, cursor, &allocation))
+        return false;
+    if (out)
+        allocations_put_one(view, &allocation, out);
+    return true;
+}
+
 static bool encode_allocations(struct view *view, struct reply *refusal)
 {
-    uint64_t cursor = 0, limit = 1000;
-    struct allocation_view allocation;
-    if (!query_u64(view->request, "next", 0, INT64_MAX, &cursor, refusal) ||
-        !query_u64(view->request, "limit", 1, 1000, &limit, refusal))
+    struct view_page page = { .key = "allocations", .limit = 1000, .put = allocations_put_next };
+    if (!view_query_page(view, &page, refusal))
         return false;
     view_open(view);
-    put_field_array(&view->out, "allocations");
-    bool is_there = true;
-    while (limit > 0 && (is_there = view_next_allocation(view->machine, &cursor, &allocation))) {
-        allocations_put_one(view, &allocation);
-        limit--;
-    }
-    put_close(&view->out, ']');
-    uint64_t beyond = cursor;
-    if (is_there && view_next_allocation(view->machine, &beyond, &allocation))
-        snprintf(view->next, sizeof view->next, "%llu", (unsigned long long)cursor);
-    put_field_text(&view->out, "next", view->next[0] ? view->next : NULL);
+    view_put_page(view, &page);
     put_close(&view->out, '}');
     return true;
 }

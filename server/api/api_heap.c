@@ -224,43 +224,39 @@ static bool encode_chunk(struct view *view, uint32_t pid, uint64_t address, stru
     return true;
 }
 
-static void put_chunks(struct view *view, uint32_t pid, uint64_t cursor, uint64_t limit)
+static bool heap_put_next_chunk(const struct view *view, const struct view_page *page, uint64_t *cursor, struct buffer *out)
 {
-    struct buffer *out = &view->out;
     struct chunk_view chunk;
-    bool has_more = true;
-    put_field_array(out, "chunks");
-    for (; limit && (has_more = view_next_chunk(view->machine, pid, &cursor, &chunk)); limit--) {
+    if (!view_next_chunk(view->machine, page->pid, cursor, &chunk))
+        return false;
+    if (out) {
         put_open(out, '{');
         put_chunk_fields(out, &chunk);
         put_close(out, '}');
     }
-    put_close(out, ']');
-    uint64_t beyond = cursor;
-    if (has_more && view_next_chunk(view->machine, pid, &beyond, &chunk))
-        snprintf(view->next, sizeof view->next, "0x%" PRIx64, cursor);
-    put_field_text(out, "next", view->next[0] ? view->next : NULL);
+    return true;
 }
 
 /* Pages after the first show chunks only. */
 static bool encode_heap(struct view *view, struct reply *refusal)
 {
-    uint64_t from, address, limit = CHUNKS_DEFAULT;
+    struct view_page page = { .key = "chunks", .limit = CHUNKS_DEFAULT, .is_hex = true, .put = heap_put_next_chunk };
+    uint64_t address;
     struct heap_view heap;
-    uint32_t pid;
-    if (!view_find_process(view, &pid, refusal) || !query_hex(view, "from", &from, refusal) ||
-        !query_hex(view, "chunk", &address, refusal) || !query_u64(view->request, "limit", 1, CHUNKS_MAX, &limit, refusal))
+    if (!view_find_process(view, &page.pid, refusal) || !query_hex(view, "from", &page.cursor, refusal) ||
+        !query_hex(view, "chunk", &address, refusal) ||
+        !query_u64(view->request, "limit", 1, CHUNKS_MAX, &page.limit, refusal))
         return false;
     if (address)
-        return encode_chunk(view, pid, address, refusal);
+        return encode_chunk(view, page.pid, address, refusal);
     view_open(view);
-    put_field_u64(&view->out, "pid", pid);
-    if (!from && view_heap(view->machine, pid, &heap)) {
+    PUT_FIELD(&view->out, &page, pid);
+    if (!page.cursor && view_heap(view->machine, page.pid, &heap)) {
         heap_put_state(&view->out, &heap);
-        put_arenas(view, pid);
-        put_lists(view, pid);
+        put_arenas(view, page.pid);
+        put_lists(view, page.pid);
     }
-    put_chunks(view, pid, from, limit);
+    view_put_page(view, &page);
     put_close(&view->out, '}');
     return true;
 }

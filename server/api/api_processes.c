@@ -190,8 +190,15 @@ struct reply pages_get(struct app *app, struct request *request)
 
 /* --- swap --- */
 
-static void put_swap_run(struct buffer *out, const struct swap_run *run)
+static bool swap_put_next_run(const struct view *view, const struct view_page *page, uint64_t *cursor, struct buffer *out)
 {
+    (void)page;
+    struct swap_run found;
+    const struct swap_run *run = &found;
+    if (!view_next_swap_run(view->machine, cursor, &found))
+        return false;
+    if (!out)
+        return true;
     put_open(out, '{');
     PUT_FIELD(out, run, slot);
     PUT_FIELD(out, run, count);
@@ -199,31 +206,21 @@ static void put_swap_run(struct buffer *out, const struct swap_run *run)
     PUT_HEX64(out, run, address);
     PUT_FIELD(out, run, nr_users);
     put_close(out, '}');
+    return true;
 }
 
 static bool encode_swap(struct view *view, struct reply *refusal)
 {
-    struct buffer *out = &view->out;
-    uint64_t cursor = 0, limit = RUNS_MAX;
-    struct swap_run run;
+    struct view_page page = { .key = "slots", .limit = RUNS_MAX, .put = swap_put_next_run };
     struct stats_view stats;
-    if (!query_u64(view->request, "next", 0, INT64_MAX, &cursor, refusal) ||
-        !query_u64(view->request, "limit", 1, RUNS_MAX, &limit, refusal))
+    if (!view_query_page(view, &page, refusal))
         return false;
     view_stats(view->machine, &stats);
     view_open(view);
-    put_field_u64(out, "total_pages", stats.swap_total_pages);
-    put_field_u64(out, "used_pages", stats.swap_used_pages);
-    put_field_array(out, "slots");
-    bool has_more = true;
-    for (; limit && (has_more = view_next_swap_run(view->machine, &cursor, &run)); limit--)
-        put_swap_run(out, &run);
-    put_close(out, ']');
-    uint64_t beyond = cursor;
-    if (has_more && view_next_swap_run(view->machine, &beyond, &run))
-        snprintf(view->next, sizeof view->next, "%llu", (unsigned long long)cursor);
-    put_field_text(out, "next", view->next[0] ? view->next : NULL);
-    put_close(out, '}');
+    put_field_u64(&view->out, "total_pages", stats.swap_total_pages);
+    put_field_u64(&view->out, "used_pages", stats.swap_used_pages);
+    view_put_page(view, &page);
+    put_close(&view->out, '}');
     return true;
 }
 

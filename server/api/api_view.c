@@ -14,6 +14,26 @@ void view_open(struct view *view)
     put_field_u64(&view->out, "seq", machine_seq(view->machine));
 }
 
+bool view_query_page(const struct view *view, struct view_page *page, struct reply *refusal)
+{
+    return query_u64(view->request, "next", 0, INT64_MAX, &page->cursor, refusal) &&
+           query_u64(view->request, "limit", 1, page->limit, &page->limit, refusal);
+}
+
+void view_put_page(struct view *view, const struct view_page *page)
+{
+    uint64_t cursor = page->cursor, left = page->limit;
+    bool has_more = true;
+    put_field_array(&view->out, page->key);
+    for (; left && (has_more = page->put(view, page, &cursor, &view->out)); left--)
+        ;
+    put_close(&view->out, ']');
+    uint64_t beyond = cursor;
+    if (has_more && page->put(view, page, &beyond, NULL))
+        snprintf(view->next, sizeof view->next, page->is_hex ? "0x%llx" : "%llu", (unsigned long long)cursor);
+    put_field_text(&view->out, "next", view->next[0] ? view->next : NULL);
+}
+
 static struct reply view_finish(struct view *view, const struct reply *base)
 {
     struct reply reply = reply_json(200, view->out);

@@ -11,6 +11,17 @@ struct view {
     char next[24];            /* of a page; empty: the last one */
 };
 
+/* One page of a list that may be long. */
+struct view_page {
+    const char *key;
+    uint64_t cursor; /* of the first item */
+    uint64_t limit;  /* items at most */
+    uint32_t pid;    /* for put; whose list */
+    bool is_hex;     /* cursors are addresses: "next" is one, too */
+    /* Moves *cursor over the next item and writes it to out; NULL: nobody wants to see it. False: there is none. */
+    bool (*put)(const struct view *view, const struct view_page *page, uint64_t *cursor, struct buffer *out);
+};
+
 /* The reply that encode writes, for the moment that is asked for.
  * encode  false: *refusal says that the request asks for something that is not there. */
 struct reply view_reply(struct request *request, bool (*encode)(struct view *view, struct reply *refusal));
@@ -22,5 +33,9 @@ const char *view_cache_control(const struct request *request, bool is_fixed);
 void view_open(struct view *view); /* opens the answer's object with "seq" */
 bool view_find_process(const struct view *view, uint32_t *pid, struct reply *refusal);            /* {pid} of the path */
 bool view_query_address(const struct request *request, uint64_t *address, struct reply *refusal); /* ?address=, needed */
+/* Reads ?next= and ?limit=, which is page->limit at most and by default. False: *refusal says what is wrong. */
+bool view_query_page(const struct view *view, struct view_page *page, struct reply *refusal);
+/* The items, then "next": where the next page begins; null, when this is the last. */
+void view_put_page(struct view *view, const struct view_page *page);
 void view_put_kind_counts(struct buffer *out, const char *key, const uint64_t counts[NR_FRAME_KINDS]);
 void view_put_frame_range(struct buffer *out, const struct frame_range *run);
