@@ -10,6 +10,40 @@ static uint64_t call_pages_of(uint64_t bytes)
     return (bytes >> PAGE_SHIFT) + 2;
 }
 
+/* What M_PERTURB may fill: a new block; a block that is freed, or whatever free() takes for one; with malloc_trim() and at
+ * a thread's end anything that is mapped. */
+static uint64_t call_pages_perturbed(const struct call *call)
+{
+    const struct op *op = call->op;
+    struct heap_block block;
+    if (!call->process.index || !heap_is_perturbed(&call->s->heaps, call->process))
+        return 0;
+    bool takes_block = op->given & OP_BIT(SIZE);
+    uint64_t pages = takes_block ? call_pages_of(call_product(op->n, op->size)) + call_pages_of(op->align) : 0;
+    if (takes_block && !call->address)
+        return pages;
+    bool is_block = heap_find(&call->s->heaps, call->process, call->address, &block);
+    return pages + (is_block ? call_pages_of(block.usable) : process_at(&call->s->processes, call->process)->vm.total);
+}
+
+/* Page tables for a range of so many pages, and for its ends. Each has 512 or 1024 entries. */
+static uint64_t call_tables_of(uint64_t pages)
+{
+    return pages / 256;
+}
+
+/* Tables that a call makes which maps, moves or populates a range. */
+static uint64_t call_tables_needed(const struct call *call)
+{
+    const struct op *op = call->op;
+    if (op->kind == OP_SBRK)
+        return call_tables_of(op->increment > 0 ? call_pages_of((uint64_t)op->increment) : 0);
+    uint64_t brk = op->kind == OP_BRK ? process_at(&call->s->processes, call->process)->brk : UINT64_MAX;
+    if (call->address > brk)
+        return call_tables_of(call_pages_of(call->address - brk));
+    return call_tables_of(call_pages_of(op->length) + call_pages_of(op->new_length));
+}
+
 /* Pages of contents that the operation may need. */
 static uint64_t call_contents_needed(const struct call *call)
 {
@@ -19,8 +53,7 @@ static uint64_t call_contents_needed(const struct call *call)
         pages = call_pages_of(op->size) / (op->kind == OP_KREALLOC || op->kind == OP_REALLOC ? 1 : 128);
     else if (op->kind == OP_READ || op->kind == OP_WRITE)
         pages = call_pages_of(op->length > op->nr_data ? op->length : op->nr_data);
-    else if (op->kind == OP_MLOCK || op->kind == OP_MUNMAP)
-        pages = call_pages_of(op->length) / 256;
+    pages += call_tables_needed(call) + call_pages_perturbed(call);
     pages += kmalloc_contents_needed(&call->s->kmalloc, call->cache, call->address);
     if (pages <= MARGIN_PAGES && op->kind != OP_FORK)
         return pages + MARGIN_PAGES;

@@ -90,6 +90,8 @@ uint64_t heap_usable(struct heaps *heaps, struct process_ref process, uint64_t a
 bool heap_trim(struct heaps *heaps, struct process_ref process, uint64_t pad);
 /* Returns what mallopt() returns. */
 bool heap_mallopt(struct heaps *heaps, struct process_ref process, enum mallopt_option option, int32_t value);
+/* Does its heap fill blocks (M_PERTURB)? */
+bool heap_is_perturbed(const struct heaps *heaps, struct process_ref process);
 /* Sets GLIBC_TUNABLES of a process, before its first call. The message says what glibc passes over. */
 void heap_tune(struct heaps *heaps, struct process_ref process, struct text tunables);
 

@@ -235,6 +235,12 @@ static void tunables_set_one(struct heaps *heaps, struct heap *heap, struct text
     tunables_pass_over(heaps->trace, name, " is no tunable of malloc, and ignored");
 }
 
+bool heap_is_perturbed(const struct heaps *heaps, struct process_ref process)
+{
+    uint32_t heap = process_at(heaps->processes, process)->heap;
+    return heap && heap_at(heaps, heap)->par.perturb;
+}
+
 void heap_tune(struct heaps *heaps, struct process_ref process, struct text tunables)
 {
     struct heap *heap = heap_of_process(heaps, process);
