@@ -137,8 +137,8 @@ static void cache_report_remaining(struct kmalloc *k, struct cache *cache, struc
     k->taints |= TAINT_WARN;
 }
 
-/* What cannot go stays, with the cache, as in Linux; there nobody could ever destroy it again, here one may free the
- * objects and try once more. */
+/* A cache with live objects stays, as in Linux. There it can never be destroyed afterwards. Here it can, when its objects
+ * have been freed. */
 void kmem_cache_destroy(struct kmalloc *k, struct cache_ref cache_ref, struct name_ref call_site)
 {
     if (!kmalloc_has_caches(k, "kmem_cache_destroy"))

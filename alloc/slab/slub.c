@@ -184,7 +184,7 @@ static bool slub_refill(struct kmalloc *k, struct cache_ref cache_ref, uint32_t 
     return true;
 }
 
-/* The next caller will not have to wait for the host's memory: prefetch_freepointer(). first: of a free list. */
+/* Fetches the first object of a free list into the host's cache for the next caller: prefetch_freepointer(). */
 static inline void slub_fetch_object(const struct kmalloc *k, const struct cache *cache, const struct slab *slab,
                                      uint32_t first)
 {
@@ -194,7 +194,8 @@ static inline void slub_fetch_object(const struct kmalloc *k, const struct cache
     slab_fetch(slab_peek_bytes(k->frames, object_physical(cache, slab, first - 1) + cache->offset));
 }
 
-/* Nor will the one who has to go on to another slab, whose record was fetched when this one was taken over. */
+/* Fetches the first object of the slab that the CPU will go on to. The slab's record was fetched when the present one was
+ * taken over. */
 static void slub_fetch_next_slab(const struct kmalloc *k, const struct cache *cache)
 {
     enum slub_source source;

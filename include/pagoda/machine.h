@@ -60,7 +60,7 @@ enum pagoda_error machine_create(const struct machine_config *config, const stru
 void machine_destroy(struct machine *machine); /* NULL is allowed */
 
 /* Runs one operation. What the simulated allocator refuses is result->outcome, not an error. On an error nothing has
- * changed: INVALID (*why: a wrong parameter, a handle or process that does not exist, a handle already in use), NOMEM. */
+ * changed: INVALID (*why: a wrong parameter, a name or process that does not exist, a name already in use), NOMEM. */
 enum pagoda_error machine_apply(struct machine *machine, const struct op *op, struct op_result *result,
                                 struct problem *why) PAGODA_MUST_CHECK;
 /* Hints, for callers that know some operations ahead, as a replay does: op will be applied soon. Nothing changes but what

@@ -188,8 +188,8 @@ static enum pagoda_error import_take_key(struct import_run *run)
     return error;
 }
 
-/* An import of which nothing was applied gives its key back. One whose body has not come to its end keeps it without an
- * answer: nobody can tell whether a second one is the same. */
+/* If no operation was applied, the key is free again. If the body was cut short, the key stays taken and has no answer:
+ * nobody can tell whether a second request is the same. */
 static enum pagoda_error import_give_answer(struct import_run *run)
 {
     bool is_complete = import_read_rest(run);

@@ -1,7 +1,7 @@
 /* server/base/workers.h - the threads that do what may take long, and the list of what is ready to be done.
  *
- * The list is first come, first served. Who has more to do than is good for others does a slice and submits himself again,
- * so that those who are ready take turns. Nothing that runs here may wait for somebody who needs a worker. */
+ * The list is first come, first served. Long work is cut into slices. After a slice the work submits itself again, so that
+ * other work gets its turn. Work must not wait for other work. */
 #pragma once
 #include <pthread.h>
 #include <stdbool.h>

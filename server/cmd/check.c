@@ -83,7 +83,7 @@ static bool check_may_differ(const struct lab_check *lab, const struct log_entry
     return row->rules == machine_rules() ? entry->seq == row->differs_at : true;
 }
 
-/* Behind the first result of other rules no machine of today leads on; that the log is whole can still be seen. */
+/* Behind the first result of other rules the log is not replayed. Only gaps in it are looked for. */
 static bool check_is_there(struct lab_check *lab, const struct log_entry *entry)
 {
     if (entry->seq != lab->nr_read)

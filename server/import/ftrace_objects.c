@@ -38,11 +38,11 @@ static void object_free_unrecorded(struct ftrace_import *in, const struct ftrace
         import_skip(in->summary, row, event->line, "its allocation failed in the machine");
 }
 
-static void object_note(struct ftrace_import *in, const struct ftrace_event *event, enum holder holder, uint32_t site,
+static void object_note(struct ftrace_import *in, const struct ftrace_event *event, enum holder holder, uint32_t call_site,
                         const struct op_result *result)
 {
     uint64_t address = result->outcome == OUTCOME_OK ? result->address : 0;
-    if (!address_map_put(&in->objects, (struct address_entry){ event->ptr, address, make_tag(holder, site) }))
+    if (!address_map_put(&in->objects, (struct address_entry){ event->ptr, address, make_tag(holder, call_site) }))
         in->error = PAGODA_ERR_NOMEM;
 }
 

@@ -48,8 +48,8 @@ static void lab_wake_step(struct lab *lab, const struct past *past)
     lab_leave_snapshot(lab, past->machine);
 }
 
-/* Removes what an import has left that was to be all or nothing. Snapshots of it that are still being written are told by
- * the count of losses that they came too late. */
+/* Deletes the operations of an all-or-nothing import that was not finished. nr_losses is raised, so that a snapshot of them
+ * which is still being written is thrown away. */
 static enum pagoda_error lab_undo_import(struct lab *lab)
 {
     atomic_fetch_add(&lab->log.nr_losses, 1);

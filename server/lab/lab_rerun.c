@@ -1,8 +1,8 @@
 /* server/lab/lab_rerun.c - the operations of one lab, applied once more to another.
  *
- * Operations keep their numbers, so that two labs can be laid side by side: one that the other machine refuses (it has no
- * such process, say) leaves a remark in its place. An operation that was given an address meant the block that an earlier
- * one had returned; what that one returns today takes its place. */
+ * Operations keep their numbers, so that the two labs can be compared. Where the new machine refuses an operation (it has
+ * no such process, say), a mark takes its number. An address that an earlier operation returned is replaced by the address
+ * that this operation returns today. */
 #include "server/base/address_map.h"
 #include "server/base/clock.h"
 #include "server/lab/lab_internal.h"

@@ -1,5 +1,6 @@
 /* server/lab/registry.c - the list of labs: who exists, who is used, who sleeps. */
 #include "server/base/clock.h"
+#include "server/base/hash.h"
 #include "server/lab/lab_internal.h"
 
 #include <stdio.h>
@@ -68,10 +69,7 @@ void lab_free(struct lab *lab)
 
 static struct lab **registry_bucket(struct labs *labs, const char *key)
 {
-    uint32_t hash = 0x811c9dc5; /* FNV-1a */
-    for (; *key; key++)
-        hash = (hash ^ (unsigned char)*key) * 0x01000193;
-    return &labs->buckets[hash % LAB_BUCKETS];
+    return &labs->buckets[hash_bytes(HASH_START, key, strlen(key)) % LAB_BUCKETS];
 }
 
 void labs_add(struct labs *labs, struct lab *lab)

@@ -39,8 +39,7 @@ enum pagoda_error store_finish_import(struct store *store, int64_t lab, uint64_t
     return store_run_task(store, import_run_finish, &import);
 }
 
-/* Operations last of all: until the snapshots behind seq are gone, none may be found beside a new operation of its number.
- */
+/* Operations are deleted last. A snapshot behind seq must be gone before a new operation gets its number. */
 static int import_run_undo(struct store *store, void *context)
 {
     static const char *const SLICES[] = {

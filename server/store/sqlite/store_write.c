@@ -1,10 +1,10 @@
 /* server/store/sqlite/store_write.c - the writer thread: batches in, commits out.
  *
  * Appending copies an operation and its words behind the others of the pending batch. The writer takes the whole batch, so
- * that the next one fills while this one is written and synced: the slower the disk, the more share a sync. A ticket is a
- * batch's number. If a commit fails, that batch and the pending one are lost together, since the operations in the pending
- * one were computed upon what was lost. Tasks (labs made and deleted, parts of snapshots) follow the operations of their
- * batch in transactions of their own: what befalls a task is nobody else's trouble.
+ * that the next one fills while this one is written and synced. A slow disk makes batches larger. A ticket is a batch's
+ * number. If a commit fails, that batch and the pending one are lost together, since the operations in the pending one were
+ * computed upon what was lost. Tasks (labs made and deleted, parts of snapshots) follow the operations of their batch in
+ * transactions of their own. A task that fails fails alone.
  */
 #include "server/store/sqlite/store_state.h"
 
@@ -106,8 +106,8 @@ static struct store_waiter *waiters_join(struct store_waiter *first, struct stor
     return first;
 }
 
-/* Ends the batch that was committing; on an error the operations of the pending one with it. Returns whom to wake, outside
- * the mutex. */
+/* Ends the batch that was being committed. On an error the pending batch fails, too. Returns the waiters. The caller wakes
+ * them when it has given the mutex back. */
 static struct store_waiter *batch_settle(struct store *store, enum pagoda_error error)
 {
     if (!error)

@@ -1,6 +1,6 @@
 /* timeline.js - the lab's history, with a slider that shows any moment of it, and what stands at that moment in words. */
 import { html } from 'htm/preact';
-import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
 import { drawTimeline } from '../../draw/timeline-canvas.js';
 import { readPalette } from '../../draw/palette.js';
 import { count } from '../../format.js';
@@ -10,6 +10,7 @@ import { shownShare } from '../../model/rules.js';
 import { MARGIN, markBeside, pointAt, scaleFor, SPEEDS, usedOf } from '../../model/timeline.js';
 import { themeVersion } from '../../theme.js';
 import { PAGE_SIZE } from '../../model/page.js';
+import { useSize } from './use-size.js';
 
 /** @param {{ session: import('../../lab-session.js').Session }} props */
 export function Timeline({ session }) {
@@ -75,27 +76,21 @@ function Levels({ state, zone, setZone }) {
   })}</span>`;
 }
 
+/** @param {HTMLElement} element */
+const parentOf = (element) => /** @type {HTMLElement} */ (element.parentElement);
+
 /** @param {{ state: import('../../lab-state.js').LabState, zone: string }} props */
 function Chart({ state, zone }) {
-  const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
-  const [size, setSize] = useState({ width: 0, height: 0 });
+  const [canvas, size] = useSize(parentOf);
   const all = state.views
     ? state.views.cells.nr * 2 ** state.views.cells.shift
     : (state.lab?.memory ?? PAGE_SIZE) / PAGE_SIZE;
   const total = Math.max(1, all - (state.points[0]?.frames.reserved ?? 0));
   const most = state.points.reduce((top, point) => Math.max(top, usedOf(point)), 0);
   const scale = scaleFor(most, total);
-  useLayoutEffect(() => {
-    const parent = /** @type {HTMLElement} */ (canvas.current?.parentElement);
-    const measure = () => setSize({ width: parent.clientWidth, height: parent.clientHeight });
-    const observer = new ResizeObserver(measure);
-    observer.observe(parent);
-    measure();
-    return () => observer.disconnect();
-  }, []);
   const version = themeVersion.value;
   useLayoutEffect(() => {
-    const element = canvas.current;
+    const element = /** @type {HTMLCanvasElement | null} */ (canvas.current);
     if (!element || !size.width) return;
     const frame = requestAnimationFrame(() => {
       const ratio = devicePixelRatio || 1;

@@ -3,7 +3,7 @@ import { html } from 'htm/preact';
 import { bytes, count, plural } from '../../format.js';
 import { chunkPlaces, chunkText, listArrows } from '../../model/heap.js';
 import { stepOfKey } from '../../model/keys.js';
-import { useWidth } from '../parts/use-width.js';
+import { useWidth } from '../parts/use-size.js';
 
 const ROW = 26; /* pixels, as in heap.css */
 

@@ -1,6 +1,6 @@
 /* map.js - virtual beside physical, joined by ribbons for the selection. */
 import { html } from 'htm/preact';
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { count } from '../../format.js';
 import { isReadOnly, selectedAllocation } from '../../lab-state.js';
 import { layoutFor } from '../../model/geometry.js';
@@ -12,6 +12,7 @@ import { clampCamera, fitCamera, zoomTo, FIT, scaledBy } from './camera.js';
 import { FramesMap } from './frames-map.js';
 import { Legend } from './legend.js';
 import { useColours } from '../parts/use-colours.js';
+import { useSize } from '../parts/use-size.js';
 import { VIRTUAL_WIDTH, VirtualMap } from './virtual-map.js';
 
 const GAP = 84;
@@ -22,18 +23,9 @@ const FOOT = 22; /* for the table's switch below the map */
 export function MapTab({ session }) {
   const state = session.store.value;
   const views = /** @type {import('../../lab-state.js').Views} */ (state.views);
-  const box = useRef(/** @type {HTMLDivElement | null} */ (null));
-  const [size, setSize] = useState({ width: 0, height: 0 });
+  const [box, size] = useSize();
   const colours = useColours(session);
   const [zoom, setZoom] = useState(FIT);
-  useLayoutEffect(() => {
-    const element = /** @type {HTMLDivElement} */ (box.current);
-    const measure = () => setSize({ width: element.clientWidth, height: element.clientHeight });
-    const observer = new ResizeObserver(measure);
-    observer.observe(element);
-    measure();
-    return () => observer.disconnect();
-  }, []);
   useEffect(() => setZoom(FIT), [state.layout, views.cells.nr]);
 
   const narrow = size.width < 560;

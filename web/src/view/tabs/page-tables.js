@@ -17,7 +17,7 @@ import {
 import { titleOf } from '../../model/title.js';
 import { Empty, Head, ProblemBox, scrollBox } from '../parts/parts.js';
 import { useMoment } from '../parts/use-view.js';
-import { useWidth } from '../parts/use-width.js';
+import { useWidth } from '../parts/use-size.js';
 import { PAGE_SIZE, directOf } from '../../model/page.js';
 import { stepOfKey } from '../../model/keys.js';
 

@@ -7,7 +7,7 @@ import { selectedAllocation } from '../../lab-state.js';
 import { cacheFacts, objectChain, objectGrid, slabsByState } from '../../model/slabs.js';
 import { Empty, Head, ProblemBox, scrollBox } from '../parts/parts.js';
 import { useMoment } from '../parts/use-view.js';
-import { useWidth } from '../parts/use-width.js';
+import { useWidth } from '../parts/use-size.js';
 import { stepOfKey } from '../../model/keys.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */

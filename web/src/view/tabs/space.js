@@ -9,7 +9,7 @@ import { titleOf } from '../../model/title.js';
 import { ProblemBox, scrollBox } from '../parts/parts.js';
 import { ProcessChoice } from './process-choice.js';
 import { useMoment } from '../parts/use-view.js';
-import { useWidth } from '../parts/use-width.js';
+import { useWidth } from '../parts/use-size.js';
 import { stepOfKey } from '../../model/keys.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */

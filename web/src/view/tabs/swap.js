@@ -5,7 +5,7 @@ import { bytes, count, plural } from '../../format.js';
 import { pidColour, pidLetter, rowParts, slotsPerCell, swapCells, swapOwners } from '../../model/swap.js';
 import { Empty, Head, ProblemBox, scrollBox } from '../parts/parts.js';
 import { useMoment } from '../parts/use-view.js';
-import { useWidth } from '../parts/use-width.js';
+import { useWidth } from '../parts/use-size.js';
 import { PAGE_SIZE } from '../../model/page.js';
 
 /** @typedef {import('../../lab-session.js').Session} Session */
