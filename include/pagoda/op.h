@@ -77,7 +77,7 @@ enum touch { TOUCH_HEADERS, TOUCH_ALL, TOUCH_NONE, NR_TOUCHES };
     X(PARAM_ORDER, "order", order, TYPE_NUMBER, "log2 pages", 0, 63, 0, "2^order pages")                                   \
     X(PARAM_ADDRESS, "address", address, TYPE_ADDRESS, "", 0, 0, 0, "virtual address, as 0x hex")                          \
     X(PARAM_NAME, "name", name, TYPE_TEXT, "", 1, 63, 0,                                                                   \
-      "the block's name; frees and accesses may give it instead of address")                                            \
+      "the block's name; frees and accesses may give it instead of address")                                               \
     X(PARAM_CACHE, "cache", cache, TYPE_TEXT, "", 1, CACHE_NAME_MAX, 0, "name of a slab cache")                            \
     X(PARAM_CALL_SITE, "call_site", call_site, TYPE_TEXT, "", 1, 63, 0, "who calls, for the records")                      \
     X(PARAM_CONTEXT, "context", context, TYPE_CONTEXT, "", 0, NR_CONTEXTS - 1, 0, "process, softirq, tasklet or hardirq")  \
