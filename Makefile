@@ -146,7 +146,7 @@ truth: $(BUILD)/truth ## compare the engine with recordings of the real ones (TR
 
 PAGODAD_CHECKED := $(BUILD)/pagodad-$(CHECKED)
 test-api: $(PAGODAD_CHECKED) $(BUILD)/pagodad $(BUILD)/slow_disk.so ## the HTTP API, against the real daemon
-	PAGODAD=$(abspath $(PAGODAD_CHECKED)) $(STAGE) api node --test tests/api/*.test.mjs
+	PAGODAD=$(abspath $(PAGODAD_CHECKED)) TRUTH=$(firstword $(TRUTH)) $(STAGE) api node --test tests/api/*.test.mjs
 # A disk that is slow or full on command, to preload into a daemon.
 $(BUILD)/slow_disk.so: tests/lib/slow_disk.c
 	@mkdir -p $(@D)
