@@ -231,7 +231,7 @@ static void look_add_link(struct look *look, const struct chunk_view *chunk, str
 {
     look_add_field(look, chunk, field, name, word);
     field->is_link = true;
-    field->is_protected = is_protected;
+    field->protected = is_protected;
     field->target = field->value;
     if (is_protected)
         field->target = chunk_protect(chunk->address + field->offset, field->value) & look->rules->address_mask;
@@ -248,7 +248,7 @@ uint32_t heap_chunk_fields(const struct heaps *heaps, struct process_ref process
     struct look look = look_start(heaps, process_at(heaps->processes, process)->heap);
     uint32_t nr = 0;
     bool is_large = look_is_state(chunk, "large");
-    look_add_field(&look, chunk, &fields[nr++], "prev_size", CHUNK_PREV_SIZE)->is_users =
+    look_add_field(&look, chunk, &fields[nr++], "prev_size", CHUNK_PREV_SIZE)->previous_block =
         (chunk->flags & PREV_INUSE) && !(chunk->flags & IS_MMAPPED);
     look_add_field(&look, chunk, &fields[nr++], "size", CHUNK_SIZE);
     if (look_is_state(chunk, "tcache")) {

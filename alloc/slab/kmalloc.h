@@ -4,12 +4,14 @@
  *
  * An address that is 0 is NULL. Misuse ends in a bug: the outcome is set, and the trace has what the kernel would print.
  * What the simulated kernel then does is what the real one does:
- * - kfree() and kmem_cache_free() of what is no live object: SLUB puts the address on a free list all the same, so that it
- * is handed out again (slub_stray.c). kfree() of an address inside a large block frees the block. A cache with
- * slub_debug=F, the classic kernel, and any address outside the slabs and large blocks: nothing changes.
- * - An object of another cache than the one that was given goes back to its own cache.
- * - slub_debug puts the bytes right that it found overwritten.
- * - krealloc() and ksize() of what is no live block: nothing changes. */
+ *
+ * kfree() and kmem_cache_free() of what is no live object: SLUB puts the address on a free list all the same, so that it
+ * is handed out again (slub_stray.c).
+ * The same with slub_debug=F, in the classic kernel, and outside the slabs and large blocks: nothing changes.
+ * kfree() of an address inside a large block: the block is freed.
+ * An object of another cache than the one that was given: it goes back to its own cache.
+ * Overwritten bytes that slub_debug finds: it puts them right.
+ * krealloc() and ksize() of what is no live block: nothing changes. */
 #pragma once
 #include "alloc/base/name.h"
 #include "alloc/reclaim/reclaim.h"

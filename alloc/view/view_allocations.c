@@ -21,7 +21,7 @@ static uint32_t count_frames(const struct machine *m, uint32_t pid, uint64_t sta
 static void set_name(const struct machine *m, struct name_ref name, uint64_t address, struct allocation_view *a)
 {
     a->name = name_text(&m->state.names, name);
-    a->is_handle = name_is_of(&m->state.names, name, address);
+    a->is_named = name_is_of(&m->state.names, name, address);
     a->call_site = name_call_site(&m->state.names, name, address);
 }
 

@@ -295,10 +295,10 @@ bool view_next_object(const struct machine *machine, uint32_t slab_pfn, uint64_t
         .in_use = track->live,
         .requested = track->requested,
         .seq = track->seq,
-        .label = name_text(k->names, track->name),
+        .name = name_text(k->names, track->name),
         .free_next = track->live ? 0 : free_next(k, cache, slab, object),
         .call_site = track->live ? name_call_site(k->names, track->name, address) : "",
-        .is_handle = track->live && name_is_of(k->names, track->name, address),
+        .is_named = track->live && name_is_of(k->names, track->name, address),
         .lost = track->live && track->requested < cache->usable ? cache->usable - track->requested : 0,
     };
     return true;

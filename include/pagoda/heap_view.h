@@ -69,9 +69,9 @@ bool view_chunk(const struct machine *machine, uint32_t pid, uint64_t address, s
 struct chunk_field_view {
     const char *name;        /* "prev_size", "size", "fd", "bk", "fd_nextsize", "bk_nextsize", "next", "key" */
     uint32_t offset, length; /* bytes, from the header */
-    bool is_users;           /* the word belongs to the block before: prev_size of a chunk that follows one in use */
+    bool previous_block;     /* the word belongs to the block before: prev_size of a chunk that follows one in use */
     bool is_link;            /* leads to an address */
-    bool is_protected;       /* stored as address >> 12 ^ link */
+    bool protected;          /* stored as address >> 12 ^ link */
     uint64_t value, target;  /* as stored; where it leads */
 };
 uint32_t view_chunk_fields(const struct machine *machine, uint32_t pid, const struct chunk_view *chunk,

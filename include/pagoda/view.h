@@ -129,10 +129,10 @@ struct object_view {
     bool in_use;
     uint32_t requested;
     uint64_t seq;          /* operation that allocated it */
-    const char *label;     /* the name, or the call site when no name was given */
+    const char *name;      /* the name, or the call site when no name was given */
     const char *call_site; /* "": not said */
     uint64_t free_next;    /* free objects: where the free pointer in the bytes leads; 0: end */
-    bool is_handle;        /* this text can be given as "name" */
+    bool is_named;         /* name is a name: operations may say it instead of the address */
     uint32_t lost;         /* bytes that a live object's owner may use but did not ask for */
 };
 bool view_next_object(const struct machine *machine, uint32_t slab_pfn, uint64_t *cursor, struct object_view *object);
@@ -278,7 +278,7 @@ struct allocation_view {
     const char *release;   /* "kfree", "vfree", "free", "free_pages", "kmem_cache_free", "munmap" */
     const char *name;      /* the name, or the call site when no name was given */
     const char *call_site; /* "": not said */
-    bool is_handle;        /* this text can be given as "name" */
+    bool is_named;         /* name is a name: operations may say it instead of the address */
     const char *cache;
     uint32_t pid;       /* 0: kernel */
     uint32_t nr_frames; /* frames that back it now */

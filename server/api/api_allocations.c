@@ -10,7 +10,7 @@
 static void put_names(struct buffer *out, const struct allocation_view *allocation)
 {
     bool has_site = allocation->call_site && allocation->call_site[0];
-    put_field_text(out, "name", allocation->is_handle ? allocation->name : NULL);
+    put_field_text(out, "name", allocation->is_named ? allocation->name : NULL);
     put_field_text(out, "call_site", has_site ? allocation->call_site : NULL);
 }
 

@@ -89,9 +89,10 @@ static void put_object(struct buffer *out, const struct object_view *object, uin
     PUT_FIELD(out, object, in_use);
     PUT_FIELD(out, object, requested);
     PUT_FIELD(out, object, seq);
-    PUT_FIELD(out, object, label);
-    PUT_FIELD(out, object, is_handle);
+    put_field_text(out, "name", object->is_named ? object->name : NULL);
     put_field_text(out, "call_site", object->call_site[0] ? object->call_site : NULL);
+    put_field_text(out, "label", object->name); /* label and is_handle: for clients from before there was a name */
+    put_field_bool(out, "is_handle", object->is_named);
     PUT_FIELD(out, object, lost);
     put_field_u64(out, "nth", nth);
     if (!object->in_use)

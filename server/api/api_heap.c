@@ -11,14 +11,6 @@
 #define CHUNKS_MAX 10000u
 #define LISTED_MAX 256u /* chunks shown of one list */
 
-static void put_address_or_null(struct buffer *out, const char *key, uint64_t address)
-{
-    if (address)
-        put_field_hex64(out, key, address);
-    else
-        put_field_text(out, key, NULL);
-}
-
 /* --- state --- */
 
 static void heap_put_state(struct buffer *out, const struct heap_view *heap)
@@ -53,9 +45,9 @@ static void put_arena(struct buffer *out, const struct arena_view *arena)
     PUT_FIELD(out, arena, contiguous);
     PUT_FIELD(out, arena, have_fast);
     PUT_FIELD(out, arena, nr_threads);
-    put_address_or_null(out, "top", arena->top);
+    put_field_address(out, "top", arena->top);
     PUT_FIELD(out, arena, top_size);
-    put_address_or_null(out, "last_remainder", arena->last_remainder);
+    put_field_address(out, "last_remainder", arena->last_remainder);
     PUT_FIELD(out, arena, system_mem);
     PUT_FIELD(out, arena, max_system_mem);
     put_field_array(out, "binmap");
@@ -80,7 +72,7 @@ static void put_arenas(struct view *view, uint32_t pid)
         put_open(out, '{');
         PUT_HEX64(out, &region, address);
         PUT_HEX64(out, &region, arena);
-        put_address_or_null(out, "previous", region.previous);
+        put_field_address(out, "previous", region.previous);
         PUT_FIELD(out, &region, size);
         PUT_FIELD(out, &region, mprotect_size);
         PUT_HEX64(out, &region, first_chunk);
@@ -91,10 +83,10 @@ static void put_arenas(struct view *view, uint32_t pid)
     for (uint64_t cursor = 0; view_next_heap_thread(view->machine, pid, &cursor, &thread);) {
         put_open(out, '{');
         PUT_FIELD(out, &thread, tid);
-        put_address_or_null(out, "arena", thread.arena);
-        put_address_or_null(out, "tcache", thread.tcache);
-        put_address_or_null(out, "stack", thread.stack);
-        put_address_or_null(out, "stack_end", thread.stack_end);
+        put_field_address(out, "arena", thread.arena);
+        put_field_address(out, "tcache", thread.tcache);
+        put_field_address(out, "stack", thread.stack);
+        put_field_address(out, "stack_end", thread.stack_end);
         put_close(out, '}');
     }
     put_close(out, ']');
@@ -114,7 +106,7 @@ static bool put_listed(struct view *view, uint32_t pid, const struct heap_list_v
         PUT_HEX64(&view->out, &chunk, address);
         PUT_FIELD(&view->out, &chunk, size);
         PUT_HEX64(&view->out, &chunk, link);
-        put_address_or_null(&view->out, "next", chunk.next);
+        put_field_address(&view->out, "next", chunk.next);
         put_close(&view->out, '}');
     }
     return false;
@@ -135,7 +127,7 @@ static void put_lists(struct view *view, uint32_t pid)
             put_u64(out, list.tid);
         else
             put_null(out);
-        put_address_or_null(out, "arena", list.arena);
+        put_field_address(out, "arena", list.arena);
         PUT_HEX64(out, &list, head);
         PUT_FIELD(out, &list, min_size);
         PUT_FIELD(out, &list, max_size);
@@ -164,7 +156,7 @@ static void put_chunk_fields(struct buffer *out, const struct chunk_view *chunk)
     PUT_FIELD(out, chunk, requested);
     PUT_FIELD(out, chunk, name);
     PUT_FIELD(out, chunk, seq);
-    put_address_or_null(out, "arena", chunk->arena);
+    put_field_address(out, "arena", chunk->arena);
     put_field_array(out, "flags");
     for (unsigned i = 0; i < 3; i++)
         if (chunk->flags & 1u << i)
@@ -180,17 +172,17 @@ static void put_words(struct view *view, uint32_t pid, const struct chunk_view *
     put_field_array(out, "fields");
     for (uint32_t i = 0; i < nr; i++) {
         put_open(out, '{');
-        put_field_text(out, "name", fields[i].name);
-        put_field_u64(out, "offset", fields[i].offset);
-        put_field_u64(out, "length", fields[i].length);
-        put_field_hex64(out, "value", fields[i].value);
+        PUT_FIELD(out, &fields[i], name);
+        PUT_FIELD(out, &fields[i], offset);
+        PUT_FIELD(out, &fields[i], length);
+        PUT_HEX64(out, &fields[i], value);
         put_key(out, "target");
         if (fields[i].is_link)
             put_hex64(out, fields[i].target);
         else
             put_null(out);
-        put_field_bool(out, "protected", fields[i].is_protected);
-        put_field_bool(out, "previous_block", fields[i].is_users);
+        PUT_FIELD(out, &fields[i], protected);
+        PUT_FIELD(out, &fields[i], previous_block);
         put_close(out, '}');
     }
     put_close(out, ']');

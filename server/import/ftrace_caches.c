@@ -74,39 +74,39 @@ static uint32_t cache_by_size(struct ftrace_import *in, const struct ftrace_even
     return find_or_create_cache(in, event, (struct text){ name, (uint32_t)length }, event->bytes_alloc);
 }
 
-static uint64_t site_key(const struct ftrace_event *event)
+static uint64_t call_site_key(const struct ftrace_event *event)
 {
     return (text_hash(event->call_site, event->nr_call_site) ^ event->bytes_alloc * 0xcbf29ce484222325u) | 1;
 }
 
-uint32_t ftrace_find_site(struct ftrace_import *in, const struct ftrace_event *event)
+uint32_t ftrace_find_call_site(struct ftrace_import *in, const struct ftrace_event *event)
 {
-    uint64_t key = site_key(event);
-    const struct address_entry *entry = address_map_find(&in->sites, key);
+    uint64_t key = call_site_key(event);
+    const struct address_entry *entry = address_map_find(&in->call_site_map, key);
     if (entry)
         return (uint32_t)entry->tag;
-    if (in->nr_sites + 2 > in->sites_room) {
-        uint32_t room = in->sites_room ? in->sites_room * 2 : 256;
-        struct trace_site *bigger = realloc(in->site_list, room * sizeof *bigger);
+    if (in->nr_call_sites + 2 > in->call_sites_room) {
+        uint32_t room = in->call_sites_room ? in->call_sites_room * 2 : 256;
+        struct trace_call_site *bigger = realloc(in->call_sites, room * sizeof *bigger);
         if (!bigger)
             return 0;
-        in->site_list = bigger;
-        in->sites_room = room;
+        in->call_sites = bigger;
+        in->call_sites_room = room;
     }
     uint32_t cache = cache_by_size(in, event);
-    if (!cache || !address_map_put(&in->sites, (struct address_entry){ .key = key, .tag = in->nr_sites + 1 }))
+    if (!cache || !address_map_put(&in->call_site_map, (struct address_entry){ .key = key, .tag = in->nr_call_sites + 1 }))
         return 0;
-    in->site_list[++in->nr_sites] = (struct trace_site){ .cache = cache };
-    return in->nr_sites;
+    in->call_sites[++in->nr_call_sites] = (struct trace_call_site){ .cache = cache };
+    return in->nr_call_sites;
 }
 
 void ftrace_learn_name(struct ftrace_import *in, const struct ftrace_event *event, uint32_t index)
 {
-    struct trace_site *site = &in->site_list[index];
-    if (site->is_learned || event->nr_name == 0)
+    struct trace_call_site *call_site = &in->call_sites[index];
+    if (call_site->is_learned || event->nr_name == 0)
         return;
     struct text name = { event->name, event->nr_name };
-    uint32_t cache = find_or_create_cache(in, event, name, in->caches[site->cache].size);
-    in->site_list[index].cache = cache ? cache : site->cache;
-    in->site_list[index].is_learned = true;
+    uint32_t cache = find_or_create_cache(in, event, name, in->caches[call_site->cache].size);
+    in->call_sites[index].cache = cache ? cache : call_site->cache;
+    in->call_sites[index].is_learned = true;
 }

@@ -79,17 +79,17 @@ static void object_kmalloc(struct ftrace_import *in, const struct ftrace_event *
 
 static void object_cache_alloc(struct ftrace_import *in, const struct ftrace_event *event)
 {
-    uint32_t site = ftrace_find_site(in, event);
-    if (!site)
+    uint32_t call_site = ftrace_find_call_site(in, event);
+    if (!call_site)
         return ftrace_skip(in, event, "the machine has no cache for it");
-    const struct trace_cache *cache = &in->caches[in->site_list[site].cache];
+    const struct trace_cache *cache = &in->caches[in->call_sites[call_site].cache];
     struct op *op = ftrace_op(in, event, OP_KMEM_CACHE_ALLOC);
     struct op_result result;
     op->cache = (struct text){ cache->name, cache->nr_name };
     op->gfp = event->gfp;
     op->given |= OP_BIT(CACHE) | OP_BIT(GFP);
     if (ftrace_apply_event(in, event, op, &result))
-        object_note(in, event, HELD_BY_CACHE, site, &result);
+        object_note(in, event, HELD_BY_CACHE, call_site, &result);
 }
 
 /* %p prints 32 bits of a hash. */

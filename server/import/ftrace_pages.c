@@ -1,16 +1,21 @@
 /* server/import/ftrace_pages.c - pages of a recorded kernel: which are its slabs', and the rest of them.
  *
- * The recorded kernel took pages for its own slabs and large kmallocs; the machine takes its own, so those events must not
- * be applied again:
- *  - a slab's page is known by its flags: allocate_slab() adds __GFP_NOWARN and __GFP_NORETRY to the caller's flags and
- *    drops all but the reclaim bits, so __GFP_ZERO, __GFP_HIGHMEM, __GFP_MOVABLE, __GFP_ACCOUNT and __GFP_HARDWALL are
- * never among them, and a higher order has __GFP_COMP. This needs no pointers, so it works with hashed ones too.
- *  - a large kmalloc's block has __GFP_COMP, and is followed, in the same task and context, by a kmalloc event whose
- *    bytes_alloc is the block's size. Such a page event waits for the next event of its task and context before it counts.
- * Their mm_page_free events are known by the pfn. As a check, with real pointers, the first rule is compared with the
- * place: a slab's block holds the object that its task is given next. (Directly mapped addresses equal the pfn modulo the 1
- * GiB to which KASLR aligns the map.) In the recordings of Linux 6.1 the two agree on every page. mm_page_free_batched
- * repeats mm_page_free; the bulk allocator records nothing, so its pages appear when they are freed. */
+ * The recorded kernel took pages for its own slabs and large kmallocs. The machine takes its own, so those events must not
+ * be applied again.
+ *
+ * A slab's page is known by its flags. allocate_slab() adds __GFP_NOWARN and __GFP_NORETRY to the caller's flags, and drops
+ * all but the reclaim bits. So __GFP_ZERO, __GFP_HIGHMEM, __GFP_MOVABLE, __GFP_ACCOUNT and __GFP_HARDWALL are never among
+ * them, and a higher order has __GFP_COMP. This needs no pointers, so it works with hashed ones too.
+ *
+ * A large kmalloc's block has __GFP_COMP, and is followed, in the same task and context, by a kmalloc event whose
+ * bytes_alloc is the block's size. Such a page event waits for the next event of its task and context before it counts.
+ *
+ * Their mm_page_free events are known by the pfn. mm_page_free_batched repeats mm_page_free. The bulk allocator records
+ * nothing, so its pages appear when they are freed.
+ *
+ * With real pointers the first rule is checked by the place: a slab's block holds the object that its task is given next.
+ * (An address in the direct map equals its pfn modulo 1 GiB, to which KASLR aligns the map.) In the recordings of Linux 6.1
+ * the two agree on every page. */
 #include "server/import/ftrace_pages.h"
 #include "pagoda/gfp.h"
 #include "pagoda/view.h"

@@ -11,8 +11,8 @@
 /* How a recorded object or page stands in the machine. */
 enum holder { HELD_BY_KMALLOC, HELD_BY_CACHE, HELD_BY_PAGES, HELD_BY_SLAB };
 
-/* The tag of an address_entry: the holder in bits 0-1. Above it stands, of an object, the index of the site that allocated
- * it; of a page block, its order. */
+/* The tag of an address_entry: the holder in bits 0-1. Above it stands, of an object, the index of the call site that
+ * allocated it; of a page block, its order. */
 static inline uint64_t make_tag(enum holder holder, uint64_t rest)
 {
     return rest << 2 | (uint64_t)holder;
@@ -33,7 +33,7 @@ struct trace_cache {
 };
 
 /* A call site and size of kmem_cache_alloc. */
-struct trace_site {
+struct trace_call_site {
     uint32_t cache;  /* index of the cache that it uses, as far as is known */
     bool is_learned; /* a free has told the cache's name */
 };
@@ -53,11 +53,11 @@ struct ftrace_import {
     struct import_event *events[NR_FTRACE_KINDS];
     struct op ops[NR_OPS]; /* one operation of each kind; each event changes only what differs */
     struct gfp_memory gfps;
-    struct address_map objects, pages, sites; /* sites: hash of call site and size -> index */
-    struct trace_cache *caches;               /* index 0 is none, as of site_list */
+    struct address_map objects, pages, call_site_map; /* call_site_map: hash of call site and size -> index */
+    struct trace_cache *caches;                       /* index 0 is none, as of call_sites */
     uint32_t nr_caches, caches_room;
-    struct trace_site *site_list;
-    uint32_t nr_sites, sites_room;
+    struct trace_call_site *call_sites;
+    uint32_t nr_call_sites, call_sites_room;
     struct ftrace_event held; /* a page event that may belong to a large kmalloc; held.line 0: none */
     struct recent_page recent[RECENT_PAGES];
     uint32_t next_recent;

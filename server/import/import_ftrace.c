@@ -173,9 +173,9 @@ enum pagoda_error import_ftrace(struct input *input, const char *line, size_t le
     enum pagoda_error error = in->error;
     address_map_clear(&in->objects);
     address_map_clear(&in->pages);
-    address_map_clear(&in->sites);
+    address_map_clear(&in->call_site_map);
     free(in->caches);
-    free(in->site_list);
+    free(in->call_sites);
     free(in);
     return error;
 }

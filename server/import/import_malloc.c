@@ -1,11 +1,12 @@
 /* server/import/import_malloc.c - traces of malloc calls with the pointers that the real library answered.
  *
- * malloc-log: what a recorder in the program wrote, one call a line, allocations after the call and frees before it. A
- * realloc is two lines, between which other threads' lines may stand, and the old pointer is gone. The first thread seen is
- * the main one; the others get numbers as they come. Of a trace with one thread every pointer is compared with the block's
- * place here: its distance from the start of the heap, or that it lies elsewhere. mtrace: what glibc's mtrace(3) writes. It
- * does not tell calloc and memalign from malloc, so that blocks come to lie elsewhere than in the program; who called
- * stands in it, and is kept as call site. */
+ * malloc-log is what a recorder in the program wrote, one call a line: allocations after the call, frees before it. A
+ * realloc is two lines. Other threads' lines may stand between them, and the second does not repeat the old pointer. The
+ * first thread seen is the main one; the others get numbers as they come. Of a trace with one thread every pointer is
+ * compared with the block's place here: its distance from the start of the heap, or that it lies elsewhere.
+ *
+ * mtrace is what glibc's mtrace(3) writes. It does not tell calloc and memalign from malloc, so blocks may lie elsewhere
+ * than in the program. It tells who called; that is kept as the call site. */
 #include "server/import/heap_replay.h"
 
 #include <inttypes.h>

@@ -59,7 +59,7 @@ test('who has an object: its name and who called, in views and in reports', asyn
   await daemon.op(lab, { op: 'kmem_cache_alloc', cache: 'watched', name: 'o', call_site: 'probe+0x10' });
   const { slabs } = await get('caches/watched?objects=true');
   const object = slabs[0].objects.find((o) => o.in_use);
-  assert.deepEqual([object.label, object.is_handle, object.call_site], ['o', true, 'probe+0x10']);
+  assert.deepEqual([object.name, object.label, object.is_handle, object.call_site], ['o', 'o', true, 'probe+0x10']);
   const { allocations } = await get('allocations');
   assert.deepEqual(
     allocations.map((a) => [a.name, a.call_site, a.cache]),

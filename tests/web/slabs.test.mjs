@@ -8,11 +8,11 @@ const object = (/** @type {number} */ i, /** @type {any} */ more) => ({
   in_use: false,
   requested: 0,
   seq: 0,
-  label: '',
+  name: null,
   ...more,
 });
 const to = (/** @type {number} */ i) => ({ free_next: '0x' + (0x1000 + i * 64).toString(16) });
-const used = { in_use: true, requested: 48, seq: 3, label: 'a' };
+const used = { in_use: true, requested: 48, seq: 3, name: 'a' };
 
 test('free objects are numbered in the order in which they will be handed out', () => {
   const { objects, chain, broken } = objectChain(
