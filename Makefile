@@ -25,7 +25,7 @@ CHECKED ?= san
 FLAGS_plain = $(CFLAGS)
 FLAGS_san   = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS_tsan  = -O1 -g -fsanitize=thread -fno-omit-frame-pointer
-FLAGS_cov   = -O0 -g --coverage
+FLAGS_cov   = -O0 -g --coverage -fprofile-update=atomic
 FLAGS_gcc   = -O2 -Werror
 FLAGS_clang = -O1 -Werror
 CC_clang    = $(filter ccache,$(CC)) clang
