@@ -7,7 +7,7 @@ LISTEN  ?= 127.0.0.1:8080
 STORE   ?= var/pagoda.db
 PREFIX  ?= /usr/local
 DESTDIR ?=
-TRUTH   ?= $(if $(wildcard ../shared/truth),../shared/truth,tests/truth/sample)
+TRUTH   ?= $(or $(wildcard ../shared/truth ../shared/truth-2/kernel-6.1),tests/truth/sample)
 WERROR  ?= $(CI)# warnings are errors when it is not empty
 JOBS    ?= $(shell nproc)
 BUILD   := build
@@ -115,7 +115,7 @@ test-builds: all test-programs $(BUILD)/truth $(BUILD)/pagodad-$(CHECKED) $(BUIL
   $(BUILD)/slow_disk.so
 test-long: ## what takes minutes: kill -9, failing disks, any call with any parameter, a long history
 	@sh tools/install.sh build test
-	@$(call side_by_side,test-abuse test-crash-import test-disk test-crash test-history)
+	@$(call side_by_side,test-abuse test-crash-import test-disk test-sizes test-crash test-history)
 
 # C tests: each file one program, under ASan and UBSan; those of the store and of labs stand on the server too.
 STORE_SUPPORT := tests/store/store_fixture.c tests/store/faulty_disk.c tests/lib/failing_host.c $(filter-out server/cmd/main.c,$(SERVER))
@@ -140,9 +140,12 @@ $(BUILD)/%/heap_truth.o: $(addprefix $(BUILD)/%/,$(HEAP_TRUTH:.c=.o))
 	objcopy --keep-global-symbol=truth_ops --keep-global-symbol=truth_rep --keep-global-symbol=truth_tunables $@
 $(BUILD)/truth: $(call objects,$(CHECKED),$(ENGINE) $(SUPPORT) $(TRUTHS)) $(BUILD)/$(CHECKED)/heap_truth.o
 	$(call program,$(CHECKED))
-truth: $(BUILD)/truth ## compare the engine with recordings of the real ones (TRUTH=DIR)
+truth: $(BUILD)/truth ## compare the engine with recordings of the real ones (TRUTH=DIR...)
 	$(STAGE) truth $(BUILD)/truth $(TRUTH)
-	$(STAGE) truth-boot python3 tests/truth/boot_model.py --recordings $(TRUTH) $(wildcard $(addsuffix -2/kernel-6.1,$(TRUTH)))
+	$(STAGE) truth-boot python3 tests/truth/boot_model.py --recordings $(TRUTH)
+	$(STAGE) truth-sizes python3 tests/truth/boot_model.py --sweep 50 --engine $(BUILD)/truth
+test-sizes: $(BUILD)/truth ## machines of random sizes, against a second computation of their boot (SIZES=, SEED=)
+	$(STAGE) sizes python3 tests/truth/boot_model.py --sweep $(or $(SIZES),1000) --seed $(or $(SEED),1) --engine $<
 
 PAGODAD_CHECKED := $(BUILD)/pagodad-$(CHECKED)
 test-api: $(PAGODAD_CHECKED) $(BUILD)/pagodad $(BUILD)/slow_disk.so ## the HTTP API, against the real daemon
@@ -223,8 +226,8 @@ format: web/node_modules/.package-lock.json ## lay out C and JavaScript
 	cd web && npm run --silent format
 
 bench: $(BUILD)/bench $(BUILD)/pagodad $(BUILD)/pagodad-memory $(addprefix $(BUILD)/,$(BENCH_CLIENTS)) ## speed, one line each to compare
-	@TRUTH=$(TRUTH) $(BUILD)/bench
-	@node tests/bench/bench.mjs $(BUILD) $(TRUTH)
+	@TRUTH=$(firstword $(TRUTH)) $(BUILD)/bench
+	@node tests/bench/bench.mjs $(BUILD) $(firstword $(TRUTH))
 $(BUILD)/bench: $(call objects,plain,$(ENGINE) server/base/input.c server/import/ops_line.c tests/lib/fixture.c $(filter-out $(BENCH_CLIENTS:%=tests/bench/%.c),$(wildcard tests/bench/bench*.c)))
 	$(call program,plain)
 bench-history: $(BUILD)/pagodad ## time travel in a lab of 10 million operations (OPS=)
@@ -251,7 +254,7 @@ help: ## list targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: all deps run test test-builds test-long test-programs test-c test-api test-tsan test-web test-browser test-crash test-crash-import test-disk test-abuse \
-  test-history truth coverage check check-pure check-tower check-docs lint compile-gcc compile-clang lint-tidy lint-cppcheck \
+  test-history test-sizes truth coverage check check-pure check-tower check-docs lint compile-gcc compile-clang lint-tidy lint-cppcheck \
   lint-layout lint-web lint-shell format bench bench-history bench-cost install clean help $(addprefix run-,$(TESTS))
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define MIB (UINT64_C(1) << 20)
+#define CMDLINE_LENGTH 66u /* of most of the recorded boots */
 #define GIB (UINT64_C(1) << 30)
 
 static const struct profile PROFILES[NR_PROFILES] = {
@@ -101,8 +102,10 @@ static void config_fill_defaults(struct machine_config *c, const struct profile 
         c->watermark_scale_factor = c->watermark_scale_factor ? c->watermark_scale_factor : 10;
     for (unsigned i = 0; i < 3; i++)
         c->lowmem_reserve_ratio[i] = c->lowmem_reserve_ratio[i] ? c->lowmem_reserve_ratio[i] : RATIO[i];
-    if (profile->id == PROFILE_LINUX_6_1)
+    if (profile->id == PROFILE_LINUX_6_1) {
         c->overcommit_ratio = c->overcommit_ratio ? c->overcommit_ratio : 50;
+        c->cmdline_length = c->cmdline_length ? c->cmdline_length : CMDLINE_LENGTH;
+    }
     c->tlb_entries = c->tlb_entries ? c->tlb_entries : profile->tlb_entries;
     if (!c->tlb_ways)
         c->tlb_ways = c->tlb_entries < profile->tlb_ways ? c->tlb_entries : profile->tlb_ways;
@@ -163,6 +166,8 @@ enum pagoda_error machine_config_complete(struct machine_config *config, struct 
                               profile->id == PROFILE_CLASSIC ? "classic takes 4M to 768M" : "linux-6.1 takes 32M to 64G");
     if (c.memory % PAGE_SIZE)
         return problem_refuse(why, "memory", "must be a multiple of the page size, 4096");
+    if (c.max_ram_below_4g && (c.max_ram_below_4g < profile->memory_min || c.max_ram_below_4g % (2 * MIB)))
+        return problem_refuse(why, "max_ram_below_4g", "must be a multiple of 2M, at least 32M");
     if (c.cpus > profile->cpus_max)
         return problem_refuse(why, "cpus",
                               profile->id == PROFILE_CLASSIC ? "the classic kernel runs on one CPU" : "at most 64");

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define RULES 1u
+#define RULES 2u
 
 uint32_t machine_rules(void)
 {

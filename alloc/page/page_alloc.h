@@ -27,6 +27,8 @@ struct zone {
     uint32_t lowmem_reserve[4];
     uint32_t nr_reserved_highatomic;
     uint32_t pageset_high, pageset_batch, stat_threshold;
+    uint32_t drift_mark; /* percpu_drift_mark: below it kswapd adds the CPUs' parts to free_global; 0: it never does */
+    uint32_t unused;
     int64_t free_global; /* what watermark checks read */
     struct index_list free_area[VIEW_ORDERS][NR_MIGRATETYPES];
     uint32_t nr_free[VIEW_ORDERS];
@@ -109,7 +111,12 @@ uint64_t page_alloc_nr_managed(const struct page_alloc *pa);
 /* Direct reclaim's last resort: gives one HighAtomic pageblock to the type of gfp. Returns true when a free block moved.
  * force  gives the last one of a zone, too. */
 bool page_alloc_unreserve_highatomic(struct page_alloc *pa, uint32_t gfp, bool force);
-/* Computes watermarks, lowmem reserves and pcp limits from the present managed counts, as a write to a vm sysctl does. */
-void page_alloc_recompute(struct page_alloc *pa);
+/* Writes to vm sysctls. Each sets up, from the managed counts of now, only what its handler in Linux does: min_free_kbytes
+ * and watermark_scale_factor the watermarks and the limits of per-CPU lists, percpu_pagelist_high_fraction these limits
+ * alone, lowmem_reserve_ratio (also when it is read) the lowmem reserves alone. */
+void page_alloc_set_min_free(struct page_alloc *pa, uint32_t kbytes);
+void page_alloc_set_scale(struct page_alloc *pa, uint32_t scale);
+void page_alloc_set_pcp_fraction(struct page_alloc *pa, uint32_t fraction);
+void page_alloc_set_reserve_ratio(struct page_alloc *pa, const uint32_t ratio[3]);
 
 bool page_alloc_check(const struct page_alloc *pa, char *text, size_t capacity);

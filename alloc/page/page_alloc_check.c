@@ -123,7 +123,7 @@ static bool page_check_shape(const struct page_alloc *pa, const struct complaint
             pa->zones[i].start_pfn > pa->frames->nr - pa->zones[i].spanned)
             return page_check_complain(why, "a zone lies outside memory:", i);
     for (uint32_t pfn = 0; pfn < pa->frames->nr; pfn += PAGEBLOCK_PAGES)
-        if (pageblock_type(pa, pfn) >= NR_MIGRATETYPES)
+        if (pageblock_type(pa, pfn) >= NR_MIGRATETYPES && pageblock_type(pa, pfn) != PAGEBLOCK_ABSENT)
             return page_check_complain(why, "a pageblock has no type: pfn", pfn);
     return true;
 }

@@ -9,7 +9,8 @@ bool page_alloc_is_balanced(const struct page_alloc *pa, uint32_t order, uint32_
     struct page_request request = { .order = order, .flags = ALLOC_WMARK_HIGH, .highest_zone = highest_zone };
     for (uint32_t i = 0; i < pa->nr_zones && pa->zones[i].index <= highest_zone; i++) {
         const struct zone *zone = &pa->zones[i];
-        if (zone_is_above(zone, &request, zone_mark(zone, ALLOC_WMARK_HIGH), highest_zone, zone_nr_free(pa, zone)))
+        int64_t free = zone->free_global < zone->drift_mark ? zone_nr_free(pa, zone) : zone->free_global;
+        if (zone_is_above(zone, &request, zone_mark(zone, ALLOC_WMARK_HIGH), highest_zone, free))
             return true;
     }
     return false;

@@ -2,23 +2,15 @@
 #include "alloc/page/state_dump.h"
 #include "alloc/page/zone.h"
 
-/* percpu_drift_mark: below it free_global may be too far off, and kswapd adds the CPUs' parts. 0: it never is. */
-static int64_t zone_drift_mark(const struct page_alloc *pa, const struct zone *zone)
-{
-    uint32_t drift = pa->nr_cpus * zone->stat_threshold;
-    return drift > zone->low - zone->min ? (int64_t)zone->high + drift : 0;
-}
-
-static void state_dump_zone(struct text_out *out, const struct page_alloc *pa, const struct zone *zone)
+static void state_dump_zone(struct text_out *out, const struct zone *zone)
 {
     const uint32_t *reserve = zone->lowmem_reserve;
     text_add(out, "ZONE\t%u\t%s\tstart_pfn=%u\tspanned=%u\tpresent=%u\tmanaged=%u", zone->index, zone->name,
              zone->start_pfn, zone->spanned, zone->present, zone->managed);
     text_add(out, "\tmin=%u\tlow=%u\thigh=%u\tpromo=%u\tboost=%u\tlowmem_reserve=%u,%u,%u,%u", zone->min, zone->low,
              zone->high, zone->promo, zone->boost, reserve[0], reserve[1], reserve[2], reserve[3]);
-    text_add(out, "\thighatomic=%u\tfree_global=%jd\tpageset_high=%u\tpageset_batch=%u\tdrift_mark=%jd",
-             zone->nr_reserved_highatomic, zone->free_global, zone->pageset_high, zone->pageset_batch,
-             zone_drift_mark(pa, zone));
+    text_add(out, "\thighatomic=%u\tfree_global=%jd\tpageset_high=%u\tpageset_batch=%u\tdrift_mark=%u",
+             zone->nr_reserved_highatomic, zone->free_global, zone->pageset_high, zone->pageset_batch, zone->drift_mark);
     text_add(out, "\tflags=0x%x\tnr_isolate=0\n", zone->flags);
 }
 
@@ -67,7 +59,7 @@ static void state_dump_pageblocks(struct text_out *out, const struct page_alloc 
     text_add(out, "PB\t%u\t", zone->index);
     uint32_t end = zone->start_pfn + zone->spanned;
     for (uint32_t pfn = zone->start_pfn & ~(PAGEBLOCK_PAGES - 1); pfn < end; pfn += PAGEBLOCK_PAGES)
-        text_add(out, "%u:%u ", pfn, pageblock_type(pa, pfn));
+        text_add(out, "%u:%d ", pfn, (int)pageblock_type(pa, pfn));
     text_add(out, "\n");
 }
 
@@ -93,7 +85,7 @@ size_t state_dump(const struct page_alloc *pa, char *out, size_t capacity)
         out[0] = '\0';
     for (uint32_t i = 0; i < pa->nr_zones; i++) {
         const struct zone *zone = &pa->zones[i];
-        state_dump_zone(&text, pa, zone);
+        state_dump_zone(&text, zone);
         for (uint32_t cpu = 0; cpu < pa->nr_cpus; cpu++)
             text_add(&text, "ZSTAT\t%u\tcpu=%u\tnr_free_diff=%d\tstat_threshold=%u\n", zone->index, cpu,
                      zone_pcp(pa, zone, cpu)->nr_free_diff, zone->stat_threshold);

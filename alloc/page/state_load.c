@@ -116,6 +116,7 @@ static bool state_load_zone(struct page_alloc *pa, struct scan *scan)
     zone.free_global = scan_key(scan, "free_global");
     zone.pageset_high = scan_key_u32(scan, "pageset_high");
     zone.pageset_batch = scan_key_u32(scan, "pageset_batch");
+    zone.drift_mark = scan_key_u32(scan, "drift_mark");
     zone.flags = scan_key_u32(scan, "flags");
     const char *reserves = scan_find_key(scan->at, "lowmem_reserve");
     struct scan at = { .at = reserves ? reserves : "", .ok = reserves != NULL };
@@ -234,12 +235,12 @@ static bool state_load_pageblocks(struct page_alloc *pa, struct scan *scan)
     while (scan->ok && *scan->at) {
         uint32_t pfn = scan_u32(scan);
         scan_skip(scan, ':');
-        uint32_t type = scan_u32(scan);
+        int64_t type = scan_number(scan); /* -1: absent */
         if (*scan->at)
             scan_skip(scan, ' ');
-        if (!scan->ok || pfn >= pa->frames->nr || type >= NR_MIGRATETYPES)
+        if (!scan->ok || pfn >= pa->frames->nr || type < -1 || type >= NR_MIGRATETYPES)
             return false;
-        *pageblock_at(pa, pfn) = type;
+        *pageblock_at(pa, pfn) = (uint32_t)type;
     }
     return scan->ok && zone;
 }

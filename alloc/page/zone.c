@@ -46,7 +46,7 @@ static void zones_set_watermarks(struct page_alloc *pa)
 
 /* setup_per_zone_lowmem_reserve(): lowmem_reserve[i] is what the zone keeps from requests that may use zone i. It is a
  * share of the pages of the zones above it, up to zone i. */
-void zones_set_lowmem_reserves(struct page_alloc *pa)
+static void zones_set_lowmem_reserves(struct page_alloc *pa)
 {
     for (uint32_t i = 0; i < pa->nr_zones; i++) {
         struct zone *zone = &pa->zones[i];
@@ -70,39 +70,67 @@ static uint32_t bit_length(uint32_t n) /* fls() */
     return bits;
 }
 
-void zones_set_limits(struct page_alloc *pa)
+/* refresh_zone_stat_thresholds(). It also runs as each further CPU comes up, when the watermarks are 0 as yet; what it sets
+ * then stays where the watermarks leave room for the drift. */
+static void zones_set_stat_thresholds(struct page_alloc *pa)
 {
     for (uint32_t i = 0; i < pa->nr_zones; i++) {
         struct zone *zone = &pa->zones[i];
         uint32_t threshold = 2 * bit_length(pa->nr_cpus) * (1 + bit_length(zone->managed >> 15));
         zone->stat_threshold = threshold < 125 ? threshold : 125;
-        pcp_set_limits(pa, zone);
+        uint32_t drift = pa->nr_cpus * zone->stat_threshold;
+        zone->drift_mark = pa->nr_cpus > 1 ? drift : 0;
+        if (drift > zone->low - zone->min)
+            zone->drift_mark = zone->high + drift;
     }
 }
 
-void page_alloc_recompute(struct page_alloc *pa)
+static void zones_set_pcp_limits(struct page_alloc *pa)
 {
-    zones_set_watermarks(pa);
-    zones_set_lowmem_reserves(pa);
-    zones_set_limits(pa);
+    for (uint32_t i = 0; i < pa->nr_zones; i++)
+        pcp_set_limits(pa, &pa->zones[i]);
 }
 
-void zones_set_defaults(struct page_alloc *pa)
+void page_alloc_set_min_free(struct page_alloc *pa, uint32_t kbytes)
+{
+    pa->min_free_kbytes = kbytes;
+    zones_set_watermarks(pa);
+    zones_set_pcp_limits(pa);
+}
+
+void page_alloc_set_scale(struct page_alloc *pa, uint32_t scale)
+{
+    pa->watermark_scale_factor = scale;
+    zones_set_watermarks(pa);
+    zones_set_pcp_limits(pa);
+}
+
+void page_alloc_set_pcp_fraction(struct page_alloc *pa, uint32_t fraction)
+{
+    pa->percpu_pagelist_high_fraction = fraction;
+    zones_set_pcp_limits(pa);
+}
+
+void page_alloc_set_reserve_ratio(struct page_alloc *pa, const uint32_t ratio[3])
+{
+    memmove(pa->lowmem_reserve_ratio, ratio, sizeof pa->lowmem_reserve_ratio);
+    zones_set_lowmem_reserves(pa);
+}
+
+void zones_set_defaults(struct page_alloc *pa, bool has_khugepaged)
 {
     uint32_t kbytes = integer_sqrt(zones_nr_above_high(pa) * 4 * 16);
     kbytes = kbytes < 128 ? 128 : kbytes > 262144 ? 262144 : kbytes;
-    pa->min_free_kbytes = kbytes;
-    page_alloc_recompute(pa);
-    if (page_alloc_nr_managed(pa) < HUGEPAGE_MIN_PAGES)
+    page_alloc_set_min_free(pa, kbytes);
+    zones_set_stat_thresholds(pa);
+    zones_set_lowmem_reserves(pa);
+    if (!has_khugepaged || page_alloc_nr_managed(pa) < HUGEPAGE_MIN_PAGES)
         return;
     uint64_t pages = (uint64_t)pa->nr_zones * PAGEBLOCK_PAGES * (2 + NR_PCP_TYPES * NR_PCP_TYPES);
     if (pages > zones_nr_above_high(pa) / 20)
         pages = zones_nr_above_high(pa) / 20;
-    if (pages * 4 <= kbytes)
-        return;
-    pa->min_free_kbytes = (uint32_t)pages * 4;
-    zones_set_watermarks(pa);
-    zones_set_limits(pa);
+    if (pages * 4 > kbytes)
+        page_alloc_set_min_free(pa, (uint32_t)pages * 4);
 }
 
 uint32_t zone_unusable_index(const struct zone *zone, uint32_t order)

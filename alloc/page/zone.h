@@ -7,9 +7,11 @@
 #define MAX_ORDER 11u /* orders 0 .. 10 */
 #define PAGEBLOCK_ORDER 9u
 #define PAGEBLOCK_PAGES (1u << PAGEBLOCK_ORDER)
-#define NR_PCP_TYPES 3u         /* the types that have lists of their own: Unmovable, Movable, Reclaimable */
-#define PFN_DMA_END 4096u       /* 16 MiB */
-#define PFN_DMA32_END 0x100000u /* 4 GiB */
+#define NR_PCP_TYPES 3u             /* the types that have lists of their own: Unmovable, Movable, Reclaimable */
+#define PAGEBLOCK_ABSENT UINT32_MAX /* the type of a pageblock in a hole of whole sections: it has no page structs */
+#define SECTION_PAGES 32768u        /* 128 MiB: granularity of the array of page structs */
+#define PFN_DMA_END 4096u           /* 16 MiB */
+#define PFN_DMA32_END 0x100000u     /* 4 GiB */
 
 enum { ZONE_DMA, ZONE_DMA32, ZONE_NORMAL, ZONE_MOVABLE };
 
@@ -129,8 +131,7 @@ int32_t zone_fragmentation_index(const struct zone *zone, uint32_t order);
 bool zone_watermark_ok(const struct zone *zone, const struct page_request *request, uint32_t mark, uint32_t reserve_zone);
 
 /* init_per_zone_wmark_min(); then set_recommended_min_free_kbytes(), if khugepaged runs. */
-void zones_set_defaults(struct page_alloc *pa);
-void zones_set_limits(struct page_alloc *pa); /* vmstat thresholds and per-CPU lists */
+void zones_set_defaults(struct page_alloc *pa, bool has_khugepaged);
 
 /* page_kswapd.c: wakeup_kswapd(). kswapd stays asleep when it has nothing to do, and when it has failed too often. */
 void page_wake_kswapd(struct page_alloc *pa, uint32_t highest_zone, uint32_t order);
@@ -154,6 +155,3 @@ const char *reserved_owner_name(uint32_t owner);
 /* Marks [start, end) as FRAME_RESERVED in aligned blocks of at most the largest order. */
 void frames_reserve_range(struct frames *frames, uint32_t start, uint32_t end, uint32_t nr_orders,
                           enum reserved_owner owner);
-
-/* lowmem_reserve of every zone from the managed counts of now. */
-void zones_set_lowmem_reserves(struct page_alloc *pa);

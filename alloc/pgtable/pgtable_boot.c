@@ -5,8 +5,8 @@
  * memory are mapped page by page. The recorded machines have no pages of 1 GiB. Linux goes on to split the entries around
  * its own text, which it makes read-only; Pagoda does not. An i486 has pages of 4 KiB alone.
  *
- * Linux takes these tables from memory that it reserved before there was a page allocator. Here they are the last pages of
- * the reserved range of its early tables, from the top down. So no frame is taken from anybody, and their bytes can be
+ * Linux takes these tables from memory that it reserved before there was a page allocator. Here they are the highest pages
+ * of those that are reserved for early tables, from the top down. So no frame is taken from anybody, and their bytes can be
  * read.
  */
 #include "alloc/page/page_alloc.h"
@@ -18,7 +18,8 @@
 struct boot_map {
     struct frames *frames;
     const struct profile *profile;
-    uint32_t root, next_table; /* pfns; tables are taken from next_table down */
+    uint32_t root, last_table; /* pfns; tables are taken from last_table down */
+    enum reserved_owner owner; /* of the frames that are tables */
 };
 
 /* PAGE_KERNEL on x86-64, PAGE_SHARED of Linux 2.0. */
@@ -27,6 +28,19 @@ static uint64_t boot_map_leaf_bits(const struct profile *profile)
     if (profile->pgtable_levels < MAX_LEVELS)
         return PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED;
     return PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY | PTE_GLOBAL | PTE_NX;
+}
+
+/* The next page below that is reserved for such things. */
+static uint32_t boot_map_take_table(struct boot_map *map)
+{
+    for (uint32_t pfn = map->last_table - 1; pfn; pfn--) {
+        uint32_t head = frame_head(map->frames, pfn);
+        const struct frame *frame = frame_at(map->frames, head);
+        if (frame->kind == FRAME_RESERVED && frame->owner == map->owner)
+            return map->last_table = pfn;
+        pfn = frame->kind == FRAME_NONE ? pfn : head;
+    }
+    return 0;
 }
 
 /* Physical address of the entry for address in the table of a level. Missing tables on the way are made. */
@@ -38,7 +52,7 @@ static uint64_t boot_map_slot(struct boot_map *map, uint64_t address, uint32_t l
         uint64_t slot = ((uint64_t)table << PAGE_SHIFT) + place, entry = pte_load(map->frames, map->profile, slot);
         if (i == level)
             return slot;
-        table = entry & PTE_PRESENT ? pte_pfn(entry) : map->next_table--;
+        table = entry & PTE_PRESENT ? pte_pfn(entry) : boot_map_take_table(map);
         if (!(entry & PTE_PRESENT))
             pte_store(map->frames, map->profile, slot, pte_make(table, PTE_TABLE));
     }
@@ -56,24 +70,12 @@ static void boot_map_part(struct boot_map *map, uint32_t start, uint32_t end)
     }
 }
 
-/* The last page of the highest range that is reserved for such things. */
-static uint32_t boot_map_last_reserved(const struct frames *frames, enum reserved_owner owner)
-{
-    for (uint32_t pfn = frames->nr - 1; pfn; pfn--) {
-        uint32_t head = frame_head(frames, pfn);
-        const struct frame *frame = frame_at(frames, head);
-        if (frame->kind == FRAME_RESERVED && frame->owner == owner)
-            return pfn;
-        pfn = frame->kind == FRAME_NONE ? pfn : head;
-    }
-    return 0;
-}
-
 void pgtable_map_memory(struct pgtable *pgtable, const struct page_alloc *pages)
 {
     bool is_classic = pgtable->profile->pgtable_levels < MAX_LEVELS;
     struct boot_map map = { .frames = pgtable->frames, .profile = pgtable->profile, .root = pgtable->kernel_root };
-    map.next_table = boot_map_last_reserved(pgtable->frames, is_classic ? RESERVED_KERNEL : RESERVED_TABLES);
+    map.last_table = pgtable->frames->nr;
+    map.owner = is_classic ? RESERVED_KERNEL : RESERVED_TABLES;
     if (is_classic) {
         boot_map_part(&map, 0, pgtable->frames->nr);
         return;

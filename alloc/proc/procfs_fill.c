@@ -17,12 +17,6 @@
 
 /* --- free blocks and pageblocks --- */
 
-/* Does the pfn lie between two parts of memory? No page is there to ask for the type of its pageblock. */
-static bool fill_is_hole(const struct page_alloc *pa, uint32_t pfn)
-{
-    return frame_at(pa->frames, frame_head(pa->frames, pfn))->kind == FRAME_NONE;
-}
-
 static void fill_blocks(const struct page_alloc *pa, const struct zone *zone, struct zone_blocks *blocks)
 {
     memset(blocks, 0, sizeof *blocks);
@@ -33,7 +27,7 @@ static void fill_blocks(const struct page_alloc *pa, const struct zone *zone, st
             blocks->nr_free_of[type][order] = zone->free_area[order][type].count;
     }
     for (uint32_t pfn = zone->start_pfn; zone_has_pfn(zone, pfn); pfn += PAGEBLOCK_PAGES)
-        if (!fill_is_hole(pa, pfn))
+        if (pageblock_type(pa, pfn) != PAGEBLOCK_ABSENT)
             blocks->nr_pageblocks[pageblock_type(pa, pfn)]++;
 }
 

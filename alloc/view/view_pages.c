@@ -221,7 +221,8 @@ static void count_pageblocks(const struct page_alloc *pa, const struct zone *zon
 {
     uint32_t end = zone->start_pfn + zone->spanned;
     for (uint32_t pfn = zone->start_pfn; pa->profile->has_migratetypes && pfn < end; pfn += PAGEBLOCK_PAGES)
-        view->nr_pageblocks[pageblock_type(pa, pfn)]++;
+        if (pageblock_type(pa, pfn) != PAGEBLOCK_ABSENT)
+            view->nr_pageblocks[pageblock_type(pa, pfn)]++;
 }
 
 bool view_pcp(const struct machine *machine, uint32_t zone, uint32_t cpu, struct pcp_view *pcp)

@@ -60,6 +60,11 @@ const struct profile *profile_find(const char *name, size_t length); /* NULL: th
     X(watermark_scale_factor, 32, CONFIG_NUMBER, 1, 3000, IN_LINUX, "distance of the watermarks, 1/10000 of a zone")       \
     X(percpu_pagelist_high_fraction, 32, CONFIG_NUMBER, 0, UINT32_MAX, IN_LINUX,                                           \
       "size of per-CPU lists: 1/this of a zone; 0: by the low mark")                                                       \
+    X(max_ram_below_4g, 64, CONFIG_SIZE, 0, UINT64_C(3) << 30, IN_LINUX,                                                   \
+      "bytes of memory below 4 GiB, whole 2 MiB; the rest begins at 4 GiB; 0: as a PC has it, at most 3.5 GiB")            \
+    X(cmdline_length, 32, CONFIG_NUMBER, 1, 2047, IN_LINUX, "characters of the boot line, which the kernel keeps twice")   \
+    X(transparent_hugepage_never, 32, CONFIG_NUMBER, 0, 1, IN_LINUX,                                                       \
+      "1: transparent_hugepage=never on the boot line, so khugepaged does not raise min_free_kbytes")                      \
     X(overcommit_memory, 32, CONFIG_NUMBER, 0, 2, IN_LINUX, "0 heuristic, 1 always, 2 never beyond the commit limit")      \
     X(overcommit_ratio, 32, CONFIG_NUMBER, 1, 100, IN_LINUX,                                                               \
       "percent of memory in the commit limit of mode 2; default 50")                                                       \

@@ -67,6 +67,7 @@ struct golden {
     struct machine *machine;
     uint64_t all; /* over all that the store gives today */
     unsigned nr_ops, nr_different;
+    uint64_t differs_at; /* the lab's first operation that leads elsewhere today; 0: none */
 };
 
 static bool next_line(struct golden *golden, char *line, size_t capacity)
@@ -123,6 +124,10 @@ static bool apply_again(void *context, const struct log_entry *entry)
     expect(golden, entry->seq, "the refusal", 0, error);
     if (error)
         return false;
+    bool leads_elsewhere =
+        entry->outcome != result.outcome || entry->address != result.address || entry->allocated != result.allocated;
+    if (leads_elsewhere && !golden->differs_at)
+        golden->differs_at = entry->seq;
     expect(golden, entry->seq, "its number", entry->seq, result.seq);
     expect(golden, entry->seq, "the outcome", entry->outcome, result.outcome);
     expect(golden, entry->seq, "the address", entry->address, result.address);
@@ -132,6 +137,24 @@ static bool apply_again(void *context, const struct log_entry *entry)
     expect(golden, entry->seq, "the digest of the result", strtoul(line, NULL, 16), result_digest(&result));
     golden->nr_ops++;
     return true;
+}
+
+/* What a user sees of the lab: it goes on, or it is read-only from the first operation on that leads elsewhere. */
+static void expect_engine_word(struct golden *golden)
+{
+    struct lab *lab = lab_get(golden->store.labs, golden->row.key);
+    struct lab_hold hold;
+    struct op op = op_default(OP_DRAIN_PAGES);
+    struct op_result result;
+    struct problem why = { 0 };
+    assert_non_null(lab);
+    assert_int_equal(lab_take(lab, &hold), PAGODA_OK);
+    assert_int_equal(lab_differs_at(lab), golden->differs_at);
+    assert_int_equal(hold.seq, golden->differs_at ? golden->differs_at - 1 : golden->row.seq);
+    enum pagoda_error error = lab_apply(&hold, &op, NULL, &result, &why);
+    assert_int_equal(error, golden->differs_at ? PAGODA_ERR_RULES : PAGODA_OK);
+    lab_release(&hold);
+    lab_put(lab);
 }
 
 static void take_text(void *context, const char *bytes, size_t nr_bytes)
@@ -160,7 +183,9 @@ static void open_lab(struct golden *golden, const char *line)
     assert_int_equal(golden->row.made, GOLDEN_RULES);
     machine_destroy(golden->machine);
     assert_int_equal(machine_create(&golden->row.config, &HOST_MEMORY, &golden->machine, &why), PAGODA_OK);
+    golden->differs_at = 0;
     assert_int_equal(store_read_ops(golden->store.store, golden->row.id, 1, seq, apply_again, golden), PAGODA_OK);
+    expect_engine_word(golden);
 }
 
 static void compare_proc(struct golden *golden, const char *line)

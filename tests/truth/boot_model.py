@@ -13,6 +13,7 @@ init_per_zone_wmark_min(); arch/x86/mm/cpu_entry_area.c; kernel/dma/swiotlb.c; m
 
   boot_model.py --recordings DIR...   compares with recorded machines (zoneinfo.txt beside qemu-config.txt)
   boot_model.py --sweep N [--seed S]  prints N random machines, a line each
+  boot_model.py --sweep N --engine P  compares them with the program P (truth), which boots them in the engine
 """
 
 import argparse
@@ -20,6 +21,7 @@ import gzip
 import math
 import random
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -317,7 +319,9 @@ class Machine:
         for i, zone in enumerate(self.zones):
             zone["threshold"] = min(125, 2 * self.cpus.bit_length() * (1 + (zone["managed"] >> 15).bit_length()))
             drift = self.cpus * zone["threshold"]
-            zone["drift_mark"] = drift + (zone["high"] if drift > zone["low"] - zone["min"] else 0)
+            zone["drift_mark"] = drift if self.cpus > 1 else 0
+            if drift > zone["low"] - zone["min"]:
+                zone["drift_mark"] = zone["high"] + drift
             ratio = (256, 256, 32)[i]
             zone["protection"] = [sum(z["managed"] for z in self.zones[i + 1 : j + 1]) // ratio for j in range(4)]
         if self.huge_pages and sum(zone["managed"] for zone in self.zones) >= 131072:
@@ -399,12 +403,18 @@ def random_machine(random_source):
 
 def sweep(count, seed):
     source = random.Random(seed)
-    for _ in range(count):
-        memory, cpus, length = random_machine(source)
-        try:
-            print(Machine(memory, cpus, length).line())
-        except MemoryError:
-            print(f"{memory >> 12} {cpus} {length} does not boot")
+    return [Machine(*random_machine(source)).line() for _ in range(count)]
+
+
+def compare_engine(program, lines):
+    sizes = [line.split(" |")[0] for line in lines]
+    answer = subprocess.run([program, "--boot"], input="\n".join(sizes) + "\n", capture_output=True, text=True, check=True)
+    theirs = answer.stdout.splitlines()
+    bad = [(ours, engine) for ours, engine in zip(lines, theirs, strict=True) if ours != engine]
+    for ours, engine in bad[:5]:
+        print(f"model:  {ours}\nengine: {engine}")
+    print(f"{len(lines)} random machines, {len(bad)} different")
+    return len(lines) > 0 and not bad
 
 
 def main():
@@ -412,10 +422,14 @@ def main():
     parser.add_argument("--recordings", nargs="+")
     parser.add_argument("--sweep", type=int)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--engine")
     options = parser.parse_args()
     if options.recordings:
         sys.exit(0 if compare_recordings(options.recordings) else 1)
-    sweep(options.sweep or 0, options.seed)
+    lines = sweep(options.sweep or 0, options.seed)
+    if options.engine:
+        sys.exit(0 if compare_engine(options.engine, lines) else 1)
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

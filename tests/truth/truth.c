@@ -75,9 +75,13 @@ static void check(const char *path, const char *name, replay_function *replay, s
         totals->nr_not_checked++;
         return;
     }
-    printf("%s: %llu of %llu operations identical; end state %s%s%s\n", name, (unsigned long long)report.nr_identical,
-           (unsigned long long)report.nr_operations, report.end_state_identical ? "identical" : "DIFFERENT",
-           report.note[0] ? "; " : "", report.note);
+    printf("%s: %llu of %llu operations identical; end state ", name, (unsigned long long)report.nr_identical,
+           (unsigned long long)report.nr_operations);
+    if (report.timing_line)
+        printf("not compared: timing decides from line %llu", (unsigned long long)report.timing_line);
+    else
+        printf("%s", report.end_state_identical ? "identical" : "DIFFERENT");
+    printf("%s%s\n", report.note[0] ? "; " : "", report.note);
     if (report.first_difference[0])
         printf("    %s\n", report.first_difference);
     totals->nr_files++;
@@ -111,24 +115,37 @@ static int by_name(const FTSENT **a, const FTSENT **b)
     return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
+/* A file's name is its path below the directory. False: the directory cannot be read. */
+static bool visit_all(char *root, struct totals *totals)
+{
+    char *roots[] = { root, NULL };
+    size_t length = strlen(root);
+    FTS *tree = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, by_name);
+    bool is_there = false;
+    for (FTSENT *entry; tree && (entry = fts_read(tree));) {
+        is_there |= entry->fts_info == FTS_D;
+        if (entry->fts_info == FTS_F)
+            visit(entry->fts_path, entry->fts_path + length + (entry->fts_path[length] == '/'), entry->fts_name, totals);
+    }
+    if (!is_there)
+        fprintf(stderr, "truth: %s: %s\n", root, strerror(errno));
+    if (tree)
+        fts_close(tree);
+    return is_there;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 2) {
-        fprintf(stderr, "usage: truth DIR\n");
-        return 2;
-    }
-    char *roots[] = { argv[1], NULL };
-    FTS *tree = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, by_name);
     struct totals totals = { 0 };
-    if (!tree) {
-        fprintf(stderr, "truth: %s: %s\n", argv[1], strerror(errno));
+    if (argc < 2) {
+        fprintf(stderr, "usage: truth DIR... | truth --boot <SIZES\n");
         return 2;
     }
-    for (FTSENT *entry; (entry = fts_read(tree));)
-        if (entry->fts_info == FTS_F)
-            visit(entry->fts_path, entry->fts_path + strlen(argv[1]) + (entry->fts_path[strlen(argv[1])] == '/'),
-                  entry->fts_name, &totals);
-    fts_close(tree);
+    if (strcmp(argv[1], "--boot") == 0)
+        return truth_boot_machines();
+    for (int i = 1; i < argc; i++)
+        if (!visit_all(argv[i], &totals))
+            return 2;
     printf("truth: %llu files, %llu operations, %llu different, %llu not checked\n", (unsigned long long)totals.nr_files,
            (unsigned long long)totals.nr_operations, (unsigned long long)totals.nr_different,
            (unsigned long long)totals.nr_not_checked);

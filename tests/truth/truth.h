@@ -7,6 +7,7 @@
 struct truth_report {
     uint64_t nr_operations, nr_identical;
     bool end_state_identical;
+    uint64_t timing_line;       /* from this line of the recording on timing decides, and nothing is compared; 0: nowhere */
     char first_difference[512]; /* line number, expected, got; empty: none */
     char note[128];             /* what the replay leaves unchecked, or why the file could not be read */
 };
@@ -35,6 +36,7 @@ int truth_zoneinfo(const char *path, struct truth_report *report);
 /* Snapshots after the first: the recorder had read the vm sysctls, and the kernel works lowmem_reserve out anew, from what
  * is managed by then, whenever lowmem_reserve_ratio is so much as read. */
 int truth_zoneinfo_later(const char *path, struct truth_report *report);
+int truth_boot_machines(void); /* from standard input to standard output: truth_sweep.c */
 int truth_sysctl_effects(const char *path, struct truth_report *report);
 /* Snapshots of /proc, by file name: parsed and written again. */
 int truth_proc(const char *path, struct truth_report *report);

@@ -15,8 +15,16 @@ struct recorded_op {
     char *line; /* as in the file */
 };
 
+/* When a run's third state was taken. EXHAUSTED: behind its third request that failed. FILLED: behind the first that
+ * failed, or left no more than the high mark and 200 pages in the zone that it prefers. */
+enum moment { MOMENT_NONE, MOMENT_EXHAUSTED, MOMENT_FILLED };
+#define FAILURES_EXHAUSTED 3u
+#define PAGES_FILLED INT64_C(200)
+
 struct recording {
-    struct state_text start, end;
+    struct state_text start, middle, end;
+    enum moment moment; /* of middle */
+    bool had_irqs;      /* other activity took part as soon as kswapd had work */
     struct recorded_op *ops;
     size_t nr_ops, capacity_ops;
     bool complete;      /* ENDRUN was there */
@@ -50,23 +58,38 @@ static void keep_op(struct recording *recording, const char *line, uint64_t line
     recording->ops[recording->nr_ops++] = (struct recorded_op){ line_number, copy_line(line) };
 }
 
+/* A state that stands alone is the start, whatever it is called. NULL: a state of an unknown name. */
+static struct state_text *begin_state(struct recording *recording, const char *name)
+{
+    bool is_exhausted = strcmp(name, "exhausted") == 0;
+    if (strcmp(name, "end") == 0)
+        return &recording->end;
+    if (strcmp(name, "start") == 0 || (is_exhausted && !recording->start.nr_lines))
+        return &recording->start;
+    if (!is_exhausted && strcmp(name, "filled") != 0)
+        return NULL;
+    recording->moment = is_exhausted ? MOMENT_EXHAUSTED : MOMENT_FILLED;
+    return &recording->middle;
+}
+
 static bool read_recording(const char *path, struct recording *recording)
 {
     struct truth_file *file = truth_open(path);
     struct state_text *state = NULL;
     char *line;
     size_t length;
+    int64_t irqs_off;
     if (!file)
         return false;
     while (truth_next_line(file, &line, &length)) {
-        if (strcmp(line, "STATE\tstart") == 0 || strcmp(line, "STATE\texhausted") == 0)
-            state = &recording->start;
-        else if (strcmp(line, "STATE\tend") == 0)
-            state = &recording->end;
+        if (strncmp(line, "STATE\t", 6) == 0)
+            state = begin_state(recording, line + 6);
         else if (strncmp(line, "ENDSTATE\t", 9) == 0)
             state = NULL;
         else if (state)
             state_text_add(state, line);
+        else if (strncmp(line, "RUN\t", 4) == 0 && truth_key(line, "irqs_off", &irqs_off))
+            recording->had_irqs = !irqs_off;
         else if (line[0] >= '0' && line[0] <= '9')
             keep_op(recording, line, truth_line_number(file));
         else if (strncmp(line, "ENDRUN", 6) == 0)
@@ -82,6 +105,7 @@ static bool read_recording(const char *path, struct recording *recording)
 static void free_recording(struct recording *recording)
 {
     state_text_clear(&recording->start);
+    state_text_clear(&recording->middle);
     state_text_clear(&recording->end);
     for (size_t i = 0; i < recording->nr_ops; i++)
         free(recording->ops[i].line);
@@ -134,9 +158,11 @@ static void format_counters(const struct page_floor *floor, char *out, size_t ca
     }
 }
 
-static int64_t alloc_pages(struct page_alloc *pa, uint32_t gfp, uint32_t order)
+/* *is_slow: set when no zone was above its low mark. */
+static int64_t alloc_pages(struct page_alloc *pa, uint32_t gfp, uint32_t order, bool *is_slow)
 {
     uint32_t pfn = page_alloc_fast(pa, gfp, order);
+    *is_slow |= !pfn;
     if (!pfn)
         pfn = page_alloc_slow(pa, gfp, order);
     return pfn ? (int64_t)pfn : -1;
@@ -154,6 +180,7 @@ static bool is_block(const struct page_floor *floor, int64_t pfn, int64_t order)
 struct bulk {
     uint32_t *pfns;
     uint32_t nr, next;
+    bool is_slow; /* a request of any kind has found no zone above its low mark */
 };
 
 static void apply_bulk(struct page_floor *floor, const struct op_line *op, struct bulk *bulk, int64_t *h, int64_t *pfn)
@@ -164,7 +191,7 @@ static void apply_bulk(struct page_floor *floor, const struct op_line *op, struc
     if (!bulk->pfns)
         abort();
     bulk->nr = page_alloc_bulk(&floor->pages, (uint32_t)op->gfp, nr, bulk->pfns);
-    int64_t one = bulk->nr || !nr ? -1 : alloc_pages(&floor->pages, (uint32_t)op->gfp, 0);
+    int64_t one = bulk->nr || !nr ? -1 : alloc_pages(&floor->pages, (uint32_t)op->gfp, 0, &bulk->is_slow);
     if (one > 0)
         bulk->pfns[bulk->nr++] = (uint32_t)one;
     bulk->next = 0;
@@ -179,7 +206,7 @@ static const char *apply(struct page_floor *floor, const struct op_line *op, str
     *pfn = op->pfn;
     switch (op->op) {
     case 'A':
-        *pfn = alloc_pages(&floor->pages, (uint32_t)op->gfp, (uint32_t)op->order);
+        *pfn = alloc_pages(&floor->pages, (uint32_t)op->gfp, (uint32_t)op->order, &bulk->is_slow);
         return NULL;
     case 'F':
         if (!is_block(floor, op->pfn, op->order))
@@ -200,29 +227,9 @@ static const char *apply(struct page_floor *floor, const struct op_line *op, str
     }
 }
 
-static bool run_op(struct page_floor *floor, const struct recorded_op *recorded, struct bulk *bulk,
-                   struct truth_report *report)
+static bool compare_state(const struct state_text *recorded, const struct page_floor *floor, struct truth_report *report)
 {
-    struct op_line op = { 0 };
-    char *line = copy_line(recorded->line);
-    char counters[512];
-    int64_t h = 0, pfn = 0;
-    trace_start(&floor->trace, 1, floor->trace.cpu);
-    const char *refusal = parse_op(line, &op) ? apply(floor, &op, bulk, &h, &pfn) : "cannot be read";
-    format_counters(floor, counters, sizeof counters);
-    bool same = !refusal && h == op.h && pfn == op.pfn && strcmp(counters, op.counters) == 0;
-    if (refusal)
-        truth_differ(report, "line %llu %s: %.200s", (unsigned long long)recorded->line_number, refusal, recorded->line);
-    else if (!same)
-        truth_differ(report, "line %llu: expected %.180s; got h=%lld pfn=%lld %.180s",
-                     (unsigned long long)recorded->line_number, recorded->line, (long long)h, (long long)pfn, counters);
-    free(line);
-    return same;
-}
-
-static bool compare_end(const struct recording *recording, const struct page_floor *floor, struct truth_report *report)
-{
-    struct page_floor *want = state_text_load(&recording->end, report);
+    struct page_floor *want = state_text_load(recorded, report);
     if (!want)
         return false;
     char *want_text = state_text_of(want), *got_text = state_text_of(floor);
@@ -233,22 +240,99 @@ static bool compare_end(const struct recording *recording, const struct page_flo
     return same;
 }
 
+/* One replay of a recording. */
+struct run {
+    const struct recording *recording;
+    struct page_floor *floor;
+    struct bulk bulk;
+    struct truth_report *report;
+    uint32_t nr_failed;  /* requests */
+    bool middle_is_past; /* the third state was compared */
+};
+
+static bool is_refused(const struct op_line *op)
+{
+    return op->op == 'A' && op->pfn < 0;
+}
+
+/* Is the request's own zone nearly empty? */
+static bool is_filled(const struct page_alloc *pa, const struct op_line *op)
+{
+    uint32_t highest = page_alloc_gfp_zone((uint32_t)op->gfp), at = pa->nr_zones - 1;
+    while (at && pa->zones[at].index > highest)
+        at--;
+    const struct zone *zone = &pa->zones[at];
+    return op->op == 'A' && zone->free_global <= zone->high + PAGES_FILLED;
+}
+
+static bool is_middle(struct run *run, const struct op_line *op)
+{
+    run->nr_failed += is_refused(op);
+    if (run->recording->moment == MOMENT_EXHAUSTED)
+        return run->nr_failed == FAILURES_EXHAUSTED;
+    return run->recording->moment == MOMENT_FILLED && (is_refused(op) || is_filled(&run->floor->pages, op));
+}
+
+static bool run_op(struct run *run, size_t number)
+{
+    const struct recorded_op *recorded = &run->recording->ops[number];
+    struct page_floor *floor = run->floor;
+    struct truth_report *report = run->report;
+    struct op_line op = { 0 };
+    char *line = copy_line(recorded->line);
+    char counters[512];
+    int64_t h = 0, pfn = 0;
+    trace_start(&floor->trace, 1, floor->trace.cpu);
+    const char *refusal = parse_op(line, &op) ? apply(floor, &op, &run->bulk, &h, &pfn) : "cannot be read";
+    if (run->recording->had_irqs && run->bulk.is_slow) { /* kswapd and reclaim run at once */
+        report->timing_line = recorded->line_number;
+        report->nr_operations = number;
+        free(line);
+        return false;
+    }
+    format_counters(floor, counters, sizeof counters);
+    bool same = !refusal && h == op.h && pfn == op.pfn && strcmp(counters, op.counters) == 0;
+    if (refusal)
+        truth_differ(report, "line %llu %s: %.200s", (unsigned long long)recorded->line_number, refusal, recorded->line);
+    else if (!same)
+        truth_differ(report, "line %llu: expected %.180s; got h=%lld pfn=%lld %.180s",
+                     (unsigned long long)recorded->line_number, recorded->line, (long long)h, (long long)pfn, counters);
+    if (!run->middle_is_past && is_middle(run, &op)) {
+        run->middle_is_past = true;
+        same = compare_state(&run->recording->middle, floor, report) && same;
+    }
+    free(line);
+    return same;
+}
+
+static void end_run(struct run *run)
+{
+    struct truth_report *report = run->report;
+    const struct recording *recording = run->recording;
+    char why[256];
+    bool sound = page_alloc_check(&run->floor->pages, why, sizeof why);
+    if (!sound)
+        truth_differ(report, "after the run: %.200s", why);
+    if (recording->moment && !run->middle_is_past && !report->timing_line) {
+        sound = false;
+        truth_differ(report, "the moment of the state in between never came");
+    }
+    report->end_state_identical =
+        sound && (report->timing_line || (recording->end.nr_lines && compare_state(&recording->end, run->floor, report)));
+}
+
 static void replay_on(const struct recording *recording, uint32_t cpu, struct truth_report *report)
 {
     struct page_floor *floor = state_text_load(&recording->start, report);
-    struct bulk bulk = { 0 };
+    struct run run = { .recording = recording, .floor = floor, .report = report };
     report->nr_operations = recording->nr_ops;
     if (!floor)
         return;
     trace_start(&floor->trace, 1, cpu);
-    for (size_t i = 0; i < recording->nr_ops; i++)
-        report->nr_identical += run_op(floor, &recording->ops[i], &bulk, report);
-    char why[256];
-    bool sound = page_alloc_check(&floor->pages, why, sizeof why);
-    if (!sound)
-        truth_differ(report, "after the run: %.200s", why);
-    report->end_state_identical = sound && recording->end.nr_lines && compare_end(recording, floor, report);
-    free(bulk.pfns);
+    for (size_t i = 0; i < recording->nr_ops && !report->timing_line; i++)
+        report->nr_identical += run_op(&run, i);
+    end_run(&run);
+    free(run.bulk.pfns);
     page_floor_close(floor);
 }
 
@@ -283,7 +367,8 @@ static void press(const struct recording *recording, struct truth_report *report
     if (!floor)
         return;
     char *before = state_text_of(floor);
-    int64_t pfn = alloc_pages(&floor->pages, (uint32_t)recording->gfp, (uint32_t)recording->order);
+    bool is_slow = false;
+    int64_t pfn = alloc_pages(&floor->pages, (uint32_t)recording->gfp, (uint32_t)recording->order, &is_slow);
     char *after = state_text_of(floor);
     report->nr_operations = 1;
     report->nr_identical = pfn < 0;

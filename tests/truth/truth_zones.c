@@ -21,13 +21,32 @@ struct zones_reader {
 
 /* --- the machine --- */
 
-static bool read_size(const char *path, struct machine_config *config)
+/* "DIR/qemu-config.txt" for "DIR/zoneinfo.txt". */
+static struct truth_file *open_beside(const char *path, const char *name)
 {
     char beside[4096];
     const char *slash = strrchr(path, '/');
     int length = slash ? (int)(slash - path) + 1 : 0;
-    (void)snprintf(beside, sizeof beside, "%.*sqemu-config.txt", length, path);
-    struct truth_file *file = truth_open(beside);
+    (void)snprintf(beside, sizeof beside, "%.*s%s", length, path, name);
+    return truth_open(beside);
+}
+
+/* Its length counts at boot; recordings without one had the default's. */
+static void read_boot_line(const char *path, struct machine_config *config)
+{
+    struct truth_file *file = open_beside(path, "boot-cmdline.txt");
+    char *line;
+    size_t nr;
+    if (file && truth_next_line(file, &line, &nr)) {
+        config->cmdline_length = (uint32_t)strlen(line);
+        config->transparent_hugepage_never = strstr(line, "transparent_hugepage=never") != NULL;
+    }
+    truth_close(file);
+}
+
+static bool read_size(const char *path, struct machine_config *config)
+{
+    struct truth_file *file = open_beside(path, "qemu-config.txt");
     char *line;
     size_t nr;
     if (!file || !truth_next_line(file, &line, &nr)) {
@@ -35,6 +54,8 @@ static bool read_size(const char *path, struct machine_config *config)
         return false;
     }
     const char *memory = strstr(line, "mem="), *cpus = strstr(line, "smp=");
+    const char *limit = strstr(line, "max-ram-below-4g=");
+    config->max_ram_below_4g = limit ? strtoull(limit + 17, NULL, 10) << 20 : 0;
     if (memory && cpus) {
         char *unit;
         config->memory = strtoull(memory + 4, &unit, 10);
@@ -42,6 +63,7 @@ static bool read_size(const char *path, struct machine_config *config)
         config->cpus = (uint32_t)strtoul(cpus + 4, NULL, 10);
     }
     truth_close(file);
+    read_boot_line(path, config);
     return config->memory >= UINT64_C(32) << 20 && config->memory <= UINT64_C(64) << 30 && config->cpus &&
            config->cpus <= 64;
 }
@@ -57,6 +79,8 @@ static bool open_reader(const char *path, struct truth_report *report, struct zo
         (void)snprintf(report->note, sizeof report->note, "no qemu-config.txt beside it tells the size of the machine");
         return false;
     }
+    if (machine_config_complete(&config, NULL))
+        return false;
     reader->file = truth_open(path);
     reader->floor = page_floor_open(&config);
     if (reader->file && reader->floor)
@@ -152,6 +176,13 @@ static bool read_line(struct zones_reader *reader, const char *line)
     return true;
 }
 
+/* Reading lowmem_reserve_ratio sets the lowmem reserves up, as writing it does. */
+static void read_sysctls(struct zones_reader *reader)
+{
+    struct page_alloc *pa = &reader->floor->pages;
+    page_alloc_set_reserve_ratio(pa, pa->lowmem_reserve_ratio);
+}
+
 static int read_zoneinfo(const char *path, struct truth_report *report, bool is_later)
 {
     struct zones_reader reader;
@@ -159,7 +190,7 @@ static int read_zoneinfo(const char *path, struct truth_report *report, bool is_
     size_t length;
     bool opened = open_reader(path, report, &reader);
     if (opened && is_later)
-        zones_set_lowmem_reserves(&reader.floor->pages);
+        read_sysctls(&reader);
     while (opened && truth_next_line(reader.file, &line, &length))
         (void)read_line(&reader, line);
     return close_reader(&reader, opened);
@@ -185,18 +216,15 @@ static void write_sysctl(struct zones_reader *reader, const char *line)
     char name[64];
     int nr = sscanf(line, "%63s %u %u %u", name, &n[0], &n[1], &n[2]);
     if (nr >= 2 && strcmp(name, "min_free_kbytes") == 0)
-        pa->min_free_kbytes = n[0];
+        page_alloc_set_min_free(pa, n[0]);
     else if (nr >= 2 && strcmp(name, "watermark_scale_factor") == 0)
-        pa->watermark_scale_factor = n[0];
+        page_alloc_set_scale(pa, n[0]);
     else if (nr >= 2 && strcmp(name, "percpu_pagelist_high_fraction") == 0)
-        pa->percpu_pagelist_high_fraction = n[0];
+        page_alloc_set_pcp_fraction(pa, n[0]);
     else if (nr == 4 && strcmp(name, "lowmem_reserve_ratio") == 0)
-        memcpy(pa->lowmem_reserve_ratio, n, sizeof n);
-    else {
+        page_alloc_set_reserve_ratio(pa, n);
+    else
         (void)snprintf(reader->report->note, sizeof reader->report->note, "unknown sysctl: %.80s", line);
-        return;
-    }
-    page_alloc_recompute(pa);
 }
 
 int truth_sysctl_effects(const char *path, struct truth_report *report)
@@ -205,6 +233,8 @@ int truth_sysctl_effects(const char *path, struct truth_report *report)
     char *line;
     size_t length;
     bool opened = open_reader(path, report, &reader);
+    if (opened) /* the recorder read every one before it wrote the first */
+        read_sysctls(&reader);
     while (opened && truth_next_line(reader.file, &line, &length))
         if (line[0] && !read_line(&reader, line))
             write_sysctl(&reader, line);

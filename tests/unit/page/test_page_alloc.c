@@ -90,7 +90,7 @@ static void boots_at_any_size(void **state)
     }
 }
 
-static void a_written_sysctl_counts_all_managed_pages(void **state)
+static void a_written_sysctl_changes_its_own_limits_alone(void **state)
 {
     (void)state;
     struct machine_config config = {
@@ -105,7 +105,14 @@ static void a_written_sysctl_counts_all_managed_pages(void **state)
     assert_int_equal(zones[1].min, 990);
     assert_int_equal(zones[1].low, 1237);
     assert_int_equal(zones[1].pageset_high, 1237);
-    assert_int_equal(zones[0].lowmem_reserve[ZONE_NORMAL], 442);
+    assert_int_equal(zones[0].lowmem_reserve[ZONE_NORMAL], 432); /* as at boot, before the late pages went back */
+    uint32_t threshold = zones[1].stat_threshold;
+    page_alloc_set_reserve_ratio(&floor->pages, (const uint32_t[3]){ 256, 256, 32 });
+    assert_int_equal(zones[0].lowmem_reserve[ZONE_NORMAL], 442); /* of all that is managed by now */
+    page_alloc_set_pcp_fraction(&floor->pages, 8);
+    assert_int_equal(zones[1].pageset_high, zones[1].managed / 8);
+    assert_int_equal(zones[1].low, 1237);
+    assert_int_equal(zones[1].stat_threshold, threshold);
     page_floor_close(floor);
 }
 
@@ -717,7 +724,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(boots_as_recorded),
         cmocka_unit_test(boots_at_any_size),
-        cmocka_unit_test(a_written_sysctl_counts_all_managed_pages),
+        cmocka_unit_test(a_written_sysctl_changes_its_own_limits_alone),
         cmocka_unit_test(pcp_refills_upwards_and_reuses_the_last),
         cmocka_unit_test(pcp_overflow_frees_in_growing_batches),
         cmocka_unit_test(first_kernel_page_claims_pageblocks),
