@@ -1,6 +1,6 @@
 #!/bin/sh
 # The two towers, bottom up. A file may include headers of its own folder and of folders that stand before it; the engine's only
-# door for the server is include/pagoda. `check-tower.sh BUILD` looks at the calls of the objects in BUILD as well.
+# door for the server is include/pagoda. `check-tower.sh BUILD` looks at the objects in BUILD; without, only at the folders.
 set -eu
 ENGINE='base memory page reclaim pgtable slab vmalloc process malloc machine view proc'
 SERVER='base json store lab import export http api cmd'
@@ -23,20 +23,31 @@ for tower in alloc server; do
     [ -z "$stray" ] || { echo "no floor has: $stray"; bad=1; }
 done
 
-upward=$(find alloc server -name '*.[ch]' | sort | xargs awk -v floors="$FLOORS" '
-    BEGIN { n = split(floors, line, "\n"); for (i = 1; i <= n; i++) { split(line[i], word, " "); floor[word[1]] = word[2] } }
-    /^#include "(alloc|server|web|tests|tools)\// {
-        split($2, at, "\""); split(at[2], to, "/"); split(FILENAME, from, "/")
-        own = from[1] "/" from[2]; other = to[1] "/" to[2]
-        if (from[1] != to[1] || floor[other] > floor[own])
-            print FILENAME ": includes " at[2] (from[1] == to[1] ? ", a floor above" : ", which is no part of its tower")
-    }')
-[ -z "$upward" ] || { echo "$upward"; bad=1; }
+# Includes: what the compiler read for each object, by its .d file, however it was spelt and through whichever header.
+if [ $# -gt 0 ]; then
+    objects=$(find alloc server -name '*.c' | sort | sed "s,\\(.*\\)\\.c,$1/\\1.o,")
+    # shellcheck disable=SC2046
+    upward=$(cat $(echo "$objects" | sed 's,o$,d,') | awk -v floors="$FLOORS" '
+        BEGIN { n = split(floors, line, "\n"); for (i = 1; i <= n; i++) { split(line[i], word, " "); floor[word[1]] = word[2] } }
+        function folder(path,  part) { split(path, part, "/"); return part[1] "/" part[2] }
+        {
+            for (i = 1; i <= NF; i++) {
+                if ($i ~ /:$/ || $i == "\\") continue
+                sub(/^\.\//, "", $i)
+                while ($i ~ /[^\/]+\/\.\.\//) sub(/[^\/]+\/\.\.\//, "", $i)
+                if ($i ~ /\.c$/) { from = $i; continue }
+                if ($i !~ /^(alloc|server|web|tests|tools)\//) continue
+                split(from, own, "/"); split($i, to, "/")
+                if (own[1] != to[1] || floor[folder($i)] > floor[folder(from)])
+                    print from ": includes " $i (own[1] == to[1] ? ", of a floor above" : ", which is no part of its tower")
+            }
+        }' | sort -u)
+    [ -z "$upward" ] || { echo "$upward"; bad=1; }
+fi
 
 # Calls: a symbol that one object defines and another uses, by nm. Handed-in functions are no symbols, so they may go up. What
 # the server uses of the engine stands in include/pagoda. Objects whose source is gone do not count.
 if [ $# -gt 0 ]; then
-    objects=$(find alloc server -name '*.c' | sort | sed "s,\\(.*\\)\\.c,$1/\\1.o,")
     # shellcheck disable=SC2086
     calls=$(nm -A -P $objects 2>/dev/null | awk -v root="$1/" -v floors="$FLOORS" -v faces="$(cat include/pagoda/*.h)" '
         BEGIN { n = split(floors, line, "\n"); for (i = 1; i <= n; i++) { split(line[i], word, " "); floor[word[1]] = word[2] } }

@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-static inline uint32_t hash_bytes(const void *bytes, size_t length)
+static inline uint32_t hash32_bytes(const void *bytes, size_t length)
 {
     const uint8_t *at = bytes;
     uint32_t hash = 2166136261u;

@@ -88,9 +88,9 @@ static struct op identity_make_op(const struct identity_step *step, uint32_t pid
 {
     const struct op_info *info = op_info(step->kind);
     struct op op = op_default(step->kind);
-    bool is_by_name = info->needed >> PARAM_ADDRESS & 1;
-    bool fills = info->needed >> PARAM_HEX & 1;
-    op.given = info->needed & ~(1u << PARAM_ADDRESS | 1u << PARAM_HEX);
+    bool is_by_name = info->needed & OP_BIT(ADDRESS);
+    bool fills = info->needed & OP_BIT(HEX);
+    op.given = info->needed & ~(OP_BIT(ADDRESS) | OP_BIT(HEX));
     op.size = op.length = step->size;
     op.n = 3;
     op.align = 64;
@@ -102,7 +102,7 @@ static struct op identity_make_op(const struct identity_step *step, uint32_t pid
     op.fill = 0xa5;
     op.value = 4096;
     op.increment = 8192;
-    if (step->name && (is_by_name || info->further >> PARAM_NAME & 1))
+    if (step->name && (is_by_name || (info->further & OP_BIT(NAME))))
         identity_give(&op, PARAM_NAME);
     if (fills) {
         identity_give(&op, PARAM_FILL);

@@ -100,7 +100,7 @@ void object_zero(struct kmalloc *k, uint64_t physical, uint32_t size)
 /* Place in cache_names. */
 static uint32_t cache_name_place(const char *name, size_t length)
 {
-    uint32_t hash = hash_bytes(name, length);
+    uint32_t hash = hash32_bytes(name, length);
     return (hash ^ hash >> 16) % NR_CACHE_NAMES;
 }
 

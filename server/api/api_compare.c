@@ -63,7 +63,7 @@ static bool query_size(const struct request *request, uint64_t *size, struct rep
 
 static struct reply compare_reply(const struct request *request, struct buffer body)
 {
-    uint64_t hash = hash_bytes(HASH_START, body.data, body.length);
+    uint64_t hash = hash64_bytes(HASH_START, body.data, body.length);
     char etag[sizeof((struct reply *)0)->etag];
     snprintf(etag, sizeof etag, "\"compare-%016llx\"", (unsigned long long)hash);
     bool is_known = etag_matches(request, etag);

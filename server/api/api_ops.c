@@ -19,7 +19,7 @@ static bool read_post_options(const struct request *request, struct post_options
     if (!idempotency_key(request, &options->key.key, refusal))
         return false;
     if (options->key.key)
-        options->key.body_hash = hash_bytes(HASH_START, request->body.data, request->body.length);
+        options->key.body_hash = hash64_bytes(HASH_START, request->body.data, request->body.length);
     return query_bool(request, "explain", &options->explain, refusal) &&
            query_bool(request, "dry_run", &options->dry_run, refusal);
 }

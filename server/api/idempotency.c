@@ -18,8 +18,8 @@ static enum MHD_Result hash_parameter(void *context, enum MHD_ValueKind kind, co
 {
     (void)kind;
     uint64_t *hash = context;
-    *hash = hash_bytes(*hash, key, strlen(key) + 1);
-    *hash = hash_bytes(*hash, value ? value : "", value ? strlen(value) + 1 : 1);
+    *hash = hash64_bytes(*hash, key, strlen(key) + 1);
+    *hash = hash64_bytes(*hash, value ? value : "", value ? strlen(value) + 1 : 1);
     return MHD_YES;
 }
 
@@ -29,11 +29,11 @@ bool idempotency_read(const struct request *request, int64_t lab, struct answer 
     if (!idempotency_key(request, &answer->key, refusal))
         return false;
     uint64_t *hash = &answer->body_hash;
-    *hash = hash_bytes(*hash, request->method, strlen(request->method) + 1);
-    *hash = hash_bytes(*hash, request->url, strlen(request->url) + 1);
+    *hash = hash64_bytes(*hash, request->method, strlen(request->method) + 1);
+    *hash = hash64_bytes(*hash, request->url, strlen(request->url) + 1);
     MHD_get_connection_values(request->connection.mhd, MHD_GET_ARGUMENT_KIND, hash_parameter, hash);
     if (strcmp(request->method, "DELETE") != 0) /* its body says nothing, and is not read when the lab has gone */
-        *hash = hash_bytes(*hash, request->body.data, request->body.length);
+        *hash = hash64_bytes(*hash, request->body.data, request->body.length);
     return true;
 }
 

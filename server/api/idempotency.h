@@ -13,7 +13,7 @@ bool idempotency_key(const struct request *request, const char **key, struct rep
 /* Begins the answer of a request that is more than one operation: its key and its hash.
  * lab      whose keys; 0: of no lab.
  * *answer  its key lives as long as the connection. Its hash covers method, address and body; that of an upload is complete
- *          when hash_bytes() has seen all of the body.
+ *          when hash64_bytes() has seen all of the body.
  * False: as of idempotency_key(). */
 bool idempotency_read(const struct request *request, int64_t lab, struct answer *answer, struct reply *refusal);
 /* Was this request answered before? Reads the store.

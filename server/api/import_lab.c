@@ -158,7 +158,7 @@ static long import_read_body(struct import_run *run, void *out, size_t capacity)
     struct source source = upload_source(run->upload);
     long nr = source.read(source.context, out, capacity);
     if (nr > 0 && run->answer.key)
-        run->answer.body_hash = hash_bytes(run->answer.body_hash, out, (size_t)nr);
+        run->answer.body_hash = hash64_bytes(run->answer.body_hash, out, (size_t)nr);
     return nr;
 }
 

@@ -7,7 +7,7 @@
 #define HASH_START UINT64_C(0xcbf29ce484222325)
 
 /* hash: HASH_START, or what an earlier call returned for the bytes before these. */
-static inline uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t nr_bytes)
+static inline uint64_t hash64_bytes(uint64_t hash, const void *bytes, size_t nr_bytes)
 {
     const unsigned char *at = bytes;
     for (size_t i = 0; i < nr_bytes; i++)

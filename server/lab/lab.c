@@ -158,7 +158,7 @@ enum pagoda_error lab_refuse_rules(const struct lab *lab, struct problem *why)
 
 static uint64_t lab_key_hash(const char *key)
 {
-    return hash_bytes(HASH_START, key, strlen(key));
+    return hash64_bytes(HASH_START, key, strlen(key));
 }
 
 static void lab_remember_key(struct lab *lab, const char *key, uint64_t ticket)

@@ -47,7 +47,7 @@ static enum pagoda_error rerun_refused(struct lab_rerun *rerun, const struct op 
     struct op mark = op_default(OP_MARK);
     int length = snprintf(text, sizeof text, "refused: %s: %s", op_info(op->kind)->name, why->text);
     mark.text = (struct text){ text, (uint32_t)(length < (int)sizeof text ? length : (int)sizeof text - 1) };
-    mark.given = 1u << PARAM_TEXT;
+    mark.given = OP_BIT(TEXT);
     return lab_apply(rerun->into, &mark, NULL, result, &unused);
 }
 
@@ -61,8 +61,8 @@ static bool rerun_one(void *context, const struct log_entry *entry)
     struct op op = entry->op;
     struct op_result result;
     struct problem why = { 0 };
-    uint32_t pid = op.given >> PARAM_PID & 1 ? op.pid : 0;
-    if (op.given >> PARAM_ADDRESS & 1)
+    uint32_t pid = op.given & OP_BIT(PID) ? op.pid : 0;
+    if (op.given & OP_BIT(ADDRESS))
         op.address = rerun_address(rerun, pid, op.address);
     rerun->error = lab_apply(rerun->into, &op, NULL, &result, &why);
     if (rerun->error == PAGODA_ERR_INVALID)

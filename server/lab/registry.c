@@ -69,7 +69,7 @@ void lab_free(struct lab *lab)
 
 static struct lab **registry_bucket(struct labs *labs, const char *key)
 {
-    return &labs->buckets[hash_bytes(HASH_START, key, strlen(key)) % LAB_BUCKETS];
+    return &labs->buckets[hash64_bytes(HASH_START, key, strlen(key)) % LAB_BUCKETS];
 }
 
 void labs_add(struct labs *labs, struct lab *lab)

@@ -13,7 +13,6 @@
 #include <cmocka.h>
 
 #define MIB (UINT64_C(1) << 20)
-#define GIVEN(x) (1u << PARAM_##x)
 
 static const struct op_result *cache_op(struct machine *m, enum op_kind kind, uint64_t size, uint32_t flags,
                                         uint64_t address)
@@ -24,8 +23,8 @@ static const struct op_result *cache_op(struct machine *m, enum op_kind kind, ui
     op.size = size;
     op.flags = flags;
     op.address = address;
-    op.given = GIVEN(CACHE) | GIVEN(CALL_SITE) | (size ? GIVEN(SIZE) : 0) | (flags ? GIVEN(FLAGS) : 0) |
-               (address ? GIVEN(ADDRESS) : 0);
+    op.given = OP_BIT(CACHE) | OP_BIT(CALL_SITE) | (size ? OP_BIT(SIZE) : 0) | (flags ? OP_BIT(FLAGS) : 0) |
+               (address ? OP_BIT(ADDRESS) : 0);
     return fixture_apply(m, op);
 }
 
@@ -169,7 +168,7 @@ static void only_flags_of_callers(void **state)
     op.cache = fixture_text("mine");
     op.size = 100;
     op.flags = SLAB_KMALLOC;
-    op.given = GIVEN(CACHE) | GIVEN(SIZE) | GIVEN(FLAGS);
+    op.given = OP_BIT(CACHE) | OP_BIT(SIZE) | OP_BIT(FLAGS);
     assert_int_equal(machine_apply(m, &op, &result, &why), PAGODA_ERR_INVALID);
     assert_string_equal(why.field, "flags");
     machine_destroy(m);

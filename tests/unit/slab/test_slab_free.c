@@ -13,7 +13,6 @@
 #include <cmocka.h>
 
 #define MIB (UINT64_C(1) << 20)
-#define GIVEN(x) (1u << PARAM_##x)
 #define NR_CLASS_64 64 /* objects of one slab of kmalloc-64 */
 
 static uint64_t take(struct machine *m, uint64_t size)
@@ -52,7 +51,7 @@ static const struct op_result *cache_op(struct machine *m, enum op_kind kind, co
     op.cache = fixture_text(cache);
     op.size = size;
     op.address = address;
-    op.given = GIVEN(CACHE) | (size ? GIVEN(SIZE) : 0) | (address ? GIVEN(ADDRESS) : 0);
+    op.given = OP_BIT(CACHE) | (size ? OP_BIT(SIZE) : 0) | (address ? OP_BIT(ADDRESS) : 0);
     return fixture_apply(m, op);
 }
 
@@ -197,7 +196,7 @@ static void inside_a_large_block_frees_it(void **state)
     struct machine *m = fixture_machine("linux-6.1", 64 * MIB);
     struct op op = fixture_alloc(OP_KMALLOC, 40000, 0);
     op.name = fixture_text("large");
-    op.given |= GIVEN(NAME);
+    op.given |= OP_BIT(NAME);
     uint64_t large = fixture_apply(m, op)->address;
     const struct op_result *result = fixture_apply(m, fixture_free(OP_KFREE, large + 5 * PAGE_SIZE));
     assert_int_equal(result->outcome, OUTCOME_BUG);

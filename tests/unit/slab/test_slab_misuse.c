@@ -16,7 +16,6 @@
 
 #define MIB (UINT64_C(1) << 20)
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-#define GIVEN(x) (1u << PARAM_##x)
 
 static uint64_t take(struct machine *m, uint64_t size)
 {
@@ -40,7 +39,7 @@ static void write_word(struct machine *m, uint64_t address, uint64_t word)
     struct op op = fixture_free(OP_WRITE, address);
     op.data = (const uint8_t *)&word;
     op.nr_data = 8;
-    op.given |= GIVEN(HEX);
+    op.given |= OP_BIT(HEX);
     assert_int_equal(fixture_apply(m, op)->outcome, OUTCOME_OK);
 }
 
@@ -57,7 +56,7 @@ static const struct op_result *cache_op(struct machine *m, enum op_kind kind, co
     op.cache = fixture_text(cache);
     op.size = size;
     op.address = address;
-    op.given = GIVEN(CACHE) | (size ? GIVEN(SIZE) : 0) | (address ? GIVEN(ADDRESS) : 0);
+    op.given = OP_BIT(CACHE) | (size ? OP_BIT(SIZE) : 0) | (address ? OP_BIT(ADDRESS) : 0);
     return fixture_apply(m, op);
 }
 
@@ -88,7 +87,7 @@ static uint64_t place(struct machine *m, enum where where)
     (void)c;
     struct op pages = fixture_op(OP_ALLOC_PAGES);
     pages.order = where == AT_PAGES_2 ? 2 : 0;
-    pages.given = GIVEN(ORDER);
+    pages.given = OP_BIT(ORDER);
     switch (where) {
     case AT_INTERIOR:
         return a + 8;
@@ -244,7 +243,7 @@ static void test_arrays(void **state)
         op.n = CASES[i].n & ((UINT64_C(1) << 53) - 1);
         if (CASES[i].n > op.n)
             op.size = (UINT64_C(1) << 53) - 1;
-        op.given |= GIVEN(N);
+        op.given |= OP_BIT(N);
         const struct op_result *result = fixture_apply(m, op);
         assert_int_equal(result->outcome, CASES[i].outcome);
         assert_int_equal(result->allocated, CASES[i].usable);
@@ -256,7 +255,7 @@ static void test_arrays(void **state)
     assert_int_equal(result->outcome, OUTCOME_NULL);
     expect_words(result, "WARNING: CPU: 0 PID: 0 at mm/util.c kvmalloc_node");
     op.gfp = GFP_KERNEL | __GFP_NOWARN;
-    op.given |= GIVEN(GFP);
+    op.given |= OP_BIT(GFP);
     assert_null(fixture_apply(m, op)->message);
     machine_destroy(m);
 }
@@ -270,11 +269,11 @@ static void test_krealloc_zero(void **state)
     struct op fill = fixture_free(OP_WRITE, a);
     fill.fill = 0x44;
     fill.length = 32;
-    fill.given |= GIVEN(FILL) | GIVEN(LENGTH);
+    fill.given |= OP_BIT(FILL) | OP_BIT(LENGTH);
     fixture_apply(m, fill);
     struct op op = fixture_alloc(OP_KREALLOC, 32, GFP_KERNEL | __GFP_ZERO);
     op.address = a;
-    op.given |= GIVEN(ADDRESS);
+    op.given |= OP_BIT(ADDRESS);
     assert_int_equal(fixture_apply(m, op)->address, a);
     uint8_t bytes[64];
     view_memory(m, a, 0, bytes, 32);
@@ -455,7 +454,7 @@ static void test_stray_pointers(void **state)
 
     m = with_chain(&a, &b, &used);
     struct op pages = fixture_op(OP_ALLOC_PAGES);
-    pages.given = GIVEN(ORDER);
+    pages.given = OP_BIT(ORDER);
     uint64_t page = fixture_apply(m, pages)->address;
     write_word(m, page + 256 + POINTER_AT, b);
     write_word(m, a + POINTER_AT, page + 256); /* another's page, and from there back again */

@@ -15,7 +15,6 @@
 
 #define MIB (UINT64_C(1) << 20)
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-#define GIVEN(x) (1u << PARAM_##x)
 enum { F = SLUB_DEBUG_F, Z = SLUB_DEBUG_Z, POISON = SLUB_DEBUG_P, U = SLUB_DEBUG_U };
 
 static struct machine *machine_with(uint32_t slub_debug, uint32_t cpus)
@@ -29,7 +28,7 @@ static uint64_t take(struct machine *m, uint64_t size, const char *call_site)
 {
     struct op op = fixture_alloc(OP_KMALLOC, size, 0);
     op.call_site = fixture_text(call_site);
-    op.given |= GIVEN(CALL_SITE);
+    op.given |= OP_BIT(CALL_SITE);
     return fixture_apply(m, op)->address;
 }
 
@@ -37,7 +36,7 @@ static const struct op_result *give(struct machine *m, uint64_t address)
 {
     struct op op = fixture_free(OP_KFREE, address);
     op.call_site = fixture_text("driver_remove");
-    op.given |= GIVEN(CALL_SITE);
+    op.given |= OP_BIT(CALL_SITE);
     return fixture_apply(m, op);
 }
 
@@ -188,11 +187,11 @@ static void test_report(void **state)
     struct op op = fixture_alloc(OP_KMALLOC, 30, 0);
     op.call_site = fixture_text("driver_probe");
     op.cpu = 1;
-    op.given |= GIVEN(CALL_SITE) | GIVEN(CPU);
+    op.given |= OP_BIT(CALL_SITE) | OP_BIT(CPU);
     uint64_t a = fixture_apply(m, op)->address;
     struct op wait = fixture_op(OP_TICK);
     wait.duration_ns = 1000000000;
-    wait.given = GIVEN(DURATION);
+    wait.given = OP_BIT(DURATION);
     fixture_apply(m, wait);
     fixture_fill(m, FIXTURE_RANGE(a, 34), 'x');
     char want[4096];
@@ -305,8 +304,8 @@ static void test_padding(void **state)
     struct op create = fixture_op(OP_KMEM_CACHE_CREATE), alloc = fixture_op(OP_KMEM_CACHE_ALLOC);
     create.cache = alloc.cache = fixture_text("odd");
     create.size = 61; /* no multiple of a word: three bytes fill it up, and nobody else uses them */
-    create.given = GIVEN(CACHE) | GIVEN(SIZE);
-    alloc.given = GIVEN(CACHE);
+    create.given = OP_BIT(CACHE) | OP_BIT(SIZE);
+    alloc.given = OP_BIT(CACHE);
     expect_clean(fixture_apply(m, create));
     a = fixture_apply(m, alloc)->address;
     fixture_fill(m, FIXTURE_RANGE(a + 61, 1), 0xee);
@@ -364,12 +363,12 @@ static void test_handles_follow(void **state)
     struct machine *m = machine_with(F | POISON, 1);
     struct op op = fixture_alloc(OP_KMALLOC, 96, 0);
     op.name = fixture_text("buffer");
-    op.given |= GIVEN(NAME);
+    op.given |= OP_BIT(NAME);
     uint64_t a = fixture_apply(m, op)->address;
     fixture_fill(m, FIXTURE_RANGE((a & ~4095ull) + 4095, 1), 0); /* is reported, but does not stop the free */
     struct op end = fixture_op(OP_KFREE);
     end.name = op.name;
-    end.given = GIVEN(NAME);
+    end.given = OP_BIT(NAME);
     assert_int_equal(fixture_apply(m, end)->outcome, OUTCOME_BUG);
     assert_int_equal(fixture_apply(m, op)->outcome, OUTCOME_OK); /* the handle is free again */
     machine_destroy(m);
@@ -391,7 +390,7 @@ static void test_random(void **state)
                 expect_bytes(m, slots[i].address, (uint8_t)i, slots[i].size);
                 struct op op = fixture_free(OP_KFREE, slots[i].address);
                 op.cpu = (uint16_t)(n & 1);
-                op.given |= GIVEN(CPU);
+                op.given |= OP_BIT(CPU);
                 expect_clean(fixture_apply(m, op));
                 slots[i].address = 0;
                 continue;
@@ -401,7 +400,7 @@ static void test_random(void **state)
                 slots[i].size = 4096;
             struct op op = fixture_alloc(OP_KMALLOC, slots[i].size, 0);
             op.cpu = (uint16_t)(n & 1);
-            op.given |= GIVEN(CPU);
+            op.given |= OP_BIT(CPU);
             slots[i].address = fixture_apply(m, op)->address;
             assert_int_not_equal(slots[i].address, 0);
             fixture_fill(m, FIXTURE_RANGE(slots[i].address, slots[i].size), (uint8_t)i);
@@ -428,7 +427,7 @@ static void test_random_stray(void **state)
             if (!addresses[i] || n % 3 == 0)
                 op = fixture_alloc(OP_KMALLOC, 1 + fixture_random_below(&random, 200), n % 7 ? 0 : GFP_KERNEL | __GFP_ZERO);
             op.cpu = (uint16_t)fixture_random_below(&random, 2);
-            op.given |= GIVEN(CPU);
+            op.given |= OP_BIT(CPU);
             const struct op_result *result = fixture_apply(m, op);
             if (op.kind == OP_KMALLOC)
                 addresses[i] = result->address;
@@ -438,7 +437,7 @@ static void test_random_stray(void **state)
             struct op write = fixture_free(OP_WRITE, other + 8 * fixture_random_below(&random, 12));
             write.data = (const uint8_t *)&words[fixture_random_below(&random, COUNT(words))];
             write.nr_data = 8;
-            write.given |= GIVEN(HEX);
+            write.given |= OP_BIT(HEX);
             fixture_apply(m, write);
         }
         machine_destroy(m);
@@ -480,11 +479,11 @@ static void test_init_on_free_elsewhere(void **state)
     for (uint8_t order = 0; order < 5; order += 4) { /* pages without any cache; vmalloc's are such, too */
         struct op op = fixture_op(OP_ALLOC_PAGES);
         op.order = order;
-        op.given = GIVEN(ORDER);
+        op.given = OP_BIT(ORDER);
         op.address = fixture_apply(m, op)->address;
         fixture_fill(m, FIXTURE_RANGE(op.address, PAGE_SIZE << order), 0x33);
         op.kind = OP_FREE_PAGES;
-        op.given |= GIVEN(ADDRESS);
+        op.given |= OP_BIT(ADDRESS);
         expect_clean(fixture_apply(m, op));
         expect_bytes(m, op.address, 0, PAGE_SIZE);
         expect_bytes(m, op.address + (PAGE_SIZE << order) - PAGE_SIZE, 0, PAGE_SIZE);
@@ -518,17 +517,17 @@ static void test_destroy_tells_owners(void **state)
     struct op op = fixture_op(OP_KMEM_CACHE_CREATE);
     op.cache = fixture_text("inode");
     op.size = 300;
-    op.given = GIVEN(CACHE) | GIVEN(SIZE);
+    op.given = OP_BIT(CACHE) | OP_BIT(SIZE);
     expect_clean(fixture_apply(m, op));
     struct op alloc = fixture_op(OP_KMEM_CACHE_ALLOC);
     alloc.cache = op.cache;
     alloc.call_site = fixture_text("inode_new");
-    alloc.given = GIVEN(CACHE) | GIVEN(CALL_SITE);
+    alloc.given = OP_BIT(CACHE) | OP_BIT(CALL_SITE);
     uint64_t a = fixture_apply(m, alloc)->address;
     struct op destroy = fixture_op(OP_KMEM_CACHE_DESTROY);
     destroy.cache = op.cache;
     destroy.call_site = fixture_text("fs_exit");
-    destroy.given = GIVEN(CACHE) | GIVEN(CALL_SITE);
+    destroy.given = OP_BIT(CACHE) | OP_BIT(CALL_SITE);
     const struct op_result *result = fixture_apply(m, destroy);
     assert_int_equal(result->outcome, OUTCOME_BUG);
     expect_words(result, "BUG inode (Not tainted): Objects remaining in inode on __kmem_cache_shutdown()\n");
