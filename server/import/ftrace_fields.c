@@ -90,9 +90,11 @@ static bool fields_take_count(struct cursor *c, uint64_t *value)
     return c->at > start;
 }
 
-/* "ffff888004a9b000", "0xffff888004a9b000", "(null)", "(____ptrval____)" */
+/* "ffff888004a9b000", "0xffff888004a9b000", "(null)", "(____ptrval____)"; before 4.15 "          (null)", as wide as a
+ * pointer. */
 static bool fields_take_pointer(struct cursor *c, struct ftrace_event *event)
 {
+    skip_blanks(c);
     (void)TAKE(c, "0x");
     if (fields_take_hex(c, &event->ptr))
         return true;
@@ -151,6 +153,14 @@ static bool fields_take_object(struct cursor *c, const char *start, struct ftrac
     return fields_take_call_site(c, start, event) && FIND(c, start, "ptr") && fields_take_pointer(c, event);
 }
 
+/* Frees tell it since 5.12, allocations since 7.0. */
+static void fields_take_cache_name(struct cursor *c, const char *start, struct ftrace_event *event)
+{
+    bool is_cached = event->kind != FTRACE_KMALLOC && event->kind != FTRACE_KMALLOC_NODE && event->kind != FTRACE_KFREE;
+    if (is_cached && FIND(c, start, "name"))
+        fields_keep_text(event->name, &event->nr_name, take_long_word(c));
+}
+
 static bool fields_take_object_alloc(struct cursor *c, struct gfp_memory *gfps, struct ftrace_event *event)
 {
     const char *start = c->at;
@@ -158,6 +168,7 @@ static bool fields_take_object_alloc(struct cursor *c, struct gfp_memory *gfps, 
         !FIND(c, start, "bytes_alloc") || !fields_take_count(c, &event->bytes_alloc) || !FIND(c, start, "gfp_flags"))
         return false;
     ftrace_take_gfp(c, gfps, event);
+    fields_take_cache_name(c, start, event);
     return true;
 }
 
@@ -166,19 +177,29 @@ static bool fields_take_object_free(struct cursor *c, struct ftrace_event *event
     const char *start = c->at;
     if (!fields_take_object(c, start, event))
         return false;
-    if (event->kind == FTRACE_CACHE_FREE && FIND(c, start, "name"))
-        fields_keep_text(event->name, &event->nr_name, take_long_word(c));
+    fields_take_cache_name(c, start, event);
+    return true;
+}
+
+/* "4660", "0x1234"; of an allocation that failed "-1", or that as a number without sign. */
+static bool fields_take_pfn(struct cursor *c, uint64_t *pfn)
+{
+    if (TAKE(c, "-1"))
+        *pfn = 0;
+    else if (!fields_take_count(c, pfn))
+        return false;
+    *pfn = *pfn == UINT64_MAX ? 0 : *pfn;
     return true;
 }
 
 static bool fields_take_page(struct cursor *c, const char *start, struct ftrace_event *event)
 {
     uint64_t order;
-    if (!FIND(c, start, "pfn") || !fields_take_count(c, &event->pfn) || !FIND(c, start, "order") ||
+    if (!FIND(c, start, "pfn") || !fields_take_pfn(c, &event->pfn) || !FIND(c, start, "order") ||
         !fields_take_count(c, &order))
         return false;
     event->order = (uint8_t)order;
-    return order < 32;
+    return order < ORDERS_MAX;
 }
 
 static bool fields_take_page_alloc(struct cursor *c, struct gfp_memory *gfps, struct ftrace_event *event)
@@ -205,6 +226,8 @@ bool ftrace_take_fields(struct cursor *fields, struct gfp_memory *gfps, struct f
     case FTRACE_PAGE_ALLOC:
         return fields_take_page_alloc(c, gfps, event);
     case FTRACE_PAGE_FREE:
+    case FTRACE_PAGE_FREE_DIRECT:
+    case FTRACE_PAGEVEC_FREE:
         return fields_take_page(c, c->at, event);
     case FTRACE_MARK:
         event->mark = (struct text){ c->at, (uint32_t)(c->end - c->at) };

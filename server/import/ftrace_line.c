@@ -5,6 +5,8 @@
  *     sh-90      [000]     4.350245: kfree: ...                without irq-info; trace-cmd report
  *     sh-90        0d.h2.     23us : kfree: ...                with latency-format
  *     sh    90/90    [000]     4.350245:          1 kmem:kfree: ...     perf script, any of whose columns may be missing
+ *   4.350245 |   1)   sh-90   |    |  kfree: ...           function_graph, as a C comment; time and task may be missing
+ * missing
  *
  * A name of a task may have blanks, digits, dashes and brackets in it, so the head is read from "[cpu]" outwards: backwards
  * to the pid, forwards to the event. A bracket for which that makes no sense belongs to a name, and the next one is tried.
@@ -264,8 +266,6 @@ static bool take_head_by_time(struct cursor *c, struct ftrace_event *event)
     }
 }
 
-/* ---- lines that are no events ---- */
-
 static const char *find_text(const char *line, const char *end, const char *text)
 {
     return memmem(line, (size_t)(end - line), text, strlen(text));
@@ -277,6 +277,47 @@ static uint64_t number_at(const char *at, const char *end)
     skip_blanks(&c);
     return take_number(&c);
 }
+
+/* ---- the function_graph tracer ---- */
+
+/* "   77.105144 |   ", or nothing */
+static void graph_read_time(const char *start, const char *end, struct ftrace_event *event)
+{
+    struct cursor c = { start, end };
+    uint64_t ns;
+    skip_blanks(&c);
+    uint64_t seconds = take_number(&c);
+    if (TAKE(&c, ".") && take_fraction(&c, &ns))
+        event->time = seconds * 1000000000 + ns;
+}
+
+/* "4.350245 |   1)   sh-90   |   1.688 us    |  kfree: ...", the event as a C comment: a CPU, a bracket, columns between
+ * bars. */
+static bool take_graph_head(struct cursor *c, struct ftrace_event *event)
+{
+    const char *start = c->at, *bracket = memchr(start, ')', (size_t)(c->end - start));
+    const char *comment = bracket ? find_text(bracket, c->end, "|  ") : NULL;
+    comment = comment ? find_text(comment, c->end, "/* ") : NULL;
+    const char *end = comment ? find_text(comment, c->end, " */") : NULL;
+    const char *cpu = bracket, *bar = comment ? memchr(bracket, '|', (size_t)(comment - bracket)) : NULL;
+    while (cpu && cpu > start && is_digit(cpu[-1]))
+        cpu--;
+    if (!end || !bar || cpu == bracket)
+        return false;
+    event->cpu = (uint32_t)number_at(cpu, bracket);
+    event->pid = pid_before(bracket + 1, bar);
+    graph_read_time(start, cpu, event);
+    c->at = comment + 3;
+    c->end = end;
+    const char *colon = memchr(c->at, ':', (size_t)(end - c->at));
+    if (!colon || colon + 2 > end || colon[1] != ' ')
+        return false;
+    event->kind = find_kind((struct text){ c->at, (uint32_t)(colon - c->at) });
+    c->at = colon + 2;
+    return true;
+}
+
+/* ---- lines that are no events ---- */
 
 /* "CPU:1 [LOST 12 EVENTS]", "CPU:1 [LOST EVENTS]", "CPU:7 [204600 EVENTS DROPPED]", "PERF_RECORD_LOST lost 9", "LOST 12
  * events!", "Processed 90 events and lost 3 chunks!" */
@@ -324,10 +365,20 @@ static bool is_stack(const char *line, const char *end)
     return is_blank(*line) && word.length && c.at < c.end;
 }
 
-/* A line of the function tracer: "sh-90 [000] .....  4.350245: vfs_read <-ksys_read" */
+/* A line of the function tracer: "sh-90 [000] .....  4.350245: vfs_read <-ksys_read", or of function_graph: " 1)   1.688 us
+ * |  vfs_read();", " 1)   sh-90    =>   make-91" */
 static bool is_function(const char *line, const char *end)
 {
-    return find_text(line, end, ": ") && find_text(line, end, " <-");
+    struct cursor c = { line, end };
+    if (find_text(line, end, ": ") && find_text(line, end, " <-"))
+        return true;
+    const char *bracket = memchr(line, ')', (size_t)(end - line));
+    const char *bar = find_text(line, end, " | ");
+    c.at = bar && bracket && bar < bracket ? bar + 3 : line;
+    skip_blanks(&c);
+    bool has_cpu = c.at < c.end && is_digit(*c.at);
+    (void)take_number(&c);
+    return has_cpu && c.at == bracket && (find_text(bracket, end, "|  ") || find_text(bracket, end, " => "));
 }
 
 /* All but the texts: they are as long as nr_call_site and nr_name say. */
@@ -348,7 +399,8 @@ static enum ftrace_line_kind other_line(const char *line, const char *end, struc
         return LINE_LOST;
     if (is_stack(line, end))
         return LINE_STACK;
-    return is_header(line, end) ? LINE_COMMENT : is_function(line, end) ? LINE_EVENT : LINE_GARBAGE;
+    event->is_function = is_function(line, end);
+    return is_header(line, end) ? LINE_COMMENT : event->is_function ? LINE_EVENT : LINE_GARBAGE;
 }
 
 enum ftrace_line_kind ftrace_line_parse(const char *line, size_t length, struct gfp_memory *gfps,
@@ -363,8 +415,12 @@ enum ftrace_line_kind ftrace_line_parse(const char *line, size_t length, struct 
     if (!take_head_by_cpu(&c, event)) {
         c = (struct cursor){ line, line + length };
         event_clear_head(event);
-        if (!take_head_by_time(&c, event))
-            return other_line(line, line + length, event);
+        if (!take_head_by_time(&c, event)) {
+            c = (struct cursor){ line, line + length };
+            event_clear_head(event);
+            if (!take_graph_head(&c, event))
+                return other_line(line, line + length, event);
+        }
     }
     if (event->kind == FTRACE_OTHER && TAKE(&c, "PERF_RECORD_LOST"))
         return other_line(line, line + length, event);

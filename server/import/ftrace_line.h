@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* id, the kernel's name of the event */
+/* id, the kernel's name of the event; from 2.6.32 to 3.2 mm_page_free and mm_page_free_batched had the names of the third
+ * and fourth row from the end */
 #define FTRACE_EVENT_MAP(X)                                                                                                \
     X(FTRACE_KMALLOC, "kmalloc")                                                                                           \
     X(FTRACE_KMALLOC_NODE, "kmalloc_node")                                                                                 \
@@ -20,6 +21,8 @@
     X(FTRACE_ZONE_LOCKED, "mm_page_alloc_zone_locked")                                                                     \
     X(FTRACE_PCPU_DRAIN, "mm_page_pcpu_drain")                                                                             \
     X(FTRACE_EXTFRAG, "mm_page_alloc_extfrag")                                                                             \
+    X(FTRACE_PAGE_FREE_DIRECT, "mm_page_free_direct")                                                                      \
+    X(FTRACE_PAGEVEC_FREE, "mm_pagevec_free")                                                                              \
     X(FTRACE_MARK, "tracing_mark_write")                                                                                   \
     X(FTRACE_OTHER, "(other event)")
 
@@ -40,6 +43,7 @@ enum ftrace_line_kind {
 };
 
 #define FTRACE_TEXT_MAX 63
+#define ORDERS_MAX 14u /* of page blocks; arm64 with pages of 64 KiB has the most */
 
 struct ftrace_event {
     uint64_t line; /* the reader's to set */
@@ -48,6 +52,7 @@ struct ftrace_event {
     enum ftrace_kind kind;
     uint32_t cpu, pid, gfp;
     uint8_t context, order; /* enum context */
+    bool is_function;       /* FTRACE_OTHER: a line of the function or function_graph tracer */
     bool is_pointer_hidden; /* "(____ptrval____)" stood there */
     bool has_unknown_gfp;   /* a flag that Linux 6.1 does not have; it is left out */
     uint8_t nr_call_site, nr_name;

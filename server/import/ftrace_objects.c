@@ -82,6 +82,8 @@ static void object_cache_alloc(struct ftrace_import *in, const struct ftrace_eve
     uint32_t call_site = ftrace_find_call_site(in, event);
     if (!call_site)
         return ftrace_skip(in, event, "the machine has no cache for it");
+    if (event->nr_name)
+        ftrace_learn_name(in, event, call_site);
     const struct trace_cache *cache = &in->caches[in->call_sites[call_site].cache];
     struct op *op = ftrace_op(in, event, OP_KMEM_CACHE_ALLOC);
     struct op_result result;

@@ -84,6 +84,63 @@ static void page_note(struct ftrace_import *in, const struct ftrace_event *event
 {
     if (!address_map_put(&in->pages, (struct address_entry){ page_key(event), address, make_tag(holder, event->order) }))
         in->error = PAGODA_ERR_NOMEM;
+    in->nr_held[event->order]++;
+}
+
+static struct address_entry page_drop(struct ftrace_import *in, struct address_entry *entry)
+{
+    struct address_entry page = *entry;
+    address_map_remove(&in->pages, entry);
+    in->nr_held[tag_rest(page.tag)]--;
+    return page;
+}
+
+static struct op *page_free_op(struct ftrace_import *in, const struct ftrace_event *event, const struct address_entry *page)
+{
+    struct op *op = ftrace_op(in, event, OP_FREE_PAGES);
+    op->address = page->address;
+    op->order = (uint8_t)tag_rest(page->tag);
+    op->given |= OP_BIT(ADDRESS) | OP_BIT(ORDER);
+    return op;
+}
+
+/* ---- pages that come again without having gone ---- */
+
+/* A frame cannot be handed out twice: the free of the block that is held was not recorded. */
+static void page_free_unrecorded(struct ftrace_import *in, const struct ftrace_event *event, struct address_entry *entry)
+{
+    struct address_entry page = page_drop(in, entry);
+    struct import_event *row = import_event(in->summary, "(free not recorded)");
+    struct op_result result;
+    struct problem why = { 0 };
+    row->read++;
+    if (tag_holder(page.tag) == HELD_BY_SLAB)
+        import_skip(in->summary, row, event->line, "page of a slab or large kmalloc: the machine gives back its own");
+    else if (!page.address)
+        import_skip(in->summary, row, event->line, "its allocation failed in the machine");
+    else if (ftrace_apply(in, page_free_op(in, event, &page), &result, &why))
+        row->applied++;
+    else if (!in->error)
+        import_skip(in->summary, row, event->line, why.text);
+}
+
+static void page_free_block_at(struct ftrace_import *in, const struct ftrace_event *event, uint64_t pfn, uint32_t order)
+{
+    struct address_entry *entry = address_map_find(&in->pages, pfn + 1);
+    if (entry && tag_rest(entry->tag) == order)
+        page_free_unrecorded(in, event, entry);
+}
+
+/* Blocks that are held and overlap the new one. Blocks begin at multiples of their size: one that is larger has its head at
+ * such a multiple below, smaller ones begin inside. Orders of which no block is held cost nothing. */
+static void page_free_overlapped(struct ftrace_import *in, const struct ftrace_event *event)
+{
+    for (uint32_t order = 0; order < ORDERS_MAX && !in->error; order++) {
+        uint64_t step = UINT64_C(1) << order, first = event->pfn & ~(step - 1);
+        uint64_t end = order < event->order ? event->pfn + (UINT64_C(1) << event->order) : first + 1;
+        for (uint64_t pfn = first; in->nr_held[order] && pfn < end && !in->error; pfn += step)
+            page_free_block_at(in, event, pfn, order);
+    }
 }
 
 static void page_take_frames(struct ftrace_import *in, const struct ftrace_event *event)
@@ -115,7 +172,9 @@ void ftrace_page_alloc(struct ftrace_import *in, const struct ftrace_event *even
 {
     if (event->pfn == 0)
         return ftrace_skip(in, event, "failed in the recording too");
+    page_free_overlapped(in, event);
     page_remember_recent(in, event);
+    in->freed_pfn = 0;
     if (page_may_be_large_kmalloc(event))
         in->held = *event;
     else
@@ -138,20 +197,19 @@ void ftrace_decide_held(struct ftrace_import *in, const struct ftrace_event *nex
 void ftrace_page_free(struct ftrace_import *in, const struct ftrace_event *event)
 {
     struct address_entry *entry = address_map_find(&in->pages, page_key(event));
+    bool is_again = event->kind == FTRACE_PAGE_FREE_DIRECT && in->freed_pfn && in->freed_pfn == event->pfn;
     page_forget_recent(in, event);
+    in->freed_pfn = event->pfn;
     if (!entry)
         return ftrace_skip(in, event,
-                           "allocated before the recording began, or by the bulk allocator, which records nothing");
-    struct address_entry page = *entry;
-    address_map_remove(&in->pages, entry);
+                           is_again
+                               ? "freed already: those kernels record a single page twice"
+                               : "allocated before the recording began, or by the bulk allocator, which records nothing");
+    struct address_entry page = page_drop(in, entry);
     if (tag_holder(page.tag) == HELD_BY_SLAB)
         return ftrace_skip(in, event, "page of a slab or large kmalloc: the machine gives back its own");
     if (!page.address)
         return ftrace_skip(in, event, "its allocation failed in the machine");
-    struct op *op = ftrace_op(in, event, OP_FREE_PAGES);
     struct op_result result;
-    op->address = page.address;
-    op->order = (uint8_t)(tag_rest(page.tag));
-    op->given |= OP_BIT(ADDRESS) | OP_BIT(ORDER);
-    ftrace_apply_event(in, event, op, &result);
+    ftrace_apply_event(in, event, page_free_op(in, event, &page), &result);
 }

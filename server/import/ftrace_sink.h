@@ -58,7 +58,9 @@ struct ftrace_import {
     uint32_t nr_caches, caches_room;
     struct trace_call_site *call_sites;
     uint32_t nr_call_sites, call_sites_room;
-    struct ftrace_event held; /* a page event that may belong to a large kmalloc; held.line 0: none */
+    struct ftrace_event held;     /* a page event that may belong to a large kmalloc; held.line 0: none */
+    uint64_t nr_held[ORDERS_MAX]; /* page blocks in pages, by their order */
+    uint64_t freed_pfn;           /* of the page event before, where that was a free; else 0 */
     struct recent_page recent[RECENT_PAGES];
     uint32_t next_recent;
     bool has_hashed_pointers, knows_pointers;

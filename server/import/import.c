@@ -43,7 +43,7 @@ static enum trace_format trace_format_recognise(const char *line, size_t length)
     if (line_begins_with(line, length, "# malloc-log "))
         return FORMAT_MALLOC_LOG;
     if (line_begins_with(line, length, "= Start") || line_begins_with(line, length, "@ ") ||
-        line_begins_with(line, length, "+ 0x"))
+        line_begins_with(line, length, "+ 0x") || line_begins_with(line, length, "[0x"))
         return FORMAT_MTRACE;
     if (line_is_number(line, length))
         return FORMAT_REP;

@@ -56,6 +56,8 @@ static void ftrace_run_event(struct ftrace_import *in, const struct ftrace_event
             ftrace_decide_held(in, NULL);
         return ftrace_page_alloc(in, event);
     case FTRACE_PAGE_FREE:
+    case FTRACE_PAGE_FREE_DIRECT:
+    case FTRACE_PAGEVEC_FREE: /* those kernels' batched frees have no other event */
         return ftrace_page_free(in, event);
     case FTRACE_PAGE_FREE_BATCHED:
         return ftrace_skip(in, event, "the same pages have mm_page_free events");
@@ -64,7 +66,8 @@ static void ftrace_run_event(struct ftrace_import *in, const struct ftrace_event
     case FTRACE_EXTFRAG:
         return ftrace_skip(in, event, "inside the page allocator: the machine's own does this");
     default:
-        return ftrace_skip(in, event, "not an event of an allocator");
+        return ftrace_skip(in, event,
+                           event->is_function ? "a line of the function tracer" : "not an event of an allocator");
     }
 }
 

@@ -296,7 +296,14 @@ static bool mtrace_read_line(struct mtrace *trace, struct text line)
         return true;
     if (trace_word_is(word, "=")) /* = Start, = End */
         return true;
-    if (trace_word_is(word, "@")) {
+    bool is_marked = trace_word_is(word, "@"); /* old libraries, and the manual's example, leave the mark out */
+    if (!is_marked && *word.start == '[') {
+        bool is_closed = word.start[word.length - 1] == ']';
+        trace->call_site = mtrace_call_site((struct text){ word.start + 1, word.length - 1 - is_closed });
+        if (!trace_word(&line, &word))
+            return false;
+    }
+    if (is_marked) {
         if (!trace_word(&line, &word))
             return false;
         trace->call_site = mtrace_call_site(word);
