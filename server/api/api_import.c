@@ -34,11 +34,22 @@ static struct reply import_summarise(struct import_run *run)
     return reply;
 }
 
+static struct reply import_refuse_rest(const struct import_run *run, bool is_atomic)
+{
+    return reply_say(413, "",
+                     "unpacked, the body may have at most %llu bytes here; %llu operations before that were applied",
+                     (unsigned long long)run->app->limits.unpacked, (unsigned long long)(is_atomic ? 0 : run->nr_ops));
+}
+
 static struct reply import_body(struct import_run *run, bool is_atomic, struct import_summary *summary)
 {
     bool applied = true;
     struct problem why = { 0 };
     enum pagoda_error error = is_atomic ? import_whole_into_lab(run, summary, &applied) : import_into_lab(run, summary);
+    if (run->is_too_long)
+        return import_refuse_rest(run, is_atomic);
+    if (error == PAGODA_ERR_CONFLICT && connections_are_stopping(&run->app->connections))
+        return reply_busy("the server is about to stop; nothing was applied");
     if (error == PAGODA_ERR_CONFLICT)
         return reply_say(409, "", "the import was stopped, or the lab was changed meanwhile; nothing was applied");
     if (error == PAGODA_ERR_RULES)
@@ -65,6 +76,7 @@ struct reply import_post(struct app *app, struct request *request)
     if (run.answer.key) {
         snprintf(run.key, sizeof run.key, "%s", run.answer.key);
         run.answer.key = run.key;
+        upload_outlive_peer(run.upload);
     }
     upload_leave_connection(run.upload);
     import_run_begin(&run);

@@ -2,14 +2,13 @@
  * behind, the import waits for it, so that what is not yet on disk stays bounded. */
 #include "server/api/import_lab.h"
 #include "server/api/idempotency.h"
+#include "server/api/import_spool.h"
 #include "server/api/sse.h"
 #include "server/base/clock.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define OPS_PER_TURN 512u
 #define OPS_PER_WINDOW 1000u /* a commit holds at most two: others wait for it */
@@ -140,20 +139,22 @@ static uint32_t cpus_of(const struct lab *lab)
     return lab_config(lab)->cpus ? lab_config(lab)->cpus : 1;
 }
 
-static enum pagoda_error import_read_all(struct source source, enum trace_format format, const struct import_sink *sink,
+static enum pagoda_error import_read_all(struct import_run *run, struct source source, const struct import_sink *sink,
                                          struct import_summary *summary)
 {
     struct input *input = input_open(source);
     if (!input)
         return PAGODA_ERR_NOMEM;
-    enum pagoda_error error = import_run(input, format, sink, summary);
+    input_limit(input, run->app->limits.unpacked);
+    enum pagoda_error error = import_run(input, run->format, sink, summary);
+    run->is_too_long = input_is_too_long(input);
     input_close(input);
     return error;
 }
 
 /* ---- the body, the answer ---- */
 
-static long import_read_body(struct import_run *run, void *out, size_t capacity)
+long import_read_body(struct import_run *run, void *out, size_t capacity)
 {
     struct source source = upload_source(run->upload);
     long nr = source.read(source.context, out, capacity);
@@ -192,7 +193,7 @@ static enum pagoda_error import_take_key(struct import_run *run)
  * nobody can tell whether a second request is the same. */
 static enum pagoda_error import_give_answer(struct import_run *run)
 {
-    bool is_complete = import_read_rest(run);
+    bool is_complete = !run->is_too_long && import_read_rest(run);
     if (run->nr_ops && !is_complete)
         return PAGODA_OK;
     enum pagoda_error error = run->ticket ? store_wait(run->app->store, run->ticket) : PAGODA_OK;
@@ -210,14 +211,20 @@ static long import_read_between_turns(void *context, void *out, size_t capacity)
     return import_read_body(sink->run, out, capacity);
 }
 
+static bool import_lab_is_over(void *context)
+{
+    return upload_is_cancelled(((struct lab_sink *)context)->run->upload);
+}
+
 enum pagoda_error import_into_lab(struct import_run *run, struct import_summary *summary)
 {
     struct lab_sink into = { .run = run, .lab = run->lab };
     const struct import_sink sink = { import_apply_to_lab, import_look_at_lab, &into, cpus_of(run->lab) };
+    const struct source body = { .read = import_read_between_turns, .is_over = import_lab_is_over, .context = &into };
     enum pagoda_error error = import_take_key(run);
     if (error || run->was_answered)
         return error;
-    error = import_read_all((struct source){ import_read_between_turns, &into }, run->format, &sink, summary);
+    error = import_read_all(run, body, &sink, summary);
     import_end_turn(&into);
     enum pagoda_error cause = error == PAGODA_ERR_IO && run->ticket ? store_wait(run->app->store, run->ticket) : PAGODA_OK;
     error = cause ? cause : error; /* why the log was lost */
@@ -261,7 +268,7 @@ static bool is_whole(const struct import_summary *summary, enum trace_format for
            (format != FORMAT_NDJSON || !summary->skipped);
 }
 
-static enum pagoda_error import_rehearse(struct import_run *run, int file, uint64_t *seq, struct import_summary *summary)
+static enum pagoda_error import_rehearse(struct import_run *run, uint64_t *seq, struct import_summary *summary)
 {
     struct rehearsal rehearsal = { .run = run };
     struct lab_hold hold;
@@ -277,8 +284,7 @@ static enum pagoda_error import_rehearse(struct import_run *run, int file, uint6
         return error;
     machine_record_events(rehearsal.copy, false);
     const struct import_sink sink = { import_apply_to_copy, import_look_at_copy, &rehearsal, cpus_of(run->lab) };
-    lseek(file, 0, SEEK_SET);
-    error = import_read_all(source_of_file(&file), run->format, &sink, summary);
+    error = import_read_all(run, import_spool_source(run), &sink, summary);
     machine_destroy(rehearsal.copy);
     return error;
 }
@@ -295,15 +301,14 @@ static bool import_is_answered(struct import_run *run)
 }
 
 /* With the lab held from start to end. */
-static enum pagoda_error import_perform_locked(struct lab_sink *into, int file, struct import_summary *summary)
+static enum pagoda_error import_perform_locked(struct lab_sink *into, struct import_summary *summary)
 {
     struct import_run *run = into->run;
     const struct import_sink sink = { import_apply_to_lab, import_look_at_lab, into, cpus_of(run->lab) };
     enum pagoda_error error = lab_begin_import(&into->hold);
     if (error)
         return error;
-    lseek(file, 0, SEEK_SET);
-    error = import_read_all(source_of_file(&file), run->format, &sink, summary);
+    error = import_read_all(run, import_spool_source(run), &sink, summary);
     import_encode_summary(run, summary);
     run->answer.text = buffer_terminate(&run->text);
     bool is_done = !error && is_whole(summary, summary->format);
@@ -312,7 +317,7 @@ static enum pagoda_error import_perform_locked(struct lab_sink *into, int file, 
 }
 
 /* CONFLICT: the lab has moved on since the rehearsal. */
-static enum pagoda_error import_perform(struct import_run *run, int file, uint64_t seq, struct import_summary *summary)
+static enum pagoda_error import_perform(struct import_run *run, uint64_t seq, struct import_summary *summary)
 {
     struct lab_sink into = { .run = run, .lab = run->lab };
     enum pagoda_error error = import_begin_turn(&into);
@@ -320,52 +325,28 @@ static enum pagoda_error import_perform(struct import_run *run, int file, uint64
         return error;
     into.keeps_lab = true;
     if (!import_is_answered(run))
-        error = lab_seq(run->lab) == seq ? import_perform_locked(&into, file, summary) : PAGODA_ERR_CONFLICT;
+        error = lab_seq(run->lab) == seq ? import_perform_locked(&into, summary) : PAGODA_ERR_CONFLICT;
     into.keeps_lab = false;
     import_end_turn(&into);
     return error;
 }
 
-/* The body into a file that has no name, beside the store; -1: *error says why. */
-static int import_spool(struct import_run *run, enum pagoda_error *error)
-{
-    char directory[4096], block[64 * KIB];
-    snprintf(directory, sizeof directory, "%s", run->app->options->store);
-    char *slash = strrchr(directory, '/');
-    if (slash)
-        *slash = '\0';
-    int file = open(slash ? directory : ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    long nr = 1;
-    *error = file < 0 ? PAGODA_ERR_IO : PAGODA_OK;
-    while (!*error && (nr = import_read_body(run, block, sizeof block)) > 0)
-        if (write(file, block, (size_t)nr) != nr)
-            *error = PAGODA_ERR_FULL;
-    if (!*error && nr == 0)
-        return file;
-    if (!*error)
-        *error = PAGODA_ERR_CONFLICT; /* the peer has gone, or thought better of it */
-    if (file >= 0)
-        close(file);
-    return -1;
-}
-
 enum pagoda_error import_whole_into_lab(struct import_run *run, struct import_summary *summary, bool *applied)
 {
-    enum pagoda_error error;
     uint64_t seq;
-    int file = import_spool(run, &error);
     *applied = false;
-    if (file < 0)
+    enum pagoda_error error = import_spool(run);
+    if (error)
         return error;
     for (int i = 0; i < REHEARSALS_MAX && !import_is_answered(run); i++) {
-        error = import_rehearse(run, file, &seq, summary);
+        error = import_rehearse(run, &seq, summary);
         if (error || !is_whole(summary, summary->format))
             break;
-        error = import_perform(run, file, seq, summary);
+        error = import_perform(run, seq, summary);
         *applied = !error && !run->was_answered;
         if (error != PAGODA_ERR_CONFLICT || upload_is_cancelled(run->upload))
             break;
     }
-    close(file);
+    import_spool_close(run);
     return error;
 }

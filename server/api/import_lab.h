@@ -18,13 +18,17 @@ struct import_run {
     double started_s;
     struct answer answer; /* to the request's Idempotency-Key; its hash grows as the body is read */
     char key[IDEMPOTENCY_KEY_MAX + 1];
-    bool was_answered;
+    bool was_answered, is_too_long;              /* is_too_long: unpacked */
+    int spool;                                   /* import_spool.h */
+    uint64_t nr_spooled;                         /* bytes */
     struct buffer text;                          /* the summary */
     _Atomic uint64_t nr_bytes_told, nr_ops_told; /* for other threads */
 };
 
 void import_run_begin(struct import_run *run); /* into the list: GET and DELETE /import find it */
 void import_run_end(struct import_run *run);
+
+long import_read_body(struct import_run *run, void *out, size_t capacity); /* as struct source reads */
 
 /* Of both:
  * run->text          out: the summary as JSON.

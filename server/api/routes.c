@@ -25,7 +25,7 @@ const struct route ROUTES[] = {
     { "POST", LAB "/ops", ops_post, 256 * KIB, ROUTE_LINES | ROUTE_KEYED, "explain dry_run on_error results" },
     { "GET", LAB "/ops", ops_get, 0, ROUTE_SLOW, "from limit op" },
     { "GET", LAB "/ops/{seq}", op_get, 0, ROUTE_SLOW, "explain rules" },
-    { "GET", LAB "/events", events_get, 0, 0, "" },
+    { "GET", LAB "/events", events_get, 0, ROUTE_STREAM, "" },
     { "POST", LAB "/import", import_post, 0, ROUTE_UPLOAD, "format atomic" },
     { "GET", LAB "/import", import_get, 0, 0, "" },
     { "DELETE", LAB "/import", import_cancel, 0, 0, "" },

@@ -21,9 +21,11 @@ struct input {
     struct source source;
     enum packing packing;
     bool source_ended, ended;
+    bool is_too_long;
     bool between_members; /* of a gzip file: an end here is a good one */
     const char *problem;
     uint64_t line_number;
+    uint64_t nr_unpacked, limit; /* of text, bytes */
     z_stream gzip;
     ZSTD_DStream *zstd;
     size_t zstd_hint;             /* 0: between frames */
@@ -40,7 +42,18 @@ struct input *input_open(struct source source)
         return NULL;
     memset(input, 0, offsetof(struct input, packed));
     input->source = source;
+    input->limit = UINT64_MAX;
     return input;
+}
+
+void input_limit(struct input *input, uint64_t nr_bytes)
+{
+    input->limit = nr_bytes;
+}
+
+bool input_is_too_long(const struct input *input)
+{
+    return input->is_too_long;
 }
 
 void input_close(struct input *input)
@@ -186,8 +199,7 @@ static void input_read_plain(struct input *input)
         input_end(input, nr_bytes < 0 ? "the input cannot be read" : NULL);
 }
 
-/* Adds text behind text_end, or ends. There is room for a step. */
-static void input_unpack_more(struct input *input)
+static void input_unpack_step(struct input *input)
 {
     if (input->packing == PACKING_NONE && input->packed_at == input->packed_end && !input->source_ended)
         return input_read_plain(input);
@@ -205,6 +217,23 @@ static void input_unpack_more(struct input *input)
         input_unpack_zstd(input);
     else
         input_unpack_plain(input);
+}
+
+/* Adds text behind text_end, or ends. There is room for a step. */
+static void input_unpack_more(struct input *input)
+{
+    size_t before = input->text_end;
+    if (input->source.is_over && input->source.is_over(input->source.context)) {
+        input_end(input, "the input cannot be read");
+        return;
+    }
+    input_unpack_step(input);
+    input->nr_unpacked += input->text_end - before;
+    input->is_too_long = input->nr_unpacked > input->limit;
+    if (input->is_too_long) {
+        input->text_end -= input->nr_unpacked - input->limit;
+        input_end(input, "the unpacked input is longer than may be");
+    }
 }
 
 static void input_make_room(struct input *input)
@@ -251,7 +280,7 @@ static long source_read_memory(void *context, void *out, size_t capacity)
 
 struct source source_of_memory(struct memory_source *memory)
 {
-    return (struct source){ source_read_memory, memory };
+    return (struct source){ .read = source_read_memory, .context = memory };
 }
 
 static long source_read_file(void *context, void *out, size_t capacity)
@@ -261,5 +290,5 @@ static long source_read_file(void *context, void *out, size_t capacity)
 
 struct source source_of_file(int *fd)
 {
-    return (struct source){ source_read_file, fd };
+    return (struct source){ .read = source_read_file, .context = fd };
 }

@@ -4,9 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where bytes come from. read returns how many it put into out; 0 at the end; -1 on an error. */
+/* Where bytes come from. */
 struct source {
-    long (*read)(void *context, void *out, size_t capacity);
+    long (*read)(void *context, void *out, size_t capacity); /* how many were put into out; 0: the end; -1: an error */
+    bool (*is_over)(void *context); /* nobody wants the rest: asked before each step of unpacking. May be NULL */
     void *context;
 };
 
@@ -15,6 +16,9 @@ struct input;
 /* NULL: out of memory. The source must live as long. */
 struct input *input_open(struct source source);
 void input_close(struct input *input);
+/* Ends the input when more text than that has been unpacked. Until this is called there is no limit. */
+void input_limit(struct input *input, uint64_t nr_bytes);
+bool input_is_too_long(const struct input *input); /* it was ended by input_limit() */
 /* The next line without its end, borrowed until the next call. False: the input ends, see input_problem(). A line longer
  * than 256 KiB is given in pieces. */
 bool input_next_line(struct input *input, const char **line, size_t *length);

@@ -17,6 +17,9 @@ struct options {
     const char *budget; /* memory for labs that are awake, or NULL: half of the host's */
     const char *idle;   /* seconds after which an unused lab goes to sleep */
 
+    const char *upload, *unpacked; /* how long an imported body may be, as sent and as text */
+    const char *patience;          /* seconds that a request's head may take */
+
     const char *profile, *memory, *cpus, *format, *file; /* replay; file: of check and backup too, the store */
     bool check, json;
     const char *state, *save_state; /* replay: where it starts, where its end is written; or NULL */

@@ -1,7 +1,7 @@
 /* server/cmd/serve.c - opens the store, starts HTTP, waits for SIGTERM or SIGINT, lets requests finish, commits, closes.
  *
- * Signals are blocked in every thread and taken by sigtimedwait() in this one, which doubles as the clock of the event
- * streams' heartbeat. */
+ * SIGTERM and SIGINT are blocked in every thread and taken by sigtimedwait() in this one, which doubles as the clock of the
+ * event streams' heartbeat. */
 #include "server/cmd/serve.h"
 #include "server/api/routes.h"
 #include "server/api/sse.h"
@@ -19,6 +19,8 @@
 
 #define TIDY_EVERY_S 1 /* idle labs leave memory */
 #define HEARTBEAT_S 15
+#define SECONDS_MAX UINT64_C(1000000000)
+#define STOP_S 4 /* then the end does not wait any longer */
 
 static const struct http_hooks HOOKS = { .find_route = route_find, .end_streams = sse_stop };
 
@@ -29,6 +31,14 @@ static sigset_t stop_signals(void)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     return set;
+}
+
+/* A peer that has gone, a file at its limit: the call says so too. A terminal that was closed: the daemon stays. */
+static void ignore_signals(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
 }
 
 static void wait_for_stop(struct app *app, const sigset_t *signals)
@@ -44,16 +54,38 @@ static void wait_for_stop(struct app *app, const sigset_t *signals)
     }
 }
 
+static bool read_number(const char *name, const char *text, uint64_t max, uint64_t *value, struct problem *why)
+{
+    if (number_parse(text, strlen(text), value) && *value <= max)
+        return true;
+    problem_say(why, name, "--%s must be a whole number up to %llu", name, (unsigned long long)max);
+    return false;
+}
+
+static bool read_size(const char *name, const char *text, uint64_t *value, struct problem *why)
+{
+    if (size_parse(text, strlen(text), value) && *value > 0)
+        return true;
+    problem_say(why, name, "--%s must be a size such as 2G", name);
+    return false;
+}
+
+/* How long peers and how large bodies may be. */
+static bool read_http_limits(struct app *app, struct problem *why)
+{
+    const struct options *options = app->options;
+    return read_size("upload", options->upload, &app->limits.upload, why) &&
+           read_size("unpacked", options->unpacked, &app->limits.unpacked, why) &&
+           read_number("patience", options->patience, SECONDS_MAX, &app->limits.patience_s, why);
+}
+
 /* How much memory labs may hold, and for how long. */
 static bool read_limits(struct app *app, struct problem *why)
 {
     const struct options *options = app->options;
     uint64_t budget = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2, idle_s;
-    if (options->budget && !size_parse(options->budget, strlen(options->budget), &budget))
-        problem_say(why, "budget", "budget must be a size such as 2G");
-    if (!size_parse(options->idle, strlen(options->idle), &idle_s) || idle_s > UINT32_MAX)
-        problem_say(why, "idle", "idle must be a number of seconds");
-    if (why->text[0])
+    if ((options->budget && !read_size("budget", options->budget, &budget, why)) ||
+        !read_number("idle", options->idle, SECONDS_MAX, &idle_s, why))
         return false;
     labs_limit(app->labs, &(struct labs_limits){ budget, idle_s * 1000000000u });
     return true;
@@ -70,9 +102,27 @@ static bool open_web(struct app *app, struct problem *why)
     return app->web_fd >= 0;
 }
 
+/* What was acknowledged is on disk, so the process may end at any time. */
+static void *end_in_time(void *app)
+{
+    nanosleep(&(struct timespec){ .tv_sec = STOP_S }, NULL);
+    http_abandon(app);
+    fprintf(stderr, "pagodad: some requests did not end within %d s\n", STOP_S);
+    _exit(0);
+}
+
+static void stop(struct app *app)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, end_in_time, app) == 0)
+        pthread_detach(thread);
+    http_stop(app);
+    workers_stop(&app->workers);
+}
+
 static bool start(struct app *app, struct problem *why)
 {
-    if (!open_web(app, why))
+    if (!read_http_limits(app, why) || !open_web(app, why))
         return false;
     enum pagoda_error error = store_open(app->options->store, &app->store, why);
     if (!error)
@@ -104,14 +154,13 @@ int serve(const struct options *options)
     struct problem why = { 0 };
     sigset_t signals = stop_signals();
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread starts */
-    signal(SIGPIPE, SIG_IGN);
+    ignore_signals();
     mallopt(M_ARENA_MAX, 2); /* four threads need no eight heaps */
     bool is_started = start(&app, &why);
     if (is_started) {
         announce(&app);
         wait_for_stop(&app, &signals);
-        http_stop(&app);
-        workers_stop(&app.workers);
+        stop(&app);
     } else {
         fprintf(stderr, "pagodad: %s\n", why.text);
     }

@@ -4,6 +4,7 @@
  * count afterwards. So one of the two sees the other. connection_wake() resumes first and counts down afterwards, so a
  * count of 0 says that no connection is suspended. */
 #include "server/http/connection.h"
+#include "server/http/peers.h"
 
 #include <microhttpd.h>
 #include <time.h>
@@ -21,6 +22,7 @@ bool connection_sleep(struct connection *connection)
         return false;
     }
     connection->is_asleep = true;
+    peer_set_asleep(peer_of(connection->mhd), true);
     MHD_suspend_connection(connection->mhd);
     return true;
 }
@@ -31,6 +33,7 @@ void connection_wake(struct connection *connection)
     if (!connection->is_asleep)
         return;
     connection->is_asleep = false;
+    peer_set_asleep(peer_of(connection->mhd), false);
     MHD_resume_connection(connection->mhd);
     atomic_fetch_sub(&all->nr_asleep, 1);
 }
@@ -38,6 +41,11 @@ void connection_wake(struct connection *connection)
 void connections_stop(struct connections *connections)
 {
     atomic_store(&connections->are_stopping, true);
+}
+
+bool connections_are_stopping(const struct connections *connections)
+{
+    return atomic_load(&connections->are_stopping);
 }
 
 void connections_wait_awake(struct connections *connections)

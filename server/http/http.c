@@ -6,23 +6,22 @@
  * either. Whoever is done with it wakes the connection, and the HTTP thread sends the reply. */
 #include "server/http/http.h"
 #include "server/base/clock.h"
-#include "server/http/origin.h"
+#include "server/http/intake.h"
+#include "server/http/request_log.h"
 #include "server/http/upload.h"
 
-#include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
-#define DRAIN_LIMIT (16 * MIB) /* of a refused body: read and dropped, so that the reply is heard */
-#define CONNECTION_TIMEOUT_S 120u
-#define CONNECTIONS_MAX 1000u
-#define HTTP_THREADS_MAX 4
+#define CONNECTION_TIMEOUT_S 120u /* on which nothing moves */
+#define CONNECTIONS_MAX 65536u    /* host memory: up to CONNECTION_MEMORY each */
+#define FDS_OF_OTHERS 256u        /* file descriptors that are no connections */
+#define STREAMS_OF_4 3u           /* so many of four connections may be event streams */
+#define LAST_REPLIES_MS 500
 #define CONNECTION_MEMORY (16 * KIB) /* headers must fit; cleared for every request */
 
 /* ---- the way of one request ---- */
@@ -76,9 +75,16 @@ static bool request_settle(struct request *request)
 
 static bool request_handle_here(struct request *request);
 
+/* Who has waited for a worker until the end is told so. Who has begun to work, in slices, goes on. */
 static void request_handle_on_worker(struct work *work)
 {
-    request_handle_here((struct request *)work);
+    struct request *request = (struct request *)work;
+    if (!connections_are_stopping(&request->app->connections) || request->progress) {
+        request_handle_here(request);
+        return;
+    }
+    request->reply = reply_busy(STOPPING_TEXT);
+    request_settle(request);
 }
 
 static void request_submit(struct request *request)
@@ -133,66 +139,13 @@ static bool request_needs_worker(const struct request *request)
 /* Runs the handler here or on a worker. Result: as of request_settle(). */
 static bool request_handle(struct request *request)
 {
-    if (request_needs_worker(request) && connection_sleep(&request->connection)) {
+    if (!request_needs_worker(request))
+        return request_handle_here(request);
+    if (connection_sleep(&request->connection)) {
         request_submit(request);
         return false;
     }
-    return request_handle_here(request);
-}
-
-/* ---- the body ---- */
-
-static size_t body_limit(const struct request *request)
-{
-    if (!request->route)
-        return 0;
-    if (request->route->flags & ROUTE_UPLOAD)
-        return SIZE_MAX;
-    return (request->route->flags & ROUTE_LINES) && request_is_ndjson(request) ? LINES_LIMIT : request->route->body_limit;
-}
-
-static void request_refuse(struct request *request, struct reply reply)
-{
-    if (request->refused) {
-        buffer_clear(&reply.body);
-        return;
-    }
-    request->refused = true;
-    buffer_clear(&request->body);
-    request->reply = reply;
-}
-
-static bool type_is_json(const char *type)
-{
-    return type && strncmp(type, "application/json", 16) == 0 && (type[16] == '\0' || type[16] == ';' || type[16] == ' ');
-}
-
-static void request_check_headers(struct request *request)
-{
-    const char *length = request_header(request, "Content-Length"), *coding = request_header(request, "Transfer-Encoding");
-    const char *type = request_header(request, "Content-Type");
-    bool has_body = strcmp(request->method, "POST") == 0 || strcmp(request->method, "PATCH") == 0;
-    if (length && strtoull(length, NULL, 10) > body_limit(request))
-        request_refuse(request, reply_say(413, "", "the body may have at most %zu bytes here", body_limit(request)));
-    else if (has_body && !length && !coding)
-        request_refuse(request, reply_say(411, "", "say with Content-Length how long the body is, or send it chunked"));
-    else if (has_body && !(request->route->flags & ROUTE_UPLOAD) && !type_is_json(type) &&
-             !((request->route->flags & ROUTE_LINES) && request_is_ndjson(request)))
-        request_refuse(request, reply_say(415, "", "the body must be application/json%s",
-                                          request->route->flags & ROUTE_LINES ? " or application/x-ndjson" : ""));
-}
-
-/* False: the peer sends without end; hang up. */
-static bool request_take_body(struct request *request, const char *data, size_t nr_bytes)
-{
-    request->nr_received += nr_bytes;
-    if (!request->refused && request->nr_received > body_limit(request))
-        request_refuse(request, reply_say(413, "", "the body may have at most %zu bytes here", body_limit(request)));
-    if (request->refused)
-        return request->nr_received <= DRAIN_LIMIT;
-    buffer_add(&request->body, data, nr_bytes);
-    if (request->body.failed)
-        request_refuse(request, reply_say(503, "", "out of memory"));
+    request->reply = reply_busy(STOPPING_TEXT);
     return true;
 }
 
@@ -206,23 +159,15 @@ static struct request *request_begin(struct app *app, struct MHD_Connection *con
         return NULL;
     request->app = app;
     request->connection = (struct connection){ connection, &app->connections, false };
+    request->peer = peer_of(connection);
+    peer_enter(request->peer, PEER_BODY);
     request->url = url;
     request->method = method;
     request->reply.seq = UINT64_MAX;
     if (app->options->log)
         request->started_us = (int64_t)(clock_ns() / 1000);
     atomic_fetch_add(&app->nr_requests, 1);
-    struct problem why = { 0 };
-    unsigned status = origin_check(request, &why);
-    struct reply refusal;
-    if (status)
-        request_refuse(request, reply_problem(status, &why));
-    else if (!(request->route = app->hooks->find_route(request, &refusal)))
-        request_refuse(request, refusal);
-    else
-        request_check_headers(request);
-    if (!request->refused && (request->route->flags & ROUTE_UPLOAD) && !upload_start(request))
-        request_refuse(request, reply_say(503, "", "too many uploads at once; try again later"));
+    request_check(request);
     return request;
 }
 
@@ -230,6 +175,8 @@ static enum MHD_Result request_send_reply(struct request *request)
 {
     struct reply *reply = &request->reply;
     unsigned status = reply->status;
+    if (request->is_answered || !peer_begin_reply(request->peer))
+        return MHD_NO; /* what there was to say has been said */
     struct MHD_Response *response = reply_make(request, reply);
     if (status >= 400)
         atomic_fetch_add(&request->app->nr_problems, 1);
@@ -239,6 +186,17 @@ static enum MHD_Result request_send_reply(struct request *request)
     MHD_destroy_response(response);
     reply->response = NULL;
     return queued;
+}
+
+/* The head was enough to refuse it. A short body is read first: so the reply is heard, and the connection goes on. */
+static enum MHD_Result request_begin_refused(struct request *request)
+{
+    const char *length = request_header(request, "Content-Length");
+    if (request_header(request, "Expect"))
+        return request_send_reply(request); /* no body is under way */
+    if (request->reply.closes || (length && strtoull(length, NULL, 10) > DRAIN_LIMIT))
+        request_answer_now(request);
+    return MHD_YES;
 }
 
 /* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): libmicrohttpd's MHD_AccessHandlerCallback. */
@@ -252,44 +210,32 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         *state = request;
         if (!request)
             return MHD_NO;
-        const char *length = request_header(request, "Content-Length");
-        bool too_long_to_drain = request->refused && length && strtoull(length, NULL, 10) > DRAIN_LIMIT;
-        return too_long_to_drain ? request_send_reply(request) : MHD_YES;
-    }
-    if (*nr_upload && request->upload) {
-        *nr_upload -= upload_push(request->upload, upload, *nr_upload);
-        return MHD_YES;
+        return request->refused ? request_begin_refused(request) : MHD_YES;
     }
     if (*nr_upload) {
-        bool go_on = request_take_body(request, upload, *nr_upload);
-        *nr_upload = 0;
-        return go_on ? MHD_YES : MHD_NO;
+        *nr_upload -= request_take_body(request, upload, *nr_upload);
+        return request_is_endless(request) ? MHD_NO : MHD_YES;
     }
-    if (request->upload)
+    peer_enter(request->peer, PEER_BUSY);
+    if (request->upload && !request->refused)
         return upload_finish(request->upload) ? request_send_reply(request) : MHD_YES;
     if (request->refused || request->has_reply)
         return request_send_reply(request);
     return request_handle(request) ? request_send_reply(request) : MHD_YES;
 }
 
-static void log_request(const struct request *request)
-{
-    fprintf(stderr, "%s %s %u %lld us\n", request->method, request->url, request->reply.status,
-            (long long)((int64_t)(clock_ns() / 1000) - request->started_us));
-}
-
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode code)
 {
-    (void)connection;
     (void)code;
+    peer_enter(peer_of(connection), PEER_IDLE);
     const struct app *app = context;
     struct request *request = *state;
     if (!request)
         return;
     *state = NULL;
     if (app->options->log)
-        log_request(request);
+        request_log(request);
     if (!request->upload || upload_close(request->upload))
         request_destroy(request);
 }
@@ -302,55 +248,69 @@ static size_t unescape_path(void *context, struct MHD_Connection *connection, ch
     return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);
 }
 
+static void on_connection(void *context, struct MHD_Connection *connection, void **state,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *state = peer_create(context, MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+    } else {
+        peer_destroy(*state);
+        *state = NULL;
+    }
+}
+
+/* The first line of a request is there. */
+static void *on_first_line(void *context, const char *url, struct MHD_Connection *connection)
+{
+    (void)context;
+    (void)url;
+    peer_enter(peer_of(connection), PEER_HEAD);
+    return NULL; /* no request yet */
+}
+
 /* ---- start and stop ---- */
 
-static bool listen_resolve(const char *listen_at, struct sockaddr_storage *address, socklen_t *length, struct problem *why)
-{
-    char host[256];
-    const char *colon = strrchr(listen_at, ':');
-    size_t host_length = colon ? (size_t)(colon - listen_at) : 0;
-    bool in_brackets = host_length > 2 && listen_at[0] == '[' && listen_at[host_length - 1] == ']';
-    snprintf(host, sizeof host, "%.*s", (int)(in_brackets ? host_length - 2 : host_length), listen_at + in_brackets);
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *found = NULL;
-    int code = colon ? getaddrinfo(host[0] ? host : NULL, colon + 1, &hints, &found) : EAI_NONAME;
-    if (code != 0) {
-        problem_say(why, "listen", "cannot listen on \"%s\": %s", listen_at,
-                    colon ? gai_strerror(code) : "ADDRESS:PORT is expected");
-        return false;
-    }
-    memcpy(address, found->ai_addr, found->ai_addrlen);
-    *length = found->ai_addrlen;
-    freeaddrinfo(found);
-    return true;
-}
-
-static int listen_on(struct app *app, struct problem *why)
-{
-    struct sockaddr_storage address = { 0 };
-    socklen_t length;
-    if (!listen_resolve(app->options->listen, &address, &length, why))
-        return -1;
-    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
-    if (fd >= 0)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, length) != 0 || listen(fd, 512) != 0) {
-        problem_say(why, "listen", "cannot listen on %s: %s", app->options->listen, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return -1;
-    }
-    length = sizeof address;
-    getsockname(fd, (struct sockaddr *)&address, &length);
-    app->port = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                                    : ((struct sockaddr_in *)&address)->sin_port);
-    return fd;
-}
-
-/* Each with its own share of the connections; more than there are CPUs would only take turns. */
+/* More than there are CPUs would only take turns. */
 static unsigned nr_http_threads(void)
 {
     long nr_cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    return nr_cpus < 2 ? 0 : nr_cpus > HTTP_THREADS_MAX ? HTTP_THREADS_MAX : (unsigned)nr_cpus;
+    return nr_cpus < 1 ? 1 : nr_cpus > HTTP_THREADS_MAX ? HTTP_THREADS_MAX : (unsigned)nr_cpus;
+}
+
+/* As many as the host lets this process have. */
+static uint32_t nr_connections_raise(void)
+{
+    struct rlimit limit = { .rlim_cur = 1024, .rlim_max = 1024 };
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        getrlimit(RLIMIT_NOFILE, &limit);
+    rlim_t nr = limit.rlim_cur > 2 * FDS_OF_OTHERS ? limit.rlim_cur - FDS_OF_OTHERS : limit.rlim_cur / 2;
+    return nr > CONNECTIONS_MAX ? CONNECTIONS_MAX : (uint32_t)nr;
+}
+
+static void http_start_peers(struct app *app)
+{
+    uint32_t nr = nr_connections_raise();
+    peers_start(&app->peers, &(struct peer_limits){ .nr_peers = nr,
+                                                    .nr_streams = nr / 4 * STREAMS_OF_4,
+                                                    .patience_ns = app->limits.patience_s * UINT64_C(1000000000) });
+}
+
+static struct MHD_Daemon *http_start_thread(struct app *app)
+{
+    return MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_TURBO | MHD_USE_NO_LISTEN_SOCKET,
+        0, NULL, NULL, on_request, app, MHD_OPTION_NOTIFY_COMPLETED, on_completed, app, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, &app->peers, MHD_OPTION_URI_LOG_CALLBACK, on_first_line, NULL, MHD_OPTION_CONNECTION_TIMEOUT,
+        CONNECTION_TIMEOUT_S, MHD_OPTION_CONNECTION_LIMIT, 2 * CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY, MHD_OPTION_UNESCAPE_CALLBACK, unescape_path, NULL, MHD_OPTION_END);
+}
+
+static void http_end_threads(struct app *app)
+{
+    for (unsigned i = 0; i < app->nr_daemons; i++)
+        MHD_stop_daemon(app->daemons[i]);
 }
 
 bool http_start(struct app *app, const struct http_hooks *hooks, struct problem *why)
@@ -359,32 +319,39 @@ bool http_start(struct app *app, const struct http_hooks *hooks, struct problem 
     pthread_mutex_init(&app->mutex, NULL);
     pthread_cond_init(&app->upload_ended, NULL);
     pthread_mutex_init(&app->imports_mutex, NULL);
-    int fd = listen_on(app, why);
-    if (fd < 0)
+    http_start_peers(app);
+    if (!listener_open(app, why))
         return false;
-    app->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_TURBO, 0, NULL, NULL, on_request,
-        app, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, app, MHD_OPTION_CONNECTION_TIMEOUT,
-        CONNECTION_TIMEOUT_S, MHD_OPTION_THREAD_POOL_SIZE, nr_http_threads(), MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_UNESCAPE_CALLBACK, unescape_path, NULL,
-        MHD_OPTION_END);
-    if (!app->daemon)
-        problem_say(why, "listen", "cannot start the HTTP server");
-    return app->daemon != NULL;
+    while (app->nr_daemons < nr_http_threads() && (app->daemons[app->nr_daemons] = http_start_thread(app)))
+        app->nr_daemons++;
+    if (app->nr_daemons == nr_http_threads() && listener_start(app, why))
+        return true;
+    problem_say(why, "listen", "cannot start the HTTP server");
+    http_end_threads(app);
+    return false;
+}
+
+static void http_wait_for_last_replies(struct app *app)
+{
+    for (unsigned ms = 0; ms < LAST_REPLIES_MS && peers_count(&app->peers, PEER_BUSY); ms++)
+        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 }
 
 void http_stop(struct app *app)
 {
-    int fd = MHD_quiesce_daemon(app->daemon);
-    /* New connections are refused. The number stays taken: it is still in the epoll sets of libmicrohttpd's threads. */
-    if (fd >= 0)
-        shutdown(fd, SHUT_RDWR);
+    listener_stop(app);
     connections_stop(&app->connections);
+    uploads_cancel(app);
     app->hooks->end_streams(app);
     connections_wait_awake(&app->connections);
-    nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL); /* the last replies leave */
-    MHD_stop_daemon(app->daemon);
+    http_wait_for_last_replies(app);
+    http_end_threads(app);
     uploads_wait(app);
-    if (fd >= 0)
-        close(fd);
+}
+
+void http_abandon(struct app *app)
+{
+    struct reply reply = reply_busy(STOPPING_TEXT);
+    peers_refuse_all(&app->peers, &reply);
+    buffer_clear(&reply.body);
 }

@@ -54,6 +54,18 @@ struct reply reply_error(enum pagoda_error error, const struct problem *why)
     return reply_say(error_status(error), "", "%s", pagoda_error_text(error));
 }
 
+struct reply reply_too_long(uint64_t limit)
+{
+    return reply_say(413, "", "the body may have at most %llu bytes here", (unsigned long long)limit);
+}
+
+struct reply reply_busy(const char *why)
+{
+    struct reply reply = reply_say(503, "", "%s", why);
+    reply.retry_after_s = 1;
+    return reply;
+}
+
 struct reply reply_again(uint64_t ticket)
 {
     struct reply reply = reply_empty(0);
@@ -114,9 +126,11 @@ struct MHD_Response *reply_make(const struct request *request, struct reply *rep
     }
     if (!response)
         return NULL;
-    char seq[24] = "";
+    char seq[24] = "", retry_after[12] = "";
     if (reply->seq != NO_SEQ)
         snprintf(seq, sizeof seq, "%llu", (unsigned long long)reply->seq);
+    if (reply->retry_after_s)
+        snprintf(retry_after, sizeof retry_after, "%u", reply->retry_after_s);
     add_header(response, "Content-Type", reply->content_type);
     add_header(response, "Content-Encoding", is_packed ? "gzip" : "");
     add_header(response, "Vary", reply->content_type && !reply->response ? "Accept, Accept-Encoding" : "");
@@ -125,6 +139,8 @@ struct MHD_Response *reply_make(const struct request *request, struct reply *rep
     add_header(response, "Location", reply->location);
     add_header(response, "Link", reply->link);
     add_header(response, "Allow", reply->allow);
+    add_header(response, "Retry-After", retry_after);
+    add_header(response, "Connection", reply->closes ? "close" : "");
     add_header(response, "X-Pagoda-Seq", seq);
     add_header(response, "X-Content-Type-Options", "nosniff");
     return response;

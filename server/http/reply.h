@@ -12,8 +12,10 @@ struct reply {
     const char *content_type;
     const char *cache_control; /* NULL: no-store */
     char location[96], etag[64], link[200], allow[48];
-    uint64_t seq;    /* for X-Pagoda-Seq; UINT64_MAX: none */
-    uint64_t ticket; /* not 0: send it when this is on disk */
+    unsigned retry_after_s; /* 0: not said */
+    bool closes;            /* the connection ends behind it */
+    uint64_t seq;           /* for X-Pagoda-Seq; UINT64_MAX: none */
+    uint64_t ticket;        /* not 0: send it when this is on disk */
     struct buffer body;
     struct MHD_Response *response; /* made already (files, streams) */
     bool is_again;                 /* no reply: run the handler once more when ticket is on disk or lost */
@@ -28,6 +30,11 @@ struct reply reply_json(unsigned status, struct buffer body);
 struct reply reply_problem(unsigned status, const struct problem *why);
 struct reply reply_say(unsigned status, const char *field, const char *format, ...) __attribute__((format(printf, 3, 4)));
 struct reply reply_error(enum pagoda_error error, const struct problem *why);
+
+/* 413. limit: bytes. */
+struct reply reply_too_long(uint64_t limit);
+/* 503: come back in a second. */
+struct reply reply_busy(const char *why);
 
 /* No reply yet. The connection sleeps until the ticket's batch is on disk or lost; then the handler runs once more. */
 struct reply reply_again(uint64_t ticket);

@@ -14,6 +14,7 @@ struct request {
     struct store_waiter waiter;
     struct app *app;
     struct connection connection;
+    struct peer *peer;
     const struct route *route;
     const char *url, *method;
     char path_values[PATH_VALUES_MAX][PATH_VALUE_MAX];
@@ -23,7 +24,8 @@ struct request {
     struct reply reply;
     void *progress; /* of a handler that works in slices, and is its to free; NULL at its first call */
     bool refused, has_reply;
-    uint64_t nr_received;
+    bool is_answered;                 /* past libmicrohttpd: what still comes is dropped */
+    uint64_t nr_received, nr_dropped; /* of the body, bytes; nr_dropped: since it was refused */
     int64_t started_us;
 };
 

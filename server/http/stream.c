@@ -33,14 +33,14 @@ static void stream_make_slice_on_worker(struct work *work)
     connection_wake(&stream->connection);
 }
 
-static void stream_ask_for_slice(struct stream *stream)
+/* False: the daemon stops, and no more slices are made. */
+static bool stream_ask_for_slice(struct stream *stream)
 {
-    if (!connection_sleep(&stream->connection)) {
-        stream_make_slice(stream);
-        return;
-    }
+    if (!connection_sleep(&stream->connection))
+        return false;
     stream->work.run = stream_make_slice_on_worker;
     workers_submit(stream->workers, &stream->work);
+    return true;
 }
 
 static ssize_t stream_read(void *context, uint64_t position, char *out, size_t capacity)
@@ -58,8 +58,7 @@ static ssize_t stream_read(void *context, uint64_t position, char *out, size_t c
         return MHD_CONTENT_READER_END_WITH_ERROR;
     if (stream->is_last)
         return MHD_CONTENT_READER_END_OF_STREAM;
-    stream_ask_for_slice(stream);
-    return 0;
+    return stream_ask_for_slice(stream) ? 0 : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
 static void stream_destroy(void *context)

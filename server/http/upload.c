@@ -2,14 +2,18 @@
 #include "server/http/upload.h"
 #include "server/http/route.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PIPE_SIZE (256 * KIB)
-#define UPLOADS_MAX 8u
+#define UPLOADS_MAX 32u /* above it, the slowest makes room */
+#define UPLOADS_AT_MOST 40u
 
 struct upload {
     struct request *request;
+    struct upload *next; /* app->mutex */
+    int fd;              /* of the connection */
     pthread_t thread;
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t filled;
@@ -17,6 +21,7 @@ struct upload {
     size_t start, length;   /* of what waits in the ring */
     uint64_t nr_bytes;      /* read by the handler */
     bool ended, broken, cancelled;
+    bool outlives_peer;       /* the handler: upload_outlive_peer() */
     bool has_left_connection; /* the handler: upload_leave_connection() */
     bool is_done;             /* the handler: request->reply is there */
     bool is_orphan;           /* the connection has gone; the handler's thread ends upload and request */
@@ -40,16 +45,75 @@ static void upload_wake(struct upload *upload)
     connection_wake(&upload->request->connection);
 }
 
+/* All of the body has arrived, and the answer is wanted without a peer too. */
+static bool upload_is_over(const struct upload *upload)
+{
+    return upload->cancelled || (upload->broken && !(upload->outlives_peer && upload->ended));
+}
+
 /* ---- the list ---- */
 
-static bool upload_claim(struct app *app, int step)
+/* A place for one more. When they are nearly all taken, the slowest loses its own. */
+static bool upload_claim(struct app *app)
 {
     pthread_mutex_lock(&app->mutex);
-    bool is_free = step < 0 || app->nr_uploads < UPLOADS_MAX;
-    app->nr_uploads += is_free ? (uint32_t)step : 0;
+    bool is_free = app->nr_uploads < UPLOADS_AT_MOST, is_tight = app->nr_uploads >= UPLOADS_MAX;
+    app->nr_uploads += is_free;
+    pthread_mutex_unlock(&app->mutex);
+    if (is_tight)
+        peers_drop_slowest_upload(&app->peers);
+    return is_free;
+}
+
+static void upload_give_back(struct app *app)
+{
+    pthread_mutex_lock(&app->mutex);
+    app->nr_uploads--;
     pthread_cond_signal(&app->upload_ended);
     pthread_mutex_unlock(&app->mutex);
-    return is_free;
+}
+
+static void upload_list(struct upload *upload, struct app *app)
+{
+    pthread_mutex_lock(&app->mutex);
+    upload->next = app->uploads;
+    app->uploads = upload;
+    pthread_mutex_unlock(&app->mutex);
+}
+
+static void upload_unlist(const struct upload *upload, struct app *app)
+{
+    pthread_mutex_lock(&app->mutex);
+    struct upload **at = &app->uploads;
+    while (*at != upload)
+        at = &(*at)->next;
+    *at = upload->next;
+    pthread_mutex_unlock(&app->mutex);
+}
+
+static bool socket_is_deserted(int fd)
+{
+    struct pollfd peer = { .fd = fd, .events = POLLRDHUP };
+    return poll(&peer, 1, 0) > 0;
+}
+
+bool uploads_watch(struct app *app)
+{
+    pthread_mutex_lock(&app->mutex);
+    bool has_uploads = app->uploads != NULL;
+    for (struct upload *upload = app->uploads; upload; upload = upload->next)
+        if (socket_is_deserted(upload->fd))
+            upload_break(upload);
+    pthread_mutex_unlock(&app->mutex);
+    return has_uploads;
+}
+
+void uploads_cancel(struct app *app)
+{
+    pthread_mutex_lock(&app->mutex);
+    for (struct upload *upload = app->uploads; upload; upload = upload->next)
+        upload_cancel(upload);
+    pthread_mutex_unlock(&app->mutex);
 }
 
 void uploads_wait(struct app *app)
@@ -100,7 +164,7 @@ static void *upload_run_handler(void *context)
     if (is_orphan) {
         upload_destroy(upload);
         request_destroy(request);
-        upload_claim(app, -1); /* last: then the daemon may end */
+        upload_give_back(app); /* last: then the daemon may end */
     }
     return NULL;
 }
@@ -122,9 +186,9 @@ static long upload_read(void *context, void *out, size_t capacity)
     struct upload *upload = context;
     long given = -1;
     pthread_mutex_lock(&upload->mutex);
-    while (!upload->length && !upload->ended && !upload->broken && !upload->cancelled)
+    while (!upload->length && !upload->ended && !upload_is_over(upload))
         pthread_cond_wait(&upload->filled, &upload->mutex);
-    if (!upload->broken && !upload->cancelled)
+    if (!upload_is_over(upload))
         given = (long)upload_drain(upload, out, capacity);
     if (!upload->ended && upload->length <= PIPE_SIZE / 2)
         upload_wake(upload);
@@ -132,9 +196,21 @@ static long upload_read(void *context, void *out, size_t capacity)
     return given;
 }
 
+static bool upload_source_is_over(void *upload)
+{
+    return upload_is_cancelled(upload);
+}
+
 struct source upload_source(struct upload *upload)
 {
-    return (struct source){ .read = upload_read, .context = upload };
+    return (struct source){ .read = upload_read, .is_over = upload_source_is_over, .context = upload };
+}
+
+void upload_outlive_peer(struct upload *upload)
+{
+    pthread_mutex_lock(&upload->mutex);
+    upload->outlives_peer = true;
+    pthread_mutex_unlock(&upload->mutex);
 }
 
 uint64_t upload_nr_bytes(struct upload *upload)
@@ -156,9 +232,9 @@ void upload_cancel(struct upload *upload)
 bool upload_is_cancelled(struct upload *upload)
 {
     pthread_mutex_lock(&upload->mutex);
-    bool cancelled = upload->cancelled;
+    bool is_over = upload_is_over(upload);
     pthread_mutex_unlock(&upload->mutex);
-    return cancelled;
+    return is_over;
 }
 
 /* ---- the HTTP thread's side ---- */
@@ -166,18 +242,22 @@ bool upload_is_cancelled(struct upload *upload)
 struct upload *upload_start(struct request *request)
 {
     struct upload *upload = calloc(1, sizeof *upload);
-    if (!upload || !upload_claim(request->app, 1)) {
+    if (!upload || !upload_claim(request->app)) {
         free(upload);
         return NULL;
     }
     upload->request = request;
+    upload->fd = MHD_get_connection_info(request->connection.mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     request->upload = upload;
     pthread_mutex_init(&upload->mutex, NULL);
     pthread_cond_init(&upload->filled, NULL);
     pthread_cond_init(&upload->drained, NULL);
-    if (pthread_create(&upload->thread, NULL, upload_run_handler, upload) == 0)
+    if (pthread_create(&upload->thread, NULL, upload_run_handler, upload) == 0) {
+        peer_set_upload(request->peer);
+        upload_list(upload, request->app);
         return upload;
-    upload_claim(request->app, -1);
+    }
+    upload_give_back(request->app);
     request->upload = NULL;
     free(upload);
     return NULL;
@@ -221,11 +301,19 @@ bool upload_finish(struct upload *upload)
     return is_done;
 }
 
-bool upload_close(struct upload *upload)
+void upload_break(struct upload *upload)
 {
     pthread_mutex_lock(&upload->mutex);
     upload->broken = true;
     pthread_cond_signal(&upload->filled);
+    pthread_mutex_unlock(&upload->mutex);
+}
+
+bool upload_close(struct upload *upload)
+{
+    upload_unlist(upload, upload->request->app);
+    upload_break(upload);
+    pthread_mutex_lock(&upload->mutex);
     while (!upload->is_done && !upload->has_left_connection)
         pthread_cond_wait(&upload->drained, &upload->mutex);
     bool is_done = upload->is_done;
@@ -235,7 +323,7 @@ bool upload_close(struct upload *upload)
     pthread_mutex_unlock(&upload->mutex);
     if (is_done) {
         pthread_join(upload->thread, NULL); /* it is on its last lines */
-        upload_claim(upload->request->app, -1);
+        upload_give_back(upload->request->app);
         upload_destroy(upload);
     }
     return is_done;

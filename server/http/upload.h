@@ -19,14 +19,18 @@ struct upload *upload_start(struct request *request);
 void upload_leave_connection(struct upload *upload);
 /* The body. A read gives -1 when the peer has gone or the upload was cancelled. */
 struct source upload_source(struct upload *upload);
+/* When all of the body has arrived, the handler goes on also without a peer: somebody will ask for its answer again. */
+void upload_outlive_peer(struct upload *upload);
 uint64_t upload_nr_bytes(struct upload *upload); /* read so far */
 void upload_cancel(struct upload *upload);       /* from any thread, while the upload lives */
+/* Cancelled; or the peer has gone, and the handler is not to go on without it. */
 bool upload_is_cancelled(struct upload *upload);
 
 /* ---- for the HTTP thread ---- */
 
 /* Puts bytes into the pipe. Result: how many; if not all, the connection sleeps until there is room. */
 size_t upload_push(struct upload *upload, const char *data, size_t nr_bytes);
+void upload_break(struct upload *upload); /* no more of the body comes: it is refused */
 /* The body has ended. True: request->reply is there. False: the connection sleeps until it is. */
 bool upload_finish(struct upload *upload);
 /* The connection has gone. Waits until the handler has ended or left the connection.
@@ -34,5 +38,10 @@ bool upload_finish(struct upload *upload);
  * False: the handler is at work; its thread ends the upload and the request. */
 bool upload_close(struct upload *upload);
 
+/* Breaks those whose peers have gone: a connection that sleeps does not notice it. Who has closed his sending side is taken
+ * to have gone, as by other servers. True: there are uploads. */
+bool uploads_watch(struct app *app);
+/* Cancels all: the daemon stops. */
+void uploads_cancel(struct app *app);
 /* Waits until all uploads have ended. No new ones may begin. */
 void uploads_wait(struct app *app);

@@ -19,6 +19,8 @@ export class Daemon {
     daemon.store = options.store ?? join(daemon.directory, 'pagoda.db');
     daemon.arguments = options.arguments ?? [];
     daemon.environment = {};
+    daemon.wrapper = options.wrapper ?? []; // a command that runs it, such as prlimit
+    daemon.errors = options.errors; // true: what it says on stderr is kept in daemon.said
     if (options.slow_disk) daemon.preload_slow_disk();
     await daemon.resume();
     return daemon;
@@ -26,10 +28,13 @@ export class Daemon {
 
   async resume() {
     const begun = performance.now();
-    this.process = spawn(PAGODAD, ['serve', '--listen', '127.0.0.1:0', '--store', this.store, ...this.arguments], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+    const command = [...this.wrapper, PAGODAD, 'serve', '--listen', '127.0.0.1:0', '--store', this.store];
+    this.process = spawn(command[0], [...command.slice(1), ...this.arguments], {
+      stdio: ['ignore', 'pipe', this.errors ? 'pipe' : 'inherit'],
       env: { ...process.env, ...this.environment },
     });
+    this.said = '';
+    this.process.stderr?.on('data', (part) => (this.said += part));
     this.exited = new Promise((resolve) => this.process.on('exit', (code, signal) => resolve({ code, signal })));
     const line = await new Promise((resolve, reject) => {
       let text = '';
@@ -104,6 +109,18 @@ export class Daemon {
     const done = await this.post(`labs/${lab.id}/ops${query}`, op);
     if (done.status !== 201 && done.status !== 200) throw new Error(`${JSON.stringify(op)}: ${done.text}`);
     return done.body;
+  }
+
+  // A socket on which a test says what it likes: all that came is in socket.answer, socket.ended resolves with it.
+  connect(text = '') {
+    const socket = net.connect(this.port, '127.0.0.1');
+    socket.answer = '';
+    socket.on('data', (part) => (socket.answer += part));
+    socket.on('error', () => undefined);
+    socket.ended = new Promise((resolve) => socket.on('close', () => resolve(socket.answer)));
+    socket.ready = new Promise((resolve) => socket.on('connect', resolve));
+    if (text) socket.write(text);
+    return socket;
   }
 
   // The bytes of a request as they stand, and the bytes of the answer.
