@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char STOPPED[] = "the server is about to stop; nothing was applied";
+
 static struct reply import_refuse_all(const struct import_summary *summary)
 {
     const struct import_event *first = NULL;
@@ -48,15 +50,18 @@ static struct reply import_body(struct import_run *run, bool is_atomic, struct i
     enum pagoda_error error = is_atomic ? import_whole_into_lab(run, summary, &applied) : import_into_lab(run, summary);
     if (run->is_too_long)
         return import_refuse_rest(run, is_atomic);
-    if (error == PAGODA_ERR_CONFLICT && connections_are_stopping(&run->app->connections))
-        return reply_busy("the server is about to stop; nothing was applied");
+    bool are_stopping = connections_are_stopping(&run->app->connections);
+    if (error == PAGODA_ERR_CONFLICT && are_stopping)
+        return reply_busy(STOPPED);
     if (error == PAGODA_ERR_CONFLICT)
         return reply_say(409, "", "the import was stopped, or the lab was changed meanwhile; nothing was applied");
     if (error == PAGODA_ERR_RULES)
         lab_refuse_rules(run->lab, &why);
     if (error)
         return reply_error(error, &why);
-    return applied && summary->applied ? import_summarise(run) : import_refuse_all(summary);
+    if (applied && summary->applied)
+        return import_summarise(run);
+    return are_stopping ? reply_busy(STOPPED) : import_refuse_all(summary);
 }
 
 struct reply import_post(struct app *app, struct request *request)

@@ -8,16 +8,23 @@
 #include <unistd.h>
 
 #define SPOOLS_OF_LIMIT 4u      /* all spools together, by the limit of one body */
-#define DISK_FOR_LOG (64 * MIB) /* what spools leave free */
+#define DISK_FOR_LOG (64 * MIB) /* what spools leave free; of a small disk, an eighth */
+
+/* Is there room for the log? */
+static bool disk_has_room(int file)
+{
+    struct statvfs disk;
+    if (fstatvfs(file, &disk) != 0)
+        return true;
+    uint64_t whole = disk.f_blocks * disk.f_frsize, left = disk.f_bavail * disk.f_frsize;
+    return left >= (whole / 8 < DISK_FOR_LOG ? whole / 8 : DISK_FOR_LOG);
+}
 
 static bool import_spool_has_room(struct import_run *run, uint64_t nr_bytes)
 {
-    struct statvfs disk;
     run->nr_spooled += nr_bytes;
     uint64_t in_all = atomic_fetch_add(&run->app->nr_spooled, nr_bytes) + nr_bytes;
-    if (in_all > SPOOLS_OF_LIMIT * run->app->limits.upload)
-        return false;
-    return fstatvfs(run->spool, &disk) != 0 || disk.f_bavail * disk.f_frsize >= DISK_FOR_LOG;
+    return in_all <= SPOOLS_OF_LIMIT * run->app->limits.upload && disk_has_room(run->spool);
 }
 
 static enum pagoda_error import_spool_body(struct import_run *run)

@@ -98,10 +98,12 @@ static struct reply refuse_path(const struct request *request, const char *allow
     return reply;
 }
 
-/* A misspelt parameter that is silently ignored would answer another question than the one asked. */
+/* A misspelt parameter that is silently ignored would answer another question than the one asked, and so would one of two
+ * values. */
 struct query_check {
+    struct MHD_Connection *connection;
     const char *known;
-    char unknown[24];
+    char unknown[24], repeated[24];
 };
 
 static bool is_word_of(const char *words, const char *word)
@@ -116,23 +118,26 @@ static bool is_word_of(const char *words, const char *word)
 static enum MHD_Result check_parameter(void *context, enum MHD_ValueKind kind, const char *key, const char *value)
 {
     (void)kind;
-    (void)value;
     struct query_check *check = context;
-    if (is_word_of(check->known, key))
+    bool is_first = MHD_lookup_connection_value(check->connection, MHD_GET_ARGUMENT_KIND, key) == value;
+    if (is_first && is_word_of(check->known, key))
         return MHD_YES;
-    snprintf(check->unknown, sizeof check->unknown, "%s", key);
+    snprintf(is_first ? check->unknown : check->repeated, sizeof check->unknown, "%s", key);
     return MHD_NO;
 }
 
 static bool parameters_fit(const struct request *request, const struct route *route, struct reply *refusal)
 {
-    struct query_check check = { .known = route->query };
+    struct query_check check = { .connection = request->connection.mhd, .known = route->query };
     if (!route->query)
         return true;
     MHD_get_connection_values(request->connection.mhd, MHD_GET_ARGUMENT_KIND, check_parameter, &check);
-    if (!check.unknown[0])
+    if (!check.unknown[0] && !check.repeated[0])
         return true;
-    *refusal = reply_say(422, check.unknown, "there is no parameter %s here", check.unknown);
+    if (check.repeated[0])
+        *refusal = reply_say(422, check.repeated, "there is more than one parameter %s", check.repeated);
+    else
+        *refusal = reply_say(422, check.unknown, "there is no parameter %s here", check.unknown);
     return false;
 }
 

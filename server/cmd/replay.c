@@ -62,9 +62,9 @@ static bool replay_read_config(const struct options *options, enum trace_format 
     config->profile = profile->id;
     config->memory = profile->id == PROFILE_LINUX_6_1 ? FTRACE_MEMORY : 0;
     if (options->memory && !size_parse(options->memory, strlen(options->memory), &config->memory))
-        problem_say(why, "memory", "memory must be a size such as 256M");
-    if (options->cpus && (!size_parse(options->cpus, strlen(options->cpus), &cpus) || cpus == 0 || cpus > UINT32_MAX))
-        problem_say(why, "cpus", "cpus must be a number");
+        problem_say(why, "memory", "--memory must be a size such as 256M");
+    if (options->cpus && (!number_parse(options->cpus, strlen(options->cpus), &cpus) || cpus == 0 || cpus > UINT32_MAX))
+        problem_say(why, "cpus", "--cpus must be a whole number");
     config->cpus = (uint32_t)cpus;
     return !why->text[0];
 }

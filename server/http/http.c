@@ -194,7 +194,7 @@ static enum MHD_Result request_begin_refused(struct request *request)
     const char *length = request_header(request, "Content-Length");
     if (request_header(request, "Expect"))
         return request_send_reply(request); /* no body is under way */
-    if (request->reply.closes || (length && strtoull(length, NULL, 10) > DRAIN_LIMIT))
+    if (request->reply.closes || request->reply.status == 413 || (length && strtoull(length, NULL, 10) > DRAIN_LIMIT))
         request_answer_now(request);
     return MHD_YES;
 }

@@ -295,6 +295,46 @@ test('wrong options are one line and exit 2; a store in use and one from the fut
     assert.equal(done.status, 2, args.join(' '));
     assert.equal(done.stderr.trim().split('\n').length, 1, done.stderr);
   }
+  const WRONG = [
+    ...[
+      '127.0.0.1:99999',
+      '127.0.0.1:65536',
+      '127.0.0.1:-1',
+      '127.0.0.1:+80',
+      '127.0.0.1:80x',
+      '127.0.0.1: 80',
+      '127.0.0.1:',
+    ]
+      .concat(['127.0.0.1:0x50', '127.0.0.1:4294967376', '127.0.0.1:http', '8080', '[::1]', ''])
+      .map((value) => ['--listen', value]),
+    ...['1e3', '-1', '1K', '0x10', '10s', '', ' 1', '18446744073709551616'].flatMap((value) => [
+      ['--idle', value],
+      ['--patience', value],
+    ]),
+    ...['1e3', '-1', '0', '1.5G', '', '8 G', '9007199254740992', '99999999999T'].flatMap((value) => [
+      ['--budget', value],
+      ['--upload', value],
+      ['--unpacked', value],
+    ]),
+  ];
+  for (const option of WRONG) {
+    const done = run(['serve', '--store', join(pages, 'wrong.db'), '--listen', '127.0.0.1:0', ...option], {
+      timeout: 10_000,
+    });
+    assert.equal(done.status, 1, option.join(' '));
+    assert.match(done.stderr, new RegExp(`^pagodad: .*${option[0] === '--listen' ? 'cannot listen' : option[0]}.*\n$`));
+  }
+  for (const option of [
+    ['--cpus', '1K'],
+    ['--cpus', '-1'],
+    ['--cpus', '4294967297'],
+    ['--memory', '1e3'],
+    ['--memory', '-4K'],
+  ]) {
+    const done = run(['replay', ...option, '-'], { input: '{"op":"kmalloc","size":1}\n' });
+    assert.notEqual(done.status, 0, option.join(' '));
+    assert.match(done.stderr, new RegExp(option[0]));
+  }
   const second = run(['serve', '--listen', '127.0.0.1:0', '--store', daemon.store]);
   assert.equal(second.status, 1);
   assert.match(second.stderr, /in use by another pagodad/);

@@ -108,6 +108,36 @@ test('csv: one row an operation, one column a parameter', async () => {
   assert.match(record(3).result_address, /^0xffffc9/);
 });
 
+test('csv: a name is no formula, and what was added can be told apart', async () => {
+  const names = [
+    '=1+1',
+    '+1',
+    '-1',
+    '@SUM(A1)',
+    '\tx',
+    '\rx',
+    "'quoted",
+    'plain',
+    '=HYPERLINK("http://x/","y")',
+    'a=b',
+  ];
+  const other = await daemon.lab();
+  for (const name of names) await daemon.op(other, { op: 'kmalloc', size: 1, name, call_site: name });
+  const text = (await daemon.get(`labs/${other.id}/export?format=csv`)).text;
+  const cells = [...text.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,"\r\n]*))/gm)].map((m) =>
+    (m[1] ?? m[2]).replaceAll('""', '"'),
+  );
+  assert.ok(!cells.some((cell) => /^[=+@\t\r\n]|^-(?!\d+$)/.test(cell)), text);
+  for (const name of names) {
+    const shown = /^[=+\-@\t\r']/.test(name) ? `'${name}` : name;
+    assert.equal(cells.filter((cell) => cell === shown).length, 2, name);
+  }
+  const twin = await daemon.lab();
+  const lines = (await daemon.get(`labs/${other.id}/export`)).text;
+  await daemon.post(`labs/${twin.id}/import`, lines, { headers: { 'content-type': 'application/x-ndjson' } });
+  assert.equal((await daemon.get(`labs/${twin.id}/export`)).text, lines);
+});
+
 test('perfetto: slices in time order, counters, a track name', async () => {
   const { type, text } = await exported('perfetto');
   assert.match(type, /^application\/json/);

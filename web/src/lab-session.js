@@ -10,6 +10,7 @@ import { createImporter } from './session/importer.js';
 import { watchMoment } from './session/moment.js';
 import { createMoves, watchPlay, watchSelection } from './session/moves.js';
 import { createStore } from './store.js';
+import { visible } from './visible.js';
 
 /** @typedef {ReturnType<typeof openLab>} Session */
 /** @typedef {{ store: ReturnType<typeof createStore<import('./lab-state.js').LabState, import('./lab-state.js').Action>>, base: string, complain: (error: unknown) => void, select: (address: string, pid: number) => void }} Context what the parts of a session share */
@@ -51,7 +52,7 @@ export function openLab(id) {
         table,
         profile: profiles.profiles.find((/** @type {any} */ p) => p.name === lab.profile) ?? null,
       });
-      document.title = `${lab.name || lab.id} · Pagoda`;
+      document.title = visible(`${lab.name || lab.id} · Pagoda`);
     } catch (error) {
       store.send({ type: 'failed', problem: problemOf(error) });
       return;

@@ -1,6 +1,7 @@
 /* main.js - finds out which page this address is, and mounts it. Pages are loaded only when asked for. */
 import { render } from 'preact';
 import { html } from 'htm/preact';
+import { showHiddenEverywhere } from './visible.js';
 
 const root = /** @type {HTMLElement} */ (document.getElementById('app'));
 
@@ -21,5 +22,6 @@ async function mount() {
   }
 }
 
+showHiddenEverywhere();
 root.replaceChildren();
 mount();
