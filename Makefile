@@ -113,9 +113,9 @@ test: ## install what is missing, build, run every test
 # All that the stages need. Built by them, it would be in the way of the longest, which are to begin at once.
 test-builds: all test-programs $(BUILD)/truth $(BUILD)/pagodad-$(CHECKED) $(BUILD)/pagodad-tsan $(BUILD)/tsan/test_lab_jobs \
   $(BUILD)/slow_disk.so
-test-long: ## what takes minutes: kill -9, failing disks, any call with any parameter, a long history
-	@sh tools/install.sh build test
-	@$(call side_by_side,test-abuse test-crash-import test-disk test-sizes test-crash test-history)
+test-long: ## what takes minutes: kill -9, SIGTERM, proxies, failing disks, any call with any parameter, a long history
+	@sh tools/install.sh build test long
+	@$(call side_by_side,test-api-tsan test-stop test-abuse test-crash-import test-disk test-sizes test-crash test-history test-proxies)
 
 # C tests: each file one program, under ASan and UBSan; those of the store and of labs stand on the server too.
 STORE_SUPPORT := tests/store/store_fixture.c tests/store/faulty_disk.c tests/lib/failing_host.c $(filter-out server/cmd/main.c,$(SERVER))
@@ -158,6 +158,8 @@ test-tsan: $(BUILD)/pagodad-tsan $(BUILD)/tsan/test_lab_jobs ## the daemon's thr
 	TSAN_OPTIONS=halt_on_error=1 $(STAGE) tsan-jobs $(BUILD)/tsan/test_lab_jobs
 	PAGODAD=$(abspath $<) TSAN_OPTIONS=halt_on_error=1 \
 	  $(STAGE) tsan node --test tests/api/labs.test.mjs tests/api/durability.test.mjs tests/api/stop.test.mjs
+test-api-tsan: $(BUILD)/pagodad-tsan $(BUILD)/pagodad $(BUILD)/slow_disk.so ## all of the HTTP API, under TSan
+	PAGODAD=$(abspath $<) TSAN_OPTIONS=halt_on_error=1 $(STAGE) api-tsan node --test --test-concurrency=1 tests/api/*.test.mjs
 test-web: web/node_modules/.package-lock.json ## the pages' view-models, types
 	$(STAGE) web-types sh -c 'cd web && npx tsc --noEmit -p .'
 	$(STAGE) web node --test tests/web/*.test.mjs
@@ -166,6 +168,10 @@ test-browser: all ## the pages, in headless Chromium
 
 test-crash: $(BUILD)/pagodad ## kill -9 200 times under load (KILLS=)
 	PAGODAD=$(abspath $<) KILLS=$(or $(KILLS),200) $(STAGE) crash node --test tests/api/crash.test.mjs
+test-stop: $(BUILD)/pagodad ## SIGTERM 50 times under load (ROUNDS=)
+	PAGODAD=$(abspath $<) ROUNDS=$(or $(ROUNDS),50) $(STAGE) stop node --test tests/api/stop_load.test.mjs
+test-proxies: $(BUILD)/pagodad ## requests in doubt, through nginx and HAProxy
+	PAGODAD=$(abspath $<) $(STAGE) proxies node --test tests/api/long/proxies.test.mjs
 test-crash-import: $(BUILD)/pagodad ## kill -9 60 times in imports (KILLS=)
 	PAGODAD=$(abspath $<) KILLS=$(or $(KILLS),60) \
 	  $(STAGE) crash-import node --test --test-name-pattern=kill tests/api/import_atomic.test.mjs
@@ -253,7 +259,7 @@ clean: ## remove what was built (the store in var/ stays)
 help: ## list targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all deps run test test-builds test-long test-programs test-c test-api test-tsan test-web test-browser test-crash test-crash-import test-disk test-abuse \
+.PHONY: all deps run test test-builds test-long test-programs test-c test-api test-tsan test-web test-browser test-crash test-crash-import test-stop test-proxies test-api-tsan test-disk test-abuse \
   test-history test-sizes truth coverage check check-pure check-tower check-docs lint compile-gcc compile-clang lint-tidy lint-cppcheck \
   lint-layout lint-web lint-shell format bench bench-history bench-cost install clean help $(addprefix run-,$(TESTS))
 .SECONDARY:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages that are missing. `install.sh [KIND...]`: build (always), test, lint, coverage. As root it calls
+# Installs the Debian packages that are missing. `install.sh [KIND...]`: build (always), test, long, lint, coverage. As root it calls
 # apt-get; otherwise it prints the one line to run, and ends with 1. `install.sh --missing [KIND...]` only prints what is missing.
 set -eu
 LOCK_WAIT_S=300 # how long to wait for another apt
@@ -9,7 +9,8 @@ list_packages() {
     for kind; do
         case $kind in
         build) ;;
-        test) echo binutils libcmocka-dev chromium-headless-shell python3 sqlite3 util-linux ;;
+        test) echo binutils libcmocka-dev chromium-headless-shell python3 sqlite3 util-linux zstd ;;
+        long) echo nginx-light haproxy ;;
         lint) echo clang clang-format clang-tidy cppcheck shellcheck libcmocka-dev ;;
         coverage) echo gcovr libcmocka-dev ;;
         *) echo "install.sh: no kind \"$kind\"" >&2 && exit 2 ;;
@@ -21,9 +22,10 @@ list_packages() {
 is_present() {
     case $1 in
     nodejs) command -v node ;;
-    pkg-config | gcc | make | npm | chromium-headless-shell | python3 | sqlite3 | clang | clang-format | clang-tidy | cppcheck | shellcheck | gcovr)
+    pkg-config | gcc | make | npm | chromium-headless-shell | python3 | sqlite3 | zstd | haproxy | clang | clang-format | clang-tidy | cppcheck | shellcheck | gcovr)
         command -v "$1" ;;
     binutils) command -v objcopy ;;
+    nginx-light) command -v nginx ;;
     util-linux) command -v flock ;;
     zlib1g-dev) pkg-config --exists zlib ;;
     libsqlite3-dev) pkg-config --exists sqlite3 ;;
