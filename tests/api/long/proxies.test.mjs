@@ -10,7 +10,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Daemon } from '../daemon.mjs';
 
 const missing = ['nginx', 'haproxy'].filter((name) => spawnSync('which', [name]).status !== 0);
-if (missing.length) throw new Error(`missing: ${missing.join(', ')} (`sh tools/install.sh build test long` installs them)`);
+if (missing.length) throw new Error(`missing: ${missing.join(', ')} (sh tools/install.sh build test long)`);
 
 const daemon = await Daemon.start({ arguments: ['--log'], errors: true });
 const lab = await daemon.lab();
@@ -58,9 +58,13 @@ const exchange = (port, text) =>
 const OP = '{"op":"kmalloc","size":1}';
 const SMUGGLED = `GET /api/v1/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n`;
 const chunks = `${OP.length.toString(16)}\r\n${OP}\r\n0\r\n\r\n`;
-const head = (more) => `POST /api/v1/labs/${lab.id}/ops HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${more}`;
+const head = (more) =>
+  `POST /api/v1/labs/${lab.id}/ops HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${more}`;
 const ATTACKS = [
-  ['TE : chunked beside a length', head(`Content-Length: ${chunks.length}\r\nTransfer-Encoding : chunked\r\n\r\n${chunks}`)],
+  [
+    'TE : chunked beside a length',
+    head(`Content-Length: ${chunks.length}\r\nTransfer-Encoding : chunked\r\n\r\n${chunks}`),
+  ],
   ['TE : chunked, a short length', head(`Content-Length: 4\r\nTransfer-Encoding : chunked\r\n\r\n1\r\nZ\r\n0\r\n\r\n`)],
   ['a vertical tab before chunked', head(`Content-Length: 4\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n`)],
   ['a bare LF that hides a header', head(`X: a\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n`)],
@@ -95,7 +99,10 @@ for (const [sample, args] of [
         const own = (answer.match(/HTTP\/1\.1 /g) ?? []).length;
         const smuggled = (daemon.said.match(/smuggled/g) ?? []).length;
         assert.ok(smuggled <= Math.max(0, own - 1), `${what}: ${smuggled} of ${own}\n${answer}\n${daemon.said}`);
-        const victim = await exchange(proxy.port, `GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+        const victim = await exchange(
+          proxy.port,
+          `GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
+        );
         assert.match(victim, /^HTTP\/1\.1 200 [^]*\r\n\r\n/, what);
         assert.doesNotMatch(victim, /smuggled/, what);
       }
