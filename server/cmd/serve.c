@@ -20,7 +20,7 @@
 #define TIDY_EVERY_S 1 /* idle labs leave memory */
 #define HEARTBEAT_S 15
 #define SECONDS_MAX UINT64_C(1000000000)
-#define STOP_S 4 /* then the end does not wait any longer */
+#define STOP_S 3 /* then the end does not wait any longer */
 
 static const struct http_hooks HOOKS = { .find_route = route_find, .end_streams = sse_stop };
 

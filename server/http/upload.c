@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PIPE_SIZE (256 * KIB)
+#define PIPE_SIZE MIB   /* a peer that goes is noticed only behind what it had sent: so a short body is here whole */
 #define UPLOADS_MAX 32u /* above it, the slowest makes room */
 #define UPLOADS_AT_MOST 40u
 

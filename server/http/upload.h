@@ -1,7 +1,7 @@
 /* server/http/upload.h - a body that is read while it arrives.
  *
  * The HTTP thread fills a bounded pipe. A thread of the upload's own runs the route's handler, which drains it. When the
- * pipe is full the connection sleeps, so memory holds a quarter of a MiB of a body of any length. */
+ * pipe is full the connection sleeps, so memory holds a MiB of a body of any length. */
 #pragma once
 #include "server/base/input.h"
 #include "server/http/request.h"
