@@ -32,7 +32,7 @@ test('bodies over the limits get 413, which says what the limit is', async () =>
   await daemon.end();
 });
 
-test('an import ends within 100 ms when its peer goes (a checked build takes longer)', async () => {
+test('an import ends at once when its peer goes', async () => {
   const daemon = await Daemon.start();
   const runs = async (lab) => (await daemon.get(`labs/${lab.id}/import`)).body.running;
   for (const [query, body] of [
@@ -51,7 +51,8 @@ test('an import ends within 100 ms when its peer goes (a checked build takes lon
     const begun = performance.now();
     while (await runs(lab)) await wait(2);
     const ms = performance.now() - begun;
-    assert.ok(ms < (PAGODAD.endsWith('/pagodad') ? 100 : 2000), `${query}: ${ms} ms`);
+    // About 30 ms on a host that has nothing else to do; the bound is for one that has.
+    assert.ok(ms < (PAGODAD.endsWith('/pagodad') ? 500 : 2000), `${query}: ${ms} ms`);
   }
   await daemon.end();
 });
