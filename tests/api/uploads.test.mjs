@@ -51,7 +51,7 @@ test('an import ends at once when its peer goes', async () => {
     const begun = performance.now();
     while (await runs(lab)) await wait(2);
     const ms = performance.now() - begun;
-    // About 30 ms on a host that has nothing else to do; the bound is for one that has.
+    // What is promised is 100 ms; on a host with eight times more to do than it has CPUs, 118 ms were measured.
     assert.ok(ms < (PAGODAD.endsWith('/pagodad') ? 500 : 2000), `${query}: ${ms} ms`);
   }
   await daemon.end();
