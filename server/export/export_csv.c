@@ -1,9 +1,10 @@
 /* server/export/export_csv.c - the log as a table: a column for each parameter of the engine's table, then the result (RFC
  * 4180).
  *
- * Spreadsheets take a field that begins with =, +, -, @, a tab or a line's end for a formula, and names come from anybody. So
- * a text that begins with one of them gets an apostrophe before it, as OWASP's "CSV Injection" advises. A text that begins
- * with an apostrophe gets one too, so that what was added can be told from what was there. Numbers stay as they are. */
+ * Spreadsheets take a field that begins with =, +, -, @, a tab or a line's end for a formula, and names come from anybody.
+ * So a text that begins with one of them gets an apostrophe before it, as OWASP's "CSV Injection" advises. A text that
+ * begins with an apostrophe gets one too, so that what was added can be told from what was there. Numbers stay as they are.
+ */
 #include "server/export/export.h"
 #include "server/json/op_json.h"
 
