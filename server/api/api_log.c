@@ -12,21 +12,6 @@
 #define LIST_LIMIT 1000u
 #define SCAN_MAX 100000u /* operations that one page of ?op= looks at */
 
-enum pagoda_error ops_relive(struct lab *lab, uint64_t seq,
-                             bool (*each)(void *context, const struct log_entry *entry, const struct op_result *result),
-                             void *context)
-{
-    struct lab_hold hold;
-    enum pagoda_error error = lab_wait_durable(lab, seq);
-    if (!error)
-        error = lab_take_past(lab, seq - 1, &hold);
-    if (error)
-        return error;
-    error = lab_relive(&hold, seq, each, context);
-    lab_release(&hold);
-    return error;
-}
-
 struct listing {
     struct buffer out;
     uint64_t last_seq;
@@ -100,12 +85,20 @@ static bool encode_full(void *context, const struct log_entry *entry, const stru
     return true;
 }
 
-/* The result as it was recorded, with nothing about how it came about. */
-static bool encode_recorded(void *context, const struct log_entry *entry)
+/* The first turn: which operation. True: *reply asks for the lab just before it, or refuses. */
+static bool op_find(struct request *request, struct reply *reply)
 {
-    struct op_result result;
-    lab_recorded_result(entry, &result);
-    return encode_full(context, entry, &result);
+    uint64_t seq;
+    const char *text = request->path_values[1];
+    if (request->hold || request->error)
+        return false;
+    if (!size_parse(text, strlen(text), &seq) || seq == 0 || seq > lab_seq(request->lab)) {
+        *reply = reply_say(404, "", "the lab has no operation %.40s", text);
+    } else {
+        request->want = (struct turn_want){ HOLD_RECORDED, request->lab, seq - 1, seq };
+        *reply = reply_turn();
+    }
+    return true;
 }
 
 struct reply op_get(struct app *app, struct request *request)
@@ -113,24 +106,16 @@ struct reply op_get(struct app *app, struct request *request)
     (void)app;
     struct full_result full = { 0 };
     struct reply reply;
-    uint64_t seq;
-    const char *text = request->path_values[1];
-    if (!query_bool(request, "explain", &full.explain, &reply))
+    if (!query_bool(request, "explain", &full.explain, &reply) || !view_query_rules(request, &reply) ||
+        op_find(request, &reply))
         return reply;
-    if (!size_parse(text, strlen(text), &seq) || seq == 0 || seq > lab_seq(request->lab))
-        return reply_say(404, "", "the lab has no operation %.40s", text);
-    if (!view_query_rules(request, &reply))
-        return reply;
-    enum pagoda_error error = ops_relive(request->lab, seq, encode_full, &full);
-    if (error == PAGODA_ERR_RULES) { /* only what the log holds is known of it */
-        error = store_read_ops(request->app->store, lab_id(request->lab), seq, seq, encode_recorded, &full);
-    }
+    uint64_t seq = request->want.until, differs_at = lab_differs_at(request->lab);
+    enum pagoda_error error = request->hold ? lab_relive(request->hold, seq, encode_full, &full) : request->error;
     if (error || !full.is_there) {
         buffer_clear(&full.out);
         return reply_error(error ? error : PAGODA_ERR_NOT_FOUND, NULL);
     }
     reply = reply_json(200, full.out);
-    uint64_t differs_at = lab_differs_at(request->lab);
     reply.cache_control = view_cache_control(request, !differs_at || seq < differs_at);
     return reply;
 }

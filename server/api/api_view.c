@@ -1,6 +1,6 @@
 /* What the GET handlers that show a machine at one moment share.
  *
- * All go through view_reply(): it finds the machine of the moment asked for (?at=, else the head), answers 304 when the
+ * All go through view_reply(), with the lab at the moment that is asked for (?at=, else the head). It answers 304 when the
  * caller has that moment already, and hands the machine to a function that writes JSON. */
 #include "server/api/api_view.h"
 #include "server/base/number.h"
@@ -96,35 +96,39 @@ const char *view_cache_control(const struct request *request, bool is_fixed)
                                           : "private, no-cache";
 }
 
-/* encode writes the view; it returns false with *refusal when the request asks for something that is not there. */
-struct reply view_reply(struct request *request, bool (*encode)(struct view *view, struct reply *refusal))
+static struct reply view_show(struct request *request, bool (*encode)(struct view *view, struct reply *refusal))
 {
-    struct lab *lab = request->lab;
+    const struct lab_hold *hold = request->hold;
     struct reply base = reply_empty(304);
-    uint64_t head = lab_seq(lab), at = head;
-    if (!query_u64(request, "at", 0, head, &at, &base) || !view_query_rules(request, &base))
-        return base;
-    bool is_fixed = query_text(request, "at") != NULL, is_head = at == head;
-    struct view view = { .request = request };
-    struct lab_hold hold;
-    enum pagoda_error error = is_head ? lab_take(lab, &hold) : lab_take_past(lab, at, &hold);
-    if (!error && is_fixed && hold.seq < at) { /* the head cannot be shown */
-        lab_release(&hold);
-        error = PAGODA_ERR_RULES;
-    }
-    if (error)
-        return view_refuse(lab, error);
-    view.machine = hold.machine;
-    base.seq = hold.seq; /* the head may have moved on since */
-    base.cache_control = view_cache_control(request, is_fixed && base.seq == at);
-    snprintf(base.etag, sizeof base.etag, "\"%s-%llu-r%u%s\"", lab_key(lab), (unsigned long long)base.seq, machine_rules(),
-             representation(request));
-    bool is_known = etag_matches(request, base.etag), ok = is_known || encode(&view, &base);
-    lab_release(&hold);
-    if (ok && !is_known)
+    struct view view = { .request = request, .machine = hold->machine };
+    base.seq = hold->seq;
+    base.cache_control = view_cache_control(request, query_text(request, "at") != NULL);
+    snprintf(base.etag, sizeof base.etag, "\"%s-%llu-r%u%s\"", lab_key(hold->lab), (unsigned long long)base.seq,
+             machine_rules(), representation(request));
+    bool is_known = etag_matches(request, base.etag);
+    if (!is_known && encode(&view, &base))
         return view_finish(&view, &base);
     buffer_clear(&view.out);
     return base;
+}
+
+struct reply view_reply(struct request *request, bool (*encode)(struct view *view, struct reply *refusal))
+{
+    const struct lab_hold *hold = request->hold;
+    struct turn_want *want = &request->want;
+    bool is_fixed = query_text(request, "at") != NULL;
+    struct reply refusal;
+    if (!view_query_rules(request, &refusal))
+        return refusal;
+    if (!hold)
+        return view_refuse(request->lab, request->error);
+    if (is_fixed && hold->seq < want->at) /* the head cannot be shown */
+        return view_refuse(request->lab, PAGODA_ERR_RULES);
+    if (is_fixed && hold->seq > want->at) { /* it has moved on since */
+        want->hold = HOLD_PAST;
+        return reply_turn();
+    }
+    return view_show(request, encode);
 }
 
 void view_put_kind_counts(struct buffer *out, const char *key, const uint64_t counts[NR_FRAME_KINDS])

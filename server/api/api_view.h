@@ -22,7 +22,7 @@ struct view_page {
     bool (*put)(const struct view *view, const struct view_page *page, uint64_t *cursor, struct buffer *out);
 };
 
-/* The reply that encode writes, for the moment that is asked for.
+/* The reply that encode writes, for the moment that is asked for. Of a ROUTE_VIEW.
  * encode  false: *refusal says that the request asks for something that is not there. */
 struct reply view_reply(struct request *request, bool (*encode)(struct view *view, struct reply *refusal));
 /* Looks at ?rules=, of an answer about one moment. False: it is another revision than today's; *refusal says so. */

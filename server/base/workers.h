@@ -1,22 +1,19 @@
-/* server/base/workers.h - the threads that do what may take long, and the list of what is ready to be done.
+/* server/base/workers.h - the threads that do what may take long, as many as there are CPUs, and the list of what is ready
+ * to be done.
  *
- * The list is first come, first served. Long work is cut into slices. After a slice the work submits itself again, so that
- * other work gets its turn. Work must not wait for other work. */
+ * The list serves clients in turn (ready.h). Long work is cut into slices. After a slice the work submits itself again, so
+ * that other work gets its turn. Work must not wait: not for other work, not for the disk. */
 #pragma once
+#include "server/base/ready.h"
 #include <pthread.h>
-#include <stdbool.h>
 
-#define WORKERS_MAX 2u
-
-struct work {
-    struct work *next;
-    void (*run)(struct work *work); /* on a worker; the struct may be gone when it returns */
-};
+#define WORKERS_MIN 2u /* so that one that is busy for long does not stop the others' work */
+#define WORKERS_MAX 64u
 
 struct workers {
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t ready;
-    struct work *first, **last;
+    struct ready list;
     bool is_stopping;
     unsigned nr_threads;
     pthread_t threads[WORKERS_MAX];
@@ -26,5 +23,7 @@ struct workers {
 bool workers_start(struct workers *workers);
 /* Does what is in the list, then ends the threads. */
 void workers_stop(struct workers *workers);
-/* From any thread. work stays the caller's until it runs. */
+/* From any thread. work stays the caller's until it runs; then the struct may be gone when work->run returns. Its share
+ * must live until workers_share_is_idle(). */
 void workers_submit(struct workers *workers, struct work *work);
+bool workers_share_is_idle(struct workers *workers, const struct share *share);

@@ -39,6 +39,7 @@ static void wait_for_stop(struct app *app, const sigset_t *signals)
         if (errno != EAGAIN)
             continue;
         labs_tidy(app->labs);
+        clients_tidy(&app->clients, &app->workers);
         if (++nr_ticks % (HEARTBEAT_S / TIDY_EVERY_S) == 0)
             sse_heartbeat(app);
     }
@@ -87,6 +88,7 @@ static bool start(struct app *app, struct problem *why)
         problem_say(why, "", "cannot start a thread");
         return false;
     }
+    clients_init(&app->clients);
     store_on_commit(app->store, sse_on_commit, app);
     return http_start(app, &HOOKS, why);
 }
@@ -112,6 +114,7 @@ int serve(const struct options *options)
         wait_for_stop(&app, &signals);
         http_stop(&app);
         workers_stop(&app.workers);
+        clients_clear(&app.clients);
     } else {
         fprintf(stderr, "pagodad: %s\n", why.text);
     }

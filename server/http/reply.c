@@ -54,12 +54,19 @@ struct reply reply_error(enum pagoda_error error, const struct problem *why)
     return reply_say(error_status(error), "", "%s", pagoda_error_text(error));
 }
 
+struct reply reply_turn(void)
+{
+    return (struct reply){ .next = REPLY_TURN, .seq = NO_SEQ };
+}
+
 struct reply reply_again(uint64_t ticket)
 {
-    struct reply reply = reply_empty(0);
-    reply.ticket = ticket;
-    reply.is_again = true;
-    return reply;
+    return (struct reply){ .next = REPLY_AFTER_LOG, .seq = NO_SEQ, .ticket = ticket };
+}
+
+struct reply reply_after_change(void)
+{
+    return (struct reply){ .next = REPLY_AFTER_CHANGE, .seq = NO_SEQ };
 }
 
 /* ---- as libmicrohttpd wants it ---- */
@@ -114,9 +121,11 @@ struct MHD_Response *reply_make(const struct request *request, struct reply *rep
     }
     if (!response)
         return NULL;
-    char seq[24] = "";
+    char seq[24] = "", retry_after[12] = "";
     if (reply->seq != NO_SEQ)
         snprintf(seq, sizeof seq, "%llu", (unsigned long long)reply->seq);
+    if (reply->retry_after_s)
+        snprintf(retry_after, sizeof retry_after, "%u", reply->retry_after_s);
     add_header(response, "Content-Type", reply->content_type);
     add_header(response, "Content-Encoding", is_packed ? "gzip" : "");
     add_header(response, "Vary", reply->content_type && !reply->response ? "Accept, Accept-Encoding" : "");
@@ -125,6 +134,7 @@ struct MHD_Response *reply_make(const struct request *request, struct reply *rep
     add_header(response, "Location", reply->location);
     add_header(response, "Link", reply->link);
     add_header(response, "Allow", reply->allow);
+    add_header(response, "Retry-After", retry_after);
     add_header(response, "X-Pagoda-Seq", seq);
     add_header(response, "X-Content-Type-Options", "nosniff");
     return response;

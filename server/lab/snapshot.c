@@ -30,6 +30,7 @@ uint64_t snapshot_identity(void)
 struct snapshot_job {
     struct snapshot_job *next;
     struct lab *lab; /* held */
+    const struct lab_log *log;
     uint32_t nr_losses;
     struct snapshot_row row;
     void *image;
@@ -51,7 +52,7 @@ static enum pagoda_error snapshot_save(struct snapshots *snapshots, const struct
         return PAGODA_ERR_NOMEM;
     size_t nr_bytes = ZSTD_compress(packed, room, job->image, job->nr_bytes, LEVEL);
     enum pagoda_error error = ZSTD_isError(nr_bytes) ? PAGODA_ERR_NOMEM
-                                                     : store_save_snapshot(snapshots->store, &job->lab->log, job->nr_losses,
+                                                     : store_save_snapshot(snapshots->store, job->log, job->nr_losses,
                                                                            &job->row, packed, nr_bytes);
     free(packed);
     return error;
@@ -118,7 +119,8 @@ void snapshots_stop(struct snapshots *snapshots)
 
 /* ---- the labs' side ---- */
 
-static struct snapshot_job *snapshot_make_job(struct lab *lab, const struct machine *machine, uint64_t cost_ns)
+static struct snapshot_job *snapshot_make_job(struct lab *lab, const struct lab_log *log, const struct machine *machine,
+                                              uint64_t cost_ns)
 {
     size_t room = machine_save(machine, NULL, 0);
     struct snapshot_job *job = calloc(1, sizeof *job);
@@ -128,7 +130,7 @@ static struct snapshot_job *snapshot_make_job(struct lab *lab, const struct mach
         return NULL;
     }
     size_t nr_bytes = machine_save(machine, image, room);
-    *job = (struct snapshot_job){ .lab = lab, .nr_losses = atomic_load(&lab->log.nr_losses), .nr_bytes = nr_bytes };
+    *job = (struct snapshot_job){ .lab = lab, .log = log, .nr_losses = atomic_load(&log->nr_losses), .nr_bytes = nr_bytes };
     job->row = (struct snapshot_row){
         .seq = machine_seq(machine), .engine = snapshot_identity(), .hash = machine_image_hash(image), .cost_ns = cost_ns
     };
@@ -136,11 +138,12 @@ static struct snapshot_job *snapshot_make_job(struct lab *lab, const struct mach
     return job;
 }
 
-bool snapshot_take(struct snapshots *snapshots, struct lab *lab, const struct machine *machine, uint64_t cost_ns)
+bool snapshot_take(struct snapshots *snapshots, struct lab *lab, const struct lab_log *log, const struct machine *machine,
+                   uint64_t cost_ns)
 {
     if (!snapshots->is_running || atomic_load(&snapshots->nr_queued) >= SNAPSHOTS_QUEUED_MAX)
         return false;
-    struct snapshot_job *job = snapshot_make_job(lab, machine, cost_ns);
+    struct snapshot_job *job = snapshot_make_job(lab, log, machine, cost_ns);
     if (!job)
         return true; /* no memory: do not try at every operation */
     lab_keep(lab);

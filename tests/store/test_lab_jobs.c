@@ -198,8 +198,9 @@ static void jobs_of_the_past_see_their_moment(void **state)
     for (unsigned at = 0; at <= NR_OPS_APPLIED; at++) { /* the newest of them may not be on disk yet */
         job_make(&past[at], 0, 0);
         past[at].job.turn = look_turn;
+        past[at].job.moment = LAB_PAST;
         past[at].job.at = at;
-        lab_post_past(f.lab, &past[at].job);
+        lab_post(f.lab, &past[at].job);
     }
     for (unsigned at = 0; at <= NR_OPS_APPLIED; at++) {
         job_await(&past[at]);

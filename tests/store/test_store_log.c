@@ -75,11 +75,11 @@ static void check_history(const char *profile)
     const struct moment *last = &moments[NR_MOMENTS - 1], *middle = &moments[NR_MOMENTS / 2];
     assert_int_equal(store_fixture_replayed_hash(lab), last->hash);
     struct lab_hold hold;
-    struct lab_fork begun;
+    struct lab_change begun;
     assert_int_equal(lab_take_past(lab, middle->seq, &hold), PAGODA_OK);
-    assert_int_equal(lab_fork_begin(&hold, &begun), PAGODA_OK);
+    assert_int_equal(lab_begin_fork(&hold, "fork", NULL, &begun), PAGODA_OK);
     lab_release(&hold);
-    assert_int_equal(lab_fork_end(&begun, "fork", NULL, &fork), PAGODA_OK);
+    assert_int_equal(lab_change_now(&begun, &fork), PAGODA_OK);
     assert_int_equal(store_fixture_hash(fork), middle->hash);
     enum pagoda_error error;
     store_fixture_run(fork, &random, 500, &error);
