@@ -244,6 +244,8 @@ struct reply events_get(struct app *app, struct request *request)
         sse_destroy(stream);
         return reply_say(503, "", "out of memory");
     }
+    lab_put(lab); /* the request lasts as long as the stream, and a lab that is only watched may sleep */
+    request->lab = NULL;
     reply.content_type = "text/event-stream";
     reply.cache_control = "no-store";
     return reply;

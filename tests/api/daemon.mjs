@@ -18,6 +18,7 @@ export class Daemon {
     daemon.directory = options.directory ?? mkdtempSync(join(tmpdir(), 'pagoda-'));
     daemon.store = options.store ?? join(daemon.directory, 'pagoda.db');
     daemon.arguments = options.arguments ?? [];
+    daemon.program = options.program ?? PAGODAD;
     daemon.environment = {};
     if (options.slow_disk) daemon.preload_slow_disk();
     await daemon.resume();
@@ -26,7 +27,7 @@ export class Daemon {
 
   async resume() {
     const begun = performance.now();
-    this.process = spawn(PAGODAD, ['serve', '--listen', '127.0.0.1:0', '--store', this.store, ...this.arguments], {
+    this.process = spawn(this.program, ['serve', '--listen', '127.0.0.1:0', '--store', this.store, ...this.arguments], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, ...this.environment },
     });
