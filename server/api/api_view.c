@@ -20,6 +20,43 @@ bool view_query_page(const struct view *view, struct view_page *page, struct rep
            query_u64(view->request, "limit", 1, page->limit, &page->limit, refusal);
 }
 
+void page_put_next(struct buffer *out, const struct page_next *next)
+{
+    put_field_text(out, "next", next->text[0] ? next->text : NULL);
+}
+
+struct link_text {
+    const struct page_next *next;
+    char text[80];
+    size_t length;
+};
+
+/* Parameters of the lists are words and numbers; what is neither is no part of a link. */
+static enum MHD_Result link_add_parameter(void *context, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+    (void)kind;
+    static const char PLAIN[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    struct link_text *link = context;
+    size_t room = sizeof link->text - link->length;
+    if (!value || strcmp(key, link->next->parameter) == 0 || value[strspn(value, PLAIN)] || key[strspn(key, PLAIN)])
+        return MHD_YES;
+    int nr = snprintf(link->text + link->length, room, "&%s=%s", key, value);
+    if (nr > 0 && (size_t)nr < room)
+        link->length += (size_t)nr;
+    link->text[link->length] = '\0';
+    return MHD_YES;
+}
+
+void page_link_next(const struct request *request, const struct page_next *next, struct reply *reply)
+{
+    struct link_text link = { .next = next };
+    if (!next->parameter || !next->text[0])
+        return;
+    MHD_get_connection_values(request->connection.mhd, MHD_GET_ARGUMENT_KIND, link_add_parameter, &link);
+    snprintf(reply->link, sizeof reply->link, "<%.80s?%s=%s%s>; rel=\"next\"", request->url, next->parameter, next->text,
+             link.text);
+}
+
 void view_put_page(struct view *view, const struct view_page *page)
 {
     uint64_t cursor = page->cursor, left = page->limit;
@@ -29,9 +66,11 @@ void view_put_page(struct view *view, const struct view_page *page)
         ;
     put_close(&view->out, ']');
     uint64_t beyond = cursor;
+    struct page_next *next = &view->next;
+    next->parameter = page->parameter ? page->parameter : "next";
     if (has_more && page->put(view, page, &beyond, NULL))
-        snprintf(view->next, sizeof view->next, page->is_hex ? "0x%llx" : "%llu", (unsigned long long)cursor);
-    put_field_text(&view->out, "next", view->next[0] ? view->next : NULL);
+        snprintf(next->text, sizeof next->text, page->is_hex ? "0x%llx" : "%llu", (unsigned long long)cursor);
+    page_put_next(&view->out, next);
 }
 
 static struct reply view_finish(struct view *view, const struct reply *base)
@@ -42,8 +81,7 @@ static struct reply view_finish(struct view *view, const struct reply *base)
     reply.cache_control = base->cache_control;
     memcpy(reply.etag, base->etag, sizeof reply.etag);
     reply.seq = base->seq;
-    if (view->next[0])
-        snprintf(reply.link, sizeof reply.link, "<%.150s?next=%s>; rel=\"next\"", view->request->url, view->next);
+    page_link_next(view->request, &view->next, &reply);
     return reply;
 }
 

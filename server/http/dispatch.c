@@ -108,6 +108,7 @@ static void request_go_on(struct request *request)
     struct store *store = request->app->store;
     switch (request->reply.next) {
     case REPLY_SEND:
+        reply_pack(request, &request->reply); /* without the hold: others may have the lab */
         request_settle(request);
         return;
     case REPLY_TURN:
@@ -264,8 +265,10 @@ bool request_dispatch(struct request *request)
     if (!request_read_want(request))
         return true;
     bool has_run = request_run_here(request);
-    if (has_run && request->reply.next == REPLY_SEND)
+    if (has_run && request->reply.next == REPLY_SEND) {
+        reply_pack(request, &request->reply);
         return request_settle(request);
+    }
     if (!request_sleep(request))
         return true;
     if (has_run)

@@ -122,7 +122,7 @@ static enum MHD_Result request_send_reply(struct request *request)
 {
     struct reply *reply = &request->reply;
     unsigned status = reply->status;
-    struct MHD_Response *response = reply_make(request, reply);
+    struct MHD_Response *response = reply_make(reply);
     if (status >= 400)
         atomic_fetch_add(&request->app->nr_problems, 1);
     if (!response)

@@ -25,6 +25,7 @@ struct reply {
     uint64_t ticket;        /* not 0: send it when this is on disk */
     struct buffer body;
     struct MHD_Response *response; /* made already (files, streams) */
+    bool is_packed;
     enum reply_next next;
 };
 
@@ -43,6 +44,8 @@ struct reply reply_turn(void);
 struct reply reply_again(uint64_t ticket);
 struct reply reply_after_change(void);
 
-/* The reply with its headers, its body packed if the request allows that.
+/* Packs the body, if it has some length and the request allows that. Takes a while, so it is done in the last turn. */
+void reply_pack(const struct request *request, struct reply *reply);
+/* The reply with its headers.
  * Result: the caller's, to MHD_queue_response() and MHD_destroy_response(); NULL: out of memory. */
-struct MHD_Response *reply_make(const struct request *request, struct reply *reply);
+struct MHD_Response *reply_make(struct reply *reply);

@@ -3,7 +3,7 @@
 #include "server/http/request.h"
 
 enum route_flags {
-    ROUTE_SLOW = 1,      /* on a worker from the first turn */
+    ROUTE_SLOW = 1,      /* on a worker from the first turn: its answer may be long, or the store is read */
     ROUTE_VIEW = 2,      /* needs the lab at ?at=, or as it is */
     ROUTE_UPLOAD = 4,    /* takes any content type and length, on a thread of its own that reads while it arrives */
     ROUTE_LINES = 8,     /* takes NDJSON too, then on a worker and up to LINES_LIMIT */

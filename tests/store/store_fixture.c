@@ -208,7 +208,9 @@ uint64_t store_fixture_replayed_hash(struct lab *lab)
     struct past past = { 0 };
     struct problem why = { 0 };
     assert_int_equal(machine_create(&lab->row.config, &HOST_MEMORY, &past.machine, &why), PAGODA_OK);
-    assert_int_equal(lab_replay(lab, &past, &(struct lab_walk){ .to = atomic_load(&lab->log.durable_seq), .deadline_ns = FOREVER }), PAGODA_OK);
+    assert_int_equal(
+        lab_replay(lab, &past, &(struct lab_walk){ .to = atomic_load(&lab->log.durable_seq), .deadline_ns = FOREVER }),
+        PAGODA_OK);
     uint64_t hash = machine_hash(past.machine);
     machine_destroy(past.machine);
     return hash;
