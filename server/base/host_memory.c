@@ -30,4 +30,4 @@ static void host_release(void *context, void *start, size_t nr_bytes)
     munmap(start, nr_bytes);
 }
 
-const struct pagoda_host HOST_MEMORY = { host_reserve, host_commit, host_release, NULL };
+const struct pagoda_host HOST_MEMORY = { host_reserve, host_commit, host_release, NULL, NULL };
