@@ -2,6 +2,7 @@
 #include "server/api/api.h"
 #include "server/json/config_json.h"
 #include "server/api/idempotency.h"
+#include "server/base/guard.h"
 #include "server/json/json_value.h"
 
 #include <stdio.h>
@@ -41,6 +42,8 @@ void lab_encode(struct buffer *out, const struct lab_status *lab, const struct m
         put_null(out);
     PUT_FIELD(out, row, created);
     lab_encode_engine(out, row);
+    put_field_u64(out, "faults", lab->nr_faults);
+    put_field_bool(out, "quarantined", lab->is_quarantined);
     if (is_head) {
         char hash[24];
         snprintf(hash, sizeof hash, "0x%016llx", (unsigned long long)machine_hash(machine));
@@ -66,18 +69,42 @@ struct reply labs_get(struct app *app, struct request *request)
     return reply_json(200, out);
 }
 
+struct lab_picture {
+    struct lab_status status;
+    const struct machine *machine;
+    struct buffer out;
+};
+
+static void lab_draw(void *context)
+{
+    struct lab_picture *picture = context;
+    lab_encode(&picture->out, &picture->status, picture->machine);
+}
+
 static struct reply lab_reply(struct lab *lab, unsigned status)
 {
-    struct buffer out = { 0 };
+    struct lab_picture picture = { 0 };
     struct lab_hold hold;
     struct lab_row row;
     enum pagoda_error error = lab_take(lab, &hold);
-    if (error)
+    if (error && error != PAGODA_ERR_QUARANTINED)
         return reply_error(error, NULL);
     lab_read_row(lab, &row);
-    lab_encode(&out, &(struct lab_status){ &row, row.seq }, hold.machine);
-    lab_release(&hold);
-    struct reply reply = reply_json(status, out);
+    picture.status = (struct lab_status){ &row, row.seq, lab_nr_faults(lab), lab_is_quarantined(lab) };
+    if (error) {
+        lab_draw(&picture); /* without its machine, which nobody gets */
+    } else {
+        picture.machine = hold.machine;
+        error = guard_run(hold.machine, lab_draw, &picture);
+        if (error)
+            lab_broke(&hold);
+        lab_release(&hold);
+        if (error) {
+            buffer_clear(&picture.out);
+            return reply_error(error, NULL);
+        }
+    }
+    struct reply reply = reply_json(status, picture.out);
     if (status == 201)
         snprintf(reply.location, sizeof reply.location, "/api/v1/labs/%s", lab_key(lab));
     return reply;
@@ -112,12 +139,12 @@ static bool wish_name(const json_t *value, struct lab_wish *wish, struct problem
     return true;
 }
 
-enum wish_kind { WISH_CREATE, WISH_RENAME, WISH_FORK, WISH_RERUN };
+enum wish_kind { WISH_CREATE, WISH_RENAME, WISH_FORK, WISH_RERUN, WISH_WAKE };
 
 static bool wish_field(const char *field, const json_t *value, enum wish_kind kind, struct lab_wish *wish,
                        struct problem *why)
 {
-    if (strcmp(field, "name") == 0)
+    if (strcmp(field, "name") == 0 && kind != WISH_WAKE)
         return wish_name(value, wish, why);
     if (kind == WISH_FORK && strcmp(field, "at") == 0) {
         wish->has_at = true;
@@ -148,6 +175,19 @@ static unsigned wish_decode(const struct request *request, enum wish_kind kind, 
     }
     json_decref(root);
     return ok ? 0 : 422;
+}
+
+/* A lab that rests after faults is tried once more. */
+struct reply lab_wake_post(struct app *app, struct request *request)
+{
+    (void)app;
+    struct lab_wish wish;
+    struct problem why = { 0 };
+    unsigned status = wish_decode(request, WISH_WAKE, &wish, &why);
+    if (status)
+        return reply_problem(status, &why);
+    lab_forgive(request->lab);
+    return lab_reply(request->lab, 200);
 }
 
 /* Of two requests with one key at once, the second gets the answer of the first. */
@@ -227,7 +267,7 @@ static enum pagoda_error rerun_publish(struct rerun_progress *progress)
     struct lab_row row;
     struct buffer text = { 0 };
     lab_read_row(lab, &row);
-    lab_encode(&text, &(struct lab_status){ &row, row.seq }, progress->hold.machine);
+    lab_encode(&text, &(struct lab_status){ .row = &row, .seq = row.seq }, progress->hold.machine);
     answer->text = buffer_terminate(&text);
     enum pagoda_error error = text.failed ? PAGODA_ERR_NOMEM : lab_publish(&progress->hold, answer->key ? answer : NULL);
     buffer_clear(&text);

@@ -3,6 +3,7 @@
  * All go through view_reply(): it finds the machine of the moment asked for (?at=, else the head), answers 304 when the
  * caller has that moment already, and hands the machine to a function that writes JSON. */
 #include "server/api/api_view.h"
+#include "server/base/guard.h"
 #include "server/base/number.h"
 
 #include <stdio.h>
@@ -96,6 +97,33 @@ const char *view_cache_control(const struct request *request, bool is_fixed)
                                           : "private, no-cache";
 }
 
+/* A view on its way. */
+struct view_turn {
+    struct view *view;
+    struct reply *refusal;
+    bool (*encode)(struct view *view, struct reply *refusal);
+    bool is_written;
+};
+
+static void view_write(void *context)
+{
+    struct view_turn *turn = context;
+    turn->is_written = turn->encode(turn->view, turn->refusal);
+}
+
+/* False: *refusal says why not. */
+static bool view_encode(struct lab_hold *hold, struct view *view, struct reply *refusal,
+                        bool (*encode)(struct view *view, struct reply *refusal))
+{
+    struct view_turn turn = { view, refusal, encode, false };
+    enum pagoda_error error = guard_run(hold->machine, view_write, &turn);
+    if (!error)
+        return turn.is_written;
+    lab_broke(hold);
+    *refusal = reply_error(error, NULL);
+    return false;
+}
+
 /* encode writes the view; it returns false with *refusal when the request asks for something that is not there. */
 struct reply view_reply(struct request *request, bool (*encode)(struct view *view, struct reply *refusal))
 {
@@ -119,7 +147,7 @@ struct reply view_reply(struct request *request, bool (*encode)(struct view *vie
     base.cache_control = view_cache_control(request, is_fixed && base.seq == at);
     snprintf(base.etag, sizeof base.etag, "\"%s-%llu-r%u%s\"", lab_key(lab), (unsigned long long)base.seq, machine_rules(),
              representation(request));
-    bool is_known = etag_matches(request, base.etag), ok = is_known || encode(&view, &base);
+    bool is_known = etag_matches(request, base.etag), ok = is_known || view_encode(&hold, &view, &base, encode);
     lab_release(&hold);
     if (ok && !is_known)
         return view_finish(&view, &base);

@@ -3,6 +3,7 @@
  * A lab's machine is woken by a snapshot and the log behind it, and put to sleep, when it is not used or others need the
  * room, by dropping it: nothing has to be written then. While it lives it leaves snapshots behind, a few milliseconds of
  * replay apart. */
+#include "server/base/guard.h"
 #include "server/base/hash.h"
 #include "server/base/problem.h"
 #include "server/lab/lab_internal.h"
@@ -30,7 +31,7 @@ enum pagoda_error lab_settle(struct lab *lab)
 
 bool lab_is_awake(const struct lab *lab)
 {
-    return atomic_load(&lab->machine) && !atomic_load(&lab->log.lost);
+    return atomic_load(&lab->machine) && !atomic_load(&lab->log.lost) && !atomic_load(&lab->is_broken);
 }
 
 void lab_leave_snapshot(struct lab *lab, const struct machine *machine)
@@ -125,13 +126,19 @@ enum pagoda_error lab_wake(struct lab *lab)
     if (lab_is_awake(lab))
         return PAGODA_OK;
     machine_destroy(atomic_exchange(&lab->machine, NULL));
+    if (lab_is_quarantined(lab))
+        return PAGODA_ERR_QUARANTINED;
     enum pagoda_error error = lab_accept_log(lab);
     if (error)
         return error;
     labs_tidy(lab->labs);
     error = lab_make_present(lab, &present);
+    atomic_store(&lab->mistrusts_snapshots, error == PAGODA_ERR_FAULT);
+    if (error == PAGODA_ERR_FAULT)
+        lab_count_fault(lab);
     if (error)
         return error;
+    atomic_store(&lab->is_broken, false);
     machine_record_events(present.machine, true);
     atomic_store(&lab->machine, present.machine);
     atomic_fetch_add(&lab->labs->nr_wakes, 1);
@@ -199,9 +206,12 @@ enum pagoda_error lab_apply(struct lab_hold *hold, const struct op *op, const st
     struct lab *lab = hold->lab;
     if (lab_differs_at(lab))
         return lab_refuse_rules(lab, why);
-    enum pagoda_error error = machine_apply(hold->machine, op, result, why);
+    enum pagoda_error error = guard_apply(hold->machine, op, result, why);
+    if (error == PAGODA_ERR_FAULT)
+        lab_broke(hold);
     if (error)
         return error;
+    atomic_store_explicit(&lab->nr_faults, 0, memory_order_relaxed);
     const char *word = key ? key->key : NULL;
     struct log_entry entry = lab_log_entry(op, result);
     uint64_t ticket = store_append(lab->labs->store, &lab->log, &entry, word, word ? key->body_hash : 0);

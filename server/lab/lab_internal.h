@@ -42,6 +42,9 @@ struct lab {
 
     struct lane present;
     struct machine *_Atomic machine;    /* NULL: asleep */
+    atomic_bool is_broken;              /* the machine broke down: it may only be destroyed */
+    _Atomic uint32_t nr_faults;         /* in a row */
+    atomic_bool mistrusts_snapshots;    /* the last waking broke down */
     _Atomic uint64_t seq;               /* head */
     _Atomic uint64_t last_ticket;       /* of the newest operation; written before seq */
     uint64_t cost_ns, snapshot_cost_ns; /* of replaying from 0 to the head, to the newest snapshot */
@@ -82,6 +85,10 @@ enum pagoda_error lab_wake(struct lab *lab) PAGODA_MUST_CHECK;
 void lab_leave_snapshot(struct lab *lab, const struct machine *machine);
 /* With the present held: waits until the log has got as far as the lab. */
 enum pagoda_error lab_settle(struct lab *lab) PAGODA_MUST_CHECK;
+
+/* ---- lab_fault.c ---- */
+
+void lab_count_fault(struct lab *lab);
 
 /* ---- lab_past.c ---- */
 

@@ -1,5 +1,6 @@
 /* server/lab/lab_life.c - labs are made, forked, renamed and deleted. Each of these waits for its commit. */
 #include "server/base/clock.h"
+#include "server/base/guard.h"
 #include "server/base/host_memory.h"
 #include "server/base/problem.h"
 #include "server/base/random.h"
@@ -39,7 +40,7 @@ static enum pagoda_error life_store(struct lab *lab, const struct lab_request *r
     struct buffer text = { 0 };
     struct answer answer = { 0 };
     if (request && request->answer.key) {
-        request->encode(&text, &(struct lab_status){ &lab->row, lab_seq(lab) }, atomic_load(&lab->machine));
+        request->encode(&text, &(struct lab_status){ .row = &lab->row, .seq = lab_seq(lab) }, atomic_load(&lab->machine));
         answer = request->answer;
         answer.text = buffer_terminate(&text);
     }
@@ -86,7 +87,7 @@ static enum pagoda_error life_create(struct labs *labs, const char *name, const 
     labs_tidy(labs);
     enum pagoda_error error = machine_config_complete(&row.config, why);
     if (!error)
-        error = machine_create(&row.config, &HOST_MEMORY, &machine, why);
+        error = guard_create(&row.config, &HOST_MEMORY, &machine, why);
     if (error)
         return error;
     error = life_fill_row(&row, name);
@@ -126,7 +127,11 @@ enum pagoda_error lab_publish(struct lab_hold *hold, const struct answer *answer
 enum pagoda_error lab_fork_begin(const struct lab_hold *hold, struct lab_fork *fork)
 {
     *fork = (struct lab_fork){ .parent = hold->lab, .cost_ns = hold->past ? hold->past->cost_ns : hold->lab->cost_ns };
-    return machine_clone(hold->machine, &fork->machine);
+    enum pagoda_error error = guard_clone(hold->machine, &fork->machine);
+    struct lab_hold broken = *hold;
+    if (error == PAGODA_ERR_FAULT)
+        lab_broke(&broken);
+    return error;
 }
 
 enum pagoda_error lab_fork_end(struct lab_fork *fork, const char *name, const struct lab_request *request, struct lab **out)

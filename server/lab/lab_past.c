@@ -65,6 +65,8 @@ static enum pagoda_error past_compare(struct lab *lab)
 enum pagoda_error lab_seek(struct lab *lab, uint64_t seq, struct lab_hold *hold)
 {
     uint32_t index;
+    if (lab_is_quarantined(lab))
+        return PAGODA_ERR_QUARANTINED;
     enum pagoda_error comparing = past_compare(lab);
     if (comparing)
         return comparing;
@@ -77,6 +79,8 @@ enum pagoda_error lab_seek(struct lab *lab, uint64_t seq, struct lab_hold *hold)
     struct past *past = &lab->pasts[index];
     lab->newest_past = index;
     error = lab_replay(lab, past, seq, NULL, NULL);
+    if (error == PAGODA_ERR_FAULT)
+        lab_count_fault(lab);
     if (error) /* half way is nowhere */
         past_drop(past);
     else
@@ -173,6 +177,9 @@ enum pagoda_error lab_relive(struct lab_hold *hold, uint64_t to,
         return PAGODA_OK;
     machine_record_events(hold->machine, true);
     enum pagoda_error error = store_read_ops(lab->labs->store, lab->row.id, hold->seq + 1, to, relive_one, &relive);
-    machine_record_events(hold->machine, false);
+    if (relive.error == PAGODA_ERR_FAULT)
+        lab_broke(hold);
+    else
+        machine_record_events(hold->machine, false);
     return error ? error : relive.error;
 }

@@ -1,5 +1,6 @@
 /* server/lab/lab_turn.c - who has a lab: holds that are taken at once, holds that are waited for, and jobs in its queues.
  */
+#include "server/base/turn.h"
 #include "server/lab/lab_internal.h"
 
 #include <assert.h>
@@ -9,6 +10,7 @@
 static void turn_fill_hold(struct lab *lab, struct lab_hold *hold)
 {
     struct machine *machine = atomic_load(&lab->machine);
+    turn_is_for(lab->row.key);
     *hold = (struct lab_hold){
         .lab = lab, .machine = machine, .seq = machine_seq(machine), .ticket = atomic_load(&lab->last_ticket)
     };
