@@ -47,7 +47,8 @@ static inline void machine_count_end(const struct machine *m)
 static inline uint64_t call_product(uint64_t n, uint64_t size)
 {
     const uint64_t max = (UINT64_C(1) << 53) - 1;
-    return size && n > max / size ? max : n * size;
+    uint64_t product;
+    return __builtin_mul_overflow(n, size, &product) || product > max ? max : product;
 }
 static inline bool call_is_bug(const struct call *call)
 {
