@@ -1,5 +1,5 @@
 /* server/base/guard.c - see guard.h. The guards of a thread are a list, the innermost first. sigsetjmp() saves no signal
- * mask, which would be a system call for each operation: the handler blocks nothing, so there is nothing to restore. */
+ * mask, which would be a system call for each operation: the handler puts back the mask that it interrupted. */
 #include "server/base/guard.h"
 #include "server/base/host_memory.h"
 #include "server/base/plant.h"
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <ucontext.h>
 
 #define SIGNAL_STACK_BYTES (64u * 1024u)
 
@@ -85,7 +86,7 @@ static void guard_give_up(int signo, const siginfo_t *info)
 
 static void guard_on_signal(int signo, siginfo_t *info, void *machine_context)
 {
-    (void)machine_context;
+    const ucontext_t *interrupted = machine_context;
     struct guard *guard = innermost;
     uintptr_t offset;
     if (!guard || !guard_takes(guard, info, &offset)) {
@@ -98,6 +99,7 @@ static void guard_on_signal(int signo, siginfo_t *info, void *machine_context)
     else
         snprintf(what, sizeof what, "%s at byte 0x%llx of the machine", signo == SIGBUS ? "SIGBUS" : "SIGSEGV",
                  (unsigned long long)offset);
+    pthread_sigmask(SIG_SETMASK, &interrupted->uc_sigmask, NULL); /* TSan has all signals blocked here */
     guard_leave(guard);
 }
 
