@@ -158,7 +158,7 @@ $(BUILD)/slow_disk.so: tests/lib/slow_disk.c
 test-tsan: $(BUILD)/pagodad-tsan $(BUILD)/tsan/test_lab_jobs ## the daemon's threads, under TSan
 	TSAN_OPTIONS=halt_on_error=1 $(STAGE) tsan-jobs $(BUILD)/tsan/test_lab_jobs
 	PAGODAD=$(abspath $<) TSAN_OPTIONS=halt_on_error=1 \
-	  $(STAGE) tsan node --test tests/api/labs.test.mjs tests/api/durability.test.mjs tests/api/stop.test.mjs
+	  $(STAGE) tsan node --test tests/api/labs.test.mjs tests/api/durability.test.mjs tests/api/stop.test.mjs tests/api/fault.test.mjs
 test-web: web/node_modules/.package-lock.json ## the pages' view-models, types
 	$(STAGE) web-types sh -c 'cd web && npx tsc --noEmit -p .'
 	$(STAGE) web node --test tests/web/*.test.mjs
