@@ -39,6 +39,8 @@ void lab_encode(struct buffer *out, const struct lab_status *lab, const struct m
         put_null(out);
     PUT_FIELD(out, row, created);
     lab_encode_engine(out, row);
+    put_field_u64(out, "faults", lab->nr_faults);
+    put_field_bool(out, "quarantined", lab->is_quarantined);
     if (is_head) {
         char hash[24];
         snprintf(hash, sizeof hash, "0x%016llx", (unsigned long long)machine_hash(machine));
@@ -67,12 +69,14 @@ struct reply labs_get(struct app *app, struct request *request)
 struct reply lab_show(struct app *app, struct request *request)
 {
     (void)app;
+    struct lab *lab = request->lab;
     struct buffer out = { 0 };
     struct lab_row row;
-    if (!request->hold)
+    if (!request->hold && request->error != PAGODA_ERR_QUARANTINED)
         return reply_error(request->error, NULL);
-    lab_read_row(request->lab, &row);
-    lab_encode(&out, &(struct lab_status){ &row, row.seq }, request->hold->machine);
+    lab_read_row(lab, &row);
+    lab_encode(&out, &(struct lab_status){ &row, row.seq, lab_nr_faults(lab), lab_is_quarantined(lab) },
+               request->hold ? request->hold->machine : NULL); /* of a lab that rests nobody gets the machine */
     return reply_json(200, out);
 }
 
@@ -185,6 +189,22 @@ struct reply fork_post(struct app *app, struct request *request)
 /* ---- an old one renamed, deleted ---- */
 
 enum { CHANGE_ASKED, CHANGE_HELD, CHANGE_STORED, CHANGE_SHOWN };
+
+/* A lab that rests after faults is tried once more. */
+struct reply lab_wake_post(struct app *app, struct request *request)
+{
+    struct lab_wish wish;
+    struct problem why = { 0 };
+    if (request->phase == CHANGE_SHOWN)
+        return lab_show(app, request);
+    unsigned status = wish_decode(request, WISH_WAKE, &wish, &why);
+    if (status)
+        return reply_problem(status, &why);
+    lab_forgive(request->lab);
+    request->phase = CHANGE_SHOWN;
+    request->want = (struct turn_want){ HOLD_PRESENT, request->lab, 0, 0 };
+    return reply_turn();
+}
 
 static struct reply patch_end(struct request *request)
 {

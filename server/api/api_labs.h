@@ -11,7 +11,7 @@ struct lab_wish {
     bool has_name, has_at;
     struct machine_config config;
 };
-enum wish_kind { WISH_CREATE, WISH_RENAME, WISH_FORK, WISH_RERUN };
+enum wish_kind { WISH_CREATE, WISH_RENAME, WISH_FORK, WISH_RERUN, WISH_WAKE };
 /* 0, or a status with *why. */
 unsigned wish_decode(const struct request *request, enum wish_kind kind, struct lab_wish *wish, struct problem *why);
 

@@ -4,6 +4,7 @@
 #include "server/api/idempotency.h"
 #include "server/api/sse.h"
 #include "server/base/clock.h"
+#include "server/base/guard.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -247,7 +248,7 @@ static enum pagoda_error import_apply_to_copy(void *context, const struct op *op
     struct rehearsal *rehearsal = context;
     if (++rehearsal->nr_done % OPS_BETWEEN_LOOKS == 0 && upload_is_cancelled(rehearsal->run->upload))
         return PAGODA_ERR_CONFLICT;
-    return machine_apply(rehearsal->copy, op, result, why);
+    return guard_apply(rehearsal->copy, op, result, why);
 }
 
 static const struct machine *import_look_at_copy(void *context)
@@ -273,7 +274,7 @@ static enum pagoda_error import_rehearse(struct import_run *run, int file, uint6
     *seq = hold.seq;
     error = lab_differs_at(run->lab) ? PAGODA_ERR_RULES : PAGODA_OK; /* no machine of today leads to its head */
     if (!error)
-        error = machine_clone(hold.machine, &rehearsal.copy);
+        error = guard_clone(hold.machine, &rehearsal.copy);
     lab_release(&hold);
     if (error)
         return error;

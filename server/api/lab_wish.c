@@ -24,7 +24,7 @@ static bool wish_name(const json_t *value, struct lab_wish *wish, struct problem
 static bool wish_field(const char *field, const json_t *value, enum wish_kind kind, struct lab_wish *wish,
                        struct problem *why)
 {
-    if (strcmp(field, "name") == 0)
+    if (strcmp(field, "name") == 0 && kind != WISH_WAKE)
         return wish_name(value, wish, why);
     if (kind == WISH_FORK && strcmp(field, "at") == 0) {
         wish->has_at = true;

@@ -21,6 +21,7 @@ const struct route ROUTES[] = {
     { "PATCH", LAB, lab_patch, 16 * KIB, ROUTE_SLOW, "" },
     { "DELETE", LAB, lab_remove, 16 * KIB, ROUTE_SLOW | ROUTE_GONE | ROUTE_WRITES, "" },
     { "POST", LAB "/fork", fork_post, 16 * KIB, ROUTE_SLOW, "" },
+    { "POST", LAB "/wake", lab_wake_post, 16 * KIB, ROUTE_SLOW, "" },
     { "POST", LAB "/rerun", rerun_post, 16 * KIB, ROUTE_SLOW, "" },
     { "POST", LAB "/ops", ops_post, 256 * KIB, ROUTE_PRESENT | ROUTE_WRITES | ROUTE_LINES | ROUTE_KEYED,
       "explain dry_run on_error results" },

@@ -5,6 +5,7 @@
 #include "server/cmd/serve.h"
 #include "server/api/routes.h"
 #include "server/api/sse.h"
+#include "server/base/guard.h"
 #include "server/base/number.h"
 #include "server/http/http.h"
 
@@ -107,6 +108,7 @@ int serve(const struct options *options)
     sigset_t signals = stop_signals();
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread starts */
     signal(SIGPIPE, SIG_IGN);
+    guard_install();
     mallopt(M_ARENA_MAX, 2); /* four threads need no eight heaps */
     bool is_started = start(&app, &why);
     if (is_started) {

@@ -4,6 +4,7 @@
  * looks at either. Whoever is done with it wakes the connection, and the HTTP thread sends the reply. */
 #include "server/http/dispatch.h"
 #include "server/base/client.h"
+#include "server/base/guard.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -73,6 +74,12 @@ static void request_refuse_turn(struct request *request, unsigned status, const 
 
 /* ---- turns, with the connection asleep ---- */
 
+static void request_handle(void *context)
+{
+    struct request *request = context;
+    request->reply = request->route->handle(request->app, request);
+}
+
 /* Who has waited until the daemon stops is told so. Who has begun to work goes on. */
 static void request_run(struct request *request, struct lab_hold *hold)
 {
@@ -82,7 +89,15 @@ static void request_run(struct request *request, struct lab_hold *hold)
     }
     request->has_begun = true;
     request->hold = hold;
-    request->reply = request->route->handle(request->app, request);
+    enum pagoda_error fault = PAGODA_OK;
+    if (hold)
+        fault = guard_run(hold->machine, request_handle, request);
+    else
+        request_handle(request);
+    if (fault) { /* in a look at the machine: what changes it has a guard of its own */
+        lab_broke(hold);
+        request->reply = reply_error(fault, NULL);
+    }
     request->hold = NULL;
     request->error = PAGODA_OK;
 }

@@ -3,6 +3,7 @@
  * A lab's machine is woken by a snapshot and the log behind it, and put to sleep, when it is not used or others need the
  * room, by dropping it: nothing has to be written then. While it lives it leaves snapshots behind, a few milliseconds of
  * replay apart. */
+#include "server/base/guard.h"
 #include "server/base/hash.h"
 #include "server/base/problem.h"
 #include "server/lab/lab_internal.h"
@@ -31,7 +32,7 @@ static void lab_drop_waking(struct lab *lab)
 
 bool lab_is_awake(const struct lab *lab)
 {
-    return atomic_load(&lab->machine) && !atomic_load(&lab->log.lost);
+    return atomic_load(&lab->machine) && !atomic_load(&lab->log.lost) && !atomic_load(&lab->is_broken);
 }
 
 void lab_leave_snapshot(struct lab *lab, const struct machine *machine)
@@ -139,6 +140,8 @@ static enum pagoda_error lab_make_present(struct lab *lab, uint64_t deadline_ns)
     if (error || machine_seq(lab->waking.machine) != to)
         return error;
     machine_record_events(lab->waking.machine, true);
+    atomic_store(&lab->is_broken, false);
+    atomic_store(&lab->mistrusts_snapshots, false);
     atomic_store(&lab->machine, lab->waking.machine);
     lab->waking = (struct past){ 0 };
     atomic_fetch_add(&lab->labs->nr_wakes, 1);
@@ -151,13 +154,19 @@ enum pagoda_error lab_wake_on(struct lab *lab, uint64_t deadline_ns)
         return PAGODA_OK;
     if (!lab->waking.machine) {
         machine_destroy(atomic_exchange(&lab->machine, NULL));
+        if (lab_is_quarantined(lab))
+            return PAGODA_ERR_QUARANTINED;
         lab_accept_log(lab);
         labs_tidy(lab->labs);
     }
     enum pagoda_error error = atomic_load(&lab->is_compared) ? PAGODA_OK : lab_compare_on(lab, deadline_ns);
-    if (error || !atomic_load(&lab->is_compared))
-        return error;
-    return lab_make_present(lab, deadline_ns);
+    if (!error && atomic_load(&lab->is_compared))
+        error = lab_make_present(lab, deadline_ns);
+    if (error == PAGODA_ERR_FAULT) {
+        atomic_store(&lab->mistrusts_snapshots, true);
+        lab_count_fault(lab);
+    }
+    return error;
 }
 
 static enum pagoda_error lab_undo_import(struct lab *lab)
@@ -244,9 +253,12 @@ enum pagoda_error lab_apply(struct lab_hold *hold, const struct op *op, const st
         return lab_refuse_rules(lab, why);
     if (lab->import || atomic_load(&lab->is_leaving))
         return lab->import ? PAGODA_ERR_CONFLICT : PAGODA_ERR_NOT_FOUND;
-    enum pagoda_error error = machine_apply(hold->machine, op, result, why);
+    enum pagoda_error error = guard_apply(hold->machine, op, result, why);
+    if (error == PAGODA_ERR_FAULT)
+        lab_broke(hold);
     if (error)
         return error;
+    atomic_store_explicit(&lab->nr_faults, 0, memory_order_relaxed);
     const char *word = key ? key->key : NULL;
     struct log_entry entry = lab_log_entry(op, result);
     uint64_t ticket = store_append(lab->labs->store, &lab->log, &entry, word, word ? key->body_hash : 0);

@@ -47,6 +47,8 @@ void labs_count(struct labs *labs, struct labs_counts *counts);
 struct lab_status {
     const struct lab_row *row;
     uint64_t seq;
+    uint32_t nr_faults;
+    bool is_quarantined;
 };
 /* Calls each for every lab, oldest first. each must not come back to the labs: their list is locked. */
 void labs_each(struct labs *labs, void (*each)(void *context, const struct lab_status *status), void *context);
@@ -76,6 +78,10 @@ bool lab_is_deleted(const struct lab *lab);
 uint64_t lab_differs_at(const struct lab *lab);
 /* *why says that the lab is read-only, since when, and what to do. Returns PAGODA_ERR_RULES. */
 enum pagoda_error lab_refuse_rules(const struct lab *lab, struct problem *why);
+uint32_t lab_nr_faults(const struct lab *lab); /* since an operation last went well, or lab_forgive() */
+/* It has broken down too often: nobody gets its machine (PAGODA_ERR_QUARANTINED) until lab_forgive(). */
+bool lab_is_quarantined(const struct lab *lab);
+void lab_forgive(struct lab *lab);
 uint32_t lab_nr_losses(const struct lab *lab); /* how often the end of its log was lost */
 /* A copy of its row as it is now, seq included. */
 void lab_read_row(struct lab *lab, struct lab_row *row);
@@ -146,6 +152,9 @@ struct lab_hold {
 bool lab_try(struct lab *lab, struct lab_hold *hold) PAGODA_MUST_CHECK;
 bool lab_takes_ops(const struct lab_hold *hold); /* else an import is under way; a job that writes waits for its end */
 void lab_release(struct lab_hold *hold);
+/* A look at the hold's machine ended with PAGODA_ERR_FAULT (server/base/guard.h): nobody gets this machine any more, and
+ * the lab counts it. What changes or copies a machine here does this by itself. */
+void lab_broke(struct lab_hold *hold);
 
 /* These wait, for others, for replays and for the disk. Only for threads that nobody else needs: never on a worker or an
  * HTTP thread. After an error there is no hold. at  the moment, at most the head. PAGODA_ERR_NOT_FOUND  there is no such
@@ -204,7 +213,8 @@ struct op_key {
  * PAGODA_ERR_INVALID  *why says what is wrong with op; nothing was done.
  * PAGODA_ERR_RULES    the lab is read-only: lab_differs_at(); *why says so.
  * PAGODA_ERR_CONFLICT, PAGODA_ERR_NOT_FOUND  an import that is all or nothing is under way; the lab is being deleted.
- * PAGODA_ERR_IO       the log was lost: the lab is rebuilt before its next turn. */
+ * PAGODA_ERR_IO       the log was lost: the lab is rebuilt before its next turn.
+ * PAGODA_ERR_FAULT    the machine broke down, *why says in what; nothing was logged: as IO. */
 enum pagoda_error lab_apply(struct lab_hold *hold, const struct op *op, const struct op_key *key, struct op_result *result,
                             struct problem *why) PAGODA_MUST_CHECK;
 /* Is an operation under that key on its way to the disk? Then *ticket is what to wait for before the store knows. */

@@ -3,6 +3,7 @@
  * An import works on a copy of the machine, with a log of its own, whose rows nobody reads before all of them are on disk.
  * Meanwhile the lab is shown as it was, and who wants to change it waits in its queue. At the end the copy takes the
  * machine's place; else it is dropped and its rows are deleted, and the lab has not changed. */
+#include "server/base/guard.h"
 #include "server/lab/lab_internal.h"
 
 #include <stdlib.h>
@@ -22,7 +23,7 @@ static enum pagoda_error import_claim(const struct lab_hold *hold, uint64_t seq,
         return PAGODA_ERR_RULES;
     if (lab->import || hold->seq != seq || atomic_load(&lab->is_leaving))
         return PAGODA_ERR_CONFLICT;
-    enum pagoda_error error = machine_clone(hold->machine, &import->machine);
+    enum pagoda_error error = guard_clone(hold->machine, &import->machine);
     if (error)
         return error;
     machine_record_events(import->machine, false);
@@ -96,7 +97,7 @@ enum pagoda_error lab_import_apply(struct lab_import *import, const struct op *o
                                    struct problem *why)
 {
     struct lab *lab = import->lab;
-    enum pagoda_error error = machine_apply(import->machine, op, result, why);
+    enum pagoda_error error = guard_apply(import->machine, op, result, why);
     if (error)
         return error;
     struct log_entry entry = lab_log_entry(op, result);

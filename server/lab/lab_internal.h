@@ -44,6 +44,9 @@ struct lab {
 
     struct lane present;
     struct machine *_Atomic machine;    /* NULL: asleep */
+    atomic_bool is_broken;              /* the machine broke down: it may only be destroyed */
+    _Atomic uint32_t nr_faults;         /* in a row */
+    atomic_bool mistrusts_snapshots;    /* the last waking broke down */
     _Atomic uint64_t seq;               /* head */
     _Atomic uint64_t last_ticket;       /* of the newest operation; written before seq */
     uint64_t cost_ns, snapshot_cost_ns; /* of replaying from 0 to the head, to the newest snapshot */
@@ -105,6 +108,10 @@ void lab_leave_snapshot(struct lab *lab, const struct machine *machine);
 
 /* With the present held, when an import has ended: whoever waited for that goes on. */
 void lab_unblock(struct lab *lab);
+
+/* ---- lab_fault.c ---- */
+
+void lab_count_fault(struct lab *lab);
 
 /* ---- lab_past.c ---- */
 

@@ -1,6 +1,7 @@
 /* server/lab/lab_life.c - labs are made, forked, renamed and deleted. A change is begun by whoever has
  * the lab, its commit is waited for by nobody, and then it is ended. */
 #include "server/base/clock.h"
+#include "server/base/guard.h"
 #include "server/base/host_memory.h"
 #include "server/base/problem.h"
 #include "server/base/random.h"
@@ -43,7 +44,7 @@ static enum pagoda_error life_fill_answer(struct lab_change *change, const struc
         return PAGODA_OK;
     struct lab_row row;
     lab_read_row(change->lab, &row);
-    request->encode(&change->text, &(struct lab_status){ &row, row.seq }, atomic_load(&lab->machine));
+    request->encode(&change->text, &(struct lab_status){ .row = &row, .seq = row.seq }, atomic_load(&lab->machine));
     change->answer = request->answer;
     change->answer.text = buffer_terminate(&change->text);
     change->stored.answer = change->answer.key ? &change->answer : NULL;
@@ -81,7 +82,7 @@ enum pagoda_error lab_begin_create(struct labs *labs, const char *name, const st
     labs_tidy(labs);
     enum pagoda_error error = machine_config_complete(&row.config, why);
     if (!error)
-        error = machine_create(&row.config, &HOST_MEMORY, &machine, why);
+        error = guard_create(&row.config, &HOST_MEMORY, &machine, why);
     if (error)
         return error;
     error = life_fill_row(&row, name);
@@ -99,7 +100,10 @@ enum pagoda_error lab_begin_fork(const struct lab_hold *hold, const char *name, 
     uint64_t cost_ns = hold->past ? hold->past->cost_ns : parent->cost_ns;
     struct machine *machine;
     labs_tidy(parent->labs);
-    enum pagoda_error error = machine_clone(hold->machine, &machine);
+    enum pagoda_error error = guard_clone(hold->machine, &machine);
+    struct lab_hold broken = *hold;
+    if (error == PAGODA_ERR_FAULT)
+        lab_broke(&broken);
     if (error)
         return error;
     struct lab_row row = { .config = parent->row.config,

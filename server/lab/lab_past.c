@@ -55,6 +55,8 @@ static enum pagoda_error past_start_walk(struct lab *lab, uint64_t seq, uint32_t
 enum pagoda_error lab_seek(struct lab *lab, uint64_t seq, uint64_t deadline_ns, struct lab_hold *hold)
 {
     uint32_t index;
+    if (lab_is_quarantined(lab))
+        return PAGODA_ERR_QUARANTINED;
     if (lab_differs_at(lab) && seq >= lab_differs_at(lab))
         return PAGODA_ERR_RULES;
     enum pagoda_error error = PAGODA_OK;
@@ -69,6 +71,8 @@ enum pagoda_error lab_seek(struct lab *lab, uint64_t seq, uint64_t deadline_ns, 
     struct past *past = &lab->pasts[index];
     lab->newest_past = index;
     error = lab_replay(lab, past, &(struct lab_walk){ .to = seq, .deadline_ns = deadline_ns });
+    if (error == PAGODA_ERR_FAULT)
+        lab_count_fault(lab);
     if (error) /* half way is nowhere */
         past_drop(past);
     bool is_there = !error && machine_seq(past->machine) == seq;
@@ -177,6 +181,9 @@ enum pagoda_error lab_relive(struct lab_hold *hold, uint64_t to,
         return PAGODA_OK;
     machine_record_events(hold->machine, true);
     enum pagoda_error error = store_read_ops(lab->labs->store, lab->row.id, hold->seq + 1, to, relive_one, &relive);
-    machine_record_events(hold->machine, false);
+    if (relive.error == PAGODA_ERR_FAULT)
+        lab_broke(hold);
+    else
+        machine_record_events(hold->machine, false);
     return error ? error : relive.error;
 }

@@ -4,7 +4,9 @@
  * result that differs ends the replay. A log of today's rules that leads elsewhere is damaged (`pagodad check` tells): that
  * is said once, and the replay goes on. Where a hash of this engine was logged it is compared. */
 #include "server/base/clock.h"
+#include "server/base/guard.h"
 #include "server/base/host_memory.h"
+#include "server/base/turn.h"
 #include "server/lab/ahead.h"
 #include "server/lab/lab_internal.h"
 
@@ -49,13 +51,13 @@ static bool replay_agrees(const struct log_entry *entry, const struct op_result 
 enum pagoda_error lab_apply_logged(struct machine *machine, const struct log_entry *entry, struct op_result *result)
 {
     struct problem why = { 0 };
-    enum pagoda_error error = machine_apply(machine, &entry->op, result, &why);
+    enum pagoda_error error = guard_apply(machine, &entry->op, result, &why);
     if (error != PAGODA_ERR_INVALID)
         return error;
     struct op mark = op_default(OP_MARK);
     mark.text = (struct text){ "refused", 7 };
     mark.given = OP_BIT(TEXT);
-    return machine_apply(machine, &mark, result, &why);
+    return guard_apply(machine, &mark, result, &why);
 }
 
 static void replay_say_difference(struct replay *replay, uint64_t seq)
@@ -142,10 +144,12 @@ enum pagoda_error lab_replay(struct lab *lab, struct past *past, const struct la
 enum pagoda_error lab_begin_replay(struct lab *lab, uint64_t seq, struct past *past)
 {
     struct problem why = { 0 };
+    turn_is_for(lab->row.key);
     *past = (struct past){ 0 };
-    if (seq && !snapshot_load(lab->labs->store, lab->row.id, seq, &past->machine, &past->cost_ns))
+    if (seq && !atomic_load(&lab->mistrusts_snapshots) &&
+        !snapshot_load(lab->labs->store, lab->row.id, seq, &past->machine, &past->cost_ns))
         return PAGODA_OK;
     past->cost_ns = 0;
-    enum pagoda_error error = machine_create(&lab->row.config, &HOST_MEMORY, &past->machine, &why);
+    enum pagoda_error error = guard_create(&lab->row.config, &HOST_MEMORY, &past->machine, &why);
     return error == PAGODA_ERR_INVALID ? PAGODA_ERR_CORRUPT : error;
 }

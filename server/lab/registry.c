@@ -198,12 +198,16 @@ void lab_put(struct lab *lab)
     struct labs *labs = lab->labs;
     uint64_t now = clock_ns();
     pthread_mutex_lock(&labs->mutex);
+    struct machines broken = { { NULL } };
     bool is_last = --lab->nr_users == 0;
     lab->last_used_ns = now;
-    if (is_last)
+    if (is_last && atomic_load(&lab->is_broken))
+        broken = registry_take_machines(lab);
+    else if (is_last)
         lab->host_bytes = registry_host_bytes(lab);
     bool is_gone = registry_drop_gone(lab);
     pthread_mutex_unlock(&labs->mutex);
+    registry_destroy_machines(&broken);
     if (is_gone)
         lab_free(lab);
 }
@@ -231,7 +235,7 @@ void labs_each(struct labs *labs, void (*each)(void *context, const struct lab_s
     pthread_mutex_lock(&labs->mutex);
     for (struct lab *lab = labs->first; lab; lab = lab->next)
         if (!lab->deleted)
-            each(context, &(struct lab_status){ &lab->row, lab_seq(lab) });
+            each(context, &(struct lab_status){ &lab->row, lab_seq(lab), lab_nr_faults(lab), lab_is_quarantined(lab) });
     pthread_mutex_unlock(&labs->mutex);
 }
 
