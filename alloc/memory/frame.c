@@ -1,5 +1,6 @@
 /* The frame array. A frame without contents reads as zeroes. So a page is zeroed by giving its contents away. */
 #include "alloc/memory/frame.h"
+#include "alloc/base/invariant.h"
 
 #include <string.h>
 
@@ -35,7 +36,7 @@ uint8_t *frame_bytes(struct frames *frames, uint32_t pfn)
     struct frame *frame = frame_at(frames, pfn);
     if (!frame->contents)
         frame->contents = pool_take(&frames->contents);
-    assert(frame->contents);
+    INVARIANT(&frames->contents, frame->contents);
     return pool_at(&frames->contents, frame->contents);
 }
 

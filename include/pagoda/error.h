@@ -14,7 +14,9 @@
     X(PAGODA_ERR_CORRUPT, "the store does not hold what it must")                                                          \
     X(PAGODA_ERR_VERSION, "the store was written by a newer pagodad")                                                      \
     X(PAGODA_ERR_RANDOM, "host gives no random numbers")                                                                   \
-    X(PAGODA_ERR_RULES, "results were recorded under other rules; POST …/rerun makes a lab under today's")
+    X(PAGODA_ERR_RULES, "results were recorded under other rules; POST …/rerun makes a lab under today's")                 \
+    X(PAGODA_ERR_FAULT, "the machine broke down; it is rebuilt from its log")                                              \
+    X(PAGODA_ERR_QUARANTINED, "the lab broke down three times in a row; POST …/wake tries once more")
 
 enum pagoda_error {
 #define X(name, text) name,

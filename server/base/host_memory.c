@@ -1,6 +1,8 @@
 /* server/base/host_memory.c - struct pagoda_host over mmap. A reservation is PROT_NONE and NORESERVE, so it costs address
  * space alone; commit makes part of it usable, and the kernel gives frames (zeroed) on the first touch. */
 #include "server/base/host_memory.h"
+#include "server/base/guard.h"
+#include "server/base/plant.h"
 
 #include <stdint.h>
 #include <sys/mman.h>
@@ -11,13 +13,16 @@ static void *host_reserve(void *context, size_t nr_bytes)
 {
     (void)context;
     void *start = mmap(NULL, nr_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return start == MAP_FAILED ? NULL : start;
+    if (start == MAP_FAILED)
+        return NULL;
+    guard_note_range(start, nr_bytes);
+    return start;
 }
 
 static bool host_commit(void *context, void *start, size_t nr_bytes)
 {
     (void)context;
-    if (mprotect(start, nr_bytes, PROT_READ | PROT_WRITE))
+    if (plant_refuses_memory() || mprotect(start, nr_bytes, PROT_READ | PROT_WRITE))
         return false;
     if ((uintptr_t)start % HUGE_PAGE == 0 && nr_bytes >= HUGE_PAGE)
         (void)madvise(start, nr_bytes, MADV_HUGEPAGE); /* a wish */
@@ -30,4 +35,4 @@ static void host_release(void *context, void *start, size_t nr_bytes)
     munmap(start, nr_bytes);
 }
 
-const struct pagoda_host HOST_MEMORY = { host_reserve, host_commit, host_release, NULL };
+const struct pagoda_host HOST_MEMORY = { host_reserve, host_commit, host_release, NULL, guard_fault };

@@ -27,6 +27,7 @@ static const struct {
     { 415, "Unsupported Media Type" },
     { 421, "Misdirected Request" },
     { 422, "Unprocessable Content" },
+    { 429, "Too Many Requests" },
     { 500, "Internal Server Error" },
     { 503, "Service Unavailable" },
     { 507, "Insufficient Storage" },
@@ -57,6 +58,8 @@ unsigned error_status(enum pagoda_error error)
     case PAGODA_ERR_NOMEM:
     case PAGODA_ERR_IO:
     case PAGODA_ERR_RANDOM:
+    case PAGODA_ERR_FAULT:
+    case PAGODA_ERR_QUARANTINED:
         return 503;
     case PAGODA_ERR_CORRUPT:
     case PAGODA_ERR_VERSION:

@@ -66,12 +66,19 @@ struct reply reply_busy(const char *why)
     return reply;
 }
 
+struct reply reply_turn(void)
+{
+    return (struct reply){ .next = REPLY_TURN, .seq = NO_SEQ };
+}
+
 struct reply reply_again(uint64_t ticket)
 {
-    struct reply reply = reply_empty(0);
-    reply.ticket = ticket;
-    reply.is_again = true;
-    return reply;
+    return (struct reply){ .next = REPLY_AFTER_LOG, .seq = NO_SEQ, .ticket = ticket };
+}
+
+struct reply reply_after_change(void)
+{
+    return (struct reply){ .next = REPLY_AFTER_CHANGE, .seq = NO_SEQ };
 }
 
 /* ---- as libmicrohttpd wants it ---- */
@@ -114,12 +121,15 @@ static bool wants_gzip(const struct request *request, const struct reply *reply)
            strcmp(reply->content_type, "application/octet-stream") != 0;
 }
 
-struct MHD_Response *reply_make(const struct request *request, struct reply *reply)
+void reply_pack(const struct request *request, struct reply *reply)
+{
+    reply->is_packed = !reply->response && wants_gzip(request, reply) && compress_body(&reply->body);
+}
+
+struct MHD_Response *reply_make(struct reply *reply)
 {
     struct MHD_Response *response = reply->response;
-    bool is_packed = false;
     if (!response) {
-        is_packed = wants_gzip(request, reply) && compress_body(&reply->body);
         response = MHD_create_response_from_buffer(reply->body.length, reply->body.data, MHD_RESPMEM_MUST_FREE);
         if (response)
             reply->body = (struct buffer){ 0 }; /* the response owns it now */
@@ -132,7 +142,7 @@ struct MHD_Response *reply_make(const struct request *request, struct reply *rep
     if (reply->retry_after_s)
         snprintf(retry_after, sizeof retry_after, "%u", reply->retry_after_s);
     add_header(response, "Content-Type", reply->content_type);
-    add_header(response, "Content-Encoding", is_packed ? "gzip" : "");
+    add_header(response, "Content-Encoding", reply->is_packed ? "gzip" : "");
     add_header(response, "Vary", reply->content_type && !reply->response ? "Accept, Accept-Encoding" : "");
     add_header(response, "Cache-Control", reply->cache_control ? reply->cache_control : "no-store");
     add_header(response, "ETag", reply->etag);

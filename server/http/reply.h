@@ -7,6 +7,14 @@
 struct MHD_Response;
 struct request;
 
+/* What comes next. */
+enum reply_next {
+    REPLY_SEND,         /* the reply is sent */
+    REPLY_TURN,         /* there is none yet: the handler runs once more, with request->want, behind others */
+    REPLY_AFTER_LOG,    /* the same, when ticket is on disk or lost */
+    REPLY_AFTER_CHANGE, /* the same, when request->change is on disk or has failed */
+};
+
 struct reply {
     unsigned status;
     const char *content_type;
@@ -18,7 +26,8 @@ struct reply {
     uint64_t ticket;        /* not 0: send it when this is on disk */
     struct buffer body;
     struct MHD_Response *response; /* made already (files, streams) */
-    bool is_again;                 /* no reply: run the handler once more when ticket is on disk or lost */
+    bool is_packed;
+    enum reply_next next;
 };
 
 struct reply reply_empty(unsigned status);
@@ -36,9 +45,13 @@ struct reply reply_too_long(uint64_t limit);
 /* 503: come back in a second. */
 struct reply reply_busy(const char *why);
 
-/* No reply yet. The connection sleeps until the ticket's batch is on disk or lost; then the handler runs once more. */
+/* No reply yet: enum reply_next. */
+struct reply reply_turn(void);
 struct reply reply_again(uint64_t ticket);
+struct reply reply_after_change(void);
 
-/* The reply with its headers, its body packed if the request allows that.
+/* Packs the body, if it has some length and the request allows that. Takes a while, so it is done in the last turn. */
+void reply_pack(const struct request *request, struct reply *reply);
+/* The reply with its headers.
  * Result: the caller's, to MHD_queue_response() and MHD_destroy_response(); NULL: out of memory. */
-struct MHD_Response *reply_make(const struct request *request, struct reply *reply);
+struct MHD_Response *reply_make(struct reply *reply);

@@ -18,9 +18,9 @@ export class Daemon {
     daemon.directory = options.directory ?? mkdtempSync(join(tmpdir(), 'pagoda-'));
     daemon.store = options.store ?? join(daemon.directory, 'pagoda.db');
     daemon.arguments = options.arguments ?? [];
-    daemon.environment = {};
+    daemon.program = options.program ?? PAGODAD;
+    daemon.environment = { ...options.environment };
     daemon.wrapper = options.wrapper ?? []; // a command that runs it, such as prlimit
-    daemon.errors = options.errors; // true: what it says on stderr is kept in daemon.said
     if (options.slow_disk) daemon.preload_slow_disk();
     await daemon.resume();
     return daemon;
@@ -28,13 +28,16 @@ export class Daemon {
 
   async resume() {
     const begun = performance.now();
-    const command = [...this.wrapper, PAGODAD, 'serve', '--listen', '127.0.0.1:0', '--store', this.store];
+    const command = [...this.wrapper, this.program, 'serve', '--listen', '127.0.0.1:0', '--store', this.store];
     this.process = spawn(command[0], [...command.slice(1), ...this.arguments], {
-      stdio: ['ignore', 'pipe', this.errors ? 'pipe' : 'inherit'],
+      stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...this.environment },
     });
-    this.said = '';
-    this.process.stderr?.on('data', (part) => (this.said += part));
+    this.errors = ''; // what it says on stderr
+    this.process.stderr.on('data', (part) => {
+      this.errors += part;
+      process.stderr.write(part);
+    });
     this.exited = new Promise((resolve) => this.process.on('exit', (code, signal) => resolve({ code, signal })));
     const line = await new Promise((resolve, reject) => {
       let text = '';
@@ -54,6 +57,7 @@ export class Daemon {
   preload_slow_disk() {
     if (!existsSync(SLOW_DISK)) throw new Error(`there is no ${SLOW_DISK}: make build/slow_disk.so`);
     this.environment = {
+      ...this.environment,
       LD_PRELOAD: SLOW_DISK,
       SLOW_DISK: join(this.directory, 'slow-disk'),
       ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:verify_asan_link_order=0`,

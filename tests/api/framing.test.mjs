@@ -3,7 +3,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { Daemon } from './daemon.mjs';
 
-const daemon = await Daemon.start({ arguments: ['--log'], errors: true });
+const daemon = await Daemon.start({ arguments: ['--log'] });
 test.after(() => daemon.end());
 const lab = await daemon.lab();
 const OP = '{"op":"kmalloc","size":1}';
@@ -100,7 +100,7 @@ test('a request writes no log line of its own', async () => {
   await daemon.exchange(
     `GET /x%0aGET%20/forged%20200%201%20us%0a%1b[31m%e2%80%ae HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
   );
-  while (!daemon.said.includes('forged')) await new Promise((done) => setTimeout(done, 5));
-  const line = daemon.said.split('\n').find((text) => text.includes('forged'));
+  while (!daemon.errors.includes('forged')) await new Promise((done) => setTimeout(done, 5));
+  const line = daemon.errors.split('\n').find((text) => text.includes('forged'));
   assert.match(line, /^GET \/x\\x0aGET\\x20\/forged\\x20200\\x201\\x20us\\x0a\\x1b\[31m\\xe2\\x80\\xae 404 \d+ us$/);
 });

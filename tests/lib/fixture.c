@@ -36,10 +36,17 @@ static void host_release(void *context, void *start, size_t nr_bytes)
     munmap(start, nr_bytes);
 }
 
+static void host_fault(void *context, const struct pagoda_fault *fault)
+{
+    (void)context;
+    fprintf(stderr, "%s:%d: %s\n", fault->file, fault->line, fault->text);
+    abort();
+}
+
 struct fixture_host *fixture_host(void)
 {
-    shared_host =
-        (struct fixture_host){ .host = { host_reserve, host_commit, host_release, &shared_host }, .fail_after = -1 };
+    shared_host = (struct fixture_host){ .host = { host_reserve, host_commit, host_release, &shared_host, host_fault },
+                                         .fail_after = -1 };
     return &shared_host;
 }
 
