@@ -141,7 +141,10 @@ static bool start(struct app *app, struct problem *why)
     }
     clients_init(&app->clients);
     store_on_commit(app->store, sse_on_commit, app);
-    return http_start(app, &HOOKS, why);
+    if (http_start(app, &HOOKS, why))
+        return true;
+    workers_stop(&app->workers); /* they look at app */
+    return false;
 }
 
 static void announce(const struct app *app)
