@@ -44,6 +44,14 @@ static uint64_t call_tables_needed(const struct call *call)
     return call_tables_of(call_pages_of(op->length) + call_pages_of(op->new_length));
 }
 
+/* A fill stores one page of bytes for all whole pages. But before, those of a process are faulted in: then a page that is
+ * shared with another process, or stands in swap for both, is copied. What is copied is there already. */
+static uint64_t call_pages_filled(const struct call *call)
+{
+    uint64_t pages = call_pages_of(call->op->length), live = pool_nr_live(&call->s->frames.contents);
+    return (pages < live ? pages : live) + call_tables_of(pages) + 1;
+}
+
 /* Pages of contents that the operation may need. */
 static uint64_t call_contents_needed(const struct call *call)
 {
@@ -51,6 +59,8 @@ static uint64_t call_contents_needed(const struct call *call)
     uint64_t pages = 0;
     if (op->given & OP_BIT(SIZE)) /* page tables and page arrays: 8 bytes a page; krealloc and realloc copy */
         pages = call_pages_of(op->size) / (op->kind == OP_KREALLOC || op->kind == OP_REALLOC ? 1 : 128);
+    else if (op->kind == OP_WRITE && !(op->given & OP_BIT(HEX)))
+        pages = call_pages_filled(call);
     else if (op->kind == OP_READ || op->kind == OP_WRITE)
         pages = call_pages_of(op->length > op->nr_data ? op->length : op->nr_data);
     pages += call_tables_needed(call) + call_pages_perturbed(call);
