@@ -31,6 +31,9 @@ static inline enum pagoda_error pool_reserve(struct pool *pool, const struct pag
         return PAGODA_OK;
     return pool_extend(pool, host, nr_items);
 }
+/* Gives the host back what is committed beyond the items that were used; a pool that is committed whole, or large, keeps
+ * it. What was reserved is to be reserved again. */
+void pool_trim(struct pool *pool, const struct pagoda_host *host);
 /* Takes an item; its bytes are zero. Returns 0 when nothing is reserved, or when the pool is at its capacity, which is a
  * limit of the simulated machine. */
 uint32_t pool_take(struct pool *pool);

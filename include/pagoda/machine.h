@@ -117,6 +117,9 @@ uint64_t machine_image_hash(const void *image); /* of the machine that save wrot
 enum pagoda_error machine_load(const void *image, size_t nr_bytes, const struct pagoda_host *host,
                                struct machine **out) PAGODA_MUST_CHECK;
 uint64_t machine_host_bytes(const struct machine *machine); /* committed */
+/* Gives the host back what is committed ahead of use. For machines that may wait long for their next operation, which has
+ * it committed again. Takes a glance at each pool. */
+void machine_trim(struct machine *machine);
 
 /* Verifies every invariant of every floor. True when all hold; else text says which does not, and where. */
 bool machine_check(const struct machine *machine, char *text, size_t capacity);

@@ -4,6 +4,7 @@
 #include "server/api/idempotency.h"
 #include "server/api/sse.h"
 #include "server/base/clock.h"
+#include "server/base/host_memory.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -271,7 +272,7 @@ static enum pagoda_error import_rehearse(struct import_run *run, int file, uint6
     *seq = hold.seq;
     error = lab_differs_at(run->lab) ? PAGODA_ERR_RULES : PAGODA_OK; /* no machine of today leads to its head */
     if (!error)
-        error = machine_clone(hold.machine, &rehearsal.copy);
+        error = host_memory_explain(machine_clone(hold.machine, &rehearsal.copy), NULL);
     lab_release(&hold);
     if (error)
         return error;

@@ -26,6 +26,7 @@ static const struct {
     { 415, "Unsupported Media Type" },
     { 421, "Misdirected Request" },
     { 422, "Unprocessable Content" },
+    { 429, "Too Many Requests" },
     { 500, "Internal Server Error" },
     { 503, "Service Unavailable" },
     { 507, "Insufficient Storage" },
@@ -51,7 +52,10 @@ unsigned error_status(enum pagoda_error error)
     case PAGODA_ERR_CONFLICT:
     case PAGODA_ERR_RULES:
         return 409;
+    case PAGODA_ERR_BUDGET:
+        return 429;
     case PAGODA_ERR_FULL:
+    case PAGODA_ERR_LAB_MEMORY:
         return 507;
     case PAGODA_ERR_NOMEM:
     case PAGODA_ERR_IO:

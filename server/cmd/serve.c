@@ -44,19 +44,31 @@ static void wait_for_stop(struct app *app, const sigset_t *signals)
     }
 }
 
+#define LAB_MEMORY_MIN (UINT64_C(1) << 30) /* bytes: enough for the tables of the largest machine */
+
+/* A size that the options give; without one it stays as it is. */
+static void read_size(const char *value, const char *name, uint64_t *size, struct problem *why)
+{
+    if (value && !size_parse(value, strlen(value), size))
+        problem_say(why, name, "%s must be a size such as 2G", name);
+}
+
 /* How much memory labs may hold, and for how long. */
 static bool read_limits(struct app *app, struct problem *why)
 {
     const struct options *options = app->options;
-    uint64_t budget = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2, idle_s;
-    if (options->budget && !size_parse(options->budget, strlen(options->budget), &budget))
-        problem_say(why, "budget", "budget must be a size such as 2G");
+    uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE), idle_s = 0;
+    struct labs_limits limits = { .memory_budget = host / 2 };
+    read_size(options->budget, "budget", &limits.memory_budget, why);
+    limits.machine_bytes = limits.memory_budget / 4 > LAB_MEMORY_MIN ? limits.memory_budget / 4 : LAB_MEMORY_MIN;
+    read_size(options->lab_memory, "lab-memory", &limits.machine_bytes, why);
+    read_size(options->max_memory, "max-memory", &limits.memory_max, why);
     if (!size_parse(options->idle, strlen(options->idle), &idle_s) || idle_s > UINT32_MAX)
         problem_say(why, "idle", "idle must be a number of seconds");
-    if (why->text[0])
-        return false;
-    labs_limit(app->labs, &(struct labs_limits){ budget, idle_s * 1000000000u });
-    return true;
+    limits.idle_ns = idle_s * 1000000000u;
+    if (!why->text[0])
+        labs_limit(app->labs, &limits);
+    return !why->text[0];
 }
 
 static bool open_web(struct app *app, struct problem *why)

@@ -4,6 +4,7 @@
  * room, by dropping it: nothing has to be written then. While it lives it leaves snapshots behind, a few milliseconds of
  * replay apart. */
 #include "server/base/hash.h"
+#include "server/base/host_memory.h"
 #include "server/base/problem.h"
 #include "server/lab/lab_internal.h"
 
@@ -128,10 +129,9 @@ enum pagoda_error lab_wake(struct lab *lab)
     enum pagoda_error error = lab_accept_log(lab);
     if (error)
         return error;
-    labs_tidy(lab->labs);
     error = lab_make_present(lab, &present);
     if (error)
-        return error;
+        return host_memory_explain(error, NULL);
     machine_record_events(present.machine, true);
     atomic_store(&lab->machine, present.machine);
     atomic_fetch_add(&lab->labs->nr_wakes, 1);
@@ -201,7 +201,7 @@ enum pagoda_error lab_apply(struct lab_hold *hold, const struct op *op, const st
         return lab_refuse_rules(lab, why);
     enum pagoda_error error = machine_apply(hold->machine, op, result, why);
     if (error)
-        return error;
+        return host_memory_explain(error, why);
     const char *word = key ? key->key : NULL;
     struct log_entry entry = lab_log_entry(op, result);
     uint64_t ticket = store_append(lab->labs->store, &lab->log, &entry, word, word ? key->body_hash : 0);

@@ -76,6 +76,12 @@ static enum pagoda_error life_add(struct labs *labs, struct lab_row *row, struct
     return PAGODA_OK;
 }
 
+static enum pagoda_error life_refuse_memory(const struct labs *labs, struct problem *why)
+{
+    problem_say(why, "memory", "must be at most %llu here (--max-memory)", (unsigned long long)labs->limits.memory_max);
+    return PAGODA_ERR_INVALID;
+}
+
 static enum pagoda_error life_create(struct labs *labs, const char *name, const struct machine_config *config,
                                      bool is_hidden, const struct lab_request *request, struct lab **out,
                                      struct problem *why)
@@ -83,12 +89,13 @@ static enum pagoda_error life_create(struct labs *labs, const char *name, const 
     *out = NULL;
     struct lab_row row = { .config = *config, .made = machine_rules(), .rules = machine_rules(), .is_hidden = is_hidden };
     struct machine *machine;
-    labs_tidy(labs);
     enum pagoda_error error = machine_config_complete(&row.config, why);
+    if (!error && row.config.memory > labs->limits.memory_max)
+        error = life_refuse_memory(labs, why);
     if (!error)
         error = machine_create(&row.config, &HOST_MEMORY, &machine, why);
     if (error)
-        return error;
+        return host_memory_explain(error, why);
     error = life_fill_row(&row, name);
     if (error) {
         machine_destroy(machine);
@@ -126,7 +133,7 @@ enum pagoda_error lab_publish(struct lab_hold *hold, const struct answer *answer
 enum pagoda_error lab_fork_begin(const struct lab_hold *hold, struct lab_fork *fork)
 {
     *fork = (struct lab_fork){ .parent = hold->lab, .cost_ns = hold->past ? hold->past->cost_ns : hold->lab->cost_ns };
-    return machine_clone(hold->machine, &fork->machine);
+    return host_memory_explain(machine_clone(hold->machine, &fork->machine), NULL);
 }
 
 enum pagoda_error lab_fork_end(struct lab_fork *fork, const char *name, const struct lab_request *request, struct lab **out)
@@ -134,7 +141,6 @@ enum pagoda_error lab_fork_end(struct lab_fork *fork, const char *name, const st
     *out = NULL;
     const struct lab *parent = fork->parent;
     uint64_t at = machine_seq(fork->machine);
-    labs_tidy(parent->labs);
     struct lab_row row = { .config = parent->row.config,
                            .parent = parent->row.id,
                            .parent_seq = at,

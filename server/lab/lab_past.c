@@ -2,6 +2,7 @@
  *
  * A past machine walks forward cheaply, which is what a timeline that is played does. Walking back starts again at a
  * snapshot. All of it happens with the past lane held. */
+#include "server/base/host_memory.h"
 #include "server/lab/lab_internal.h"
 
 static void past_drop(struct past *past)
@@ -40,7 +41,7 @@ static enum pagoda_error past_start_walk(struct lab *lab, uint64_t seq, uint32_t
     struct past start;
     enum pagoda_error error = lab_begin_replay(lab, seq, &start);
     if (error)
-        return nearest < 0 ? error : PAGODA_OK;
+        return nearest < 0 ? host_memory_explain(error, NULL) : PAGODA_OK;
     if (nearest >= 0 && machine_seq(start.machine) <= past_seq) {
         past_drop(&start);
         return PAGODA_OK;
@@ -76,7 +77,7 @@ enum pagoda_error lab_seek(struct lab *lab, uint64_t seq, struct lab_hold *hold)
         return error;
     struct past *past = &lab->pasts[index];
     lab->newest_past = index;
-    error = lab_replay(lab, past, seq, NULL, NULL);
+    error = host_memory_explain(lab_replay(lab, past, seq, NULL, NULL), NULL);
     if (error) /* half way is nowhere */
         past_drop(past);
     else

@@ -124,9 +124,11 @@ enum pagoda_error lab_replay(struct lab *lab, struct past *past, uint64_t seq,
         replay.next_hash.seq = UINT64_MAX;
     else
         replay_find_hash(&replay, from);
+    host_memory_replay(true);
     enum pagoda_error error = store_read_ops(lab->labs->store, lab->row.id, from, seq, replay_put, &replay);
     if (!error && !replay.error && !(differs_at && *differs_at))
         (void)replay_rest(&replay);
+    host_memory_replay(false);
     if (!error)
         error = replay.error;
     if (!error && differs_at && *differs_at)
@@ -134,7 +136,7 @@ enum pagoda_error lab_replay(struct lab *lab, struct past *past, uint64_t seq,
     return !error && machine_seq(past->machine) != seq ? PAGODA_ERR_CORRUPT : error;
 }
 
-enum pagoda_error lab_begin_replay(struct lab *lab, uint64_t seq, struct past *past)
+static enum pagoda_error replay_start(struct lab *lab, uint64_t seq, struct past *past)
 {
     struct problem why = { 0 };
     *past = (struct past){ 0 };
@@ -143,4 +145,12 @@ enum pagoda_error lab_begin_replay(struct lab *lab, uint64_t seq, struct past *p
     past->cost_ns = 0;
     enum pagoda_error error = machine_create(&lab->row.config, &HOST_MEMORY, &past->machine, &why);
     return error == PAGODA_ERR_INVALID ? PAGODA_ERR_CORRUPT : error;
+}
+
+enum pagoda_error lab_begin_replay(struct lab *lab, uint64_t seq, struct past *past)
+{
+    host_memory_replay(true);
+    enum pagoda_error error = replay_start(lab, seq, past);
+    host_memory_replay(false);
+    return error;
 }
