@@ -113,7 +113,8 @@ enum pagoda_error machine_identity(const struct pagoda_host *host, uint64_t *ide
  * at most. load refuses an image that is cut short or inconsistent (PAGODA_ERR_CORRUPT) or whose
  * rules, layout number or size of the state are others (PAGODA_ERR_VERSION). */
 size_t machine_save(const struct machine *machine, void *out, size_t capacity);
-/* For whoever changes an image: puts its hash right, so that load judges what is in it. False: it has not the form of one. */
+/* For whoever changes an image: puts its hash right, so that load judges what is in it. False: it has not the form of one.
+ */
 bool machine_image_seal(void *image, size_t nr_bytes);
 uint64_t machine_image_hash(const void *image); /* of the machine that save wrote, without looking at it again */
 enum pagoda_error machine_load(const void *image, size_t nr_bytes, const struct pagoda_host *host,
