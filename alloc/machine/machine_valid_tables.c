@@ -84,9 +84,11 @@ static bool valid_mapping_counts(const struct valid *v)
         if (frame->kind == FRAME_ANON && ANON_MAPPINGS(frame->index) != v->nr_mappings[pfn])
             return false;
     }
-    for (uint32_t i = 1; i < v->s->reclaim.slots.nr_used; i++) {
-        const struct swap_slot *slot = pool_at(&v->s->reclaim.slots, i);
-        if (slot->users != v->nr_swapped[i])
+    const struct pool *slots = &v->s->reclaim.slots;
+    for (uint32_t i = 1; i < slots->nr_used; i++) {
+        const struct swap_slot *slot = pool_at(slots, i);
+        bool is_free = !valid_mark(valid_marks(v, slots), slots, i); /* its first word is the pool's link */
+        if (v->nr_swapped[i] != (is_free ? 0 : slot->users))
             return false;
     }
     return true;
