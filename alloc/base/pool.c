@@ -1,8 +1,9 @@
 /* Pools. The item that was given back last is taken first: it is likely to be in the processor's cache. Then come items
  * that were never used. Both take constant time. */
 #include "alloc/base/pool.h"
+#include "alloc/base/invariant.h"
+#include "alloc/base/text.h"
 
-#include <assert.h>
 #include <string.h>
 
 #define HOST_PAGE 4096u
@@ -14,7 +15,6 @@
 
 void pool_shape(struct pool *pool, uint32_t item_size, uint32_t capacity)
 {
-    assert(item_size >= sizeof(uint32_t) && capacity > 0);
     memset(pool, 0, sizeof *pool);
     pool->item_size = item_size;
     pool->capacity = capacity;
@@ -98,6 +98,68 @@ void pool_trim(struct pool *pool, const struct pagoda_host *host)
     pool->committed = (uint32_t)(used / pool->item_size);
 }
 
+/* ---- counting, in checked builds ---- */
+
+#ifdef PAGODA_CHECKED
+void pool_count_begin(const struct pool *pool, const char *operation)
+{
+    pool->source->operation = operation;
+    pool->source->is_counted = true;
+    pool->source->allowed = pool_nr_live(pool);
+}
+
+void pool_count_end(const struct pool *pool)
+{
+    pool->source->is_counted = false;
+}
+
+void pool_count_reserved(const struct pool *pool, uint64_t nr_items)
+{
+    struct pool_source *source = pool->source;
+    uint64_t allowed = pool_nr_live(pool) + nr_items;
+    if (source && source->is_counted && allowed > source->allowed)
+        source->allowed = allowed;
+}
+
+void pool_count_taken(const struct pool *pool)
+{
+    const struct pool_source *source = pool->source;
+    char text[160];
+    if (!source || !source->is_counted || pool_nr_live(pool) <= source->allowed)
+        return;
+    (void)text_print(text, sizeof text, "%s took more from the pool of %s than was reserved: %u items live, %ju allowed",
+                     source->operation, source->name, pool_nr_live(pool), (uintmax_t)source->allowed);
+    fault_raise(source->host, &(struct pagoda_fault){ PAGODA_FAULT_UNDERCOUNT, text, __FILE__, __LINE__ });
+}
+#endif
+
+/* ---- taking and giving ---- */
+
+static _Noreturn void pool_refused(const struct pool *pool)
+{
+    char text[160];
+    (void)text_print(text, sizeof text, "the host refused memory for the pool of %s in the middle of an operation",
+                     pool->source->name);
+    fault_raise(pool->source->host, &(struct pagoda_fault){ PAGODA_FAULT_HOST_MEMORY, text, __FILE__, __LINE__ });
+}
+
+void pool_need(struct pool *pool, uint64_t nr_items)
+{
+    if (pool->source && pool_reserve(pool, pool->source->host, nr_items))
+        pool_refused(pool);
+}
+
+bool pool_grow(struct pool *pool)
+{
+    if (pool->nr_free || pool->nr_used < pool->committed)
+        return true;
+    if (pool->nr_used >= pool->capacity || !pool->source)
+        return false;
+    if (pool_extend(pool, pool->source->host, 1))
+        pool_refused(pool);
+    return true;
+}
+
 uint32_t pool_take(struct pool *pool)
 {
     uint32_t index = pool->first_free;
@@ -106,16 +168,16 @@ uint32_t pool_take(struct pool *pool)
         memcpy(&pool->first_free, item, sizeof(uint32_t));
         pool->nr_free--;
         memset(item, 0, pool->item_size);
-        return index;
+    } else if (pool->nr_used < pool->committed || pool_grow(pool)) {
+        index = pool->nr_used++;
     }
-    if (pool->nr_used >= pool->committed)
-        return 0;
-    return pool->nr_used++;
+    pool_count_taken(pool);
+    return index;
 }
 
 void pool_give(struct pool *pool, uint32_t index)
 {
-    assert(index > 0 && index < pool->nr_used);
+    INVARIANT(pool, index > 0 && index < pool->nr_used);
     uint8_t *item = pool_at(pool, index);
     memset(item, 0, pool->item_size); /* so that equal histories leave equal bytes */
     memcpy(item, &pool->first_free, sizeof(uint32_t));

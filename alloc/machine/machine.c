@@ -6,6 +6,7 @@
  * The state is struct machine_state and the used part of each pool. Pointers are wired anew in each copy, so to copy a
  * machine is to copy bytes (machine_image.c). */
 #include "alloc/machine/machine_image.h"
+#include "alloc/base/invariant.h"
 
 #include <string.h>
 
@@ -66,13 +67,43 @@ uint32_t machine_list_pools(struct machine_state *s, struct pool **pools)
     n += heaps_pools(&s->heaps, pools + n);
     pools[n++] = &s->names.pool;
     pools[n++] = &s->names.buckets;
-    assert(n <= POOLS_MAX);
+    INVARIANT(pools[0], n <= POOLS_MAX);
     return n;
+}
+
+/* For reports. */
+static const char *machine_pool_name(const struct machine_state *s, const struct pool *pool)
+{
+    const struct {
+        const struct pool *pool;
+        const char *name;
+    } NAMES[] = {
+        { &s->frames.contents, "page contents" }, { &s->reclaim.slots, "swap slots" },
+        { &s->reclaim.spaces, "address spaces" }, { &s->kmalloc.caches, "slab caches" },
+        { &s->kmalloc.slabs, "slabs" },           { &s->vmalloc.space.areas, "vmalloc areas" },
+        { &s->vmalloc.space.extents, "extents" }, { &s->processes.pool, "processes" },
+        { &s->processes.vmas, "mappings" },       { &s->heaps.heaps, "heaps" },
+        { &s->heaps.notes, "heap blocks" },       { &s->names.pool, "names" },
+        { &s->names.buckets, "name buckets" },
+    };
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++)
+        if (NAMES[i].pool == pool)
+            return NAMES[i].name;
+    bool is_track = pool >= s->kmalloc.tracks && pool < s->kmalloc.tracks + NR_TRACK_RUNS;
+    return is_track ? "slab objects" : "a table";
 }
 
 static size_t machine_header_span(void)
 {
     return (sizeof(struct machine) + PAGE_SIZE - 1) & ~(size_t)(PAGE_SIZE - 1);
+}
+
+/* A stray write may have hit the machine before it is destroyed. A number that does not fit would release somebody else's
+ * memory. */
+static uint64_t machine_seal(const struct machine *m)
+{
+    uint64_t seal = (uintptr_t)m ^ m->range_bytes * UINT64_C(0x9e3779b97f4a7c15);
+    return (seal ^ seal >> 29 ^ (uintptr_t)m->host.context) * UINT64_C(0xbf58476d1ce4e5b9) ^ (uintptr_t)m->host.release;
 }
 
 enum pagoda_error machine_reserve(const struct machine_state *state, const struct pagoda_host *host, struct machine **out)
@@ -95,11 +126,13 @@ enum pagoda_error machine_reserve(const struct machine_state *state, const struc
     memcpy(&m->state, &shaped, sizeof shaped);
     m->profile = profile_get((enum profile_id)shaped.config.profile);
     m->host = own;
-    m->range = m;
     m->range_bytes = bytes;
+    m->seal = machine_seal(m);
     m->nr_pools = machine_list_pools(&m->state, m->pools);
     uint8_t *at = (uint8_t *)m + machine_header_span();
     for (uint32_t i = 0; i < m->nr_pools; i++) {
+        m->sources[i] = (struct pool_source){ .host = &m->host, .name = machine_pool_name(&m->state, m->pools[i]) };
+        m->pools[i]->source = &m->sources[i];
         m->pools[i]->items = at;
         m->pools[i]->committed = 0;
         at += pool_span(m->pools[i]);
@@ -176,7 +209,13 @@ void machine_destroy(struct machine *machine)
     if (!machine)
         return;
     struct pagoda_host host = machine->host;
-    host.release(host.context, machine->range, machine->range_bytes);
+    if (machine->seal == machine_seal(machine))
+        host.release(host.context, machine, machine->range_bytes);
+}
+
+size_t machine_range_bytes(const struct machine *machine)
+{
+    return machine->range_bytes;
 }
 
 void machine_record_events(struct machine *machine, bool on)
@@ -230,6 +269,7 @@ void machine_unwire(struct machine_state *s)
     uint32_t n = machine_list_pools(s, pools);
     for (uint32_t i = 0; i < n; i++) {
         pools[i]->items = NULL;
+        pools[i]->source = NULL;
         pools[i]->committed = 0;
     }
     machine_wire(s, NULL);

@@ -187,10 +187,14 @@ enum pagoda_error machine_apply(struct machine *machine, const struct op *op, st
         err = call_find_names(&call, why);
     if (!err && call_brings_text(op) && !names_have_room(&s->names, 2))
         err = problem_refuse(why, "name", "the lab has had as many names as it can keep");
-    if (!err)
-        err = call_reserve(&call);
     if (err)
         return err;
+    machine_count_begin(machine, op_info(op->kind)->name);
+    err = call_reserve(&call);
+    if (err) {
+        machine_count_end(machine);
+        return err;
+    }
     if (call_makes_allocation(op) && (op->given & OP_BIT(NAME)))
         call.name = name_intern(&s->names, op->name);
     if (call_makes_allocation(op) && (op->given & OP_BIT(CALL_SITE)))
@@ -206,6 +210,7 @@ enum pagoda_error machine_apply(struct machine *machine, const struct op *op, st
     s->now_ns = trace_time(&machine->trace);
     call_list_frames(&call);
     machine_settle(machine, kills);
+    machine_count_end(machine);
     call_describe(&call);
     return PAGODA_OK;
 }

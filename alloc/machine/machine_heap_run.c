@@ -8,7 +8,11 @@
 #include "alloc/machine/machine_internal.h"
 
 #define SMALL_BYTES (UINT64_C(64) << 10)
+#ifdef PAGODA_CHECKED
+#define CALLS_RESERVED 1u /* as RESERVED_OPS of machine_reserve.c */
+#else
 #define CALLS_RESERVED 64u /* mappings and notes are reserved for so many calls at once */
+#endif
 #define CALL_CONTENTS 128u /* pages of bytes that one call may come to need */
 #define CALL_VMAS 8u
 #define CALL_NOTES 2u
@@ -68,7 +72,8 @@ static enum pagoda_error heap_run_apply(struct run *run, const struct heap_call 
     run->done->nr_outcomes[result.outcome]++;
     run->process = process_find(&run->s->processes, run->pid);
     const struct process *p = run->process.index ? process_at(&run->s->processes, run->process) : NULL;
-    bool may_be_short = p && p->heap && result.outcome == OUTCOME_OK && p->touch != TOUCH_ALL;
+    bool may_be_short = p && p->heap && result.outcome == OUTCOME_OK && p->touch != TOUCH_ALL &&
+                        !heap_is_perturbed(&run->s->heaps, run->process);
     run->thread = may_be_short ? call->tid : NO_THREAD;
     run->space = p ? reclaim_space_at(&run->s->reclaim, p->space) : NULL;
     run->generation = ~(run->space ? run->space->generation : 0); /* to be looked at again */
@@ -162,13 +167,17 @@ static void heap_run_end(struct run *run, bool is_null, uint64_t kills)
 static enum pagoda_error heap_run_apply_short(struct run *run, const struct heap_call *call)
 {
     uint64_t kills = run->s->reclaim.nr_oom_kills;
+    machine_count_begin(run->m, op_info((enum op_kind)call->kind)->name);
     enum pagoda_error err = heap_run_reserve(run);
-    if (err)
+    if (err) {
+        machine_count_end(run->m);
         return err;
+    }
     trace_restart(&run->m->trace, (uint32_t)++run->s->seq, run->s->now_ns);
     heap_run_load_space(run);
     bool is_null = !heap_run_call(run, call, &run->blocks[call->block]);
     heap_run_end(run, is_null, kills);
+    machine_count_end(run->m);
     return PAGODA_OK;
 }
 

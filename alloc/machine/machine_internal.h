@@ -26,12 +26,29 @@ struct call {
  * PAGODA_ERR_NOMEM  the host refused; nothing has changed. */
 enum pagoda_error call_reserve(const struct call *call) PAGODA_MUST_CHECK;
 
+/* Checked builds: between begin and end no pool may give more than was reserved from it in between. */
+#ifdef PAGODA_CHECKED
+void machine_count_begin(const struct machine *m, const char *operation);
+void machine_count_end(const struct machine *m);
+#else
+static inline void machine_count_begin(const struct machine *m, const char *operation)
+{
+    (void)m;
+    (void)operation;
+}
+static inline void machine_count_end(const struct machine *m)
+{
+    (void)m;
+}
+#endif
+
 /* machine_call.c: what handlers have in common. */
 /* n * size, for results. A product that is too large is shown as the largest number that every JSON client can hold. */
 static inline uint64_t call_product(uint64_t n, uint64_t size)
 {
     const uint64_t max = (UINT64_C(1) << 53) - 1;
-    return size && n > max / size ? max : n * size;
+    uint64_t product;
+    return __builtin_mul_overflow(n, size, &product) || product > max ? max : product;
 }
 static inline bool call_is_bug(const struct call *call)
 {

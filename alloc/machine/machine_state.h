@@ -46,9 +46,10 @@ struct machine {
     struct machine_state state;
     const struct profile *profile;
     struct pagoda_host host;
-    void *range; /* what the host reserved */
-    size_t range_bytes;
+    size_t range_bytes;            /* what the host reserved, from this struct on */
+    uint64_t seal;                 /* of what machine_destroy() relies on: the machine may have been written over */
     struct pool *pools[POOLS_MAX]; /* of all floors, in layout order */
+    struct pool_source sources[POOLS_MAX];
     uint32_t nr_pools;
     uint32_t nr_reserved_ops;  /* small operations for which host memory is already reserved */
     uint32_t nr_reserved_user; /* those of them that may also be a process's */

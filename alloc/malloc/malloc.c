@@ -196,7 +196,7 @@ bool heap_free_at_once(struct heaps *heaps, struct process_ref process, uint64_t
 uint64_t heap_malloc(struct heaps *heaps, struct process_ref process, uint64_t size, struct name_ref name)
 {
     trace_step(heaps->trace, PATH_malloc);
-    struct libc *c = notes_have_room(heaps) ? libc_enter(heaps, process) : NULL;
+    struct libc *c = pool_grow(&heaps->notes) ? libc_enter(heaps, process) : NULL;
     if (!c)
         return 0;
     return libc_leave(c, libc_malloc(c, size), size, name);
@@ -205,7 +205,7 @@ uint64_t heap_malloc(struct heaps *heaps, struct process_ref process, uint64_t s
 uint64_t heap_calloc(struct heaps *heaps, struct process_ref process, uint64_t n, uint64_t size, struct name_ref name)
 {
     trace_step(heaps->trace, PATH_calloc);
-    struct libc *c = notes_have_room(heaps) ? libc_enter(heaps, process) : NULL;
+    struct libc *c = pool_grow(&heaps->notes) ? libc_enter(heaps, process) : NULL;
     if (!c)
         return 0;
     if (size && n > c->rules->address_mask / size)
@@ -241,7 +241,7 @@ uint64_t heap_memalign(struct heaps *heaps, struct process_ref process, uint64_t
     if (align <= CHUNK_ALIGN)
         return heap_malloc(heaps, process, size, name);
     trace_step(heaps->trace, PATH_aligned_alloc);
-    struct libc *c = notes_have_room(heaps) ? libc_enter(heaps, process) : NULL;
+    struct libc *c = pool_grow(&heaps->notes) ? libc_enter(heaps, process) : NULL;
     if (!c)
         return 0;
     uint64_t power = libc_round_align(c->rules, align);

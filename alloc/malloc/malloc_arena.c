@@ -194,6 +194,7 @@ static uint64_t arena_drop_empty_heaps(struct libc *c, uint64_t heap, uint64_t p
 {
     uint64_t left = arena_system_mem(c) / PAGE_SIZE;
     while (arena_top(c) == heap + c->rules->heap_info_bytes && !c->dead && left--) {
+        libc_walk_on(c);
         uint64_t before = heap_info_get(c, heap, HEAP_PREV), bytes, chunk = arena_last_chunk(c, before, &bytes);
         uint64_t room = bytes + c->rules->heap_max - heap_info_get(c, before, HEAP_SIZE);
         if (room < pad + c->rules->min_chunk + PAGE_SIZE || c->dead)

@@ -117,6 +117,7 @@ static void bin_take_last(struct libc *c, uint64_t bin, uint64_t chunk, uint64_t
 static void bin_stash_small(struct libc *c, uint64_t bin, uint64_t size)
 {
     while (!c->dead && tcache_has_room(c, size)) {
+        libc_walk_on(c);
         uint64_t chunk = bin_get(c, bin, CHUNK_BK);
         if (chunk == bin)
             return;
@@ -219,6 +220,7 @@ static uint64_t large_place_by_size(struct libc *c, uint64_t chunk, uint64_t fie
 {
     uint64_t at_size = chunk_field(c, at), left = arena_longest_list(c);
     for (; field < at_size && !c->dead; at_size = chunk_field(c, at)) {
+        libc_walk_on(c);
         at = chunk_get(c, at, CHUNK_FD_NEXTSIZE);
         if (!left--)
             libc_die(c, "malloc(): largebin without end");
@@ -315,6 +317,7 @@ static void unsorted_walk(struct libc *c, struct unsorted_walk *walk)
     uint64_t head = bin_unsorted(c), limit = c->heap->par.tcache_unsorted_limit;
     uint32_t index = tcache_index(c->rules, walk->size);
     for (uint64_t last = walk->nr_filed + UNSORTED_BATCH; walk->nr_filed < last && !c->dead;) {
+        libc_walk_on(c);
         uint64_t chunk = bin_get(c, head, CHUNK_BK), filed = walk->nr_filed;
         if (chunk == head || !unsorted_sort_one(c, walk, chunk))
             break;
@@ -338,6 +341,7 @@ static uint64_t large_take(struct libc *c, uint64_t size, uint64_t bin)
         return 0;
     uint64_t found_size;
     do {
+        libc_walk_on(c);
         chunk = chunk_get(c, chunk, CHUNK_BK_NEXTSIZE);
         found_size = chunk_size(c, chunk);
         if (!left--)

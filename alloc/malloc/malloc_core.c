@@ -38,6 +38,7 @@ static uint64_t fastbin_take(struct libc *c, uint64_t size)
         return 0;
     }
     while (!c->dead && tcache_has_room(c, size)) {
+        libc_walk_on(c);
         uint64_t more = fastbin_pop(c, index, "malloc(): unaligned fastbin chunk detected 3");
         if (!more)
             break;
@@ -140,6 +141,7 @@ void malloc_consolidate(struct libc *c)
         if (chunk)
             fastbin_put(c, i, 0);
         for (; chunk && !c->dead; chunk = next) {
+            libc_walk_on(c);
             if (chunk_is_misaligned(c, chunk))
                 libc_die(c, "malloc_consolidate(): unaligned fastbin chunk detected");
             else if (fastbin_index(c->rules, chunk_size(c, chunk)) != i || !left--)

@@ -18,7 +18,7 @@ void note_add(struct heaps *heaps, struct heap *heap, const struct note *note)
 {
     if (heap->is_written)
         (void)note_remove(heaps, heap, note->address);
-    if (notes_have_room(heaps))
+    if (pool_grow(&heaps->notes))
         note_write(heaps, heap, note->address, note->requested, note->usable, note->name, note->seq);
 }
 

@@ -15,6 +15,7 @@ static inline struct note *note_at(const struct heaps *heaps, uint32_t note)
 {
     return (struct note *)(void *)heaps->notes.items + note;
 }
+/* Is there room for a note at once? */
 static inline bool notes_have_room(const struct heaps *heaps)
 {
     return heaps->notes.nr_free || heaps->notes.nr_used < heaps->notes.committed;
@@ -69,6 +70,7 @@ static inline void note_write(struct heaps *heaps, struct heap *heap, uint64_t a
     } else {
         index = pool->nr_used++;
     }
+    pool_count_taken(pool);
     note->link = *bucket;
     note->process = heap->process;
     note->address = address;

@@ -112,6 +112,7 @@ bool tcache_holds(struct libc *c, uint64_t mem, uint32_t index)
 {
     uint64_t nr = 0;
     for (uint64_t at = libc_get(c, tcache_entry_at(c, index)); at && !c->dead; at = chunk_reveal(c, at)) {
+        libc_walk_on(c);
         if (nr++ >= c->heap->par.tcache_count)
             libc_die(c, "free(): too many chunks detected in tcache");
         else if (at % CHUNK_ALIGN)
@@ -156,6 +157,7 @@ void tcache_shutdown(struct libc *c)
         uint64_t entry = tcache_entry_at(c, i);
         c->thread->tcache = 0; /* what is freed now passes the cache by */
         for (uint64_t mem; (mem = libc_get(c, entry)) != 0 && !c->dead && left; left--) {
+            libc_walk_on(c);
             if (mem % CHUNK_ALIGN)
                 libc_die(c, "tcache_thread_shutdown(): unaligned tcache chunk detected");
             libc_put(c, entry, chunk_reveal(c, mem));

@@ -30,8 +30,10 @@ static bool trim_bins(struct libc *c)
     for (uint32_t i = 1; i < NR_BINS; i = i == 1 ? bin_index(c->rules, PAGE_SIZE) : i + 1) {
         uint64_t bin = bin_at(c, i);
         for (uint64_t chunk = chunk_get(c, bin, CHUNK_BK); chunk != bin && !c->dead && left--;
-             chunk = chunk_get(c, chunk, CHUNK_BK))
+             chunk = chunk_get(c, chunk, CHUNK_BK)) {
+            libc_walk_on(c);
             given = trim_chunk(c, chunk) || given;
+        }
     }
     return given;
 }

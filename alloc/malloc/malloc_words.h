@@ -18,6 +18,13 @@ uint64_t libc_get_slow(struct libc *c, uint64_t address, uint32_t nr_bytes);
 void libc_put_slow(struct libc *c, uint64_t address, uint32_t nr_bytes, uint64_t value);
 void libc_fill(struct libc *c, uint64_t address, uint8_t byte, uint64_t length);
 void libc_copy(struct libc *c, uint64_t to, uint64_t from, uint64_t length);
+/* Before each step of a walk through lists or chunks, which may be as long as the process likes: host memory for the pages
+ * that one step may reach, and for the tables on the way to them. */
+#define LIBC_STEP_PAGES 32u
+static inline void libc_walk_on(const struct libc *c)
+{
+    pool_need(&c->heaps->processes->frames->contents, LIBC_STEP_PAGES);
+}
 /* A system call came between: pages that the process has lost are not known any more. */
 static inline void libc_look_again(struct libc *c)
 {

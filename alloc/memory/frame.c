@@ -1,6 +1,7 @@
 /* The frame array. A frame without contents reads as zeroes. So a page is zeroed by giving its contents away. A
  * page that is set to another value shares the contents of all such pages, until somebody writes to it. */
 #include "alloc/memory/frame.h"
+#include "alloc/base/invariant.h"
 
 #include <string.h>
 
@@ -44,7 +45,7 @@ uint8_t *frame_bytes(struct frames *frames, uint32_t pfn)
     if (contents_are_own(before))
         return contents_at(frames, before);
     frame->contents = pool_take(&frames->contents);
-    assert(frame->contents);
+    INVARIANT(&frames->contents, frame->contents);
     if (before)
         memcpy(contents_at(frames, frame->contents), contents_at(frames, before), PAGE_SIZE);
     return contents_at(frames, frame->contents);
@@ -60,7 +61,7 @@ static void frame_set_same(struct frames *frames, uint32_t pfn, uint8_t byte)
         return;
     if (!frames->same[byte]) {
         frames->same[byte] = pool_take(&frames->contents);
-        assert(frames->same[byte]);
+        INVARIANT(&frames->contents, frames->same[byte]);
         memset(contents_at(frames, frames->same[byte]), byte, PAGE_SIZE);
     }
     frame->contents = frames->same[byte] | CONTENTS_SHARED;

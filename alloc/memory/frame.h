@@ -15,7 +15,6 @@
 #include "alloc/base/pool.h"
 #include "alloc/base/trace.h"
 #include "pagoda/view.h"
-#include <assert.h>
 
 /* index of an anonymous frame: the virtual page number in the lower bits, the number of mappings above. */
 #define ANON_VPN_BITS 40u

@@ -4,8 +4,8 @@
  *      key  | page number | page shift, 8 bits | 4 bits unused | identifier, 3 bits | 1 |
  *      set  the lowest bits of the page number */
 #include "alloc/memory/tlb.h"
+#include "alloc/base/invariant.h"
 
-#include <assert.h>
 #include <string.h>
 
 #define KERNEL_ASID 7u
@@ -197,7 +197,7 @@ void tlb_forget(struct tlb *tlb, uint32_t root)
 /* choose_new_asid(): the identifier that the space still has; else the next in turn, whose translations are forgotten. */
 static uint32_t tlb_choose_asid(struct tlb *tlb, struct tlb_cpu *c, uint32_t root, uint32_t generation)
 {
-    assert(tlb->profile->tlb_asids > 0);
+    INVARIANT(&tlb->entries, tlb->profile->tlb_asids > 0);
     for (uint32_t asid = 0; asid < tlb->profile->tlb_asids; asid++)
         if (c->asids[asid].root == root)
             return asid;

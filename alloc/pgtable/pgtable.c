@@ -12,6 +12,7 @@
  * Entries of neighbouring pages are written table by table. A run of consecutive frames leaves one event, unless another
  * event comes between. */
 #include "alloc/base/check.h"
+#include "alloc/base/invariant.h"
 #include "alloc/pgtable/pgtable.h"
 
 #include <string.h>
@@ -106,7 +107,7 @@ static uint64_t pgtable_make_entry(struct pgtable *pgtable, uint32_t root, uint6
         uint64_t entry = pgtable_load(pgtable, slot);
         table = pte_pfn(entry);
         if (entry & PTE_PRESENT) {
-            assert(!(entry & PTE_HUGE));
+            INVARIANT(&pgtable->frames->pool, !(entry & PTE_HUGE));
             continue;
         }
         table = pgtable_make_table(pgtable, i + 1, slot, address, gfp);

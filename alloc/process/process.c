@@ -10,6 +10,7 @@
  * The first of them that writes faults and gets a copy of the page; the other one then is alone, and its next write fault
  * only makes the entry writable again (fault.c: fault_shared). Swap slots and the zero page are shared in the same way. */
 #include "alloc/base/check.h"
+#include "alloc/base/invariant.h"
 #include "alloc/process/process_internal.h"
 
 #include <string.h>
@@ -71,7 +72,7 @@ enum pagoda_error processes_reserve_fork(struct processes *ps, const struct pago
 void processes_start(struct processes *ps)
 {
     ps->zero_pfn = reclaim_alloc_pages(ps->reclaim, GFP_KERNEL | __GFP_ZERO, 0);
-    assert(ps->zero_pfn);
+    INVARIANT(&ps->pool, ps->zero_pfn);
     frame_set_kind(ps->frames, ps->zero_pfn, FRAME_RESERVED, 0);
     limits_start(ps);
 }

@@ -4,6 +4,7 @@
  *  - the page offset of the upper one goes on where the lower one's ends (mremap keeps offsets once there are pages);
  *  - their anonymous pages belong to one family (anon_vma), or one of the two has never had any. */
 #include "alloc/process/process_internal.h"
+#include "alloc/base/invariant.h"
 
 /* May two ranges with these anon_vmas join? Equal ones may. If one is 0, Linux asks whether the existing VMA's chain is
  * singular: a chain of more than one (after fork) forbids it, and so does an empty one. So a VMA that was never touched
@@ -156,8 +157,7 @@ void vma_extend(struct processes *ps, struct process *p, struct vma_ref vma, uin
     range.end = new_end;
     struct vma_ref above = vma_at(ps, vma)->next;
     struct vma_ref merged = vma_merge(ps, p, vma, above, &range); /* the same family of pages: it always can */
-    assert(merged.index == vma.index);
-    (void)merged;
+    INVARIANT(&ps->vmas, merged.index == vma.index);
 }
 
 void vma_grow_down(struct processes *ps, struct process *p, struct vma_ref vma, uint64_t new_start)

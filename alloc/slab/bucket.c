@@ -7,6 +7,7 @@
  * In Linux each block began with a header of 8 bytes (flags and size). Here the tracks of slab.c stand for it, so that a
  * block's whole size is the caller's, and the largest request is 128 KiB less the descriptor, as documented. */
 #include "alloc/slab/bucket.h"
+#include "alloc/base/invariant.h"
 
 #include <string.h>
 
@@ -76,7 +77,7 @@ static void bucket_make(struct kmalloc *k, uint32_t class, bool is_dma)
     struct text text =
         is_dma ? (struct text){ name, (uint32_t)strlen(plain) + 4 } : (struct text){ plain, (uint32_t)strlen(plain) };
     struct cache_ref cache_ref = cache_make(k, text);
-    assert(cache_ref.index); /* reserved before boot */
+    INVARIANT(&k->caches, cache_ref.index); /* reserved before boot */
     struct cache *cache = cache_at(k, cache_ref);
     cache->size = cache->object_size = cache->usable = cache->inuse = BUCKETS[class].size;
     cache->reciprocal = object_reciprocal(cache->size);

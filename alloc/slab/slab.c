@@ -1,6 +1,7 @@
 /* Slabs, tracks and caches as records: what both styles share. A slab's frames name it (frame.owner), its tracks tell which
  * objects are live, and so every address given to a free function can be judged before anything changes. */
 #include "alloc/slab/slab.h"
+#include "alloc/base/invariant.h"
 
 #include "alloc/base/hash.h"
 #include "pagoda/gfp.h"
@@ -8,12 +9,12 @@
 #include <string.h>
 
 /* The smallest run of 4 << i tracks that holds one for each object. */
-static uint8_t track_run_for(uint32_t nr_objects)
+static uint8_t track_run_for(const struct kmalloc *k, uint32_t nr_objects)
 {
     uint8_t run = 0;
     while (4u << run < nr_objects)
         run++;
-    assert(run < NR_TRACK_RUNS);
+    INVARIANT(&k->slabs, run < NR_TRACK_RUNS);
     return run;
 }
 
@@ -43,9 +44,9 @@ struct slab_ref slab_make(struct kmalloc *k, struct cache_ref cache_ref, uint32_
     slab->cache = cache_ref;
     slab->order = (uint8_t)order;
     slab->objects = (uint16_t)(((PAGE_SIZE << order) - cache->reserved) / cache->size);
-    slab->track_run = track_run_for(slab->objects);
+    slab->track_run = track_run_for(k, slab->objects);
     slab->tracks = pool_take(&k->tracks[slab->track_run]);
-    assert(slab_ref.index && slab->tracks); /* kmalloc_reserve() has seen to it */
+    INVARIANT(&k->slabs, slab_ref.index && slab->tracks); /* each pool has an item for every frame */
     frame_set_kind(k->frames, pfn, FRAME_SLAB, order);
     slab_sign_frames(k, slab_ref);
     cache->nr_objects += slab->objects;

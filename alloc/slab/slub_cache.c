@@ -6,6 +6,7 @@
  * the smallest that holds enough objects for the machine's CPUs and wastes little; how many partial slabs a CPU and the
  * node keep follows from the object's size. */
 #include "alloc/slab/slub.h"
+#include "alloc/base/invariant.h"
 
 #include <string.h>
 
@@ -188,15 +189,14 @@ static void slub_make_kmalloc_cache(struct kmalloc *k, enum cache_kind kind, uin
     memcpy(name, KINDS[kind].prefix, length);
     memcpy(name + length, CLASS_NAME[class], digits);
     struct cache_ref cache_ref = cache_make(k, (struct text){ name, (uint32_t)(length + digits) });
-    assert(cache_ref.index); /* reserved before boot */
+    INVARIANT(&k->caches, cache_ref.index); /* reserved before boot */
     struct cache *cache = cache_at(k, cache_ref);
     uint32_t size = CLASS_SIZE[class];
     cache->is_kmalloc = 1;
     cache->class = class;
     const struct kmem_cache_args args = { .size = size, .align = size & (size - 1) ? 8 : size, .flags = KINDS[kind].flags };
     bool shaped = slub_shape(k, cache, &args);
-    assert(shaped);
-    (void)shaped;
+    INVARIANT(&k->caches, shaped);
     k->kmalloc_caches[kind][class] = cache_ref;
 }
 

@@ -4,6 +4,7 @@
  * The cache's own order is tried first, without effort where there is a smaller one to fall back to: that which just holds
  * an object. Objects follow one another by address, or as a seed shuffles them (CONFIG_SLAB_FREELIST_RANDOM). */
 #include "alloc/slab/slub.h"
+#include "alloc/base/invariant.h"
 
 /* What new_slab() lets through to the page allocator (GFP_RECLAIM_MASK | GFP_CONSTRAINT_MASK). */
 #define RECLAIM_BITS (__GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM)
@@ -74,7 +75,7 @@ static void slub_shuffle_objects(const struct kmalloc *k, const struct slab *sla
 {
     const struct cache *cache = cache_at(k, slab->cache);
     uint16_t permutation[MAX_OBJECTS] = { 0 };
-    assert(cache->objects);
+    INVARIANT(&k->caches, cache->objects);
     uint32_t state = k->shuffle_seed ^ slab->cache.index * 2654435761u;
     state += !state;
     for (uint32_t i = 0; i < cache->objects; i++)

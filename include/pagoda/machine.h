@@ -57,10 +57,14 @@ struct op_result {
  * PAGODA_ERR_INVALID: config was refused (*why names the field). PAGODA_ERR_NOMEM: the host hook refused. */
 enum pagoda_error machine_create(const struct machine_config *config, const struct pagoda_host *host, struct machine **out,
                                  struct problem *why) PAGODA_MUST_CHECK;
-void machine_destroy(struct machine *machine); /* NULL is allowed */
+/* NULL is allowed. It works after a fault, too; if what it relies on was written over, the range stays reserved. */
+void machine_destroy(struct machine *machine);
+/* The machine is all that lies in its range of host addresses, which begins at machine and has so many bytes. */
+size_t machine_range_bytes(const struct machine *machine);
 
 /* Runs one operation. What the simulated allocator refuses is result->outcome, not an error. On an error nothing has
- * changed: INVALID (*why: a wrong parameter, a name or process that does not exist, a name already in use), NOMEM. */
+ * changed: INVALID (*why: a wrong parameter, a name or process that does not exist, a name already in use), NOMEM. It may
+ * not return at all: host.h, fault. */
 enum pagoda_error machine_apply(struct machine *machine, const struct op *op, struct op_result *result,
                                 struct problem *why) PAGODA_MUST_CHECK;
 /* Hints, for callers that know some operations ahead, as a replay does: op will be applied soon. Nothing changes but what

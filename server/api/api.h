@@ -11,6 +11,7 @@
     X(lab_show)                                                                                                            \
     X(lab_patch)                                                                                                           \
     X(lab_remove)                                                                                                          \
+    X(lab_wake_post)                                                                                                       \
     X(rerun_post)                                                                                                          \
     X(fork_post)                                                                                                           \
     X(ops_post)                                                                                                            \

@@ -1,6 +1,7 @@
 /* GET handlers: the four allocators side by side, for one request and over all sizes. Pure functions of the query and the
  * engine: the tag is a hash of the answer, and it may be kept for a while. */
 #include "pagoda/gfp.h"
+#include "server/base/clock.h"
 #include "server/base/hash.h"
 #include "server/api/api.h"
 #include "server/api/compare.h"
@@ -8,6 +9,7 @@
 #include "server/base/number.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define POINTS_DEFAULT 49u
@@ -160,36 +162,69 @@ static void put_answer(struct buffer *out, const struct compare_answer *answer)
     put_close(out, '}');
 }
 
+struct comparison {
+    struct compare_request ask;
+    unsigned nr_done;
+    struct buffer out;
+};
+
+static void comparison_drop(void *progress)
+{
+    struct comparison *comparison = progress;
+    buffer_clear(&comparison->out);
+    free(comparison);
+}
+
+static void comparison_begin(struct comparison *comparison)
+{
+    struct buffer *out = &comparison->out;
+    const struct compare_request *ask = &comparison->ask;
+    char gfp[512];
+    (void)gfp_format(ask->gfp, gfp, sizeof gfp);
+    put_open(out, '{');
+    put_field_text(out, "profile", profile_get(ask->profile)->name);
+    put_field_u64(out, "memory", compare_memory(ask->profile));
+    PUT_FIELD(out, ask, size);
+    put_field_text(out, "gfp", gfp);
+    put_field_text(out, "context", context_name(ask->context));
+    put_field_array(out, "allocators");
+}
+
+/* One allocator a turn. */
+static struct reply comparison_go_on(struct request *request, struct comparison *comparison)
+{
+    struct compare_answer answer;
+    enum pagoda_error error = compare_run(&comparison->ask, COMPARE_OPS[comparison->nr_done], true, &answer);
+    if (error)
+        return reply_error(error, NULL);
+    put_answer(&comparison->out, &answer);
+    if (++comparison->nr_done < COMPARE_ALLOCATORS)
+        return reply_turn();
+    put_close(&comparison->out, ']');
+    put_close(&comparison->out, '}');
+    struct buffer out = comparison->out;
+    comparison->out = (struct buffer){ 0 };
+    return compare_reply(request, out);
+}
+
 struct reply compare_get(struct app *app, struct request *request)
 {
     (void)app;
     struct compare_request ask = { .size = PAGE_SIZE, .gfp = GFP_KERNEL };
     struct reply refusal;
+    if (request->progress)
+        return comparison_go_on(request, request->progress);
     if (!query_profile(request, &ask.profile, &refusal) || !query_size(request, &ask.size, &refusal) ||
         !query_gfp(request, &ask.gfp, &refusal) || !query_context(request, &ask.context, &refusal))
         return refusal;
-    struct buffer out = { 0 };
-    struct compare_answer answer;
-    char gfp[512];
-    (void)gfp_format(ask.gfp, gfp, sizeof gfp);
-    put_open(&out, '{');
-    put_field_text(&out, "profile", profile_get(ask.profile)->name);
-    put_field_u64(&out, "memory", compare_memory(ask.profile));
-    PUT_FIELD(&out, &ask, size);
-    put_field_text(&out, "gfp", gfp);
-    put_field_text(&out, "context", context_name(ask.context));
-    put_field_array(&out, "allocators");
-    for (unsigned i = 0; i < COMPARE_ALLOCATORS; i++) {
-        enum pagoda_error error = compare_run(&ask, COMPARE_OPS[i], true, &answer);
-        if (error) {
-            buffer_clear(&out);
-            return reply_error(error, NULL);
-        }
-        put_answer(&out, &answer);
-    }
-    put_close(&out, ']');
-    put_close(&out, '}');
-    return compare_reply(request, out);
+    struct comparison *comparison = calloc(1, sizeof *comparison);
+    if (!comparison)
+        return reply_error(PAGODA_ERR_NOMEM, NULL);
+    request->progress = comparison;
+    request->drop = comparison_drop;
+    comparison->ask = ask;
+    comparison_begin(comparison);
+    return comparison_go_on(request, comparison);
 }
 
 /* --- all sizes --- */
@@ -210,20 +245,27 @@ struct curve {
     } points[POINTS_MAX];
 };
 
-static enum pagoda_error draw(enum profile_id profile, const uint64_t *sizes, uint64_t nr, struct curve *curve)
+/* All of them, and how far they have got. */
+struct curves {
+    enum profile_id profile;
+    uint64_t sizes[POINTS_MAX], nr_sizes, nr_done; /* nr_done: points of all curves */
+    struct curve each[COMPARE_ALLOCATORS];
+};
+
+static enum pagoda_error curves_find_point(struct curves *curves)
 {
-    enum pagoda_error error = PAGODA_OK;
-    for (uint64_t i = 0; i < nr && !error; i++) {
-        struct compare_request ask = { .profile = profile, .size = sizes[i], .gfp = GFP_KERNEL };
-        struct compare_answer answer;
-        error = compare_run(&ask, curve->op, false, &answer);
-        curve->points[i] = (struct curve_point){ .outcome = answer.call.result.outcome,
-                                                 .cost_ns = answer.call.result.cost_ns,
-                                                 .first_touch_ns = answer.touch.result.cost_ns,
-                                                 .access_ns = answer.access.result.cost_ns,
-                                                 .allocated = answer.call.result.allocated,
-                                                 .waste = waste_of(&answer) };
-    }
+    struct curve *curve = &curves->each[curves->nr_done / curves->nr_sizes];
+    uint64_t i = curves->nr_done % curves->nr_sizes;
+    struct compare_request ask = { .profile = curves->profile, .size = curves->sizes[i], .gfp = GFP_KERNEL };
+    struct compare_answer answer;
+    enum pagoda_error error = compare_run(&ask, curve->op, false, &answer);
+    curve->points[i] = (struct curve_point){ .outcome = answer.call.result.outcome,
+                                             .cost_ns = answer.call.result.cost_ns,
+                                             .first_touch_ns = answer.touch.result.cost_ns,
+                                             .access_ns = answer.access.result.cost_ns,
+                                             .allocated = answer.call.result.allocated,
+                                             .waste = waste_of(&answer) };
+    curves->nr_done++;
     return error;
 }
 
@@ -247,45 +289,65 @@ static void put_curve(struct buffer *out, const struct curve *curve, uint64_t nr
     put_close(out, '}');
 }
 
-static enum pagoda_error put_curves(struct buffer *out, enum profile_id profile, uint64_t points)
+static void curves_begin(struct curves *curves, uint64_t points)
 {
-    uint64_t sizes[POINTS_MAX], nr = 0;
     for (uint64_t i = 0; i < points; i++) {
-        uint64_t size = size_at(i, points);
-        if (nr == 0 || size > sizes[nr - 1]) /* small sizes round to the same byte */
-            sizes[nr++] = size;
+        uint64_t size = size_at(i, points), nr = curves->nr_sizes;
+        if (nr == 0 || size > curves->sizes[nr - 1]) /* small sizes round to the same byte */
+            curves->sizes[curves->nr_sizes++] = size;
     }
+    for (unsigned i = 0; i < COMPARE_ALLOCATORS; i++)
+        curves->each[i].op = COMPARE_OPS[i];
+}
+
+static void put_curves(struct buffer *out, const struct curves *curves)
+{
     put_open(out, '{');
-    put_field_text(out, "profile", profile_get(profile)->name);
-    put_field_u64(out, "memory", compare_memory(profile));
+    put_field_text(out, "profile", profile_get(curves->profile)->name);
+    put_field_u64(out, "memory", compare_memory(curves->profile));
     put_field_array(out, "sizes");
-    for (uint64_t i = 0; i < nr; i++)
-        put_u64(out, sizes[i]);
+    for (uint64_t i = 0; i < curves->nr_sizes; i++)
+        put_u64(out, curves->sizes[i]);
     put_close(out, ']');
     put_field_array(out, "allocators");
-    enum pagoda_error error = PAGODA_OK;
-    for (unsigned i = 0; i < COMPARE_ALLOCATORS && !error; i++) {
-        struct curve curve = { .op = COMPARE_OPS[i] };
-        error = draw(profile, sizes, nr, &curve);
-        put_curve(out, &curve, nr);
-    }
+    for (unsigned i = 0; i < COMPARE_ALLOCATORS; i++)
+        put_curve(out, &curves->each[i], curves->nr_sizes);
     put_close(out, ']');
     put_close(out, '}');
-    return error;
+}
+
+/* Once for each slice. */
+static struct reply curves_go_on(struct request *request, struct curves *curves)
+{
+    const uint64_t deadline_ns = clock_ns() + TURN_NS, nr_points = curves->nr_sizes * COMPARE_ALLOCATORS;
+    enum pagoda_error error = PAGODA_OK;
+    while (!error && curves->nr_done < nr_points && clock_ns() < deadline_ns)
+        error = curves_find_point(curves);
+    if (error)
+        return reply_error(error, NULL);
+    if (curves->nr_done < nr_points)
+        return reply_turn();
+    struct buffer out = { 0 };
+    put_curves(&out, curves);
+    return compare_reply(request, out);
 }
 
 struct reply compare_curves_get(struct app *app, struct request *request)
 {
     (void)app;
-    enum profile_id profile;
     uint64_t points = POINTS_DEFAULT;
+    enum profile_id profile;
     struct reply refusal;
+    if (request->progress)
+        return curves_go_on(request, request->progress);
     if (!query_profile(request, &profile, &refusal) || !query_u64(request, "points", 2, POINTS_MAX, &points, &refusal))
         return refusal;
-    struct buffer out = { 0 };
-    enum pagoda_error error = put_curves(&out, profile, points);
-    if (!error)
-        return compare_reply(request, out);
-    buffer_clear(&out);
-    return reply_error(error, NULL);
+    struct curves *curves = calloc(1, sizeof *curves);
+    if (!curves)
+        return reply_error(PAGODA_ERR_NOMEM, NULL);
+    request->progress = curves;
+    request->drop = free;
+    curves->profile = profile;
+    curves_begin(curves, points);
+    return curves_go_on(request, curves);
 }

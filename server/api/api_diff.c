@@ -1,8 +1,8 @@
 /* GET /labs/{lab}/diff?a=&b=: what changed between two moments of a lab, or between a moment of this lab (a) and one of
  * another (b, ?with=LAB) that shares a fork point with it.
  *
- * The earlier side is written down in a compact form (its block runs and its live allocations, in order) and its machine
- * let go; then the other side is walked beside it. So only one machine is held at a time, whatever the labs do meanwhile.
+ * Each side is written down in a compact form (its block runs and its live allocations, in order) and its machine let go;
+ * then the two are compared. So only one machine is held at a time, for one turn, whatever the labs do meanwhile.
  */
 #include "pagoda/view.h"
 #include "server/api/api.h"
@@ -78,20 +78,15 @@ static void note_allocations(struct side *side, const struct machine *machine)
               sizeof(struct side_allocation), by_place);
 }
 
-static enum pagoda_error note_side(struct lab *lab, uint64_t seq, struct side *side)
+static bool note_side(const struct lab_hold *hold, struct side *side)
 {
-    struct lab_hold hold;
-    enum pagoda_error error = lab_take_past(lab, seq, &hold);
-    if (error)
-        return error;
-    const struct machine *machine = hold.machine;
-    side->seq = seq;
+    const struct machine *machine = hold->machine;
+    side->seq = hold->seq;
     side->now_ns = machine_now_ns(machine);
     note_runs(side, machine);
     note_allocations(side, machine);
     view_stats(machine, &side->stats);
-    lab_release(&hold);
-    return side->runs.failed || side->allocations.failed || side->texts.failed ? PAGODA_ERR_NOMEM : PAGODA_OK;
+    return !side->runs.failed && !side->allocations.failed && !side->texts.failed;
 }
 
 static void clear_side(struct side *side)
@@ -258,46 +253,91 @@ static int64_t diff_root_of(struct lab *lab)
     return at.id;
 }
 
-static struct reply compare(struct lab *lab, uint64_t a_seq, struct lab *other, uint64_t b_seq, uint64_t limit)
+struct diff {
+    struct lab *other; /* kept */
+    struct side sides[2];
+    uint64_t seqs[2], limit;
+};
+
+static void diff_drop(void *progress)
 {
-    struct side a = { 0 }, b = { 0 };
+    struct diff *diff = progress;
+    clear_side(&diff->sides[0]);
+    clear_side(&diff->sides[1]);
+    if (diff->other)
+        lab_put(diff->other);
+    free(diff);
+}
+
+static struct reply diff_compare(const struct diff *diff)
+{
+    const struct side *a = &diff->sides[0], *b = &diff->sides[1];
     struct buffer out = { 0 };
-    enum pagoda_error error = note_side(lab, a_seq, &a);
-    if (!error)
-        error = note_side(other, b_seq, &b);
-    if (!error) {
-        put_open(&out, '{');
-        put_field_u64(&out, "a", a.seq);
-        put_field_u64(&out, "b", b.seq);
-        put_field_text(&out, "with", lab_key(other));
-        put_frames(&out, &a, &b, limit);
-        put_only(&out, "removed", &a, &b, limit);
-        put_only(&out, "added", &b, &a, limit);
-        put_counters(&out, &a, &b);
-        put_close(&out, '}');
+    put_open(&out, '{');
+    put_field_u64(&out, "a", a->seq);
+    put_field_u64(&out, "b", b->seq);
+    put_field_text(&out, "with", lab_key(diff->other));
+    put_frames(&out, a, b, diff->limit);
+    put_only(&out, "removed", a, b, diff->limit);
+    put_only(&out, "added", b, a, diff->limit);
+    put_counters(&out, a, b);
+    put_close(&out, '}');
+    return reply_json(200, out);
+}
+
+/* Phases 1 and 2 write down a side each, with its lab held; the last compares them, with nothing held. */
+static struct reply diff_go_on(struct request *request, struct diff *diff)
+{
+    struct turn_want *want = &request->want;
+    if (request->phase > 2)
+        return diff_compare(diff);
+    if (request->phase > 0 && !request->hold)
+        return reply_error(request->error, NULL);
+    if (request->phase > 0 && !note_side(request->hold, &diff->sides[request->phase - 1]))
+        return reply_error(PAGODA_ERR_NOMEM, NULL);
+    if (request->phase == 2)
+        *want = (struct turn_want){ HOLD_NONE, NULL, 0, 0 };
+    else
+        *want = (struct turn_want){ HOLD_PAST, request->phase ? diff->other : request->lab, diff->seqs[request->phase], 0 };
+    request->phase++;
+    return reply_turn();
+}
+
+/* False: *refusal says what is wrong with what is asked for. */
+static bool diff_read(const struct request *request, struct diff *diff, struct reply *refusal)
+{
+    struct lab *lab = request->lab;
+    const char *with = query_text(request, "with");
+    diff->limit = LIST_LIMIT;
+    if (!with) {
+        lab_keep(lab);
+        diff->other = lab;
+    } else if (!(diff->other = lab_get(lab_labs(lab), with))) {
+        *refusal = reply_say(404, "with", "there is no lab \"%.40s\"", with);
+        return false;
     }
-    clear_side(&a);
-    clear_side(&b);
-    return error ? reply_error(error, NULL) : reply_json(200, out);
+    diff->seqs[1] = lab_seq(diff->other);
+    if (diff->other != lab && diff_root_of(lab) != diff_root_of(diff->other))
+        *refusal = reply_say(422, "with", "the labs share no history: neither is a fork of what the other comes from");
+    else if (!query_text(request, "a"))
+        *refusal = reply_say(422, "a", "say with a= and b= which two moments (operation numbers) to compare");
+    else
+        return query_u64(request, "a", 0, lab_seq(lab), &diff->seqs[0], refusal) &&
+               query_u64(request, "b", 0, lab_seq(diff->other), &diff->seqs[1], refusal) &&
+               query_u64(request, "limit", 1, LIST_LIMIT, &diff->limit, refusal);
+    return false;
 }
 
 struct reply diff_get(struct app *app, struct request *request)
 {
-    struct lab *lab = request->lab, *other = lab;
-    const char *with = query_text(request, "with");
-    uint64_t a = UINT64_MAX, b = UINT64_MAX, limit = LIST_LIMIT;
-    struct reply reply;
-    if (with && !(other = lab_get(app->labs, with)))
-        return reply_say(404, "with", "there is no lab \"%.40s\"", with);
-    if (other != lab && diff_root_of(lab) != diff_root_of(other))
-        reply = reply_say(422, "with", "the labs share no history: neither is a fork of what the other comes from");
-    else if (!query_text(request, "a"))
-        reply = reply_say(422, "a", "say with a= and b= which two moments (operation numbers) to compare");
-    else if (query_u64(request, "a", 0, lab_seq(lab), &a, &reply) &&
-             query_u64(request, "b", 0, lab_seq(other), &b, &reply) &&
-             query_u64(request, "limit", 1, LIST_LIMIT, &limit, &reply))
-        reply = compare(lab, a, other, b == UINT64_MAX ? lab_seq(other) : b, limit);
-    if (with)
-        lab_put(other);
-    return reply;
+    (void)app;
+    struct reply refusal;
+    if (request->progress)
+        return diff_go_on(request, request->progress);
+    struct diff *diff = calloc(1, sizeof *diff);
+    if (!diff)
+        return reply_error(PAGODA_ERR_NOMEM, NULL);
+    request->progress = diff;
+    request->drop = diff_drop;
+    return diff_read(request, diff, &refusal) ? diff_go_on(request, diff) : refusal;
 }

@@ -1,13 +1,14 @@
 /* GET /labs/{lab}/export: the whole history in a format of choice, streamed; memory holds one slice of it. */
 #include "server/api/api.h"
 #include "server/api/export_reply.h"
+#include "server/base/clock.h"
 #include "server/http/stream.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define SLICE_ENTRIES 1024u /* operations read from the log at a time */
-#define SLICE_RESULTS 256u  /* operations run again at a time */
+#define SLICE_ENTRIES 1024u /* operations read from the log at a time, at most */
+#define SLICE_RESULTS 256u  /* operations run again at a time, at most */
 
 struct export
 {
@@ -15,57 +16,65 @@ struct export
     struct lab *lab;
     const struct export_format *format;
     struct buffer *out; /* of the slice being made */
-    uint64_t next_seq, last_seq;
-    bool has_begun;
+    uint64_t next_seq, last_seq, deadline_ns;
+    bool has_begun, is_full; /* is_full: the slice */
 };
+
+static bool export_goes_on(struct export *export, uint64_t seq)
+{
+    export->next_seq = seq + 1;
+    export->is_full = export->out->length >= SLICE_BYTES || clock_ns() >= export->deadline_ns;
+    return !export->out->failed && !export->is_full;
+}
 
 static bool export_entry(void *context, const struct log_entry *entry)
 {
     struct export *export = context;
     export->format->entry(export->out, entry);
-    export->next_seq = entry->seq + 1;
-    return !export->out->failed;
+    return export_goes_on(export, entry->seq);
 }
 
 static bool export_result(void *context, const struct log_entry *entry, const struct op_result *result)
 {
     struct export *export = context;
     export->format->result(export->out, entry, result);
-    export->next_seq = entry->seq + 1;
-    return !export->out->failed;
+    return export_goes_on(export, entry->seq);
 }
 
-static enum pagoda_error export_relive_slice(struct export *export)
+/* A picture of the machine comes behind every SLICE_RESULTS operations and the last, wherever slices ended. */
+static enum pagoda_error export_relive_slice(struct export *export, struct lab_hold *hold, uint64_t last)
 {
-    uint64_t last = export->next_seq + SLICE_RESULTS - 1;
-    last = last < export->last_seq ? last : export->last_seq;
-    struct lab_hold hold;
-    enum pagoda_error error = lab_take_recorded(export->lab, export->next_seq - 1, &hold);
-    if (error)
-        return error;
-    error = lab_relive(&hold, last, export_result, export);
-    if (!error && export->next_seq <= last)
-        error = PAGODA_ERR_CORRUPT; /* the log has a gap */
-    if (!error && export->format->sample && machine_seq(hold.machine) == hold.seq)
-        export->format->sample(export->out, hold.machine);
-    lab_release(&hold);
+    enum pagoda_error error = lab_relive(hold, last, export_result, export);
+    if (!error && export->next_seq > last && export->format->sample && machine_seq(hold->machine) == hold->seq)
+        export->format->sample(export->out, hold->machine);
     return error;
 }
 
-static enum pagoda_error export_read_slice(struct export *export)
+/* The last operation of a slice that is not cut. */
+static uint64_t export_slice_end(const struct export *export)
 {
-    uint64_t last = export->next_seq + SLICE_ENTRIES - 1;
-    last = last < export->last_seq ? last : export->last_seq;
-    enum pagoda_error error =
-        store_read_ops(export->store, lab_id(export->lab), export->next_seq, last, export_entry, export);
-    return !error && export->next_seq <= last ? PAGODA_ERR_CORRUPT : error;
+    uint64_t nr = export->format->relives ? SLICE_RESULTS : SLICE_ENTRIES;
+    uint64_t last = ((export->next_seq - 1) / nr + 1) * nr;
+    return last < export->last_seq ? last : export->last_seq;
 }
 
-static enum pagoda_error export_next_slice(void *context, struct buffer *out, bool *is_last)
+static enum pagoda_error export_make_slice(struct export *export, struct lab_hold *hold)
+{
+    uint64_t last = export_slice_end(export);
+    export->is_full = false;
+    enum pagoda_error error = export->format->relives ? export_relive_slice(export, hold, last)
+                                                      : store_read_ops(export->store, lab_id(export->lab), export->next_seq,
+                                                                       last, export_entry, export);
+    bool has_gap = export->next_seq <= last && !export->is_full;
+    return !error && has_gap ? PAGODA_ERR_CORRUPT : error;
+}
+
+static enum pagoda_error export_next_slice(void *context, struct lab_hold *hold, struct buffer *out, bool *is_last)
 {
     struct export *export = context;
     enum pagoda_error error = PAGODA_OK;
     export->out = out;
+    export->deadline_ns = clock_ns() + TURN_NS;
     if (!export->has_begun && export->format->begin) {
         struct lab_row row;
         lab_read_row(export->lab, &row);
@@ -73,11 +82,17 @@ static enum pagoda_error export_next_slice(void *context, struct buffer *out, bo
     }
     export->has_begun = true;
     if (export->next_seq <= export->last_seq)
-        error = export->format->relives ? export_relive_slice(export) : export_read_slice(export);
+        error = export_make_slice(export, hold);
     *is_last = export->next_seq > export->last_seq;
     if (*is_last && !error && export->format->end)
         export->format->end(out);
     return error;
+}
+
+static uint64_t export_moment(void *context)
+{
+    const struct export *export = context;
+    return export->next_seq - 1;
 }
 
 static void export_close(void *context)
@@ -87,17 +102,25 @@ static void export_close(void *context)
     free(export);
 }
 
-struct reply export_reply(struct request *request, const struct export_format *format)
+static enum pagoda_error export_begin(struct request *request, const void *kind, struct stream_source *source)
 {
+    const struct export_format *format = kind;
     struct export *export = calloc(1, sizeof *export);
     if (!export)
-        return reply_error(PAGODA_ERR_NOMEM, NULL);
+        return PAGODA_ERR_NOMEM;
     struct lab *lab = request->lab;
     lab_keep(lab);
     *export = (struct export){
         .store = request->app->store, .lab = lab, .format = format, .next_seq = 1, .last_seq = lab_durable_seq(lab)
     };
-    return stream_reply(request, (struct stream_source){ export_next_slice, export_close, export }, format->content_type);
+    *source =
+        (struct stream_source){ export_next_slice, format->relives ? export_moment : NULL, lab, export_close, export };
+    return PAGODA_OK;
+}
+
+struct reply export_reply(struct request *request, const struct export_format *format)
+{
+    return stream_reply(request, export_begin, format, format->content_type);
 }
 
 struct reply export_get(struct app *app, struct request *request)

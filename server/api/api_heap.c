@@ -232,7 +232,9 @@ static bool heap_put_next_chunk(const struct view *view, const struct view_page 
 /* Pages after the first show chunks only. */
 static bool encode_heap(struct view *view, struct reply *refusal)
 {
-    struct view_page page = { .key = "chunks", .limit = CHUNKS_DEFAULT, .is_hex = true, .put = heap_put_next_chunk };
+    struct view_page page = {
+        .key = "chunks", .parameter = "from", .limit = CHUNKS_DEFAULT, .is_hex = true, .put = heap_put_next_chunk
+    };
     uint64_t address;
     struct heap_view heap;
     if (!view_find_process(view, &page.pid, refusal) || !query_hex(view, "from", &page.cursor, refusal) ||

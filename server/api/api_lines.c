@@ -1,6 +1,7 @@
 /* server/api/api_lines.c - many operations, one a line, as NDJSON. */
 #include "server/api/api_ops.h"
 #include "server/api/api_view.h"
+#include "server/base/clock.h"
 #include "server/json/op_json.h"
 #include "server/json/result_json.h"
 
@@ -8,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINES_PER_TURN 256u /* operations of a long request before others may have the lab */
-
 enum line_results { RESULTS_ALL, RESULTS_FAILURES, RESULTS_SUMMARY };
 
 struct lines {
     struct request *request;
     struct buffer out;
+    size_t at;          /* of the next line in the body */
+    uint32_t nr_losses; /* of the lab's log, in the last turn */
     enum line_results results;
     bool goes_on_after_error, explain;
     uint64_t line, applied, failed, first_failed_line, ticket;
@@ -79,7 +80,7 @@ static void lines_note_applied(struct lines *lines, const struct op_result *resu
     buffer_text(&lines->out, "\n");
 }
 
-/* With the lab locked: one line. False: stop. */
+/* With the lab held: one line. False: stop. */
 static bool lines_run_one(struct lines *lines, struct lab_hold *hold, const char *text, size_t length)
 {
     struct op_request decoded;
@@ -103,25 +104,37 @@ static bool lines_run_one(struct lines *lines, struct lab_hold *hold, const char
     return !error && !lines->out.failed;
 }
 
-/* A slice of lines under one lock. Moves *at behind them; false: stop. If-Match is asked in the first slice, under the lock
- * that its lines run under: whoever looks earlier may be overtaken. */
-static bool lines_run_turn(struct lines *lines, const char **at, const char *end)
+static bool lines_run_next(struct lines *lines, struct lab_hold *hold)
 {
-    struct lab_hold hold;
-    lines->error = lab_take(lines->request->lab, &hold);
-    if (lines->error)
-        return false;
+    const char *at = lines->request->body.data + lines->at, *end = lines->request->body.data + lines->request->body.length;
+    const char *newline = memchr(at, '\n', (size_t)(end - at));
+    const char *line_end = newline ? newline : end;
+    lines->line++;
+    lines->at += (size_t)(line_end - at) + (newline != NULL);
+    bool is_blank = line_end == at || (line_end == at + 1 && *at == '\r');
+    return is_blank || lines_run_one(lines, hold, at, (size_t)(line_end - at));
+}
+
+/* What was applied before this turn is gone: the rest must not go on behind a gap. */
+static enum pagoda_error lines_check_log(struct lines *lines, const struct lab_hold *hold)
+{
+    uint32_t nr_losses = lab_nr_losses(hold->lab);
+    bool is_lost = lines->applied && nr_losses != lines->nr_losses;
+    lines->nr_losses = nr_losses;
+    return is_lost ? PAGODA_ERR_IO : PAGODA_OK;
+}
+
+/* If-Match is asked in the first slice, with the lab held that its lines run on: whoever looks earlier may be overtaken.
+ * True: there are more. */
+static bool lines_run_turn(struct lines *lines, struct lab_hold *hold)
+{
+    uint64_t deadline_ns = clock_ns() + TURN_NS;
+    lines->error = lines_check_log(lines, hold);
     lines->is_too_late = !lines->line && !ops_if_match_holds(lines->request);
-    bool go_on = !lines->is_too_late;
-    for (unsigned i = 0; go_on && *at < end && i < LINES_PER_TURN; i++) {
-        const char *newline = memchr(*at, '\n', (size_t)(end - *at));
-        const char *line_end = newline ? newline : end;
-        lines->line++;
-        if (line_end > *at && !(line_end == *at + 1 && **at == '\r')) /* blank lines are nothing */
-            go_on = lines_run_one(lines, &hold, *at, (size_t)(line_end - *at));
-        *at = newline ? newline + 1 : end;
-    }
-    lab_release(&hold);
+    bool go_on = !lines->error && !lines->is_too_late;
+    do
+        go_on = go_on && lines->at < lines->request->body.length && lines_run_next(lines, hold);
+    while (go_on && clock_ns() < deadline_ns);
     return go_on;
 }
 
@@ -145,36 +158,65 @@ static void lines_summarise(struct lines *lines)
 
 static struct reply lines_refuse_all(struct lines *lines)
 {
-    buffer_clear(&lines->out);
     if (!lines->failed)
         return reply_say(422, "", "the body has no operation");
     return reply_say(422, lines->first_problem.field, "line %llu: %.120s", (unsigned long long)lines->first_failed_line,
                      lines->first_problem.text);
 }
 
+static struct reply lines_end(struct lines *lines)
+{
+    struct request *request = lines->request;
+    if (lines->is_too_late)
+        return reply_say(412, "", "the lab is at operation %llu", (unsigned long long)lab_seq(request->lab));
+    if (lines->error) {
+        struct problem why = { 0 };
+        if (lines->error == PAGODA_ERR_RULES)
+            lab_refuse_rules(request->lab, &why);
+        return reply_error(lines->error, &why);
+    }
+    if (!lines->applied)
+        return lines_refuse_all(lines);
+    lines_summarise(lines);
+    struct reply reply = reply_json(200, lines->out);
+    lines->out = (struct buffer){ 0 };
+    reply.content_type = "application/x-ndjson";
+    reply.ticket = lines->ticket;
+    return reply;
+}
+
+static void lines_drop(void *progress)
+{
+    struct lines *lines = progress;
+    buffer_clear(&lines->out);
+    free(lines);
+}
+
+/* The first turn: what was asked for. NULL: *refusal says why not. */
+static struct lines *lines_begin(struct request *request, struct reply *refusal)
+{
+    struct lines *lines = calloc(1, sizeof *lines);
+    if (!lines) {
+        *refusal = reply_error(PAGODA_ERR_NOMEM, NULL);
+        return NULL;
+    }
+    lines->request = request;
+    request->progress = lines;
+    request->drop = lines_drop;
+    return read_lines_options(request, lines, refusal) ? lines : NULL;
+}
+
+/* Once for each slice. At most two slices wait in memory for the log. */
 struct reply ops_post_lines(struct request *request)
 {
-    struct lines lines = { .request = request };
-    struct reply reply = reply_empty(200);
-    if (!read_lines_options(request, &lines, &reply))
-        return reply;
-    const char *at = request->body.data ? request->body.data : "", *end = at + request->body.length;
-    while (at < end && lines_run_turn(&lines, &at, end))
-        ;
-    if (lines.is_too_late)
-        return reply_say(412, "", "the lab is at operation %llu", (unsigned long long)lab_seq(request->lab));
-    if (lines.error) {
-        struct problem why = { 0 };
-        if (lines.error == PAGODA_ERR_RULES)
-            lab_refuse_rules(request->lab, &why);
-        buffer_clear(&lines.out);
-        return reply_error(lines.error, &why);
-    }
-    if (!lines.applied)
-        return lines_refuse_all(&lines);
-    lines_summarise(&lines);
-    reply = reply_json(200, lines.out);
-    reply.content_type = "application/x-ndjson";
-    reply.ticket = lines.ticket;
-    return reply;
+    struct reply refusal;
+    struct lines *lines = request->progress ? request->progress : lines_begin(request, &refusal);
+    if (!lines)
+        return refusal;
+    uint64_t ticket = lines->ticket; /* of the slice before */
+    if (!request->hold)
+        lines->error = request->error;
+    else if (lines_run_turn(lines, request->hold))
+        return ticket ? reply_again(ticket) : reply_turn();
+    return lines_end(lines);
 }

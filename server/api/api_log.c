@@ -2,47 +2,45 @@
 #include "server/api/api_ops.h"
 #include "server/api/api_view.h"
 #include "server/api/export_reply.h"
+#include "server/base/clock.h"
 #include "server/base/number.h"
 #include "server/export/entry_json.h"
 #include "server/json/result_json.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LIST_LIMIT 1000u
 #define SCAN_MAX 100000u /* operations that one page of ?op= looks at */
 
-enum pagoda_error ops_relive(struct lab *lab, uint64_t seq,
-                             bool (*each)(void *context, const struct log_entry *entry, const struct op_result *result),
-                             void *context)
-{
-    struct lab_hold hold;
-    enum pagoda_error error = lab_wait_durable(lab, seq);
-    if (!error)
-        error = lab_take_past(lab, seq - 1, &hold);
-    if (error)
-        return error;
-    error = lab_relive(&hold, seq, each, context);
-    lab_release(&hold);
-    return error;
-}
-
+/* A page that is being read from the log. */
 struct listing {
     struct buffer out;
-    uint64_t last_seq;
+    uint64_t last_seq, deadline_ns;
     uint32_t left, scan;
+    bool is_cut;      /* at the deadline: there may be more */
     const char *only; /* name of the one operation that is listed; NULL: all */
 };
+
+static void listing_drop(void *progress)
+{
+    struct listing *listing = progress;
+    buffer_clear(&listing->out);
+    free(listing);
+}
 
 static bool list_entry(void *context, const struct log_entry *entry)
 {
     struct listing *listing = context;
     listing->last_seq = entry->seq;
+    listing->scan--;
     if (!listing->only || strcmp(op_info(entry->op.kind)->name, listing->only) == 0) {
         entry_encode(&listing->out, entry);
         listing->left--;
     }
-    return listing->left > 0 && --listing->scan > 0;
+    listing->is_cut = clock_ns() >= listing->deadline_ns;
+    return listing->left && listing->scan && !listing->is_cut;
 }
 
 static bool is_op_name(const char *name)
@@ -53,38 +51,56 @@ static bool is_op_name(const char *name)
     return false;
 }
 
+static struct reply listing_end(const struct request *request, struct listing *listing)
+{
+    struct page_next next = { .parameter = "from" };
+    if ((!listing->left || !listing->scan) && listing->last_seq < lab_durable_seq(request->lab))
+        snprintf(next.text, sizeof next.text, "%llu", (unsigned long long)listing->last_seq + 1);
+    put_close(&listing->out, ']');
+    page_put_next(&listing->out, &next);
+    put_close(&listing->out, '}');
+    struct reply reply = reply_json(200, listing->out);
+    listing->out = (struct buffer){ 0 };
+    page_link_next(request, &next, &reply);
+    return reply;
+}
+
+/* Once for each slice. */
+static struct reply listing_go_on(const struct request *request, struct listing *listing)
+{
+    listing->deadline_ns = clock_ns() + TURN_NS;
+    listing->is_cut = false;
+    enum pagoda_error error =
+        store_read_ops(request->app->store, lab_id(request->lab), listing->last_seq + 1, UINT64_MAX, list_entry, listing);
+    if (error)
+        return reply_error(error, NULL);
+    return listing->is_cut && listing->left && listing->scan ? reply_turn() : listing_end(request, listing);
+}
+
 struct reply ops_get(struct app *app, struct request *request)
 {
+    (void)app;
     uint64_t from = 1, limit = 100;
     struct reply reply;
     if (request_accepts(request, "application/x-ndjson"))
         return export_reply(request, &EXPORT_LOG);
+    if (request->progress)
+        return listing_go_on(request, request->progress);
     if (!query_u64(request, "from", 0, INT64_MAX, &from, &reply) ||
         !query_u64(request, "limit", 1, LIST_LIMIT, &limit, &reply))
         return reply;
-    struct listing listing = { .left = (uint32_t)limit, .scan = SCAN_MAX, .only = query_text(request, "op") };
-    if (listing.only && !is_op_name(listing.only))
+    const char *only = query_text(request, "op");
+    if (only && !is_op_name(only))
         return reply_say(422, "op", "there is no operation of that name");
-    put_open(&listing.out, '{');
-    put_field_array(&listing.out, "ops");
-    enum pagoda_error error = store_read_ops(app->store, lab_id(request->lab), from, UINT64_MAX, list_entry, &listing);
-    if (error) {
-        buffer_clear(&listing.out);
-        return reply_error(error, NULL);
-    }
-    bool has_more = (listing.left == 0 || listing.scan == 0) && listing.last_seq < lab_durable_seq(request->lab);
-    put_close(&listing.out, ']');
-    put_key(&listing.out, "next");
-    char next[24];
-    snprintf(next, sizeof next, "%llu", (unsigned long long)listing.last_seq + 1);
-    put_text(&listing.out, has_more ? next : NULL);
-    put_close(&listing.out, '}');
-    reply = reply_json(200, listing.out);
-    if (has_more)
-        snprintf(reply.link, sizeof reply.link, "</api/v1/labs/%s/ops?from=%s&limit=%llu%s%s>; rel=\"next\"",
-                 lab_key(request->lab), next, (unsigned long long)limit, listing.only ? "&op=" : "",
-                 listing.only ? listing.only : "");
-    return reply;
+    struct listing *listing = calloc(1, sizeof *listing);
+    if (!listing)
+        return reply_error(PAGODA_ERR_NOMEM, NULL);
+    request->progress = listing;
+    request->drop = listing_drop;
+    *listing = (struct listing){ .last_seq = from ? from - 1 : 0, .left = (uint32_t)limit, .scan = SCAN_MAX, .only = only };
+    put_open(&listing->out, '{');
+    put_field_array(&listing->out, "ops");
+    return listing_go_on(request, listing);
 }
 
 struct full_result {
@@ -100,12 +116,20 @@ static bool encode_full(void *context, const struct log_entry *entry, const stru
     return true;
 }
 
-/* The result as it was recorded, with nothing about how it came about. */
-static bool encode_recorded(void *context, const struct log_entry *entry)
+/* The first turn: which operation. True: *reply asks for the lab just before it, or refuses. */
+static bool op_find(struct request *request, struct reply *reply)
 {
-    struct op_result result;
-    lab_recorded_result(entry, &result);
-    return encode_full(context, entry, &result);
+    uint64_t seq;
+    const char *text = request->path_values[1];
+    if (request->hold || request->error)
+        return false;
+    if (!size_parse(text, strlen(text), &seq) || seq == 0 || seq > lab_seq(request->lab)) {
+        *reply = reply_say(404, "", "the lab has no operation %.40s", text);
+    } else {
+        request->want = (struct turn_want){ HOLD_RECORDED, request->lab, seq - 1, seq };
+        *reply = reply_turn();
+    }
+    return true;
 }
 
 struct reply op_get(struct app *app, struct request *request)
@@ -113,24 +137,16 @@ struct reply op_get(struct app *app, struct request *request)
     (void)app;
     struct full_result full = { 0 };
     struct reply reply;
-    uint64_t seq;
-    const char *text = request->path_values[1];
-    if (!query_bool(request, "explain", &full.explain, &reply))
+    if (!query_bool(request, "explain", &full.explain, &reply) || !view_query_rules(request, &reply) ||
+        op_find(request, &reply))
         return reply;
-    if (!size_parse(text, strlen(text), &seq) || seq == 0 || seq > lab_seq(request->lab))
-        return reply_say(404, "", "the lab has no operation %.40s", text);
-    if (!view_query_rules(request, &reply))
-        return reply;
-    enum pagoda_error error = ops_relive(request->lab, seq, encode_full, &full);
-    if (error == PAGODA_ERR_RULES) { /* only what the log holds is known of it */
-        error = store_read_ops(request->app->store, lab_id(request->lab), seq, seq, encode_recorded, &full);
-    }
+    uint64_t seq = request->want.until, differs_at = lab_differs_at(request->lab);
+    enum pagoda_error error = request->hold ? lab_relive(request->hold, seq, encode_full, &full) : request->error;
     if (error || !full.is_there) {
         buffer_clear(&full.out);
         return reply_error(error ? error : PAGODA_ERR_NOT_FOUND, NULL);
     }
     reply = reply_json(200, full.out);
-    uint64_t differs_at = lab_differs_at(request->lab);
     reply.cache_control = view_cache_control(request, !differs_at || seq < differs_at);
     return reply;
 }

@@ -2,12 +2,15 @@
 #include "server/api/api_ops.h"
 #include "server/api/api_view.h"
 #include "server/api/idempotency.h"
+#include "server/base/guard.h"
 #include "server/base/host_memory.h"
 #include "server/json/op_json.h"
 #include "server/json/result_json.h"
 
 #include <stdio.h>
 #include <string.h>
+
+enum { PHASE_APPLY, PHASE_AGAIN };
 
 struct post_options {
     bool explain, dry_run;
@@ -54,47 +57,48 @@ static struct reply result_reply(const struct lab *lab, uint64_t seq, struct buf
     return reply;
 }
 
-/* The first answer to a request that comes again. True: *reply has it. False: the key is new. */
-static bool answer_again(struct request *request, const struct post_options *options, struct reply *reply)
+/* The request was answered before: its operation is run once more where it was, for the same answer. */
+static struct reply answer_again(struct request *request, const struct post_options *options, uint64_t body_hash,
+                                 uint64_t seq)
 {
-    uint64_t body_hash, seq;
-    enum pagoda_error error =
-        store_find_answered(request->app->store, lab_id(request->lab), options->key.key, &body_hash, &seq);
-    if (error == PAGODA_ERR_NOT_FOUND)
-        return false;
-    if (!error && body_hash != options->key.body_hash) {
-        *reply = reply_say(422, "", "this Idempotency-Key was used with another body");
-        return true;
-    }
-    struct buffer out = { 0 };
-    struct one_result one = { &out, options->explain };
-    if (!error)
-        error = ops_relive(request->lab, seq, encode_relived, &one);
-    if (error)
-        buffer_clear(&out);
-    *reply = error ? reply_error(error, NULL) : result_reply(request->lab, seq, out);
-    return true;
+    if (body_hash != options->key.body_hash)
+        return reply_say(422, "", "this Idempotency-Key was used with another body");
+    request->phase = PHASE_AGAIN;
+    request->want = (struct turn_want){ HOLD_RECORDED, request->lab, seq - 1, seq };
+    return reply_turn();
 }
 
-/* With the lab locked: what would happen, on a copy. */
+static struct reply relive_answer(struct request *request, const struct post_options *options)
+{
+    struct buffer out = { 0 };
+    struct one_result one = { &out, options->explain };
+    uint64_t seq = request->want.until;
+    enum pagoda_error error = request->hold ? lab_relive(request->hold, seq, encode_relived, &one) : request->error;
+    if (!error)
+        return result_reply(request->lab, seq, out);
+    buffer_clear(&out);
+    return reply_error(error, NULL);
+}
+
+/* With the lab held: what would happen, on a copy. */
 static struct reply op_rehearse(const struct lab_hold *hold, const struct op *op, bool explain)
 {
     struct machine *copy;
     struct op_result result;
     struct problem why = { 0 };
     struct buffer out = { 0 };
-    enum pagoda_error error = host_memory_explain(machine_clone(hold->machine, &copy), &why);
+    enum pagoda_error error = host_memory_explain(guard_clone(hold->machine, &copy), &why);
     if (error)
         return reply_error(error, &why);
     machine_record_events(copy, true);
-    error = host_memory_explain(machine_apply(copy, op, &result, &why), &why);
+    error = host_memory_explain(guard_apply(copy, op, &result, &why), &why);
     if (!error)
         result_encode(&out, &result, explain, NULL);
     machine_destroy(copy);
     return error ? reply_error(error, &why) : reply_json(200, out);
 }
 
-/* With the lab locked. */
+/* With the lab held. */
 static struct reply apply_one(const struct request *request, struct lab_hold *hold, const struct op *op,
                               const struct post_options *options)
 {
@@ -118,19 +122,37 @@ static struct reply apply_one(const struct request *request, struct lab_hold *ho
     return reply;
 }
 
-enum key_state { KEY_IS_NEW, KEY_IS_IN_FLIGHT, KEY_IS_USED };
-
-/* With the lab locked, so that nobody else brings the key meanwhile.
- * *ticket  out: for a key in flight: what to wait for before the store knows the key. */
-static enum key_state op_find_key(const struct lab_hold *hold, struct store *store, const char *key, uint64_t *ticket)
+/* With the lab held, so that nobody else brings the key meanwhile. False: *reply says what comes instead. */
+static bool op_key_is_new(struct request *request, const struct post_options *options, struct reply *reply)
 {
-    uint64_t body_hash, seq;
+    uint64_t body_hash, seq, ticket;
+    const char *key = options->key.key;
     if (!key)
-        return KEY_IS_NEW;
-    if (lab_key_is_in_flight(hold, key, ticket))
-        return KEY_IS_IN_FLIGHT;
-    bool is_new = store_find_answered(store, lab_id(hold->lab), key, &body_hash, &seq) == PAGODA_ERR_NOT_FOUND;
-    return is_new ? KEY_IS_NEW : KEY_IS_USED;
+        return true;
+    if (lab_key_is_in_flight(request->hold, key, &ticket)) {
+        *reply = reply_again(ticket);
+        return false;
+    }
+    enum pagoda_error error = store_find_answered(request->app->store, lab_id(request->lab), key, &body_hash, &seq);
+    if (error == PAGODA_ERR_NOT_FOUND)
+        return true;
+    *reply = error ? reply_error(error, NULL) : answer_again(request, options, body_hash, seq);
+    return false;
+}
+
+/* Too long for an HTTP thread, perhaps. */
+static bool op_is_long(const struct op *op, const struct post_options *options)
+{
+    const uint64_t most = MIB;
+    return options->dry_run || op->size > most || op->length > most || op->new_length > most || op->n > most;
+}
+
+static struct reply post_decoded(struct request *request, const struct op *op, const struct post_options *options)
+{
+    struct reply reply;
+    if (request->is_here && op_is_long(op, options))
+        return reply_turn();
+    return op_key_is_new(request, options, &reply) ? apply_one(request, request->hold, op, options) : reply;
 }
 
 static struct reply post_one(struct request *request)
@@ -139,27 +161,15 @@ static struct reply post_one(struct request *request)
     struct problem why = { 0 };
     struct post_options options;
     struct reply reply;
-    struct lab_hold hold;
     if (!read_post_options(request, &options, &reply))
         return reply;
+    if (request->phase == PHASE_AGAIN)
+        return relive_answer(request, &options);
     unsigned status = op_decode(request->body.data ? request->body.data : "", request->body.length, &decoded, &why);
     if (status)
         return reply_problem(status, &why);
-    enum pagoda_error error = lab_take(request->lab, &hold);
-    if (error) {
-        op_request_clear(&decoded);
-        return reply_error(error, NULL);
-    }
-    uint64_t ticket;
-    enum key_state key = op_find_key(&hold, request->app->store, options.key.key, &ticket);
-    if (key == KEY_IS_NEW)
-        reply = apply_one(request, &hold, &decoded.op, &options);
-    lab_release(&hold);
+    reply = request->hold ? post_decoded(request, &decoded.op, &options) : reply_error(request->error, NULL);
     op_request_clear(&decoded);
-    if (key == KEY_IS_IN_FLIGHT)
-        return reply_again(ticket);
-    if (key == KEY_IS_USED && !answer_again(request, &options, &reply))
-        return reply_error(PAGODA_ERR_IO, NULL);
     return reply;
 }
 

@@ -92,9 +92,11 @@ struct reply healthz_get(struct app *app, struct request *request)
 
 struct reply readyz_get(struct app *app, struct request *request)
 {
-    if (!atomic_load(&app->connections.are_stopping))
-        return healthz_get(app, request);
-    return reply_say(503, "", "pagodad is stopping");
+    if (atomic_load(&app->connections.are_stopping))
+        return reply_say(503, "", "pagodad is stopping");
+    if (workers_are_stuck(&app->workers))
+        return reply_say(503, "", "every worker is in a turn that does not end");
+    return healthz_get(app, request);
 }
 
 static uint64_t resident_bytes(void)

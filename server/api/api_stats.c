@@ -82,45 +82,80 @@ static bool encode_stats(struct view *view, struct reply *refusal)
     return true;
 }
 
-/* The time series: the past machine walks from point to point, each once. */
-static struct reply stats_points(struct request *request)
+/* ---- the time series: the past machine walks from point to point, each once; a point a turn ---- */
+
+struct series {
+    struct buffer out;
+    uint64_t head, from, to, nr_points, next;
+};
+
+static void series_drop(void *progress)
 {
-    uint64_t head = lab_seq(request->lab), from = 0, to = head, points = 128;
+    struct series *series = progress;
+    buffer_clear(&series->out);
+    free(series);
+}
+
+static struct reply series_turn(struct request *request, const struct series *series)
+{
+    uint64_t seq = series->nr_points == 1
+                       ? series->to
+                       : series->from + (series->to - series->from) * series->next / (series->nr_points - 1);
+    request->want = (struct turn_want){ HOLD_PAST, request->lab, seq, series->to };
+    return reply_turn();
+}
+
+static struct reply series_begin(struct request *request)
+{
     struct reply reply;
-    if (!query_u64(request, "to", 0, head, &to, &reply) || !query_u64(request, "from", 0, to, &from, &reply) ||
-        !query_u64(request, "points", 1, POINTS_MAX, &points, &reply))
+    struct series *series = calloc(1, sizeof *series);
+    if (!series)
+        return reply_error(PAGODA_ERR_NOMEM, NULL);
+    request->progress = series;
+    request->drop = series_drop;
+    *series = (struct series){ .head = lab_seq(request->lab), .nr_points = 128 };
+    series->to = series->head;
+    if (!query_u64(request, "to", 0, series->head, &series->to, &reply) ||
+        !query_u64(request, "from", 0, series->to, &series->from, &reply) ||
+        !query_u64(request, "points", 1, POINTS_MAX, &series->nr_points, &reply))
         return reply;
-    struct buffer out = { 0 };
-    put_open(&out, '{');
-    put_field_u64(&out, "seq", head);
-    put_field_array(&out, "points");
-    if (points > to - from + 1)
-        points = to - from + 1;
-    enum pagoda_error error = PAGODA_OK;
-    for (uint64_t i = 0; i < points && !error; i++) {
-        uint64_t seq = points == 1 ? to : from + (to - from) * i / (points - 1);
-        struct lab_hold hold;
-        error = lab_take_past(request->lab, seq, &hold);
-        if (error)
-            break;
-        put_open(&out, '{');
-        put_field_u64(&out, "seq", seq);
-        put_field_u64(&out, "now_ns", machine_now_ns(hold.machine));
-        put_stats(&out, hold.machine);
-        put_close(&out, '}');
-        lab_release(&hold);
-    }
-    put_close(&out, ']');
-    put_close(&out, '}');
-    if (!error)
-        return reply_json(200, out);
-    buffer_clear(&out);
-    return reply_error(error, NULL);
+    if (series->nr_points > series->to - series->from + 1)
+        series->nr_points = series->to - series->from + 1;
+    put_open(&series->out, '{');
+    put_field_u64(&series->out, "seq", series->head);
+    put_field_array(&series->out, "points");
+    return series_turn(request, series);
+}
+
+static void series_put_point(struct series *series, const struct lab_hold *hold)
+{
+    put_open(&series->out, '{');
+    put_field_u64(&series->out, "seq", hold->seq);
+    put_field_u64(&series->out, "now_ns", machine_now_ns(hold->machine));
+    put_stats(&series->out, hold->machine);
+    put_close(&series->out, '}');
+}
+
+static struct reply series_reply(struct request *request)
+{
+    struct series *series = request->progress;
+    if (!series)
+        return series_begin(request);
+    if (!request->hold)
+        return reply_error(request->error, NULL);
+    series_put_point(series, request->hold);
+    if (++series->next < series->nr_points)
+        return series_turn(request, series);
+    put_close(&series->out, ']');
+    put_close(&series->out, '}');
+    struct buffer out = series->out;
+    series->out = (struct buffer){ 0 };
+    return reply_json(200, out);
 }
 
 struct reply stats_get(struct app *app, struct request *request)
 {
     (void)app;
     bool is_series = query_text(request, "from") || query_text(request, "to") || query_text(request, "points");
-    return is_series ? stats_points(request) : view_reply(request, encode_stats);
+    return is_series ? series_reply(request) : view_reply(request, encode_stats);
 }

@@ -1,6 +1,6 @@
 /* What the GET handlers that show a machine at one moment share.
  *
- * All go through view_reply(): it finds the machine of the moment asked for (?at=, else the head), answers 304 when the
+ * All go through view_reply(), with the lab at the moment that is asked for (?at=, else the head). It answers 304 when the
  * caller has that moment already, and hands the machine to a function that writes JSON. */
 #include "server/api/api_view.h"
 #include "server/base/number.h"
@@ -20,6 +20,43 @@ bool view_query_page(const struct view *view, struct view_page *page, struct rep
            query_u64(view->request, "limit", 1, page->limit, &page->limit, refusal);
 }
 
+void page_put_next(struct buffer *out, const struct page_next *next)
+{
+    put_field_text(out, "next", next->text[0] ? next->text : NULL);
+}
+
+struct link_text {
+    const struct page_next *next;
+    char text[80];
+    size_t length;
+};
+
+/* Parameters of the lists are words and numbers; what is neither is no part of a link. */
+static enum MHD_Result link_add_parameter(void *context, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+    (void)kind;
+    static const char PLAIN[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    struct link_text *link = context;
+    size_t room = sizeof link->text - link->length;
+    if (!value || strcmp(key, link->next->parameter) == 0 || value[strspn(value, PLAIN)] || key[strspn(key, PLAIN)])
+        return MHD_YES;
+    int nr = snprintf(link->text + link->length, room, "&%s=%s", key, value);
+    if (nr > 0 && (size_t)nr < room)
+        link->length += (size_t)nr;
+    link->text[link->length] = '\0';
+    return MHD_YES;
+}
+
+void page_link_next(const struct request *request, const struct page_next *next, struct reply *reply)
+{
+    struct link_text link = { .next = next };
+    if (!next->parameter || !next->text[0])
+        return;
+    MHD_get_connection_values(request->connection.mhd, MHD_GET_ARGUMENT_KIND, link_add_parameter, &link);
+    snprintf(reply->link, sizeof reply->link, "<%.80s?%s=%s%s>; rel=\"next\"", request->url, next->parameter, next->text,
+             link.text);
+}
+
 void view_put_page(struct view *view, const struct view_page *page)
 {
     uint64_t cursor = page->cursor, left = page->limit;
@@ -29,9 +66,11 @@ void view_put_page(struct view *view, const struct view_page *page)
         ;
     put_close(&view->out, ']');
     uint64_t beyond = cursor;
+    struct page_next *next = &view->next;
+    next->parameter = page->parameter ? page->parameter : "next";
     if (has_more && page->put(view, page, &beyond, NULL))
-        snprintf(view->next, sizeof view->next, page->is_hex ? "0x%llx" : "%llu", (unsigned long long)cursor);
-    put_field_text(&view->out, "next", view->next[0] ? view->next : NULL);
+        snprintf(next->text, sizeof next->text, page->is_hex ? "0x%llx" : "%llu", (unsigned long long)cursor);
+    page_put_next(&view->out, next);
 }
 
 static struct reply view_finish(struct view *view, const struct reply *base)
@@ -42,8 +81,7 @@ static struct reply view_finish(struct view *view, const struct reply *base)
     reply.cache_control = base->cache_control;
     memcpy(reply.etag, base->etag, sizeof reply.etag);
     reply.seq = base->seq;
-    if (view->next[0])
-        snprintf(reply.link, sizeof reply.link, "<%.150s?next=%s>; rel=\"next\"", view->request->url, view->next);
+    page_link_next(view->request, &view->next, &reply);
     return reply;
 }
 
@@ -96,35 +134,39 @@ const char *view_cache_control(const struct request *request, bool is_fixed)
                                           : "private, no-cache";
 }
 
-/* encode writes the view; it returns false with *refusal when the request asks for something that is not there. */
-struct reply view_reply(struct request *request, bool (*encode)(struct view *view, struct reply *refusal))
+static struct reply view_show(struct request *request, bool (*encode)(struct view *view, struct reply *refusal))
 {
-    struct lab *lab = request->lab;
+    const struct lab_hold *hold = request->hold;
     struct reply base = reply_empty(304);
-    uint64_t head = lab_seq(lab), at = head;
-    if (!query_u64(request, "at", 0, head, &at, &base) || !view_query_rules(request, &base))
-        return base;
-    bool is_fixed = query_text(request, "at") != NULL, is_head = at == head;
-    struct view view = { .request = request };
-    struct lab_hold hold;
-    enum pagoda_error error = is_head ? lab_take(lab, &hold) : lab_take_past(lab, at, &hold);
-    if (!error && is_fixed && hold.seq < at) { /* the head cannot be shown */
-        lab_release(&hold);
-        error = PAGODA_ERR_RULES;
-    }
-    if (error)
-        return view_refuse(lab, error);
-    view.machine = hold.machine;
-    base.seq = hold.seq; /* the head may have moved on since */
-    base.cache_control = view_cache_control(request, is_fixed && base.seq == at);
-    snprintf(base.etag, sizeof base.etag, "\"%s-%llu-r%u%s\"", lab_key(lab), (unsigned long long)base.seq, machine_rules(),
-             representation(request));
-    bool is_known = etag_matches(request, base.etag), ok = is_known || encode(&view, &base);
-    lab_release(&hold);
-    if (ok && !is_known)
+    struct view view = { .request = request, .machine = hold->machine };
+    base.seq = hold->seq;
+    base.cache_control = view_cache_control(request, query_text(request, "at") != NULL);
+    snprintf(base.etag, sizeof base.etag, "\"%s-%llu-r%u%s\"", lab_key(hold->lab), (unsigned long long)base.seq,
+             machine_rules(), representation(request));
+    bool is_known = etag_matches(request, base.etag);
+    if (!is_known && encode(&view, &base))
         return view_finish(&view, &base);
     buffer_clear(&view.out);
     return base;
+}
+
+struct reply view_reply(struct request *request, bool (*encode)(struct view *view, struct reply *refusal))
+{
+    const struct lab_hold *hold = request->hold;
+    struct turn_want *want = &request->want;
+    bool is_fixed = query_text(request, "at") != NULL;
+    struct reply refusal;
+    if (!view_query_rules(request, &refusal))
+        return refusal;
+    if (!hold)
+        return view_refuse(request->lab, request->error);
+    if (is_fixed && hold->seq < want->at) /* the head cannot be shown */
+        return view_refuse(request->lab, PAGODA_ERR_RULES);
+    if (is_fixed && hold->seq > want->at) { /* it has moved on since */
+        want->hold = HOLD_PAST;
+        return reply_turn();
+    }
+    return view_show(request, encode);
 }
 
 void view_put_kind_counts(struct buffer *out, const char *key, const uint64_t counts[NR_FRAME_KINDS])

@@ -3,26 +3,33 @@
 #include "pagoda/view.h"
 #include "server/api/api.h"
 
+/* Where the next page of a list begins: "next" in the answer, and a Link. */
+struct page_next {
+    const char *parameter; /* that takes it; NULL: this is no list */
+    char text[24];         /* empty: this was the last page */
+};
+
 struct view {
     struct request *request;
     const struct machine *machine;
     struct buffer out;
     const char *content_type; /* NULL: JSON */
-    char next[24];            /* of a page; empty: the last one */
+    struct page_next next;
 };
 
 /* One page of a list that may be long. */
 struct view_page {
     const char *key;
-    uint64_t cursor; /* of the first item */
-    uint64_t limit;  /* items at most */
-    uint32_t pid;    /* for put; whose list */
-    bool is_hex;     /* cursors are addresses: "next" is one, too */
+    const char *parameter; /* that takes the cursor; NULL: "next" */
+    uint64_t cursor;       /* of the first item */
+    uint64_t limit;        /* items at most */
+    uint32_t pid;          /* for put; whose list */
+    bool is_hex;           /* cursors are addresses: "next" is one, too */
     /* Moves *cursor over the next item and writes it to out; NULL: nobody wants to see it. False: there is none. */
     bool (*put)(const struct view *view, const struct view_page *page, uint64_t *cursor, struct buffer *out);
 };
 
-/* The reply that encode writes, for the moment that is asked for.
+/* The reply that encode writes, for the moment that is asked for. Of a ROUTE_VIEW.
  * encode  false: *refusal says that the request asks for something that is not there. */
 struct reply view_reply(struct request *request, bool (*encode)(struct view *view, struct reply *refusal));
 /* Looks at ?rules=, of an answer about one moment. False: it is another revision than today's; *refusal says so. */
@@ -37,5 +44,8 @@ bool view_query_address(const struct request *request, uint64_t *address, struct
 bool view_query_page(const struct view *view, struct view_page *page, struct reply *refusal);
 /* The items, then "next": where the next page begins; null, when this is the last. */
 void view_put_page(struct view *view, const struct view_page *page);
+/* Of any list, with these two its page ends: "next", and a Link that keeps the request's other parameters. */
+void page_put_next(struct buffer *out, const struct page_next *next);
+void page_link_next(const struct request *request, const struct page_next *next, struct reply *reply);
 void view_put_kind_counts(struct buffer *out, const char *key, const uint64_t counts[NR_FRAME_KINDS]);
 void view_put_frame_range(struct buffer *out, const struct frame_range *run);

@@ -3,6 +3,7 @@
 #include "server/api/compare.h"
 #include "pagoda/gfp.h"
 #include "pagoda/view.h"
+#include "server/base/guard.h"
 #include "server/base/host_memory.h"
 
 #include <pthread.h>
@@ -26,11 +27,11 @@ static enum pagoda_error fresh_machine(enum profile_id profile, struct machine *
     pthread_mutex_lock(&base.mutex);
     if (!base.machine[profile]) {
         struct machine_config config = { .profile = profile };
-        error = machine_create(&config, &HOST_MEMORY, &base.machine[profile], &why);
+        error = guard_create(&config, &HOST_MEMORY, &base.machine[profile], &why);
     }
     pthread_mutex_unlock(&base.mutex);
     if (!error)
-        error = machine_clone(base.machine[profile], out); /* nobody changes it any more */
+        error = guard_clone(base.machine[profile], out); /* nobody changes it any more */
     return host_memory_explain(error, NULL);
 }
 
@@ -44,7 +45,7 @@ static enum pagoda_error spawn(struct machine *machine, uint32_t *pid)
     struct op_result result;
     struct problem why = { 0 };
     struct op op = op_default(OP_SPAWN);
-    enum pagoda_error error = machine_apply(machine, &op, &result, &why);
+    enum pagoda_error error = guard_apply(machine, &op, &result, &why);
     *pid = result.pid;
     return error;
 }
@@ -129,9 +130,9 @@ static enum pagoda_error touch(struct machine *machine, struct compare_answer *a
     answer->touched = call->requested < most ? call->requested : most;
     struct op write = access_op(answer, OP_WRITE, answer->touched);
     struct op read = access_op(answer, OP_READ, answer->touched < OP_DATA_MAX ? answer->touched : OP_DATA_MAX);
-    if (!answer->is_kernel && !(error = machine_apply(machine, &write, &result, &why)))
+    if (!answer->is_kernel && !(error = guard_apply(machine, &write, &result, &why)))
         keep(&result, &answer->touch);
-    if (!error && !(error = machine_apply(machine, &read, &result, &why)))
+    if (!error && !(error = guard_apply(machine, &read, &result, &why)))
         keep(&result, &answer->access);
     return error;
 }
@@ -145,7 +146,7 @@ static enum pagoda_error run_on(struct machine *machine, const struct compare_re
     enum pagoda_error error = prepare(machine, request, kind, &answer->op);
     view_kind_counts(machine, before);
     if (!error)
-        error = machine_apply(machine, &answer->op, &result, &why);
+        error = guard_apply(machine, &answer->op, &result, &why);
     if (error)
         return error;
     view_kind_counts(machine, after);
@@ -172,7 +173,7 @@ static enum pagoda_error succeeds(enum profile_id profile, enum op_kind kind, ui
     machine_record_events(machine, false);
     error = prepare(machine, &request, kind, &op);
     if (!error)
-        error = machine_apply(machine, &op, &result, &why);
+        error = guard_apply(machine, &op, &result, &why);
     *yes = !error && result.outcome == OUTCOME_OK;
     machine_destroy(machine);
     return error;

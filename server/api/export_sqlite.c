@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-#define SLICE_BYTES (256 * KIB)
-
 struct sqlite_export {
     struct lab *lab;
     struct store_copy *copy;
@@ -22,8 +20,9 @@ static enum pagoda_error sqlite_export_send(struct sqlite_export *export, struct
     return nr < 0 ? PAGODA_ERR_IO : PAGODA_OK;
 }
 
-static enum pagoda_error sqlite_export_next(void *context, struct buffer *out, bool *is_last)
+static enum pagoda_error sqlite_export_next(void *context, struct lab_hold *hold, struct buffer *out, bool *is_last)
 {
+    (void)hold;
     struct sqlite_export *export = context;
     *is_last = false;
     if (export->is_built)
@@ -39,19 +38,23 @@ static void sqlite_export_close(void *context)
     free(export);
 }
 
-struct reply export_sqlite_reply(struct request *request, bool with_snapshots)
+static enum pagoda_error sqlite_export_begin(struct request *request, const void *kind, struct stream_source *source)
 {
+    const bool *with_snapshots = kind;
     struct sqlite_export *export = calloc(1, sizeof *export);
     if (!export)
-        return reply_error(PAGODA_ERR_NOMEM, NULL);
+        return PAGODA_ERR_NOMEM;
     export->lab = request->lab;
     lab_keep(export->lab);
     enum pagoda_error error = store_copy_begin(request->app->store, lab_id(export->lab), lab_durable_seq(export->lab),
-                                               with_snapshots, &export->copy);
-    if (error) {
+                                               *with_snapshots, &export->copy);
+    if (error)
         sqlite_export_close(export);
-        return reply_error(error, NULL);
-    }
-    return stream_reply(request, (struct stream_source){ sqlite_export_next, sqlite_export_close, export },
-                        "application/vnd.sqlite3");
+    *source = (struct stream_source){ .next = sqlite_export_next, .close = sqlite_export_close, .context = export };
+    return error;
+}
+
+struct reply export_sqlite_reply(struct request *request, bool with_snapshots)
+{
+    return stream_reply(request, sqlite_export_begin, &with_snapshots, "application/vnd.sqlite3");
 }

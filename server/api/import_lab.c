@@ -4,6 +4,7 @@
 #include "server/api/idempotency.h"
 #include "server/api/sse.h"
 #include "server/base/clock.h"
+#include "server/base/guard.h"
 #include "server/base/host_memory.h"
 
 #include <fcntl.h>
@@ -12,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define OPS_PER_TURN 512u
-#define OPS_PER_WINDOW 1000u /* a commit holds at most two: others wait for it */
+#define OPS_BETWEEN_LOOKS 512u /* of a rehearsal */
+#define OPS_PER_WINDOW 1000u   /* a commit holds at most two: others wait for it */
 #define TELL_EVERY_S 0.25
 #define REHEARSALS_MAX 3 /* before giving up on a lab that others keep changing */
 
@@ -21,8 +22,10 @@ struct lab_sink {
     struct import_run *run;
     struct lab *lab;
     struct lab_hold hold;
-    bool has_lab, keeps_lab; /* keeps_lab: held by the caller from start to end */
-    uint32_t nr_in_turn, nr_in_window;
+    bool has_lab;
+    uint64_t turn_ends_ns;
+    struct lab_import *whole; /* all or nothing: instead of turns of the lab */
+    uint32_t nr_in_window;
     uint64_t window_ticket;
     uint32_t nr_losses; /* of the lab's log, in the last turn */
     double told_s;
@@ -68,10 +71,9 @@ static void import_tell(struct lab_sink *sink)
 
 static void import_end_turn(struct lab_sink *sink)
 {
-    if (!sink->has_lab || sink->keeps_lab)
+    if (!sink->has_lab)
         return;
-    if (sink->hold.machine) /* else it could not be undone and not be woken */
-        machine_record_events(sink->hold.machine, true);
+    machine_record_events(sink->hold.machine, true);
     lab_release(&sink->hold);
     sink->has_lab = false;
 }
@@ -90,6 +92,7 @@ static enum pagoda_error import_begin_turn(struct lab_sink *sink)
         return error;
     }
     machine_record_events(sink->hold.machine, false);
+    sink->turn_ends_ns = clock_ns() + TURN_NS;
     sink->has_lab = true;
     return PAGODA_OK;
 }
@@ -98,11 +101,11 @@ static enum pagoda_error import_begin_turn(struct lab_sink *sink)
 static enum pagoda_error import_pace(struct lab_sink *sink)
 {
     enum pagoda_error error = PAGODA_OK;
-    if (++sink->nr_in_turn >= OPS_PER_TURN) {
-        sink->nr_in_turn = 0;
+    if (clock_ns() >= sink->turn_ends_ns) {
         import_end_turn(sink);
         import_tell(sink);
-        if (sink->keeps_lab && upload_is_cancelled(sink->run->upload))
+        sink->turn_ends_ns = clock_ns() + TURN_NS;
+        if (sink->whole && upload_is_cancelled(sink->run->upload))
             return PAGODA_ERR_CONFLICT;
     }
     if (++sink->nr_in_window < OPS_PER_WINDOW)
@@ -237,16 +240,16 @@ enum pagoda_error import_into_lab(struct import_run *run, struct import_summary 
 struct rehearsal {
     struct import_run *run;
     struct machine *copy;
-    uint32_t nr_in_turn;
+    uint32_t nr_done;
 };
 
 static enum pagoda_error import_apply_to_copy(void *context, const struct op *op, struct op_result *result,
                                               struct problem *why)
 {
     struct rehearsal *rehearsal = context;
-    if (++rehearsal->nr_in_turn % OPS_PER_TURN == 0 && upload_is_cancelled(rehearsal->run->upload))
+    if (++rehearsal->nr_done % OPS_BETWEEN_LOOKS == 0 && upload_is_cancelled(rehearsal->run->upload))
         return PAGODA_ERR_CONFLICT;
-    return machine_apply(rehearsal->copy, op, result, why);
+    return guard_apply(rehearsal->copy, op, result, why);
 }
 
 static const struct machine *import_look_at_copy(void *context)
@@ -272,7 +275,7 @@ static enum pagoda_error import_rehearse(struct import_run *run, int file, uint6
     *seq = hold.seq;
     error = lab_differs_at(run->lab) ? PAGODA_ERR_RULES : PAGODA_OK; /* no machine of today leads to its head */
     if (!error)
-        error = host_memory_explain(machine_clone(hold.machine, &rehearsal.copy), NULL);
+        error = host_memory_explain(guard_clone(hold.machine, &rehearsal.copy), NULL);
     lab_release(&hold);
     if (error)
         return error;
@@ -295,36 +298,44 @@ static bool import_is_answered(struct import_run *run)
     return run->was_answered;
 }
 
-/* With the lab held from start to end. */
-static enum pagoda_error import_perform_locked(struct lab_sink *into, int file, struct import_summary *summary)
+static enum pagoda_error import_apply_whole(void *context, const struct op *op, struct op_result *result,
+                                            struct problem *why)
 {
-    struct import_run *run = into->run;
-    const struct import_sink sink = { import_apply_to_lab, import_look_at_lab, into, cpus_of(run->lab) };
-    enum pagoda_error error = lab_begin_import(&into->hold);
+    struct lab_sink *sink = context;
+    enum pagoda_error error = lab_import_apply(sink->whole, op, result, why);
     if (error)
         return error;
+    sink->run->ticket = lab_import_ticket(sink->whole);
+    sink->run->nr_ops++;
+    return import_pace(sink);
+}
+
+static const struct machine *import_look_at_whole(void *context)
+{
+    return lab_import_machine(((struct lab_sink *)context)->whole);
+}
+
+/* Nobody else changes the lab meanwhile; everybody sees it as it was. */
+static enum pagoda_error import_perform_begun(struct lab_sink *into, int file, struct import_summary *summary)
+{
+    struct import_run *run = into->run;
+    const struct import_sink sink = { import_apply_whole, import_look_at_whole, into, cpus_of(run->lab) };
     lseek(file, 0, SEEK_SET);
-    error = import_read_all(source_of_file(&file), run->format, &sink, summary);
-    import_encode_summary(run, summary);
+    enum pagoda_error error = import_read_all(source_of_file(&file), run->format, &sink, summary);
+    run->text.length = 0;
+    import_summary_encode(&run->text, summary, machine_seq(lab_import_machine(into->whole)), clock_s() - run->started_s);
     run->answer.text = buffer_terminate(&run->text);
     bool is_done = !error && is_whole(summary, summary->format);
-    enum pagoda_error ending = lab_end_import(&into->hold, is_done, run->answer.key ? &run->answer : NULL);
+    enum pagoda_error ending = lab_import_end(into->whole, is_done, run->answer.key ? &run->answer : NULL);
     return ending ? ending : error ? error : is_done ? PAGODA_OK : PAGODA_ERR_IO; /* the disk's word first */
 }
 
 /* CONFLICT: the lab has moved on since the rehearsal. */
 static enum pagoda_error import_perform(struct import_run *run, int file, uint64_t seq, struct import_summary *summary)
 {
-    struct lab_sink into = { .run = run, .lab = run->lab };
-    enum pagoda_error error = import_begin_turn(&into);
-    if (error)
-        return error;
-    into.keeps_lab = true;
-    if (!import_is_answered(run))
-        error = lab_seq(run->lab) == seq ? import_perform_locked(&into, file, summary) : PAGODA_ERR_CONFLICT;
-    into.keeps_lab = false;
-    import_end_turn(&into);
-    return error;
+    struct lab_sink into = { .run = run, .lab = run->lab, .turn_ends_ns = clock_ns() + TURN_NS };
+    enum pagoda_error error = lab_import_begin(run->lab, seq, &into.whole);
+    return error ? error : import_perform_begun(&into, file, summary);
 }
 
 /* The body into a file that has no name, beside the store; -1: *error says why. */

@@ -30,10 +30,11 @@ void import_run_end(struct import_run *run);
  * run->text          out: the summary as JSON.
  * run->was_answered  out: the key had been used before, and nothing was done. */
 
-/* Applies operations as they are read. The lab is taken for a few hundred at a time, so that others come in between. */
+/* Applies operations as they are read. The lab is taken for a few milliseconds at a time, so that others come in between.
+ */
 enum pagoda_error import_into_lab(struct import_run *run, struct import_summary *summary) PAGODA_MUST_CHECK;
 /* Applies all or nothing, also when the daemon is killed. The body is kept in a file without a name and rehearsed on a
- * copy. If every line can be applied, the body is run on the lab, which nobody else gets meanwhile. *applied  out: false:
- * nothing was applied; summary says why. */
+ * copy. If every line can be applied, the body is run (lab_import_begin): until the end the lab is shown as it was, and
+ * other changes of it wait. *applied  out: false: nothing was applied; summary says why. */
 enum pagoda_error import_whole_into_lab(struct import_run *run, struct import_summary *summary,
                                         bool *applied) PAGODA_MUST_CHECK;

@@ -1,30 +1,35 @@
 /* server/api/sse.c - GET /labs/{lab}/events: operations as Server-Sent Events, as they become durable.
  *
- * A stream knows the next operation that its reader is to get. When the log has got that far, a worker relives the missing
- * operations (lab_relive) and hands their text to the connection. That is the same for one that was just made and for a
- * thousand that a returning reader missed. Between times the connection sleeps. */
+ * A stream knows the next operation that its reader is to get. When the log has got that far, a turn of the lab's past
+ * relives the missing operations (lab_relive) and hands their text to the connection, some of it at a time: what a reader
+ * has not read stays in the log. That is the same for one operation that was just made and for a thousand that a returning
+ * reader missed. Between times the connection sleeps, and so may the lab. */
 #include "server/api/sse.h"
 #include "server/api/api.h"
+#include "server/base/clock.h"
 #include "server/base/number.h"
 #include "server/json/result_json.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define FILL_MAX 256u /* operations that one fill relives */
+#define TEXT_MAX (64 * KIB)  /* of what waits for a reader; one event may go beyond it */
+#define TEXT_KEPT (4 * KIB)  /* of a stream that has nothing to send */
+#define BLOCK_SIZE (4 * KIB) /* of what is handed to libmicrohttpd */
 
 enum stream_state { STREAM_IDLE, STREAM_FILLING, STREAM_READY }; /* idle: asleep, nothing to send */
 
 struct sse_stream {
-    struct work work; /* first member */
+    struct lab_job job; /* first member */
     struct sse_stream *next;
     struct app *app;
-    struct lab *lab;
+    struct client *client;        /* whose; NULL: the house's */
+    struct lab *lab;              /* watched; kept while it is filled */
     struct connection connection; /* app mutex */
     struct buffer text;
     struct buffer news; /* app mutex: sse_tell()'s last, while the text was not to be touched */
     size_t sent;
-    uint64_t next_seq;
+    uint64_t next_seq, deadline_ns;
     enum stream_state state; /* app mutex */
     bool ended;              /* app mutex: a failure, or the daemon stops */
 };
@@ -41,7 +46,7 @@ static bool sse_add_event(void *context, const struct log_entry *entry, const st
     buffer_clear(&json);
     buffer_text(out, "\n\n");
     stream->next_seq = entry->seq + 1;
-    return !out->failed;
+    return !out->failed && out->length < TEXT_MAX && clock_ns() < stream->deadline_ns;
 }
 
 /* App mutex held. */
@@ -51,21 +56,24 @@ static void sse_wake(struct sse_stream *stream, enum stream_state state)
     connection_wake(&stream->connection);
 }
 
-static void sse_fill(struct work *work)
+static enum lab_turn sse_fill(struct lab_job *job, struct lab_hold *hold)
 {
-    struct sse_stream *stream = (struct sse_stream *)work;
-    uint64_t durable = lab_durable_seq(stream->lab);
-    uint64_t last = durable < stream->next_seq + FILL_MAX - 1 ? durable : stream->next_seq + FILL_MAX - 1;
-    struct lab_hold hold;
-    enum pagoda_error error = lab_take_recorded(stream->lab, stream->next_seq - 1, &hold);
-    if (!error) {
-        error = lab_relive(&hold, last, sse_add_event, stream);
-        lab_release(&hold);
-    }
-    pthread_mutex_lock(&stream->app->mutex);
+    struct sse_stream *stream = (struct sse_stream *)job;
+    stream->deadline_ns = clock_ns() + TURN_NS;
+    enum pagoda_error error = lab_relive(hold, lab_durable_seq(stream->lab), sse_add_event, stream);
+    stream->text.failed |= error != PAGODA_OK;
+    return LAB_TURN_DONE;
+}
+
+static void sse_end_fill(struct lab_job *job, enum pagoda_error error)
+{
+    struct sse_stream *stream = (struct sse_stream *)job;
+    struct app *app = stream->app; /* outlives the stream */
+    lab_put(stream->lab);
+    pthread_mutex_lock(&app->mutex);
     stream->ended |= error || stream->text.failed || lab_is_deleted(stream->lab);
     sse_wake(stream, STREAM_READY);
-    pthread_mutex_unlock(&stream->app->mutex);
+    pthread_mutex_unlock(&app->mutex);
 }
 
 static bool sse_is_owed(const struct sse_stream *stream)
@@ -77,8 +85,21 @@ static bool sse_is_owed(const struct sse_stream *stream)
 static void sse_start_fill(struct sse_stream *stream)
 {
     stream->state = STREAM_FILLING;
-    stream->work.run = sse_fill;
-    workers_submit(&stream->app->workers, &stream->work);
+    lab_keep(stream->lab);
+    stream->job = (struct lab_job){ .turn = sse_fill,
+                                    .done = sse_end_fill,
+                                    .moment = LAB_RECORDED,
+                                    .share = stream->client ? &stream->client->share : NULL,
+                                    .at = stream->next_seq - 1 };
+    lab_post(stream->lab, &stream->job);
+}
+
+/* All of it has been sent. */
+static void sse_empty_text(struct sse_stream *stream)
+{
+    stream->text.length = stream->sent = 0;
+    if (stream->text.capacity > TEXT_KEPT)
+        buffer_clear(&stream->text);
 }
 
 /* libmicrohttpd asks for bytes: what is ready, else fall asleep until there is something. */
@@ -102,7 +123,7 @@ static ssize_t sse_read(void *context, uint64_t position, char *out, size_t capa
     } else if (stream->ended || !connection_sleep(&stream->connection)) {
         given = MHD_CONTENT_READER_END_OF_STREAM;
     } else if (stream->state != STREAM_FILLING) {
-        stream->text.length = stream->sent = 0;
+        sse_empty_text(stream);
         stream->state = STREAM_IDLE;
         if (sse_is_owed(stream))
             sse_start_fill(stream);
@@ -121,7 +142,9 @@ static void sse_destroy(void *context)
         at = &(*at)->next;
     *at = stream->next;
     pthread_mutex_unlock(&app->mutex);
-    lab_put(stream->lab);
+    lab_unwatch(stream->lab);
+    if (stream->client)
+        client_put(&app->clients, stream->client);
     buffer_clear(&stream->text);
     buffer_clear(&stream->news);
     free(stream);
@@ -202,14 +225,17 @@ struct reply events_get(struct app *app, struct request *request)
     if (!stream)
         return reply_error(PAGODA_ERR_NOMEM, NULL);
     struct lab *lab = request->lab;
-    lab_keep(lab);
+    lab_watch(lab);
+    if (request->client)
+        client_keep(&app->clients, request->client);
     *stream = (struct sse_stream){ .app = app,
                                    .lab = lab,
+                                   .client = request->client,
                                    .connection = { .mhd = request->connection.mhd, .all = request->connection.all },
                                    .next_seq = next_seq,
                                    .state = STREAM_READY };
     buffer_text(&stream->text, "retry: 1000\n\n");
-    reply.response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 64 * KIB, sse_read, stream, sse_destroy);
+    reply.response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_SIZE, sse_read, stream, sse_destroy);
     pthread_mutex_lock(&app->mutex);
     stream->next = app->streams;
     app->streams = stream;
@@ -218,6 +244,8 @@ struct reply events_get(struct app *app, struct request *request)
         sse_destroy(stream);
         return reply_say(503, "", "out of memory");
     }
+    lab_put(lab); /* the request lasts as long as the stream, and a lab that is only watched may sleep */
+    request->lab = NULL;
     reply.content_type = "text/event-stream";
     reply.cache_control = "no-store";
     return reply;

@@ -10,6 +10,8 @@
  * pay, in pools that have grown, commit asks for them one by one. The advice is taken back at once, so that the range stays
  * one mapping; the page stays huge. */
 #include "server/base/host_memory.h"
+#include "server/base/guard.h"
+#include "server/base/plant.h"
 #include "server/base/problem.h"
 
 #include <fcntl.h>
@@ -107,6 +109,7 @@ static void *host_reserve(void **context, size_t nr_bytes)
     }
     (void)madvise(start, all, MADV_NOHUGEPAGE); /* a wish */
     *context = start;
+    guard_note_range(start + HOST_PAGE, nr_bytes);
     return start + HOST_PAGE;
 }
 
@@ -132,7 +135,7 @@ static bool host_open(void *start, size_t nr_bytes)
 static bool host_commit(void *context, void *start, size_t nr_bytes)
 {
     struct account *account = context;
-    if (!account_take(account, nr_bytes))
+    if (plant_refuses_memory() || !account_take(account, nr_bytes))
         return false;
     if (is_strict && !host_open(start, nr_bytes)) {
         account_give(account, nr_bytes);
@@ -158,7 +161,7 @@ static void host_release(void *context, void *start, size_t nr_bytes)
 }
 
 const struct pagoda_host HOST_MEMORY = {
-    .reserve = host_reserve, .commit = host_commit, .decommit = host_decommit, .release = host_release
+    .reserve = host_reserve, .commit = host_commit, .decommit = host_decommit, .release = host_release, .fault = guard_fault
 };
 
 /* ---- limits ---- */

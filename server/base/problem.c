@@ -60,6 +60,8 @@ unsigned error_status(enum pagoda_error error)
     case PAGODA_ERR_NOMEM:
     case PAGODA_ERR_IO:
     case PAGODA_ERR_RANDOM:
+    case PAGODA_ERR_FAULT:
+    case PAGODA_ERR_QUARANTINED:
         return 503;
     case PAGODA_ERR_CORRUPT:
     case PAGODA_ERR_VERSION:

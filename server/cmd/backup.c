@@ -53,7 +53,8 @@ static enum pagoda_error salvage_lab(struct salvaging *s, const struct lab_row *
     struct lab_row copy_row = *row;
     copy_row.parent = 0;
     copy_row.parent_seq = 0;
-    enum pagoda_error error = store_create_lab(s->to, &copy_row, NULL);
+    struct store_change change = { .kind = STORE_CREATE_LAB, .row = &copy_row };
+    enum pagoda_error error = store_make_change(s->to, &change);
     if (error)
         return error;
     s->log = (struct lab_log){ .lab = copy_row.id };

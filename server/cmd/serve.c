@@ -5,6 +5,7 @@
 #include "server/cmd/serve.h"
 #include "server/api/routes.h"
 #include "server/api/sse.h"
+#include "server/base/guard.h"
 #include "server/base/number.h"
 #include "server/http/http.h"
 
@@ -39,6 +40,7 @@ static void wait_for_stop(struct app *app, const sigset_t *signals)
         if (errno != EAGAIN)
             continue;
         labs_tidy(app->labs);
+        clients_tidy(&app->clients, &app->workers);
         if (++nr_ticks % (HEARTBEAT_S / TIDY_EVERY_S) == 0)
             sse_heartbeat(app);
     }
@@ -99,6 +101,7 @@ static bool start(struct app *app, struct problem *why)
         problem_say(why, "", "cannot start a thread");
         return false;
     }
+    clients_init(&app->clients);
     store_on_commit(app->store, sse_on_commit, app);
     return http_start(app, &HOOKS, why);
 }
@@ -117,6 +120,7 @@ int serve(const struct options *options)
     sigset_t signals = stop_signals();
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread starts */
     signal(SIGPIPE, SIG_IGN);
+    guard_install();
     mallopt(M_ARENA_MAX, 2); /* four threads need no eight heaps */
     bool is_started = start(&app, &why);
     if (is_started) {
@@ -124,6 +128,7 @@ int serve(const struct options *options)
         wait_for_stop(&app, &signals);
         http_stop(&app);
         workers_stop(&app.workers);
+        clients_clear(&app.clients);
     } else {
         fprintf(stderr, "pagodad: %s\n", why.text);
     }

@@ -1,5 +1,6 @@
 /* server/http/app.h - what the daemon is made of: one struct, made by cmd/serve.c, that every handler is given. */
 #pragma once
+#include "server/base/client.h"
 #include "server/base/options.h"
 #include "server/base/workers.h"
 #include "server/http/connection.h"
@@ -18,7 +19,8 @@ struct app {
     struct store *store;
     struct labs *labs;
     struct workers workers;
-    int web_fd; /* directory of the pages, -1: none */
+    struct clients clients; /* whom they work for */
+    int web_fd;             /* directory of the pages, -1: none */
 
     /* server/http */
     struct MHD_Daemon *daemon;

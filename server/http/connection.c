@@ -40,6 +40,11 @@ void connections_stop(struct connections *connections)
     atomic_store(&connections->are_stopping, true);
 }
 
+bool connections_are_stopping(const struct connections *connections)
+{
+    return atomic_load(&connections->are_stopping);
+}
+
 void connections_wait_awake(struct connections *connections)
 {
     while (atomic_load(&connections->nr_asleep))

@@ -34,5 +34,6 @@ bool connection_sleep(struct connection *connection);
  */
 void connection_wake(struct connection *connection);
 
-void connections_stop(struct connections *connections);       /* from now on connection_sleep() is false */
+void connections_stop(struct connections *connections); /* from now on connection_sleep() is false */
+bool connections_are_stopping(const struct connections *connections);
 void connections_wait_awake(struct connections *connections); /* until nobody sleeps; behind connections_stop() */

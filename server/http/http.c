@@ -1,11 +1,10 @@
-/* server/http/http.c - libmicrohttpd around the routes: a few epoll threads, two workers, connections that sleep while they
- * wait.
+/* server/http/http.c - libmicrohttpd around the routes: a few epoll threads, and connections that sleep while they wait.
  *
- * The way of a request: begin (checks, route), body, handle (here or on a worker), wait for the log if it wrote, send.
- * While a worker or the store's writer has the request, its connection sleeps (connection.h) and nobody else looks at
- * either. Whoever is done with it wakes the connection, and the HTTP thread sends the reply. */
+ * The way of a request: begin (checks, route), body, dispatch (dispatch.h: the handler's turns, and the log if it wrote),
+ * send. */
 #include "server/http/http.h"
 #include "server/base/clock.h"
+#include "server/http/dispatch.h"
 #include "server/http/origin.h"
 #include "server/http/upload.h"
 
@@ -24,121 +23,6 @@
 #define CONNECTIONS_MAX 1000u
 #define HTTP_THREADS_MAX 4
 #define CONNECTION_MEMORY (16 * KIB) /* headers must fit; cleared for every request */
-
-/* ---- the way of one request ---- */
-
-/* An HTTP thread sends the reply. */
-static void request_wake(struct request *request)
-{
-    request->has_reply = true;
-    connection_wake(&request->connection);
-}
-
-static struct request *request_of_waiter(struct store_waiter *waiter)
-{
-    return (void *)((char *)waiter - offsetof(struct request, waiter));
-}
-
-static void request_hear_log(struct request *request, enum pagoda_error error)
-{
-    if (!error)
-        return;
-    buffer_clear(&request->reply.body);
-    request->reply = reply_error(error, NULL);
-}
-
-static void request_log_is_written(struct store_waiter *waiter, enum pagoda_error error)
-{
-    struct request *request = request_of_waiter(waiter);
-    request_hear_log(request, error);
-    request_wake(request);
-}
-
-/* The reply is there. It is sent at once, or when the log is on disk.
- * True: at once, by the caller. False: by whoever wakes the connection; the request may be gone when this returns. */
-static bool request_settle(struct request *request)
-{
-    struct store *store = request->app->store;
-    uint64_t ticket = request->reply.ticket;
-    if (ticket && !store_is_durable(store, ticket)) {
-        if (connection_sleep(&request->connection)) {
-            request->waiter.wake = request_log_is_written;
-            store_when_durable(store, ticket, &request->waiter);
-            return false;
-        }
-        request_hear_log(request, store_wait(store, ticket));
-    }
-    if (!request->connection.is_asleep)
-        return true;
-    request_wake(request);
-    return false;
-}
-
-static bool request_handle_here(struct request *request);
-
-static void request_handle_on_worker(struct work *work)
-{
-    request_handle_here((struct request *)work);
-}
-
-static void request_submit(struct request *request)
-{
-    request->work.run = request_handle_on_worker;
-    workers_submit(&request->app->workers, &request->work);
-}
-
-/* The handler finds out by itself whether the log was written or lost. */
-static void request_handle_again(struct store_waiter *waiter, enum pagoda_error error)
-{
-    (void)error;
-    request_submit(request_of_waiter(waiter));
-}
-
-/* Runs the handler on this thread. Result: as of request_settle(). */
-static bool request_handle_here(struct request *request)
-{
-    struct store *store = request->app->store;
-    for (;;) {
-        request->reply = request->route->handle(request->app, request);
-        if (!request->reply.is_again)
-            return request_settle(request);
-        if (connection_sleep(&request->connection)) {
-            request->waiter.wake = request_handle_again;
-            store_when_durable(store, request->reply.ticket, &request->waiter);
-            return false;
-        }
-        enum pagoda_error error = store_wait(store, request->reply.ticket);
-        (void)error; /* as in request_handle_again() */
-    }
-}
-
-static bool request_needs_worker(const struct request *request)
-{
-    const struct route *route = request->route;
-    if (route->flags & ROUTE_SLOW)
-        return true;
-    if (request->lab && !lab_is_awake(request->lab))
-        return true;
-    if ((route->flags & ROUTE_LINES) && request_is_ndjson(request))
-        return true;
-    if ((route->flags & ROUTE_KEYED) && request_header(request, "Idempotency-Key"))
-        return true;
-    if ((route->flags & ROUTE_SERIES) &&
-        (query_text(request, "points") || query_text(request, "from") || query_text(request, "to")))
-        return true; /* a walk through history */
-    const char *at = route->flags & ROUTE_VIEW ? query_text(request, "at") : NULL;
-    return at && strtoull(at, NULL, 10) != lab_seq(request->lab);
-}
-
-/* Runs the handler here or on a worker. Result: as of request_settle(). */
-static bool request_handle(struct request *request)
-{
-    if (request_needs_worker(request) && connection_sleep(&request->connection)) {
-        request_submit(request);
-        return false;
-    }
-    return request_handle_here(request);
-}
 
 /* ---- the body ---- */
 
@@ -198,6 +82,13 @@ static bool request_take_body(struct request *request, const char *data, size_t 
 
 /* ---- libmicrohttpd's side ---- */
 
+/* NULL: the host has no memory; then the house does it. */
+static struct client *client_of(struct app *app, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return client_get(&app->clients, peer ? peer->client_addr : NULL);
+}
+
 static struct request *request_begin(struct app *app, struct MHD_Connection *connection, const char *url,
                                      const char *method)
 {
@@ -206,6 +97,7 @@ static struct request *request_begin(struct app *app, struct MHD_Connection *con
         return NULL;
     request->app = app;
     request->connection = (struct connection){ connection, &app->connections, false };
+    request->client = client_of(app, connection);
     request->url = url;
     request->method = method;
     request->reply.seq = UINT64_MAX;
@@ -230,7 +122,7 @@ static enum MHD_Result request_send_reply(struct request *request)
 {
     struct reply *reply = &request->reply;
     unsigned status = reply->status;
-    struct MHD_Response *response = reply_make(request, reply);
+    struct MHD_Response *response = reply_make(reply);
     if (status >= 400)
         atomic_fetch_add(&request->app->nr_problems, 1);
     if (!response)
@@ -269,7 +161,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return upload_finish(request->upload) ? request_send_reply(request) : MHD_YES;
     if (request->refused || request->has_reply)
         return request_send_reply(request);
-    return request_handle(request) ? request_send_reply(request) : MHD_YES;
+    return request_dispatch(request) ? request_send_reply(request) : MHD_YES;
 }
 
 static void log_request(const struct request *request)

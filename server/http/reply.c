@@ -54,12 +54,19 @@ struct reply reply_error(enum pagoda_error error, const struct problem *why)
     return reply_say(error_status(error), "", "%s", pagoda_error_text(error));
 }
 
+struct reply reply_turn(void)
+{
+    return (struct reply){ .next = REPLY_TURN, .seq = NO_SEQ };
+}
+
 struct reply reply_again(uint64_t ticket)
 {
-    struct reply reply = reply_empty(0);
-    reply.ticket = ticket;
-    reply.is_again = true;
-    return reply;
+    return (struct reply){ .next = REPLY_AFTER_LOG, .seq = NO_SEQ, .ticket = ticket };
+}
+
+struct reply reply_after_change(void)
+{
+    return (struct reply){ .next = REPLY_AFTER_CHANGE, .seq = NO_SEQ };
 }
 
 /* ---- as libmicrohttpd wants it ---- */
@@ -102,29 +109,35 @@ static bool wants_gzip(const struct request *request, const struct reply *reply)
            strcmp(reply->content_type, "application/octet-stream") != 0;
 }
 
-struct MHD_Response *reply_make(const struct request *request, struct reply *reply)
+void reply_pack(const struct request *request, struct reply *reply)
+{
+    reply->is_packed = !reply->response && wants_gzip(request, reply) && compress_body(&reply->body);
+}
+
+struct MHD_Response *reply_make(struct reply *reply)
 {
     struct MHD_Response *response = reply->response;
-    bool is_packed = false;
     if (!response) {
-        is_packed = wants_gzip(request, reply) && compress_body(&reply->body);
         response = MHD_create_response_from_buffer(reply->body.length, reply->body.data, MHD_RESPMEM_MUST_FREE);
         if (response)
             reply->body = (struct buffer){ 0 }; /* the response owns it now */
     }
     if (!response)
         return NULL;
-    char seq[24] = "";
+    char seq[24] = "", retry_after[12] = "";
     if (reply->seq != NO_SEQ)
         snprintf(seq, sizeof seq, "%llu", (unsigned long long)reply->seq);
+    if (reply->retry_after_s)
+        snprintf(retry_after, sizeof retry_after, "%u", reply->retry_after_s);
     add_header(response, "Content-Type", reply->content_type);
-    add_header(response, "Content-Encoding", is_packed ? "gzip" : "");
+    add_header(response, "Content-Encoding", reply->is_packed ? "gzip" : "");
     add_header(response, "Vary", reply->content_type && !reply->response ? "Accept, Accept-Encoding" : "");
     add_header(response, "Cache-Control", reply->cache_control ? reply->cache_control : "no-store");
     add_header(response, "ETag", reply->etag);
     add_header(response, "Location", reply->location);
     add_header(response, "Link", reply->link);
     add_header(response, "Allow", reply->allow);
+    add_header(response, "Retry-After", retry_after);
     add_header(response, "X-Pagoda-Seq", seq);
     add_header(response, "X-Content-Type-Options", "nosniff");
     return response;

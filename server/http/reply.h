@@ -7,16 +7,26 @@
 struct MHD_Response;
 struct request;
 
+/* What comes next. */
+enum reply_next {
+    REPLY_SEND,         /* the reply is sent */
+    REPLY_TURN,         /* there is none yet: the handler runs once more, with request->want, behind others */
+    REPLY_AFTER_LOG,    /* the same, when ticket is on disk or lost */
+    REPLY_AFTER_CHANGE, /* the same, when request->change is on disk or has failed */
+};
+
 struct reply {
     unsigned status;
     const char *content_type;
     const char *cache_control; /* NULL: no-store */
     char location[96], etag[64], link[200], allow[48];
-    uint64_t seq;    /* for X-Pagoda-Seq; UINT64_MAX: none */
-    uint64_t ticket; /* not 0: send it when this is on disk */
+    unsigned retry_after_s; /* 0: not said */
+    uint64_t seq;           /* for X-Pagoda-Seq; UINT64_MAX: none */
+    uint64_t ticket;        /* not 0: send it when this is on disk */
     struct buffer body;
     struct MHD_Response *response; /* made already (files, streams) */
-    bool is_again;                 /* no reply: run the handler once more when ticket is on disk or lost */
+    bool is_packed;
+    enum reply_next next;
 };
 
 struct reply reply_empty(unsigned status);
@@ -29,9 +39,13 @@ struct reply reply_problem(unsigned status, const struct problem *why);
 struct reply reply_say(unsigned status, const char *field, const char *format, ...) __attribute__((format(printf, 3, 4)));
 struct reply reply_error(enum pagoda_error error, const struct problem *why);
 
-/* No reply yet. The connection sleeps until the ticket's batch is on disk or lost; then the handler runs once more. */
+/* No reply yet: enum reply_next. */
+struct reply reply_turn(void);
 struct reply reply_again(uint64_t ticket);
+struct reply reply_after_change(void);
 
-/* The reply with its headers, its body packed if the request allows that.
+/* Packs the body, if it has some length and the request allows that. Takes a while, so it is done in the last turn. */
+void reply_pack(const struct request *request, struct reply *reply);
+/* The reply with its headers.
  * Result: the caller's, to MHD_queue_response() and MHD_destroy_response(); NULL: out of memory. */
-struct MHD_Response *reply_make(const struct request *request, struct reply *reply);
+struct MHD_Response *reply_make(struct reply *reply);

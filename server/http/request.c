@@ -7,6 +7,13 @@
 
 void request_destroy(struct request *request)
 {
+    if (request->progress)
+        request->drop(request->progress);
+    if (request->is_waiting)
+        client_end_wait(request->client);
+    if (request->client)
+        client_put(&request->app->clients, request->client);
+    buffer_clear(&request->change.text);
     if (request->lab)
         lab_put(request->lab);
     if (request->reply.response)

@@ -9,10 +9,19 @@
 
 struct upload;
 
+/* What a turn of a handler needs. */
+struct turn_want {
+    enum turn_hold { HOLD_NONE, HOLD_PRESENT, HOLD_PAST, HOLD_RECORDED } hold; /* RECORDED: as of enum lab_moment */
+    struct lab *lab;                                                           /* kept by the request or its progress */
+    uint64_t at, until;                                                        /* as of struct lab_job */
+};
+
 struct request {
     struct work work; /* first member */
     struct store_waiter waiter;
+    struct lab_job job;
     struct app *app;
+    struct client *client; /* whom it is done for; NULL: the house */
     struct connection connection;
     const struct route *route;
     const char *url, *method;
@@ -21,7 +30,15 @@ struct request {
     struct buffer body;
     struct upload *upload; /* instead of body, on a ROUTE_UPLOAD */
     struct reply reply;
-    void *progress; /* of a handler that works in slices, and is its to free; NULL at its first call */
+    struct turn_want want;
+    struct lab_hold *hold;        /* for this turn, if one was wanted; NULL: error says why there is none */
+    enum pagoda_error error;      /* also: what became of change */
+    struct lab_change change;     /* for reply_after_change() */
+    unsigned phase;               /* of a handler that has more than one turn, which says what it means; 0 at the first */
+    void *progress;               /* of such a handler; NULL at the first turn */
+    void (*drop)(void *progress); /* at the request's end */
+    bool is_here;                 /* this turn is on an HTTP thread: what may take long asks for another */
+    bool has_begun, is_waiting;
     bool refused, has_reply;
     uint64_t nr_received;
     int64_t started_us;

@@ -3,11 +3,13 @@
  * A lab's machine is woken by a snapshot and the log behind it, and put to sleep, when it is not used or others need the
  * room, by dropping it: nothing has to be written then. While it lives it leaves snapshots behind, a few milliseconds of
  * replay apart. */
+#include "server/base/guard.h"
 #include "server/base/hash.h"
 #include "server/base/host_memory.h"
 #include "server/base/problem.h"
 #include "server/lab/lab_internal.h"
 
+#include <stddef.h>
 #include <string.h>
 
 enum pagoda_error lab_wait_durable(struct lab *lab, uint64_t seq)
@@ -21,24 +23,24 @@ enum pagoda_error lab_wait_durable(struct lab *lab, uint64_t seq)
     return error ? error : PAGODA_ERR_IO;
 }
 
-enum pagoda_error lab_settle(struct lab *lab)
-{
-    enum pagoda_error error = lab_wait_durable(lab, lab_seq(lab));
-    return !error && atomic_load(&lab->log.lost) ? PAGODA_ERR_IO : error;
-}
-
 /* ---- waking ---- */
+
+static void lab_drop_waking(struct lab *lab)
+{
+    machine_destroy(lab->waking.machine);
+    lab->waking = (struct past){ 0 };
+}
 
 bool lab_is_awake(const struct lab *lab)
 {
-    return atomic_load(&lab->machine) && !atomic_load(&lab->log.lost);
+    return atomic_load(&lab->machine) && !atomic_load(&lab->log.lost) && !atomic_load(&lab->is_broken);
 }
 
 void lab_leave_snapshot(struct lab *lab, const struct machine *machine)
 {
     /* What an image takes to make is small beside the replay that it spares. */
     if (lab->cost_ns - lab->snapshot_cost_ns >= SNAPSHOT_NEAR_NS &&
-        snapshot_take(&lab->labs->snapshots, lab, machine, lab->cost_ns))
+        snapshot_take(&lab->labs->snapshots, lab, &lab->log, machine, lab->cost_ns))
         lab->snapshot_cost_ns = lab->cost_ns;
 }
 
@@ -49,48 +51,55 @@ static void lab_wake_step(struct lab *lab, const struct past *past)
     lab_leave_snapshot(lab, past->machine);
 }
 
-/* Deletes the operations of an all-or-nothing import that was not finished. nr_losses is raised, so that a snapshot of them
- * which is still being written is thrown away. */
-static enum pagoda_error lab_undo_import(struct lab *lab)
+uint64_t lab_ticket(const struct lab *lab)
 {
-    atomic_fetch_add(&lab->log.nr_losses, 1);
+    uint64_t ticket = atomic_load(&lab->last_ticket);
+    return ticket && !store_has_ended(lab->labs->store, ticket) ? ticket : 0;
+}
+
+void lab_prepare_undo(struct lab *lab)
+{
+    lab->undoing.kind = STORE_UNDO_IMPORT;
+    lab->undoing.lab = lab->row.id;
+    lab->undoing.seq = lab->import_seq;
     atomic_store(&lab->log.durable_seq, lab->import_seq);
     atomic_store(&lab->seq, lab->import_seq);
-    enum pagoda_error error = store_undo_import(lab->labs->store, lab->row.id, lab->import_seq);
-    lab->is_importing = error != PAGODA_OK;
-    return error;
 }
 
 /* The log as it is on disk becomes the lab's history. */
-static enum pagoda_error lab_accept_log(struct lab *lab)
+static void lab_accept_log(struct lab *lab)
 {
-    uint64_t ticket = atomic_load(&lab->last_ticket);
-    enum pagoda_error error = ticket ? store_wait(lab->labs->store, ticket) : PAGODA_OK;
-    (void)error; /* whatever became of the last batch, durable_seq tells it */
     atomic_store(&lab->last_ticket, 0);
     memset(lab->keys, 0, sizeof lab->keys);
-    error = lab->is_importing ? lab_undo_import(lab) : PAGODA_OK;
-    if (error)
-        return error;
     atomic_store(&lab->log.lost, false);
     atomic_store(&lab->seq, lab_durable_seq(lab));
-    return PAGODA_OK;
 }
 
-/* To seq, or, with differs_at, to the first result that is another today. */
-static enum pagoda_error lab_replay_to(struct lab *lab, uint64_t seq, struct past *present, uint64_t *differs_at)
+/* On to seq, or, with differs_at, to the first result that is another today. */
+static enum pagoda_error lab_wake_to(struct lab *lab, const struct lab_walk *walk)
 {
-    enum pagoda_error error = lab_begin_replay(lab, seq, present);
+    struct past *waking = &lab->waking;
+    if (!waking->machine) {
+        enum pagoda_error beginning = lab_begin_replay(lab, walk->to, waking);
+        if (beginning)
+            return beginning;
+        lab->cost_ns = lab->snapshot_cost_ns = waking->cost_ns;
+    }
+    enum pagoda_error error = lab_replay(lab, waking, walk);
     if (error)
-        return error;
-    lab->cost_ns = lab->snapshot_cost_ns = present->cost_ns;
-    error = lab_replay(lab, present, seq, lab_wake_step, differs_at);
-    if (error)
-        machine_destroy(present->machine);
+        lab_drop_waking(lab);
     return error;
 }
 
-/* What the comparison with today's rules has found. Should the store not take it, the next waking compares once more. */
+static void lab_rules_are_noted(struct store_change *change, enum pagoda_error error)
+{
+    struct lab *lab = (struct lab *)(void *)((char *)change - offsetof(struct lab, noting));
+    (void)error; /* should the store not take it, the next waking compares once more */
+    atomic_store(&lab->is_noting, false);
+    lab_put(lab);
+}
+
+/* What the comparison with today's rules has found. */
 static void lab_note_rules(struct lab *lab, uint64_t differs_at)
 {
     pthread_mutex_lock(&lab->labs->mutex);
@@ -99,43 +108,86 @@ static void lab_note_rules(struct lab *lab, uint64_t differs_at)
     pthread_mutex_unlock(&lab->labs->mutex);
     atomic_store(&lab->differs_at, differs_at);
     atomic_store(&lab->is_compared, true);
-    enum pagoda_error error = store_note_rules(lab->labs->store, lab->row.id, machine_rules(), differs_at);
-    (void)error;
+    if (atomic_exchange(&lab->is_noting, true))
+        return;
+    lab_keep(lab);
+    lab->noting = (struct store_change){ .kind = STORE_NOTE_RULES,
+                                         .lab = lab->row.id,
+                                         .rules = machine_rules(),
+                                         .differs_at = differs_at,
+                                         .told = lab_rules_are_noted };
+    store_post_change(lab->labs->store, &lab->noting);
 }
 
-/* A log of other rules is compared on the way. When it differs, the present is the last moment that is as recorded. */
-static enum pagoda_error lab_make_present(struct lab *lab, struct past *present)
+/* A log of other rules is compared on the way. */
+static enum pagoda_error lab_compare_on(struct lab *lab, uint64_t deadline_ns)
 {
-    if (!atomic_load(&lab->is_compared)) {
-        uint64_t differs_at;
-        enum pagoda_error error = lab_replay_to(lab, lab_seq(lab), present, &differs_at);
-        if (error)
-            return error;
-        lab_note_rules(lab, differs_at);
-        if (!differs_at)
-            return PAGODA_OK;
-        machine_destroy(present->machine);
+    uint64_t head = lab_seq(lab), differs_at;
+    enum pagoda_error error =
+        lab_wake_to(lab, &(struct lab_walk){ head, deadline_ns, lab_wake_step, .differs_at = &differs_at });
+    if (error || (!differs_at && machine_seq(lab->waking.machine) != head))
+        return error;
+    lab_note_rules(lab, differs_at);
+    if (differs_at)
+        lab_drop_waking(lab);
+    return PAGODA_OK;
+}
+
+/* When the lab differs, its present is the last moment that is as recorded. */
+static enum pagoda_error lab_make_present(struct lab *lab, uint64_t deadline_ns)
+{
+    uint64_t differs_at = lab_differs_at(lab), to = differs_at ? differs_at - 1 : lab_seq(lab);
+    enum pagoda_error error = lab_wake_to(lab, &(struct lab_walk){ to, deadline_ns, lab_wake_step, NULL });
+    if (error || machine_seq(lab->waking.machine) != to)
+        return error;
+    machine_record_events(lab->waking.machine, true);
+    atomic_store(&lab->is_broken, false);
+    atomic_store(&lab->mistrusts_snapshots, false);
+    atomic_store(&lab->machine, lab->waking.machine);
+    lab->waking = (struct past){ 0 };
+    atomic_fetch_add(&lab->labs->nr_wakes, 1);
+    return PAGODA_OK;
+}
+
+enum pagoda_error lab_wake_on(struct lab *lab, uint64_t deadline_ns)
+{
+    if (lab_is_awake(lab))
+        return PAGODA_OK;
+    if (!lab->waking.machine) {
+        machine_destroy(atomic_exchange(&lab->machine, NULL));
+        if (lab_is_quarantined(lab))
+            return PAGODA_ERR_QUARANTINED;
+        lab_accept_log(lab);
     }
-    uint64_t differs_at = lab_differs_at(lab);
-    return lab_replay_to(lab, differs_at ? differs_at - 1 : lab_seq(lab), present, NULL);
+    enum pagoda_error error = atomic_load(&lab->is_compared) ? PAGODA_OK : lab_compare_on(lab, deadline_ns);
+    if (!error && atomic_load(&lab->is_compared))
+        error = lab_make_present(lab, deadline_ns);
+    if (error == PAGODA_ERR_FAULT) {
+        atomic_store(&lab->mistrusts_snapshots, true);
+        lab_count_fault(lab);
+    }
+    return host_memory_explain(error, NULL);
+}
+
+static enum pagoda_error lab_undo_import(struct lab *lab)
+{
+    lab_prepare_undo(lab);
+    enum pagoda_error error = store_undo_import(lab->labs->store, lab->row.id, lab->import_seq);
+    lab->is_importing = error != PAGODA_OK;
+    return error;
 }
 
 enum pagoda_error lab_wake(struct lab *lab)
 {
-    struct past present;
-    if (lab_is_awake(lab))
-        return PAGODA_OK;
-    machine_destroy(atomic_exchange(&lab->machine, NULL));
-    enum pagoda_error error = lab_accept_log(lab);
-    if (error)
-        return error;
-    error = lab_make_present(lab, &present);
-    if (error)
-        return host_memory_explain(error, NULL);
-    machine_record_events(present.machine, true);
-    atomic_store(&lab->machine, present.machine);
-    atomic_fetch_add(&lab->labs->nr_wakes, 1);
-    return PAGODA_OK;
+    enum pagoda_error error = PAGODA_OK;
+    uint64_t ticket = lab_is_awake(lab) ? 0 : lab_ticket(lab);
+    if (ticket && store_wait(lab->labs->store, ticket))
+        ticket = 0; /* whatever became of the last batch, durable_seq tells it */
+    if (lab->is_importing && !lab_is_awake(lab))
+        error = lab_undo_import(lab);
+    while (!error && !lab_is_awake(lab))
+        error = lab_wake_on(lab, FOREVER);
+    return error;
 }
 
 /* ---- rules ---- */
@@ -182,7 +234,7 @@ bool lab_key_is_in_flight(const struct lab_hold *hold, const char *key, uint64_t
     return false;
 }
 
-static struct log_entry lab_log_entry(const struct op *op, const struct op_result *result)
+struct log_entry lab_log_entry(const struct op *op, const struct op_result *result)
 {
     return (struct log_entry){ .seq = result->seq,
                                .op = *op,
@@ -199,9 +251,14 @@ enum pagoda_error lab_apply(struct lab_hold *hold, const struct op *op, const st
     struct lab *lab = hold->lab;
     if (lab_differs_at(lab))
         return lab_refuse_rules(lab, why);
-    enum pagoda_error error = machine_apply(hold->machine, op, result, why);
+    if (lab->import || atomic_load(&lab->is_leaving))
+        return lab->import ? PAGODA_ERR_CONFLICT : PAGODA_ERR_NOT_FOUND;
+    enum pagoda_error error = guard_apply(hold->machine, op, result, why);
+    if (error == PAGODA_ERR_FAULT)
+        lab_broke(hold);
     if (error)
         return host_memory_explain(error, why);
+    atomic_store_explicit(&lab->nr_faults, 0, memory_order_relaxed);
     const char *word = key ? key->key : NULL;
     struct log_entry entry = lab_log_entry(op, result);
     uint64_t ticket = store_append(lab->labs->store, &lab->log, &entry, word, word ? key->body_hash : 0);
@@ -219,36 +276,4 @@ enum pagoda_error lab_apply(struct lab_hold *hold, const struct op *op, const st
     lab->cost_ns += snapshot_replay_ns(result->cost_ns);
     lab_leave_snapshot(lab, hold->machine);
     return PAGODA_OK;
-}
-
-/* ---- imports that are all or nothing ---- */
-
-enum pagoda_error lab_begin_import(struct lab_hold *hold)
-{
-    struct lab *lab = hold->lab;
-    if (lab_differs_at(lab))
-        return PAGODA_ERR_RULES;
-    enum pagoda_error error = lab_settle(lab);
-    lab->import_seq = lab_seq(lab);
-    if (!error)
-        error = store_begin_import(lab->labs->store, lab->row.id, lab->import_seq);
-    lab->is_importing = !error;
-    return error;
-}
-
-enum pagoda_error lab_end_import(struct lab_hold *hold, bool is_whole, const struct answer *answer)
-{
-    struct lab *lab = hold->lab;
-    enum pagoda_error error = lab_settle(lab);
-    if (is_whole && !error)
-        error = store_finish_import(lab->labs->store, lab->row.id, lab_seq(lab), answer);
-    lab->is_importing = !is_whole || error;
-    if (!lab->is_importing)
-        return PAGODA_OK;
-    machine_destroy(atomic_exchange(&lab->machine, NULL));
-    enum pagoda_error undoing = lab_wake(lab);
-    (void)undoing; /* while the disk has no room: whoever wants the lab next tries again */
-    hold->machine = atomic_load(&lab->machine);
-    hold->seq = lab_seq(lab);
-    return error;
 }

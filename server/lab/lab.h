@@ -4,7 +4,7 @@
  * leaves a job with lab_post() when the answer is no; the job runs on a worker when its turn comes. Who has the lab, by
  * either way, has a hold: the machine, its moment, and what to wait for before telling anybody of it.
  *
- * Earlier moments are shown by machines of their own, which have a queue of their own (lab_post_past). */
+ * Earlier moments are shown by machines of their own, which have a queue of their own. */
 #pragma once
 #include "pagoda/machine.h"
 #include "server/base/workers.h"
@@ -51,6 +51,8 @@ void labs_count(struct labs *labs, struct labs_counts *counts);
 struct lab_status {
     const struct lab_row *row;
     uint64_t seq;
+    uint32_t nr_faults;
+    bool is_quarantined;
 };
 /* Calls each for every lab, oldest first. each must not come back to the labs: their list is locked. */
 void labs_each(struct labs *labs, void (*each)(void *context, const struct lab_status *status), void *context);
@@ -61,6 +63,9 @@ void labs_each(struct labs *labs, void (*each)(void *context, const struct lab_s
 struct lab *lab_get(struct labs *labs, const char *key);
 void lab_keep(struct lab *lab); /* once more, by somebody who keeps it already; each ends with a lab_put() */
 void lab_put(struct lab *lab);
+/* By somebody who keeps it: it stays known until lab_unwatch(), but may sleep, or be deleted. lab_keep() gets it back. */
+void lab_watch(struct lab *lab);
+void lab_unwatch(struct lab *lab);
 
 /* These do not wait, and need no hold. */
 const char *lab_key(const struct lab *lab);                     /* as in paths */
@@ -69,6 +74,7 @@ const struct machine_config *lab_config(const struct lab *lab); /* complete */
 struct labs *lab_labs(const struct lab *lab);
 uint64_t lab_seq(const struct lab *lab);         /* the head */
 uint64_t lab_durable_seq(const struct lab *lab); /* how far the log on disk has got */
+uint64_t lab_ticket(const struct lab *lab);      /* of its newest operation, if that is on its way to the disk; else 0 */
 bool lab_is_awake(const struct lab *lab);        /* its machine is in memory and as the log has it */
 bool lab_is_deleted(const struct lab *lab);
 /* 0, or the first operation that has another result under today's rules than was recorded: the lab is read-only, and can be
@@ -76,11 +82,15 @@ bool lab_is_deleted(const struct lab *lab);
 uint64_t lab_differs_at(const struct lab *lab);
 /* *why says that the lab is read-only, since when, and what to do. Returns PAGODA_ERR_RULES. */
 enum pagoda_error lab_refuse_rules(const struct lab *lab, struct problem *why);
+uint32_t lab_nr_faults(const struct lab *lab); /* since an operation last went well, or lab_forgive() */
+/* It has broken down too often: nobody gets its machine (PAGODA_ERR_QUARANTINED) until lab_forgive(). */
+bool lab_is_quarantined(const struct lab *lab);
+void lab_forgive(struct lab *lab);
 uint32_t lab_nr_losses(const struct lab *lab); /* how often the end of its log was lost */
 /* A copy of its row as it is now, seq included. */
 void lab_read_row(struct lab *lab, struct lab_row *row);
 
-/* Waits until the log on disk has got as far as seq. For threads that may wait for the disk.
+/* Waits until the log on disk has got as far as seq. Only for threads that nobody else needs.
  * PAGODA_ERR_FULL, PAGODA_ERR_IO  what lies behind the durable end was lost. */
 enum pagoda_error lab_wait_durable(struct lab *lab, uint64_t seq) PAGODA_MUST_CHECK;
 
@@ -90,39 +100,44 @@ struct lab_request {
     void (*encode)(struct buffer *out, const struct lab_status *lab, const struct machine *machine); /* its text */
 };
 
-/* Makes a lab and waits until it is on disk.
- * config   completed here.
- * request  NULL: none.
- * *out     the caller's to lab_put(); NULL after an error.
- * PAGODA_ERR_CONFLICT  the request's key is taken; nothing was made.
- * PAGODA_ERR_INVALID   *why names the field. */
-enum pagoda_error lab_create(struct labs *labs, const char *name, const struct machine_config *config,
-                             const struct lab_request *request, struct lab **out, struct problem *why) PAGODA_MUST_CHECK;
-
-/* Makes a lab that is filled before anybody sees it: no list and no lab_get() has it until lab_publish(). If it is let go
- * of before, or pagodad ends, it is gone. Arguments and errors as of lab_create(). */
-enum pagoda_error lab_create_hidden(struct labs *labs, const char *name, const struct machine_config *config,
-                                    struct lab **out, struct problem *why) PAGODA_MUST_CHECK;
-/* Waits until all of the lab is on disk, then ends its hiding.
- * answer  stored in the same commit; NULL: none.
- * PAGODA_ERR_CONFLICT  the answer's key is taken; the lab stays hidden. */
-enum pagoda_error lab_publish(struct lab_hold *hold, const struct answer *answer) PAGODA_MUST_CHECK;
-
-/* A fork is begun with a hold of the parent at the moment where it leaves (lab_fork_begin, which only copies), and made
- * when that has been given back (lab_fork_end, which waits for the disk). */
-struct lab_fork {
-    struct lab *parent;
-    struct machine *machine; /* the fork's to be */
-    uint64_t cost_ns;
+/* A change of which labs there are, which waits for the disk without a thread: it is begun, its part `stored` is posted to
+ * the store, and when that was told it is ended. Zeroed at first; its owner keeps it and what it was begun with until the
+ * end. */
+struct lab_change {
+    struct store_change stored; /* first member: for store_post_change(), behind the begin and without a hold */
+    struct lab *lab;            /* that it is about */
+    struct answer answer;
+    struct buffer text; /* of a new lab or a publication: the answer, encoded */
+    char name[LAB_NAME_MAX + 1];
 };
-enum pagoda_error lab_fork_begin(const struct lab_hold *hold, struct lab_fork *fork) PAGODA_MUST_CHECK;
-/* Arguments and errors as of lab_create(). fork->machine is gone afterwards, whatever happens. */
-enum pagoda_error lab_fork_end(struct lab_fork *fork, const char *name, const struct lab_request *request,
-                               struct lab **out) PAGODA_MUST_CHECK;
+/* Ends any change, on a thread that may free a machine.
+ * error  what the store said.
+ * *out   a lab that was made: the caller's to lab_put(); NULL after an error, or when none was made. */
+enum pagoda_error lab_change_end(struct lab_change *change, enum pagoda_error error, struct lab **out) PAGODA_MUST_CHECK;
+/* Stores and ends a change that was begun. Waits for the disk: only for threads that nobody else needs. */
+enum pagoda_error lab_change_now(struct lab_change *change, struct lab **out) PAGODA_MUST_CHECK;
 
-enum pagoda_error lab_rename(struct lab *lab, const char *name) PAGODA_MUST_CHECK; /* waits for the disk */
-/* Waits for the disk. hold: of the present, so that no operation is queued behind the deletion. answer: NULL: none. */
-enum pagoda_error lab_delete(struct lab_hold *hold, const struct answer *answer) PAGODA_MUST_CHECK;
+/* Begins a lab.
+ * config     completed here.
+ * is_hidden  no list and no lab_get() has it until it is published. If it is let go of before, or pagodad ends, it is gone.
+ * request    NULL: none.
+ * After an error nothing was begun.
+ * PAGODA_ERR_INVALID   *why names the field.
+ * The change ends with PAGODA_ERR_CONFLICT when the request's key is taken; then nothing was made. */
+enum pagoda_error lab_begin_create(struct labs *labs, const char *name, const struct machine_config *config, bool is_hidden,
+                                   const struct lab_request *request, struct lab_change *change,
+                                   struct problem *why) PAGODA_MUST_CHECK;
+/* Begins a fork at the hold's moment. Arguments and errors as of lab_begin_create(). */
+enum pagoda_error lab_begin_fork(const struct lab_hold *hold, const char *name, const struct lab_request *request,
+                                 struct lab_change *change) PAGODA_MUST_CHECK;
+/* Begins to end the hiding of a lab, all of which is on disk. The change ends with PAGODA_ERR_CONFLICT when the request's
+ * key is taken; then the lab stays hidden. */
+enum pagoda_error lab_begin_publish(const struct lab_hold *hold, const struct lab_request *request,
+                                    struct lab_change *change) PAGODA_MUST_CHECK;
+void lab_begin_rename(struct lab *lab, const char *name, struct lab_change *change);
+/* From here on the lab takes no operation, unless the change fails. By whoever has the present, so that none is under way,
+ * or when it cannot be woken. answer  NULL: none. */
+void lab_begin_delete(struct lab *lab, const struct answer *answer, struct lab_change *change);
 
 /* ---- holds ---- */
 
@@ -139,17 +154,17 @@ struct lab_hold {
 /* Takes the present when that can be had at once: nobody has it, nobody waits for it, and its machine is awake. Never
  * waits. False: there is no hold; lab_post(). */
 bool lab_try(struct lab *lab, struct lab_hold *hold) PAGODA_MUST_CHECK;
+bool lab_takes_ops(const struct lab_hold *hold); /* else an import is under way; a job that writes waits for its end */
 void lab_release(struct lab_hold *hold);
+/* A look at the hold's machine ended with PAGODA_ERR_FAULT (server/base/guard.h): nobody gets this machine any more, and
+ * the lab counts it. What changes or copies a machine here does this by itself. */
+void lab_broke(struct lab_hold *hold);
 
-/* These wait, for others and for replays. Only for threads that nobody else needs: never on a worker or an HTTP thread.
- * After an error there is no hold.
- * at  the moment, at most the head.
- * PAGODA_ERR_NOT_FOUND  there is no such operation.
- * PAGODA_ERR_RULES      the moment lies at or behind lab_differs_at(): no machine of today leads there. */
+/* These wait, for others, for replays and for the disk. Only for threads that nobody else needs: never on a worker or an
+ * HTTP thread. After an error there is no hold. at  the moment, at most the head. PAGODA_ERR_NOT_FOUND  there is no such
+ * operation. PAGODA_ERR_RULES      the moment lies at or behind lab_differs_at(): no machine of today leads there. */
 enum pagoda_error lab_take(struct lab *lab, struct lab_hold *hold) PAGODA_MUST_CHECK;
 enum pagoda_error lab_take_past(struct lab *lab, uint64_t at, struct lab_hold *hold) PAGODA_MUST_CHECK;
-/* As lab_take_past(), for lab_relive() only. At or behind lab_differs_at() the machine is the last that can be shown. */
-enum pagoda_error lab_take_recorded(struct lab *lab, uint64_t at, struct lab_hold *hold) PAGODA_MUST_CHECK;
 
 /* How a turn ends. */
 enum lab_turn {
@@ -158,25 +173,35 @@ enum lab_turn {
     LAB_TURN_AFTER_LOG, /* as AGAIN, when job->ticket is on disk, or lost */
 };
 
+enum lab_moment {
+    LAB_PRESENT,
+    LAB_PAST,
+    LAB_RECORDED, /* as PAST, for lab_relive() only: at or behind lab_differs_at() the machine is the last that can be shown
+                   */
+};
+
 struct lab_job {
     struct lane_entry entry; /* first member; private, as what follows up to turn */
     struct store_waiter waiter;
+    struct lab_job *next;
     struct lab *lab;
-    bool is_past;
+    bool is_in_past;
     /* Runs with the lab held, on a worker. Must be short: others wait. */
     enum lab_turn (*turn)(struct lab_job *job, struct lab_hold *hold);
     /* Runs once, behind the last turn and without the hold. Nobody touches the job any more.
-     * error  the lab could not be woken, or has not the moment: there was no turn (further). */
+     * error  the lab could not be woken, or has not the moment: there was no turn (further). As of lab_take_past(). */
     void (*done)(struct lab_job *job, enum pagoda_error error);
+    enum lab_moment moment;
+    bool writes;                 /* waits for the end of an import that is all or nothing */
+    struct share *share;         /* of the client whom it is done for; NULL: the house */
     uint64_t at, until;          /* of the past: the moment; how far the log must be on disk, 0: as far as at */
     uint64_t ticket;             /* for LAB_TURN_AFTER_LOG */
     enum pagoda_error log_error; /* private: what became of the log that was waited for */
 };
 
-/* Queue a job, whose owner keeps the lab. Never wait; no thread is held while the job stands in the queue.
- * job  turn and done are set; for the past, at and until, too. */
+/* Queues a job, whose owner keeps the lab. Never waits; no thread is held while the job stands in the queue, or while the
+ * disk is waited for. What leads to its moment is done in slices, with others' work in between. */
 void lab_post(struct lab *lab, struct lab_job *job);
-void lab_post_past(struct lab *lab, struct lab_job *job);
 
 /* ---- what is done with a hold of the present ---- */
 
@@ -191,17 +216,30 @@ struct op_key {
  * hold     seq and ticket move on with it.
  * PAGODA_ERR_INVALID  *why says what is wrong with op; nothing was done.
  * PAGODA_ERR_RULES    the lab is read-only: lab_differs_at(); *why says so.
- * PAGODA_ERR_IO       the log was lost: the lab is rebuilt before its next turn. */
+ * PAGODA_ERR_CONFLICT, PAGODA_ERR_NOT_FOUND  an import that is all or nothing is under way; the lab is being deleted.
+ * PAGODA_ERR_IO       the log was lost: the lab is rebuilt before its next turn.
+ * PAGODA_ERR_FAULT    the machine broke down, *why says in what; nothing was logged: as IO. */
 enum pagoda_error lab_apply(struct lab_hold *hold, const struct op *op, const struct op_key *key, struct op_result *result,
                             struct problem *why) PAGODA_MUST_CHECK;
 /* Is an operation under that key on its way to the disk? Then *ticket is what to wait for before the store knows. */
 bool lab_key_is_in_flight(const struct lab_hold *hold, const char *key, uint64_t *ticket);
 
-/* Around the operations of an import that is to be all or nothing, within one hold. Both wait for the disk.
- * answer  stored with the end of the import; NULL: none.
- * After an error, or with is_whole false, the lab is as it was at begin; hold->machine may be NULL then. */
-enum pagoda_error lab_begin_import(struct lab_hold *hold) PAGODA_MUST_CHECK;
-enum pagoda_error lab_end_import(struct lab_hold *hold, bool is_whole, const struct answer *answer) PAGODA_MUST_CHECK;
+/* An import that is all or nothing. It works on a copy: meanwhile the lab is shown as it was, and jobs that write wait. The
+ * calls wait for others and for the disk: only for threads that nobody else needs. */
+struct lab_import;
+/* seq   where the lab is to be.
+ * *out  ends with lab_import_end(); NULL after an error.
+ * PAGODA_ERR_CONFLICT  the lab is elsewhere, or another such import is under way.
+ * PAGODA_ERR_RULES     the lab is read-only. */
+enum pagoda_error lab_import_begin(struct lab *lab, uint64_t seq, struct lab_import **out) PAGODA_MUST_CHECK;
+const struct machine *lab_import_machine(const struct lab_import *import);
+/* Arguments and errors as of lab_apply(). */
+enum pagoda_error lab_import_apply(struct lab_import *import, const struct op *op, struct op_result *result,
+                                   struct problem *why) PAGODA_MUST_CHECK;
+uint64_t lab_import_ticket(const struct lab_import *import); /* of its last operation */
+/* is_whole  the lab has gone on to the last operation; else, or after an error, it is as it was at begin.
+ * answer    stored in the same commit; NULL: none. */
+enum pagoda_error lab_import_end(struct lab_import *import, bool is_whole, const struct answer *answer) PAGODA_MUST_CHECK;
 
 /* All operations of one lab applied once more to another, with the numbers that they had there, slice by slice. */
 struct lab_rerun;

@@ -10,7 +10,8 @@
 #define NR_PASTS 2
 #define LAB_BUCKETS 1024
 #define KEYS_IN_FLIGHT 64u
-#define SHORT_WALK 2000u /* operations: cheaper than to look for a snapshot */
+#define SHORT_WALK 2000u   /* operations: cheaper than to look for a snapshot */
+#define FOREVER UINT64_MAX /* as a deadline: none */
 
 /* A machine as it was at its own moment; NULL: none. */
 struct past {
@@ -36,6 +37,7 @@ struct lab {
     _Atomic uint64_t differs_at; /* 0, or the first operation that has another result: what comes before can be shown */
     struct lab_log log;
     uint32_t nr_users;     /* registry mutex; 0: may be put to sleep */
+    uint32_t nr_watchers;  /* registry mutex; they keep the struct, not its machines */
     uint64_t last_used_ns; /* registry mutex; monotonic */
     uint64_t host_bytes;   /* registry mutex; of its machines, when it was last used */
     bool is_unused;        /* registry mutex; awake and without users: in the list of those */
@@ -44,17 +46,30 @@ struct lab {
 
     struct lane present;
     struct machine *_Atomic machine;    /* NULL: asleep */
+    atomic_bool is_broken;              /* the machine broke down: it may only be destroyed */
+    _Atomic uint32_t nr_faults;         /* in a row */
+    atomic_bool mistrusts_snapshots;    /* the last waking broke down */
     _Atomic uint64_t seq;               /* head */
     _Atomic uint64_t last_ticket;       /* of the newest operation; written before seq */
     uint64_t cost_ns, snapshot_cost_ns; /* of replaying from 0 to the head, to the newest snapshot */
+    struct past waking;                 /* half way to the present, while the lab is being woken */
+    atomic_bool is_leaving;             /* its deletion is on the way to the disk: no operation may follow */
     bool is_importing;                  /* all or nothing, from import_seq on; undone when the lab is next woken */
     uint64_t import_seq;
+    struct lab_import *import;               /* under way: nothing else changes the lab; NULL: none */
+    struct lab_log import_log;               /* its log; here, because a snapshot of the import may outlive it */
+    struct lab_job *blocked, **last_blocked; /* that wait for the end of the import */
+    enum pagoda_error undo_error;            /* for the job that has waited for it */
+    struct store_change undoing; /* of an import that was not finished; for the job that keeps the lane meanwhile */
+    struct store_change noting;  /* what a comparison has found, on its way to the store */
+    atomic_bool is_noting;
     struct key_in_flight keys[KEYS_IN_FLIGHT]; /* a ring */
     uint32_t next_key;
 
     struct lane past;
     struct past pasts[NR_PASTS];
     uint32_t newest_past;
+    bool is_seeking; /* the newest past is half way to a moment, for the job that keeps the lane */
 };
 
 struct labs {
@@ -79,30 +94,51 @@ void labs_add(struct labs *labs, struct lab *lab);                  /* registry 
 
 /* ---- lab.c ---- */
 
-/* With the present held: makes the machine anew from the log when it sleeps or has lost the end of its log. */
+/* With the present held: makes the machine anew from the log when it sleeps or has lost the end of its log. Waits for the
+ * disk. */
 enum pagoda_error lab_wake(struct lab *lab) PAGODA_MUST_CHECK;
+/* The same, one slice of it: until the deadline. When it is done, lab_is_awake(). Never waits.
+ * By then lab_ticket() is 0, and no import is to be undone. */
+enum pagoda_error lab_wake_on(struct lab *lab, uint64_t deadline_ns) PAGODA_MUST_CHECK;
+/* The import that was not finished: what is to be stored so that it never was. */
+void lab_prepare_undo(struct lab *lab);
+/* What the log holds of an operation and its result. */
+struct log_entry lab_log_entry(const struct op *op, const struct op_result *result);
 /* Now and then, with the present held: an image of the machine, for the store. */
 void lab_leave_snapshot(struct lab *lab, const struct machine *machine);
-/* With the present held: waits until the log has got as far as the lab. */
-enum pagoda_error lab_settle(struct lab *lab) PAGODA_MUST_CHECK;
+
+/* ---- lab_turn.c ---- */
+
+/* With the present held, when an import has ended: whoever waited for that goes on. */
+void lab_unblock(struct lab *lab);
+
+/* ---- lab_fault.c ---- */
+
+void lab_count_fault(struct lab *lab);
 
 /* ---- lab_past.c ---- */
 
-/* With the past held, and the log on disk as far as seq: the machine at seq. After an error there is no hold. */
-enum pagoda_error lab_seek(struct lab *lab, uint64_t seq, struct lab_hold *hold) PAGODA_MUST_CHECK;
+/* With the past held, and the log compared and on disk as far as seq: the machine at seq. After an error there is no hold.
+ * hold->machine  NULL: not there at the deadline; the next call with the same seq goes on. */
+enum pagoda_error lab_seek(struct lab *lab, uint64_t seq, uint64_t deadline_ns, struct lab_hold *hold) PAGODA_MUST_CHECK;
 /* As lab_seek(), for lab_relive() only: at or behind lab_differs_at() the machine is the last that can be shown. */
-enum pagoda_error lab_seek_recorded(struct lab *lab, uint64_t seq, struct lab_hold *hold) PAGODA_MUST_CHECK;
+enum pagoda_error lab_seek_recorded(struct lab *lab, uint64_t seq, uint64_t deadline_ns,
+                                    struct lab_hold *hold) PAGODA_MUST_CHECK;
 
 /* ---- lab_replay.c ---- */
 
 /* The nearest snapshot at or before seq, or a new machine at 0. */
 enum pagoda_error lab_begin_replay(struct lab *lab, uint64_t seq, struct past *past) PAGODA_MUST_CHECK;
-/* On to seq, along the log.
- * each_step   sees the machine after each operation; NULL: nobody does.
- * differs_at  out: the first operation that has another result than the log says, which ends the replay, else 0. NULL: what
- *             differs is reported, and the replay goes on. */
-enum pagoda_error lab_replay(struct lab *lab, struct past *past, uint64_t seq,
-                             void (*each_step)(struct lab *lab, const struct past *past),
-                             uint64_t *differs_at) PAGODA_MUST_CHECK;
+/* A way along the log. */
+struct lab_walk {
+    uint64_t to;
+    uint64_t deadline_ns; /* monotonic: there it stops, wherever it is, but behind one operation at least */
+    void (*each_step)(struct lab *lab,
+                      const struct past *past); /* sees the machine after each operation; NULL: nobody does */
+    /* out: the first operation that has another result than the log says, which ends the replay, else 0. NULL: what differs
+     * is reported, and the replay goes on. */
+    uint64_t *differs_at;
+};
+enum pagoda_error lab_replay(struct lab *lab, struct past *past, const struct lab_walk *walk) PAGODA_MUST_CHECK;
 /* One operation of the log. What is refused today keeps its number and does nothing. */
 enum pagoda_error lab_apply_logged(struct machine *machine, const struct log_entry *entry, struct op_result *result);

@@ -1,5 +1,7 @@
-/* server/lab/lab_life.c - labs are made, forked, renamed and deleted. Each of these waits for its commit. */
+/* server/lab/lab_life.c - labs are made, forked, renamed and deleted. A change is begun by whoever has
+ * the lab, its commit is waited for by nobody, and then it is ended. */
 #include "server/base/clock.h"
+#include "server/base/guard.h"
 #include "server/base/host_memory.h"
 #include "server/base/problem.h"
 #include "server/base/random.h"
@@ -34,24 +36,24 @@ static enum pagoda_error life_fill_row(struct lab_row *row, const char *name)
     return PAGODA_OK;
 }
 
-static enum pagoda_error life_store(struct lab *lab, const struct lab_request *request)
+/* The answer to a request that makes a lab, in the commit that makes it. */
+static enum pagoda_error life_fill_answer(struct lab_change *change, const struct lab *lab,
+                                          const struct lab_request *request)
 {
-    struct buffer text = { 0 };
-    struct answer answer = { 0 };
-    if (request && request->answer.key) {
-        request->encode(&text, &(struct lab_status){ &lab->row, lab_seq(lab) }, atomic_load(&lab->machine));
-        answer = request->answer;
-        answer.text = buffer_terminate(&text);
-    }
-    enum pagoda_error error =
-        text.failed ? PAGODA_ERR_NOMEM : store_create_lab(lab->labs->store, &lab->row, answer.key ? &answer : NULL);
-    lab->log.lab = lab->row.id;
-    buffer_clear(&text);
-    return error;
+    if (!request)
+        return PAGODA_OK;
+    struct lab_row row;
+    lab_read_row(change->lab, &row);
+    request->encode(&change->text, &(struct lab_status){ .row = &row, .seq = row.seq }, atomic_load(&lab->machine));
+    change->answer = request->answer;
+    change->answer.text = buffer_terminate(&change->text);
+    change->stored.answer = change->answer.key ? &change->answer : NULL;
+    return change->text.failed ? PAGODA_ERR_NOMEM : PAGODA_OK;
 }
 
-static enum pagoda_error life_add(struct labs *labs, struct lab_row *row, struct machine *machine, uint64_t cost_ns,
-                                  const struct lab_request *request, struct lab **out)
+/* A lab that nobody sees before the change has ended. machine is the lab's from here on. */
+static enum pagoda_error life_begin(struct labs *labs, struct lab_row *row, struct machine *machine, uint64_t cost_ns,
+                                    const struct lab_request *request, struct lab_change *change)
 {
     struct lab *lab = lab_make(labs, row);
     if (!lab) {
@@ -60,20 +62,16 @@ static enum pagoda_error life_add(struct labs *labs, struct lab_row *row, struct
     }
     atomic_store(&lab->machine, machine);
     atomic_store(&lab->deleted, row->is_hidden);
-    enum pagoda_error error = life_store(lab, request);
-    if (error) {
-        lab_free(lab);
-        return error;
-    }
     lab->cost_ns = lab->snapshot_cost_ns = cost_ns;
     lab->nr_users = 1;
-    pthread_mutex_lock(&labs->mutex);
-    lab->last_used_ns = clock_ns();
     lab->host_bytes = machine_host_bytes(machine);
-    labs_add(labs, lab);
-    pthread_mutex_unlock(&labs->mutex);
-    *out = lab;
-    return PAGODA_OK;
+    *change = (struct lab_change){ .lab = lab, .stored = { .kind = STORE_CREATE_LAB, .row = &lab->row } };
+    enum pagoda_error error = life_fill_answer(change, lab, request);
+    if (error) {
+        buffer_clear(&change->text);
+        lab_free(lab);
+    }
+    return error;
 }
 
 static enum pagoda_error life_refuse_memory(const struct labs *labs, struct problem *why)
@@ -82,18 +80,16 @@ static enum pagoda_error life_refuse_memory(const struct labs *labs, struct prob
     return PAGODA_ERR_INVALID;
 }
 
-static enum pagoda_error life_create(struct labs *labs, const char *name, const struct machine_config *config,
-                                     bool is_hidden, const struct lab_request *request, struct lab **out,
-                                     struct problem *why)
+enum pagoda_error lab_begin_create(struct labs *labs, const char *name, const struct machine_config *config, bool is_hidden,
+                                   const struct lab_request *request, struct lab_change *change, struct problem *why)
 {
-    *out = NULL;
     struct lab_row row = { .config = *config, .made = machine_rules(), .rules = machine_rules(), .is_hidden = is_hidden };
     struct machine *machine;
     enum pagoda_error error = machine_config_complete(&row.config, why);
     if (!error && row.config.memory > labs->limits.memory_max)
         error = life_refuse_memory(labs, why);
     if (!error)
-        error = machine_create(&row.config, &HOST_MEMORY, &machine, why);
+        error = guard_create(&row.config, &HOST_MEMORY, &machine, why);
     if (error)
         return host_memory_explain(error, why);
     error = life_fill_row(&row, name);
@@ -101,79 +97,111 @@ static enum pagoda_error life_create(struct labs *labs, const char *name, const 
         machine_destroy(machine);
         return error;
     }
-    return life_add(labs, &row, machine, 0, request, out);
+    return life_begin(labs, &row, machine, 0, request, change);
 }
 
-enum pagoda_error lab_create(struct labs *labs, const char *name, const struct machine_config *config,
-                             const struct lab_request *request, struct lab **out, struct problem *why)
+enum pagoda_error lab_begin_fork(const struct lab_hold *hold, const char *name, const struct lab_request *request,
+                                 struct lab_change *change)
 {
-    return life_create(labs, name, config, false, request, out, why);
-}
-
-enum pagoda_error lab_create_hidden(struct labs *labs, const char *name, const struct machine_config *config,
-                                    struct lab **out, struct problem *why)
-{
-    return life_create(labs, name, config, true, NULL, out, why);
-}
-
-enum pagoda_error lab_publish(struct lab_hold *hold, const struct answer *answer)
-{
-    struct lab *lab = hold->lab;
-    enum pagoda_error error = lab_settle(lab);
-    if (!error)
-        error = store_publish_lab(lab->labs->store, lab->row.id, lab_seq(lab), answer);
+    const struct lab *parent = hold->lab;
+    uint64_t cost_ns = hold->past ? hold->past->cost_ns : parent->cost_ns;
+    struct machine *machine;
+    enum pagoda_error error = host_memory_explain(guard_clone(hold->machine, &machine), NULL);
+    struct lab_hold broken = *hold;
+    if (error == PAGODA_ERR_FAULT)
+        lab_broke(&broken);
     if (error)
         return error;
-    pthread_mutex_lock(&lab->labs->mutex);
-    atomic_store(&lab->deleted, false);
-    pthread_mutex_unlock(&lab->labs->mutex);
-    return PAGODA_OK;
-}
-
-enum pagoda_error lab_fork_begin(const struct lab_hold *hold, struct lab_fork *fork)
-{
-    *fork = (struct lab_fork){ .parent = hold->lab, .cost_ns = hold->past ? hold->past->cost_ns : hold->lab->cost_ns };
-    return host_memory_explain(machine_clone(hold->machine, &fork->machine), NULL);
-}
-
-enum pagoda_error lab_fork_end(struct lab_fork *fork, const char *name, const struct lab_request *request, struct lab **out)
-{
-    *out = NULL;
-    const struct lab *parent = fork->parent;
-    uint64_t at = machine_seq(fork->machine);
     struct lab_row row = { .config = parent->row.config,
                            .parent = parent->row.id,
-                           .parent_seq = at,
-                           .seq = at,
+                           .parent_seq = hold->seq,
+                           .seq = hold->seq,
                            .made = parent->row.made,
                            .rules = parent->row.rules };
-    enum pagoda_error error = life_fill_row(&row, name);
+    error = life_fill_row(&row, name);
     if (error) {
-        machine_destroy(fork->machine);
+        machine_destroy(machine);
         return error;
     }
-    return life_add(parent->labs, &row, fork->machine, fork->cost_ns, request, out);
+    return life_begin(parent->labs, &row, machine, cost_ns, request, change);
 }
 
-enum pagoda_error lab_rename(struct lab *lab, const char *name)
+enum pagoda_error lab_begin_publish(const struct lab_hold *hold, const struct lab_request *request,
+                                    struct lab_change *change)
 {
-    enum pagoda_error error = store_rename_lab(lab->labs->store, lab->row.id, name);
+    struct lab *lab = hold->lab;
+    *change =
+        (struct lab_change){ .lab = lab, .stored = { .kind = STORE_PUBLISH_LAB, .lab = lab->row.id, .seq = hold->seq } };
+    enum pagoda_error error = life_fill_answer(change, lab, request);
     if (error)
-        return error;
+        buffer_clear(&change->text);
+    return error;
+}
+
+void lab_begin_rename(struct lab *lab, const char *name, struct lab_change *change)
+{
+    *change = (struct lab_change){ .lab = lab, .stored = { .kind = STORE_RENAME_LAB, .lab = lab->row.id } };
+    snprintf(change->name, sizeof change->name, "%s", name);
+    change->stored.name = change->name;
+}
+
+void lab_begin_delete(struct lab *lab, const struct answer *answer, struct lab_change *change)
+{
+    *change = (struct lab_change){ .lab = lab, .stored = { .kind = STORE_DELETE_LAB, .lab = lab->row.id } };
+    if (answer && answer->key) {
+        change->answer = *answer;
+        change->stored.answer = &change->answer;
+    }
+    atomic_store(&lab->is_leaving, true);
+}
+
+/* ---- ends: the change is on disk, or has failed ---- */
+
+static void life_end_creation(struct lab *lab, enum pagoda_error error)
+{
+    struct labs *labs = lab->labs;
+    if (error) {
+        lab_free(lab);
+        return;
+    }
+    lab->log.lab = lab->row.id;
+    pthread_mutex_lock(&labs->mutex);
+    lab->last_used_ns = clock_ns();
+    labs_add(labs, lab);
+    pthread_mutex_unlock(&labs->mutex);
+}
+
+static void life_set_deleted(struct lab *lab, bool is_deleted)
+{
+    pthread_mutex_lock(&lab->labs->mutex);
+    atomic_store(&lab->deleted, is_deleted);
+    pthread_mutex_unlock(&lab->labs->mutex);
+}
+
+static void life_set_name(struct lab *lab, const char *name)
+{
     pthread_mutex_lock(&lab->labs->mutex);
     snprintf(lab->row.name, sizeof lab->row.name, "%s", name);
     pthread_mutex_unlock(&lab->labs->mutex);
-    return PAGODA_OK;
 }
 
-enum pagoda_error lab_delete(struct lab_hold *hold, const struct answer *answer)
+enum pagoda_error lab_change_end(struct lab_change *change, enum pagoda_error error, struct lab **out)
 {
-    struct lab *lab = hold->lab;
-    enum pagoda_error error = store_delete_lab(lab->labs->store, lab->row.id, answer);
-    if (error)
-        return error;
-    pthread_mutex_lock(&lab->labs->mutex);
-    atomic_store(&lab->deleted, true);
-    pthread_mutex_unlock(&lab->labs->mutex);
-    return PAGODA_OK;
+    struct lab *lab = change->lab;
+    bool is_creation = change->stored.kind == STORE_CREATE_LAB;
+    *out = is_creation && !error ? lab : NULL;
+    if (is_creation)
+        life_end_creation(lab, error);
+    else if (error)
+        atomic_store(&lab->is_leaving, false);
+    else if (change->stored.kind == STORE_RENAME_LAB)
+        life_set_name(lab, change->name);
+    else
+        life_set_deleted(lab, change->stored.kind == STORE_DELETE_LAB);
+    return error;
+}
+
+enum pagoda_error lab_change_now(struct lab_change *change, struct lab **out)
+{
+    return lab_change_end(change, store_make_change(change->lab->labs->store, &change->stored), out);
 }

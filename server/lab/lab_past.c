@@ -2,6 +2,7 @@
  *
  * A past machine walks forward cheaply, which is what a timeline that is played does. Walking back starts again at a
  * snapshot. All of it happens with the past lane held. */
+#include "server/base/clock.h"
 #include "server/base/host_memory.h"
 #include "server/lab/lab_internal.h"
 
@@ -52,48 +53,55 @@ static enum pagoda_error past_start_walk(struct lab *lab, uint64_t seq, uint32_t
     return PAGODA_OK;
 }
 
-/* A lab of other rules wakes once before its past is shown: it then knows how far that goes. */
-static enum pagoda_error past_compare(struct lab *lab)
-{
-    if (atomic_load(&lab->is_compared))
-        return PAGODA_OK;
-    lane_take(&lab->present);
-    enum pagoda_error error = lab_wake(lab);
-    lane_release(&lab->present);
-    return error;
-}
-
-enum pagoda_error lab_seek(struct lab *lab, uint64_t seq, struct lab_hold *hold)
+enum pagoda_error lab_seek(struct lab *lab, uint64_t seq, uint64_t deadline_ns, struct lab_hold *hold)
 {
     uint32_t index;
-    enum pagoda_error comparing = past_compare(lab);
-    if (comparing)
-        return comparing;
+    if (lab_is_quarantined(lab))
+        return PAGODA_ERR_QUARANTINED;
     if (lab_differs_at(lab) && seq >= lab_differs_at(lab))
         return PAGODA_ERR_RULES;
-    past_drop_lost(lab);
-    enum pagoda_error error = past_start_walk(lab, seq, &index);
+    enum pagoda_error error = PAGODA_OK;
+    if (lab->is_seeking) {
+        index = lab->newest_past;
+    } else {
+        past_drop_lost(lab);
+        error = past_start_walk(lab, seq, &index);
+    }
     if (error)
         return error;
     struct past *past = &lab->pasts[index];
     lab->newest_past = index;
-    error = host_memory_explain(lab_replay(lab, past, seq, NULL, NULL), NULL);
+    error = lab_replay(lab, past, &(struct lab_walk){ .to = seq, .deadline_ns = deadline_ns });
+    if (error == PAGODA_ERR_FAULT)
+        lab_count_fault(lab);
+    error = host_memory_explain(error, NULL);
     if (error) /* half way is nowhere */
         past_drop(past);
-    else
-        *hold = (struct lab_hold){ .lab = lab, .machine = past->machine, .seq = seq, .past = past };
+    bool is_there = !error && machine_seq(past->machine) == seq;
+    lab->is_seeking = !error && !is_there;
+    *hold = (struct lab_hold){ .lab = lab, .machine = is_there ? past->machine : NULL, .seq = seq, .past = past };
     return error;
 }
 
 /* ---- what is only recorded ---- */
 
-static bool past_add_time(void *context, const struct log_entry *entry)
+static void past_add_time(struct past *past, const struct log_entry *entry)
 {
-    struct past *past = context;
     uint64_t waited_ns = entry->op.kind == OP_TICK ? entry->op.duration_ns : 0;
     past->recorded_now_ns += waited_ns + entry->cost_ns + entry->slept_ns;
     past->recorded_seq = entry->seq;
-    return true;
+}
+
+struct time_walk {
+    struct past *past;
+    uint64_t deadline_ns;
+};
+
+static bool past_walk_time(void *context, const struct log_entry *entry)
+{
+    const struct time_walk *walk = context;
+    past_add_time(walk->past, entry);
+    return walk->deadline_ns == FOREVER || clock_ns() < walk->deadline_ns;
 }
 
 static void past_start_time(struct past *past)
@@ -102,22 +110,23 @@ static void past_start_time(struct past *past)
     past->recorded_now_ns = machine_now_ns(past->machine);
 }
 
-enum pagoda_error lab_seek_recorded(struct lab *lab, uint64_t seq, struct lab_hold *hold)
+enum pagoda_error lab_seek_recorded(struct lab *lab, uint64_t seq, uint64_t deadline_ns, struct lab_hold *hold)
 {
-    enum pagoda_error error = past_compare(lab);
     uint64_t differs_at = lab_differs_at(lab);
-    if (error || !differs_at || seq < differs_at)
-        return error ? error : lab_seek(lab, seq, hold);
-    error = lab_seek(lab, differs_at - 1, hold);
-    if (error)
+    if (!differs_at || seq < differs_at)
+        return lab_seek(lab, seq, deadline_ns, hold);
+    enum pagoda_error error = lab_seek(lab, differs_at - 1, deadline_ns, hold);
+    if (error || !hold->machine)
         return error;
     struct past *past = hold->past;
-    if (past->recorded_seq < differs_at || past->recorded_seq > seq)
+    if (past->recorded_seq + 1 < differs_at || past->recorded_seq > seq)
         past_start_time(past);
+    struct time_walk walk = { past, deadline_ns };
     if (past->recorded_seq < seq)
-        error = store_read_ops(lab->labs->store, lab->row.id, past->recorded_seq + 1, seq, past_add_time, past);
+        error = store_read_ops(lab->labs->store, lab->row.id, past->recorded_seq + 1, seq, past_walk_time, &walk);
+    hold->machine = past->recorded_seq == seq ? hold->machine : NULL;
     hold->seq = seq;
-    return error;
+    return !error && past->recorded_seq != seq && clock_ns() < deadline_ns ? PAGODA_ERR_CORRUPT : error;
 }
 
 /* ---- history lived again ---- */
@@ -174,6 +183,9 @@ enum pagoda_error lab_relive(struct lab_hold *hold, uint64_t to,
         return PAGODA_OK;
     machine_record_events(hold->machine, true);
     enum pagoda_error error = store_read_ops(lab->labs->store, lab->row.id, hold->seq + 1, to, relive_one, &relive);
-    machine_record_events(hold->machine, false);
+    if (relive.error == PAGODA_ERR_FAULT)
+        lab_broke(hold);
+    else
+        machine_record_events(hold->machine, false);
     return error ? error : relive.error;
 }

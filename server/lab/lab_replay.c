@@ -3,7 +3,10 @@
  * A replay starts at the nearest snapshot and goes along the log. A log of other rules is compared with today's: the first
  * result that differs ends the replay. A log of today's rules that leads elsewhere is damaged (`pagodad check` tells): that
  * is said once, and the replay goes on. Where a hash of this engine was logged it is compared. */
+#include "server/base/clock.h"
+#include "server/base/guard.h"
 #include "server/base/host_memory.h"
+#include "server/base/turn.h"
 #include "server/lab/ahead.h"
 #include "server/lab/lab_internal.h"
 
@@ -12,10 +15,9 @@
 struct replay {
     struct lab *lab;
     struct past *past;
-    void (*each_step)(struct lab *lab, const struct past *past);
+    const struct lab_walk *walk;
     struct snapshot_row next_hash; /* seq UINT64_MAX: there is none */
-    uint64_t *differs_at;          /* NULL: differences are only said */
-    bool differs;
+    bool differs, is_late;
     enum pagoda_error error;
     struct ahead ahead; /* read, not yet applied */
 };
@@ -49,13 +51,13 @@ static bool replay_agrees(const struct log_entry *entry, const struct op_result 
 enum pagoda_error lab_apply_logged(struct machine *machine, const struct log_entry *entry, struct op_result *result)
 {
     struct problem why = { 0 };
-    enum pagoda_error error = machine_apply(machine, &entry->op, result, &why);
+    enum pagoda_error error = guard_apply(machine, &entry->op, result, &why);
     if (error != PAGODA_ERR_INVALID)
         return error;
     struct op mark = op_default(OP_MARK);
     mark.text = (struct text){ "refused", 7 };
     mark.given = OP_BIT(TEXT);
-    return machine_apply(machine, &mark, result, &why);
+    return guard_apply(machine, &mark, result, &why);
 }
 
 static void replay_say_difference(struct replay *replay, uint64_t seq)
@@ -75,8 +77,8 @@ static bool replay_entry(struct replay *replay, const struct log_entry *entry)
     if (replay->error)
         return false;
     if (!replay_agrees(entry, &result)) {
-        if (replay->differs_at) {
-            *replay->differs_at = entry->seq;
+        if (replay->walk->differs_at) {
+            *replay->walk->differs_at = entry->seq;
             return false;
         }
         replay_say_difference(replay, entry->seq);
@@ -84,9 +86,10 @@ static bool replay_entry(struct replay *replay, const struct log_entry *entry)
     replay->past->cost_ns += snapshot_replay_ns(result.cost_ns);
     if (entry->seq == replay->next_hash.seq)
         replay_compare_hash(replay);
-    if (replay->each_step)
-        replay->each_step(replay->lab, replay->past);
-    return true;
+    if (replay->walk->each_step)
+        replay->walk->each_step(replay->lab, replay->past);
+    replay->is_late = replay->walk->deadline_ns != FOREVER && clock_ns() >= replay->walk->deadline_ns;
+    return !replay->is_late;
 }
 
 /* All that was read and is still waiting. */
@@ -110,40 +113,46 @@ static bool replay_put(void *context, const struct log_entry *entry)
     return true;
 }
 
-enum pagoda_error lab_replay(struct lab *lab, struct past *past, uint64_t seq,
-                             void (*each_step)(struct lab *lab, const struct past *past), uint64_t *differs_at)
+static bool replay_ended_early(const struct replay *replay)
 {
-    struct replay replay = { .lab = lab, .past = past, .each_step = each_step, .differs_at = differs_at };
-    if (differs_at)
-        *differs_at = 0;
+    return replay->is_late || (replay->walk->differs_at && *replay->walk->differs_at);
+}
+
+enum pagoda_error lab_replay(struct lab *lab, struct past *past, const struct lab_walk *walk)
+{
+    struct replay replay = { .lab = lab, .past = past, .walk = walk };
+    if (walk->differs_at)
+        *walk->differs_at = 0;
     uint64_t from = machine_seq(past->machine) + 1;
-    if (from > seq)
+    if (from > walk->to)
         return PAGODA_OK;
     machine_record_events(past->machine, false);
-    if (seq - from < SHORT_WALK)
+    if (walk->to - from < SHORT_WALK)
         replay.next_hash.seq = UINT64_MAX;
     else
         replay_find_hash(&replay, from);
     host_memory_replay(true);
-    enum pagoda_error error = store_read_ops(lab->labs->store, lab->row.id, from, seq, replay_put, &replay);
-    if (!error && !replay.error && !(differs_at && *differs_at))
+    enum pagoda_error error = store_read_ops(lab->labs->store, lab->row.id, from, walk->to, replay_put, &replay);
+    if (!error && !replay.error && !replay_ended_early(&replay))
         (void)replay_rest(&replay);
     host_memory_replay(false);
     if (!error)
         error = replay.error;
-    if (!error && differs_at && *differs_at)
+    if (!error && replay_ended_early(&replay))
         return PAGODA_OK;
-    return !error && machine_seq(past->machine) != seq ? PAGODA_ERR_CORRUPT : error;
+    return !error && machine_seq(past->machine) != walk->to ? PAGODA_ERR_CORRUPT : error;
 }
 
 static enum pagoda_error replay_start(struct lab *lab, uint64_t seq, struct past *past)
 {
     struct problem why = { 0 };
+    turn_is_for(lab->row.key);
     *past = (struct past){ 0 };
-    if (seq && !snapshot_load(lab->labs->store, lab->row.id, seq, &past->machine, &past->cost_ns))
+    if (seq && !atomic_load(&lab->mistrusts_snapshots) &&
+        !snapshot_load(lab->labs->store, lab->row.id, seq, &past->machine, &past->cost_ns))
         return PAGODA_OK;
     past->cost_ns = 0;
-    enum pagoda_error error = machine_create(&lab->row.config, &HOST_MEMORY, &past->machine, &why);
+    enum pagoda_error error = guard_create(&lab->row.config, &HOST_MEMORY, &past->machine, &why);
     return error == PAGODA_ERR_INVALID ? PAGODA_ERR_CORRUPT : error;
 }
 

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #define OPS_PER_SLICE 1000u
-#define SLICE_NS UINT64_C(10000000) /* 10 ms: what others on the same worker do not notice */
 #define PAGE_MASK UINT64_C(0xfff)
 
 struct lab_rerun {
@@ -73,7 +72,7 @@ static bool rerun_one(void *context, const struct log_entry *entry)
         !address_map_put(&rerun->moved, (struct address_entry){ .key = key, .address = result.address }))
         rerun->error = PAGODA_ERR_NOMEM;
     rerun->nr_done += !rerun->error;
-    return !rerun->error && clock_ns() - rerun->slice_ns < SLICE_NS;
+    return !rerun->error && clock_ns() - rerun->slice_ns < TURN_NS;
 }
 
 struct lab_rerun *lab_rerun_begin(struct lab *from, struct lab_hold *into)

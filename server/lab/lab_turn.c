@@ -1,14 +1,18 @@
 /* server/lab/lab_turn.c - who has a lab: holds that are taken at once, holds that are waited for, and jobs in its queues.
  */
+#include "server/base/clock.h"
+#include "server/base/turn.h"
 #include "server/lab/lab_internal.h"
 
 #include <assert.h>
+#include <stddef.h>
 
 /* ---- holds ---- */
 
 static void turn_fill_hold(struct lab *lab, struct lab_hold *hold)
 {
     struct machine *machine = atomic_load(&lab->machine);
+    turn_is_for(lab->row.key);
     *hold = (struct lab_hold){
         .lab = lab, .machine = machine, .seq = machine_seq(machine), .ticket = atomic_load(&lab->last_ticket)
     };
@@ -37,29 +41,36 @@ enum pagoda_error lab_take(struct lab *lab, struct lab_hold *hold)
     return error;
 }
 
-static enum pagoda_error turn_take_past(struct lab *lab, uint64_t at, struct lab_hold *hold,
-                                        enum pagoda_error (*seek)(struct lab *lab, uint64_t seq, struct lab_hold *hold))
+/* A lab of other rules wakes once before its past is shown: it then knows how far that goes. */
+static enum pagoda_error turn_compare(struct lab *lab)
 {
-    if (at > lab_seq(lab))
-        return PAGODA_ERR_NOT_FOUND;
-    enum pagoda_error error = lab_wait_durable(lab, at);
-    if (error)
-        return error;
-    lane_take(&lab->past);
-    error = seek(lab, at, hold);
-    if (error)
-        lane_release(&lab->past);
+    if (atomic_load(&lab->is_compared))
+        return PAGODA_OK;
+    lane_take(&lab->present);
+    enum pagoda_error error = lab_wake(lab);
+    lane_release(&lab->present);
     return error;
 }
 
 enum pagoda_error lab_take_past(struct lab *lab, uint64_t at, struct lab_hold *hold)
 {
-    return turn_take_past(lab, at, hold, lab_seek);
+    if (at > lab_seq(lab))
+        return PAGODA_ERR_NOT_FOUND;
+    enum pagoda_error error = lab_wait_durable(lab, at);
+    if (!error)
+        error = turn_compare(lab);
+    if (error)
+        return error;
+    lane_take(&lab->past);
+    error = lab_seek(lab, at, FOREVER, hold);
+    if (error)
+        lane_release(&lab->past);
+    return error;
 }
 
-enum pagoda_error lab_take_recorded(struct lab *lab, uint64_t at, struct lab_hold *hold)
+bool lab_takes_ops(const struct lab_hold *hold)
 {
-    return turn_take_past(lab, at, hold, lab_seek_recorded);
+    return !hold->lab->import;
 }
 
 void lab_release(struct lab_hold *hold)
@@ -81,7 +92,7 @@ static struct lab_job *job_of_waiter(struct store_waiter *waiter)
 
 static struct lane *job_lane(const struct lab_job *job)
 {
-    return job->is_past ? &job->lab->past : &job->lab->present;
+    return job->is_in_past ? &job->lab->past : &job->lab->present;
 }
 
 static void job_queue(struct lab_job *job)
@@ -108,30 +119,115 @@ static uint64_t job_needed_seq(const struct lab_job *job)
     return job->until > job->at ? job->until : job->at;
 }
 
-/* With the job's lane taken: the hold for its turn. */
-static enum pagoda_error job_take_hold(struct lab_job *job, struct lab_hold *hold)
+/* ---- on the way to a hold: the job has its lane ---- */
+
+/* What a job does next. */
+enum job_step {
+    JOB_HAS_HOLD,
+    JOB_ENDS,    /* with an error */
+    JOB_SLICED,  /* it keeps the lane; others have the worker first */
+    JOB_WAITS,   /* it keeps the lane, and somebody calls lane_go_on() */
+    JOB_IS_AWAY, /* it stands in another queue; the lane is free */
+};
+
+static void job_log_has_ended(struct store_waiter *waiter, enum pagoda_error error)
 {
-    struct lab *lab = job->lab;
-    enum pagoda_error error = PAGODA_OK;
-    if (job->is_past) {
-        if (lab_durable_seq(lab) >= job_needed_seq(job))
-            return lab_seek(lab, job->at, hold);
-        return job->log_error ? job->log_error : PAGODA_ERR_IO;
-    }
-    error = lab_wake(lab);
-    if (!error)
-        turn_fill_hold(lab, hold);
-    return error;
+    (void)error; /* whatever became of the last batch, durable_seq tells it */
+    lane_go_on(job_lane(job_of_waiter(waiter)));
 }
 
-/* On a worker, which has the job's lane. The lane is given back before anybody hears that the job is done. */
-static void job_run(struct lane_entry *entry)
+static void job_undo_is_stored(struct store_change *change, enum pagoda_error error)
 {
-    struct lab_job *job = job_of_entry(entry);
-    struct lane *lane = job_lane(job);
-    struct lab_hold hold;
-    enum pagoda_error error = job_take_hold(job, &hold);
-    enum lab_turn turn = error ? LAB_TURN_DONE : job->turn(job, &hold);
+    struct lab *lab = (struct lab *)(void *)((char *)change - offsetof(struct lab, undoing));
+    if (!error && change->has_more) {
+        store_post_change(lab->labs->store, change);
+        return;
+    }
+    lab->is_importing = error != PAGODA_OK;
+    lab->undo_error = error;
+    lane_go_on(&lab->present);
+}
+
+static enum job_step job_undo_import(struct lab *lab, struct lab_job *job)
+{
+    lane_keep(&lab->present, &job->entry);
+    lab_prepare_undo(lab);
+    lab->undoing.told = job_undo_is_stored;
+    store_post_change(lab->labs->store, &lab->undoing);
+    return JOB_WAITS;
+}
+
+static enum job_step job_wake_lab(struct lab *lab, struct lab_job *job, enum pagoda_error *error)
+{
+    uint64_t ticket = lab_ticket(lab);
+    if (ticket) {
+        lane_keep(&lab->present, &job->entry);
+        job->waiter.wake = job_log_has_ended;
+        store_when_durable(lab->labs->store, ticket, &job->waiter);
+        return JOB_WAITS;
+    }
+    *error = lab->undo_error;
+    lab->undo_error = PAGODA_OK;
+    if (*error)
+        return JOB_ENDS;
+    if (lab->is_importing)
+        return job_undo_import(lab, job);
+    *error = lab_wake_on(lab, clock_ns() + TURN_NS);
+    return *error ? JOB_ENDS : lab_is_awake(lab) ? JOB_HAS_HOLD : JOB_SLICED;
+}
+
+static void job_wait_for_import(struct lab *lab, struct lab_job *job)
+{
+    job->next = NULL;
+    *(lab->blocked ? lab->last_blocked : &lab->blocked) = job;
+    lab->last_blocked = &job->next;
+}
+
+void lab_unblock(struct lab *lab)
+{
+    for (struct lab_job *job; (job = lab->blocked);) {
+        lab->blocked = job->next;
+        job_queue(job);
+    }
+}
+
+static enum job_step job_take_present(struct lab_job *job, struct lab_hold *hold, enum pagoda_error *error)
+{
+    struct lab *lab = job->lab;
+    enum job_step step = lab_is_awake(lab) ? JOB_HAS_HOLD : job_wake_lab(lab, job, error);
+    if (step != JOB_HAS_HOLD)
+        return step;
+    if (job->writes && lab->import) {
+        job_wait_for_import(lab, job);
+        return JOB_IS_AWAY;
+    }
+    if (job->moment != LAB_PRESENT) { /* it came to compare the lab with today's rules */
+        job->is_in_past = true;
+        job_queue(job);
+        return JOB_IS_AWAY;
+    }
+    turn_fill_hold(lab, hold);
+    return JOB_HAS_HOLD;
+}
+
+static enum job_step job_take_past(struct lab_job *job, struct lab_hold *hold, enum pagoda_error *error)
+{
+    struct lab *lab = job->lab;
+    if (lab_durable_seq(lab) < job_needed_seq(job)) {
+        *error = job->log_error ? job->log_error : PAGODA_ERR_IO;
+        return JOB_ENDS;
+    }
+    uint64_t deadline_ns = clock_ns() + TURN_NS;
+    *error = job->moment == LAB_RECORDED ? lab_seek_recorded(lab, job->at, deadline_ns, hold)
+                                         : lab_seek(lab, job->at, deadline_ns, hold);
+    return *error ? JOB_ENDS : hold->machine ? JOB_HAS_HOLD : JOB_SLICED;
+}
+
+/* ---- turns ---- */
+
+/* The lane is given back before anybody hears that the job is done. */
+static void job_end_turn(struct lab_job *job, struct lane *lane, enum lab_turn turn, enum pagoda_error error)
+{
     if (turn == LAB_TURN_AGAIN)
         job_queue(job);
     lane_release(lane);
@@ -141,26 +237,35 @@ static void job_run(struct lane_entry *entry)
         job->done(job, error);
 }
 
-static void job_begin(struct lab *lab, struct lab_job *job, bool is_past)
+/* On a worker, which has the job's lane. */
+static void job_run(struct lane_entry *entry)
 {
-    assert(lab->labs->workers);
-    job->entry.run = job_run;
-    job->lab = lab;
-    job->is_past = is_past;
-    job->log_error = PAGODA_OK;
+    struct lab_job *job = job_of_entry(entry);
+    struct lane *lane = job_lane(job);
+    struct lab_hold hold;
+    enum pagoda_error error = PAGODA_OK;
+    turn_is_for(lab_key(job->lab));
+    enum job_step step = job->is_in_past ? job_take_past(job, &hold, &error) : job_take_present(job, &hold, &error);
+    if (step == JOB_HAS_HOLD || step == JOB_ENDS) {
+        job_end_turn(job, lane, step == JOB_ENDS ? LAB_TURN_DONE : job->turn(job, &hold), error);
+    } else if (step == JOB_SLICED) {
+        lane_keep(lane, entry);
+        lane_go_on(lane);
+    } else if (step == JOB_IS_AWAY) {
+        lane_release(lane);
+    }
 }
 
 void lab_post(struct lab *lab, struct lab_job *job)
 {
-    job_begin(lab, job, false);
-    job_queue(job);
-}
-
-void lab_post_past(struct lab *lab, struct lab_job *job)
-{
-    job_begin(lab, job, true);
+    assert(lab->labs->workers);
+    job->entry.run = job_run;
+    job->entry.share = job->share;
+    job->lab = lab;
+    job->is_in_past = job->moment != LAB_PRESENT && atomic_load(&lab->is_compared);
+    job->log_error = PAGODA_OK;
     uint64_t ticket = atomic_load(&lab->last_ticket); /* of an operation at or behind until, if the lab has got that far */
-    if (lab_durable_seq(lab) < job_needed_seq(job) && ticket)
+    if (job->moment != LAB_PRESENT && lab_durable_seq(lab) < job_needed_seq(job) && ticket)
         job_queue_after_log(job, ticket);
     else
         job_queue(job);

@@ -10,19 +10,40 @@ struct lane_waiter {
     bool is_granted; /* the lane's mutex */
 };
 
-static void lane_push(struct lane *lane, struct lane_entry *entry)
+static void lane_append(struct lane *lane, struct lane_entry *first)
 {
-    entry->next = NULL;
-    *lane->last = entry;
-    lane->last = &entry->next;
+    first->next_client = NULL;
+    *lane->last = first;
+    lane->last = &first->next_client;
 }
 
+/* Behind what the same client has in the queue. As many are looked at as there are clients who wait for this one lane. */
+static void lane_push(struct lane *lane, struct lane_entry *entry)
+{
+    struct lane_entry *first = lane->first;
+    while (first && first->share != entry->share)
+        first = first->next_client;
+    entry->next = NULL;
+    if (first) {
+        first->last->next = entry;
+        first->last = entry;
+    } else {
+        entry->last = entry;
+        lane_append(lane, entry);
+    }
+}
+
+/* The first entry of the client whose turn it is, who goes behind the others. */
 static struct lane_entry *lane_pop(struct lane *lane)
 {
-    struct lane_entry *entry = lane->first;
-    lane->first = entry->next;
+    struct lane_entry *entry = lane->first, *next = entry->next;
+    lane->first = entry->next_client;
     if (!lane->first)
         lane->last = &lane->first;
+    if (next) {
+        next->last = entry->last;
+        lane_append(lane, next);
+    }
     return entry;
 }
 
@@ -30,9 +51,17 @@ static void lane_run(struct work *work)
 {
     struct lane *lane = (struct lane *)(void *)((char *)work - offsetof(struct lane, work));
     pthread_mutex_lock(&lane->mutex);
-    struct lane_entry *job = lane_pop(lane);
+    struct lane_entry *job = lane->kept ? lane->kept : lane_pop(lane);
+    lane->kept = NULL;
     pthread_mutex_unlock(&lane->mutex);
     job->run(job);
+}
+
+/* Lane mutex held, or nobody else has the lane. */
+static void lane_submit(struct lane *lane, const struct lane_entry *job)
+{
+    lane->work.share = job->share;
+    workers_submit(lane->workers, &lane->work);
 }
 
 void lane_init(struct lane *lane, struct workers *workers)
@@ -75,23 +104,36 @@ void lane_post(struct lane *lane, struct lane_entry *job)
     bool was_free = !lane->is_taken;
     lane->is_taken = true;
     lane_push(lane, job);
-    pthread_mutex_unlock(&lane->mutex);
     if (was_free)
-        workers_submit(lane->workers, &lane->work);
+        lane_submit(lane, job);
+    pthread_mutex_unlock(&lane->mutex);
+}
+
+void lane_keep(struct lane *lane, struct lane_entry *job)
+{
+    pthread_mutex_lock(&lane->mutex);
+    lane->kept = job;
+    pthread_mutex_unlock(&lane->mutex);
+}
+
+void lane_go_on(struct lane *lane)
+{
+    pthread_mutex_lock(&lane->mutex);
+    lane_submit(lane, lane->kept);
+    pthread_mutex_unlock(&lane->mutex);
 }
 
 void lane_release(struct lane *lane)
 {
     pthread_mutex_lock(&lane->mutex);
-    bool has_job = lane->first && lane->first->run;
     if (!lane->first) {
         lane->is_taken = false;
-    } else if (!has_job) {
+    } else if (lane->first->run) {
+        lane_submit(lane, lane->first);
+    } else {
         struct lane_waiter *waiter = (struct lane_waiter *)lane_pop(lane);
         waiter->is_granted = true;
         pthread_cond_signal(&waiter->granted);
     }
     pthread_mutex_unlock(&lane->mutex);
-    if (has_job)
-        workers_submit(lane->workers, &lane->work);
 }

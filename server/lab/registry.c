@@ -55,14 +55,15 @@ static void unused_remove(struct labs *labs, struct lab *lab)
 
 /* What a lab holds in memory, taken from it. */
 struct machines {
-    struct machine *all[1 + NR_PASTS];
+    struct machine *all[2 + NR_PASTS];
 };
 
 static struct machines registry_take_machines(struct lab *lab)
 {
-    struct machines taken = { { atomic_exchange(&lab->machine, NULL) } };
+    struct machines taken = { { atomic_exchange(&lab->machine, NULL), lab->waking.machine } };
+    lab->waking = (struct past){ 0 };
     for (uint32_t i = 0; i < NR_PASTS; i++) {
-        taken.all[1 + i] = lab->pasts[i].machine;
+        taken.all[2 + i] = lab->pasts[i].machine;
         lab->pasts[i] = (struct past){ 0 };
     }
     lab->host_bytes = 0;
@@ -71,7 +72,7 @@ static struct machines registry_take_machines(struct lab *lab)
 
 static void registry_destroy_machines(const struct machines *machines)
 {
-    for (uint32_t i = 0; i < 1 + NR_PASTS; i++)
+    for (uint32_t i = 0; i < 2 + NR_PASTS; i++)
         machine_destroy(machines->all[i]);
 }
 
@@ -271,20 +272,51 @@ static void registry_unlink(struct labs *labs, struct lab *lab)
     labs->nr_labs--;
 }
 
+/* Registry mutex held. True: it was deleted, nobody keeps or watches it, and the list has it no longer. */
+static bool registry_drop_gone(struct lab *lab)
+{
+    bool is_gone = !lab->nr_users && !lab->nr_watchers && lab->deleted;
+    if (is_gone) {
+        unused_remove(lab->labs, lab);
+        registry_unlink(lab->labs, lab);
+    }
+    return is_gone;
+}
+
 void lab_put(struct lab *lab)
 {
     struct labs *labs = lab->labs;
     uint64_t now = clock_ns();
     pthread_mutex_lock(&labs->mutex);
+    struct machines broken = { { NULL } };
     bool is_last = --lab->nr_users == 0;
     lab->last_used_ns = now;
-    if (is_last)
+    if (is_last && atomic_load(&lab->is_broken))
+        broken = registry_take_machines(lab);
+    else if (is_last)
         lab->host_bytes = registry_trim_lab(lab);
-    bool is_gone = is_last && lab->deleted;
-    if (is_gone)
-        registry_unlink(labs, lab);
-    else if (is_last && lab->host_bytes)
+    bool is_gone = registry_drop_gone(lab);
+    if (is_last && !is_gone && lab->host_bytes)
         unused_append(labs, lab);
+    pthread_mutex_unlock(&labs->mutex);
+    registry_destroy_machines(&broken);
+    if (is_gone)
+        lab_free(lab);
+}
+
+void lab_watch(struct lab *lab)
+{
+    pthread_mutex_lock(&lab->labs->mutex);
+    lab->nr_watchers++;
+    pthread_mutex_unlock(&lab->labs->mutex);
+}
+
+void lab_unwatch(struct lab *lab)
+{
+    struct labs *labs = lab->labs;
+    pthread_mutex_lock(&labs->mutex);
+    lab->nr_watchers--;
+    bool is_gone = registry_drop_gone(lab);
     pthread_mutex_unlock(&labs->mutex);
     if (is_gone)
         lab_free(lab);
@@ -295,7 +327,7 @@ void labs_each(struct labs *labs, void (*each)(void *context, const struct lab_s
     pthread_mutex_lock(&labs->mutex);
     for (struct lab *lab = labs->first; lab; lab = lab->next)
         if (!lab->deleted)
-            each(context, &(struct lab_status){ &lab->row, lab_seq(lab) });
+            each(context, &(struct lab_status){ &lab->row, lab_seq(lab), lab_nr_faults(lab), lab_is_quarantined(lab) });
     pthread_mutex_unlock(&labs->mutex);
 }
 

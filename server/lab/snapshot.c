@@ -2,6 +2,7 @@
  * and waiting for the disk is the worker's business. A snapshot that cannot be had costs time later, nothing else: failures
  * are counted, not reported. A damaged one is found by its hash and passed over for the next older one. */
 #include "server/lab/snapshot.h"
+#include "server/base/guard.h"
 #include "server/base/host_memory.h"
 #include "server/lab/lab_internal.h"
 
@@ -30,6 +31,7 @@ uint64_t snapshot_identity(void)
 struct snapshot_job {
     struct snapshot_job *next;
     struct lab *lab; /* held */
+    const struct lab_log *log;
     uint32_t nr_losses;
     struct snapshot_row row;
     void *image;
@@ -51,7 +53,7 @@ static enum pagoda_error snapshot_save(struct snapshots *snapshots, const struct
         return PAGODA_ERR_NOMEM;
     size_t nr_bytes = ZSTD_compress(packed, room, job->image, job->nr_bytes, LEVEL);
     enum pagoda_error error = ZSTD_isError(nr_bytes) ? PAGODA_ERR_NOMEM
-                                                     : store_save_snapshot(snapshots->store, &job->lab->log, job->nr_losses,
+                                                     : store_save_snapshot(snapshots->store, job->log, job->nr_losses,
                                                                            &job->row, packed, nr_bytes);
     free(packed);
     return error;
@@ -118,17 +120,47 @@ void snapshots_stop(struct snapshots *snapshots)
 
 /* ---- the labs' side ---- */
 
-static struct snapshot_job *snapshot_make_job(struct lab *lab, const struct machine *machine, uint64_t cost_ns)
+/* An image on its way. */
+struct image_save {
+    const struct machine *machine;
+    void *image;
+    size_t room, nr_bytes; /* nr_bytes: what it has, or, without room, may need */
+};
+
+static void snapshot_save_image(void *context)
 {
-    size_t room = machine_save(machine, NULL, 0);
+    struct image_save *save = context;
+    save->nr_bytes = machine_save(save->machine, save->image, save->room);
+}
+
+/* 0: the machine broke down. */
+static size_t snapshot_try_save(struct lab *lab, const struct machine *machine, void *image, size_t room)
+{
+    struct image_save save = { machine, image, room, 0 };
+    if (!guard_run(machine, snapshot_save_image, &save))
+        return save.nr_bytes;
+    atomic_store(&lab->is_broken, true);
+    lab_count_fault(lab);
+    return 0;
+}
+
+static struct snapshot_job *snapshot_make_job(struct lab *lab, const struct lab_log *log, const struct machine *machine,
+                                              uint64_t cost_ns)
+{
+    size_t room = snapshot_try_save(lab, machine, NULL, 0);
     struct snapshot_job *job = calloc(1, sizeof *job);
-    void *image = job ? malloc(room) : NULL; /* large: what is not written to is not paid for */
+    void *image = job && room ? malloc(room) : NULL; /* large: what is not written to is not paid for */
     if (!image) {
         free(job);
         return NULL;
     }
-    size_t nr_bytes = machine_save(machine, image, room);
-    *job = (struct snapshot_job){ .lab = lab, .nr_losses = atomic_load(&lab->log.nr_losses), .nr_bytes = nr_bytes };
+    size_t nr_bytes = snapshot_try_save(lab, machine, image, room);
+    if (!nr_bytes) {
+        free(image);
+        free(job);
+        return NULL;
+    }
+    *job = (struct snapshot_job){ .lab = lab, .log = log, .nr_losses = atomic_load(&log->nr_losses), .nr_bytes = nr_bytes };
     job->row = (struct snapshot_row){
         .seq = machine_seq(machine), .engine = snapshot_identity(), .hash = machine_image_hash(image), .cost_ns = cost_ns
     };
@@ -136,11 +168,12 @@ static struct snapshot_job *snapshot_make_job(struct lab *lab, const struct mach
     return job;
 }
 
-bool snapshot_take(struct snapshots *snapshots, struct lab *lab, const struct machine *machine, uint64_t cost_ns)
+bool snapshot_take(struct snapshots *snapshots, struct lab *lab, const struct lab_log *log, const struct machine *machine,
+                   uint64_t cost_ns)
 {
     if (!snapshots->is_running || atomic_load(&snapshots->nr_queued) >= SNAPSHOTS_QUEUED_MAX)
         return false;
-    struct snapshot_job *job = snapshot_make_job(lab, machine, cost_ns);
+    struct snapshot_job *job = snapshot_make_job(lab, log, machine, cost_ns);
     if (!job)
         return true; /* no memory: do not try at every operation */
     lab_keep(lab);
@@ -160,7 +193,7 @@ static struct machine *snapshot_unpack(const struct buffer *packed, const struct
     unsigned long long nr_bytes = ZSTD_getFrameContentSize(packed->data, packed->length);
     void *image = nr_bytes < IMAGE_MAX ? malloc((size_t)nr_bytes) : NULL;
     if (image && ZSTD_decompress(image, (size_t)nr_bytes, packed->data, packed->length) == nr_bytes &&
-        machine_load(image, (size_t)nr_bytes, &HOST_MEMORY, &machine) == PAGODA_OK &&
+        guard_load(image, (size_t)nr_bytes, &HOST_MEMORY, &machine) == PAGODA_OK &&
         (machine_image_hash(image) != row->hash || machine_seq(machine) != row->seq)) {
         machine_destroy(machine);
         machine = NULL;

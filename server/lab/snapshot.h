@@ -33,8 +33,11 @@ void snapshots_stop(struct snapshots *snapshots); /* what is queued is dropped: 
 
 /* What replaying this operation takes, roughly. */
 uint64_t snapshot_replay_ns(uint64_t cost_ns);
-/* Takes the machine's image now and stores it later. False: too many are waiting; try again a little later. */
-bool snapshot_take(struct snapshots *snapshots, struct lab *lab, const struct machine *machine, uint64_t cost_ns);
+/* Takes the machine's image now and stores it later.
+ * log  of the operations that led to it: the lab's, or that of its import; it lives as long as the lab.
+ * False: too many are waiting; try again a little later. */
+bool snapshot_take(struct snapshots *snapshots, struct lab *lab, const struct lab_log *log, const struct machine *machine,
+                   uint64_t cost_ns);
 /* The newest machine of the log at or before seq that can be had. NOT_FOUND: none; start at 0. */
 enum pagoda_error snapshot_load(struct store *store, int64_t lab, uint64_t seq, struct machine **machine,
                                 uint64_t *cost_ns) PAGODA_MUST_CHECK;

@@ -54,6 +54,17 @@ struct store_waiter {
     void (*wake)(struct store_waiter *waiter, enum pagoda_error error);
 };
 
+/* What runs on the writer's thread, in a transaction of its own, behind the operations that were queued before it. Private
+ * to the store; whoever has one keeps it, and what it points to, until it has ended. */
+struct store_task {
+    struct store_task *next;
+    int (*run)(struct store *store, void *context); /* an SQLite code; anything but OK is rolled back */
+    void *context;
+    enum pagoda_error error;
+    bool is_done;                           /* store mutex */
+    void (*ended)(struct store_task *task); /* NULL: a thread waits for is_done */
+};
+
 /* ---- a store ---- */
 
 /* Opens a store, creates one where there is none, migrates an older one.
@@ -86,6 +97,7 @@ uint64_t store_append(struct store *store, struct lab_log *log, const struct log
 void store_when_durable(struct store *store, uint64_t ticket, struct store_waiter *waiter);
 /* Is the ticket's batch on disk already? Then nobody need wait. Never waits. */
 bool store_is_durable(struct store *store, uint64_t ticket);
+bool store_has_ended(struct store *store, uint64_t ticket); /* the same, or lost */
 /* Waits for the disk. An error: the batch is lost. */
 enum pagoda_error store_wait(struct store *store, uint64_t ticket) PAGODA_MUST_CHECK;
 /* From now on call runs on the writer's thread after each commit of operations. It must not block. To be set before the
@@ -113,19 +125,35 @@ struct answer {
     const char *text; /* NULL: none yet */
 };
 
-/* Each of these waits until its change is on disk.
- * row     in: everything but id; out: id.
+/* A change of which labs there are. Each kind looks at what stands behind it. All of it is the caller's, and stays as it is
+ * until the change was told.
  * answer  stored in the same commit; NULL: none.
  * PAGODA_ERR_CONFLICT  the answer's key is taken; nothing was done. */
-enum pagoda_error store_create_lab(struct store *store, struct lab_row *row, const struct answer *answer) PAGODA_MUST_CHECK;
-/* Ends the hiding of a lab that was created with is_hidden. seq: its last operation, for the answer. */
-enum pagoda_error store_publish_lab(struct store *store, int64_t lab, uint64_t seq,
-                                    const struct answer *answer) PAGODA_MUST_CHECK;
-enum pagoda_error store_rename_lab(struct store *store, int64_t lab, const char *name) PAGODA_MUST_CHECK;
-enum pagoda_error store_delete_lab(struct store *store, int64_t lab, const struct answer *answer) PAGODA_MUST_CHECK;
-/* Notes what a comparison of the lab's log with rules has found: columns rules and differs_at of its row. */
-enum pagoda_error store_note_rules(struct store *store, int64_t lab, uint32_t rules, uint64_t differs_at) PAGODA_MUST_CHECK;
-
+struct store_change {
+    struct store_task task; /* first member; private */
+    struct store *store;    /* private */
+    enum store_change_kind {
+        STORE_CREATE_LAB,  /* row: in: everything but id; out: id. answer */
+        STORE_PUBLISH_LAB, /* lab; seq: its last operation, for the answer. Ends the hiding of one that was made is_hidden
+                            */
+        STORE_RENAME_LAB,  /* lab, name */
+        STORE_DELETE_LAB,  /* lab, answer */
+        STORE_NOTE_RULES,  /* lab, rules, differs_at: what a comparison of its log with these rules has found */
+        STORE_UNDO_IMPORT, /* lab, seq: takes away a slice of what lies behind it, all of which is on disk or lost */
+    } kind;
+    int64_t lab;
+    struct lab_row *row;
+    const char *name;
+    uint32_t rules;
+    uint64_t differs_at, seq;
+    const struct answer *answer;
+    bool has_more; /* STORE_UNDO_IMPORT: out: there is another slice: once more */
+    /* On the writer's thread when the change is on disk or has failed. Must not block. */
+    void (*told)(struct store_change *change, enum pagoda_error error);
+};
+void store_post_change(struct store *store, struct store_change *change);
+/* Waits until it is on disk. Only for threads that nobody else needs. */
+enum pagoda_error store_make_change(struct store *store, struct store_change *change) PAGODA_MUST_CHECK;
 /* Shows every lab, oldest first.
  * PAGODA_ERR_INVALID  *why names a lab whose configuration this pagodad does not understand. */
 enum pagoda_error store_list_labs(struct store *store, void (*each)(void *context, const struct lab_row *row),

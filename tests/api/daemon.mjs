@@ -18,7 +18,8 @@ export class Daemon {
     daemon.directory = options.directory ?? mkdtempSync(join(tmpdir(), 'pagoda-'));
     daemon.store = options.store ?? join(daemon.directory, 'pagoda.db');
     daemon.arguments = options.arguments ?? [];
-    daemon.environment = {};
+    daemon.program = options.program ?? PAGODAD;
+    daemon.environment = { ...options.environment };
     if (options.slow_disk) daemon.preload_slow_disk();
     await daemon.resume();
     return daemon;
@@ -26,9 +27,14 @@ export class Daemon {
 
   async resume() {
     const begun = performance.now();
-    this.process = spawn(PAGODAD, ['serve', '--listen', '127.0.0.1:0', '--store', this.store, ...this.arguments], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+    this.process = spawn(this.program, ['serve', '--listen', '127.0.0.1:0', '--store', this.store, ...this.arguments], {
+      stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...this.environment },
+    });
+    this.errors = '';
+    this.process.stderr.on('data', (part) => {
+      this.errors += part;
+      process.stderr.write(part);
     });
     this.exited = new Promise((resolve) => this.process.on('exit', (code, signal) => resolve({ code, signal })));
     const line = await new Promise((resolve, reject) => {
@@ -49,6 +55,7 @@ export class Daemon {
   preload_slow_disk() {
     if (!existsSync(SLOW_DISK)) throw new Error(`there is no ${SLOW_DISK}: make build/slow_disk.so`);
     this.environment = {
+      ...this.environment,
       LD_PRELOAD: SLOW_DISK,
       SLOW_DISK: join(this.directory, 'slow-disk'),
       ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:verify_asan_link_order=0`,

@@ -57,6 +57,10 @@ bool store_is_durable(struct store *store, uint64_t ticket)
     (void)ticket;
     return true;
 }
+bool store_has_ended(struct store *store, uint64_t ticket)
+{
+    return store_is_durable(store, ticket);
+}
 enum pagoda_error store_wait(struct store *store, uint64_t ticket)
 {
     (void)store;
@@ -74,33 +78,16 @@ uint64_t store_nr_commits(struct store *store)
     (void)store;
     return 0;
 }
-enum pagoda_error store_create_lab(struct store *store, struct lab_row *row, const struct answer *answer)
+enum pagoda_error store_make_change(struct store *store, struct store_change *change)
 {
-    (void)answer;
-    row->id = atomic_fetch_add(&store->nr_labs, 1) + 1;
+    if (change->kind == STORE_CREATE_LAB)
+        change->row->id = atomic_fetch_add(&store->nr_labs, 1) + 1;
+    change->has_more = false;
     return PAGODA_OK;
 }
-enum pagoda_error store_note_rules(struct store *store, int64_t lab, uint32_t rules, uint64_t differs_at)
+void store_post_change(struct store *store, struct store_change *change)
 {
-    (void)store;
-    (void)lab;
-    (void)rules;
-    (void)differs_at;
-    return PAGODA_OK;
-}
-enum pagoda_error store_rename_lab(struct store *store, int64_t lab, const char *name)
-{
-    (void)store;
-    (void)lab;
-    (void)name;
-    return PAGODA_OK;
-}
-enum pagoda_error store_delete_lab(struct store *store, int64_t lab, const struct answer *answer)
-{
-    (void)store;
-    (void)lab;
-    (void)answer;
-    return PAGODA_OK;
+    change->told(change, store_make_change(store, change));
 }
 enum pagoda_error store_list_labs(struct store *store, void (*each)(void *context, const struct lab_row *row),
                                   void *context, struct problem *why)

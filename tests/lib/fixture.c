@@ -44,13 +44,21 @@ static void host_release(void *context, void *start, size_t nr_bytes)
     munmap(start, nr_bytes);
 }
 
+static void host_fault(void *context, const struct pagoda_fault *fault)
+{
+    (void)context;
+    fprintf(stderr, "%s:%d: %s\n", fault->file, fault->line, fault->text);
+    abort();
+}
+
 struct fixture_host *fixture_host(void)
 {
     shared_host = (struct fixture_host){ .host = { .reserve = host_reserve,
                                                    .commit = host_commit,
                                                    .decommit = host_decommit,
                                                    .release = host_release,
-                                                   .context = &shared_host },
+                                                   .context = &shared_host,
+                                                   .fault = host_fault },
                                          .fail_after = -1 };
     return &shared_host;
 }

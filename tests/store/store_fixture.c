@@ -53,6 +53,15 @@ void store_fixture_remove(struct store_fixture *f)
     rmdir(f->path);
 }
 
+enum pagoda_error store_fixture_create(struct store_fixture *f, const char *name, const struct machine_config *config,
+                                       struct lab **lab, struct problem *why)
+{
+    struct lab_change change;
+    *lab = NULL;
+    enum pagoda_error error = lab_begin_create(f->labs, name, config, false, NULL, &change, why);
+    return error ? error : lab_change_now(&change, lab);
+}
+
 struct lab *store_fixture_lab(struct store_fixture *f, const char *profile)
 {
     struct machine_config config = { .profile = profile_find(profile, strlen(profile))->id, .swap = 4 << 20 };
@@ -60,7 +69,7 @@ struct lab *store_fixture_lab(struct store_fixture *f, const char *profile)
     config.cpus = config.profile == PROFILE_CLASSIC ? 1 : 2;
     struct lab *lab;
     struct problem why = { 0 };
-    if (lab_create(f->labs, profile, &config, NULL, &lab, &why))
+    if (store_fixture_create(f, profile, &config, &lab, &why))
         fail_msg("%s %s", why.field, why.text);
     return lab;
 }
@@ -199,7 +208,9 @@ uint64_t store_fixture_replayed_hash(struct lab *lab)
     struct past past = { 0 };
     struct problem why = { 0 };
     assert_int_equal(machine_create(&lab->row.config, &HOST_MEMORY, &past.machine, &why), PAGODA_OK);
-    assert_int_equal(lab_replay(lab, &past, atomic_load(&lab->log.durable_seq), NULL, NULL), PAGODA_OK);
+    assert_int_equal(
+        lab_replay(lab, &past, &(struct lab_walk){ .to = atomic_load(&lab->log.durable_seq), .deadline_ns = FOREVER }),
+        PAGODA_OK);
     uint64_t hash = machine_hash(past.machine);
     machine_destroy(past.machine);
     return hash;

@@ -14,6 +14,9 @@ void store_fixture_must_open(struct store_fixture *f);
 void store_fixture_close(struct store_fixture *f);
 void store_fixture_remove(struct store_fixture *f); /* closed before */
 
+/* A lab, made and on disk. After an error *lab is NULL. */
+enum pagoda_error store_fixture_create(struct store_fixture *f, const char *name, const struct machine_config *config,
+                                       struct lab **lab, struct problem *why);
 struct lab *store_fixture_lab(struct store_fixture *f, const char *profile); /* 16M or 64M, with swap */
 /* Some operation that the table allows; it may well be refused. Valid until the next call. */
 struct op store_fixture_op(struct fixture_random *random, const struct machine *machine);

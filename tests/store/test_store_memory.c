@@ -80,7 +80,7 @@ static void a_lab_gets_a_key_that_nobody_guesses_or_none(void **state)
     struct lab *lab;
     unsigned nr_rows = 0;
     failing_host_refuse_random(true);
-    enum pagoda_error error = lab_create(f.labs, "lab", &config, NULL, &lab, &why);
+    enum pagoda_error error = store_fixture_create(&f, "lab", &config, &lab, &why);
     failing_host_refuse_random(false);
     assert_int_equal(error, PAGODA_ERR_RANDOM);
     assert_null(lab);

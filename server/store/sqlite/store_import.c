@@ -10,7 +10,6 @@ struct importing {
     int64_t lab;
     uint64_t seq;
     const struct answer *answer;
-    bool more;
 };
 
 static int import_run_begin(struct store *store, void *context)
@@ -40,32 +39,22 @@ enum pagoda_error store_finish_import(struct store *store, int64_t lab, uint64_t
 }
 
 /* Operations are deleted last. A snapshot behind seq must be gone before a new operation gets its number. */
-static int import_run_undo(struct store *store, void *context)
+int store_run_undo(struct store *store, struct store_change *change)
 {
     static const char *const SLICES[] = {
         "DELETE FROM image WHERE rowid IN (SELECT rowid FROM image WHERE id > ?1 AND id <= ?2 LIMIT 4)",
         "DELETE FROM snapshot WHERE id > ?1 AND id <= ?2",
         "DELETE FROM op WHERE id IN (SELECT id FROM op WHERE id > ?1 AND id <= ?2 ORDER BY id DESC LIMIT 4000)",
     };
-    struct importing *import = context;
-    const struct sql_value from = sql_i64(op_id(import->lab, import->seq));
-    const struct sql_value to = sql_i64(op_id(import->lab, UINT64_MAX));
-    import->more = false;
+    const struct sql_value from = sql_i64(op_id(change->lab, change->seq));
+    const struct sql_value to = sql_i64(op_id(change->lab, UINT64_MAX));
+    change->has_more = false;
     int rc = SQLITE_OK;
-    for (size_t i = 0; rc == SQLITE_OK && !import->more && i < sizeof SLICES / sizeof SLICES[0]; i++) {
+    for (size_t i = 0; rc == SQLITE_OK && !change->has_more && i < sizeof SLICES / sizeof SLICES[0]; i++) {
         rc = sql_run(store->db, SLICES[i], SQL_VALUES(from, to));
-        import->more = rc == SQLITE_OK && sqlite3_changes(store->db) > 0;
+        change->has_more = rc == SQLITE_OK && sqlite3_changes(store->db) > 0;
     }
-    if (rc == SQLITE_OK && !import->more)
-        rc = sql_run(store->db, "DELETE FROM importing WHERE lab = ?", SQL_VALUES(sql_i64(import->lab)));
+    if (rc == SQLITE_OK && !change->has_more)
+        rc = sql_run(store->db, "DELETE FROM importing WHERE lab = ?", SQL_VALUES(sql_i64(change->lab)));
     return rc;
-}
-
-enum pagoda_error store_undo_import(struct store *store, int64_t lab, uint64_t seq)
-{
-    struct importing import = { .lab = lab, .seq = seq, .more = true };
-    enum pagoda_error error = PAGODA_OK;
-    while (!error && import.more)
-        error = store_run_task(store, import_run_undo, &import);
-    return error;
 }

@@ -15,15 +15,9 @@ enum lab_presence { LAB_THERE, LAB_DELETED, LAB_HIDDEN };
 
 /* ---- making ---- */
 
-struct creation {
-    struct lab_row *row;
-    const struct answer *answer;
-};
-
-static int labs_run_create(struct store *store, void *context)
+static int labs_run_create(struct store *store, struct store_change *change)
 {
-    const struct creation *creation = context;
-    struct lab_row *row = creation->row;
+    struct lab_row *row = change->row;
     struct buffer config = { 0 };
     put_open(&config, '{');
     config_encode_fields(&config, &row->config);
@@ -40,35 +34,16 @@ static int labs_run_create(struct store *store, void *context)
                                  sql_u64(row->differs_at), sql_i64(row->is_hidden ? LAB_HIDDEN : LAB_THERE)));
     row->id = sqlite3_last_insert_rowid(store->db);
     buffer_clear(&config);
-    return rc == SQLITE_OK ? store_insert_answer(store, creation->answer, row->parent_seq, row->id) : rc;
+    return rc == SQLITE_OK ? store_insert_answer(store, change->answer, row->parent_seq, row->id) : rc;
 }
 
-enum pagoda_error store_create_lab(struct store *store, struct lab_row *row, const struct answer *answer)
+static int labs_run_publish(struct store *store, const struct store_change *change)
 {
-    struct creation creation = { row, answer };
-    return store_run_task(store, labs_run_create, &creation);
-}
-
-struct publication {
-    int64_t lab;
-    uint64_t seq;
-    const struct answer *answer;
-};
-
-static int labs_run_publish(struct store *store, void *context)
-{
-    const struct publication *publication = context;
-    int rc = sql_run(store->db, "UPDATE lab SET deleted = 0 WHERE id = ? AND deleted = 2",
-                     SQL_VALUES(sql_i64(publication->lab)));
+    int rc =
+        sql_run(store->db, "UPDATE lab SET deleted = 0 WHERE id = ? AND deleted = 2", SQL_VALUES(sql_i64(change->lab)));
     if (rc == SQLITE_OK && sqlite3_changes(store->db) != 1)
         rc = SQLITE_NOTFOUND;
-    return rc == SQLITE_OK ? store_insert_answer(store, publication->answer, publication->seq, publication->lab) : rc;
-}
-
-enum pagoda_error store_publish_lab(struct store *store, int64_t lab, uint64_t seq, const struct answer *answer)
-{
-    struct publication publication = { lab, seq, answer };
-    return store_run_task(store, labs_run_publish, &publication);
+    return rc == SQLITE_OK ? store_insert_answer(store, change->answer, change->seq, change->lab) : rc;
 }
 
 int store_drop_hidden(sqlite3 *db)
@@ -76,68 +51,24 @@ int store_drop_hidden(sqlite3 *db)
     return sql_run(db, "UPDATE lab SET deleted = 1 WHERE deleted = 2", SQL_NONE);
 }
 
-struct lab_change {
-    int64_t lab;
-    const char *name;
-};
-
-static int labs_run_rename(struct store *store, void *context)
+static int labs_run_rename(struct store *store, const struct store_change *change)
 {
-    struct lab_change *change = context;
     return sql_run(store->db, "UPDATE lab SET name = ?2 WHERE id = ?1",
                    SQL_VALUES(sql_i64(change->lab), sql_text(change->name)));
 }
 
-enum pagoda_error store_rename_lab(struct store *store, int64_t lab, const char *name)
+static int labs_run_note_rules(struct store *store, const struct store_change *change)
 {
-    struct lab_change change = { lab, name };
-    return store_run_task(store, labs_run_rename, &change);
-}
-
-/* ---- rules ---- */
-
-struct comparison {
-    int64_t lab;
-    uint32_t rules;
-    uint64_t differs_at;
-};
-
-static int labs_run_note_rules(struct store *store, void *context)
-{
-    const struct comparison *comparison = context;
     return sql_run(store->db, "UPDATE lab SET rules = ?2, differs_at = nullif(?3, 0) WHERE id = ?1",
-                   SQL_VALUES(sql_i64(comparison->lab), sql_i64(comparison->rules), sql_u64(comparison->differs_at)));
-}
-
-enum pagoda_error store_note_rules(struct store *store, int64_t lab, uint32_t rules, uint64_t differs_at)
-{
-    struct comparison comparison = { lab, rules, differs_at };
-    return store_run_task(store, labs_run_note_rules, &comparison);
+                   SQL_VALUES(sql_i64(change->lab), sql_i64(change->rules), sql_u64(change->differs_at)));
 }
 
 /* ---- ending ---- */
 
-struct deletion {
-    int64_t lab;
-    const struct answer *answer;
-};
-
-static int labs_run_delete(struct store *store, void *context)
+static int labs_run_delete(struct store *store, const struct store_change *change)
 {
-    const struct deletion *deletion = context;
-    int rc = sql_run(store->db, "UPDATE lab SET deleted = 1 WHERE id = ?1", SQL_VALUES(sql_i64(deletion->lab)));
-    return rc == SQLITE_OK ? store_insert_answer(store, deletion->answer, 0, 0) : rc;
-}
-
-enum pagoda_error store_delete_lab(struct store *store, int64_t lab, const struct answer *answer)
-{
-    struct deletion deletion = { lab, answer };
-    enum pagoda_error error = store_run_task(store, labs_run_delete, &deletion);
-    pthread_mutex_lock(&store->mutex);
-    store->has_garbage |= !error;
-    pthread_cond_signal(&store->keeping);
-    pthread_mutex_unlock(&store->mutex);
-    return error;
+    int rc = sql_run(store->db, "UPDATE lab SET deleted = 1 WHERE id = ?1", SQL_VALUES(sql_i64(change->lab)));
+    return rc == SQLITE_OK ? store_insert_answer(store, change->answer, 0, 0) : rc;
 }
 
 /* Rows of the lab go first, the lab last: until then it is found again. */
@@ -172,6 +103,76 @@ static int labs_run_sweep(struct store *store, void *context)
 enum pagoda_error store_sweep(struct store *store, bool *more)
 {
     return store_run_task(store, labs_run_sweep, more);
+}
+
+/* ---- changes ---- */
+
+static int labs_run_change_kind(struct store *store, struct store_change *change)
+{
+    switch (change->kind) {
+    case STORE_CREATE_LAB:
+        return labs_run_create(store, change);
+    case STORE_PUBLISH_LAB:
+        return labs_run_publish(store, change);
+    case STORE_RENAME_LAB:
+        return labs_run_rename(store, change);
+    case STORE_DELETE_LAB:
+        return labs_run_delete(store, change);
+    case STORE_NOTE_RULES:
+        return labs_run_note_rules(store, change);
+    case STORE_UNDO_IMPORT:
+        return store_run_undo(store, change);
+    }
+    return SQLITE_MISUSE;
+}
+
+static int labs_run_change(struct store *store, void *context)
+{
+    struct store_change *change = context;
+    change->store = store;
+    return labs_run_change_kind(store, change);
+}
+
+/* Behind the commit: what a deleted lab left is for the keeper. */
+static void labs_call_keeper(const struct store_change *change)
+{
+    struct store *store = change->store;
+    if (change->kind != STORE_DELETE_LAB || change->task.error)
+        return;
+    pthread_mutex_lock(&store->mutex);
+    store->has_garbage = true;
+    pthread_cond_signal(&store->keeping);
+    pthread_mutex_unlock(&store->mutex);
+}
+
+static void labs_tell_change(struct store_task *task)
+{
+    struct store_change *change = (struct store_change *)task;
+    labs_call_keeper(change);
+    change->told(change, task->error);
+}
+
+void store_post_change(struct store *store, struct store_change *change)
+{
+    change->task = (struct store_task){ .run = labs_run_change, .context = change, .ended = labs_tell_change };
+    store_post_task(store, &change->task);
+}
+
+enum pagoda_error store_make_change(struct store *store, struct store_change *change)
+{
+    change->task.error = store_run_task(store, labs_run_change, change);
+    labs_call_keeper(change);
+    return change->task.error;
+}
+
+enum pagoda_error store_undo_import(struct store *store, int64_t lab, uint64_t seq)
+{
+    struct store_change change = { .kind = STORE_UNDO_IMPORT, .lab = lab, .seq = seq };
+    enum pagoda_error error;
+    do
+        error = store_make_change(store, &change);
+    while (!error && change.has_more);
+    return error;
 }
 
 /* ---- listing ---- */

@@ -26,19 +26,10 @@ static inline uint64_t op_id_seq(sqlite3_int64 id)
     return (uint64_t)id & ((UINT64_C(1) << SEQ_BITS) - 1);
 }
 
-/* A request that runs on the writer's thread in a transaction of its own, behind the operations of its batch. */
-struct task {
-    struct task *next;
-    int (*run)(struct store *store, void *context); /* an SQLite code; anything but OK is rolled back */
-    void *context;
-    enum pagoda_error error;
-    bool is_done; /* store mutex */
-};
-
 struct batch {
     uint64_t ticket;
     struct buffer rows; /* struct queued_row and its bytes, one behind another */
-    struct task *tasks;
+    struct store_task *tasks;
     struct store_waiter *waiters;
 };
 
@@ -128,6 +119,7 @@ int store_add_queue(struct store *store);
 void *store_writer(void *store);
 /* Rows one behind another, *offset from 0. NULL: that was the last. */
 struct queued_row *store_next_row(struct buffer *rows, size_t *offset);
+void store_post_task(struct store *store, struct store_task *task); /* run and context are set, and ended if nobody waits */
 /* Runs it on the writer's thread and waits for its commit. */
 enum pagoda_error store_run_task(struct store *store, int (*run)(struct store *store, void *context), void *context);
 
@@ -141,6 +133,9 @@ void store_forget_words(struct store *store); /* after a rollback */
 int store_drop_hidden(sqlite3 *db);
 /* store_labs.c: throws away a slice of what a deleted lab left; *more: call again. */
 enum pagoda_error store_sweep(struct store *store, bool *more);
+
+/* store_import.c, within a task: takes away a slice of what lies behind change->seq. */
+int store_run_undo(struct store *store, struct store_change *change);
 
 /* store_answer.c, within a task. NULL, or no key: nothing is written. CONSTRAINT: the key is taken. */
 int store_insert_answer(struct store *store, const struct answer *answer, uint64_t seq, int64_t made);

@@ -62,17 +62,20 @@ static int writer_write_rows(struct store *store)
     return writer_end_transaction(store, store_insert_rows(store));
 }
 
-static void writer_run_task(struct store *store, struct task *task)
+static void writer_run_task(struct store *store, struct store_task *task)
 {
     int rc = sql_run_prepared(store->begin, SQL_NONE);
     if (rc == SQLITE_OK)
         rc = writer_end_transaction(store, task->run(store, task->context));
+    void (*ended)(struct store_task * task) = task->ended; /* a task that somebody waits for is gone when it is done */
     pthread_mutex_lock(&store->mutex);
     task->error = store_error(rc);
     task->is_done = true;
     store->nr_commits += rc == SQLITE_OK;
     pthread_cond_broadcast(&store->done);
     pthread_mutex_unlock(&store->mutex);
+    if (ended)
+        ended(task);
 }
 
 /* ---- batches ---- */
@@ -172,8 +175,8 @@ void *store_writer(void *context)
         }
         if (has_written && store->on_commit)
             store->on_commit(store->on_commit_context);
-        for (struct task *task = store->committing.tasks; task;) {
-            struct task *next = task->next; /* the task is gone when it is done */
+        for (struct store_task *task = store->committing.tasks; task;) {
+            struct store_task *next = task->next; /* the task is gone when it is done */
             writer_run_task(store, task);
             task = next;
         }
@@ -250,6 +253,11 @@ bool store_is_durable(struct store *store, uint64_t ticket)
     return ended && !error;
 }
 
+bool store_has_ended(struct store *store, uint64_t ticket)
+{
+    return ticket <= atomic_load(&store->durable_ticket);
+}
+
 enum pagoda_error store_wait(struct store *store, uint64_t ticket)
 {
     enum pagoda_error error;
@@ -260,13 +268,21 @@ enum pagoda_error store_wait(struct store *store, uint64_t ticket)
     return error;
 }
 
+void store_post_task(struct store *store, struct store_task *task)
+{
+    pthread_mutex_lock(&store->mutex);
+    task->is_done = false;
+    task->next = store->pending.tasks;
+    store->pending.tasks = task;
+    pthread_cond_signal(&store->work);
+    pthread_mutex_unlock(&store->mutex);
+}
+
 enum pagoda_error store_run_task(struct store *store, int (*run)(struct store *store, void *context), void *context)
 {
-    struct task task = { .run = run, .context = context };
+    struct store_task task = { .run = run, .context = context };
+    store_post_task(store, &task);
     pthread_mutex_lock(&store->mutex);
-    task.next = store->pending.tasks;
-    store->pending.tasks = &task;
-    pthread_cond_signal(&store->work);
     while (!task.is_done)
         pthread_cond_wait(&store->done, &store->mutex);
     pthread_mutex_unlock(&store->mutex);

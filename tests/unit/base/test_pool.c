@@ -1,5 +1,6 @@
-/* Pools: items are taken, given back and taken again; what the host is asked for as a pool grows. */
-#include "alloc/base/pool.h"
+/* Pools: items are taken, given back and taken again; what the host is asked for as a pool grows; how control leaves the
+ * engine when it cannot go on. */
+#include "alloc/base/invariant.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +17,9 @@ struct host {     /* notes what it is asked for; nothing is touched, so there ne
     uint8_t *end; /* of what is committed so far */
     uint32_t nr_commits, nr_huge;
     bool refuses;
+    jmp_buf way_out;
+    enum pagoda_fault_kind fault; /* that came last */
+    char text[160];
 };
 
 static bool note_commit(void *context, void *start, size_t nr_bytes)
@@ -142,6 +146,84 @@ static void test_given_back_is_taken_first_and_zeroed(void **state)
     assert_int_equal(pool_take(&pool), 0);
 }
 
+static void note_fault(void *context, const struct pagoda_fault *fault)
+{
+    struct host *host = context;
+    host->fault = fault->kind;
+    strncpy(host->text, fault->text, sizeof host->text - 1);
+    longjmp(host->way_out, 1);
+}
+
+/* A pool with nothing committed, in the middle of an operation. */
+static void test_empty_pool_grows_there_and_then(void **state)
+{
+    (void)state;
+    struct host notes = { 0 };
+    const struct pagoda_host host = { .commit = note_commit, .context = &notes, .fault = note_fault };
+    struct pool_source source = { .host = &host, .name = "things" };
+    struct pool pool = open_pool(&notes, 40);
+    pool.source = &source;
+    for (uint32_t i = 1; i < 40; i++)
+        assert_int_equal(pool_take(&pool), i);
+    assert_int_equal(pool_take(&pool), 0); /* its capacity: the simulated machine's affair */
+}
+
+static void test_refusal_leaves_by_the_hook(void **state)
+{
+    (void)state;
+    struct host notes = { .refuses = true };
+    const struct pagoda_host host = { .commit = note_commit, .context = &notes, .fault = note_fault };
+    struct pool_source source = { .host = &host, .name = "things" };
+    struct pool pool = open_pool(&notes, 40);
+    pool.source = &source;
+    if (!setjmp(notes.way_out)) {
+        (void)pool_take(&pool);
+        fail();
+    }
+    assert_int_equal(notes.fault, PAGODA_FAULT_HOST_MEMORY);
+    assert_non_null(strstr(notes.text, "things"));
+}
+
+static void test_broken_invariant_leaves_by_the_hook(void **state)
+{
+    (void)state;
+    struct host notes = { 0 };
+    const struct pagoda_host host = { .commit = note_commit, .context = &notes, .fault = note_fault };
+    struct pool_source source = { .host = &host, .name = "things" };
+    struct pool pool = open_pool(&notes, 40);
+    pool.source = &source;
+    INVARIANT(&pool, pool.capacity == 40);
+    if (!setjmp(notes.way_out)) {
+        pool_give(&pool, 0);
+        fail();
+    }
+    assert_int_equal(notes.fault, PAGODA_FAULT_INVARIANT);
+    assert_non_null(strstr(notes.text, "index > 0"));
+}
+
+#ifdef PAGODA_CHECKED
+static void test_more_than_was_reserved_is_reported(void **state)
+{
+    (void)state;
+    struct host notes = { 0 };
+    const struct pagoda_host host = { .commit = note_commit, .context = &notes, .fault = note_fault };
+    struct pool_source source = { .host = &host, .name = "things" };
+    struct pool pool = open_pool(&notes, 40);
+    pool.source = &source;
+    if (!setjmp(notes.way_out)) {
+        (void)pool_take(&pool);
+        pool_count_begin(&pool, "malloc");
+        assert_int_equal(pool_reserve(&pool, &host, 2), PAGODA_OK);
+        assert_int_equal(pool_take(&pool), 2);
+        assert_int_equal(pool_take(&pool), 3);
+        (void)pool_take(&pool);
+        fail();
+    }
+    assert_int_equal(notes.fault, PAGODA_FAULT_UNDERCOUNT);
+    assert_string_equal(notes.text, "malloc took more from the pool of things than was reserved: 4 items live, 3 allowed");
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +232,12 @@ int main(void)
         cmocka_unit_test(test_trimming),
         cmocka_unit_test(test_refused_growth_changes_nothing),
         cmocka_unit_test(test_given_back_is_taken_first_and_zeroed),
+        cmocka_unit_test(test_empty_pool_grows_there_and_then),
+        cmocka_unit_test(test_refusal_leaves_by_the_hook),
+        cmocka_unit_test(test_broken_invariant_leaves_by_the_hook),
+#ifdef PAGODA_CHECKED
+        cmocka_unit_test(test_more_than_was_reserved_is_reported),
+#endif
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }
