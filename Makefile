@@ -20,7 +20,7 @@ LINK    := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread
 OURS     = -std=c17 -D_GNU_SOURCE= $(WARN) $(if $(WERROR),-Werror) -Iinclude -I. -MMD -MP $(LIB_CFLAGS)
 
 # Kinds of objects, each with its compiler and flags. CHECKED is the one that tests run in.
-FLAVOURS := plain san tsan cov gcc clang
+FLAVOURS := plain san tsan cov gcc clang fuzz
 CHECKED ?= san
 FLAGS_plain = $(CFLAGS)
 # PAGODA_CHECKED: each operation's host memory is counted; faults can be planted (PAGODA_PLANT).
@@ -30,6 +30,9 @@ FLAGS_cov   = -O0 -g -DPAGODA_CHECKED --coverage -fprofile-update=atomic
 FLAGS_gcc   = -O2 -Werror
 FLAGS_clang = -O1 -Werror
 CC_clang    = $(filter ccache,$(CC)) clang
+FLAGS_fuzz  = -O2 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CC_fuzz     = $(CC_clang)
+$(BUILD)/fuzz/alloc/%.o: FLAGS_fuzz += -fno-sanitize-coverage=trace-cmp# half of the time, and nothing to compare in it
 TEST_FLAGS  = $(FLAGS_$(CHECKED))
 
 ENGINE  := $(wildcard alloc/*/*.c)
@@ -60,7 +63,7 @@ endef
 all: $(BUILD)/pagodad $(BUILD)/web/.built ## build the daemon and the pages (the default)
 
 # These targets say what is missing in one line; the others install it.
-ifneq ($(filter-out deps run test test-long lint coverage clean help,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out deps run test test-long lint coverage fuzz clean help,$(or $(MAKECMDGOALS),all)),)
 MISSING := $(shell sh tools/install.sh --missing)
 $(if $(MISSING),$(error missing: $(MISSING). `make deps` installs them))
 endif
@@ -110,13 +113,14 @@ side_by_side = rm -rf $(BUILD)/stages; mkdir -p $(BUILD)/stages; date +%s >$(BUI
 test: ## install what is missing, build, run every test
 	@sh tools/install.sh build test
 	@$(MAKE) --no-print-directory -j$(JOBS) test-builds
-	@$(call side_by_side,test-browser test-api test-tsan truth test-c test-web check)
+	@$(call side_by_side,test-browser test-api test-tsan truth test-c test-web test-fuzz check)
 # All that the stages need. Built by them, it would be in the way of the longest, which are to begin at once.
-test-builds: all test-programs $(BUILD)/truth $(BUILD)/pagodad-$(CHECKED) $(BUILD)/pagodad-tsan $(BUILD)/tsan/test_lab_jobs \
+test-builds: all test-programs $(FUZZ_TARGETS:%=$(BUILD)/$(CHECKED)/replay_%) $(BUILD)/truth $(BUILD)/pagodad-$(CHECKED) $(BUILD)/pagodad-tsan $(BUILD)/tsan/test_lab_jobs \
   $(BUILD)/slow_disk.so
-test-long: ## what takes minutes: kill -9, SIGTERM, proxies, failing disks, any call with any parameter, a long history
+test-long: ## what takes minutes: kill -9, SIGTERM, proxies, failing disks, any call with any parameter, a long history, fuzzers
 	@sh tools/install.sh build test long
-	@$(call side_by_side,test-api-tsan test-stop test-abuse test-crash-import test-disk test-sizes test-crash test-history test-proxies)
+	@$(call side_by_side,test-stop test-abuse test-crash-import test-disk test-sizes test-crash test-history test-labs test-proxies)
+	@$(MAKE) --no-print-directory fuzz
 
 # C tests: each file one program, under ASan and UBSan; those of the store and of labs stand on the server too.
 STORE_SUPPORT := tests/store/store_fixture.c tests/store/faulty_disk.c tests/lib/failing_host.c $(filter-out server/cmd/main.c,$(SERVER))
@@ -147,6 +151,37 @@ truth: $(BUILD)/truth ## compare the engine with recordings of the real ones (TR
 	$(STAGE) truth-sizes python3 tests/truth/boot_model.py --sweep 50 --engine $(BUILD)/truth
 test-sizes: $(BUILD)/truth ## machines of random sizes, against a second computation of their boot (SIZES=, SEED=)
 	$(STAGE) sizes python3 tests/truth/boot_model.py --sweep $(or $(SIZES),1000) --seed $(or $(SEED),1) --engine $<
+
+# --- fuzzing: each target is a program under libFuzzer, and one that runs known inputs ---
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(filter-out tests/fuzz/fuzz_program.c,$(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_SUPPORT := tests/lib/fixture.c tests/fuzz/fuzz_program.c $(filter-out server/cmd/main.c,$(SERVER))
+FUZZ_SECONDS ?= 30
+FUZZ_JOBS    ?= $(JOBS)
+FUZZ_DIR     ?= $(BUILD)/fuzzing# what runs find: they go on from there
+FUZZ_LENGTH_engine := 600
+FUZZ_LENGTH_image  := 300
+FUZZ_LENGTH_state  := 20000
+define fuzz_programs
+$(BUILD)/fuzz/fuzz_$(1): $(call objects,fuzz,$(ENGINE) $(FUZZ_SUPPORT) tests/fuzz/fuzz_$(1).c)
+	$$(SAY) link $$@
+	$$(Q)clang -fsanitize=fuzzer,address,undefined $$(filter %.o,$$^) $$(LINK) -o $$@
+$(BUILD)/$(CHECKED)/replay_$(1): $(call objects,$(CHECKED),$(ENGINE) $(FUZZ_SUPPORT) tests/fuzz/fuzz_$(1).c tests/fuzz/replay.c)
+	$$(call program,$(CHECKED))
+# A crash is left in FUZZ_DIR; its input belongs in tests/fuzz/crashers/$(1).
+fuzz-$(1): $(BUILD)/fuzz/fuzz_$(1)
+	@mkdir -p $(FUZZ_DIR)/$(1) tests/fuzz/corpus/$(1)
+	UBSAN_OPTIONS=print_stacktrace=1 $$(STAGE) fuzz-$(1) $$< -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=3000 \
+	  -max_len=$(or $(FUZZ_LENGTH_$(1)),4096) -entropic=0 -print_final_stats=1 -artifact_prefix=$(FUZZ_DIR)/$(1)- $(FUZZ_DIR)/$(1) tests/fuzz/corpus/$(1)
+endef
+$(foreach target,$(FUZZ_TARGETS),$(eval $(call fuzz_programs,$(target))))
+fuzz-programs: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
+fuzz: ## fuzz every target for FUZZ_SECONDS (30), FUZZ_JOBS side by side; fuzz-NAME is one of them
+	@sh tools/install.sh build fuzz
+	@$(MAKE) --no-print-directory -j$(JOBS) fuzz-programs
+	@$(MAKE) --no-print-directory -k -j$(FUZZ_JOBS) $(addprefix fuzz-,$(FUZZ_TARGETS))
+test-fuzz: $(FUZZ_TARGETS:%=$(BUILD)/$(CHECKED)/replay_%) ## inputs that once crashed, and the fuzzers' corpora
+	$(STAGE) fuzz-inputs sh -c 'for target in $(FUZZ_TARGETS); do \
+	  find tests/fuzz/crashers/$$target tests/fuzz/corpus/$$target -type f 2>/dev/null | xargs -r $(BUILD)/$(CHECKED)/replay_$$target || exit 1; done'
 
 PAGODAD_CHECKED := $(BUILD)/pagodad-$(CHECKED)
 test-api: $(PAGODAD_CHECKED) $(BUILD)/pagodad $(BUILD)/slow_disk.so ## the HTTP API, against the real daemon
@@ -182,6 +217,9 @@ test-abuse: $(BUILD)/$(CHECKED)/test_abuse ## any call with any parameter (RUNS=
 	RUNS=$(or $(RUNS),20) $(STAGE) abuse $<
 test-history: $(BUILD)/pagodad ## time travel in a lab of 1 million operations
 	$(STAGE) history node tests/bench/bench_history.mjs $< 1000000
+
+test-labs: $(BUILD)/pagodad ## thousands of labs awake at once (LABS=)
+	PAGODAD=$(abspath $<) LABS=$(or $(LABS),3000) $(STAGE) labs node --test tests/api/many_labs.test.mjs
 
 coverage: ## lines that the C and API tests reach (gcovr): a summary, and build/coverage/index.html
 	@sh tools/install.sh build test coverage
@@ -260,7 +298,8 @@ clean: ## remove what was built (the store in var/ stays)
 help: ## list targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all deps run test test-builds test-long test-programs test-c test-api test-tsan test-web test-browser test-crash test-crash-import test-stop test-proxies test-api-tsan test-disk test-abuse \
+.PHONY: all deps run test test-builds test-long test-programs test-c test-api test-tsan test-web test-browser \
+  test-crash test-crash-import test-stop test-proxies test-api-tsan test-disk test-abuse test-labs test-fuzz fuzz \
   test-history test-sizes truth coverage check check-pure check-tower check-docs lint compile-gcc compile-clang lint-tidy lint-cppcheck \
   lint-layout lint-web lint-shell format bench bench-history bench-cost install clean help $(addprefix run-,$(TESTS))
 .SECONDARY:

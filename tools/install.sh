@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs the Debian packages that are missing. `install.sh [KIND...]`: build (always), test, long, lint, coverage. As root it calls
-# apt-get; otherwise it prints the one line to run, and ends with 1. `install.sh --missing [KIND...]` only prints what is missing.
+# Installs the Debian packages that are missing. `install.sh [KIND...]`: build (always), test, long, lint, coverage, fuzz. As root it
+# calls apt-get; otherwise it prints the one line to run, and ends with 1. `install.sh --missing [KIND...]` only prints what is
+# missing.
 set -eu
 LOCK_WAIT_S=300 # how long to wait for another apt
 
@@ -13,6 +14,7 @@ list_packages() {
         long) echo nginx-light haproxy ;;
         lint) echo clang clang-format clang-tidy cppcheck shellcheck libcmocka-dev ;;
         coverage) echo gcovr libcmocka-dev ;;
+        fuzz) echo clang libclang-rt-14-dev ;;
         *) echo "install.sh: no kind \"$kind\"" >&2 && exit 2 ;;
         esac
     done
@@ -30,6 +32,7 @@ is_present() {
     zlib1g-dev) pkg-config --exists zlib ;;
     libsqlite3-dev) pkg-config --exists sqlite3 ;;
     libjansson-dev | libcmocka-dev) library=${1#lib} && pkg-config --exists "${library%-dev}" ;;
+    libclang-rt-14-dev) [ -n "$(find /usr/lib/llvm-* -name 'libclang_rt.fuzzer-*.a' -print -quit 2>/dev/null)" ] ;;
     lib*-dev) pkg-config --exists "${1%-dev}" ;;
     esac >/dev/null 2>&1
 }

@@ -27,9 +27,20 @@ size_t pool_span(const struct pool *pool)
     return (bytes + COMMIT_STEP) & ~(size_t)(HOST_PAGE - 1);
 }
 
-static size_t pool_committed_bytes(const struct pool *pool)
+static size_t pool_pages_up(size_t bytes)
 {
-    return (size_t)pool->committed * pool->item_size;
+    return (bytes + HOST_PAGE - 1) & ~(size_t)(HOST_PAGE - 1);
+}
+
+/* Where the committed part ends, counted from the pool's start. */
+static size_t pool_committed_end(const struct pool *pool)
+{
+    return pool_pages_up((size_t)pool->committed * pool->item_size);
+}
+
+static bool pool_has_grown(const struct pool *pool)
+{
+    return (size_t)pool->nr_used * pool->item_size > GROWN_BYTES;
 }
 
 /* The end of the huge page in which a byte of the pool lies. Both are counted from the pool's start. */
@@ -39,12 +50,11 @@ static size_t pool_huge_end(const struct pool *pool, size_t at)
     return into ? at + HOST_HUGE_PAGE - into : at;
 }
 
-/* Has the host commit bytes [from, to). What a pool grows by begins at a huge page, if it is large. What it gets at its
- * creation does not: it may be used sparsely. */
+/* Has the host commit bytes [from, to). What a large pool grows by begins at a huge page. */
 static bool pool_commit(const struct pool *pool, const struct pagoda_host *host, size_t from, size_t to)
 {
     size_t huge = pool_huge_end(pool, from);
-    if (from && to > GROWN_BYTES && huge > from && huge < to) {
+    if (pool_has_grown(pool) && huge > from && huge < to) {
         if (!host->commit(host->context, pool->items + from, huge - from))
             return false;
         from = huge;
@@ -52,6 +62,7 @@ static bool pool_commit(const struct pool *pool, const struct pagoda_host *host,
     return host->commit(host->context, pool->items + from, to - from);
 }
 
+/* A pool that is used whole from its creation may be used sparsely: it has not grown. */
 enum pagoda_error pool_extend(struct pool *pool, const struct pagoda_host *host, uint64_t nr_items)
 {
     if (nr_items <= pool->nr_free)
@@ -61,18 +72,30 @@ enum pagoda_error pool_extend(struct pool *pool, const struct pagoda_host *host,
         want = pool->capacity;
     if (want <= pool->committed)
         return PAGODA_OK;
-    size_t from = (pool_committed_bytes(pool) + HOST_PAGE - 1) & ~(size_t)(HOST_PAGE - 1);
+    size_t from = pool_committed_end(pool);
     size_t to = ((size_t)want * pool->item_size + COMMIT_STEP - 1) & ~(size_t)(COMMIT_STEP - 1);
     size_t span = pool_span(pool);
-    if (from && to > GROWN_BYTES)
+    if (pool_has_grown(pool))
         to = pool_huge_end(pool, to);
     if (to > span)
         to = span;
+    uint64_t items = to / pool->item_size;
+    struct pool extended = *pool;
+    extended.committed = items > pool->capacity ? pool->capacity : (uint32_t)items;
+    to = pool_committed_end(&extended);
     if (to > from && !pool_commit(pool, host, from, to))
         return PAGODA_ERR_NOMEM;
-    uint64_t items = to / pool->item_size;
-    pool->committed = items > pool->capacity ? pool->capacity : (uint32_t)items;
+    pool->committed = extended.committed;
     return PAGODA_OK;
+}
+
+void pool_trim(struct pool *pool, const struct pagoda_host *host)
+{
+    size_t used = pool_pages_up((size_t)pool->nr_used * pool->item_size), end = pool_committed_end(pool);
+    if (pool->committed == pool->capacity || pool_has_grown(pool) || used >= end || !host->decommit)
+        return;
+    host->decommit(host->context, pool->items + used, end - used);
+    pool->committed = (uint32_t)(used / pool->item_size);
 }
 
 /* ---- counting, in checked builds ---- */

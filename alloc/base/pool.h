@@ -66,6 +66,9 @@ static inline enum pagoda_error pool_reserve(struct pool *pool, const struct pag
         return PAGODA_OK;
     return pool_extend(pool, host, nr_items);
 }
+/* Gives the host back what is committed beyond the items that were used; a pool that is committed whole, or large, keeps
+ * it. What was reserved is to be reserved again. */
+void pool_trim(struct pool *pool, const struct pagoda_host *host);
 /* The same in the middle of an operation, for a walk whose length nobody knows before it begins. Does not return when the
  * host refuses (PAGODA_FAULT_HOST_MEMORY). */
 void pool_need(struct pool *pool, uint64_t nr_items);

@@ -251,23 +251,27 @@ uint32_t rb_next(const struct pool *pool, uint32_t node)
 }
 
 /* Black nodes on every way down from node; -1: a rule is broken. */
-static int rb_check_below(const struct pool *pool, uint32_t node, uint32_t parent, uint64_t *nr_nodes)
+#define RB_HEIGHT_MAX 64u /* twice the bits of a number of nodes: no tree that is balanced is higher */
+
+static int rb_check_below(const struct pool *pool, uint32_t node, uint32_t parent, uint32_t height, uint64_t *nr_nodes)
 {
     if (!node)
         return 0;
     const struct rb_node *item = rb_at(pool, node);
+    if (height > RB_HEIGHT_MAX || (item->left && item->left == item->right))
+        return -1;
     ++*nr_nodes;
     if (item->parent != parent || item->max != rb_max_of(pool, node))
         return -1;
     if (item->is_red && (!parent || rb_is_red(pool, parent)))
         return -1;
-    int left = rb_check_below(pool, item->left, node, nr_nodes);
-    int right = rb_check_below(pool, item->right, node, nr_nodes);
+    int left = rb_check_below(pool, item->left, node, height + 1, nr_nodes);
+    int right = left < 0 ? -1 : rb_check_below(pool, item->right, node, height + 1, nr_nodes);
     return left < 0 || left != right ? -1 : left + !item->is_red;
 }
 
 bool rb_check(const struct pool *pool, uint32_t root, uint64_t *nr_nodes)
 {
     *nr_nodes = 0;
-    return rb_check_below(pool, root, 0, nr_nodes) >= 0;
+    return rb_check_below(pool, root, 0, 0, nr_nodes) >= 0;
 }

@@ -114,17 +114,18 @@ enum pagoda_error machine_reserve(const struct machine_state *state, const struc
     size_t bytes = machine_header_span();
     for (uint32_t i = 0; i < nr_pools; i++)
         bytes += pool_span(pools[i]);
-    struct machine *m = host->reserve(host->context, bytes);
+    struct pagoda_host own = *host; /* of this range */
+    struct machine *m = own.reserve(&own.context, bytes);
     *out = NULL;
     if (!m)
         return PAGODA_ERR_NOMEM;
-    if (!host->commit(host->context, m, machine_header_span())) {
-        host->release(host->context, m, bytes);
+    if (!own.commit(own.context, m, machine_header_span())) {
+        own.release(own.context, m, bytes);
         return PAGODA_ERR_NOMEM;
     }
     memcpy(&m->state, &shaped, sizeof shaped);
     m->profile = profile_get((enum profile_id)shaped.config.profile);
-    m->host = *host;
+    m->host = own;
     m->range_bytes = bytes;
     m->seal = machine_seal(m);
     m->nr_pools = machine_list_pools(&m->state, m->pools);
@@ -253,6 +254,13 @@ uint64_t machine_host_bytes(const struct machine *machine)
     for (uint32_t i = 0; i < machine->nr_pools; i++)
         bytes += (uint64_t)machine->pools[i]->committed * machine->pools[i]->item_size;
     return bytes;
+}
+
+void machine_trim(struct machine *machine)
+{
+    machine->nr_reserved_ops = machine->nr_reserved_user = 0;
+    for (uint32_t i = 0; i < machine->nr_pools; i++)
+        pool_trim(machine->pools[i], &machine->host);
 }
 
 void machine_unwire(struct machine_state *s)

@@ -5,6 +5,7 @@
  * copied, not written and not hashed. An image holds, for each pool, one bit for each chunk and then the chunks whose bit
  * is set. */
 #include "alloc/machine/machine_image.h"
+#include "alloc/machine/machine_valid.h"
 
 #include <string.h>
 
@@ -13,6 +14,7 @@
 /* It is raised when bytes of an image come to mean something else, although no field has moved and no rule has changed.
  * What the run of machine_identity() shows needs no raise. */
 #define IMAGE_LAYOUT 3u
+_Static_assert(CHUNK / sizeof(struct frame) == VALID_FRAMES, "the bitmap of the first pool is one of frames");
 
 uint64_t machine_image_layout(void)
 {
@@ -124,17 +126,22 @@ uint64_t machine_hash(const struct machine *machine)
 
 /* ---- copies ---- */
 
-/* Host memory for what the pool holds. A pool that has grown gets it as a growing one does (pool.c): a large one in the
- * host's huge pages. A table is used whole, but sparsely. */
+#define COMMIT_BYTES (UINT32_C(4) << 20) /* a host gives huge pages for steps that are not too long */
+
+/* Host memory for what the pool holds. It is committed as the pool has grown, so that a large one gets it in the host's
+ * huge pages. A table is used whole, but sparsely. */
 static enum pagoda_error image_commit_pool(struct pool *pool, const struct pagoda_host *host)
 {
-    uint32_t used = pool->nr_used, nr_free = pool->nr_free;
-    pool->nr_used = 0;
-    pool->nr_free = 0;
-    enum pagoda_error err = used < pool->capacity ? pool_reserve(pool, host, 1) : PAGODA_OK;
-    if (!err)
-        err = pool_reserve(pool, host, used);
-    pool->nr_used = used;
+    enum pagoda_error err = PAGODA_OK;
+    uint32_t used = image_used_bytes(pool) ? pool->nr_used : 0, whole = pool->nr_used, nr_free = pool->nr_free;
+    uint32_t step = used < pool->capacity ? COMMIT_BYTES / pool->item_size : used;
+    pool->nr_used = pool->nr_free = 0;
+    while (!err && pool->nr_used < used) {
+        uint32_t n = used - pool->nr_used < step ? used - pool->nr_used : step;
+        err = pool_reserve(pool, host, n);
+        pool->nr_used += n;
+    }
+    pool->nr_used = whole;
     pool->nr_free = nr_free;
     return err;
 }
@@ -245,20 +252,20 @@ uint64_t machine_image_hash(const void *image)
     return header.hash;
 }
 
-/* Has the image the shape that its configuration gives here? Else it is not read. */
-static bool image_shape_agrees(struct machine_state *saved)
+/* Has the image the shape that its configuration gives here? Else it is not read.
+ * fresh  out: the state of a new machine of that configuration. */
+static bool image_shape_agrees(struct machine_state *saved, struct machine_state *fresh)
 {
     struct machine_config config;
     struct problem why = { 0 };
     memcpy(&config, &saved->config, sizeof config); /* to complete a complete one changes no byte */
     if (machine_config_complete(&config, &why) || memcmp(&config, &saved->config, sizeof config) != 0)
         return false;
-    struct machine_state fresh;
-    memset(&fresh, 0, sizeof fresh);
-    fresh.config = config;
-    machine_shape(&fresh, profile_get((enum profile_id)config.profile));
+    memset(fresh, 0, sizeof *fresh);
+    fresh->config = config;
+    machine_shape(fresh, profile_get((enum profile_id)config.profile));
     struct pool *expected[POOLS_MAX], *found[POOLS_MAX];
-    uint32_t n = machine_list_pools(&fresh, expected);
+    uint32_t n = machine_list_pools(fresh, expected);
     if (machine_list_pools(saved, found) != n)
         return false;
     for (uint32_t i = 0; i < n; i++)
@@ -268,7 +275,8 @@ static bool image_shape_agrees(struct machine_state *saved)
     return true;
 }
 
-/* Reads one pool. Returns the place behind it; NULL: the image ends before. */
+/* Reads one pool; without a place in memory, for its hash alone. Returns the place behind it; NULL: the image ends before.
+ */
 static const uint8_t *image_load_pool(struct pool *pool, uint32_t number, const uint8_t *at, const uint8_t *end,
                                       struct hash *hash)
 {
@@ -283,7 +291,8 @@ static const uint8_t *image_load_pool(struct pool *pool, uint32_t number, const 
             continue;
         if ((size_t)(end - at) < length)
             return NULL;
-        memcpy(pool->items + chunk * CHUNK, at, length);
+        if (pool->items)
+            memcpy(pool->items + chunk * CHUNK, at, length);
         hash_chunk(hash, number, chunk, at, length);
         at += length;
     }
@@ -300,7 +309,7 @@ static bool image_load_pools(struct machine *m, const uint8_t *at, const uint8_t
 enum pagoda_error machine_load(const void *image, size_t nr_bytes, const struct pagoda_host *host, struct machine **out)
 {
     struct image_header header;
-    struct machine_state state;
+    struct machine_state state, fresh;
     *out = NULL;
     if (nr_bytes < sizeof header)
         return PAGODA_ERR_CORRUPT;
@@ -311,18 +320,42 @@ enum pagoda_error machine_load(const void *image, size_t nr_bytes, const struct 
         return PAGODA_ERR_CORRUPT;
     const uint8_t *at = (const uint8_t *)image + sizeof header;
     memcpy(&state, at, sizeof state);
-    if (!image_shape_agrees(&state))
+    if (!image_shape_agrees(&state, &fresh))
         return PAGODA_ERR_CORRUPT;
     struct hash hash = hash_start(&state);
     struct machine *m;
     enum pagoda_error err = image_make_empty(&state, host, &m);
     if (err)
         return err;
-    if (!image_load_pools(m, at + sizeof state, (const uint8_t *)image + nr_bytes, &hash) ||
-        hash_end(&hash) != header.hash) {
+    bool is_whole =
+        image_load_pools(m, at + sizeof state, (const uint8_t *)image + nr_bytes, &hash) && hash_end(&hash) == header.hash;
+    err = is_whole ? machine_is_valid(m, &fresh, at + sizeof state) : PAGODA_ERR_CORRUPT;
+    if (err)
         machine_destroy(m);
-        return PAGODA_ERR_CORRUPT;
+    else
+        *out = m;
+    return err;
+}
+
+bool machine_image_seal(void *image, size_t nr_bytes)
+{
+    struct image_header header;
+    struct machine_state state;
+    struct pool *pools[POOLS_MAX];
+    if (nr_bytes < sizeof header + sizeof state)
+        return false;
+    const uint8_t *end = (const uint8_t *)image + nr_bytes, *at = end - nr_bytes + sizeof header;
+    memcpy(&state, at, sizeof state);
+    at += sizeof state;
+    struct hash hash = hash_start(&state);
+    uint32_t nr_pools = machine_list_pools(&state, pools);
+    for (uint32_t i = 0; at && i < nr_pools; i++) {
+        pools[i]->items = NULL;
+        at = image_load_pool(pools[i], i, at, end, &hash);
     }
-    *out = m;
-    return PAGODA_OK;
+    memcpy(&header, image, sizeof header);
+    header.hash = hash_end(&hash);
+    header.image_bytes = nr_bytes;
+    memcpy(image, &header, sizeof header);
+    return at == end;
 }

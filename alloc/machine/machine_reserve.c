@@ -115,6 +115,19 @@ static uint64_t call_pages_moved(const struct call *call)
     return call_pages_of_size(call);
 }
 
+static bool call_is_fill(const struct call *call)
+{
+    return call->op->kind == OP_WRITE && !(call->op->given & OP_BIT(HEX));
+}
+
+/* A fill stores one page of bytes for all whole pages. But before, those of a process are faulted in: then a page that is
+ * shared with another process, or stands in swap for both, is copied. What is copied is there already. */
+static uint64_t call_pages_filled(const struct call *call)
+{
+    uint64_t pages = call_pages_of_range(call), live = pool_nr_live(&call->s->frames.contents);
+    return (pages < live ? pages : live) + call_tables_of(pages) + 1;
+}
+
 /* Pages of contents that the operation may need. */
 static uint64_t call_contents_needed(const struct call *call)
 {
@@ -125,7 +138,8 @@ static uint64_t call_contents_needed(const struct call *call)
     if (reach & MOVES_SIZE)
         pages += call_pages_moved(call);
     if (reach & RANGE)
-        pages += call_pages_of_range(call) + call_tables_of(call_pages_of_range(call));
+        pages += call_is_fill(call) ? call_pages_filled(call)
+                                    : call_pages_of_range(call) + call_tables_of(call_pages_of_range(call));
     if (reach & NEW_RANGE)
         pages += call_tables_of(call_pages_of(call->op->new_length));
     if (reach & TABLES) /* each table that it has holds something */

@@ -11,7 +11,7 @@ void heap_written(struct heaps *heaps, struct process_ref process, uint64_t addr
     if (heap && (!note || length > note->usable))
         heap_at(heaps, heap)->is_written = true;
     if (heaps->libc->process.index == process.index)
-        libc_forget_pages(heaps->libc); /* a page that was filled with zeroes has lost its place */
+        libc_forget_pages(heaps->libc); /* a page that was filled has lost its place */
 }
 
 /* Walks the chunks from the start of the main heap to top. Returns what is wrong; NULL: nothing, as far as can be seen.

@@ -175,8 +175,8 @@ static uint64_t libc_in_page(uint64_t address, uint64_t length)
     return length < room ? length : room;
 }
 
-/* Clears a whole page by forgetting its contents, so that no host memory is spent on zeroes. */
-static void libc_clear_page(struct libc *c, uint64_t address)
+/* Fills a whole page. Its bytes may come to lie elsewhere in the host, where no memory is spent on them. */
+static void libc_fill_page(struct libc *c, uint64_t address, uint8_t byte)
 {
     struct processes *ps = c->heaps->processes;
     uint32_t pfn = process_resolve(ps, c->process, address, true);
@@ -185,7 +185,7 @@ static void libc_clear_page(struct libc *c, uint64_t address)
         libc_no_page(c, address);
         return;
     }
-    frame_zero(ps->frames, pfn, 1);
+    frame_fill(ps->frames, (uint64_t)pfn << PAGE_SHIFT, byte, PAGE_SIZE);
     c->pages[(address >> PAGE_SHIFT) % LIBC_PAGES].known = 0;
     c->cache = NULL; /* in a broken heap it may have been there, or the arena */
     if (!arena_is_main(c))
@@ -196,8 +196,8 @@ void libc_fill(struct libc *c, uint64_t address, uint8_t byte, uint64_t length)
 {
     for (uint64_t n; length && !c->dead; address += n, length -= n) {
         n = libc_in_page(address, length);
-        if (n == PAGE_SIZE && !byte) {
-            libc_clear_page(c, address);
+        if (n == PAGE_SIZE) {
+            libc_fill_page(c, address, byte);
             continue;
         }
         uint8_t *bytes = libc_bytes_at(c, address, true);

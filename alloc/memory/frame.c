@@ -1,4 +1,5 @@
-/* The frame array. A frame without contents reads as zeroes. So a page is zeroed by giving its contents away. */
+/* The frame array. A frame without contents reads as zeroes. So a page is zeroed by giving its contents away. A
+ * page that is set to another value shares the contents of all such pages, until somebody writes to it. */
 #include "alloc/memory/frame.h"
 #include "alloc/base/invariant.h"
 
@@ -10,7 +11,7 @@ void frames_shape(struct frames *frames, uint32_t nr_frames, uint32_t nr_swap_pa
     frames->nr = nr_frames;
     frames->page_offset = page_offset;
     pool_shape(&frames->pool, sizeof(struct frame), nr_frames);
-    pool_shape(&frames->contents, PAGE_SIZE, nr_frames + nr_swap_pages + 1);
+    pool_shape(&frames->contents, PAGE_SIZE, nr_frames + nr_swap_pages + 256);
 }
 
 uint32_t frames_pools(struct frames *frames, struct pool **pools)
@@ -31,39 +32,67 @@ uint32_t frame_head(const struct frames *frames, uint32_t pfn)
     return pfn;
 }
 
+void contents_give(struct frames *frames, uint32_t contents)
+{
+    if (contents_are_own(contents))
+        pool_give(&frames->contents, contents);
+}
+
 uint8_t *frame_bytes(struct frames *frames, uint32_t pfn)
 {
     struct frame *frame = frame_at(frames, pfn);
-    if (!frame->contents)
-        frame->contents = pool_take(&frames->contents);
+    uint32_t before = frame->contents;
+    if (contents_are_own(before))
+        return contents_at(frames, before);
+    frame->contents = pool_take(&frames->contents);
     INVARIANT(&frames->contents, frame->contents);
-    return pool_at(&frames->contents, frame->contents);
+    if (before)
+        memcpy(contents_at(frames, frame->contents), contents_at(frames, before), PAGE_SIZE);
+    return contents_at(frames, frame->contents);
+}
+
+/* Sets all bytes of the page. */
+static void frame_set_same(struct frames *frames, uint32_t pfn, uint8_t byte)
+{
+    struct frame *frame = frame_at(frames, pfn);
+    contents_give(frames, frame->contents);
+    frame->contents = 0;
+    if (!byte)
+        return;
+    if (!frames->same[byte]) {
+        frames->same[byte] = pool_take(&frames->contents);
+        INVARIANT(&frames->contents, frames->same[byte]);
+        memset(contents_at(frames, frames->same[byte]), byte, PAGE_SIZE);
+    }
+    frame->contents = frames->same[byte] | CONTENTS_SHARED;
 }
 
 const uint8_t *frame_peek(const struct frames *frames, uint32_t pfn)
 {
     uint32_t contents = frame_at(frames, pfn)->contents;
-    return contents ? pool_at(&frames->contents, contents) : NULL;
+    return contents ? contents_at(frames, contents) : NULL;
 }
 
 void frame_zero(struct frames *frames, uint32_t pfn, uint32_t nr_frames)
 {
-    for (uint32_t i = 0; i < nr_frames; i++) {
-        struct frame *frame = frame_at(frames, pfn + i);
-        if (!frame->contents)
-            continue;
-        pool_give(&frames->contents, frame->contents);
-        frame->contents = 0;
+    for (uint32_t i = 0; i < nr_frames; i++)
+        if (frame_at(frames, pfn + i)->contents)
+            frame_set_same(frames, pfn + i, 0);
+}
+
+void frame_set_contents(struct frames *frames, uint32_t pfn, uint32_t contents)
+{
+    if (contents_are_own(contents)) {
+        memcpy(frame_bytes(frames, pfn), contents_at(frames, contents), PAGE_SIZE);
+        return;
     }
+    contents_give(frames, frame_at(frames, pfn)->contents);
+    frame_at(frames, pfn)->contents = contents;
 }
 
 void frame_copy(struct frames *frames, uint32_t to_pfn, uint32_t from_pfn)
 {
-    const uint8_t *from = frame_peek(frames, from_pfn);
-    if (from)
-        memcpy(frame_bytes(frames, to_pfn), from, PAGE_SIZE);
-    else
-        frame_zero(frames, to_pfn, 1);
+    frame_set_contents(frames, to_pfn, frame_at(frames, from_pfn)->contents);
 }
 
 /* Bytes from physical to the end of its page, at most length. */
@@ -102,8 +131,8 @@ void frame_fill(struct frames *frames, uint64_t physical, uint8_t byte, size_t l
         uint32_t pfn = (uint32_t)(physical >> PAGE_SHIFT);
         if (byte == 0 && !frame_at(frames, pfn)->contents)
             continue;
-        if (byte == 0 && n == PAGE_SIZE)
-            frame_zero(frames, pfn, 1);
+        if (n == PAGE_SIZE)
+            frame_set_same(frames, pfn, byte);
         else
             memset(frame_bytes(frames, pfn) + (physical & (PAGE_SIZE - 1)), byte, n);
     }

@@ -7,7 +7,9 @@
  *      frame    SLAB,2   NONE       NONE       NONE       FREE,0
  *               [-------------- a block -------------]    [ another ]
  *
- * contents belongs to the single frame, and stays when the frame is freed: there stale data lives. Stands on: base. */
+ * contents belongs to the single frame, and stays when the frame is freed: there stale data lives. A frame whose bytes were
+ * all set to one value has no page of its own: it shares the page of that value. So a large fill costs next to nothing.
+ * Stands on: base. */
 #pragma once
 #include "alloc/base/index_list.h"
 #include "alloc/base/pool.h"
@@ -30,13 +32,16 @@ enum frame_flag {
     FRAME_LAZYFREE = 16,      /* MADV_FREE: reclaim drops it, unless it has been written to since */
 };
 
+/* In a number of contents: the page is that of a byte value (frames.same), and is read only. */
+#define CONTENTS_SHARED (UINT32_C(1) << 31)
+
 STATE_STRUCTS
 struct frame {
     uint32_t next, prev; /* links of the list that the head is on: free, pcp, LRU; pfns, 0 ends */
     /* anon: virtual page number | mappings << 40. vmalloc: page of the area. pgtable: physical address of the entry that
      * leads to it. slab: struct slab_frame. kernel: LARGE_KMALLOC and size, or 0 for alloc_pages. */
     uint64_t index;
-    uint32_t contents; /* page of bytes in the contents pool; 0: all zero */
+    uint32_t contents; /* page of bytes in the contents pool, perhaps with CONTENTS_SHARED; 0: all zero */
     /* anon: struct space_ref. vmalloc: struct vmap_area_ref. pgtable: level. slab: struct slab_ref. kernel: struct
      * name_ref. reserved: enum reserved_owner. */
     uint32_t owner;
@@ -51,6 +56,7 @@ struct frames {
     uint32_t nr, unused;                 /* pfns 0 .. nr-1 */
     uint64_t page_offset;                /* of the direct map */
     uint64_t kind_count[NR_FRAME_KINDS]; /* frames (not blocks) by kind; kept by frame_set_kind() */
+    uint32_t same[256];                  /* page of contents whose bytes all have that value; 0: none yet */
 };
 STATE_STRUCTS_END
 
@@ -88,9 +94,19 @@ static inline uint32_t frame_of_address(const struct frames *frames, uint64_t ad
 
 /* Contents. A frame that nobody has written to reads as zeroes. A range may go on from one frame into the next. The machine
  * reserves pages of contents before an operation, so that writing cannot fail. */
-uint8_t *frame_bytes(struct frames *frames, uint32_t pfn); /* the whole page, to write to; it gets backing if it has none */
+uint8_t *frame_bytes(struct frames *frames, uint32_t pfn); /* the whole page, to write to; it gets a page of its own */
+static inline bool contents_are_own(uint32_t contents)
+{
+    return contents - 1 < CONTENTS_SHARED - 1; /* neither 0 nor shared */
+}
+static inline uint8_t *contents_at(const struct frames *frames, uint32_t contents)
+{
+    return frames->contents.items + (size_t)(contents & ~CONTENTS_SHARED) * PAGE_SIZE;
+}
+void contents_give(struct frames *frames, uint32_t contents);             /* nobody needs them any more; 0 is allowed */
 const uint8_t *frame_peek(const struct frames *frames, uint32_t pfn);     /* NULL: all zero */
 void frame_zero(struct frames *frames, uint32_t pfn, uint32_t nr_frames); /* gives the backing away */
+void frame_set_contents(struct frames *frames, uint32_t pfn, uint32_t contents); /* copies them, or shares what is shared */
 void frame_copy(struct frames *frames, uint32_t to_pfn, uint32_t from_pfn);
 void frame_read(const struct frames *frames, uint64_t physical, void *out, size_t length);
 void frame_write(struct frames *frames, uint64_t physical, const void *bytes, size_t length);

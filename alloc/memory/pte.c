@@ -51,7 +51,7 @@ static inline uint64_t pte_entry_at(const struct frames *frames, bool is_wide, u
     uint64_t wide;
     if (!contents)
         return 0;
-    const uint8_t *bytes = frames->contents.items + (size_t)contents * PAGE_SIZE;
+    const uint8_t *bytes = contents_at(frames, contents);
     if (is_wide) {
         memcpy(&wide, bytes + (size_t)index * sizeof wide, sizeof wide);
         return wide;

@@ -28,6 +28,12 @@ static uint64_t tlb_key_address(uint64_t key)
     return (key >> 16) << tlb_key_shift(key);
 }
 
+bool tlb_key_is_valid(uint64_t key)
+{
+    return tlb_key_shift(key) >= PAGE_SHIFT && tlb_key_shift(key) < 48 &&
+           (tlb_key_asid(key) == KERNEL_ASID || tlb_key_asid(key) < TLB_ASIDS_MAX);
+}
+
 static struct tlb_cpu *tlb_cpu_at(const struct tlb *tlb, uint32_t cpu)
 {
     return pool_at(&tlb->cpus, cpu + 1);

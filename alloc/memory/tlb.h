@@ -75,4 +75,5 @@ struct tlb_translation {
     uint32_t generation; /* of the space when the CPU last looked */
     uint32_t set, age;   /* age: look-ups since the last use */
 };
+bool tlb_key_is_valid(uint64_t key); /* may an entry have that key? */
 bool tlb_next(const struct tlb *tlb, uint32_t cpu, uint64_t *cursor, struct tlb_translation *out);

@@ -154,11 +154,9 @@ static void compact_move_page(struct compact_control *cc, uint32_t from)
     TRACE_EVENT(reclaim->trace, .kind = EV_MIGRATE, .pfn = to, .a = from,
                 .pid = reclaim_space_at(reclaim, reclaim_owner(old))->pid, .address = ANON_VPN(old->index) << PAGE_SHIFT);
     lru_each_mapping(reclaim, from, to, compact_point_to);
-    uint32_t stale = new->contents;
+    contents_give(reclaim->frames, new->contents);
     new->contents = old->contents;
     old->contents = 0;
-    if (stale)
-        pool_give(&reclaim->frames->contents, stale);
     lru_replace(reclaim, from, to);
     page_free(reclaim->pages, from, 0);
     worker_cost(cc->worker, COST_COPY_PAGE, 1);

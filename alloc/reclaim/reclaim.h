@@ -45,7 +45,7 @@ typedef struct reclaim_task (*reclaim_task_of)(const void *world, struct space_r
 STATE_STRUCTS
 struct swap_slot {
     uint32_t users;    /* page-table entries that name it */
-    uint32_t contents; /* in frames->contents; 0: all zero */
+    uint32_t contents; /* as struct frame's */
     uint32_t evicted;  /* the LRU's age when the page left */
 };
 

@@ -2,8 +2,6 @@
  * free slot is found by scanning clusters. Here the one that was given back last is used first. */
 #include "alloc/reclaim/reclaim_internal.h"
 
-#include <string.h>
-
 static struct swap_slot *swap_slot_at(const struct reclaim *reclaim, uint32_t slot)
 {
     return pool_at(&reclaim->slots, slot);
@@ -37,8 +35,7 @@ void reclaim_put_slot(struct reclaim *reclaim, uint32_t slot)
     struct swap_slot *s = swap_slot_at(reclaim, slot);
     if (--s->users)
         return;
-    if (s->contents)
-        pool_give(&reclaim->frames->contents, s->contents);
+    contents_give(reclaim->frames, s->contents);
     pool_give(&reclaim->slots, slot);
 }
 
@@ -60,10 +57,6 @@ static void swap_note_refault(struct reclaim *reclaim, uint32_t slot, uint32_t p
 
 void reclaim_read_slot(struct reclaim *reclaim, uint32_t slot, uint32_t pfn)
 {
-    uint32_t contents = swap_slot_at(reclaim, slot)->contents;
-    if (contents)
-        memcpy(frame_bytes(reclaim->frames, pfn), pool_at(&reclaim->frames->contents, contents), PAGE_SIZE);
-    else
-        frame_zero(reclaim->frames, pfn, 1);
+    frame_set_contents(reclaim->frames, pfn, swap_slot_at(reclaim, slot)->contents);
     swap_note_refault(reclaim, slot, pfn);
 }

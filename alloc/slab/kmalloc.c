@@ -241,7 +241,7 @@ static void kmalloc_prefetch_near(const struct kmalloc *k, const struct frame *f
     kmalloc_look_in_slab(k, address, frame, &found);
     slab_fetch(found.track);
     uint64_t place = address % PAGE_SIZE + cache_at(k, slab_frame_unpack(frame->index).cache)->offset;
-    slab_fetch(k->frames->contents.items + (size_t)frame->contents * PAGE_SIZE + place);
+    slab_fetch(contents_at(k->frames, frame->contents) + place);
 }
 
 void kmalloc_prefetch(const struct kmalloc *k, uint64_t address, enum machine_prefetch step)

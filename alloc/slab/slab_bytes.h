@@ -18,14 +18,14 @@ static inline void slab_fetch(const void *line)
 static inline uint8_t *slab_bytes(struct frames *frames, uint64_t physical)
 {
     uint32_t pfn = (uint32_t)(physical >> PAGE_SHIFT), contents = frame_at(frames, pfn)->contents;
-    uint8_t *page = contents ? frames->contents.items + (size_t)contents * PAGE_SIZE : frame_bytes(frames, pfn);
+    uint8_t *page = contents_are_own(contents) ? contents_at(frames, contents) : frame_bytes(frames, pfn);
     return page + (physical & (PAGE_SIZE - 1));
 }
 /* The same for reading. NULL: the whole page is zero. */
 static inline const uint8_t *slab_peek_bytes(const struct frames *frames, uint64_t physical)
 {
     uint32_t contents = frame_at(frames, (uint32_t)(physical >> PAGE_SHIFT))->contents;
-    const uint8_t *page = frames->contents.items + (size_t)contents * PAGE_SIZE;
+    const uint8_t *page = contents_at(frames, contents);
     return contents ? page + (physical & (PAGE_SIZE - 1)) : NULL;
 }
 

@@ -14,6 +14,8 @@
     X(PAGODA_ERR_CORRUPT, "the store does not hold what it must")                                                          \
     X(PAGODA_ERR_VERSION, "the store was written by a newer pagodad")                                                      \
     X(PAGODA_ERR_RANDOM, "host gives no random numbers")                                                                   \
+    X(PAGODA_ERR_BUDGET, "the host's memory for labs is used up by labs that are in use; try again later")                 \
+    X(PAGODA_ERR_LAB_MEMORY, "the lab may not take more of the host's memory")                                             \
     X(PAGODA_ERR_RULES, "results were recorded under other rules; POST …/rerun makes a lab under today's")                 \
     X(PAGODA_ERR_FAULT, "the machine broke down; it is rebuilt from its log")                                              \
     X(PAGODA_ERR_QUARANTINED, "the lab broke down three times in a row; POST …/wake tries once more")

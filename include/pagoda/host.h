@@ -19,16 +19,20 @@ struct pagoda_fault {
 
 /* A machine reserves one address range when it is created and commits parts of it as its pools grow, so that host memory
  * is paid for what is touched. reserve returns page-aligned memory that reads as zeroes once committed, or NULL; commit
- * may be refused (false: the operation that needed it ends with PAGODA_ERR_NOMEM and changes nothing); release gets
+ * may be refused (false: the operation that needed it ends with PAGODA_ERR_NOMEM and changes nothing); decommit says
+ * that a part which still reads as zeroes is not needed for now (NULL: the host does not want to know); release gets
  * exactly what reserve returned.
+ *
+ * reserve may put another context in place of its own: that of the range, for its commits, its release and its faults.
  *
  * fault is called in the middle of a call into the engine that cannot go on. It must not return: it leaves the call, by
  * longjmp() to where the engine was called, or by ending the process. The engine owns nothing but the machine, so nothing
  * leaks. Afterwards the machine is undefined: machine_destroy() is all that may be done with it. NULL, or a fault() that
  * returns: the process ends by a trap. The engine calls nothing else of the host. */
 struct pagoda_host {
-    void *(*reserve)(void *context, size_t nr_bytes);
+    void *(*reserve)(void **context, size_t nr_bytes);
     bool (*commit)(void *context, void *start, size_t nr_bytes);
+    void (*decommit)(void *context, void *start, size_t nr_bytes);
     void (*release)(void *context, void *start, size_t nr_bytes);
     void *context;
     void (*fault)(void *context, const struct pagoda_fault *fault);

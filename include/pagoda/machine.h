@@ -117,10 +117,16 @@ enum pagoda_error machine_identity(const struct pagoda_host *host, uint64_t *ide
  * at most. load refuses an image that is cut short or inconsistent (PAGODA_ERR_CORRUPT) or whose
  * rules, layout number or size of the state are others (PAGODA_ERR_VERSION). */
 size_t machine_save(const struct machine *machine, void *out, size_t capacity);
+/* For whoever changes an image: puts its hash right, so that load judges what is in it. False: it has not the form of one.
+ */
+bool machine_image_seal(void *image, size_t nr_bytes);
 uint64_t machine_image_hash(const void *image); /* of the machine that save wrote, without looking at it again */
 enum pagoda_error machine_load(const void *image, size_t nr_bytes, const struct pagoda_host *host,
                                struct machine **out) PAGODA_MUST_CHECK;
 uint64_t machine_host_bytes(const struct machine *machine); /* committed */
+/* Gives the host back what is committed ahead of use. For machines that may wait long for their next operation, which has
+ * it committed again. Takes a glance at each pool. */
+void machine_trim(struct machine *machine);
 
 /* Verifies every invariant of every floor. True when all hold; else text says which does not, and where. */
 bool machine_check(const struct machine *machine, char *text, size_t capacity);

@@ -3,6 +3,7 @@
 #include "server/api/api_view.h"
 #include "server/api/idempotency.h"
 #include "server/base/guard.h"
+#include "server/base/host_memory.h"
 #include "server/json/op_json.h"
 #include "server/json/result_json.h"
 
@@ -86,11 +87,11 @@ static struct reply op_rehearse(const struct lab_hold *hold, const struct op *op
     struct op_result result;
     struct problem why = { 0 };
     struct buffer out = { 0 };
-    enum pagoda_error error = guard_clone(hold->machine, &copy);
+    enum pagoda_error error = host_memory_explain(guard_clone(hold->machine, &copy), &why);
     if (error)
-        return reply_error(error, NULL);
+        return reply_error(error, &why);
     machine_record_events(copy, true);
-    error = guard_apply(copy, op, &result, &why);
+    error = host_memory_explain(guard_apply(copy, op, &result, &why), &why);
     if (!error)
         result_encode(&out, &result, explain, NULL);
     machine_destroy(copy);

@@ -30,7 +30,9 @@ static enum pagoda_error fresh_machine(enum profile_id profile, struct machine *
         error = guard_create(&config, &HOST_MEMORY, &base.machine[profile], &why);
     }
     pthread_mutex_unlock(&base.mutex);
-    return error ? error : guard_clone(base.machine[profile], out); /* nobody changes it any more */
+    if (!error)
+        error = guard_clone(base.machine[profile], out); /* nobody changes it any more */
+    return host_memory_explain(error, NULL);
 }
 
 uint64_t compare_memory(enum profile_id profile)

@@ -6,6 +6,7 @@
 #include "server/api/sse.h"
 #include "server/base/clock.h"
 #include "server/base/guard.h"
+#include "server/base/host_memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -281,7 +282,7 @@ static enum pagoda_error import_rehearse(struct import_run *run, uint64_t *seq, 
     *seq = hold.seq;
     error = lab_differs_at(run->lab) ? PAGODA_ERR_RULES : PAGODA_OK; /* no machine of today leads to its head */
     if (!error)
-        error = guard_clone(hold.machine, &rehearsal.copy);
+        error = host_memory_explain(guard_clone(hold.machine, &rehearsal.copy), NULL);
     lab_release(&hold);
     if (error)
         return error;

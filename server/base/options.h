@@ -14,8 +14,10 @@ struct options {
     size_t nr_hosts;
     bool log; /* one line a request, to stderr */
 
-    const char *budget; /* memory for labs that are awake, or NULL: half of the host's */
-    const char *idle;   /* seconds after which an unused lab goes to sleep */
+    const char *budget;     /* host memory for all labs that are awake, or NULL: half of the host's */
+    const char *lab_memory; /* host memory for one machine of a lab, or NULL: a quarter of the budget, at least 1G */
+    const char *max_memory; /* the largest memory that a lab may simulate */
+    const char *idle;       /* seconds after which an unused lab goes to sleep */
 
     const char *upload, *unpacked; /* how long an imported body may be, as sent and as text */
     const char *patience;          /* seconds that a request's head may take */

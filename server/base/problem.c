@@ -53,7 +53,10 @@ unsigned error_status(enum pagoda_error error)
     case PAGODA_ERR_CONFLICT:
     case PAGODA_ERR_RULES:
         return 409;
+    case PAGODA_ERR_BUDGET:
+        return 429;
     case PAGODA_ERR_FULL:
+    case PAGODA_ERR_LAB_MEMORY:
         return 507;
     case PAGODA_ERR_NOMEM:
     case PAGODA_ERR_IO:

@@ -56,6 +56,8 @@ static void wait_for_stop(struct app *app, const sigset_t *signals)
     }
 }
 
+#define LAB_MEMORY_MIN (UINT64_C(1) << 30) /* bytes: enough for the tables of the largest machine */
+
 static bool read_number(const char *name, const char *text, uint64_t max, uint64_t *value, struct problem *why)
 {
     if (number_parse(text, strlen(text), value) && *value <= max)
@@ -85,11 +87,17 @@ static bool read_http_limits(struct app *app, struct problem *why)
 static bool read_limits(struct app *app, struct problem *why)
 {
     const struct options *options = app->options;
-    uint64_t budget = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2, idle_s;
-    if ((options->budget && !read_size("budget", options->budget, &budget, why)) ||
+    uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE), idle_s;
+    struct labs_limits limits = { .memory_budget = host / 2 };
+    if (options->budget && !read_size("budget", options->budget, &limits.memory_budget, why))
+        return false;
+    limits.machine_bytes = limits.memory_budget / 4 > LAB_MEMORY_MIN ? limits.memory_budget / 4 : LAB_MEMORY_MIN;
+    if ((options->lab_memory && !read_size("lab-memory", options->lab_memory, &limits.machine_bytes, why)) ||
+        (options->max_memory && !read_size("max-memory", options->max_memory, &limits.memory_max, why)) ||
         !read_number("idle", options->idle, SECONDS_MAX, &idle_s, why))
         return false;
-    labs_limit(app->labs, &(struct labs_limits){ budget, idle_s * 1000000000u });
+    limits.idle_ns = idle_s * 1000000000u;
+    labs_limit(app->labs, &limits);
     return true;
 }
 

@@ -14,7 +14,7 @@ struct heap_replay {
     uint32_t nr_name;
     uint16_t tid;              /* of the calls to come */
     uint64_t heap_start;       /* of the simulated process */
-    struct address_map blocks; /* recorded pointer -> simulated one */
+    struct address_map blocks; /* recorded pointer (a script's: id + 1) -> simulated one */
     struct import_event *rows[NR_OPS];
 };
 

@@ -8,75 +8,73 @@
 #include "server/import/heap_replay.h"
 #include "server/import/ops_line.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define IDS_MAX (UINT64_C(1) << 24)
 #define THREADS_MAX 256u
 
+/* Its blocks (replay.blocks) are found by id + 1. So memory goes by the blocks that are there, not by the largest id. */
 struct script {
     struct heap_replay replay;
-    uint64_t *slots; /* address of the block with that id; 0: empty */
-    uint64_t nr_slots;
 };
 
-/* The slot of an id; NULL: the error is set, or the line counted. */
-static uint64_t *script_slot(struct script *s, uint64_t id, enum op_kind kind)
+/* False: no id; the line has been counted. */
+static bool script_takes_id(struct script *s, uint64_t id, enum op_kind kind)
 {
-    if (id >= IDS_MAX) {
+    if (id >= IDS_MAX)
         heap_replay_skip(&s->replay, kind, "an id beyond 16777215");
-        return NULL;
-    }
-    if (id < s->nr_slots)
-        return &s->slots[id];
-    uint64_t nr = 2 * id + 64;
-    uint64_t *slots = realloc(s->slots, nr * sizeof *slots);
-    if (!slots) {
-        s->replay.error = PAGODA_ERR_NOMEM;
-        return NULL;
-    }
-    memset(slots + s->nr_slots, 0, (nr - s->nr_slots) * sizeof *slots);
-    s->slots = slots;
-    s->nr_slots = nr;
-    return &s->slots[id];
+    return id < IDS_MAX;
 }
 
 /* --- calls --- */
 
+static uint64_t script_block(const struct script *s, uint64_t id)
+{
+    const struct address_entry *entry = address_map_find(&s->replay.blocks, id + 1);
+    return entry ? entry->address : 0;
+}
+
+/* address: 0: the id has no block any more. */
+static void script_set_block(struct script *s, uint64_t id, uint64_t address)
+{
+    if (!address)
+        (void)heap_replay_take(&s->replay, id + 1);
+    else if (!address_map_put(&s->replay.blocks, (struct address_entry){ id + 1, address, 0 }))
+        s->replay.error = PAGODA_ERR_NOMEM;
+}
+
 static void script_allocate(struct script *s, struct op *op, uint64_t id)
 {
     struct op_result result;
-    uint64_t *slot = script_slot(s, id, op->kind);
-    if (!slot)
+    if (!script_takes_id(s, id, op->kind))
         return;
-    if (*slot)
+    if (script_block(s, id))
         heap_replay_remark(&s->replay, "(filled slot)", "an id is allocated again; its block is lost");
     if (heap_replay_apply(&s->replay, op, &result))
-        *slot = result.address;
+        script_set_block(s, id, result.address);
 }
 
 static void script_resize(struct script *s, uint64_t id, uint64_t size)
 {
     struct op_result result;
-    uint64_t *slot = script_slot(s, id, OP_REALLOC);
-    if (!slot)
+    if (!script_takes_id(s, id, OP_REALLOC))
         return;
     struct op op = op_default(OP_REALLOC);
-    op.address = *slot;
+    op.address = script_block(s, id);
     op.size = size;
     op.given = OP_BIT(ADDRESS) | OP_BIT(SIZE);
     if (heap_replay_apply(&s->replay, &op, &result) && (result.address || !size))
-        *slot = result.address;
+        script_set_block(s, id, result.address);
 }
 
-static void script_release(struct script *s, uint64_t *slot)
+/* address: of the block, which may be NULL. */
+static void script_release(struct script *s, uint64_t address)
 {
     struct op_result result;
     struct op op = op_default(OP_FREE);
-    op.address = *slot;
+    op.address = address;
     op.given = OP_BIT(ADDRESS);
     (void)heap_replay_apply(&s->replay, &op, &result);
-    *slot = 0;
 }
 
 /* --- ops --- */
@@ -153,9 +151,8 @@ static void script_call_once(struct script *s, const struct script_call *call, c
         (call->second && !script_put_number(&op, call->second, numbers[1]))) {
         heap_replay_skip(&s->replay, call->kind, "a number that the call does not take");
     } else if (call->kind == OP_FREE) {
-        uint64_t *slot = script_slot(s, line->numbers[0], OP_FREE);
-        if (slot)
-            script_release(s, slot);
+        if (script_takes_id(s, line->numbers[0], OP_FREE))
+            script_release(s, heap_replay_take(&s->replay, line->numbers[0] + 1));
     } else if (call->kind == OP_REALLOC) {
         script_resize(s, line->numbers[0], op.size);
     } else if (call->has_id) {
@@ -200,7 +197,6 @@ enum pagoda_error import_ops(struct input *input, const char *line, size_t lengt
         if (!input_next_line(input, &line, &length))
             break;
     }
-    free(script.slots);
     heap_replay_end(&script.replay);
     return script.replay.error;
 }
@@ -226,10 +222,10 @@ static bool rep_run_line(struct rep *rep, const struct ops_line *line)
     bool frees = line->letter == 'f' && line->nr_numbers == 1;
     if (!frees && ((line->letter != 'a' && line->letter != 'r') || line->nr_numbers != 2))
         return false;
-    uint64_t id = line->numbers[0], null = 0;
+    uint64_t id = line->numbers[0];
     rep->nr_ops++;
     if (frees && id == UINT64_MAX) {
-        script_release(s, &null);
+        script_release(s, 0);
         return true;
     }
     if (rep->nr_head > 1 && id >= rep->head[1])
@@ -241,11 +237,11 @@ static bool rep_run_line(struct rep *rep, const struct ops_line *line)
         op.size = line->numbers[1];
         op.given = OP_BIT(SIZE);
         script_allocate(s, &op, id);
-    } else {
-        uint64_t *slot = script_slot(s, id, OP_FREE);
-        if (slot && *slot)
-            script_release(s, slot);
-        else if (slot)
+    } else if (script_takes_id(s, id, OP_FREE)) {
+        uint64_t address = heap_replay_take(&s->replay, id + 1);
+        if (address)
+            script_release(s, address);
+        else
             heap_replay_skip(&s->replay, OP_FREE, "frees what the trace never allocated");
     }
     return true;
@@ -270,7 +266,6 @@ enum pagoda_error import_rep(struct input *input, const char *line, size_t lengt
         heap_replay_remark(&rep.script.replay, "(head)", "the head has less than four numbers");
     else if (rep.nr_ops != rep.head[2])
         heap_replay_remark(&rep.script.replay, "(head)", "the head counts another number of operations");
-    free(rep.script.slots);
     heap_replay_end(&rep.script.replay);
     return rep.script.replay.error;
 }

@@ -5,6 +5,7 @@
  * replay apart. */
 #include "server/base/guard.h"
 #include "server/base/hash.h"
+#include "server/base/host_memory.h"
 #include "server/base/problem.h"
 #include "server/lab/lab_internal.h"
 
@@ -157,7 +158,6 @@ enum pagoda_error lab_wake_on(struct lab *lab, uint64_t deadline_ns)
         if (lab_is_quarantined(lab))
             return PAGODA_ERR_QUARANTINED;
         lab_accept_log(lab);
-        labs_tidy(lab->labs);
     }
     enum pagoda_error error = atomic_load(&lab->is_compared) ? PAGODA_OK : lab_compare_on(lab, deadline_ns);
     if (!error && atomic_load(&lab->is_compared))
@@ -166,7 +166,7 @@ enum pagoda_error lab_wake_on(struct lab *lab, uint64_t deadline_ns)
         atomic_store(&lab->mistrusts_snapshots, true);
         lab_count_fault(lab);
     }
-    return error;
+    return host_memory_explain(error, NULL);
 }
 
 static enum pagoda_error lab_undo_import(struct lab *lab)
@@ -257,7 +257,7 @@ enum pagoda_error lab_apply(struct lab_hold *hold, const struct op *op, const st
     if (error == PAGODA_ERR_FAULT)
         lab_broke(hold);
     if (error)
-        return error;
+        return host_memory_explain(error, why);
     atomic_store_explicit(&lab->nr_faults, 0, memory_order_relaxed);
     const char *word = key ? key->key : NULL;
     struct log_entry entry = lab_log_entry(op, result);

@@ -18,9 +18,13 @@ struct lab_hold;
 /* ---- all labs ---- */
 
 struct labs_limits {
-    uint64_t memory_budget; /* bytes of machines kept awake, more only while they are used */
+    uint64_t memory_budget; /* bytes of host memory for all machines; 64 MiB can be had in any case */
+    uint64_t machine_bytes; /* bytes of host memory for one machine: a lab has its present and two earlier moments */
+    uint64_t memory_max;    /* bytes: the largest memory that a lab may be made with */
     uint64_t idle_ns;       /* unused for so long: asleep; 0: never for that alone */
 };
+#define LABS_UNLIMITED                                                                                                     \
+    ((struct labs_limits){ .memory_budget = UINT64_MAX, .machine_bytes = UINT64_MAX, .memory_max = UINT64_MAX })
 
 struct labs_counts {
     uint32_t nr_labs, nr_awake;

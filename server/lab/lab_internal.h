@@ -40,7 +40,9 @@ struct lab {
     uint32_t nr_watchers;  /* registry mutex; they keep the struct, not its machines */
     uint64_t last_used_ns; /* registry mutex; monotonic */
     uint64_t host_bytes;   /* registry mutex; of its machines, when it was last used */
-    atomic_bool deleted;   /* or not yet published; written with the registry mutex held */
+    bool is_unused;        /* registry mutex; awake and without users: in the list of those */
+    struct lab *unused_before, *unused_next;
+    atomic_bool deleted; /* or not yet published; written with the registry mutex held */
 
     struct lane present;
     struct machine *_Atomic machine;    /* NULL: asleep */
@@ -77,6 +79,7 @@ struct labs {
     struct labs_limits limits;
     pthread_mutex_t mutex;
     struct lab *first, *last;
+    struct lab *unused_first, *unused_last; /* longest unused first */
     struct lab *buckets[LAB_BUCKETS];
     uint32_t nr_labs;
     bool out_of_memory;                                              /* while the list is loaded */

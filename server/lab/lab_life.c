@@ -74,17 +74,24 @@ static enum pagoda_error life_begin(struct labs *labs, struct lab_row *row, stru
     return error;
 }
 
+static enum pagoda_error life_refuse_memory(const struct labs *labs, struct problem *why)
+{
+    problem_say(why, "memory", "must be at most %llu here (--max-memory)", (unsigned long long)labs->limits.memory_max);
+    return PAGODA_ERR_INVALID;
+}
+
 enum pagoda_error lab_begin_create(struct labs *labs, const char *name, const struct machine_config *config, bool is_hidden,
                                    const struct lab_request *request, struct lab_change *change, struct problem *why)
 {
     struct lab_row row = { .config = *config, .made = machine_rules(), .rules = machine_rules(), .is_hidden = is_hidden };
     struct machine *machine;
-    labs_tidy(labs);
     enum pagoda_error error = machine_config_complete(&row.config, why);
+    if (!error && row.config.memory > labs->limits.memory_max)
+        error = life_refuse_memory(labs, why);
     if (!error)
         error = guard_create(&row.config, &HOST_MEMORY, &machine, why);
     if (error)
-        return error;
+        return host_memory_explain(error, why);
     error = life_fill_row(&row, name);
     if (error) {
         machine_destroy(machine);
@@ -99,8 +106,7 @@ enum pagoda_error lab_begin_fork(const struct lab_hold *hold, const char *name, 
     const struct lab *parent = hold->lab;
     uint64_t cost_ns = hold->past ? hold->past->cost_ns : parent->cost_ns;
     struct machine *machine;
-    labs_tidy(parent->labs);
-    enum pagoda_error error = guard_clone(hold->machine, &machine);
+    enum pagoda_error error = host_memory_explain(guard_clone(hold->machine, &machine), NULL);
     struct lab_hold broken = *hold;
     if (error == PAGODA_ERR_FAULT)
         lab_broke(&broken);

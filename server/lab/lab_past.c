@@ -3,6 +3,7 @@
  * A past machine walks forward cheaply, which is what a timeline that is played does. Walking back starts again at a
  * snapshot. All of it happens with the past lane held. */
 #include "server/base/clock.h"
+#include "server/base/host_memory.h"
 #include "server/lab/lab_internal.h"
 
 static void past_drop(struct past *past)
@@ -41,7 +42,7 @@ static enum pagoda_error past_start_walk(struct lab *lab, uint64_t seq, uint32_t
     struct past start;
     enum pagoda_error error = lab_begin_replay(lab, seq, &start);
     if (error)
-        return nearest < 0 ? error : PAGODA_OK;
+        return nearest < 0 ? host_memory_explain(error, NULL) : PAGODA_OK;
     if (nearest >= 0 && machine_seq(start.machine) <= past_seq) {
         past_drop(&start);
         return PAGODA_OK;
@@ -73,6 +74,7 @@ enum pagoda_error lab_seek(struct lab *lab, uint64_t seq, uint64_t deadline_ns, 
     error = lab_replay(lab, past, &(struct lab_walk){ .to = seq, .deadline_ns = deadline_ns });
     if (error == PAGODA_ERR_FAULT)
         lab_count_fault(lab);
+    error = host_memory_explain(error, NULL);
     if (error) /* half way is nowhere */
         past_drop(past);
     bool is_there = !error && machine_seq(past->machine) == seq;

@@ -131,9 +131,11 @@ enum pagoda_error lab_replay(struct lab *lab, struct past *past, const struct la
         replay.next_hash.seq = UINT64_MAX;
     else
         replay_find_hash(&replay, from);
+    host_memory_replay(true);
     enum pagoda_error error = store_read_ops(lab->labs->store, lab->row.id, from, walk->to, replay_put, &replay);
     if (!error && !replay.error && !replay_ended_early(&replay))
         (void)replay_rest(&replay);
+    host_memory_replay(false);
     if (!error)
         error = replay.error;
     if (!error && replay_ended_early(&replay))
@@ -141,7 +143,7 @@ enum pagoda_error lab_replay(struct lab *lab, struct past *past, const struct la
     return !error && machine_seq(past->machine) != walk->to ? PAGODA_ERR_CORRUPT : error;
 }
 
-enum pagoda_error lab_begin_replay(struct lab *lab, uint64_t seq, struct past *past)
+static enum pagoda_error replay_start(struct lab *lab, uint64_t seq, struct past *past)
 {
     struct problem why = { 0 };
     turn_is_for(lab->row.key);
@@ -152,4 +154,12 @@ enum pagoda_error lab_begin_replay(struct lab *lab, uint64_t seq, struct past *p
     past->cost_ns = 0;
     enum pagoda_error error = guard_create(&lab->row.config, &HOST_MEMORY, &past->machine, &why);
     return error == PAGODA_ERR_INVALID ? PAGODA_ERR_CORRUPT : error;
+}
+
+enum pagoda_error lab_begin_replay(struct lab *lab, uint64_t seq, struct past *past)
+{
+    host_memory_replay(true);
+    enum pagoda_error error = replay_start(lab, seq, past);
+    host_memory_replay(false);
+    return error;
 }

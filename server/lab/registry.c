@@ -1,11 +1,15 @@
 /* server/lab/registry.c - the list of labs: who exists, who is used, who sleeps. */
 #include "server/base/clock.h"
 #include "server/base/hash.h"
+#include "server/base/host_memory.h"
 #include "server/lab/lab_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define BUDGET_MIN (UINT64_C(64) << 20) /* bytes: so much can be had under any budget, or no lab could be used */
+#define ROOM_LABS 8u                    /* so many labs at a time fall asleep when host memory is short */
 
 struct lab *lab_make(struct labs *labs, const struct lab_row *row)
 {
@@ -25,6 +29,29 @@ struct lab *lab_make(struct labs *labs, const struct lab_row *row)
     lane_init(&lab->past, labs->workers);
     return lab;
 }
+
+/* ---- labs that are awake and that nobody uses, longest unused first; registry mutex held ---- */
+
+static void unused_append(struct labs *labs, struct lab *lab)
+{
+    lab->unused_before = labs->unused_last;
+    lab->unused_next = NULL;
+    *(labs->unused_last ? &labs->unused_last->unused_next : &labs->unused_first) = lab;
+    labs->unused_last = lab;
+    lab->is_unused = true;
+}
+
+static void unused_remove(struct labs *labs, struct lab *lab)
+{
+    if (!lab->is_unused)
+        return;
+    *(lab->unused_before ? &lab->unused_before->unused_next : &labs->unused_first) = lab->unused_next;
+    *(lab->unused_next ? &lab->unused_next->unused_before : &labs->unused_last) = lab->unused_before;
+    lab->unused_next = lab->unused_before = NULL;
+    lab->is_unused = false;
+}
+
+/* ---- machines ---- */
 
 /* What a lab holds in memory, taken from it. */
 struct machines {
@@ -49,13 +76,20 @@ static void registry_destroy_machines(const struct machines *machines)
         machine_destroy(machines->all[i]);
 }
 
-/* A lab without users: nobody is changing its machines. */
-static uint64_t registry_host_bytes(struct lab *lab)
+static uint64_t registry_trim(struct machine *machine)
 {
-    struct machine *machine = atomic_load(&lab->machine);
-    uint64_t bytes = machine ? machine_host_bytes(machine) : 0;
+    if (!machine)
+        return 0;
+    machine_trim(machine);
+    return machine_host_bytes(machine);
+}
+
+/* Of a lab without users, so that nobody has its machines: they keep what they use. Returns its bytes. */
+static uint64_t registry_trim_lab(struct lab *lab)
+{
+    uint64_t bytes = registry_trim(atomic_load(&lab->machine));
     for (uint32_t i = 0; i < NR_PASTS; i++)
-        bytes += lab->pasts[i].machine ? machine_host_bytes(lab->pasts[i].machine) : 0;
+        bytes += registry_trim(lab->pasts[i].machine);
     return bytes;
 }
 
@@ -86,6 +120,54 @@ void labs_add(struct labs *labs, struct lab *lab)
     labs->nr_labs++;
 }
 
+/* ---- who sleeps ---- */
+
+static bool registry_may_sleep(const struct lab *lab)
+{
+    return atomic_load(&lab->log.durable_seq) == lab_seq(lab) && !atomic_load(&lab->log.lost);
+}
+
+/* Who has been unused longest and may sleep; NULL: nobody. Registry mutex held. */
+static struct lab *registry_find_sleepy(const struct labs *labs)
+{
+    struct lab *lab = labs->unused_first;
+    while (lab && !registry_may_sleep(lab))
+        lab = lab->unused_next;
+    return lab;
+}
+
+/* Puts the next one to sleep if it has been unused for idle_ns, or, with is_short, in any case. False: nobody is left. */
+static bool registry_put_to_sleep(struct labs *labs, bool is_short)
+{
+    struct machines machines = { { NULL } };
+    pthread_mutex_lock(&labs->mutex);
+    struct lab *lab = registry_find_sleepy(labs);
+    uint64_t idle_ns = labs->limits.idle_ns;
+    bool is_idle = lab && idle_ns && clock_ns() - lab->last_used_ns > idle_ns;
+    bool is_over = host_memory_committed() > labs->limits.memory_budget;
+    if (lab && !(is_idle || is_over || is_short))
+        lab = NULL;
+    if (lab) {
+        unused_remove(labs, lab);
+        machines = registry_take_machines(lab); /* without users nobody has its lanes, and none can come meanwhile */
+    }
+    pthread_mutex_unlock(&labs->mutex);
+    registry_destroy_machines(&machines);
+    atomic_fetch_add(&labs->nr_sleeps, lab != NULL);
+    return lab != NULL;
+}
+
+/* The host has no more memory for a machine: those that are not used make room, whatever their age. */
+static bool registry_make_room(void *context)
+{
+    uint32_t nr = 0;
+    while (nr < ROOM_LABS && registry_put_to_sleep(context, true))
+        nr++;
+    return nr != 0;
+}
+
+/* ---- the list ---- */
+
 static void registry_load(void *context, const struct lab_row *row)
 {
     struct labs *labs = context;
@@ -110,8 +192,9 @@ enum pagoda_error labs_open(struct store *store, struct workers *workers, struct
     struct labs *labs = calloc(1, sizeof *labs);
     if (!labs)
         return PAGODA_ERR_NOMEM;
-    *labs = (struct labs){ .store = store, .workers = workers, .limits = { .memory_budget = UINT64_MAX } };
+    *labs = (struct labs){ .store = store, .workers = workers, .limits = LABS_UNLIMITED };
     pthread_mutex_init(&labs->mutex, NULL);
+    host_memory_on_shortage(registry_make_room, labs);
     enum pagoda_error error = registry_fill(labs, why);
     if (error) {
         labs_stop(labs);
@@ -127,6 +210,8 @@ void labs_limit(struct labs *labs, const struct labs_limits *limits)
     pthread_mutex_lock(&labs->mutex);
     labs->limits = *limits;
     pthread_mutex_unlock(&labs->mutex);
+    host_memory_limit(&(struct host_limits){
+        .machine = limits->machine_bytes, .all = limits->memory_budget > BUDGET_MIN ? limits->memory_budget : BUDGET_MIN });
 }
 
 void labs_stop(struct labs *labs)
@@ -139,6 +224,7 @@ void labs_close(struct labs *labs)
 {
     if (!labs)
         return;
+    host_memory_on_shortage(NULL, NULL);
     while (labs->first) {
         struct lab *lab = labs->first;
         labs->first = lab->next;
@@ -154,8 +240,10 @@ struct lab *lab_get(struct labs *labs, const char *key)
     struct lab *lab = *registry_bucket(labs, key);
     while (lab && (lab->deleted || strcmp(lab->row.key, key) != 0))
         lab = lab->next_in_bucket;
-    if (lab)
+    if (lab) {
         lab->nr_users++;
+        unused_remove(labs, lab);
+    }
     pthread_mutex_unlock(&labs->mutex);
     return lab;
 }
@@ -188,8 +276,10 @@ static void registry_unlink(struct labs *labs, struct lab *lab)
 static bool registry_drop_gone(struct lab *lab)
 {
     bool is_gone = !lab->nr_users && !lab->nr_watchers && lab->deleted;
-    if (is_gone)
+    if (is_gone) {
+        unused_remove(lab->labs, lab);
         registry_unlink(lab->labs, lab);
+    }
     return is_gone;
 }
 
@@ -204,8 +294,10 @@ void lab_put(struct lab *lab)
     if (is_last && atomic_load(&lab->is_broken))
         broken = registry_take_machines(lab);
     else if (is_last)
-        lab->host_bytes = registry_host_bytes(lab);
+        lab->host_bytes = registry_trim_lab(lab);
     bool is_gone = registry_drop_gone(lab);
+    if (is_last && !is_gone && lab->host_bytes)
+        unused_append(labs, lab);
     pthread_mutex_unlock(&labs->mutex);
     registry_destroy_machines(&broken);
     if (is_gone)
@@ -302,40 +394,8 @@ void lab_read_row(struct lab *lab, struct lab_row *row)
     row->seq = lab_seq(lab);
 }
 
-/* ---- who sleeps ---- */
-
-static bool registry_may_sleep(const struct lab *lab)
-{
-    return atomic_load(&lab->log.durable_seq) == lab_seq(lab) && !atomic_load(&lab->log.lost);
-}
-
-/* Who is to sleep next: unused longest, if that is too long or memory is short. Registry mutex held. */
-static struct lab *registry_find_sleepy(struct labs *labs, uint64_t now)
-{
-    struct lab *oldest = NULL;
-    uint64_t bytes = 0;
-    for (struct lab *lab = labs->first; lab; lab = lab->next) {
-        bytes += lab->host_bytes;
-        if (lab->host_bytes && lab->nr_users == 0 && registry_may_sleep(lab) &&
-            (!oldest || lab->last_used_ns < oldest->last_used_ns))
-            oldest = lab;
-    }
-    bool is_idle = oldest && labs->limits.idle_ns && now - oldest->last_used_ns > labs->limits.idle_ns;
-    return is_idle || bytes > labs->limits.memory_budget ? oldest : NULL;
-}
-
 void labs_tidy(struct labs *labs)
 {
-    uint64_t now = clock_ns();
-    struct lab *lab;
-    do {
-        struct machines machines = { { NULL } };
-        pthread_mutex_lock(&labs->mutex);
-        lab = registry_find_sleepy(labs, now);
-        if (lab)
-            machines = registry_take_machines(lab); /* without users nobody has its lanes, and none can come meanwhile */
-        pthread_mutex_unlock(&labs->mutex);
-        registry_destroy_machines(&machines);
-        atomic_fetch_add(&labs->nr_sleeps, lab != NULL);
-    } while (lab);
+    while (registry_put_to_sleep(labs, false)) {
+    }
 }

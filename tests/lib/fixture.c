@@ -10,7 +10,7 @@
 
 static struct fixture_host shared_host;
 
-static void *host_reserve(void *context, size_t nr_bytes)
+static void *host_reserve(void **context, size_t nr_bytes)
 {
     (void)context;
     void *start = mmap(NULL, nr_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -30,6 +30,14 @@ static bool host_commit(void *context, void *start, size_t nr_bytes)
     return true;
 }
 
+/* Who trims and goes on without reserving is found: it runs into what is closed. */
+static void host_decommit(void *context, void *start, size_t nr_bytes)
+{
+    (void)context;
+    if (mprotect(start, nr_bytes, PROT_NONE))
+        abort();
+}
+
 static void host_release(void *context, void *start, size_t nr_bytes)
 {
     (void)context;
@@ -45,7 +53,12 @@ static void host_fault(void *context, const struct pagoda_fault *fault)
 
 struct fixture_host *fixture_host(void)
 {
-    shared_host = (struct fixture_host){ .host = { host_reserve, host_commit, host_release, &shared_host, host_fault },
+    shared_host = (struct fixture_host){ .host = { .reserve = host_reserve,
+                                                   .commit = host_commit,
+                                                   .decommit = host_decommit,
+                                                   .release = host_release,
+                                                   .context = &shared_host,
+                                                   .fault = host_fault },
                                          .fail_after = -1 };
     return &shared_host;
 }

@@ -224,8 +224,8 @@ const uint8_t *frame_peek(const struct frames *f, uint32_t pfn)
     return host + ((uint64_t)(pfn - 1) << PAGE_SHIFT);
 }
 
-void frame_zero(struct frames *f, uint32_t pfn, uint32_t nr_frames)
+void frame_fill(struct frames *f, uint64_t physical, uint8_t byte, size_t length)
 {
     (void)f;
-    memset(host + ((uint64_t)(pfn - 1) << PAGE_SHIFT), 0, (uint64_t)nr_frames << PAGE_SHIFT);
+    memset(host + physical - PAGE_SIZE, byte, length);
 }

@@ -35,6 +35,13 @@ static bool note_commit(void *context, void *start, size_t nr_bytes)
     return true;
 }
 
+static void note_decommit(void *context, void *start, size_t nr_bytes)
+{
+    struct host *host = context;
+    assert_ptr_equal(host->end, (uint8_t *)start + nr_bytes);
+    host->end = start;
+}
+
 static struct pool open_pool(struct host *host, uint32_t nr_items)
 {
     struct pool pool;
@@ -77,6 +84,31 @@ static void test_tables_are_one_commit(void **state)
     assert_int_equal(pool.committed, 8192);
     assert_int_equal(notes.nr_commits, 1);
     assert_int_equal(notes.nr_huge, 0);
+}
+
+/* What was not used goes back, to the byte, and comes again. What is used, or committed whole, or large, stays. */
+static void test_trimming(void **state)
+{
+    (void)state;
+    struct host notes = { 0 };
+    const struct pagoda_host host = { .commit = note_commit, .decommit = note_decommit, .context = &notes };
+    for (uint32_t item = 48; item < 20000; item = item * 3 + 8) {
+        struct pool pool;
+        pool_shape(&pool, item, 5000);
+        pool.items = notes.end = (uint8_t *)(HUGE_PAGE * 1000);
+        for (uint32_t nr = 1; nr < 40; nr += 3) {
+            assert_int_equal(pool_reserve(&pool, &host, 100), PAGODA_OK);
+            assert_true(pool.committed >= pool.nr_used + 100);
+            pool.nr_used = nr;
+            pool_trim(&pool, &host);
+            assert_true(pool.committed >= nr && notes.end >= pool.items + nr * item);
+            assert_true(notes.end < pool.items + nr * item + ITEM);
+        }
+    }
+    struct pool pool = open_pool(&notes, 64);
+    assert_int_equal(pool_reserve(&pool, &host, 64), PAGODA_OK);
+    pool_trim(&pool, &host);
+    assert_int_equal(pool.committed, 64);
 }
 
 static void test_refused_growth_changes_nothing(void **state)
@@ -197,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grown_pools_grow_by_huge_pages),
         cmocka_unit_test(test_tables_are_one_commit),
+        cmocka_unit_test(test_trimming),
         cmocka_unit_test(test_refused_growth_changes_nothing),
         cmocka_unit_test(test_given_back_is_taken_first_and_zeroed),
         cmocka_unit_test(test_empty_pool_grows_there_and_then),
