@@ -61,6 +61,14 @@ static enum pagoda_error lab_undo_import(struct lab *lab)
     return error;
 }
 
+/* Snapshots of operations that are not in the log would pass for those of the operations that get their numbers next. While
+ * the disk does not let them go they are tried again; who reads one compares it with the log in any case. */
+static void lab_drop_images_behind(struct lab *lab)
+{
+    if (lab->has_images_behind || atomic_load(&lab->log.lost))
+        lab->has_images_behind = store_drop_snapshots(lab->labs->store, lab->row.id, lab_durable_seq(lab)) != PAGODA_OK;
+}
+
 /* The log as it is on disk becomes the lab's history. */
 static enum pagoda_error lab_accept_log(struct lab *lab)
 {
@@ -72,6 +80,8 @@ static enum pagoda_error lab_accept_log(struct lab *lab)
     error = lab->is_importing ? lab_undo_import(lab) : PAGODA_OK;
     if (error)
         return error;
+    lab_drop_images_behind(lab);
+    lab->nr_losses = atomic_load(&lab->log.nr_losses);
     atomic_store(&lab->log.lost, false);
     atomic_store(&lab->seq, lab_durable_seq(lab));
     return PAGODA_OK;

@@ -48,7 +48,9 @@ struct lab {
     _Atomic uint64_t seq;               /* head */
     _Atomic uint64_t last_ticket;       /* of the newest operation; written before seq */
     uint64_t cost_ns, snapshot_cost_ns; /* of replaying from 0 to the head, to the newest snapshot */
-    bool is_importing;                  /* all or nothing, from import_seq on; undone when the lab is next woken */
+    uint32_t nr_losses; /* of the log, when the machine was made: since it has risen, the machine may be ahead of the log */
+    bool has_images_behind; /* perhaps: snapshots behind the end of the log, which are to go */
+    bool is_importing;      /* all or nothing, from import_seq on; undone when the lab is next woken */
     uint64_t import_seq;
     struct key_in_flight keys[KEYS_IN_FLIGHT]; /* a ring */
     uint32_t next_key;

@@ -30,8 +30,8 @@ uint64_t snapshot_identity(void)
 
 struct snapshot_job {
     struct snapshot_job *next;
-    struct lab *lab; /* held */
-    uint32_t nr_losses;
+    struct lab *lab;    /* held */
+    uint32_t nr_losses; /* the lab's: not the log's of now, which may have lost what the image shows */
     struct snapshot_row row;
     void *image;
     size_t nr_bytes;
@@ -158,7 +158,7 @@ static struct snapshot_job *snapshot_make_job(struct lab *lab, const struct mach
         free(job);
         return NULL;
     }
-    *job = (struct snapshot_job){ .lab = lab, .nr_losses = atomic_load(&lab->log.nr_losses), .nr_bytes = nr_bytes };
+    *job = (struct snapshot_job){ .lab = lab, .nr_losses = lab->nr_losses, .nr_bytes = nr_bytes };
     job->row = (struct snapshot_row){
         .seq = machine_seq(machine), .engine = snapshot_identity(), .hash = machine_image_hash(image), .cost_ns = cost_ns
     };

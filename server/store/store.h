@@ -193,11 +193,13 @@ struct snapshot_row {
 #define SNAPSHOT_FAR_MAX_NS UINT64_C(24000000)
 
 /* Writes an image in parts, each a commit of its own, and drops older images that stand too close.
- * nr_losses  of the log, when the machine was seen.
+ * nr_losses  of the log, when the machine was made from it.
  * PAGODA_ERR_CONFLICT   the log has lost something since.
  * PAGODA_ERR_NOT_FOUND  the lab is gone. */
 enum pagoda_error store_save_snapshot(struct store *store, const struct lab_log *log, uint32_t nr_losses,
                                       const struct snapshot_row *row, const void *image, size_t nr_bytes) PAGODA_MUST_CHECK;
+/* Deletes the snapshots behind seq, the end of the lab's log. Waits for the disk when there are any. */
+enum pagoda_error store_drop_snapshots(struct store *store, int64_t lab, uint64_t seq) PAGODA_MUST_CHECK;
 /* A moment of a lab, as one engine sees it: images and hashes of others are nothing to it. */
 struct snapshot_moment {
     int64_t lab;

@@ -210,6 +210,10 @@ enum pagoda_error store_save_snapshot(struct store *store, const struct lab_log 
     (void)nr_bytes;
     return PAGODA_OK;
 }
+enum pagoda_error store_drop_snapshots(struct store *store, int64_t lab, uint64_t seq)
+{
+    return store_begin_import(store, lab, seq);
+}
 enum pagoda_error store_load_snapshot(struct store *store, const struct snapshot_moment *moment, struct snapshot_row *row,
                                       struct buffer *image)
 {

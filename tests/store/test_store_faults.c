@@ -149,7 +149,7 @@ static void test_imports(void **state)
 static bool task_faulty(struct store_fixture *f, struct lab *lab, int at, unsigned fault)
 {
     static char image[600000]; /* three parts */
-    const struct snapshot_row row = { .seq = 20, .engine = snapshot_identity(), .hash = 1 };
+    const struct snapshot_row row = { .seq = lab_durable_seq(lab), .engine = snapshot_identity(), .hash = 1 };
     faulty_disk_arm(at, FAULTS[fault].code, FAULTS[fault].forever);
     enum pagoda_error error = store_save_snapshot(f->store, &lab->log, 0, &row, image, sizeof image);
     struct lab *none;

@@ -24,7 +24,7 @@ struct image_part {
  * on its thread, so that the answer holds until the commit. */
 static int snapshot_check_part(struct store *store, const struct image_part *part)
 {
-    if (atomic_load(&part->log->nr_losses) != part->nr_losses)
+    if (atomic_load(&part->log->nr_losses) != part->nr_losses || atomic_load(&part->log->durable_seq) < part->row->seq)
         return SQLITE_CONSTRAINT;
     int64_t one;
     int rc = sql_select_number(store->db, "SELECT 1 FROM lab WHERE id = ? AND deleted <> 1",
@@ -126,6 +126,9 @@ static int snapshot_run_finish(struct store *store, void *context)
     const struct image_part *part = context;
     const struct snapshot_row *row = part->row;
     int rc = snapshot_check_part(store, part);
+    if (rc == SQLITE_OK) /* of an image of that moment that was cut short */
+        rc = sql_run(store->db, "DELETE FROM image WHERE id = ? AND part >= ?",
+                     SQL_VALUES(sql_i64(op_id(part->log->lab, row->seq)), sql_i64(part->nr_parts)));
     if (rc == SQLITE_OK)
         rc = sql_run(store->db, "INSERT OR REPLACE INTO snapshot (id, engine, hash, cost, nr_parts) VALUES (?, ?, ?, ?, ?)",
                      SQL_VALUES(sql_i64(op_id(part->log->lab, row->seq)), sql_u64(row->engine), sql_u64(row->hash),
@@ -147,6 +150,52 @@ enum pagoda_error store_save_snapshot(struct store *store, const struct lab_log 
         part.number = ++part.nr_parts;
     }
     return error ? error : store_run_task(store, snapshot_run_finish, &part);
+}
+
+/* ---- what the log has lost ---- */
+
+struct snapshots_behind {
+    int64_t lab;
+    uint64_t seq;
+    bool more;
+};
+
+/* Images go slice by slice, snapshots after them: until then they are found again. */
+static int snapshot_run_drop_behind(struct store *store, void *context)
+{
+    struct snapshots_behind *behind = context;
+    const struct sql_value from = sql_i64(op_id(behind->lab, behind->seq));
+    const struct sql_value to = sql_i64(op_id(behind->lab, UINT64_MAX));
+    int rc =
+        sql_run(store->db, "DELETE FROM image WHERE rowid IN (SELECT rowid FROM image WHERE id > ?1 AND id <= ?2 LIMIT 4)",
+                SQL_VALUES(from, to));
+    behind->more = rc == SQLITE_OK && sqlite3_changes(store->db) > 0;
+    if (rc == SQLITE_OK && !behind->more)
+        rc = sql_run(store->db, "DELETE FROM snapshot WHERE id > ?1 AND id <= ?2", SQL_VALUES(from, to));
+    return rc;
+}
+
+static enum pagoda_error snapshot_count_behind(struct store *store, const struct snapshots_behind *behind, int64_t *count)
+{
+    struct reader *reader = store_take_reader(store);
+    int rc = sql_select_number(
+        reader->db,
+        "SELECT EXISTS (SELECT 1 FROM snapshot WHERE id > ?1 AND id <= ?2)"
+        " OR EXISTS (SELECT 1 FROM image WHERE id > ?1 AND id <= ?2)",
+        SQL_VALUES(sql_i64(op_id(behind->lab, behind->seq)), sql_i64(op_id(behind->lab, UINT64_MAX))), count);
+    store_give_reader(reader);
+    return store_error(rc);
+}
+
+enum pagoda_error store_drop_snapshots(struct store *store, int64_t lab, uint64_t seq)
+{
+    struct snapshots_behind behind = { .lab = lab, .seq = seq };
+    int64_t count = 0;
+    enum pagoda_error error = snapshot_count_behind(store, &behind, &count);
+    behind.more = count > 0;
+    while (!error && behind.more)
+        error = store_run_task(store, snapshot_run_drop_behind, &behind);
+    return error;
 }
 
 /* ---- reading ---- */
