@@ -5,7 +5,7 @@ set -eu
 LOCK_WAIT_S=300 # how long to wait for another apt
 
 list_packages() {
-    echo gcc make pkg-config libmicrohttpd-dev libjansson-dev libsqlite3-dev zlib1g-dev libzstd-dev nodejs npm
+    echo gcc make pkg-config libmicrohttpd-dev libjansson-dev libsqlite3-dev libsodium-dev zlib1g-dev libzstd-dev nodejs npm
     for kind; do
         case $kind in
         build) ;;
@@ -27,6 +27,7 @@ is_present() {
     util-linux) command -v flock ;;
     zlib1g-dev) pkg-config --exists zlib ;;
     libsqlite3-dev) pkg-config --exists sqlite3 ;;
+    libsodium-dev) pkg-config --exists libsodium ;;
     libjansson-dev | libcmocka-dev) library=${1#lib} && pkg-config --exists "${library%-dev}" ;;
     lib*-dev) pkg-config --exists "${1%-dev}" ;;
     esac >/dev/null 2>&1

@@ -208,7 +208,7 @@ enum pagoda_error snapshot_load(struct store *store, int64_t lab, uint64_t seq, 
     while (!error && !*machine && row.seq > 1) {
         error =
             store_load_snapshot(store, &(struct snapshot_moment){ lab, row.seq - 1, snapshot_identity() }, &row, &packed);
-        if (!error)
+        if (!error && row.is_genuine)
             *machine = snapshot_unpack(&packed, &row);
         *cost_ns = row.cost_ns;
     }
@@ -224,7 +224,7 @@ bool snapshot_is_sound(struct store *store, int64_t lab, uint64_t seq)
         store_load_snapshot(store, &(struct snapshot_moment){ lab, seq, snapshot_identity() }, &row, &packed);
     bool is_sound = error == PAGODA_ERR_NOT_FOUND || (!error && row.seq < seq);
     if (!error && row.seq == seq) {
-        struct machine *machine = snapshot_unpack(&packed, &row);
+        struct machine *machine = row.is_genuine ? snapshot_unpack(&packed, &row) : NULL;
         is_sound = machine != NULL;
         machine_destroy(machine);
     }

@@ -8,16 +8,17 @@ struct store {
     _Atomic int64_t nr_labs;
 };
 
-enum pagoda_error store_open(const char *path, struct store **out, struct problem *why)
+enum pagoda_error store_open(const char *path, const char *key_path, struct store **out, struct problem *why)
 {
     (void)path;
+    (void)key_path;
     (void)why;
     *out = calloc(1, sizeof **out);
     return *out ? PAGODA_OK : PAGODA_ERR_NOMEM;
 }
-enum pagoda_error store_open_to_read(const char *path, struct store **out, struct problem *why)
+enum pagoda_error store_open_to_read(const char *path, const char *key_path, struct store **out, struct problem *why)
 {
-    return store_open(path, out, why);
+    return store_open(path, key_path, out, why);
 }
 enum pagoda_error store_backup(const char *path, const char *to_path, struct problem *why)
 {

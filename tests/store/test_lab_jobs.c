@@ -22,7 +22,7 @@ static void fixture_start(struct fixture *f)
     struct problem why = { 0 };
     assert_true(workers_start(&f->workers));
     store_fixture_make(&f->store);
-    assert_int_equal(store_open(f->store.path, &f->store.store, &why), PAGODA_OK);
+    assert_int_equal(store_open(f->store.path, NULL, &f->store.store, &why), PAGODA_OK);
     assert_int_equal(labs_open(f->store.store, &f->workers, &f->store.labs, &why), PAGODA_OK);
     f->lab = store_fixture_lab(&f->store, "linux-6.1");
 }

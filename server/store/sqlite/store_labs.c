@@ -18,7 +18,27 @@ enum lab_presence { LAB_THERE, LAB_DELETED, LAB_HIDDEN };
 struct creation {
     struct lab_row *row;
     const struct answer *answer;
+    struct chain_value chain; /* of a fork: behind the last operation that it shares */
 };
+
+static int labs_seal(sqlite3 *db, int64_t lab)
+{
+    return sql_run(db, "UPDATE lab SET seal = " LAB_SEAL " WHERE id = ?", SQL_VALUES(sql_i64(lab)));
+}
+
+/* A fork has its configuration from its parent, letter by letter: the chain begins with it. */
+static int labs_insert(struct store *store, const struct lab_row *row, const char *config)
+{
+    return sql_run(
+        store->db,
+        "INSERT INTO lab (key, name, created, parent, parent_seq, made, rules, differs_at, deleted, config, chain_since)"
+        " VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, ?6, ?7, nullif(?8, 0), ?9,"
+        " coalesce((SELECT config FROM lab WHERE id = ?4), ?10),"
+        " coalesce((SELECT min(chain_since, ?5) FROM lab WHERE id = ?4), 0))",
+        SQL_VALUES(sql_text(row->key), sql_text(row->name), sql_text(row->created), sql_i64(row->parent),
+                   sql_u64(row->parent_seq), sql_i64(row->made), sql_i64(row->rules), sql_u64(row->differs_at),
+                   sql_i64(row->is_hidden ? LAB_HIDDEN : LAB_THERE), sql_text(config)));
+}
 
 static int labs_run_create(struct store *store, void *context)
 {
@@ -29,24 +49,32 @@ static int labs_run_create(struct store *store, void *context)
     config_encode_fields(&config, &row->config);
     put_close(&config, '}');
     const char *text = buffer_terminate(&config);
-    int rc =
-        config.failed
-            ? SQLITE_NOMEM
-            : sql_run(store->db,
-                      "INSERT INTO lab (key, name, created, parent, parent_seq, config, made, rules, differs_at, deleted)"
-                      " VALUES (?, ?, ?, nullif(?, 0), ?, ?, ?, ?, nullif(?, 0), ?)",
-                      SQL_VALUES(sql_text(row->key), sql_text(row->name), sql_text(row->created), sql_i64(row->parent),
-                                 sql_u64(row->parent_seq), sql_text(text), sql_i64(row->made), sql_i64(row->rules),
-                                 sql_u64(row->differs_at), sql_i64(row->is_hidden ? LAB_HIDDEN : LAB_THERE)));
+    int rc = config.failed ? SQLITE_NOMEM : labs_insert(store, row, text);
     row->id = sqlite3_last_insert_rowid(store->db);
     buffer_clear(&config);
+    if (rc == SQLITE_OK)
+        rc = labs_seal(store->db, row->id);
+    if (rc == SQLITE_OK && row->parent_seq % CHAIN_BLOCK)
+        rc = store_insert_chain(store->insert_chain, row->id, row->parent_seq, &creation->chain);
     return rc == SQLITE_OK ? store_insert_answer(store, creation->answer, row->parent_seq, row->id) : rc;
+}
+
+static enum pagoda_error labs_read_parent_chain(struct store *store, struct creation *creation)
+{
+    const struct lab_row *row = creation->row;
+    if (row->parent_seq % CHAIN_BLOCK == 0)
+        return PAGODA_OK;
+    struct reader *reader = store_take_reader(store);
+    enum pagoda_error error = store_chain_value_at(reader, row->parent, row->parent_seq, &creation->chain);
+    store_give_reader(reader);
+    return error;
 }
 
 enum pagoda_error store_create_lab(struct store *store, struct lab_row *row, const struct answer *answer)
 {
-    struct creation creation = { row, answer };
-    return store_run_task(store, labs_run_create, &creation);
+    struct creation creation = { .row = row, .answer = answer };
+    enum pagoda_error error = labs_read_parent_chain(store, &creation);
+    return error ? error : store_run_task(store, labs_run_create, &creation);
 }
 
 struct publication {
@@ -58,10 +86,12 @@ struct publication {
 static int labs_run_publish(struct store *store, void *context)
 {
     const struct publication *publication = context;
-    int rc = sql_run(store->db, "UPDATE lab SET deleted = 0 WHERE id = ? AND deleted = 2",
+    int rc = sql_run(store->db, "UPDATE lab SET deleted = 0 WHERE id = ? AND deleted = 2 AND seal = " LAB_SEAL,
                      SQL_VALUES(sql_i64(publication->lab)));
     if (rc == SQLITE_OK && sqlite3_changes(store->db) != 1)
         rc = SQLITE_NOTFOUND;
+    if (rc == SQLITE_OK)
+        rc = labs_seal(store->db, publication->lab);
     return rc == SQLITE_OK ? store_insert_answer(store, publication->answer, publication->seq, publication->lab) : rc;
 }
 
@@ -73,7 +103,16 @@ enum pagoda_error store_publish_lab(struct store *store, int64_t lab, uint64_t s
 
 int store_drop_hidden(sqlite3 *db)
 {
-    return sql_run(db, "UPDATE lab SET deleted = 1 WHERE deleted = 2", SQL_NONE);
+    int rc = sql_run(db, "UPDATE lab SET deleted = 1 WHERE deleted = 2 AND seal = " LAB_SEAL, SQL_NONE);
+    if (rc == SQLITE_OK && sqlite3_changes(db) > 0) /* those that are gone: no harm in sealing all of them */
+        rc = sql_run(db, "UPDATE lab SET seal = " LAB_SEAL " WHERE deleted = 1", SQL_NONE);
+    return rc;
+}
+
+/* Behind a change of a row whose seal was good. */
+static int labs_seal_changed(sqlite3 *db, int64_t lab)
+{
+    return sqlite3_changes(db) ? labs_seal(db, lab) : SQLITE_CORRUPT;
 }
 
 struct lab_change {
@@ -84,8 +123,9 @@ struct lab_change {
 static int labs_run_rename(struct store *store, void *context)
 {
     struct lab_change *change = context;
-    return sql_run(store->db, "UPDATE lab SET name = ?2 WHERE id = ?1",
-                   SQL_VALUES(sql_i64(change->lab), sql_text(change->name)));
+    int rc = sql_run(store->db, "UPDATE lab SET name = ?2 WHERE id = ?1 AND seal = " LAB_SEAL,
+                     SQL_VALUES(sql_i64(change->lab), sql_text(change->name)));
+    return rc == SQLITE_OK ? labs_seal_changed(store->db, change->lab) : rc;
 }
 
 enum pagoda_error store_rename_lab(struct store *store, int64_t lab, const char *name)
@@ -105,8 +145,9 @@ struct comparison {
 static int labs_run_note_rules(struct store *store, void *context)
 {
     const struct comparison *comparison = context;
-    return sql_run(store->db, "UPDATE lab SET rules = ?2, differs_at = nullif(?3, 0) WHERE id = ?1",
-                   SQL_VALUES(sql_i64(comparison->lab), sql_i64(comparison->rules), sql_u64(comparison->differs_at)));
+    int rc = sql_run(store->db, "UPDATE lab SET rules = ?2, differs_at = nullif(?3, 0) WHERE id = ?1 AND seal = " LAB_SEAL,
+                     SQL_VALUES(sql_i64(comparison->lab), sql_i64(comparison->rules), sql_u64(comparison->differs_at)));
+    return rc == SQLITE_OK ? labs_seal_changed(store->db, comparison->lab) : rc;
 }
 
 enum pagoda_error store_note_rules(struct store *store, int64_t lab, uint32_t rules, uint64_t differs_at)
@@ -126,6 +167,8 @@ static int labs_run_delete(struct store *store, void *context)
 {
     const struct deletion *deletion = context;
     int rc = sql_run(store->db, "UPDATE lab SET deleted = 1 WHERE id = ?1", SQL_VALUES(sql_i64(deletion->lab)));
+    if (rc == SQLITE_OK)
+        rc = labs_seal(store->db, deletion->lab);
     return rc == SQLITE_OK ? store_insert_answer(store, deletion->answer, 0, 0) : rc;
 }
 
@@ -147,6 +190,7 @@ static int labs_run_sweep(struct store *store, void *context)
         "DELETE FROM op WHERE id IN (SELECT id FROM op WHERE id > ?1 << 40 AND id < (?1 + 1) << 40 LIMIT 4000)",
         "DELETE FROM image WHERE rowid IN (SELECT rowid FROM image WHERE id > ?1 << 40 AND id < (?1 + 1) << 40 LIMIT 4)",
         "DELETE FROM snapshot WHERE id IN (SELECT id FROM snapshot WHERE id > ?1 << 40 AND id < (?1 + 1) << 40 LIMIT 4000)",
+        "DELETE FROM chain WHERE id IN (SELECT id FROM chain WHERE id > ?1 << 40 AND id < (?1 + 1) << 40 LIMIT 4000)",
         "DELETE FROM answered WHERE lab = ?1 AND key IN (SELECT key FROM answered WHERE lab = ?1 LIMIT 4000)",
         "DELETE FROM importing WHERE lab = ?1",
         "DELETE FROM lab WHERE id = ?1",
@@ -154,7 +198,7 @@ static int labs_run_sweep(struct store *store, void *context)
     bool *more = context;
     int64_t lab = 0;
     int rc = sql_select_number(store->db,
-                               "SELECT id FROM lab WHERE deleted = 1 AND NOT EXISTS"
+                               "SELECT id FROM lab WHERE deleted = 1 AND seal = " LAB_SEAL " AND NOT EXISTS"
                                " (SELECT 1 FROM lab AS fork WHERE fork.parent = lab.id) LIMIT 1",
                                SQL_NONE, &lab);
     *more = rc == SQLITE_ROW;
@@ -217,8 +261,14 @@ static enum pagoda_error lab_row_read(sqlite3_stmt *select, struct lab_row *row,
     row->rules = (uint32_t)sqlite3_column_int64(select, 10);
     uint64_t differs_at = (uint64_t)sqlite3_column_int64(select, 11);
     row->differs_at = differs_at <= row->seq ? differs_at : 0; /* what was salvaged may end before */
+    row->chain_since = (uint64_t)sqlite3_column_int64(select, 12);
+    row->is_damaged = !sqlite3_column_int(select, 13);
     struct problem cause = { 0 };
     enum pagoda_error error = lab_row_read_config((const char *)sqlite3_column_text(select, 6), &row->config, &cause);
+    if (error == PAGODA_ERR_INVALID && row->is_damaged) { /* shown, though nothing can be done with it */
+        row->config = (struct machine_config){ 0 };
+        error = machine_config_complete(&row->config, &cause);
+    }
     if (error == PAGODA_ERR_INVALID)
         problem_say(why, "store", "lab %s: its configuration is not understood: %s", row->key, cause.text);
     return error;
@@ -226,8 +276,8 @@ static enum pagoda_error lab_row_read(sqlite3_stmt *select, struct lab_row *row,
 
 #define LAB_COLUMNS "SELECT id, key, name, created, parent, parent_seq, config,"
 #define LAB_ROWS                                                                                                           \
-    ", (SELECT importing.seq FROM importing WHERE importing.lab = lab.id), made, rules, differs_at"                        \
-    " FROM lab WHERE NOT deleted AND id BETWEEN ?1 AND ?2 ORDER BY id"
+    ", (SELECT importing.seq FROM importing WHERE importing.lab = lab.id), made, rules, differs_at, chain_since, seal "    \
+    "= " LAB_SEAL " FROM lab WHERE (NOT deleted OR seal <> " LAB_SEAL ") AND id BETWEEN ?1 AND ?2 ORDER BY id"
 
 static const char LABS_WITH_LAST[] =
     LAB_COLUMNS "(SELECT max(op.id) FROM op WHERE op.id > lab.id << 40 AND op.id < (lab.id + 1) << 40)" LAB_ROWS;

@@ -48,7 +48,7 @@ static int writer_end_transaction(struct store *store, int rc)
     if (rc == SQLITE_OK)
         return SQLITE_OK;
     sql_script(store->db, "ROLLBACK");
-    store_forget_words(store);
+    store_forget_written(store);
     return rc;
 }
 
