@@ -52,6 +52,7 @@ unsigned error_status(enum pagoda_error error)
     case PAGODA_ERR_RULES:
         return 409;
     case PAGODA_ERR_FULL:
+    case PAGODA_ERR_GONE:
         return 507;
     case PAGODA_ERR_NOMEM:
     case PAGODA_ERR_IO:

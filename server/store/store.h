@@ -73,6 +73,8 @@ void store_close(struct store *store);
  * PAGODA_ERR_VERSION  another schema than this pagodad's; nothing is migrated. */
 enum pagoda_error store_open_to_read(const char *path, const char *key_path, struct store **out,
                                      struct problem *why) PAGODA_MUST_CHECK;
+/* Are the store's files still where they were? While they are not, writes fail with PAGODA_ERR_GONE. Never waits. */
+bool store_is_in_place(struct store *store);
 /* Copies a store to a new file as it is at one moment. The store may be in use; nobody waits.
  * *why  what was wrong, without the paths. After an error to_path is as it was.
  * PAGODA_ERR_CONFLICT  to_path is there already. */

@@ -43,7 +43,7 @@ void store_fixture_close(struct store_fixture *f)
 
 void store_fixture_remove(struct store_fixture *f)
 {
-    static const char *const ENDS[] = { "", "-wal", "-shm", ".lock", ".key", "-journal" };
+    static const char *const ENDS[] = { "", "-wal", "-shm", ".lock", ".key", ".reserve", "-journal" };
     char path[96];
     for (unsigned i = 0; i < sizeof ENDS / sizeof ENDS[0]; i++) {
         snprintf(path, sizeof path, "%s%s", f->path, ENDS[i]);

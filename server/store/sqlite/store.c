@@ -22,6 +22,8 @@ enum pagoda_error store_error(int sqlite_code)
         return PAGODA_ERR_FULL;
     case SQLITE_NOMEM:
         return PAGODA_ERR_NOMEM;
+    case SQLITE_READONLY: /* SQLITE_READONLY_DBMOVED */
+        return PAGODA_ERR_GONE;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return PAGODA_ERR_CORRUPT;
@@ -40,7 +42,9 @@ static enum pagoda_error open_connection(const char *path, int flags, sqlite3 **
     if (rc == SQLITE_OK)
         rc = store_add_seal(*db);
     if (rc == SQLITE_OK && (flags & SQLITE_OPEN_CREATE))
-        rc = sql_script(*db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;"
+        rc = sql_script(*db, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA secure_delete = FAST; PRAGMA journal_mode = WAL; "
+                             "PRAGMA synchronous = FULL; "
+                             "PRAGMA temp_store = MEMORY;"
                              "PRAGMA cache_size = -16000; PRAGMA journal_size_limit = 67108864");
     if (rc != SQLITE_OK)
         problem_say(why, "store", "%s: %s", path, *db ? sqlite3_errmsg(*db) : sqlite3_errstr(rc));
@@ -120,7 +124,7 @@ static struct store *make_store(const char *path)
     store->first_head = NO_HEAD;
     pthread_cond_init(&store->work, NULL);
     pthread_cond_init(&store->done, NULL);
-    pthread_cond_init(&store->keeping, NULL);
+    store_init_clocked(&store->keeping);
     for (unsigned i = 0; i < NR_READERS; i++)
         pthread_mutex_init(&store->readers[i].mutex, NULL);
     store->pending.ticket = 1;
@@ -153,10 +157,14 @@ static enum pagoda_error open_to_write(struct store *store, const char *key_path
         error = store_make_key(store, key_path, why);
     if (!error)
         error = open_connection(store->path, SQLITE_OPEN_READWRITE, &store->keeper_db, why);
+    if (!error) /* a connection that has read nothing knows of no WAL, and folds none */
+        error = store_error(sql_script(store->keeper_db, "SELECT count(*) FROM sqlite_schema"));
     if (!error)
         error = prepare_writer(store, why);
     if (!error)
         error = open_readers(store, why, open_strict);
+    if (!error)
+        store_find_place(store);
     return error ? error : start_threads(store);
 }
 

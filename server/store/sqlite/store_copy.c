@@ -70,6 +70,8 @@ enum pagoda_error store_copy_begin(struct store *store, int64_t lab, uint64_t la
                                    struct store_copy **out)
 {
     *out = NULL;
+    if (!store_is_in_place(store)) /* it is attached by its name */
+        return PAGODA_ERR_GONE;
     struct store_copy *copy = calloc(1, sizeof *copy);
     if (!copy)
         return PAGODA_ERR_NOMEM;

@@ -76,6 +76,33 @@ enum pagoda_error store_take_lock(struct store *store, struct problem *why)
     return PAGODA_OK;
 }
 
+/* ---- where they are ---- */
+
+static struct file_place files_find(const struct store *store, const char *end)
+{
+    char path[STORE_PATH_BYTES];
+    struct stat status;
+    snprintf(path, sizeof path, "%s%s", store->path, end);
+    return stat(path, &status) == 0 ? (struct file_place){ status.st_dev, status.st_ino } : (struct file_place){ 0, 0 };
+}
+
+static bool files_are_equal(struct file_place a, struct file_place b)
+{
+    return a.device == b.device && a.number == b.number;
+}
+
+void store_find_place(struct store *store)
+{
+    store->place = files_find(store, "");
+    store->wal_place = files_find(store, "-wal");
+}
+
+bool store_is_in_place(struct store *store)
+{
+    return files_are_equal(store->place, files_find(store, "")) &&
+           files_are_equal(store->wal_place, files_find(store, "-wal"));
+}
+
 /* ---- the key ---- */
 
 static void key_path(const struct store *store, const char *given, char path[STORE_PATH_BYTES])

@@ -175,9 +175,10 @@ static int labs_run_delete(struct store *store, void *context)
 enum pagoda_error store_delete_lab(struct store *store, int64_t lab, const struct answer *answer)
 {
     struct deletion deletion = { lab, answer };
-    enum pagoda_error error = store_run_task(store, labs_run_delete, &deletion);
+    enum pagoda_error error = store_run_freeing(store, labs_run_delete, &deletion);
     pthread_mutex_lock(&store->mutex);
     store->has_garbage |= !error;
+    store->is_tidy = store->is_tidy && error;
     pthread_cond_signal(&store->keeping);
     pthread_mutex_unlock(&store->mutex);
     return error;
@@ -215,7 +216,7 @@ static int labs_run_sweep(struct store *store, void *context)
 
 enum pagoda_error store_sweep(struct store *store, bool *more)
 {
-    return store_run_task(store, labs_run_sweep, more);
+    return store_run_freeing(store, labs_run_sweep, more);
 }
 
 /* ---- listing ---- */

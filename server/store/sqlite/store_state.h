@@ -11,6 +11,7 @@
 #include "server/store/store.h"
 #include <pthread.h>
 #include <sqlite3.h>
+#include <sys/types.h>
 
 #define SCHEMA_VERSION 5
 #define STORE_PATH_BYTES 1056 /* of a path with what is put behind it */
@@ -36,6 +37,7 @@ static inline uint64_t op_id_seq(sqlite3_int64 id)
 /* A request that runs on the writer's thread in a transaction of its own, behind the operations of its batch. */
 struct task {
     struct task *next;
+    bool frees_room;                                /* on a full disk it may use the reserve */
     int (*run)(struct store *store, void *context); /* an SQLite code; anything but OK is rolled back */
     void *context;
     enum pagoda_error error;
@@ -101,6 +103,18 @@ struct reader {
     struct log_block *block;
 };
 
+/* A row of table answered; zeros: before the first. */
+struct key_cursor {
+    int64_t lab;
+    char key[KEY_MAX + 1];
+};
+
+/* A file, whatever its name; zeros: there is none. */
+struct file_place {
+    dev_t device;
+    ino_t number;
+};
+
 /* A lab's hash as far as the writer has got. */
 struct chain_head {
     int64_t lab;
@@ -115,6 +129,7 @@ struct chain_head {
 struct store {
     int lock_fd;
     char path[1024];
+    struct file_place place, wal_place;
     uint64_t hash_seed[2];
     unsigned char key[32]; /* of this host's images */
     int64_t key_number;    /* 0: there is no key */
@@ -144,7 +159,11 @@ struct store {
     } failures[NR_FAILURES];
     uint32_t nr_failures;
     bool stopping, keeper_stops;
-    bool has_garbage; /* deleted labs whose rows are still there, perhaps */
+    bool has_garbage;            /* deleted labs whose rows are still there, perhaps */
+    bool sweeps_later;           /* the last sweep has failed */
+    bool has_reserve;            /* STORE.reserve takes its room */
+    struct key_cursor forgotten; /* the writer's: as far as keys have been looked at */
+    bool is_tidy;                /* nothing has been deleted since free pages were last given back */
 
     pthread_mutex_t damage_mutex; /* guards what follows */
     struct damage {
@@ -164,7 +183,16 @@ struct store {
 extern const char schema_sql[]; /* data/schema.sql */
 enum pagoda_error store_error(int sqlite_code);
 
+/* store_room.c. Bytes that are kept for those who free some: a disk that is full lets nobody delete, else. */
+void store_make_reserve(struct store *store); /* when there is none, and the disk has room */
+bool store_use_reserve(struct store *store);  /* false: there was none */
+/* Gives free pages at the file's end back, some in one commit. *more: call again. */
+enum pagoda_error store_give_back(struct store *store, bool *more);
+/* Forgets Idempotency-Keys that are a day old. Slice by slice, along the keys; *more: call again. */
+enum pagoda_error store_forget_keys(struct store *store, bool *more);
+
 /* store_keeper.c */
+void store_init_clocked(pthread_cond_t *condition); /* its waits end by the monotonic clock */
 void *store_keeper(void *store);
 void store_watch_wal(struct store *store); /* calls the keeper when there is something to fold */
 
@@ -177,6 +205,7 @@ int store_add_seal(sqlite3 *db);
 void store_make_directories(const char *path);
 /* Makes the file if there is none; nobody but its owner may read it, nor what lies beside it. */
 enum pagoda_error store_narrow_files(struct store *store, struct problem *why);
+void store_find_place(struct store *store); /* notes where the files are, for store_is_in_place() */
 enum pagoda_error store_take_lock(struct store *store, struct problem *why);
 /* given: the key's file; NULL: beside the store.
  * PAGODA_ERR_NOT_FOUND  read: there is none. */
@@ -202,6 +231,8 @@ void *store_writer(void *store);
 struct queued_row *store_next_row(struct buffer *rows, size_t *offset);
 /* Runs it on the writer's thread and waits for its commit. */
 enum pagoda_error store_run_task(struct store *store, int (*run)(struct store *store, void *context), void *context);
+/* The same for those who make room. */
+enum pagoda_error store_run_freeing(struct store *store, int (*run)(struct store *store, void *context), void *context);
 
 /* store_rows.c, for the writer's thread. */
 bool store_prepare_writer(struct store *store);
