@@ -5,7 +5,9 @@
 #include "pagoda/error.h"
 
 struct MHD_Response;
+struct lab;
 struct request;
+struct store;
 
 struct reply {
     unsigned status;
@@ -30,6 +32,8 @@ struct reply reply_say(unsigned status, const char *field, const char *format, .
 struct reply reply_error(enum pagoda_error error, const struct problem *why);
 
 /* No reply yet. The connection sleeps until the ticket's batch is on disk or lost; then the handler runs once more. */
+/* An error for damage in the lab's log says where that is. lab: NULL: of none. */
+void reply_name_damage(struct reply *reply, struct store *store, const struct lab *lab);
 struct reply reply_again(uint64_t ticket);
 
 /* The reply with its headers, its body packed if the request allows that.

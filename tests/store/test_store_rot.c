@@ -81,14 +81,14 @@ static bool digest_entry(void *context, const struct log_entry *entry)
     const struct op *op = &entry->op;
     const uint64_t numbers[] = { entry->seq,       (uint64_t)op->kind, (uint64_t)entry->outcome, entry->address,
                                  entry->allocated, entry->cost_ns,     entry->slept_ns,          op->given };
-    *hash = hash_bytes(*hash, numbers, sizeof numbers);
+    *hash = hash64_bytes(*hash, numbers, sizeof numbers);
     for (uint32_t left = op->given; left; left &= left - 1) {
         enum op_param_id id = (enum op_param_id)__builtin_ctz(left);
         enum op_param_type type = op_param_info(id)->type;
         struct text text = type == TYPE_TEXT ? op_text(op, id) : (struct text){ (const char *)op->data, op->nr_data };
         uint64_t number = type == TYPE_TEXT || type == TYPE_HEX ? 0 : op_number(op, id);
-        *hash = type == TYPE_TEXT || type == TYPE_HEX ? hash_bytes(*hash, text.start, text.length)
-                                                      : hash_bytes(*hash, &number, sizeof number);
+        *hash = type == TYPE_TEXT || type == TYPE_HEX ? hash64_bytes(*hash, text.start, text.length)
+                                                      : hash64_bytes(*hash, &number, sizeof number);
     }
     return true;
 }
@@ -98,7 +98,7 @@ static enum pagoda_error find_essence(struct lab *lab, struct essence *essence)
 {
     struct lab_hold hold;
     memcpy(essence->key, lab->row.key, sizeof essence->key);
-    essence->log = hash_bytes(HASH_START, lab->row.name, strlen(lab->row.name));
+    essence->log = hash64_bytes(HASH_START, lab->row.name, strlen(lab->row.name));
     enum pagoda_error error = lab_take(lab, &hold);
     if (error)
         return error;

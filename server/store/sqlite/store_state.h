@@ -2,8 +2,8 @@
  *
  * Opening is store.c, batches and the writer thread store_write.c and store_queue.c, the keeper store_keeper.c, rows of
  * operations store_rows.c, labs store_labs.c, answers store_answer.c, imports store_import.c, snapshots store_snapshot.c,
- * reading store_read.c, hash chains chain.c and store_chain.c, copies of a lab store_copy.c, copies of the store
- * store_backup.c. */
+ * reading store_read.c and store_log.c, hash chains chain.c and store_chain.c, copies of a lab store_copy.c, copies of the
+ * store store_backup.c. */
 #pragma once
 #include "server/base/address_map.h"
 #include "server/store/sqlite/chain.h"
