@@ -245,7 +245,7 @@ static enum pagoda_error lab_row_read_config(const char *text, struct machine_co
     return ok && !machine_config_complete(config, why) ? PAGODA_OK : PAGODA_ERR_INVALID;
 }
 
-static enum pagoda_error lab_row_read(sqlite3_stmt *select, struct lab_row *row, struct problem *why)
+static enum pagoda_error lab_row_read(sqlite3_stmt *select, bool with_last, struct lab_row *row, struct problem *why)
 {
     *row = (struct lab_row){ .id = sqlite3_column_int64(select, 0) };
     column_copy_text(select, 1, row->key, sizeof row->key);
@@ -263,7 +263,11 @@ static enum pagoda_error lab_row_read(sqlite3_stmt *select, struct lab_row *row,
     uint64_t differs_at = (uint64_t)sqlite3_column_int64(select, 11);
     row->differs_at = differs_at <= row->seq ? differs_at : 0; /* what was salvaged may end before */
     row->chain_since = (uint64_t)sqlite3_column_int64(select, 12);
-    row->is_damaged = !sqlite3_column_int(select, 13);
+    /* The last operation and the chain's end are found apart: a log that has lost its end does not pass for a shorter one.
+     */
+    uint64_t chained = (uint64_t)sqlite3_column_int64(select, 14);
+    bool is_whole = row->is_importing || (chained > row->parent_seq ? chained : row->parent_seq) == row->seq;
+    row->is_damaged = !sqlite3_column_int(select, 13) || (with_last && !is_whole);
     struct problem cause = { 0 };
     enum pagoda_error error = lab_row_read_config((const char *)sqlite3_column_text(select, 6), &row->config, &cause);
     if (error == PAGODA_ERR_INVALID && row->is_damaged) { /* shown, though nothing can be done with it */
@@ -277,8 +281,10 @@ static enum pagoda_error lab_row_read(sqlite3_stmt *select, struct lab_row *row,
 
 #define LAB_COLUMNS "SELECT id, key, name, created, parent, parent_seq, config,"
 #define LAB_ROWS                                                                                                           \
-    ", (SELECT importing.seq FROM importing WHERE importing.lab = lab.id), made, rules, differs_at, chain_since, seal "    \
-    "= " LAB_SEAL " FROM lab WHERE (NOT deleted OR seal <> " LAB_SEAL ") AND id BETWEEN ?1 AND ?2 ORDER BY id"
+    ", (SELECT importing.seq FROM importing WHERE importing.lab = lab.id), made, rules, differs_at, chain_since,"          \
+    " seal = " LAB_SEAL ", (SELECT chain.seq FROM chain WHERE chain.id > lab.id << 40 AND chain.id < (lab.id + 1) << 40"   \
+    " ORDER BY chain.id DESC LIMIT 1)"                                                                                     \
+    " FROM lab WHERE (NOT deleted OR seal <> " LAB_SEAL ") AND id BETWEEN ?1 AND ?2 ORDER BY id"
 
 static const char LABS_WITH_LAST[] =
     LAB_COLUMNS "(SELECT max(op.id) FROM op WHERE op.id > lab.id << 40 AND op.id < (lab.id + 1) << 40)" LAB_ROWS;
@@ -296,7 +302,7 @@ static enum pagoda_error labs_list_range(struct store *store, int64_t first, int
                         SQL_VALUES(sql_i64(first), sql_i64(last)), &select);
     while (rc == SQLITE_OK && !error && (rc = sqlite3_step(select)) == SQLITE_ROW) {
         struct lab_row row;
-        error = lab_row_read(select, &row, why);
+        error = lab_row_read(select, with_last, &row, why);
         if (!error)
             buffer_add(&rows, &row, sizeof row);
         rc = SQLITE_OK;
