@@ -13,7 +13,7 @@ JOBS    ?= $(shell nproc)
 BUILD   := build
 
 VERSION := $(file <VERSION)
-LIBS    := libmicrohttpd jansson sqlite3 zlib libzstd
+LIBS    := libmicrohttpd jansson sqlite3 zlib libzstd libsodium
 WARN    := -Wall -Wextra -Wconversion -Wshadow -Wformat=2
 LIB_CFLAGS := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 LINK    := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread

@@ -1,4 +1,4 @@
--- Schema of a Pagoda store, version 4 (PRAGMA user_version). A lab is its configuration and its operations, nothing else;
+-- Schema of a Pagoda store, version 5 (PRAGMA user_version). A lab is its configuration and its operations, nothing else;
 -- everything but the log can be thrown away and is made again.
 --
 -- Look around with the sqlite3 shell:  SELECT * FROM trace WHERE lab = 'ab12cd34' AND outcome <> 'ok';
@@ -14,7 +14,9 @@ CREATE TABLE lab (
     config TEXT NOT NULL,               -- JSON object: the profile and its options, as POST /labs takes them
     made INTEGER NOT NULL DEFAULT 1,    -- rules revision of the engine that made the lab
     rules INTEGER NOT NULL DEFAULT 1,   -- rules revision that its operations were recorded under or last compared with
-    differs_at INTEGER                  -- the first operation that has another result under those rules; NULL: none
+    differs_at INTEGER,                 -- the first operation that has another result under those rules; NULL: none
+    chain_since INTEGER NOT NULL DEFAULT 0, -- operations up to this one are older than the chain: it vouches for what was found then
+    seal BLOB NOT NULL DEFAULT x''      -- hash of the other columns: who changes one by hand makes the lab a damaged one
 );
 
 -- Words that operations carry (cache names, call sites, remarks), each once.
@@ -51,6 +53,16 @@ CREATE TABLE op (
     size INTEGER, address INTEGER, name TEXT -- parameters as in table call, which differ from operation to operation
 );
 
+-- What vouches for the log: BLAKE2b over the configuration and all operations, with their calls and words. A row for each 64
+-- operations, under the id of the last of them; the newest one says how far the log has got.
+CREATE TABLE chain (
+    id INTEGER PRIMARY KEY,
+    seq INTEGER NOT NULL,               -- the last operation that value vouches for
+    value BLOB NOT NULL
+);
+-- Labs of an older store whose operations are still to be chained.
+CREATE TABLE unchained (lab INTEGER PRIMARY KEY);
+
 -- States on the way, so that no moment is far from one. id as in op. A hash is compared whenever a replay comes by; old
 -- images are dropped once others are near. An image is zstd, cut into parts so that no one waits long for a writer.
 CREATE TABLE snapshot (
@@ -58,7 +70,9 @@ CREATE TABLE snapshot (
     engine INTEGER NOT NULL,            -- identity of the engine that made it; others do not read it
     hash INTEGER NOT NULL,              -- of the machine
     cost INTEGER NOT NULL,              -- of the way here from operation 0, in nanoseconds of replay, roughly
-    nr_parts INTEGER NOT NULL           -- 0: dropped
+    nr_parts INTEGER NOT NULL,          -- 0: dropped
+    key INTEGER NOT NULL DEFAULT 0,     -- number of the key that the image was marked with; under another it is not read
+    mac BLOB                            -- of the image, the other columns and the log's chain up to here
 );
 CREATE TABLE image (
     id INTEGER NOT NULL,                -- of the snapshot, which is written after its last part
@@ -75,6 +89,7 @@ CREATE TABLE answered (
     seq INTEGER NOT NULL,               -- the lab's last operation then: of a single one it is the answer
     made INTEGER NOT NULL DEFAULT 0,    -- lab
     answer TEXT,                        -- what no operation can give again; NULL in an import: it was cut short
+    at INTEGER NOT NULL DEFAULT 0,      -- when it was asked, in seconds since 1970; it is forgotten a day later
     PRIMARY KEY (lab, key)
 ) WITHOUT ROWID;
 
@@ -82,7 +97,8 @@ CREATE TABLE answered (
 -- the lab is next opened.
 CREATE TABLE importing (
     lab INTEGER PRIMARY KEY REFERENCES lab (id),
-    seq INTEGER NOT NULL
+    seq INTEGER NOT NULL,
+    chain BLOB                          -- value of the block that seq lies in; NULL: seq ends one
 );
 
 -- For people.

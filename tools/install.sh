@@ -6,7 +6,7 @@ set -eu
 LOCK_WAIT_S=300 # how long to wait for another apt
 
 list_packages() {
-    echo gcc make pkg-config libmicrohttpd-dev libjansson-dev libsqlite3-dev zlib1g-dev libzstd-dev nodejs npm
+    echo gcc make pkg-config libmicrohttpd-dev libjansson-dev libsqlite3-dev libsodium-dev zlib1g-dev libzstd-dev nodejs npm
     for kind; do
         case $kind in
         build) ;;
@@ -31,6 +31,7 @@ is_present() {
     util-linux) command -v flock ;;
     zlib1g-dev) pkg-config --exists zlib ;;
     libsqlite3-dev) pkg-config --exists sqlite3 ;;
+    libsodium-dev) pkg-config --exists libsodium ;;
     libjansson-dev | libcmocka-dev) library=${1#lib} && pkg-config --exists "${library%-dev}" ;;
     libclang-rt-14-dev) [ -n "$(find /usr/lib/llvm-* -name 'libclang_rt.fuzzer-*.a' -print -quit 2>/dev/null)" ] ;;
     lib*-dev) pkg-config --exists "${1%-dev}" ;;

@@ -11,6 +11,7 @@
     X(PAGODA_ERR_CONFLICT, "somebody else was first")                                                                      \
     X(PAGODA_ERR_FULL, "the store is full")                                                                                \
     X(PAGODA_ERR_IO, "the store cannot be read or written")                                                                \
+    X(PAGODA_ERR_GONE, "the store's file was deleted or replaced: nothing can be written until it is back")                \
     X(PAGODA_ERR_CORRUPT, "the store does not hold what it must")                                                          \
     X(PAGODA_ERR_VERSION, "the store was written by a newer pagodad")                                                      \
     X(PAGODA_ERR_RANDOM, "host gives no random numbers")                                                                   \

@@ -96,6 +96,8 @@ struct reply readyz_get(struct app *app, struct request *request)
         return reply_say(503, "", "pagodad is stopping");
     if (workers_are_stuck(&app->workers))
         return reply_say(503, "", "every worker is in a turn that does not end");
+    if (!store_is_in_place(app->store))
+        return reply_say(503, "", "%s", pagoda_error_text(PAGODA_ERR_GONE));
     return healthz_get(app, request);
 }
 

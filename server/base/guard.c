@@ -17,6 +17,8 @@
 #define SIGNAL_STACK_BYTES (64u * 1024u)
 
 /* Host memory that belongs to a machine. */
+#define GUARD_PAGE 4096u /* behind the range: host_memory.c */
+
 struct range {
     uintptr_t start;
     size_t nr_bytes; /* 0: none */
@@ -129,7 +131,7 @@ static inline void guard_enter(struct guard *guard, const struct machine *machin
     if (!has_signal_stack)
         guard_give_signal_stack();
     guard->outer = innermost;
-    guard->machine = (struct range){ (uintptr_t)machine, machine ? machine_range_bytes(machine) : 0 };
+    guard->machine = (struct range){ (uintptr_t)machine, machine ? machine_range_bytes(machine) + GUARD_PAGE : 0 };
     guard->made = (struct range){ 0 };
     innermost = guard;
     atomic_signal_fence(memory_order_seq_cst);

@@ -1,6 +1,6 @@
 /* server/base/host_memory.c - struct pagoda_host over mmap.
  *
- *      | account |  the machine's range, one mapping  | a page that is not there |
+ *      | account |  the machine's range, one mapping  | a page that nobody may touch |
  *
  * The whole range can be read and written at once, and is NORESERVE: it costs address space, and the kernel gives frames
  * (zeroed) on the first touch. So commit only counts. A host with vm.overcommit_memory=2 counts by itself whatever can be
@@ -82,15 +82,17 @@ static void account_give(struct account *account, uint64_t nr_bytes)
 
 /* ---- the hook ---- */
 
-/* A mapping and, behind it, a page that is not there: who runs out of one range does not come into the next. NULL: the
+/* A mapping and, behind it, a page that nobody may touch: who runs out of one range does not come into the next. NULL: the
  * kernel has no room. */
 static void *host_map(size_t nr_bytes, int access)
 {
     char *start = mmap(NULL, nr_bytes + HOST_PAGE, access, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (start == MAP_FAILED)
         return NULL;
-    munmap(start + nr_bytes, HOST_PAGE);
-    return start;
+    if (!mprotect(start + nr_bytes, HOST_PAGE, PROT_NONE))
+        return start;
+    munmap(start, nr_bytes + HOST_PAGE);
+    return NULL;
 }
 
 static void *host_reserve(void **context, size_t nr_bytes)
@@ -104,12 +106,12 @@ static void *host_reserve(void **context, size_t nr_bytes)
     if (!start)
         return NULL;
     if (is_strict && mprotect(start, HOST_PAGE, PROT_READ | PROT_WRITE)) {
-        munmap(start, all);
+        munmap(start, all + HOST_PAGE);
         return NULL;
     }
     (void)madvise(start, all, MADV_NOHUGEPAGE); /* a wish */
     *context = start;
-    guard_note_range(start + HOST_PAGE, nr_bytes);
+    guard_note_range(start + HOST_PAGE, nr_bytes + HOST_PAGE);
     return start + HOST_PAGE;
 }
 
@@ -135,7 +137,11 @@ static bool host_open(void *start, size_t nr_bytes)
 static bool host_commit(void *context, void *start, size_t nr_bytes)
 {
     struct account *account = context;
-    if (plant_refuses_memory() || !account_take(account, nr_bytes))
+    if (plant_refuses_memory()) {
+        last_refusal = REFUSED_BY_HOST;
+        return false;
+    }
+    if (!account_take(account, nr_bytes))
         return false;
     if (is_strict && !host_open(start, nr_bytes)) {
         account_give(account, nr_bytes);
@@ -157,7 +163,7 @@ static void host_release(void *context, void *start, size_t nr_bytes)
     struct account *account = context;
     (void)start;
     account_give(account, account->committed);
-    munmap(account, nr_bytes + HOST_PAGE);
+    munmap(account, nr_bytes + 2 * HOST_PAGE);
 }
 
 const struct pagoda_host HOST_MEMORY = {

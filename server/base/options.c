@@ -19,6 +19,8 @@ static const struct option {
 #define AT(field) offsetof(struct options, field)
     { "listen", "ADDRESS:PORT", "127.0.0.1:8080", "where to listen", AT(listen), VALUE_TEXT, SERVE },
     { "store", "FILE", "var/pagoda.db", "the SQLite file that holds labs and operations", AT(store), VALUE_TEXT, SERVE },
+    { "key-file", "FILE", NULL, "the key by which images of machines are known; STORE.key, made where there is none",
+      AT(key_file), VALUE_TEXT, SERVE | CHECK },
     { "web", "DIR", NULL, "serve the pages in DIR", AT(web), VALUE_TEXT, SERVE },
     { "host", "NAME", NULL, "a further name that requests may use for this server (repeatable)", AT(hosts), VALUE_LIST,
       SERVE },

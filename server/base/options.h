@@ -9,6 +9,7 @@
 struct options {
     const char *listen;           /* "127.0.0.1:8080", "[::1]:8080" */
     const char *store;            /* path */
+    const char *key_file;         /* path of the key that marks images, or NULL: STORE.key */
     const char *web;              /* directory, or NULL: no pages */
     const char *hosts[HOSTS_MAX]; /* further names that the Host header may bear */
     size_t nr_hosts;

@@ -24,10 +24,10 @@ static void plant_invariant(struct machine *machine)
     HOST_MEMORY.fault(NULL, &(struct pagoda_fault){ PAGODA_FAULT_INVARIANT, "a planted fault", __FILE__, __LINE__ });
 }
 
-/* The end of the range was never committed. */
+/* Behind the range nobody may write. */
 __attribute__((no_sanitize("address", "undefined"))) static void plant_stray_write(struct machine *machine)
 {
-    *(volatile char *)((char *)machine + machine_range_bytes(machine) - 1) = 1;
+    *(volatile char *)((char *)machine + machine_range_bytes(machine)) = 1;
 }
 
 __attribute__((no_sanitize("undefined"))) static void plant_division(struct machine *machine)

@@ -57,6 +57,7 @@ unsigned error_status(enum pagoda_error error)
         return 429;
     case PAGODA_ERR_FULL:
     case PAGODA_ERR_LAB_MEMORY:
+    case PAGODA_ERR_GONE:
         return 507;
     case PAGODA_ERR_NOMEM:
     case PAGODA_ERR_IO:

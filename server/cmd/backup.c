@@ -1,8 +1,9 @@
 /* server/cmd/backup.c - pagodad backup: a copy of a store at one moment. pagodad check --salvage: a new store with what can
  * still be read of a damaged one.
  *
- * Salvaging reads each lab up to the first operation that is missing or unreadable (what comes after it cannot be replayed)
- * and writes it as a lab of its own: forks no longer share. */
+ * Salvaging reads each lab up to the first operation that is missing or unreadable (what comes after it cannot be
+ * replayed), says where the hash chain does not vouch for what was read, and writes it as a lab of its own: forks no longer
+ * share. */
 #include "server/cmd/check.h"
 #include "server/base/problem.h"
 #include "server/store/store.h"
@@ -32,6 +33,7 @@ struct salvaging {
     struct lab_log log;
     uint64_t next_seq, ticket, nr_in_window;
     uint64_t nr_labs, nr_ops, nr_lost;
+    uint64_t nr_doubtful; /* that no chain vouches for */
     enum pagoda_error error;
 };
 
@@ -48,6 +50,26 @@ static bool salvage_one(void *context, const struct log_entry *entry)
     return !s->error;
 }
 
+/* First what the chain vouches for, then what can be read behind it. Reading ends where it ends; next_seq tells. */
+static void salvage_ops(struct salvaging *s, const struct lab_row *row)
+{
+    uint64_t first, last;
+    enum pagoda_error reading = store_read_ops(s->from, row->id, 1, row->seq, salvage_one, s);
+    uint64_t nr_sound = s->next_seq - 1;
+    if (reading == PAGODA_ERR_CORRUPT && store_find_damage(s->from, row->id, &first, &last))
+        printf("lab %s: between operations %llu and %llu the log is not what was written\n", row->key,
+               (unsigned long long)first, (unsigned long long)last);
+    if (!s->error && nr_sound < row->seq)
+        reading = store_read_unverified(s->from, row->id, s->next_seq, row->seq, salvage_one, s);
+    uint64_t nr_doubtful = s->next_seq - 1 - nr_sound;
+    if (nr_doubtful)
+        printf("lab %s: operations %llu to %llu are saved as they stand: no hash chain vouches for them\n", row->key,
+               (unsigned long long)nr_sound + 1, (unsigned long long)s->next_seq - 1);
+    s->nr_doubtful += nr_doubtful;
+    if (reading && !s->error)
+        printf("lab %s: operation %llu: %s\n", row->key, (unsigned long long)s->next_seq, pagoda_error_text(reading));
+}
+
 static enum pagoda_error salvage_lab(struct salvaging *s, const struct lab_row *row)
 {
     struct lab_row copy_row = *row;
@@ -57,11 +79,13 @@ static enum pagoda_error salvage_lab(struct salvaging *s, const struct lab_row *
     enum pagoda_error error = store_make_change(s->to, &change);
     if (error)
         return error;
+    if (row->is_damaged)
+        printf("lab %s: its row is not what was written: configuration, name or ancestry may be wrong\n", row->key);
+    s->nr_doubtful += row->is_damaged;
     s->log = (struct lab_log){ .lab = copy_row.id };
     s->next_seq = 1;
     s->ticket = 0;
-    enum pagoda_error reading = store_read_ops(s->from, row->id, 1, row->seq, salvage_one, s);
-    (void)reading; /* what could be read has been; next_seq tells how much */
+    salvage_ops(s, row);
     if (!s->error && s->ticket)
         s->error = store_wait(s->to, s->ticket);
     uint64_t nr_ops = s->next_seq - 1;
@@ -85,9 +109,9 @@ int salvage(const struct options *options)
         fprintf(stderr, "pagodad check: %s is there already\n", options->salvage);
         return 2;
     }
-    enum pagoda_error error = store_open_to_read(options->file, &s.from, &why);
+    enum pagoda_error error = store_open_to_read(options->file, options->key_file, &s.from, &why);
     if (!error)
-        error = store_open(options->salvage, &s.to, &why);
+        error = store_open(options->salvage, options->key_file, &s.to, &why);
     int64_t last = error ? 0 : store_last_lab(s.from);
     for (int64_t id = 1; !error && id <= last; id++) {
         struct lab_row row;
@@ -106,6 +130,8 @@ int salvage(const struct options *options)
         return 2;
     }
     printf("%llu labs, %llu operations saved%s\n", (unsigned long long)s.nr_labs, (unsigned long long)s.nr_ops,
-           s.nr_lost ? "; not all could be read" : ": all that there is");
-    return s.nr_lost ? 1 : 0;
+           s.nr_lost       ? "; not all could be read"
+           : s.nr_doubtful ? "; not all is what was written"
+                           : ": all that there is");
+    return s.nr_lost || s.nr_doubtful ? 1 : 0;
 }

@@ -1,6 +1,7 @@
 /* server/cmd/check.c - pagodad check: is the file whole, and does every lab still lead where its log says?
  *
- * Each lab is replayed from its first operation in a machine of its own. Every recorded result is compared, every logged
+ * The hash chain of each lab's log says whether an operation is what was written. Each lab is then replayed from its first
+ * operation in a machine of its own. Every recorded result is compared, every logged
  * hash, and the machine that comes out must keep its own invariants. The first difference of a lab is named and ends its
  * replay. The store is only read, so that a daemon may serve it meanwhile. */
 #include "server/cmd/check.h"
@@ -24,6 +25,7 @@ struct lab_check {
     uint64_t nr_read;    /* operations of the log */
     uint64_t differs_at; /* the first result that is another under today's rules, and may be; 0: none */
     uint64_t first_cost; /* the first operation that took another time; 0: none */
+    bool is_broken;      /* the hash chain does not vouch for all of it */
     char trouble[320];   /* empty: none */
 };
 
@@ -118,6 +120,32 @@ static bool check_entry(void *context, const struct log_entry *entry)
 
 /* ---- one lab ---- */
 
+/* The chain says that something is wrong, and roughly where. A replay of what stands there may say what. */
+static enum pagoda_error check_broken_chain(struct lab_check *lab)
+{
+    uint64_t first, last;
+    if (!store_find_damage(lab->all->store, lab->row->id, &first, &last))
+        return PAGODA_ERR_CORRUPT;
+    lab->is_broken = true;
+    printf("lab %s: between operations %llu and %llu the log is not what was written\n", lab->row->key,
+           (unsigned long long)first, (unsigned long long)last);
+    return store_read_unverified(lab->all->store, lab->row->id, lab->nr_read + 1, lab->row->seq, check_entry, lab);
+}
+
+static void check_end(struct lab_check *lab, enum pagoda_error error)
+{
+    uint64_t seq = lab->nr_read;
+    if (lab->trouble[0])
+        return;
+    if (error || seq != lab->row->seq)
+        snprintf(lab->trouble, sizeof lab->trouble, "operation %llu cannot be read: %s", (unsigned long long)seq + 1,
+                 error ? pagoda_error_text(error) : "it is missing");
+    else if (lab->is_broken)
+        snprintf(lab->trouble, sizeof lab->trouble, "what stands there leads to the same results");
+    else if (!lab->differs_at)
+        machine_check(lab->machine, lab->trouble, sizeof lab->trouble);
+}
+
 static void check_replay_lab(struct lab_check *lab)
 {
     struct problem why = { 0 };
@@ -130,21 +158,20 @@ static void check_replay_lab(struct lab_check *lab)
     machine_record_events(lab->machine, false);
     check_find_next_hash(lab, 1);
     error = store_read_ops(lab->all->store, lab->row->id, 1, lab->row->seq, check_entry, lab);
-    uint64_t seq = lab->nr_read;
-    if (lab->trouble[0])
-        return;
-    if (error || seq != lab->row->seq)
-        snprintf(lab->trouble, sizeof lab->trouble, "operation %llu cannot be read: %s", (unsigned long long)seq + 1,
-                 error ? pagoda_error_text(error) : "it is missing");
-    else if (!lab->differs_at)
-        machine_check(lab->machine, lab->trouble, sizeof lab->trouble);
+    if (error == PAGODA_ERR_CORRUPT)
+        error = check_broken_chain(lab);
+    check_end(lab, error);
 }
 
 static void check_lab(void *context, const struct lab_row *row)
 {
     struct checking *all = context;
     struct lab_check lab = { .all = all, .row = row };
-    check_replay_lab(&lab);
+    if (row->is_damaged)
+        snprintf(lab.trouble, sizeof lab.trouble,
+                 "its row is not what was written: configuration, name or ancestry are damaged");
+    else
+        check_replay_lab(&lab);
     all->nr_labs++;
     all->nr_ops += lab.nr_read;
     all->nr_other_rules += !lab.trouble[0] && lab.differs_at;
@@ -158,6 +185,9 @@ static void check_lab(void *context, const struct lab_row *row)
     else
         printf("lab %s: %llu operations, %llu hashes: as recorded\n", row->key, (unsigned long long)row->seq,
                (unsigned long long)lab.nr_hashes);
+    if (row->chain_since)
+        printf("lab %s: operations up to %llu are older than the hash chain: it vouches for what was found then\n",
+               row->key, (unsigned long long)row->chain_since);
     if (lab.first_cost)
         printf("lab %s: from operation %llu on, times are not those recorded: the cost model has changed since\n", row->key,
                (unsigned long long)lab.first_cost);
@@ -178,7 +208,7 @@ int check(const struct options *options)
     struct problem why = { 0 };
     if (options->salvage)
         return salvage(options);
-    enum pagoda_error error = store_open_to_read(options->file, &all.store, &why);
+    enum pagoda_error error = store_open_to_read(options->file, options->key_file, &all.store, &why);
     if (error) {
         fprintf(stderr, "pagodad check: %s\n", why.text);
         return error == PAGODA_ERR_CORRUPT ? 1 : 2;

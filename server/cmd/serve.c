@@ -134,7 +134,7 @@ static bool start(struct app *app, struct problem *why)
 {
     if (!read_http_limits(app, why) || !open_web(app, why))
         return false;
-    enum pagoda_error error = store_open(app->options->store, &app->store, why);
+    enum pagoda_error error = store_open(app->options->store, app->options->key_file, &app->store, why);
     if (!error)
         error = labs_open(app->store, &app->workers, &app->labs, why);
     if (error) {

@@ -50,6 +50,7 @@ static void request_log_is_written(struct store_waiter *waiter, enum pagoda_erro
 static bool request_settle(struct request *request)
 {
     struct store *store = request->app->store;
+    reply_name_damage(&request->reply, store, request->lab);
     uint64_t ticket = request->reply.ticket;
     if (ticket && !store_is_durable(store, ticket)) {
         if (connection_sleep(&request->connection)) {

@@ -1,6 +1,7 @@
 /* server/http/reply.c - see reply.h. */
 #include "server/http/reply.h"
 #include "server/http/request.h"
+#include "server/lab/lab.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -52,6 +53,16 @@ struct reply reply_error(enum pagoda_error error, const struct problem *why)
     if (why && why->text[0])
         return reply_problem(error_status(error), why);
     return reply_say(error_status(error), "", "%s", pagoda_error_text(error));
+}
+
+void reply_name_damage(struct reply *reply, struct store *store, const struct lab *lab)
+{
+    uint64_t first, last;
+    if (reply->status != 500 || !lab || !store_find_damage(store, lab_id(lab), &first, &last))
+        return;
+    buffer_clear(&reply->body);
+    *reply = reply_say(500, "", "the log of this lab is damaged between operations %llu and %llu (pagodad check says more)",
+                       (unsigned long long)first, (unsigned long long)last);
 }
 
 struct reply reply_too_long(uint64_t limit)

@@ -5,7 +5,9 @@
 #include "pagoda/error.h"
 
 struct MHD_Response;
+struct lab;
 struct request;
+struct store;
 
 /* What comes next. */
 enum reply_next {
@@ -44,6 +46,8 @@ struct reply reply_error(enum pagoda_error error, const struct problem *why);
 struct reply reply_too_long(uint64_t limit);
 /* 503: come back in a second. */
 struct reply reply_busy(const char *why);
+/* An error for damage in the lab's log says where that is. lab: NULL: of none. */
+void reply_name_damage(struct reply *reply, struct store *store, const struct lab *lab);
 
 /* No reply yet: enum reply_next. */
 struct reply reply_turn(void);

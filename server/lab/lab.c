@@ -66,11 +66,41 @@ void lab_prepare_undo(struct lab *lab)
     atomic_store(&lab->seq, lab->import_seq);
 }
 
+static void lab_images_are_dropped(struct store_change *change, enum pagoda_error error)
+{
+    struct lab *lab = (struct lab *)(void *)((char *)change - offsetof(struct lab, dropping));
+    if (!error && change->has_more) {
+        store_post_change(lab->labs->store, change);
+        return;
+    }
+    atomic_store(&lab->has_images_behind, error != PAGODA_OK);
+    atomic_store(&lab->is_dropping, false);
+    lab_put(lab);
+}
+
+/* Snapshots of operations that are not in the log would pass for those of the operations that get their numbers next. While
+ * the disk does not let them go they are tried again; who reads one compares it with the log in any case. */
+static void lab_drop_images_behind(struct lab *lab)
+{
+    if (!atomic_load(&lab->has_images_behind) && !atomic_load(&lab->log.lost))
+        return;
+    atomic_store(&lab->has_images_behind, true);
+    if (atomic_exchange(&lab->is_dropping, true))
+        return;
+    lab_keep(lab);
+    lab->dropping = (struct store_change){
+        .kind = STORE_DROP_SNAPSHOTS, .lab = lab->row.id, .seq = lab_durable_seq(lab), .told = lab_images_are_dropped
+    };
+    store_post_change(lab->labs->store, &lab->dropping);
+}
+
 /* The log as it is on disk becomes the lab's history. */
 static void lab_accept_log(struct lab *lab)
 {
     atomic_store(&lab->last_ticket, 0);
     memset(lab->keys, 0, sizeof lab->keys);
+    lab_drop_images_behind(lab);
+    lab->nr_losses = atomic_load(&lab->log.nr_losses);
     atomic_store(&lab->log.lost, false);
     atomic_store(&lab->seq, lab_durable_seq(lab));
 }

@@ -52,9 +52,11 @@ struct lab {
     _Atomic uint64_t seq;               /* head */
     _Atomic uint64_t last_ticket;       /* of the newest operation; written before seq */
     uint64_t cost_ns, snapshot_cost_ns; /* of replaying from 0 to the head, to the newest snapshot */
-    struct past waking;                 /* half way to the present, while the lab is being woken */
-    atomic_bool is_leaving;             /* its deletion is on the way to the disk: no operation may follow */
-    bool is_importing;                  /* all or nothing, from import_seq on; undone when the lab is next woken */
+    uint32_t nr_losses; /* of the log, when the machine was made: since it has risen, the machine may be ahead of the log */
+    atomic_bool has_images_behind; /* perhaps: snapshots behind the end of the log, which are to go */
+    struct past waking;            /* half way to the present, while the lab is being woken */
+    atomic_bool is_leaving;        /* its deletion is on the way to the disk: no operation may follow */
+    bool is_importing;             /* all or nothing, from import_seq on; undone when the lab is next woken */
     uint64_t import_seq;
     struct lab_import *import;               /* under way: nothing else changes the lab; NULL: none */
     struct lab_log import_log;               /* its log; here, because a snapshot of the import may outlive it */
@@ -63,6 +65,8 @@ struct lab {
     struct store_change undoing; /* of an import that was not finished; for the job that keeps the lane meanwhile */
     struct store_change noting;  /* what a comparison has found, on its way to the store */
     atomic_bool is_noting;
+    struct store_change dropping; /* of snapshots behind the end of the log */
+    atomic_bool is_dropping;
     struct key_in_flight keys[KEYS_IN_FLIGHT]; /* a ring */
     uint32_t next_key;
 

@@ -148,6 +148,8 @@ static enum pagoda_error replay_start(struct lab *lab, uint64_t seq, struct past
     struct problem why = { 0 };
     turn_is_for(lab->row.key);
     *past = (struct past){ 0 };
+    if (lab->row.is_damaged) /* of whose configuration nobody knows what it was */
+        return PAGODA_ERR_CORRUPT;
     if (seq && !atomic_load(&lab->mistrusts_snapshots) &&
         !snapshot_load(lab->labs->store, lab->row.id, seq, &past->machine, &past->cost_ns))
         return PAGODA_OK;

@@ -21,6 +21,7 @@ struct lab *lab_make(struct labs *labs, const struct lab_row *row)
     lab->log.lab = row->id;
     atomic_store(&lab->log.durable_seq, row->seq);
     atomic_store(&lab->seq, row->seq);
+    lab->has_images_behind = true; /* who wrote them did not see to it, perhaps */
     lab->is_importing = row->is_importing;
     lab->import_seq = row->seq;
     atomic_store(&lab->is_compared, row->rules == machine_rules());

@@ -30,9 +30,9 @@ uint64_t snapshot_identity(void)
 
 struct snapshot_job {
     struct snapshot_job *next;
-    struct lab *lab; /* held */
-    const struct lab_log *log;
-    uint32_t nr_losses;
+    struct lab *lab;           /* held */
+    const struct lab_log *log; /* that the image belongs to */
+    uint32_t nr_losses;        /* when the machine was made: the log may have lost since what the image shows */
     struct snapshot_row row;
     void *image;
     size_t nr_bytes;
@@ -160,7 +160,8 @@ static struct snapshot_job *snapshot_make_job(struct lab *lab, const struct lab_
         free(job);
         return NULL;
     }
-    *job = (struct snapshot_job){ .lab = lab, .log = log, .nr_losses = atomic_load(&log->nr_losses), .nr_bytes = nr_bytes };
+    uint32_t nr_losses = log == &lab->log ? lab->nr_losses : atomic_load(&log->nr_losses);
+    *job = (struct snapshot_job){ .lab = lab, .log = log, .nr_losses = nr_losses, .nr_bytes = nr_bytes };
     job->row = (struct snapshot_row){
         .seq = machine_seq(machine), .engine = snapshot_identity(), .hash = machine_image_hash(image), .cost_ns = cost_ns
     };
@@ -211,7 +212,7 @@ enum pagoda_error snapshot_load(struct store *store, int64_t lab, uint64_t seq, 
     while (!error && !*machine && row.seq > 1) {
         error =
             store_load_snapshot(store, &(struct snapshot_moment){ lab, row.seq - 1, snapshot_identity() }, &row, &packed);
-        if (!error)
+        if (!error && row.is_genuine)
             *machine = snapshot_unpack(&packed, &row);
         *cost_ns = row.cost_ns;
     }
@@ -227,7 +228,7 @@ bool snapshot_is_sound(struct store *store, int64_t lab, uint64_t seq)
         store_load_snapshot(store, &(struct snapshot_moment){ lab, seq, snapshot_identity() }, &row, &packed);
     bool is_sound = error == PAGODA_ERR_NOT_FOUND || (!error && row.seq < seq);
     if (!error && row.seq == seq) {
-        struct machine *machine = snapshot_unpack(&packed, &row);
+        struct machine *machine = row.is_genuine ? snapshot_unpack(&packed, &row) : NULL;
         is_sound = machine != NULL;
         machine_destroy(machine);
     }

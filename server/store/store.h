@@ -23,12 +23,14 @@ struct lab_row {
     char created[24];
     int64_t parent; /* 0: none */
     uint64_t parent_seq;
-    uint64_t seq;        /* the last operation in the log, the parent's share included */
-    bool is_importing;   /* an import that was to be all or nothing has left operations behind seq: store_undo_import() */
-    uint32_t made;       /* rules revision of the engine that made the lab: machine_rules() */
-    uint32_t rules;      /* rules revision that its operations were recorded under or last compared with */
-    uint64_t differs_at; /* the first operation that has another result under those rules; 0: none */
-    bool is_hidden;      /* in: not listed before store_publish_lab(); what never was is dropped when the store is opened */
+    uint64_t seq;         /* the last operation in the log, the parent's share included */
+    bool is_importing;    /* an import that was to be all or nothing has left operations behind seq: store_undo_import() */
+    uint32_t made;        /* rules revision of the engine that made the lab: machine_rules() */
+    uint32_t rules;       /* rules revision that its operations were recorded under or last compared with */
+    uint64_t differs_at;  /* the first operation that has another result under those rules; 0: none */
+    uint64_t chain_since; /* operations up to this one are older than the hash chain of the log */
+    bool is_damaged;      /* out: its row is not what was written */
+    bool is_hidden; /* in: not listed before store_publish_lab(); what never was is dropped when the store is opened */
     struct machine_config config;
 };
 
@@ -61,6 +63,7 @@ struct store_task {
     int (*run)(struct store *store, void *context); /* an SQLite code; anything but OK is rolled back */
     void *context;
     enum pagoda_error error;
+    bool frees_room;                        /* on a full disk it may use the reserve */
     bool is_done;                           /* store mutex */
     void (*ended)(struct store_task *task); /* NULL: a thread waits for is_done */
 };
@@ -68,22 +71,27 @@ struct store_task {
 /* ---- a store ---- */
 
 /* Opens a store, creates one where there is none, migrates an older one.
+ * key_path  the file of the key that marks images of machines, which is made where there is none; NULL: PATH.key.
  * *out  the caller's, to store_close(); NULL after an error.
  * *why  what went wrong, in words.
  * PAGODA_ERR_VERSION   a newer pagodad has written it.
  * PAGODA_ERR_CONFLICT  another pagodad has it open. */
-enum pagoda_error store_open(const char *path, struct store **out, struct problem *why) PAGODA_MUST_CHECK;
+enum pagoda_error store_open(const char *path, const char *key_path, struct store **out,
+                             struct problem *why) PAGODA_MUST_CHECK;
 /* Commits what is queued. NULL is allowed. */
 void store_close(struct store *store);
 
-/* As store_open(), for calls that read only, also beside a daemon that serves the store.
+/* As store_open(), for calls that read only, also beside a daemon that serves the store. Without a key no image is read.
  * PAGODA_ERR_VERSION  another schema than this pagodad's; nothing is migrated. */
-enum pagoda_error store_open_to_read(const char *path, struct store **out, struct problem *why) PAGODA_MUST_CHECK;
+enum pagoda_error store_open_to_read(const char *path, const char *key_path, struct store **out,
+                                     struct problem *why) PAGODA_MUST_CHECK;
+/* Are the store's files still where they were? While they are not, writes fail with PAGODA_ERR_GONE. Never waits. */
+bool store_is_in_place(struct store *store);
 /* Copies a store to a new file as it is at one moment. The store may be in use; nobody waits.
  * *why  what was wrong, without the paths. After an error to_path is as it was.
  * PAGODA_ERR_CONFLICT  to_path is there already. */
 enum pagoda_error store_backup(const char *path, const char *to_path, struct problem *why) PAGODA_MUST_CHECK;
-/* SQLite's own check of the file: calls line for each thing that is wrong. */
+/* SQLite's own check of the file, and rows of labs that there are not: calls line for each thing that is wrong. */
 void store_check_file(struct store *store, void (*line)(void *context, const char *text), void *context);
 
 /* ---- operations ---- */
@@ -105,11 +113,20 @@ enum pagoda_error store_wait(struct store *store, uint64_t ticket) PAGODA_MUST_C
 void store_on_commit(struct store *store, void (*call)(void *context), void *context);
 uint64_t store_nr_commits(struct store *store);
 
-/* Shows the durable operations [from, to] in order, those of the lab's ancestors included.
- * each  false: stop. */
+/* Shows the durable operations [from, to] in order, those of the lab's ancestors included. Each has been verified by the
+ * log's hash chain before it is shown.
+ * each                false: stop.
+ * PAGODA_ERR_CORRUPT  the next ones are not what was written: store_find_damage(). */
 enum pagoda_error store_read_ops(struct store *store, int64_t lab, uint64_t from, uint64_t to,
                                  bool (*each)(void *context, const struct log_entry *entry),
                                  void *context) PAGODA_MUST_CHECK;
+/* The same of operations as they stand, whatever the chain says: for those who save what is left.
+ * PAGODA_ERR_CORRUPT  the next one cannot be read at all. */
+enum pagoda_error store_read_unverified(struct store *store, int64_t lab, uint64_t from, uint64_t to,
+                                        bool (*each)(void *context, const struct log_entry *entry),
+                                        void *context) PAGODA_MUST_CHECK;
+/* What a reader that got PAGODA_ERR_CORRUPT has found: damage between operations first and last. False: none is known. */
+bool store_find_damage(struct store *store, int64_t lab, uint64_t *first, uint64_t *last);
 /* Finds the operation that was asked for under a key.
  * PAGODA_ERR_NOT_FOUND  the key has not been used on that lab. */
 enum pagoda_error store_find_answered(struct store *store, int64_t lab, const char *key, uint64_t *body_hash,
@@ -140,6 +157,7 @@ struct store_change {
         STORE_DELETE_LAB,  /* lab, answer */
         STORE_NOTE_RULES,  /* lab, rules, differs_at: what a comparison of its log with these rules has found */
         STORE_UNDO_IMPORT, /* lab, seq: takes away a slice of what lies behind it, all of which is on disk or lost */
+        STORE_DROP_SNAPSHOTS, /* lab, seq: deletes a slice of the snapshots behind it */
     } kind;
     int64_t lab;
     struct lab_row *row;
@@ -147,7 +165,7 @@ struct store_change {
     uint32_t rules;
     uint64_t differs_at, seq;
     const struct answer *answer;
-    bool has_more; /* STORE_UNDO_IMPORT: out: there is another slice: once more */
+    bool has_more; /* STORE_UNDO_IMPORT, STORE_DROP_SNAPSHOTS: out: there is another slice: once more */
     /* On the writer's thread when the change is on disk or has failed. Must not block. */
     void (*told)(struct store_change *change, enum pagoda_error error);
 };
@@ -212,6 +230,7 @@ void store_copy_end(struct store_copy *copy); /* at any time; NULL is allowed */
 
 struct snapshot_row {
     uint64_t seq, engine, hash, cost_ns;
+    bool is_genuine; /* out, of an image: this host has made it of what the log says */
 };
 #define SNAPSHOTS_NEAR 8 /* images kept at full density behind the newest one */
 /* How much replay lies between the older images that are kept. Larger images stand farther apart, so that they stay small
@@ -221,7 +240,7 @@ struct snapshot_row {
 #define SNAPSHOT_FAR_MAX_NS UINT64_C(24000000)
 
 /* Writes an image in parts, each a commit of its own, and drops older images that stand too close.
- * nr_losses  of the log, when the machine was seen.
+ * nr_losses  of the log, when the machine was made from it.
  * PAGODA_ERR_CONFLICT   the log has lost something since.
  * PAGODA_ERR_NOT_FOUND  the lab is gone. */
 enum pagoda_error store_save_snapshot(struct store *store, const struct lab_log *log, uint32_t nr_losses,
@@ -231,7 +250,8 @@ struct snapshot_moment {
     int64_t lab;
     uint64_t seq, engine;
 };
-/* The newest image at or before the moment, through forks back to the root.
+/* The newest image at or before the moment that bears this host's mark, through forks back to the root. Only one that
+ * is_genuine may be looked into.
  * PAGODA_ERR_NOT_FOUND  there is none. */
 enum pagoda_error store_load_snapshot(struct store *store, const struct snapshot_moment *moment, struct snapshot_row *row,
                                       struct buffer *image) PAGODA_MUST_CHECK;

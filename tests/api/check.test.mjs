@@ -79,7 +79,11 @@ test('check names the lab and the operation where a log no longer leads', { skip
   assert.match(run(['check', daemon.store]).stdout, new RegExp(`lab ${labs[0].id}: .*operation 7[01]`));
   await daemon.resume(); // the other lab is served all the same
   assert.equal((await daemon.get(`labs/${labs[1].id}`)).status, 200);
-  assert.equal((await daemon.get(`labs/${labs[0].id}`)).status, 500);
+  const damaged = await daemon.get(`labs/${labs[0].id}`);
+  assert.equal(damaged.status, 500);
+  assert.match(damaged.body.detail, /damaged between operations 65 and 128/);
+  assert.equal((await daemon.get(`labs/${labs[0].id}/ops?from=60&limit=100`)).status, 500);
+  assert.equal((await daemon.get(`labs/${labs[0].id}/ops?from=1&limit=60`)).status, 200);
   await daemon.end();
 });
 

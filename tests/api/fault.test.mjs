@@ -148,12 +148,16 @@ test('a host without memory: 503, and nothing has changed', async (t) => {
   const { pid } = await daemon.op(lab, { op: 'spawn' });
   const { address } = await daemon.op(lab, { op: 'mmap', pid, length: '64M' });
   const before = (await plant(daemon, lab, 'refusal')).body.seq;
-  const fill = { op: 'write', pid, address, fill: 7, length: '64M' };
-  const refused = await daemon.post(`labs/${lab.id}/ops`, fill);
+  const hex = '0123456789abcdef'.repeat(2048);
+  const at = (i) => '0x' + (BigInt(address) + BigInt(i * 16384)).toString(16);
+  let nr = 0,
+    refused;
+  for (; nr < 4000 && refused?.status !== 503; nr++)
+    refused = await daemon.post(`labs/${lab.id}/ops`, { op: 'write', pid, address: at(nr), hex });
   assert.equal(refused.status, 503);
   assert.match(refused.body.detail, /memory/);
   await plant(daemon, lab, 'no refusal');
-  assert.equal((await daemon.op(lab, fill)).seq, before + 2);
+  assert.equal((await daemon.op(lab, { op: 'write', pid, address: at(nr), hex })).seq, before + nr + 1);
 });
 
 test('a turn that does not end is reported once; readyz is 503 while all workers are in one', async (t) => {

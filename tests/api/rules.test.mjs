@@ -19,6 +19,7 @@ async function old_lab({ differs, rules = 0, nr = OPS }) {
   await daemon.signal('SIGTERM');
   sql(daemon.store, `UPDATE lab SET made = ${rules}, rules = ${rules}`);
   if (differs) sql(daemon.store, `UPDATE op SET result = result + 64 WHERE id & 1099511627775 = ${AT}`);
+  await daemon.rechain();
   return { daemon, lab, ops };
 }
 
@@ -204,6 +205,7 @@ async function long_lab() {
     daemon.store,
     `UPDATE op SET result = result + 64 WHERE id = (SELECT id << 40 | ${LONG - 1} FROM lab WHERE key = '${lab.id}')`,
   );
+  await daemon.rechain();
   await daemon.resume();
   assert.equal((await daemon.get(`labs/${lab.id}`)).body.engine.differs_at, LONG - 1);
   return { daemon, lab, other };

@@ -8,16 +8,34 @@ struct store {
     _Atomic int64_t nr_labs;
 };
 
-enum pagoda_error store_open(const char *path, struct store **out, struct problem *why)
+enum pagoda_error store_open(const char *path, const char *key_path, struct store **out, struct problem *why)
 {
     (void)path;
+    (void)key_path;
     (void)why;
     *out = calloc(1, sizeof **out);
     return *out ? PAGODA_OK : PAGODA_ERR_NOMEM;
 }
-enum pagoda_error store_open_to_read(const char *path, struct store **out, struct problem *why)
+enum pagoda_error store_open_to_read(const char *path, const char *key_path, struct store **out, struct problem *why)
 {
-    return store_open(path, out, why);
+    return store_open(path, key_path, out, why);
+}
+bool store_is_in_place(struct store *store)
+{
+    return store;
+}
+bool store_find_damage(struct store *store, int64_t lab, uint64_t *first, uint64_t *last)
+{
+    (void)store;
+    (void)lab;
+    (void)first;
+    (void)last;
+    return false;
+}
+enum pagoda_error store_read_unverified(struct store *store, int64_t lab, uint64_t from, uint64_t to,
+                                        bool (*each)(void *context, const struct log_entry *entry), void *context)
+{
+    return store_read_ops(store, lab, from, to, each, context);
 }
 enum pagoda_error store_backup(const char *path, const char *to_path, struct problem *why)
 {

@@ -8,6 +8,8 @@
 
 static atomic_uint countdown; /* allocations until the failing one; 0: none fails */
 static atomic_bool has_failed, refuses_random;
+static atomic_size_t awaited_bytes; /* 0: no allocation is awaited */
+static void (*awaiting)(void);
 
 void failing_host_fail_allocation(unsigned nth)
 {
@@ -23,6 +25,19 @@ bool failing_host_has_failed(void)
 void failing_host_refuse_random(bool refuse)
 {
     atomic_store(&refuses_random, refuse);
+}
+
+void failing_host_await_allocation(size_t nr_bytes, void (*call)(void))
+{
+    awaiting = call;
+    atomic_store(&awaited_bytes, nr_bytes);
+}
+
+static void see_allocation(size_t nr_bytes)
+{
+    size_t awaited = atomic_load(&awaited_bytes);
+    if (awaited && nr_bytes >= awaited && atomic_compare_exchange_strong(&awaited_bytes, &awaited, 0))
+        awaiting();
 }
 
 static bool allocation_fails(void)
@@ -49,6 +64,7 @@ ssize_t __wrap_getrandom(void *out, size_t size, unsigned flags);
 
 void *__wrap_malloc(size_t size)
 {
+    see_allocation(size);
     return allocation_fails() ? NULL : __real_malloc(size);
 }
 

@@ -2,9 +2,12 @@
  * the disk goes through may_write(). */
 #include "tests/store/faulty_disk.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct faulty_file {
     sqlite3_file base;
@@ -15,41 +18,95 @@ static sqlite3_vfs faulty_vfs;
 static sqlite3_io_methods methods;
 static sqlite3_vfs *real_vfs;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static int good_left = -1, failure; /* -1: disarmed */
-static bool goes_on, has_failed;
+/* Which calls fail. */
+struct fault {
+    int good_left, code; /* good_left -1: disarmed */
+    bool goes_on;
+};
+static struct fault writes = { .good_left = -1 }, reads = { .good_left = -1 };
+static bool has_failed;
+static char limited_directory[256];
+static uint64_t limit; /* bytes; 0: none */
+
+static void fault_arm(struct fault *fault, int nr_good, int code, bool forever)
+{
+    pthread_mutex_lock(&mutex);
+    *fault = (struct fault){ nr_good, code, forever };
+    has_failed = false;
+    pthread_mutex_unlock(&mutex);
+}
 
 void faulty_disk_arm(int nr_good, int code, bool forever)
 {
-    pthread_mutex_lock(&mutex);
-    good_left = nr_good;
-    failure = code;
-    goes_on = forever;
-    has_failed = false;
-    pthread_mutex_unlock(&mutex);
+    fault_arm(&writes, nr_good, code, forever);
+}
+
+void faulty_disk_arm_reads(int nr_good, int code, bool forever)
+{
+    fault_arm(&reads, nr_good, code, forever);
 }
 
 bool faulty_disk_disarm(void)
 {
     pthread_mutex_lock(&mutex);
-    good_left = -1;
+    writes.good_left = reads.good_left = -1;
     bool failed = has_failed;
     pthread_mutex_unlock(&mutex);
     return failed;
 }
 
-static int may_write(void)
+static int fault_meet(struct fault *fault)
 {
     int rc = SQLITE_OK;
     pthread_mutex_lock(&mutex);
-    if (good_left == 0) {
-        rc = failure;
+    if (fault->good_left == 0) {
+        rc = fault->code;
         has_failed = true;
-        good_left = goes_on ? 0 : -1;
-    } else if (good_left > 0) {
-        good_left--;
+        fault->good_left = fault->goes_on ? 0 : -1;
+    } else if (fault->good_left > 0) {
+        fault->good_left--;
     }
     pthread_mutex_unlock(&mutex);
     return rc;
+}
+
+static int may_write(void)
+{
+    return fault_meet(&writes);
+}
+
+/* ---- a disk of a size of one's own ---- */
+
+void faulty_disk_limit(const char *directory, uint64_t nr_bytes)
+{
+    pthread_mutex_lock(&mutex);
+    snprintf(limited_directory, sizeof limited_directory, "%s", directory);
+    limit = nr_bytes;
+    pthread_mutex_unlock(&mutex);
+}
+
+static uint64_t used_bytes(void)
+{
+    uint64_t sum = 0;
+    DIR *directory = opendir(limited_directory);
+    struct stat status;
+    for (struct dirent *entry; directory && (entry = readdir(directory));)
+        if (fstatat(dirfd(directory), entry->d_name, &status, 0) == 0 && S_ISREG(status.st_mode))
+            sum += (uint64_t)status.st_size;
+    if (directory)
+        closedir(directory);
+    return sum;
+}
+
+static bool has_room(sqlite3_file *real, sqlite3_int64 end)
+{
+    sqlite3_int64 size = 0;
+    pthread_mutex_lock(&mutex);
+    bool is_short = limit && real->pMethods->xFileSize(real, &size) == SQLITE_OK && end > size &&
+                    used_bytes() + (uint64_t)(end - size) > limit;
+    has_failed = has_failed || is_short;
+    pthread_mutex_unlock(&mutex);
+    return !is_short;
 }
 
 static sqlite3_file *real_of(sqlite3_file *file)
@@ -63,11 +120,18 @@ static int file_close(sqlite3_file *file)
 }
 static int file_read(sqlite3_file *file, void *out, int count, sqlite3_int64 at)
 {
+    int rc = fault_meet(&reads);
+    if (rc == SQLITE_IOERR_SHORT_READ) {
+        memset(out, 0, (size_t)count);
+        real_of(file)->pMethods->xRead(real_of(file), out, count / 2, at);
+    }
+    if (rc != SQLITE_OK)
+        return rc;
     return real_of(file)->pMethods->xRead(real_of(file), out, count, at);
 }
 static int file_write(sqlite3_file *file, const void *bytes, int count, sqlite3_int64 at)
 {
-    int rc = may_write();
+    int rc = has_room(real_of(file), at + count) ? may_write() : SQLITE_FULL;
     if (rc != SQLITE_OK && count > 1) /* a torn write: the first half arrives */
         real_of(file)->pMethods->xWrite(real_of(file), bytes, count / 2, at);
     return rc != SQLITE_OK ? rc : real_of(file)->pMethods->xWrite(real_of(file), bytes, count, at);

@@ -21,7 +21,7 @@ void store_fixture_make(struct store_fixture *f)
 
 enum pagoda_error store_fixture_open(struct store_fixture *f, struct problem *why)
 {
-    enum pagoda_error error = store_open(f->path, &f->store, why);
+    enum pagoda_error error = store_open(f->path, NULL, &f->store, why);
     return error ? error : labs_open(f->store, NULL, &f->labs, why);
 }
 
@@ -43,7 +43,7 @@ void store_fixture_close(struct store_fixture *f)
 
 void store_fixture_remove(struct store_fixture *f)
 {
-    static const char *const ENDS[] = { "", "-wal", "-shm", ".lock", "-journal" };
+    static const char *const ENDS[] = { "", "-wal", "-shm", ".lock", ".key", ".reserve", "-journal" };
     char path[96];
     for (unsigned i = 0; i < sizeof ENDS / sizeof ENDS[0]; i++) {
         snprintf(path, sizeof path, "%s%s", f->path, ENDS[i]);

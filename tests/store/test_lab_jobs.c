@@ -22,7 +22,7 @@ static void fixture_start(struct fixture *f)
     struct problem why = { 0 };
     assert_true(workers_start(&f->workers));
     store_fixture_make(&f->store);
-    assert_int_equal(store_open(f->store.path, &f->store.store, &why), PAGODA_OK);
+    assert_int_equal(store_open(f->store.path, NULL, &f->store.store, &why), PAGODA_OK);
     assert_int_equal(labs_open(f->store.store, &f->workers, &f->store.labs, &why), PAGODA_OK);
     f->lab = store_fixture_lab(&f->store, "linux-6.1");
 }
@@ -376,7 +376,7 @@ static void an_import_that_was_cut_off_is_undone_before_the_first_turn(void **st
     assert_true(faulty_disk_disarm());
     lab_put(f.lab);
     store_fixture_close(&f.store);
-    assert_int_equal(store_open(f.store.path, &f.store.store, &why), PAGODA_OK);
+    assert_int_equal(store_open(f.store.path, NULL, &f.store.store, &why), PAGODA_OK);
     assert_int_equal(labs_open(f.store.store, &f.workers, &f.store.labs, &why), PAGODA_OK);
     f.lab = lab_get(f.store.labs, key);
     assert_true(f.lab->is_importing);

@@ -148,7 +148,7 @@ static void test_imports(void **state)
 static bool task_faulty(struct store_fixture *f, struct lab *lab, int at, unsigned fault)
 {
     static char image[600000]; /* three parts */
-    const struct snapshot_row row = { .seq = 20, .engine = snapshot_identity(), .hash = 1 };
+    const struct snapshot_row row = { .seq = lab_durable_seq(lab), .engine = snapshot_identity(), .hash = 1 };
     faulty_disk_arm(at, FAULTS[fault].code, FAULTS[fault].forever);
     enum pagoda_error error = store_save_snapshot(f->store, &lab->log, 0, &row, image, sizeof image);
     struct lab *none;
@@ -197,7 +197,9 @@ static void test_tasks(void **state)
 static const struct {
     const char *sample;
     uint64_t nr_ops;
-} OLD_STORES[] = { { "tests/store/store-1.sql", 40 + 45 + 25 }, { "tests/store/store-2.sql", 40 + 44 + 21 } };
+} OLD_STORES[] = { { "tests/store/store-1.sql", 40 + 45 + 25 },
+                   { "tests/store/store-2.sql", 40 + 44 + 21 },
+                   { "tests/store/store-4.sql", 103 + 100 + 75 } };
 
 static void load_old_store(const char *path, const char *sample)
 {
@@ -220,7 +222,7 @@ static bool migrate_faulty(unsigned old, int at, unsigned fault, bool *refused)
     store_fixture_make(&f);
     load_old_store(f.path, OLD_STORES[old].sample);
     faulty_disk_arm(at, FAULTS[fault].code, true);
-    enum pagoda_error error = store_open(f.path, &f.store, &why);
+    enum pagoda_error error = store_open(f.path, NULL, &f.store, &why);
     if (!error)
         store_close(f.store);
     bool failed = faulty_disk_disarm();

@@ -223,9 +223,8 @@ static uint64_t answered_seq(struct store_fixture *f, const char *key, const cha
     return seq;
 }
 
-/* What was recorded before rules had a revision was recorded under the first. Each lab has been woken, and so compared with
- * today's. */
-static const char FIRST_RULES[] = "SELECT count(*) FROM lab WHERE made = 1 AND rules > 1";
+/* What was recorded before rules had a revision was recorded under the first. */
+static const char FIRST_RULES[] = "SELECT count(*) FROM lab WHERE made = 1";
 
 static void test_version_1(void **state)
 {
@@ -240,7 +239,7 @@ static void test_version_1(void **state)
     check_labs_hash(&f, 3);
     assert_int_equal(answered_seq(&f, "tajandkn", "from-version-1"), 41);
     store_fixture_close(&f);
-    assert_int_equal(count(f.path, "PRAGMA user_version"), 4);
+    assert_int_equal(count(f.path, "PRAGMA user_version"), 5);
     assert_int_equal(count(f.path, FIRST_RULES), 3);
     assert_int_equal(count(f.path, "SELECT count(*) FROM op"), nr_ops);
     assert_int_equal(count(f.path, "SELECT sum(coalesce(result, address)) FROM op"), sum);
@@ -265,10 +264,48 @@ static void test_version_2(void **state)
     assert_int_equal(error, PAGODA_OK);
     lab_put(lab);
     store_fixture_close(&f);
-    assert_int_equal(count(f.path, "PRAGMA user_version"), 4);
+    assert_int_equal(count(f.path, "PRAGMA user_version"), 5);
     assert_int_equal(count(f.path, FIRST_RULES), 3);
     assert_int_equal(count(f.path, SHOWN), nr_shown);
     store_fixture_remove(&f);
+}
+
+/* Versions 3 and 4 hold the same labs. All that was there is behind the chain; what comes is in it. */
+static void check_version_with_columns(const char *sample)
+{
+    struct store_fixture f;
+    make_old(&f, sample);
+    int64_t nr_ops = count(f.path, "SELECT count(*) FROM op");
+    store_fixture_must_open(&f);
+    check_labs_hash(&f, 3);
+    assert_int_equal(answered_seq(&f, "cj7gpsge", "from-version-99"), 100);
+    struct fixture_random random = { fixture_seed() };
+    enum pagoda_error error;
+    struct lab *lab = lab_get(f.labs, "nx3x6b55"); /* a fork, in the middle of a block */
+    assert_int_not_equal(store_fixture_run(lab, &random, 200, &error), 0);
+    assert_int_equal(error, PAGODA_OK);
+    assert_int_equal(store_fixture_hash(lab), store_fixture_replayed_hash(lab));
+    lab_put(lab);
+    store_fixture_close(&f);
+    assert_int_equal(count(f.path, "PRAGMA user_version"), 5);
+    assert_int_equal(count(f.path, FIRST_RULES), 3);
+    assert_int_equal(count(f.path, "SELECT count(*) FROM unchained"), 0);
+    assert_int_equal(count(f.path, "SELECT sum(chain_since) FROM lab"), 103 + 100 + 75);
+    assert_true(count(f.path, "SELECT count(*) FROM op") > nr_ops);
+    assert_int_equal(count(f.path, "SELECT min(at) > 1500000000 FROM answered"), 1);
+    store_fixture_remove(&f);
+}
+
+static void test_version_3(void **state)
+{
+    (void)state;
+    check_version_with_columns("tests/store/store-3.sql");
+}
+
+static void test_version_4(void **state)
+{
+    (void)state;
+    check_version_with_columns("tests/store/store-4.sql");
 }
 
 static void test_newer_version(void **state)
@@ -278,7 +315,7 @@ static void test_newer_version(void **state)
     struct problem why = { 0 };
     store_fixture_make(&f);
     execute(f.path, "CREATE TABLE future (x); PRAGMA user_version = 77");
-    assert_int_equal(store_open(f.path, &f.store, &why), PAGODA_ERR_VERSION);
+    assert_int_equal(store_open(f.path, NULL, &f.store, &why), PAGODA_ERR_VERSION);
     assert_non_null(strstr(why.text, "schema 77"));
     store_fixture_remove(&f);
 }
@@ -292,6 +329,8 @@ int main(void)
         cmocka_unit_test(test_sleep),
         cmocka_unit_test(test_version_1),
         cmocka_unit_test(test_version_2),
+        cmocka_unit_test(test_version_3),
+        cmocka_unit_test(test_version_4),
         cmocka_unit_test(test_newer_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,9 @@ int store_insert_answer(struct store *store, const struct answer *answer, uint64
 {
     if (!answer || !answer->key)
         return SQLITE_OK;
-    return sql_run(store->db, "INSERT INTO answered (lab, key, body_hash, seq, made, answer) VALUES (?, ?, ?, ?, ?, ?)",
+    return sql_run(store->db,
+                   "INSERT INTO answered (lab, key, body_hash, seq, made, answer, at)"
+                   " VALUES (?, ?, ?, ?, ?, ?, strftime('%s', 'now'))",
                    SQL_VALUES(sql_i64(answer->lab), sql_text(answer->key), sql_u64(answer->body_hash), sql_u64(seq),
                               sql_i64(made), sql_text(answer->text ? answer->text : "")));
 }

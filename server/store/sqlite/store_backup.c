@@ -62,7 +62,10 @@ enum pagoda_error store_backup(const char *path, const char *to_path, struct pro
         return PAGODA_ERR_INVALID;
     }
     unlink(part);
-    int rc = backup_copy_file(path, part);
+    int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600); /* as private as the store */
+    if (fd >= 0)
+        close(fd);
+    int rc = fd < 0 ? SQLITE_CANTOPEN : backup_copy_file(path, part);
     if (rc == SQLITE_OK && rename(part, to_path) != 0)
         rc = SQLITE_IOERR;
     if (rc != SQLITE_OK) {

@@ -17,6 +17,7 @@
 struct store_copy {
     struct store *store;
     int64_t lab;
+    int64_t root; /* the lab's first ancestor */
     uint64_t next_seq, last_seq;
     bool with_images;
     sqlite3 *db;
@@ -48,16 +49,29 @@ static int copy_make_file(struct store_copy *copy)
     unlink(path);
     if (rc == SQLITE_OK)
         rc = sqlite3_busy_timeout(copy->db, 5000);
+    if (rc == SQLITE_OK)
+        rc = store_add_seal(copy->db);
     if (rc == SQLITE_OK) /* nobody will ever open half of it: no journal, no sync */
         rc = sql_script(copy->db, "PRAGMA main.journal_mode = OFF; PRAGMA main.synchronous = OFF;"
                                   "PRAGMA temp_store = MEMORY; PRAGMA main.cache_size = -8000");
     return rc;
 }
 
+static enum pagoda_error copy_find_root(struct store_copy *copy)
+{
+    uint64_t last;
+    struct reader *reader = store_take_reader(copy->store);
+    enum pagoda_error error = store_find_holder(reader, copy->lab, 0, &copy->root, &last);
+    store_give_reader(reader);
+    return error;
+}
+
 enum pagoda_error store_copy_begin(struct store *store, int64_t lab, uint64_t last_seq, bool with_images,
                                    struct store_copy **out)
 {
     *out = NULL;
+    if (!store_is_in_place(store)) /* it is attached by its name */
+        return PAGODA_ERR_GONE;
     struct store_copy *copy = calloc(1, sizeof *copy);
     if (!copy)
         return PAGODA_ERR_NOMEM;
@@ -69,12 +83,12 @@ enum pagoda_error store_copy_begin(struct store *store, int64_t lab, uint64_t la
         rc = sql_script(copy->db, schema_sql);
     if (rc == SQLITE_OK)
         rc = sql_run(copy->db, "ATTACH ? AS store", SQL_VALUES(sql_text(store->path)));
-    if (rc != SQLITE_OK) {
+    enum pagoda_error error = rc == SQLITE_OK ? copy_find_root(copy) : store_error(rc);
+    if (error)
         store_copy_end(copy);
-        return store_error(rc);
-    }
-    *out = copy;
-    return PAGODA_OK;
+    else
+        *out = copy;
+    return error;
 }
 
 static int copy_calls(struct store_copy *copy, const struct sql_value *range)
@@ -93,8 +107,10 @@ static int copy_range(struct store_copy *copy, int64_t holder, uint64_t to)
 {
     static const char OPS[] = "INSERT INTO main.op SELECT 1 << 40 | (id & 1099511627775)" OP_COLUMN_NAMES
                               " FROM store.op WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+    static const char CHAIN[] = "INSERT INTO main.chain SELECT 1 << 40 | (id & 1099511627775), seq, value FROM store.chain"
+                                " WHERE id BETWEEN ?1 AND ?2";
     static const char HASHES[] = "INSERT INTO main.snapshot SELECT 1 << 40 | (id & 1099511627775), engine, hash, cost,"
-                                 " nr_parts * ?3 FROM store.snapshot WHERE id BETWEEN ?1 AND ?2";
+                                 " nr_parts * ?3, key, mac FROM store.snapshot WHERE id BETWEEN ?1 AND ?2";
     static const char IMAGES[] = "INSERT INTO main.image SELECT 1 << 40 | (id & 1099511627775), part, bytes"
                                  " FROM store.image JOIN store.snapshot USING (id) WHERE id BETWEEN ?1 AND ?2";
     sqlite3_int64 first = op_id(holder, copy->next_seq), last = op_id(holder, to);
@@ -104,6 +120,8 @@ static int copy_range(struct store_copy *copy, int64_t holder, uint64_t to)
         return SQLITE_CORRUPT; /* the log has a gap, or the lab has been deleted meanwhile */
     if (rc == SQLITE_OK)
         rc = copy_calls(copy, range);
+    if (rc == SQLITE_OK)
+        rc = sql_run(copy->db, CHAIN, range);
     if (rc == SQLITE_OK)
         rc = sql_run(copy->db, HASHES, SQL_VALUES(range[0], range[1], sql_i64(copy->with_images)));
     if (rc == SQLITE_OK && copy->with_images)
@@ -128,6 +146,25 @@ static int copy_texts(struct store_copy *copy)
     return rc;
 }
 
+/* The block that the copy ends in has a value of its own. */
+static int copy_chain_end(struct store_copy *copy)
+{
+    struct chain_value value;
+    sqlite3_stmt *insert = NULL;
+    if (copy->last_seq % CHAIN_BLOCK == 0)
+        return SQLITE_OK;
+    struct reader *reader = store_take_reader(copy->store);
+    enum pagoda_error error = store_chain_value_at(reader, copy->lab, copy->last_seq, &value);
+    store_give_reader(reader);
+    if (error)
+        return error == PAGODA_ERR_CORRUPT ? SQLITE_CORRUPT : SQLITE_IOERR;
+    int rc = sql_prepare(copy->db, STORE_INSERT_CHAIN, &insert);
+    if (rc == SQLITE_OK)
+        rc = store_insert_chain(insert, 1, copy->last_seq, &value);
+    sqlite3_finalize(insert);
+    return rc;
+}
+
 static int copy_rest(struct store_copy *copy)
 {
     static const char *const NAMES[] = {
@@ -141,11 +178,20 @@ static int copy_rest(struct store_copy *copy)
         rc = sql_run(copy->db, NAMES[i], SQL_NONE);
     if (rc == SQLITE_OK)
         rc = sql_run(copy->db,
-                     "INSERT INTO main.lab (id, key, name, created, config, made, rules, differs_at)"
-                     " SELECT 1, key, name, created, config, made, rules,"
-                     " CASE WHEN differs_at <= ?2 THEN differs_at END FROM store.lab WHERE id = ?1",
-                     SQL_VALUES(sql_i64(copy->lab), sql_u64(copy->last_seq)));
-    return rc;
+                     "INSERT INTO main.lab (id, key, name, created, config, made, rules, differs_at, chain_since)"
+                     " SELECT 1, key, name, created, (SELECT config FROM store.lab WHERE id = ?3), made, rules,"
+                     " CASE WHEN differs_at <= ?2 THEN differs_at END, min(chain_since, ?2) FROM store.lab WHERE id = ?1",
+                     SQL_VALUES(sql_i64(copy->lab), sql_u64(copy->last_seq), sql_i64(copy->root)));
+    if (rc == SQLITE_OK)
+        rc = sql_run(copy->db, "UPDATE main.lab SET seal = " LAB_SEAL, SQL_NONE);
+    return rc == SQLITE_OK ? copy_chain_end(copy) : rc;
+}
+
+static bool copy_see(void *context, const struct log_entry *entry)
+{
+    (void)context;
+    (void)entry;
+    return true;
 }
 
 static enum pagoda_error copy_slice(struct store_copy *copy)
@@ -164,8 +210,11 @@ static enum pagoda_error copy_slice(struct store_copy *copy)
         rc = copy_range(copy, holder, last);
     if (rc == SQLITE_OK)
         rc = sql_script(copy->db, "COMMIT");
+    error = store_error(rc);
+    if (!error) /* the rows as the chain vouches for them */
+        error = store_read_ops(copy->store, copy->lab, copy->next_seq, last, copy_see, NULL);
     copy->next_seq = last + 1;
-    return store_error(rc);
+    return error;
 }
 
 static enum pagoda_error copy_finish(struct store_copy *copy)

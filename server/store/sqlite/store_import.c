@@ -12,11 +12,19 @@ struct importing {
     const struct answer *answer;
 };
 
+/* The block that seq lies in; of 0, none. */
+static uint64_t import_block(uint64_t seq)
+{
+    return seq ? chain_block_end(seq) : 0;
+}
+
 static int import_run_begin(struct store *store, void *context)
 {
     const struct importing *import = context;
-    return sql_run(store->db, "INSERT INTO importing (lab, seq) VALUES (?, ?)",
-                   SQL_VALUES(sql_i64(import->lab), sql_u64(import->seq)));
+    return sql_run(
+        store->db,
+        "INSERT INTO importing (lab, seq, chain) VALUES (?1, ?2, (SELECT value FROM chain WHERE id = ?3 AND seq = ?2))",
+        SQL_VALUES(sql_i64(import->lab), sql_u64(import->seq), sql_i64(op_id(import->lab, import_block(import->seq)))));
 }
 
 enum pagoda_error store_begin_import(struct store *store, int64_t lab, uint64_t seq)
@@ -38,6 +46,21 @@ enum pagoda_error store_finish_import(struct store *store, int64_t lab, uint64_t
     return store_run_task(store, import_run_finish, &import);
 }
 
+/* The chain as it was at begin. */
+static int import_undo_chain(struct store *store, const struct store_change *import)
+{
+    const struct sql_value lab = sql_i64(import->lab), seq = sql_u64(import->seq);
+    int rc = sql_run(
+        store->db, "DELETE FROM chain WHERE id > ?1 AND id <= ?2",
+        SQL_VALUES(sql_i64(op_id(import->lab, import_block(import->seq))), sql_i64(op_id(import->lab, UINT64_MAX))));
+    if (rc == SQLITE_OK)
+        rc = sql_run(store->db,
+                     "UPDATE chain SET seq = ?2, value = importing.chain FROM importing"
+                     " WHERE id = ?3 AND importing.lab = ?1 AND importing.chain IS NOT NULL",
+                     SQL_VALUES(lab, seq, sql_i64(op_id(import->lab, import_block(import->seq)))));
+    return rc;
+}
+
 /* Operations are deleted last. A snapshot behind seq must be gone before a new operation gets its number. */
 int store_run_undo(struct store *store, struct store_change *change)
 {
@@ -49,7 +72,7 @@ int store_run_undo(struct store *store, struct store_change *change)
     const struct sql_value from = sql_i64(op_id(change->lab, change->seq));
     const struct sql_value to = sql_i64(op_id(change->lab, UINT64_MAX));
     change->has_more = false;
-    int rc = SQLITE_OK;
+    int rc = import_undo_chain(store, change);
     for (size_t i = 0; rc == SQLITE_OK && !change->has_more && i < sizeof SLICES / sizeof SLICES[0]; i++) {
         rc = sql_run(store->db, SLICES[i], SQL_VALUES(from, to));
         change->has_more = rc == SQLITE_OK && sqlite3_changes(store->db) > 0;

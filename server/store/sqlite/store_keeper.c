@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #define WAL_ENOUGH 500u               /* pages: the keeper folds */
@@ -21,6 +22,15 @@
 #define WAL_MAX 16000                 /* pages: the writer folds whatever there is */
 #define WAL_ROOM (INT64_C(8) << 20)   /* bytes: WAL_LONG pages and what comes before the next fold ends */
 #define DISK_IS_SHORT (32 * WAL_ROOM) /* bytes: then the room is left to those who need it */
+
+#define LOOK_EVERY_S 1
+#define FORGET_EVERY 600u /* looks */
+
+/* What the keeper remembers from one look to the next. */
+struct looks {
+    unsigned nr;
+    bool was_in_place, forgets;
+};
 
 /* After each commit of the writer's connection. */
 static int keeper_watch_wal(void *context, sqlite3 *db, const char *name, int nr_pages)
@@ -65,16 +75,36 @@ static void keeper_lengthen_wal(const struct store *store)
 
 /* ---- chores ---- */
 
-enum chore { CHORE_STOP, CHORE_FOLD, CHORE_SWEEP };
+enum chore { CHORE_STOP, CHORE_FOLD, CHORE_SWEEP, CHORE_GIVE_BACK, CHORE_LOOK };
+
+void store_init_clocked(pthread_cond_t *condition)
+{
+    pthread_condattr_t by_clock;
+    pthread_condattr_init(&by_clock);
+    pthread_condattr_setclock(&by_clock, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &by_clock);
+    pthread_condattr_destroy(&by_clock);
+}
+
+/* With the mutex held. LOOK: nothing else is to be done. */
+static enum chore keeper_choose(const struct store *store)
+{
+    if (store->keeper_stops)
+        return CHORE_STOP;
+    if (store->nr_wal_pages >= store->nr_folded_pages + WAL_ENOUGH)
+        return CHORE_FOLD;
+    return store->has_garbage ? CHORE_SWEEP : store->is_tidy ? CHORE_LOOK : CHORE_GIVE_BACK;
+}
 
 static enum chore keeper_wait(struct store *store)
 {
-    enum chore chore = CHORE_STOP;
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += LOOK_EVERY_S;
     pthread_mutex_lock(&store->mutex);
-    while (!store->keeper_stops && !store->has_garbage && store->nr_wal_pages < store->nr_folded_pages + WAL_ENOUGH)
-        pthread_cond_wait(&store->keeping, &store->mutex);
-    if (!store->keeper_stops)
-        chore = store->nr_wal_pages >= store->nr_folded_pages + WAL_ENOUGH ? CHORE_FOLD : CHORE_SWEEP;
+    enum chore chore = keeper_choose(store);
+    while (chore == CHORE_LOOK && pthread_cond_timedwait(&store->keeping, &store->mutex, &until) == 0)
+        chore = keeper_choose(store);
     pthread_mutex_unlock(&store->mutex);
     return chore;
 }
@@ -89,21 +119,62 @@ static void keeper_fold(struct store *store)
     pthread_mutex_unlock(&store->mutex);
 }
 
+/* After a failure (the disk is full, say) what has been deleted so far is given back, and the next look tries again. */
 static void keeper_sweep(struct store *store)
 {
     bool more = false;
     enum pagoda_error error = store_sweep(store, &more);
     pthread_mutex_lock(&store->mutex);
-    store->has_garbage = !error && more; /* after a failure: at the next deletion, or the next start */
+    store->has_garbage = !error && more;
+    store->sweeps_later = error != PAGODA_OK;
+    store->is_tidy = false;
     pthread_mutex_unlock(&store->mutex);
+}
+
+/* The file is cut when what was deleted has been folded into it. */
+static void keeper_give_back(struct store *store)
+{
+    bool more = false;
+    enum pagoda_error error = store_give_back(store, &more);
+    pthread_mutex_lock(&store->mutex);
+    store->is_tidy = error || !more;
+    bool is_tidy = store->is_tidy;
+    pthread_mutex_unlock(&store->mutex);
+    if (is_tidy)
+        keeper_fold(store);
+}
+
+/* What is looked at by the clock. */
+static void keeper_look(struct store *store, struct looks *looks)
+{
+    bool is_in_place = store_is_in_place(store);
+    if (is_in_place != looks->was_in_place)
+        fprintf(stderr, "pagodad: %s: %s\n", store->path,
+                is_in_place ? "the store's file is back, and written to again" : pagoda_error_text(PAGODA_ERR_GONE));
+    looks->was_in_place = is_in_place;
+    if (!is_in_place)
+        return;
+    pthread_mutex_lock(&store->mutex);
+    store->has_garbage |= store->sweeps_later;
+    pthread_mutex_unlock(&store->mutex);
+    store_make_reserve(store);
+    if (looks->nr++ % FORGET_EVERY == 0)
+        looks->forgets = true;
+    if (looks->forgets && store_forget_keys(store, &looks->forgets))
+        looks->forgets = false;
 }
 
 void *store_keeper(void *context)
 {
     struct store *store = context;
+    struct looks looks = { .was_in_place = true };
     pthread_setname_np(pthread_self(), "store-keeper");
     keeper_lengthen_wal(store);
+    keeper_look(store, &looks);
     for (enum chore chore; (chore = keeper_wait(store)) != CHORE_STOP;)
-        (chore == CHORE_FOLD ? keeper_fold : keeper_sweep)(store);
+        if (chore == CHORE_LOOK)
+            keeper_look(store, &looks);
+        else
+            (chore == CHORE_FOLD ? keeper_fold : chore == CHORE_SWEEP ? keeper_sweep : keeper_give_back)(store);
     return NULL;
 }

@@ -15,6 +15,39 @@ enum lab_presence { LAB_THERE, LAB_DELETED, LAB_HIDDEN };
 
 /* ---- making ---- */
 
+static int labs_seal(sqlite3 *db, int64_t lab)
+{
+    return sql_run(db, "UPDATE lab SET seal = " LAB_SEAL " WHERE id = ?", SQL_VALUES(sql_i64(lab)));
+}
+
+/* A fork has its configuration from its parent, letter by letter: the chain begins with it. */
+static int labs_insert(struct store *store, const struct lab_row *row, const char *config)
+{
+    return sql_run(
+        store->db,
+        "INSERT INTO lab (key, name, created, parent, parent_seq, made, rules, differs_at, deleted, config, chain_since)"
+        " VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, ?6, ?7, nullif(?8, 0), ?9,"
+        " coalesce((SELECT config FROM lab WHERE id = ?4), ?10),"
+        " coalesce((SELECT min(chain_since, ?5) FROM lab WHERE id = ?4), 0))",
+        SQL_VALUES(sql_text(row->key), sql_text(row->name), sql_text(row->created), sql_i64(row->parent),
+                   sql_u64(row->parent_seq), sql_i64(row->made), sql_i64(row->rules), sql_u64(row->differs_at),
+                   sql_i64(row->is_hidden ? LAB_HIDDEN : LAB_THERE), sql_text(config)));
+}
+
+/* Of a fork: the chain behind the last operation that it shares. */
+static int labs_chain_fork(struct store *store, const struct lab_row *row)
+{
+    struct chain_value chain;
+    if (row->parent_seq % CHAIN_BLOCK == 0)
+        return SQLITE_OK;
+    struct reader *reader = store_take_reader(store);
+    enum pagoda_error error = store_chain_value_at(reader, row->parent, row->parent_seq, &chain);
+    store_give_reader(reader);
+    if (error)
+        return error == PAGODA_ERR_CORRUPT ? SQLITE_CORRUPT : SQLITE_IOERR;
+    return store_insert_chain(store->insert_chain, row->id, row->parent_seq, &chain);
+}
+
 static int labs_run_create(struct store *store, struct store_change *change)
 {
     struct lab_row *row = change->row;
@@ -23,44 +56,53 @@ static int labs_run_create(struct store *store, struct store_change *change)
     config_encode_fields(&config, &row->config);
     put_close(&config, '}');
     const char *text = buffer_terminate(&config);
-    int rc =
-        config.failed
-            ? SQLITE_NOMEM
-            : sql_run(store->db,
-                      "INSERT INTO lab (key, name, created, parent, parent_seq, config, made, rules, differs_at, deleted)"
-                      " VALUES (?, ?, ?, nullif(?, 0), ?, ?, ?, ?, nullif(?, 0), ?)",
-                      SQL_VALUES(sql_text(row->key), sql_text(row->name), sql_text(row->created), sql_i64(row->parent),
-                                 sql_u64(row->parent_seq), sql_text(text), sql_i64(row->made), sql_i64(row->rules),
-                                 sql_u64(row->differs_at), sql_i64(row->is_hidden ? LAB_HIDDEN : LAB_THERE)));
+    int rc = config.failed ? SQLITE_NOMEM : labs_insert(store, row, text);
     row->id = sqlite3_last_insert_rowid(store->db);
     buffer_clear(&config);
+    if (rc == SQLITE_OK)
+        rc = labs_seal(store->db, row->id);
+    if (rc == SQLITE_OK)
+        rc = labs_chain_fork(store, row);
     return rc == SQLITE_OK ? store_insert_answer(store, change->answer, row->parent_seq, row->id) : rc;
 }
 
 static int labs_run_publish(struct store *store, const struct store_change *change)
 {
-    int rc =
-        sql_run(store->db, "UPDATE lab SET deleted = 0 WHERE id = ? AND deleted = 2", SQL_VALUES(sql_i64(change->lab)));
+    int rc = sql_run(store->db, "UPDATE lab SET deleted = 0 WHERE id = ? AND deleted = 2 AND seal = " LAB_SEAL,
+                     SQL_VALUES(sql_i64(change->lab)));
     if (rc == SQLITE_OK && sqlite3_changes(store->db) != 1)
         rc = SQLITE_NOTFOUND;
+    if (rc == SQLITE_OK)
+        rc = labs_seal(store->db, change->lab);
     return rc == SQLITE_OK ? store_insert_answer(store, change->answer, change->seq, change->lab) : rc;
 }
 
 int store_drop_hidden(sqlite3 *db)
 {
-    return sql_run(db, "UPDATE lab SET deleted = 1 WHERE deleted = 2", SQL_NONE);
+    int rc = sql_run(db, "UPDATE lab SET deleted = 1 WHERE deleted = 2 AND seal = " LAB_SEAL, SQL_NONE);
+    if (rc == SQLITE_OK && sqlite3_changes(db) > 0) /* those that are gone: no harm in sealing all of them */
+        rc = sql_run(db, "UPDATE lab SET seal = " LAB_SEAL " WHERE deleted = 1", SQL_NONE);
+    return rc;
+}
+
+/* Behind a change of a row whose seal was good. */
+static int labs_seal_changed(sqlite3 *db, int64_t lab)
+{
+    return sqlite3_changes(db) ? labs_seal(db, lab) : SQLITE_CORRUPT;
 }
 
 static int labs_run_rename(struct store *store, const struct store_change *change)
 {
-    return sql_run(store->db, "UPDATE lab SET name = ?2 WHERE id = ?1",
-                   SQL_VALUES(sql_i64(change->lab), sql_text(change->name)));
+    int rc = sql_run(store->db, "UPDATE lab SET name = ?2 WHERE id = ?1 AND seal = " LAB_SEAL,
+                     SQL_VALUES(sql_i64(change->lab), sql_text(change->name)));
+    return rc == SQLITE_OK ? labs_seal_changed(store->db, change->lab) : rc;
 }
 
 static int labs_run_note_rules(struct store *store, const struct store_change *change)
 {
-    return sql_run(store->db, "UPDATE lab SET rules = ?2, differs_at = nullif(?3, 0) WHERE id = ?1",
-                   SQL_VALUES(sql_i64(change->lab), sql_i64(change->rules), sql_u64(change->differs_at)));
+    int rc = sql_run(store->db, "UPDATE lab SET rules = ?2, differs_at = nullif(?3, 0) WHERE id = ?1 AND seal = " LAB_SEAL,
+                     SQL_VALUES(sql_i64(change->lab), sql_i64(change->rules), sql_u64(change->differs_at)));
+    return rc == SQLITE_OK ? labs_seal_changed(store->db, change->lab) : rc;
 }
 
 /* ---- ending ---- */
@@ -68,6 +110,8 @@ static int labs_run_note_rules(struct store *store, const struct store_change *c
 static int labs_run_delete(struct store *store, const struct store_change *change)
 {
     int rc = sql_run(store->db, "UPDATE lab SET deleted = 1 WHERE id = ?1", SQL_VALUES(sql_i64(change->lab)));
+    if (rc == SQLITE_OK)
+        rc = labs_seal(store->db, change->lab);
     return rc == SQLITE_OK ? store_insert_answer(store, change->answer, 0, 0) : rc;
 }
 
@@ -78,6 +122,7 @@ static int labs_run_sweep(struct store *store, void *context)
         "DELETE FROM op WHERE id IN (SELECT id FROM op WHERE id > ?1 << 40 AND id < (?1 + 1) << 40 LIMIT 4000)",
         "DELETE FROM image WHERE rowid IN (SELECT rowid FROM image WHERE id > ?1 << 40 AND id < (?1 + 1) << 40 LIMIT 4)",
         "DELETE FROM snapshot WHERE id IN (SELECT id FROM snapshot WHERE id > ?1 << 40 AND id < (?1 + 1) << 40 LIMIT 4000)",
+        "DELETE FROM chain WHERE id IN (SELECT id FROM chain WHERE id > ?1 << 40 AND id < (?1 + 1) << 40 LIMIT 4000)",
         "DELETE FROM answered WHERE lab = ?1 AND key IN (SELECT key FROM answered WHERE lab = ?1 LIMIT 4000)",
         "DELETE FROM importing WHERE lab = ?1",
         "DELETE FROM lab WHERE id = ?1",
@@ -85,7 +130,7 @@ static int labs_run_sweep(struct store *store, void *context)
     bool *more = context;
     int64_t lab = 0;
     int rc = sql_select_number(store->db,
-                               "SELECT id FROM lab WHERE deleted = 1 AND NOT EXISTS"
+                               "SELECT id FROM lab WHERE deleted = 1 AND seal = " LAB_SEAL " AND NOT EXISTS"
                                " (SELECT 1 FROM lab AS fork WHERE fork.parent = lab.id) LIMIT 1",
                                SQL_NONE, &lab);
     *more = rc == SQLITE_ROW;
@@ -102,7 +147,7 @@ static int labs_run_sweep(struct store *store, void *context)
 
 enum pagoda_error store_sweep(struct store *store, bool *more)
 {
-    return store_run_task(store, labs_run_sweep, more);
+    return store_run_freeing(store, labs_run_sweep, more);
 }
 
 /* ---- changes ---- */
@@ -122,6 +167,8 @@ static int labs_run_change_kind(struct store *store, struct store_change *change
         return labs_run_note_rules(store, change);
     case STORE_UNDO_IMPORT:
         return store_run_undo(store, change);
+    case STORE_DROP_SNAPSHOTS:
+        return store_run_drop_snapshots(store, change);
     }
     return SQLITE_MISUSE;
 }
@@ -141,6 +188,7 @@ static void labs_call_keeper(const struct store_change *change)
         return;
     pthread_mutex_lock(&store->mutex);
     store->has_garbage = true;
+    store->is_tidy = false;
     pthread_cond_signal(&store->keeping);
     pthread_mutex_unlock(&store->mutex);
 }
@@ -154,13 +202,16 @@ static void labs_tell_change(struct store_task *task)
 
 void store_post_change(struct store *store, struct store_change *change)
 {
-    change->task = (struct store_task){ .run = labs_run_change, .context = change, .ended = labs_tell_change };
+    change->task = (struct store_task){
+        .run = labs_run_change, .context = change, .ended = labs_tell_change, .frees_room = change->kind == STORE_DELETE_LAB
+    };
     store_post_task(store, &change->task);
 }
 
 enum pagoda_error store_make_change(struct store *store, struct store_change *change)
 {
-    change->task.error = store_run_task(store, labs_run_change, change);
+    bool frees_room = change->kind == STORE_DELETE_LAB;
+    change->task.error = (frees_room ? store_run_freeing : store_run_task)(store, labs_run_change, change);
     labs_call_keeper(change);
     return change->task.error;
 }
@@ -201,7 +252,7 @@ static enum pagoda_error lab_row_read_config(const char *text, struct machine_co
     return ok && !machine_config_complete(config, why) ? PAGODA_OK : PAGODA_ERR_INVALID;
 }
 
-static enum pagoda_error lab_row_read(sqlite3_stmt *select, struct lab_row *row, struct problem *why)
+static enum pagoda_error lab_row_read(sqlite3_stmt *select, bool with_last, struct lab_row *row, struct problem *why)
 {
     *row = (struct lab_row){ .id = sqlite3_column_int64(select, 0) };
     column_copy_text(select, 1, row->key, sizeof row->key);
@@ -218,8 +269,18 @@ static enum pagoda_error lab_row_read(sqlite3_stmt *select, struct lab_row *row,
     row->rules = (uint32_t)sqlite3_column_int64(select, 10);
     uint64_t differs_at = (uint64_t)sqlite3_column_int64(select, 11);
     row->differs_at = differs_at <= row->seq ? differs_at : 0; /* what was salvaged may end before */
+    row->chain_since = (uint64_t)sqlite3_column_int64(select, 12);
+    /* The last operation and the chain's end are found apart: a log that has lost its end does not pass for a shorter one.
+     */
+    uint64_t chained = (uint64_t)sqlite3_column_int64(select, 14);
+    bool is_whole = row->is_importing || (chained > row->parent_seq ? chained : row->parent_seq) == row->seq;
+    row->is_damaged = !sqlite3_column_int(select, 13) || (with_last && !is_whole);
     struct problem cause = { 0 };
     enum pagoda_error error = lab_row_read_config((const char *)sqlite3_column_text(select, 6), &row->config, &cause);
+    if (error == PAGODA_ERR_INVALID && row->is_damaged) { /* shown, though nothing can be done with it */
+        row->config = (struct machine_config){ 0 };
+        error = machine_config_complete(&row->config, &cause);
+    }
     if (error == PAGODA_ERR_INVALID)
         problem_say(why, "store", "lab %s: its configuration is not understood: %s", row->key, cause.text);
     return error;
@@ -227,8 +288,10 @@ static enum pagoda_error lab_row_read(sqlite3_stmt *select, struct lab_row *row,
 
 #define LAB_COLUMNS "SELECT id, key, name, created, parent, parent_seq, config,"
 #define LAB_ROWS                                                                                                           \
-    ", (SELECT importing.seq FROM importing WHERE importing.lab = lab.id), made, rules, differs_at"                        \
-    " FROM lab WHERE NOT deleted AND id BETWEEN ?1 AND ?2 ORDER BY id"
+    ", (SELECT importing.seq FROM importing WHERE importing.lab = lab.id), made, rules, differs_at, chain_since,"          \
+    " seal = " LAB_SEAL ", (SELECT chain.seq FROM chain WHERE chain.id > lab.id << 40 AND chain.id < (lab.id + 1) << 40"   \
+    " ORDER BY chain.id DESC LIMIT 1)"                                                                                     \
+    " FROM lab WHERE (NOT deleted OR seal <> " LAB_SEAL ") AND id BETWEEN ?1 AND ?2 ORDER BY id"
 
 static const char LABS_WITH_LAST[] =
     LAB_COLUMNS "(SELECT max(op.id) FROM op WHERE op.id > lab.id << 40 AND op.id < (lab.id + 1) << 40)" LAB_ROWS;
@@ -246,7 +309,7 @@ static enum pagoda_error labs_list_range(struct store *store, int64_t first, int
                         SQL_VALUES(sql_i64(first), sql_i64(last)), &select);
     while (rc == SQLITE_OK && !error && (rc = sqlite3_step(select)) == SQLITE_ROW) {
         struct lab_row row;
-        error = lab_row_read(select, &row, why);
+        error = lab_row_read(select, with_last, &row, why);
         if (!error)
             buffer_add(&rows, &row, sizeof row);
         rc = SQLITE_OK;

@@ -1,12 +1,11 @@
-/* server/store/sqlite/store_read.c - reading logs. A few read-only connections, each used by one thread at a time; long
- * logs are read in slices, so that nobody waits behind a whole lab and the WAL can be folded in between. */
+/* server/store/sqlite/store_read.c - reading: a few read-only connections, each used by one thread at a time; calls, which
+ * they remember; blocks of operations, which the chain vouches for. */
 #include "server/store/sqlite/op_columns.h"
 #include "server/store/sqlite/store_state.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define SLICE 4096u        /* operations per turn */
 #define NR_FIXED_COLUMNS 3 /* of select_call, before the parameters */
 
 static void reader_put_call_columns(struct buffer *sql)
@@ -31,22 +30,37 @@ bool store_prepare_reader(struct reader *reader)
     buffer_clear(&sql);
     const struct sql_prepared others[] = {
         { &reader->select_ops, "SELECT id" OP_COLUMN_NAMES " FROM op WHERE id BETWEEN ?1 AND ?2 ORDER BY id" },
+        { &reader->begin, "BEGIN" },
+        { &reader->commit, "COMMIT" },
+        { &reader->select_config, "SELECT config FROM lab WHERE id = ?" },
+        { &reader->select_chain, "SELECT seq, value FROM chain WHERE id = ?" },
         { &reader->select_parent, "SELECT parent, parent_seq FROM lab WHERE id = ?" },
         { &reader->select_answered, "SELECT body_hash, seq FROM answered WHERE lab = ? AND key = ?" },
-        { &reader->select_snapshot, "SELECT id, hash, cost FROM snapshot WHERE id BETWEEN ?1 AND ?2 AND engine = ?3"
-                                    " AND nr_parts > 0 ORDER BY id DESC LIMIT 1" },
+        { &reader->select_snapshot, "SELECT id, hash, cost, mac FROM snapshot WHERE id BETWEEN ?1 AND ?2 AND engine = ?3"
+                                    " AND key = ?4 AND nr_parts > 0 ORDER BY id DESC LIMIT 1" },
         { &reader->select_image, "SELECT bytes FROM image WHERE id = ? ORDER BY part" },
-        { &reader->select_hash, "SELECT id, hash, cost FROM snapshot WHERE id BETWEEN ?1 AND ?2 AND engine = ?3"
+        { &reader->select_hash, "SELECT id, hash, cost, NULL FROM snapshot WHERE id BETWEEN ?1 AND ?2 AND engine = ?3"
                                 " ORDER BY id LIMIT 1" },
     };
     if (rc == SQLITE_OK)
         rc = sql_prepare_all(reader->db, others, sizeof others / sizeof others[0]);
     reader->calls = calloc(CALL_SLOTS, sizeof *reader->calls);
-    return rc == SQLITE_OK && reader->calls;
+    reader->block = calloc(1, sizeof *reader->block);
+    return rc == SQLITE_OK && reader->calls && reader->block;
+}
+
+static void block_clear(struct log_block *block)
+{
+    while (block->nr_retired)
+        free(block->retired[--block->nr_retired]);
 }
 
 void store_finish_reader(struct reader *reader)
 {
+    sqlite3_finalize(reader->begin);
+    sqlite3_finalize(reader->commit);
+    sqlite3_finalize(reader->select_config);
+    sqlite3_finalize(reader->select_chain);
     sqlite3_finalize(reader->select_ops);
     sqlite3_finalize(reader->select_call);
     sqlite3_finalize(reader->select_parent);
@@ -57,6 +71,9 @@ void store_finish_reader(struct reader *reader)
     for (size_t i = 0; reader->calls && i < CALL_SLOTS; i++)
         free(reader->calls[i].bytes);
     free(reader->calls);
+    if (reader->block)
+        block_clear(reader->block);
+    free(reader->block);
 }
 
 struct reader *store_take_reader(struct store *store)
@@ -67,6 +84,12 @@ struct reader *store_take_reader(struct store *store)
     struct reader *reader = &store->readers[atomic_fetch_add(&store->next_reader, 1) % NR_READERS];
     pthread_mutex_lock(&reader->mutex);
     return reader;
+}
+
+struct reader *store_take_short_reader(struct store *store)
+{
+    pthread_mutex_lock(&store->short_reader.mutex);
+    return &store->short_reader;
 }
 
 void store_give_reader(struct reader *reader)
@@ -138,7 +161,8 @@ static int reader_find_call(struct reader *reader, int64_t id, const struct know
     *found = call;
     if (call->id == id && id)
         return SQLITE_OK;
-    free(call->bytes);
+    if (call->bytes) /* entries of the block may speak of it */
+        reader->block->retired[reader->block->nr_retired++] = call->bytes;
     *call = (struct known_call){ 0 };
     int rc = sql_bind(reader->select_call, SQL_VALUES(sql_i64(id)));
     if (rc == SQLITE_OK)
@@ -191,33 +215,89 @@ static int reader_read_entry(struct reader *reader, struct log_entry *entry)
     return SQLITE_OK;
 }
 
-enum slice_end { SLICE_IS_FULL, SLICE_AT_END, SLICE_STOPPED };
+/* ---- blocks ---- */
 
-/* One slice of [*from, to] of one lab's own rows. *from moves behind the last row read. */
-static enum pagoda_error reader_read_slice(struct reader *reader, int64_t lab, uint64_t *from, uint64_t to,
-                                           bool (*each)(void *context, const struct log_entry *entry), void *context,
-                                           enum slice_end *end)
+/* What a row lends is good for one step only: the block keeps the name. */
+static int block_keep_name(struct log_block *block, struct log_entry *entry)
 {
-    sqlite3_stmt *select = reader->select_ops;
-    int rc = sql_bind(select, SQL_VALUES(sql_i64(op_id(lab, *from)), sql_i64(op_id(lab, to))));
-    *end = SLICE_IS_FULL;
-    for (unsigned i = 0; rc == SQLITE_OK && *end == SLICE_IS_FULL && i < SLICE; i++) {
-        struct log_entry entry;
-        rc = sqlite3_step(select);
-        if (rc != SQLITE_ROW)
-            break;
-        rc = reader_read_entry(reader, &entry);
-        if (rc != SQLITE_OK)
-            break;
-        *from = entry.seq + 1;
-        if (!each(context, &entry))
-            *end = SLICE_STOPPED;
-    }
-    if (rc == SQLITE_DONE)
-        *end = SLICE_AT_END;
-    sqlite3_reset(select);
-    return store_error(rc);
+    struct text *name = &entry->op.name;
+    char *copy = block->names[entry - block->entries];
+    if (name->length > NAME_BYTES)
+        return SQLITE_CORRUPT;
+    if (name->length)
+        name->start = memcpy(copy, name->start, name->length);
+    return SQLITE_OK;
 }
+
+/* The next row, which must be operation seq. DONE: there is no further one. */
+static int block_read_row(struct reader *reader, uint64_t seq)
+{
+    struct log_entry *entry = &reader->block->entries[seq - reader->block->first];
+    int rc = sqlite3_step(reader->select_ops);
+    if (rc == SQLITE_ROW)
+        rc = reader_read_entry(reader, entry);
+    if (rc == SQLITE_OK)
+        rc = entry->seq == seq ? block_keep_name(reader->block, entry) : SQLITE_CORRUPT;
+    return rc;
+}
+
+/* Rows [from, to] of the block, all of them holder's. */
+static int block_read_rows(struct reader *reader, int64_t holder, uint64_t from, uint64_t to)
+{
+    int rc = sql_bind(reader->select_ops, SQL_VALUES(sql_i64(op_id(holder, from)), sql_i64(op_id(holder, to))));
+    for (uint64_t seq = from; rc == SQLITE_OK && seq <= to; seq++)
+        rc = block_read_row(reader, seq);
+    sqlite3_reset(reader->select_ops);
+    return rc == SQLITE_DONE ? SQLITE_CORRUPT : rc; /* fewer than the chain has seen */
+}
+
+int store_read_unchained(struct reader *reader, int64_t lab, uint64_t seq)
+{
+    struct log_block *block = reader->block;
+    uint64_t to = chain_block_end(seq);
+    block_clear(block);
+    block->first = seq;
+    block->covered = seq - 1;
+    int rc = sql_bind(reader->select_ops, SQL_VALUES(sql_i64(op_id(lab, seq)), sql_i64(op_id(lab, to))));
+    while (rc == SQLITE_OK && block->covered < to)
+        if ((rc = block_read_row(reader, block->covered + 1)) == SQLITE_OK)
+            block->covered++;
+    sqlite3_reset(reader->select_ops);
+    return rc == SQLITE_DONE || block->covered >= seq ? SQLITE_OK : rc;
+}
+
+static bool block_is_sound(struct log_block *block, const struct chain_value *before)
+{
+    struct chain chain;
+    struct chain_value expected = block->value;
+    chain_begin(&chain, before);
+    for (uint64_t seq = block->first; seq <= block->covered; seq++)
+        chain_add(&chain, &block->entries[seq - block->first]);
+    block->value = chain_read(&chain);
+    return chain_is_equal(&block->value, &expected);
+}
+
+enum pagoda_error store_read_block(struct reader *reader, int64_t lab, uint64_t seq, const struct chain_value *before)
+{
+    struct log_block *block = reader->block;
+    block_clear(block);
+    block->first = chain_block_start(seq) + 1;
+    enum pagoda_error error = store_chain_block(reader, lab, seq, &block->covered, &block->value);
+    if (block->covered < block->first)
+        return error;
+    for (uint64_t next = block->first; !error && next <= block->covered;) {
+        int64_t holder;
+        uint64_t last;
+        error = store_find_holder(reader, lab, next, &holder, &last);
+        last = last < block->covered ? last : block->covered;
+        if (!error)
+            error = store_error(block_read_rows(reader, holder, next, last));
+        next = last + 1;
+    }
+    return !error && !block_is_sound(block, before) ? PAGODA_ERR_CORRUPT : error;
+}
+
+/* ---- ancestors ---- */
 
 enum pagoda_error store_find_parent(struct reader *reader, int64_t lab, int64_t *parent, uint64_t *parent_seq)
 {
@@ -243,27 +323,6 @@ enum pagoda_error store_find_holder(struct reader *reader, int64_t lab, uint64_t
         *holder = parent;
         *last = parent_seq < *last ? parent_seq : *last;
     }
-}
-
-enum pagoda_error store_read_ops(struct store *store, int64_t lab, uint64_t from, uint64_t to,
-                                 bool (*each)(void *context, const struct log_entry *entry), void *context)
-{
-    enum pagoda_error error = PAGODA_OK;
-    enum slice_end slice_end = SLICE_IS_FULL;
-    to = to > INT64_MAX ? INT64_MAX : to;
-    while (!error && slice_end != SLICE_STOPPED && from <= to) {
-        int64_t holder;
-        uint64_t last;
-        struct reader *reader = store_take_reader(store);
-        error = store_find_holder(reader, lab, from, &holder, &last);
-        uint64_t end = to < last ? to : last;
-        if (!error)
-            error = reader_read_slice(reader, holder, &from, end, each, context, &slice_end);
-        store_give_reader(reader);
-        if (slice_end == SLICE_AT_END)
-            from = end + 1; /* on to the fork's own rows, or done */
-    }
-    return error;
 }
 
 enum pagoda_error store_find_answered(struct store *store, int64_t lab, const char *key, uint64_t *body_hash, uint64_t *seq)

@@ -72,8 +72,9 @@ static void words_fill(struct words *words, struct word *slot, struct word_hash 
     words->nr_used++;
 }
 
-void store_forget_words(struct store *store)
+void store_forget_written(struct store *store)
 {
+    store_forget_heads(store);
     words_clear(&store->texts);
     words_clear(&store->calls);
     memset(store->gfp_seen, 0, sizeof store->gfp_seen);
@@ -222,6 +223,8 @@ static int writer_insert_calls(struct store *store)
     int rc = SQLITE_OK;
     for (struct queued_row *row; rc == SQLITE_OK && (row = store_next_row(&store->committing.rows, &offset));) {
         rc = writer_call_to_id(store, &row->entry, &row->call);
+        if (rc == SQLITE_OK)
+            rc = store_chain_row(store, row->log->lab, &row->entry);
         if (rc == SQLITE_OK && row->key[0])
             rc = writer_insert_answered(store, row);
     }
@@ -231,6 +234,8 @@ static int writer_insert_calls(struct store *store)
 int store_insert_rows(struct store *store)
 {
     int rc = writer_insert_calls(store);
+    if (rc == SQLITE_OK)
+        rc = store_chain_commit(store);
     return rc == SQLITE_OK ? sql_run_prepared(store->insert_ops, SQL_NONE) : rc;
 }
 
@@ -260,14 +265,17 @@ bool store_prepare_writer(struct store *store)
         /* A rowid that is there already would be a broken store: all of the transaction goes back, so that the statement
          * need not note what it alone has changed. */
         { &store->insert_ops, "INSERT OR ROLLBACK INTO op SELECT * FROM queued" },
+        { &store->insert_chain, STORE_INSERT_CHAIN },
         { &store->find_text, "SELECT id FROM text WHERE text = ?" },
         { &store->insert_text, "INSERT INTO text (text) VALUES (?)" },
         { &store->insert_gfp, "INSERT OR IGNORE INTO gfp VALUES (?, ?)" },
-        { &store->insert_answered, "INSERT INTO answered (lab, key, body_hash, seq) VALUES (?, ?, ?, ?)" },
+        { &store->insert_answered,
+          "INSERT INTO answered (lab, key, body_hash, seq, at) VALUES (?, ?, ?, ?, strftime('%s', 'now'))" },
     };
     if (rc == SQLITE_OK)
         rc = sql_prepare_all(store->db, others, sizeof others / sizeof others[0]);
-    return rc == SQLITE_OK;
+    store->own_reader.db = store->db;
+    return rc == SQLITE_OK && store_prepare_reader(&store->own_reader);
 }
 
 void store_finish_writer(struct store *store)
@@ -275,11 +283,15 @@ void store_finish_writer(struct store *store)
     sqlite3_finalize(store->begin);
     sqlite3_finalize(store->commit);
     sqlite3_finalize(store->insert_ops);
+    sqlite3_finalize(store->insert_chain);
     sqlite3_finalize(store->insert_call);
     sqlite3_finalize(store->insert_text);
     sqlite3_finalize(store->find_text);
     sqlite3_finalize(store->insert_gfp);
     sqlite3_finalize(store->insert_answered);
+    store_finish_reader(&store->own_reader);
+    store_forget_heads(store);
+    free(store->heads);
     words_clear(&store->texts);
     words_clear(&store->calls);
     buffer_clear(&store->words);

@@ -48,25 +48,37 @@ static int writer_end_transaction(struct store *store, int rc)
     if (rc == SQLITE_OK)
         return SQLITE_OK;
     sql_script(store->db, "ROLLBACK");
-    store_forget_words(store);
+    store_forget_written(store);
     return rc;
+}
+
+/* Never into a file that nobody can find any more: what was acknowledged would be gone. */
+static int writer_begin(struct store *store)
+{
+    return store_is_in_place(store) ? sql_run_prepared(store->begin, SQL_NONE) : SQLITE_READONLY_DBMOVED;
 }
 
 static int writer_write_rows(struct store *store)
 {
     if (!store->committing.rows.length)
         return SQLITE_OK;
-    int rc = sql_run_prepared(store->begin, SQL_NONE);
+    int rc = writer_begin(store);
     if (rc != SQLITE_OK)
         return rc;
     return writer_end_transaction(store, store_insert_rows(store));
 }
 
+static int writer_try_task(struct store *store, struct store_task *task)
+{
+    int rc = writer_begin(store);
+    return rc == SQLITE_OK ? writer_end_transaction(store, task->run(store, task->context)) : rc;
+}
+
 static void writer_run_task(struct store *store, struct store_task *task)
 {
-    int rc = sql_run_prepared(store->begin, SQL_NONE);
-    if (rc == SQLITE_OK)
-        rc = writer_end_transaction(store, task->run(store, task->context));
+    int rc = writer_try_task(store, task);
+    if ((rc & 0xff) == SQLITE_FULL && task->frees_room && store_use_reserve(store))
+        rc = writer_try_task(store, task);
     void (*ended)(struct store_task * task) = task->ended; /* a task that somebody waits for is gone when it is done */
     pthread_mutex_lock(&store->mutex);
     task->error = store_error(rc);
@@ -278,15 +290,24 @@ void store_post_task(struct store *store, struct store_task *task)
     pthread_mutex_unlock(&store->mutex);
 }
 
-enum pagoda_error store_run_task(struct store *store, int (*run)(struct store *store, void *context), void *context)
+static enum pagoda_error task_run(struct store *store, struct store_task *task)
 {
-    struct store_task task = { .run = run, .context = context };
-    store_post_task(store, &task);
+    store_post_task(store, task);
     pthread_mutex_lock(&store->mutex);
-    while (!task.is_done)
+    while (!task->is_done)
         pthread_cond_wait(&store->done, &store->mutex);
     pthread_mutex_unlock(&store->mutex);
-    return task.error;
+    return task->error;
+}
+
+enum pagoda_error store_run_task(struct store *store, int (*run)(struct store *store, void *context), void *context)
+{
+    return task_run(store, &(struct store_task){ .run = run, .context = context });
+}
+
+enum pagoda_error store_run_freeing(struct store *store, int (*run)(struct store *store, void *context), void *context)
+{
+    return task_run(store, &(struct store_task){ .run = run, .context = context, .frees_room = true });
 }
 
 void store_on_commit(struct store *store, void (*call)(void *context), void *context)
