@@ -289,13 +289,15 @@ static enum pagoda_error lab_row_read(sqlite3_stmt *select, bool with_last, stru
 #define LAB_COLUMNS "SELECT id, key, name, created, parent, parent_seq, config,"
 #define LAB_ROWS                                                                                                           \
     ", (SELECT importing.seq FROM importing WHERE importing.lab = lab.id), made, rules, differs_at, chain_since,"          \
-    " seal = " LAB_SEAL ", (SELECT chain.seq FROM chain WHERE chain.id > lab.id << 40 AND chain.id < (lab.id + 1) << 40"   \
-    " ORDER BY chain.id DESC LIMIT 1)"                                                                                     \
-    " FROM lab WHERE (NOT deleted OR seal <> " LAB_SEAL ") AND id BETWEEN ?1 AND ?2 ORDER BY id"
+    " seal = " LAB_SEAL
+#define LABS_BETWEEN " FROM lab WHERE (NOT deleted OR seal <> " LAB_SEAL ") AND id BETWEEN ?1 AND ?2 ORDER BY id"
 
 static const char LABS_WITH_LAST[] =
-    LAB_COLUMNS "(SELECT max(op.id) FROM op WHERE op.id > lab.id << 40 AND op.id < (lab.id + 1) << 40)" LAB_ROWS;
-static const char LABS_WITHOUT_LAST[] = LAB_COLUMNS "-1" LAB_ROWS;
+    LAB_COLUMNS "(SELECT max(op.id) FROM op WHERE op.id > lab.id << 40 AND op.id < (lab.id + 1) << 40)" LAB_ROWS
+                ", (SELECT chain.seq FROM chain WHERE chain.id > lab.id << 40 AND chain.id < (lab.id + 1) << 40"
+                " ORDER BY chain.id DESC LIMIT 1)" LABS_BETWEEN;
+/* Where the ends of the log or of the chain cannot be read. */
+static const char LABS_WITHOUT_LAST[] = LAB_COLUMNS "-1" LAB_ROWS ", NULL" LABS_BETWEEN;
 
 static enum pagoda_error labs_list_range(struct store *store, int64_t first, int64_t last, bool with_last,
                                          void (*each)(void *context, const struct lab_row *row), void *context,
