@@ -146,7 +146,12 @@ struct reply op_get(struct app *app, struct request *request)
         buffer_clear(&full.out);
         return reply_error(error ? error : PAGODA_ERR_NOT_FOUND, NULL);
     }
-    reply = reply_json(200, full.out);
+    struct reply known = reply_empty(304);
+    bool is_known = view_is_known(request, "op", seq, &known);
+    if (is_known)
+        buffer_clear(&full.out);
+    reply = is_known ? known : reply_json(200, full.out);
+    memcpy(reply.etag, known.etag, sizeof reply.etag);
     reply.cache_control = view_cache_control(request, !differs_at || seq < differs_at);
     return reply;
 }

@@ -134,16 +134,30 @@ const char *view_cache_control(const struct request *request, bool is_fixed)
                                           : "private, no-cache";
 }
 
+bool view_is_known(const struct request *request, const char *what, uint64_t seq, struct reply *reply)
+{
+    snprintf(reply->etag, sizeof reply->etag, "\"%s-%s%llu-r%u%s\"", lab_key(request->lab), what, (unsigned long long)seq,
+             machine_rules(), representation(request));
+    return etag_matches(request, reply->etag);
+}
+
+/* The number of a moment that is not on disk yet may come to stand for another one: nobody may keep such an answer. */
+static bool view_is_lasting(const struct lab_hold *hold)
+{
+    return hold->past || hold->seq <= lab_durable_seq(hold->lab);
+}
+
 static struct reply view_show(struct request *request, bool (*encode)(struct view *view, struct reply *refusal))
 {
     const struct lab_hold *hold = request->hold;
     struct reply base = reply_empty(304);
     struct view view = { .request = request, .machine = hold->machine };
+    bool is_known = false;
     base.seq = hold->seq;
-    base.cache_control = view_cache_control(request, query_text(request, "at") != NULL);
-    snprintf(base.etag, sizeof base.etag, "\"%s-%llu-r%u%s\"", lab_key(hold->lab), (unsigned long long)base.seq,
-             machine_rules(), representation(request));
-    bool is_known = etag_matches(request, base.etag);
+    if (view_is_lasting(hold)) {
+        base.cache_control = view_cache_control(request, query_text(request, "at") != NULL);
+        is_known = view_is_known(request, "", base.seq, &base);
+    }
     if (!is_known && encode(&view, &base))
         return view_finish(&view, &base);
     buffer_clear(&view.out);

@@ -37,6 +37,9 @@ bool view_query_rules(const struct request *request, struct reply *refusal);
 /* The Cache-Control of an answer about a moment.
  * is_fixed  the URL names the moment, so that only other rules could change the answer. */
 const char *view_cache_control(const struct request *request, bool is_fixed);
+/* Gives the reply the ETag of an answer about operation or moment seq. True: the client has that answer.
+ * what  tells kinds of answers apart. */
+bool view_is_known(const struct request *request, const char *what, uint64_t seq, struct reply *reply);
 void view_open(struct view *view); /* opens the answer's object with "seq" */
 bool view_find_process(const struct view *view, uint32_t *pid, struct reply *refusal);            /* {pid} of the path */
 bool view_query_address(const struct request *request, uint64_t *address, struct reply *refusal); /* ?address=, needed */
