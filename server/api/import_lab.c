@@ -332,7 +332,9 @@ static enum pagoda_error import_perform_begun(struct lab_sink *into, struct impo
     run->answer.text = buffer_terminate(&run->text);
     bool is_done = !error && is_whole(summary, summary->format);
     enum pagoda_error ending = lab_import_end(into->whole, is_done, run->answer.key ? &run->answer : NULL);
-    return ending ? ending : error ? error : is_done ? PAGODA_OK : PAGODA_ERR_IO; /* the disk's word first */
+    if (ending || error || is_done)
+        return ending ? ending : error; /* the disk's word first */
+    return upload_is_cancelled(run->upload) ? PAGODA_ERR_CONFLICT : PAGODA_ERR_IO;
 }
 
 /* CONFLICT: the lab has moved on since the rehearsal. */

@@ -33,8 +33,9 @@ async function makeOld() {
   const store = join(daemon.directory, 'pagoda.db');
   execFileSync('sqlite3', [
     store,
-    `UPDATE lab SET made = 0, rules = 0; UPDATE op SET result = result + 64 WHERE id & 1099511627775 = ${AT}`,
-  ]);
+    `UPDATE lab SET made = 0, rules = 0; UPDATE op SET result = result + 64 WHERE id & 1099511627775 = ${AT};
+     DELETE FROM chain; INSERT INTO unchained SELECT id FROM lab`,
+  ]); // without the chain, as from before there was one: it is made when the store is opened
   Object.assign(daemon, await startDaemon(daemon));
 }
 
