@@ -1,5 +1,5 @@
-/* GFP expressions: words joined by '|'. A word is a flag, a combination or a number. A number is written as the largest
- * combination that fits, then single flags, as the kernel's trace events print it. */
+/* GFP expressions: words joined by '|'. A word is a flag, a combination or a number. Linux v6.1 lib/vsprintf.c:
+ * format_flags(), include/trace/events/mmflags.h: __def_gfpflag_names. */
 #include "pagoda/gfp.h"
 
 #include <string.h>
@@ -19,6 +19,54 @@ enum {
 #undef X
 };
 #define NR_NAMES (sizeof NAMES / sizeof *NAMES)
+
+/* In the kernel's order. Several combinations may stand side by side: GFP_KERNEL|GFP_DMA. */
+static const struct {
+    const char *name;
+    uint32_t bits;
+} PRINTED[] = {
+#define P(name)                                                                                                            \
+    {                                                                                                                      \
+#name, name                                                                                                        \
+    }
+    P(GFP_TRANSHUGE),
+    P(GFP_TRANSHUGE_LIGHT),
+    P(GFP_HIGHUSER_MOVABLE),
+    P(GFP_HIGHUSER),
+    P(GFP_USER),
+    P(GFP_KERNEL_ACCOUNT),
+    P(GFP_KERNEL),
+    P(GFP_NOFS),
+    P(GFP_ATOMIC),
+    P(GFP_NOIO),
+    P(GFP_NOWAIT),
+    P(GFP_DMA),
+    P(__GFP_HIGHMEM),
+    P(GFP_DMA32),
+    P(__GFP_HIGH),
+    P(__GFP_ATOMIC),
+    P(__GFP_IO),
+    P(__GFP_FS),
+    P(__GFP_NOWARN),
+    P(__GFP_RETRY_MAYFAIL),
+    P(__GFP_NOFAIL),
+    P(__GFP_NORETRY),
+    P(__GFP_COMP),
+    P(__GFP_ZERO),
+    P(__GFP_NOMEMALLOC),
+    P(__GFP_MEMALLOC),
+    P(__GFP_HARDWALL),
+    P(__GFP_THISNODE),
+    P(__GFP_RECLAIMABLE),
+    P(__GFP_MOVABLE),
+    P(__GFP_ACCOUNT),
+    P(__GFP_WRITE),
+    P(__GFP_RECLAIM),
+    P(__GFP_DIRECT_RECLAIM),
+    P(__GFP_KSWAPD_RECLAIM),
+    P(__GFP_ZEROTAGS),
+#undef P
+};
 
 bool gfp_name_at(uint32_t i, const char **name, uint32_t *bits, bool *is_mask)
 {
@@ -86,25 +134,45 @@ enum pagoda_error gfp_parse(const char *text, size_t length, uint32_t *gfp, stru
     return PAGODA_OK;
 }
 
-size_t gfp_format(uint32_t gfp, char *out, size_t capacity)
+static void gfp_add_word(const char *word, char *out, size_t capacity, size_t *length)
+{
+    size_t nr = strlen(word), bar = *length > 0;
+    if (*length + bar + nr + 1 > capacity)
+        return;
+    if (bar)
+        out[(*length)++] = '|';
+    memcpy(out + *length, word, nr + 1);
+    *length += nr;
+}
+
+/* What has no name, as the kernel prints it. */
+static void gfp_add_number(uint32_t bits, char *out, size_t capacity, size_t *length)
+{
+    char word[11] = "0x", *at = word + 2;
+    uint32_t shift = 28;
+    while (shift && !(bits >> shift))
+        shift -= 4;
+    for (;; shift -= 4) {
+        *at++ = "0123456789abcdef"[bits >> shift & 15];
+        if (!shift)
+            break;
+    }
+    *at = '\0';
+    gfp_add_word(word, out, capacity, length);
+}
+
+size_t gfp_format(uint32_t gfp, const char *none, char *out, size_t capacity)
 {
     size_t length = 0;
-    for (size_t i = 0; i < NR_NAMES && capacity; i++) {
-        bool first = length == 0;
-        if (!gfp || (gfp & NAMES[i].bits) != NAMES[i].bits || (i < NR_MASKS && !first))
+    if (!gfp)
+        gfp_add_word(none, out, capacity, &length);
+    for (size_t i = 0; i < sizeof PRINTED / sizeof PRINTED[0] && gfp; i++) {
+        if ((gfp & PRINTED[i].bits) != PRINTED[i].bits)
             continue;
-        size_t n = strlen(NAMES[i].name);
-        if (length + n + 2 > capacity)
-            break;
-        if (!first)
-            out[length++] = '|';
-        memcpy(out + length, NAMES[i].name, n);
-        length += n;
-        gfp &= ~NAMES[i].bits;
+        gfp_add_word(PRINTED[i].name, out, capacity, &length);
+        gfp &= ~PRINTED[i].bits;
     }
-    if (length == 0 && capacity > 1)
-        out[length++] = '0';
-    if (capacity)
-        out[length] = '\0';
+    if (gfp)
+        gfp_add_number(gfp, out, capacity, &length);
     return length;
 }

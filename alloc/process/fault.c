@@ -246,9 +246,18 @@ static bool fault_find_entry(struct fault *f)
     return true;
 }
 
+/* A process that was killed gets no further than the fault in which that happened: on its way back to user mode the signal
+ * ends it. */
+static bool fault_finds_killed(struct processes *ps, const struct process *p)
+{
+    return process_space(ps, p)->oom_victim && !process_refuse(ps, REFUSAL_KILLED);
+}
+
 uint32_t process_resolve(struct processes *ps, struct process_ref process, uint64_t address, bool write)
 {
     struct process *p = process_at(ps, process);
+    if (fault_finds_killed(ps, p))
+        return 0;
     struct vma_ref vma = fault_find_vma(ps, p, address, write);
     struct fault f = fault_at(ps, p, vma, address, write);
     if (!vma.index || !fault_find_entry(&f))

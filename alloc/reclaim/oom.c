@@ -91,7 +91,7 @@ static void oom_print_task(struct reclaim *reclaim, struct space_ref index)
 static void oom_print_header(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
 {
     char names[512];
-    gfp_format(gfp, names, sizeof names);
+    gfp_format(gfp, "", names, sizeof names);
     trace_print(reclaim->trace, "%s invoked oom-killer: gfp_mask=0x%x(%s), order=%u, oom_score_adj=0\n",
                 show_task_name(reclaim), gfp, names, order);
     show_mem(reclaim);
@@ -159,9 +159,9 @@ static void oom_kill_space(struct reclaim *reclaim, struct space_ref victim)
     reclaim->nr_oom_kills++;
     reclaim_count(reclaim, VM_oom_kill, 1);
     uint64_t rss = space->rss_pages;
+    space->generation++; /* no access goes on by what was found before */
     if (!is_current) {
         oom_reap(reclaim, victim, space->root, 0);
-        space->generation++;
         page_alloc_drain_all(reclaim->pages); /* what it gave back is there for everybody */
     }
     TRACE_EVENT(reclaim->trace, .kind = EV_OOM_KILL, .pid = space->pid, .count = (uint32_t)(rss - space->rss_pages));

@@ -130,7 +130,7 @@ void show_alloc_failure(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
         trace_print(reclaim->trace, "Couldn't get a free page.....\n");
         return;
     }
-    gfp_format(gfp, names, sizeof names);
+    gfp_format(gfp, "", names, sizeof names);
     trace_print(reclaim->trace,
                 "%s: page allocation failure: order:%u, mode:0x%x(%s), nodemask=(null),cpuset=/,mems_allowed=0\n",
                 show_task_name(reclaim), order, gfp, names);

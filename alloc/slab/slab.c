@@ -158,8 +158,8 @@ uint32_t kmalloc_fix_gfp(struct kmalloc *k, uint32_t gfp)
     if (!bad)
         return gfp;
     char bad_names[512], good_names[512];
-    gfp_format(bad, bad_names, sizeof bad_names);
-    gfp_format(gfp & ~bad, good_names, sizeof good_names);
+    gfp_format(bad, "", bad_names, sizeof bad_names);
+    gfp_format(gfp & ~bad, "", good_names, sizeof good_names);
     trace_print(k->trace, "Unexpected gfp: 0x%x (%s). Fixing up to gfp: 0x%x (%s). Fix your code!\n", bad, bad_names,
                 gfp & ~bad, good_names);
     return gfp & ~bad;

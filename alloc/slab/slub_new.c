@@ -28,16 +28,39 @@ static uint32_t slub_try_pages(struct kmalloc *k, const struct cache *cache, uin
     return k->pages->take(k->reclaim, gfp, *order);
 }
 
+/* count_partial(): free objects of the node's partial slabs. */
+static uint32_t slub_nr_free_in_partial(const struct kmalloc *k, const struct cache *cache)
+{
+    uint32_t nr = 0;
+    for (struct slab_ref i = slab_list_first(&cache->partial); i.index; i = slab_at(k, i)->next)
+        nr += slab_at(k, i)->objects - slab_at(k, i)->inuse;
+    return nr;
+}
+
+static uint32_t slub_order_of(uint32_t size)
+{
+    uint32_t order = 0;
+    while ((uint64_t)PAGE_SIZE << order < size)
+        order++;
+    return order;
+}
+
+/* slab_out_of_memory() */
 static void slub_say_out_of_memory(struct kmalloc *k, const struct cache *cache, uint32_t gfp)
 {
     struct trace *trace = k->trace;
+    char names[512];
     if (gfp & __GFP_NOWARN)
         return;
+    gfp_format(gfp, "", names, sizeof names);
     trace_end_line(trace);
-    trace_print(trace,
-                "SLUB: Unable to allocate memory on node -1, gfp=0x%x; cache: %s, object size: %u, buffer size: %u, "
-                "default order: %u, min order: %u",
-                gfp, cache->name, cache->object_size, cache->size, cache->order, cache->min_order);
+    trace_print(trace, "SLUB: Unable to allocate memory on node -1, gfp=0x%x(%s)\n", gfp, names);
+    trace_print(trace, "  cache: %s, object size: %u, buffer size: %u, default order: %u, min order: %u\n", cache->name,
+                cache->object_size, cache->size, cache->order, cache->min_order);
+    if (cache->min_order > slub_order_of(cache->object_size))
+        trace_print(trace, "  %s debugging increased min order, use slub_debug=O to disable.\n", cache->name);
+    trace_print(trace, "  node 0: slabs: %u, objs: %u, free: %u\n", cache->nr_slabs, cache->nr_objects,
+                slub_nr_free_in_partial(k, cache));
 }
 
 uint32_t slub_take_pages(struct kmalloc *k, struct cache_ref cache_ref, uint32_t gfp, uint32_t *order)

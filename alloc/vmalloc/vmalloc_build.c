@@ -33,7 +33,7 @@ static void vmalloc_warn_line(struct trace *trace)
 static void vmalloc_warn_mode(struct trace *trace, uint32_t gfp)
 {
     char names[512];
-    (void)gfp_format(gfp, names, sizeof names);
+    (void)gfp_format(gfp, "", names, sizeof names);
     trace_print(trace, ", mode:0x%x(%s), nodemask=(null)", gfp, names);
 }
 

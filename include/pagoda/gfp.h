@@ -33,7 +33,7 @@
     X(__GFP_ZEROTAGS, 0x800000u)                                                                                           \
     X(__GFP_SKIP_ZERO, 0x1000000u)
 
-/* Combinations, larger ones first, so that formatting names the largest that fits. */
+/* Combinations. */
 #define GFP_MASK_MAP(X)                                                                                                    \
     X(GFP_TRANSHUGE, 0x1c24cau)                                                                                            \
     X(GFP_TRANSHUGE_LIGHT, 0x1c20cau)                                                                                      \
@@ -47,7 +47,8 @@
     X(GFP_NOIO, 0xc00u)                                                                                                    \
     X(GFP_NOWAIT, 0x800u)                                                                                                  \
     X(GFP_DMA32, 0x04u)                                                                                                    \
-    X(GFP_DMA, 0x01u)
+    X(GFP_DMA, 0x01u)                                                                                                      \
+    X(__GFP_RECLAIM, 0xc00u)
 
 enum gfp_flag {
 #define X(name, bits) name = bits,
@@ -65,7 +66,10 @@ static inline bool gfp_may_sleep(uint32_t gfp)
 /* Reads "GFP_KERNEL|__GFP_ZERO" or a number ("0xcc0"); blanks round '|' are allowed. On a failure *why names the offset of
  * the word that is not a flag, and *gfp is untouched. */
 enum pagoda_error gfp_parse(const char *text, size_t length, uint32_t *gfp, struct problem *why) PAGODA_MUST_CHECK;
-/* Writes the names, '|' between them, and ends with NUL; returns the length. 512 bytes always suffice. */
-size_t gfp_format(uint32_t gfp, char *out, size_t capacity);
+/* Writes the names as the kernel prints them, '|' between them, and ends with NUL.
+ * none      what stands for no flag at all: "" in messages, "none" in trace events, "0" where gfp_parse() reads it.
+ * capacity  512 bytes always suffice; what does not fit is left out.
+ * Returns the length. */
+size_t gfp_format(uint32_t gfp, const char *none, char *out, size_t capacity);
 /* Rows for pages and documentation: i from 0; false past the last. is_mask: a combination of several flags. */
 bool gfp_name_at(uint32_t i, const char **name, uint32_t *bits, bool *is_mask);

@@ -180,7 +180,7 @@ static void comparison_begin(struct comparison *comparison)
     struct buffer *out = &comparison->out;
     const struct compare_request *ask = &comparison->ask;
     char gfp[512];
-    (void)gfp_format(ask->gfp, gfp, sizeof gfp);
+    (void)gfp_format(ask->gfp, "0", gfp, sizeof gfp);
     put_open(out, '{');
     put_field_text(out, "profile", profile_get(ask->profile)->name);
     put_field_u64(out, "memory", compare_memory(ask->profile));

@@ -63,7 +63,7 @@ static void ftrace_put_object(const struct ftrace_writer *line, const struct eve
     ftrace_put_call_site(line);
     buffer_print(line->out, " ptr=%016llx", (unsigned long long)event->address);
     if (event->kind == EV_KMALLOC || event->kind == EV_CACHE_ALLOC) {
-        gfp_format(op->gfp, gfp, sizeof gfp);
+        gfp_format(op->gfp, "none", gfp, sizeof gfp);
         buffer_print(line->out, " bytes_req=%llu bytes_alloc=%llu gfp_flags=%s node=-1 accounted=%s",
                      (unsigned long long)event->a, (unsigned long long)event->b, gfp,
                      op->gfp & __GFP_ACCOUNT ? "true" : "false");
@@ -99,7 +99,7 @@ static void ftrace_put_page(const struct ftrace_writer *line, const struct event
                  (unsigned long long)(VMEMMAP + (uint64_t)event->pfn * 64), event->pfn);
     switch (event->kind) {
     case EV_PAGE_ALLOC:
-        gfp_format(ftrace_page_gfp(line, event), gfp, sizeof gfp);
+        gfp_format(ftrace_page_gfp(line, event), "none", gfp, sizeof gfp);
         buffer_print(line->out, " order=%u migratetype=%u gfp_flags=%s\n", event->order, event->migratetype, gfp);
         break;
     case EV_EXTFRAG:

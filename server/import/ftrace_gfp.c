@@ -8,15 +8,12 @@
 #include "pagoda/gfp.h"
 #include "server/base/number.h"
 
-#define GFP_RECLAIM (__GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM)
-
 static const struct {
     const char *name;
     uint32_t bits;
 } FOREIGN[] = {
     { "none", 0 },
-    { "__GFP_RECLAIM", GFP_RECLAIM },
-    { "__GFP_WAIT", GFP_RECLAIM },           /* until 4.3 */
+    { "__GFP_WAIT", __GFP_RECLAIM },           /* until 4.3 */
     { "__GFP_REPEAT", __GFP_RETRY_MAYFAIL }, /* until 4.12 */
     { "GFP_TEMPORARY", GFP_KERNEL | __GFP_RECLAIMABLE },
     { "__GFP_COLD", 0 },

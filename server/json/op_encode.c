@@ -32,7 +32,7 @@ void op_encode_param(struct buffer *out, const struct op *op, enum op_param_id i
         put_hex64(out, op_number(op, id));
         break;
     case TYPE_GFP:
-        gfp_format(op->gfp, gfp, sizeof gfp);
+        gfp_format(op->gfp, "0", gfp, sizeof gfp);
         put_text(out, gfp);
         break;
     case TYPE_CONTEXT:

@@ -120,7 +120,7 @@ static int writer_note_gfp(struct store *store, uint32_t gfp)
     if (*seen == gfp + 1)
         return SQLITE_OK;
     char text[512];
-    gfp_format(gfp, text, sizeof text);
+    gfp_format(gfp, "0", text, sizeof text);
     *seen = gfp + 1;
     return sql_run_prepared(store->insert_gfp, SQL_VALUES(sql_i64(gfp), sql_text(text)));
 }
