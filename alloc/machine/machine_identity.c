@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define RULES 2u
+#define RULES 3u
 
 uint32_t machine_rules(void)
 {

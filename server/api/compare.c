@@ -163,7 +163,7 @@ static enum pagoda_error run_on(struct machine *machine, const struct compare_re
 static enum pagoda_error succeeds(enum profile_id profile, enum op_kind kind, uint64_t size, bool *yes)
 {
     struct compare_request request = { .profile = profile, .size = size, .gfp = GFP_KERNEL };
-    struct machine *machine;
+    struct machine *machine = NULL;
     struct op_result result = { 0 };
     struct problem why = { 0 };
     struct op op;
@@ -221,7 +221,7 @@ enum pagoda_error compare_run(const struct compare_request *request, enum op_kin
     answer->is_kernel = op != OP_MALLOC;
     answer->may_sleep = op == OP_VMALLOC || op == OP_MALLOC || gfp_may_sleep(request->gfp);
     answer->release = op == OP_VMALLOC ? "vfree" : op == OP_MALLOC ? "free" : "kfree";
-    struct machine *machine;
+    struct machine *machine = NULL;
     enum pagoda_error error = fresh_machine(request->profile, &machine);
     if (error)
         return error;

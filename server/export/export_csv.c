@@ -31,7 +31,8 @@ static void csv_put_field(struct buffer *out, const char *before, const char *te
 
 static void csv_put_text(struct buffer *out, struct text text)
 {
-    bool is_formula = text.length && memchr("=+-@\t\r\n'", text.start[0], 8);
+    static const char FORMULA[] = { '=', '+', '-', '@', '\t', '\r', '\n', '\'' };
+    bool is_formula = text.length && memchr(FORMULA, text.start[0], sizeof FORMULA);
     csv_put_field(out, is_formula ? "'" : "", text.start, text.length);
 }
 

@@ -13,7 +13,7 @@ static const struct {
     uint32_t bits;
 } FOREIGN[] = {
     { "none", 0 },
-    { "__GFP_WAIT", __GFP_RECLAIM },           /* until 4.3 */
+    { "__GFP_WAIT", __GFP_RECLAIM },         /* until 4.3 */
     { "__GFP_REPEAT", __GFP_RETRY_MAYFAIL }, /* until 4.12 */
     { "GFP_TEMPORARY", GFP_KERNEL | __GFP_RECLAIMABLE },
     { "__GFP_COLD", 0 },

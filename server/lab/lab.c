@@ -211,8 +211,8 @@ enum pagoda_error lab_wake(struct lab *lab)
 {
     enum pagoda_error error = PAGODA_OK;
     uint64_t ticket = lab_is_awake(lab) ? 0 : lab_ticket(lab);
-    if (ticket && store_wait(lab->labs->store, ticket))
-        ticket = 0; /* whatever became of the last batch, durable_seq tells it */
+    if (ticket)
+        (void)!store_wait(lab->labs->store, ticket); /* whatever became of the last batch, durable_seq tells it */
     if (lab->is_importing && !lab_is_awake(lab))
         error = lab_undo_import(lab);
     while (!error && !lab_is_awake(lab))

@@ -27,6 +27,8 @@ static bool json_is_same(const struct op *a, const struct op *b)
     return is_same;
 }
 
+static const char ESCAPED_O[6] = { '\\', 'u', '0', '0', '6', 'f' };
+
 /* {"op" -> {"\u006fp": the fast path does not read escapes. */
 static char *json_escaped(const uint8_t *data, size_t nr_bytes, size_t *length)
 {
@@ -38,7 +40,7 @@ static char *json_escaped(const uint8_t *data, size_t nr_bytes, size_t *length)
     }
     size_t before = (size_t)(key - (const char *)data);
     memcpy(text, data, before);
-    memcpy(text + before, "\\u006f", 6);
+    memcpy(text + before, ESCAPED_O, sizeof ESCAPED_O);
     memcpy(text + before + 6, key + 1, nr_bytes - before - 1);
     *length = nr_bytes + 5;
     return text;

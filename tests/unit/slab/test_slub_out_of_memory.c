@@ -19,17 +19,19 @@ static const char *message_of_failure(struct machine *m, uint64_t size, uint32_t
     for (unsigned order = 4; order-- > 0;) {
         struct op op = fixture_op(OP_ALLOC_PAGES);
         struct op_result result;
+        struct problem why = { .text = "" };
         op.order = (uint8_t)order;
         op.gfp = GFP_ATOMIC | __GFP_NOWARN;
         op.given |= OP_BIT(ORDER) | OP_BIT(GFP);
         do
-            assert_int_equal(machine_apply(m, &op, &result, NULL), PAGODA_OK);
+            assert_int_equal(machine_apply(m, &op, &result, &why), PAGODA_OK);
         while (result.outcome == OUTCOME_OK);
     }
     for (;;) {
         struct op op = fixture_alloc(OP_KMALLOC, size, gfp);
         struct op_result result;
-        assert_int_equal(machine_apply(m, &op, &result, NULL), PAGODA_OK);
+        struct problem why = { .text = "" };
+        assert_int_equal(machine_apply(m, &op, &result, &why), PAGODA_OK);
         if (result.outcome != OUTCOME_OK)
             return result.message ? result.message : "";
     }
