@@ -296,13 +296,15 @@ static void graph_read_time(const char *start, const char *end, struct ftrace_ev
 static bool take_graph_head(struct cursor *c, struct ftrace_event *event)
 {
     const char *start = c->at, *bracket = memchr(start, ')', (size_t)(c->end - start));
-    const char *comment = bracket ? find_text(bracket, c->end, "|  ") : NULL;
-    comment = comment ? find_text(comment, c->end, "/* ") : NULL;
+    const char *column = bracket ? find_text(bracket, c->end, "|  ") : NULL;
+    const char *comment = column ? find_text(column, c->end, "/* ") : NULL;
     const char *end = comment ? find_text(comment, c->end, " */") : NULL;
-    const char *cpu = bracket, *bar = comment ? memchr(bracket, '|', (size_t)(comment - bracket)) : NULL;
-    while (cpu && cpu > start && is_digit(cpu[-1]))
+    if (!end)
+        return false;
+    const char *cpu = bracket, *bar = memchr(bracket, '|', (size_t)(comment - bracket));
+    while (cpu > start && is_digit(cpu[-1]))
         cpu--;
-    if (!end || !bar || cpu == bracket)
+    if (!bar || cpu == bracket)
         return false;
     event->cpu = (uint32_t)number_at(cpu, bracket);
     event->pid = pid_before(bracket + 1, bar);
@@ -373,8 +375,10 @@ static bool is_function(const char *line, const char *end)
     if (find_text(line, end, ": ") && find_text(line, end, " <-"))
         return true;
     const char *bracket = memchr(line, ')', (size_t)(end - line));
+    if (!bracket)
+        return false;
     const char *bar = find_text(line, end, " | ");
-    c.at = bar && bracket && bar < bracket ? bar + 3 : line;
+    c.at = bar && bar < bracket ? bar + 3 : line;
     skip_blanks(&c);
     bool has_cpu = c.at < c.end && is_digit(*c.at);
     (void)take_number(&c);

@@ -206,8 +206,11 @@ static void make_old(struct store_fixture *f, const char *sample)
 static void check_labs_hash(struct store_fixture *f, unsigned count)
 {
     unsigned nr_labs = 0;
-    for (struct lab *lab = f->labs->first; lab; lab = lab->next, nr_labs++)
-        assert_int_equal(store_fixture_hash(lab), store_fixture_replayed_hash(lab));
+    for (struct lab *lab = f->labs->first; lab; lab = lab->next, nr_labs++) {
+        uint64_t hash = store_fixture_hash(lab), differs_at = lab_differs_at(lab);
+        /* One whose results differ under today's rules stands at the last moment that is as recorded. */
+        assert_int_equal(hash, differs_at ? store_fixture_hash_at(lab, differs_at - 1) : store_fixture_replayed_hash(lab));
+    }
     assert_int_equal(nr_labs, count);
 }
 
@@ -220,8 +223,9 @@ static uint64_t answered_seq(struct store_fixture *f, const char *key, const cha
     return seq;
 }
 
-/* What was recorded before rules had a revision was recorded under the first. */
-static const char FIRST_RULES[] = "SELECT count(*) FROM lab WHERE made = 1 AND rules = 1 AND differs_at IS NULL";
+/* What was recorded before rules had a revision was recorded under the first. Each lab has been woken, and so compared with
+ * today's. */
+static const char FIRST_RULES[] = "SELECT count(*) FROM lab WHERE made = 1 AND rules > 1";
 
 static void test_version_1(void **state)
 {
