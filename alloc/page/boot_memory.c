@@ -18,7 +18,7 @@
 #define PFN_MIB 256u
 #define NR_LOW_PRESENT 158u /* below 1 MiB, which all stay reserved */
 #define FIRMWARE_PAGES 32u  /* ACPI's tables at the end of low memory, in no zone */
-#define SECTION (128 * MIB) /* granularity of the array of page structs */
+#define SECTION ((uint64_t)SECTION_PAGES << PAGE_SHIFT)
 #define SECTION_ROOT (128 * SECTION)
 #define NODE_DATA_PAGES 43u
 #define SECTION_ROOTS_PAGES 8u
