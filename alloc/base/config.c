@@ -2,6 +2,8 @@
  * Sources: for linux-6.1 the recorded LIMIT lines of a Debian 6.1 kernel; for classic Linux v2.0 include/asm-i386, mm/. */
 #include "pagoda/config.h"
 
+#include "alloc/base/oops.h"
+
 #include <string.h>
 
 #define MIB (UINT64_C(1) << 20)
@@ -67,6 +69,7 @@ static const struct profile PROFILES[NR_PROFILES] = {
         .tlb_ways = 4,
         .tlb_asids = 6,
         .tlb_flush_ceiling = 33,
+        .places = LINUX_6_1_PLACES,
     },
 };
 

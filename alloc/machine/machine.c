@@ -47,6 +47,7 @@ static void machine_wire(struct machine_state *s, struct machine *m)
     s->reclaim.pages = m ? &s->pages : NULL;
     s->reclaim.world = m ? s : NULL;
     s->reclaim.task_of = m ? machine_task_of : NULL;
+    s->reclaim.count_tables = m ? machine_count_tables : NULL;
     s->pgtable.tlb = m ? &s->tlb : NULL;
     s->kmalloc.pages = m ? &KMALLOC_PAGES : NULL;
     s->vmalloc.kmalloc = m ? &s->kmalloc : NULL;

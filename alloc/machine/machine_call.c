@@ -1,17 +1,31 @@
 /* What the handlers of operations have in common, and the end of a process. */
 #include "alloc/machine/machine_internal.h"
 
-bool call_refuse_sleep(struct call *call, bool may_sleep, const char *function)
+const char *call_task_name(const struct call *call)
 {
-    struct trace *t = &call->m->trace;
-    if (!may_sleep || call->op->context == CONTEXT_PROCESS)
+    const struct machine_state *s = call->s;
+    return call->process.index ? name_text(&s->names, process_at(&s->processes, call->process)->name) : "pagoda";
+}
+
+/* Linux 2.0 prints the address that it was called from. Its text begins at 1 MiB; each call site has 16 bytes of it. */
+static void call_warn_nonatomic(struct call *call, const char *function)
+{
+    const uint32_t text = 0x00100000;
+    trace_bug(&call->m->trace, "%s called nonatomically from interrupt %08x\n", function,
+              text + 16 * call->call_site.index);
+}
+
+bool call_refuse_sleep(struct call *call, uint32_t *gfp, enum source_place_id at, const char *function)
+{
+    if (!gfp_may_sleep(*gfp) || call->op->context == CONTEXT_PROCESS)
         return false;
-    const char *context = context_name((enum context)call->op->context);
-    if (call->m->profile->kmalloc_style == KMALLOC_BUCKETS)
-        trace_bug(t, "%s called nonatomically from interrupt (%s)", function, context);
-    else
-        trace_bug(t, "BUG: sleeping function called from invalid context: %s in %s", function, context);
-    return true;
+    if (call->m->profile->places) {
+        oops_sleeping(&call->m->trace, call->m->profile, at, (enum context)call->op->context, call_task_name(call));
+        return true;
+    }
+    call_warn_nonatomic(call, function);
+    *gfp = (*gfp & ~(uint32_t)GFP_KERNEL) | GFP_ATOMIC;
+    return false;
 }
 
 void call_took(struct call *call, struct taken taken)

@@ -1,5 +1,6 @@
 /* alloc/machine/machine_internal.h - what the files of the machine floor share. */
 #pragma once
+#include "alloc/base/oops.h"
 #include "alloc/machine/machine_state.h"
 #include "pagoda/view.h"
 
@@ -54,9 +55,12 @@ static inline bool call_is_bug(const struct call *call)
 {
     return call->m->trace.outcome == OUTCOME_BUG;
 }
-/* A call that may sleep, in an interrupt, is a bug: the kernel's report becomes the message. Returns true then, and the
- * call must do nothing more. */
-bool call_refuse_sleep(struct call *call, bool may_sleep, const char *function);
+const char *call_task_name(const struct call *call); /* of the process that runs the call, or of a kernel task */
+/* A call that may sleep, in an interrupt, is a bug: the kernel's report becomes the message. Linux 6.1 is refused: true,
+ * and the call must do nothing more. Linux 2.0 goes on, as if it had been asked with GFP_ATOMIC: false, and *gfp says so.
+ * at        where 6.1 notices
+ * function  that 2.0 names */
+bool call_refuse_sleep(struct call *call, uint32_t *gfp, enum source_place_id at, const char *function);
 /* What the record of the new allocation keeps. */
 static inline struct name_ref call_recorded_name(const struct call *call)
 {
@@ -92,6 +96,10 @@ void call_vfree(struct call *call);                   /* the area at call->addre
  * there is no memory. The message and the outcome say so. */
 bool call_reach_user(struct call *call, uint64_t length, bool write);
 void call_segfault(struct call *call, uint64_t address, bool write); /* ends the process; call->process is gone then */
+
+/* machine_bad_free.c: may free_pages() free the block at pfn? False: the message says why not, and the outcome is a bug.
+ * pfn  of the call's address; UINT32_MAX: there is no memory */
+bool call_check_free_pages(struct call *call, uint32_t pfn);
 
 /* The handlers, one for each operation: run_kmalloc() and so on. tick and mark are in machine_apply.c. The others are in
  * machine_kernel.c, machine_vmalloc.c, machine_pages.c, machine_process.c, machine_user.c, machine_bytes.c. */

@@ -4,6 +4,17 @@
 
 #include <string.h>
 
+/* The frame whose bytes kfree() would read at the call's address. Linux 6.1 computes it, as if every address were one of
+ * the direct map. Linux 2.0 reads what is mapped there. UINT32_MAX: it finds none. */
+static uint32_t call_frame_seen(const struct call *call)
+{
+    struct translation where;
+    uint32_t pfn = frame_of_address(&call->s->frames, call->address);
+    if (pfn != UINT32_MAX || call->m->profile->places)
+        return pfn;
+    return machine_translate(call->m, call->address, 0, &where) && where.present ? where.pfn : UINT32_MAX;
+}
+
 /* A function was given another allocator's memory: a bug, which names the right function. True: the operation is over. */
 static bool call_refuse_foreign(struct call *call, const char *function)
 {
@@ -27,7 +38,7 @@ static bool call_refuse_foreign(struct call *call, const char *function)
     if (!kind || strcmp(right, function) == 0)
         return false;
     call->result->address = address;
-    kmalloc_say_reaction(&call->s->kmalloc, address);
+    kmalloc_say_reaction(&call->s->kmalloc, address, call_frame_seen(call));
     trace_print(&call->m->trace, "%s(0x%jx): this is %s memory; it is released by %s", function, address, kind, right);
     return true;
 }
@@ -54,7 +65,7 @@ static void call_took_block(struct call *call, const struct kmalloc_block *block
 
 static void call_kmalloc(struct call *call, uint64_t size, uint32_t gfp)
 {
-    if (call_refuse_sleep(call, gfp_may_sleep(gfp), "kmalloc"))
+    if (call_refuse_sleep(call, &gfp, AT_MIGHT_ALLOC, "kmalloc"))
         return;
     const struct kmalloc_request request = call_kmalloc_request(call, size, gfp);
     const struct kmalloc_block block = kmalloc_alloc(&call->s->kmalloc, &request);
@@ -91,9 +102,10 @@ static struct name_ref call_store_call_site(struct call *call)
 void run_krealloc(struct call *call)
 {
     struct names *names = &call->s->names;
-    if (call_refuse_sleep(call, gfp_may_sleep(call->op->gfp), "krealloc") || call_refuse_foreign(call, "krealloc"))
+    uint32_t gfp = call->op->gfp;
+    if (call_refuse_sleep(call, &gfp, AT_MIGHT_ALLOC, "kmalloc") || call_refuse_foreign(call, "krealloc"))
         return;
-    struct kmalloc_request request = call_kmalloc_request(call, call->op->size, call->op->gfp);
+    struct kmalloc_request request = call_kmalloc_request(call, call->op->size, gfp);
     request.call_site = call_store_call_site(call);
     struct name_ref name;
     const struct kmalloc_block block = kmalloc_realloc(&call->s->kmalloc, call->address, &request, &name);
@@ -140,9 +152,16 @@ void run_ksize(struct call *call)
 
 /* --- slab caches --- */
 
+/* A kernel that has slab caches takes a lock at the place, and may sleep there. */
+static bool kmem_cache_refuse_sleep(struct call *call, enum source_place_id at)
+{
+    uint32_t gfp = GFP_KERNEL;
+    return call->m->profile->places && call_refuse_sleep(call, &gfp, at, "");
+}
+
 void run_kmem_cache_create(struct call *call)
 {
-    if (call_refuse_sleep(call, true, "kmem_cache_create"))
+    if (kmem_cache_refuse_sleep(call, AT_MUTEX_LOCK))
         return;
     trace_step(&call->m->trace, PATH_kmem_cache_create);
     const struct kmem_cache_args args = { call->op->size, call->op->align, call->op->flags };
@@ -154,10 +173,11 @@ void run_kmem_cache_create(struct call *call)
 
 void run_kmem_cache_alloc(struct call *call)
 {
-    if (call_refuse_sleep(call, gfp_may_sleep(call->op->gfp), "kmem_cache_alloc"))
+    uint32_t gfp = call->op->gfp;
+    if (call->m->profile->places && call_refuse_sleep(call, &gfp, AT_MIGHT_ALLOC, "kmem_cache_alloc"))
         return;
     trace_step(&call->m->trace, PATH_kmem_cache_alloc);
-    const struct kmalloc_request request = call_kmalloc_request(call, 0, call->op->gfp);
+    const struct kmalloc_request request = call_kmalloc_request(call, 0, gfp);
     const struct kmalloc_block block = kmem_cache_alloc(&call->s->kmalloc, call->cache, &request);
     struct kmalloc_record record = { 0 };
     if (block.address)
@@ -177,7 +197,7 @@ void run_kmem_cache_free(struct call *call)
 
 void run_kmem_cache_destroy(struct call *call)
 {
-    if (call_refuse_sleep(call, true, "kmem_cache_destroy"))
+    if (kmem_cache_refuse_sleep(call, AT_PERCPU_DOWN_READ))
         return;
     trace_step(&call->m->trace, PATH_kmem_cache_destroy);
     kmem_cache_destroy(&call->s->kmalloc, call->cache, call_store_call_site(call));
@@ -185,21 +205,13 @@ void run_kmem_cache_destroy(struct call *call)
 
 void run_kmem_cache_shrink(struct call *call)
 {
-    if (call_refuse_sleep(call, true, "kmem_cache_shrink"))
+    if (kmem_cache_refuse_sleep(call, AT_PERCPU_DOWN_READ))
         return;
     trace_step(&call->m->trace, PATH_kmem_cache_shrink);
     kmem_cache_shrink(&call->s->kmalloc, call->cache);
 }
 
 /* --- kvmalloc --- */
-
-/* WARN_ON_ONCE(); here it is said each time. */
-static void call_warn_of_size(struct call *call)
-{
-    if (!(call->op->gfp & __GFP_NOWARN))
-        trace_print(&call->m->trace, "WARNING: CPU: %u PID: 0 at mm/util.c kvmalloc_node: %ju bytes are more than INT_MAX",
-                    call->op->cpu, call->op->size);
-}
 
 /* kvmalloc_node(). Above a page kmalloc does not try hard, because vmalloc can do it instead. */
 void run_kvmalloc(struct call *call)
@@ -211,7 +223,8 @@ void run_kvmalloc(struct call *call)
     if (call->m->trace.outcome != OUTCOME_NULL || size <= PAGE_SIZE || !gfp_may_sleep(gfp))
         return;
     if (size > INT32_MAX) {
-        call_warn_of_size(call);
+        if (call->m->profile->places && !(gfp & __GFP_NOWARN))
+            oops_warn(&call->m->trace, call->m->profile, AT_KVMALLOC, NULL);
         return;
     }
     call->m->trace.outcome = OUTCOME_OK;

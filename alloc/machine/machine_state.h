@@ -41,6 +41,11 @@ struct machine_state {
 STATE_STRUCTS_END
 /* What the OOM report says of the process with that address space (machine_pages.c). */
 struct reclaim_task machine_task_of(const void *state, struct space_ref space);
+/* machine_tables.c. NR_PAGETABLE: the tables that Linux counts: of a process the two lowest levels, of the kernel the last
+ * but one. */
+uint64_t machine_count_tables(const void *state);
+/* Tables below the top one, of every level: VmPTE. */
+uint64_t machine_process_tables(const struct machine_state *s, const struct process *process);
 
 struct machine {
     struct machine_state state;

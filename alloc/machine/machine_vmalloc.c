@@ -1,25 +1,22 @@
 /* Operations on vmalloc memory: who may call, which path the call takes, and what a wrong vfree is told.
  *
- * In an interrupt vmalloc is a bug. Linux 6.1 looks at the size first: a size of 0, or beyond all memory, is NULL even
- * there. vfree is allowed in an interrupt. There 6.1 puts the area on a list, and a work item frees it a little later; here
- * it is freed at once, as in 2.0. vm_unmap_aliases has nothing to do when nothing is lazy. */
+ * In an interrupt vmalloc is a bug. Linux 2.0 warns and goes on. Linux 6.1 stops; it looks at the size first: a size of 0,
+ * or beyond all memory, is NULL even there. vfree is allowed in an interrupt. There 6.1 puts the area on a list, and a work
+ * item frees it a little later; here it is freed at once, as in 2.0. vm_unmap_aliases has nothing to do when nothing is
+ * lazy. */
 #include "alloc/machine/machine_internal.h"
 
-static bool vmalloc_call_is_classic(const struct call *call)
-{
-    return call->m->profile->kmalloc_style == KMALLOC_BUCKETS;
-}
-
+/* Linux 2.0 warns where vmalloc() asks for its record, and where it asks for the pages, and goes on. */
 static bool vmalloc_refuse_interrupt(struct call *call)
 {
-    struct trace *t = &call->m->trace;
+    uint32_t gfp = GFP_KERNEL, gfp_of_pages = GFP_KERNEL;
     if (call->op->context == CONTEXT_PROCESS || !vmalloc_size_is_possible(&call->s->vmalloc, call->op->size))
         return false;
-    if (vmalloc_call_is_classic(call))
-        return call_refuse_sleep(call, true, "vmalloc");
-    trace_step(t, PATH___get_vm_area_node);
-    trace_bug(t, "kernel BUG at mm/vmalloc.c! __get_vm_area_node: BUG_ON(in_interrupt()), called in %s",
-              context_name((enum context)call->op->context));
+    if (!call->m->profile->places)
+        return call_refuse_sleep(call, &gfp, AT_MIGHT_ALLOC, "kmalloc") ||
+               call_refuse_sleep(call, &gfp_of_pages, AT_MIGHT_ALLOC, "gfp");
+    trace_step(&call->m->trace, PATH___get_vm_area_node);
+    oops_bug(&call->m->trace, call->m->profile, AT_GET_VM_AREA);
     return true;
 }
 
@@ -81,12 +78,12 @@ void run_vfree(struct call *call)
 {
     struct trace *t = &call->m->trace;
     trace_step(t, PATH_vfree);
-    if (call->op->context != CONTEXT_PROCESS && !vmalloc_call_is_classic(call))
+    if (call->op->context != CONTEXT_PROCESS && call->m->profile->places)
         trace_step(t, PATH___vfree_deferred);
     call_vfree(call);
     const char *owner = call_is_bug(call) ? vfree_owner(call) : NULL;
     if (owner)
-        trace_print(t, ": this is %s", owner);
+        trace_print(t, "(this is %s)", owner);
 }
 
 void run_vm_unmap_aliases(struct call *call)

@@ -5,7 +5,6 @@
 #include "alloc/proc/procfs_fill.h"
 #include "alloc/slab/slab_record.h"
 #include "alloc/machine/machine_state.h"
-#include "alloc/proc/procfs_tables.h"
 #include "alloc/page/zone.h"
 
 #include <string.h>
@@ -140,7 +139,7 @@ static void fill_node(const struct machine_state *s, const struct zoneinfo *zone
     count[VM_nr_slab_unreclaimable] = kinds[FRAME_SLAB] - count[VM_nr_slab_reclaimable] + s->kmalloc.nr_large_pages;
     count[VM_nr_anon_pages] = kinds[FRAME_ANON];
     count[VM_nr_file_pages] = count[VM_nr_swapcached] = kinds[FRAME_SWAPCACHE];
-    count[VM_nr_page_table_pages] = procfs_count_tables(s);
+    count[VM_nr_page_table_pages] = machine_count_tables(s);
     count[VM_nr_vmscan_write] = count[VM_nr_written] = events[VM_pswpout]; /* nothing else is ever written */
 }
 

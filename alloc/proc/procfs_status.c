@@ -1,7 +1,7 @@
 /* status: who a process is, and the lines Vm* and Rss*. Pagoda's processes have no users and files. Those lines are written
  * as for a process of root. */
 #include "alloc/proc/procfs_process.h"
-#include "alloc/proc/procfs_tables.h"
+#include "alloc/machine/machine_state.h"
 #include "pagoda/heap_view.h"
 
 #include <string.h>
@@ -78,7 +78,7 @@ void procfs_put_status(struct writer *writer, const struct machine *m, const str
     status_put_kb(writer, "VmStk:\t", vm->stack << PAGE_SHIFT);
     status_put_kb(writer, "VmExe:\t", program);
     status_put_kb(writer, "VmLib:\t", libraries);
-    status_put_kb(writer, "VmPTE:\t", procfs_process_tables(&m->state, process) << PAGE_SHIFT);
+    status_put_kb(writer, "VmPTE:\t", machine_process_tables(&m->state, process) << PAGE_SHIFT);
     status_put_kb(writer, "VmSwap:\t", space->swap_pages << PAGE_SHIFT);
     status_put_kb(writer, "HugetlbPages:\t", 0);
     write_text(writer, "CoreDumping:\t0\nTHP_enabled:\t0\n");

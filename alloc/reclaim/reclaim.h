@@ -38,6 +38,7 @@ struct reclaim_task {
     uint64_t total_vm; /* pages mapped, touched or not */
 };
 typedef struct reclaim_task (*reclaim_task_of)(const void *world, struct space_ref space);
+typedef uint64_t (*reclaim_count_tables)(const void *world); /* NR_PAGETABLE: page tables, as Linux counts them */
 
 /* A page in the swap area. Its bytes move here from the frame. The frame reads as zeroes afterwards; Linux leaves them
  * there.
@@ -54,8 +55,9 @@ struct reclaim {
     struct frames *frames;              /* wired */
     struct trace *trace;                /* wired */
     const struct profile *profile;      /* wired */
-    const void *world;                  /* wired: what task_of is called with */
+    const void *world;                  /* wired: what the next two are called with */
     reclaim_task_of task_of;            /* wired; NULL: tasks have no names */
+    reclaim_count_tables count_tables;  /* wired; NULL: there are none */
     struct pool spaces;                 /* struct reclaim_space */
     struct pool slots;                  /* struct swap_slot: the swap area, a page each */
     struct index_list active, inactive; /* anonymous frames */

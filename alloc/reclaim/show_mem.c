@@ -5,6 +5,11 @@
 
 #define QUIET_NS UINT64_C(10000000000) /* DEFINE_RATELIMIT_STATE(nopage_rs, 10 * HZ, 1) */
 
+static uint64_t show_nr_tables(const struct reclaim *reclaim)
+{
+    return reclaim->count_tables ? reclaim->count_tables(reclaim->world) : 0;
+}
+
 static void show_counts(struct reclaim *reclaim)
 {
     const uint64_t *kinds = reclaim->frames->kind_count;
@@ -18,8 +23,8 @@ static void show_counts(struct reclaim *reclaim)
                 " sec_pagetables:0 bounce:0\n"
                 " kernel_misc_reclaimable:0\n"
                 " free:%ju free_pcp:%ju free_cma:0\n",
-                reclaim->active.count, reclaim->inactive.count, kinds[FRAME_SLAB], kinds[FRAME_PGTABLE], kinds[FRAME_FREE],
-                kinds[FRAME_PCP]);
+                reclaim->active.count, reclaim->inactive.count, kinds[FRAME_SLAB], show_nr_tables(reclaim),
+                kinds[FRAME_FREE], kinds[FRAME_PCP]);
 }
 
 static void show_node(struct reclaim *reclaim)
@@ -29,8 +34,7 @@ static void show_node(struct reclaim *reclaim)
                 " isolated(anon):0kB isolated(file):0kB mapped:0kB dirty:0kB writeback:0kB shmem:0kB shmem_thp: 0kB"
                 " shmem_pmdmapped: 0kB anon_thp: 0kB writeback_tmp:0kB kernel_stack:0kB pagetables:%jukB"
                 " sec_pagetables:0kB all_unreclaimable? %s\n",
-                pages_kb(reclaim->active.count), pages_kb(reclaim->inactive.count),
-                pages_kb(reclaim->frames->kind_count[FRAME_PGTABLE]),
+                pages_kb(reclaim->active.count), pages_kb(reclaim->inactive.count), pages_kb(show_nr_tables(reclaim)),
                 reclaim->pages->kswapd.failures >= MAX_RECLAIM_RETRIES ? "yes" : "no");
 }
 

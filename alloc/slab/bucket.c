@@ -181,16 +181,11 @@ static bool bucket_pop_block(struct kmalloc *k, const struct cache *cache, struc
     return true;
 }
 
-static void bucket_refuse_size(struct kmalloc *k, uint64_t size)
-{
-    trace_print(k->trace, "kmalloc: Size (%ju) too large", size);
-}
-
 struct kmalloc_block bucket_alloc(struct kmalloc *k, const struct kmalloc_request *request)
 {
     struct cache_ref cache_ref = bucket_for(k, request->size, request->gfp);
     if (!cache_ref.index) {
-        bucket_refuse_size(k, request->size);
+        trace_print(k->trace, "kmalloc of too large a block (%ju bytes).\n", request->size);
         return KMALLOC_NULL;
     }
     struct cache *cache = cache_at(k, cache_ref);

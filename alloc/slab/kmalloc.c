@@ -82,22 +82,12 @@ static uint32_t large_order(uint64_t size)
     return order;
 }
 
-static void large_refuse(struct kmalloc *k, const struct kmalloc_request *request)
-{
-    if (request->gfp & __GFP_NOWARN)
-        return;
-    trace_print(
-        k->trace,
-        "WARNING: CPU: %u PID: %u at mm/page_alloc.c __alloc_pages: kmalloc of %ju bytes needs an order of MAX_ORDER "
-        "or more",
-        k->trace->cpu, k->trace->pid, request->size);
-}
-
 static struct kmalloc_block large_alloc(struct kmalloc *k, const struct kmalloc_request *request)
 {
     trace_step(k->trace, PATH_kmalloc_large);
     if (request->size > k->profile->kmalloc_max) {
-        large_refuse(k, request);
+        if (k->profile->places && !(request->gfp & __GFP_NOWARN))
+            oops_warn(k->trace, k->profile, AT_ALLOC_PAGES, NULL);
         return KMALLOC_NULL;
     }
     uint32_t order = large_order(request->size);

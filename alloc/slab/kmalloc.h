@@ -153,8 +153,8 @@ void kmem_cache_shrink(struct kmalloc *k, struct cache_ref cache); /* gives its 
 /* Pages of bytes that an operation on this cache or address may need beyond the usual, because slub_debug fills them. */
 uint64_t kmalloc_contents_needed(const struct kmalloc *k, struct cache_ref cache, uint64_t address);
 /* Says, as a bug, what the kernel itself would print if it were asked to free an address that is no slab's, and a new line.
- */
-void kmalloc_say_reaction(struct kmalloc *k, uint64_t address);
+ * pfn  where it looks for what it knows of the block; UINT32_MAX: there is nothing */
+void kmalloc_say_reaction(struct kmalloc *k, uint64_t address, uint32_t pfn);
 /* The cache of the slab that owns a FRAME_SLAB block. */
 struct cache_ref kmalloc_slab_cache(const struct kmalloc *k, struct slab_ref slab);
 

@@ -69,7 +69,9 @@ struct kmalloc_block kmem_cache_alloc(struct kmalloc *k, struct cache_ref cache_
 
 static void cache_complain_wrong(struct kmalloc *k, const struct cache *given, const struct cache *real, uint64_t address)
 {
-    trace_bug(k->trace, "cache_from_obj: Wrong slab cache. %s but object is from %s\n", given->name, real->name);
+    k->trace->outcome = OUTCOME_BUG;
+    oops_warn(k->trace, k->profile, AT_CACHE_FROM_OBJ, "cache_from_obj: Wrong slab cache. %s but object is from %s",
+              given->name, real->name);
     slub_say_tracks(k, real, address);
 }
 
@@ -99,7 +101,7 @@ struct kmalloc_freed kmem_cache_free(struct kmalloc *k, struct cache_ref cache_r
     }
     if (!found.slab.index) {
         if (found.pfn != UINT32_MAX)
-            trace_bug(k->trace, "WARNING: virt_to_cache: Object is not a Slab page!\n");
+            oops_warn(k->trace, k->profile, AT_VIRT_TO_CACHE, "virt_to_cache: Object is not a Slab page!");
         kmalloc_complain(k, "kmem_cache_free", address);
         freed.name = NAME_NONE;
         return freed;
@@ -132,7 +134,9 @@ static void cache_report_remaining(struct kmalloc *k, struct cache *cache, struc
     char digits[POINTER_TEXT_MAX];
     for (struct slab_ref slab = slab_list_first(&cache->partial); slab.index; slab = slab_at(k, slab)->next)
         slub_say_remaining(k, slab_at(k, slab));
-    trace_bug(k->trace, "kmem_cache_destroy %s: Slab cache still has objects when called from %s", cache->name,
+    k->trace->outcome = OUTCOME_BUG;
+    oops_warn(k->trace, k->profile, AT_CACHE_DESTROY,
+              "kmem_cache_destroy %s: Slab cache still has objects when called from %s", cache->name,
               slub_call_site_text(k, slub_call_site_address(call_site), digits));
     k->taints |= TAINT_WARN;
 }

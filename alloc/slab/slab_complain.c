@@ -38,10 +38,9 @@ static uint64_t kmalloc_page_struct(uint64_t address)
     return VMEMMAP + (physical >> PAGE_SHIFT) * PAGE_STRUCT;
 }
 
-void kmalloc_say_reaction(struct kmalloc *k, uint64_t address)
+void kmalloc_say_reaction(struct kmalloc *k, uint64_t address, uint32_t pfn)
 {
     struct trace *trace = k->trace;
-    uint32_t pfn = frame_of_address(k->frames, address);
     trace->outcome = OUTCOME_BUG;
     if (!kmalloc_is_slub(k) && pfn == UINT32_MAX) {
         kmalloc_oops(k, address & ~(uint64_t)(PAGE_SIZE - 1)); /* it looks for the page descriptor */
@@ -52,9 +51,10 @@ void kmalloc_say_reaction(struct kmalloc *k, uint64_t address)
     } else if (pfn == UINT32_MAX) {
         kmalloc_oops(k, kmalloc_page_struct(address) + 8); /* compound_head */
     } else {
-        trace_print(trace, "WARNING: at mm/slab_common.c free_large_kmalloc\nobject pointer: 0x%016jx", address);
+        oops_warn(trace, k->profile, AT_FREE_LARGE, NULL);
+        trace_print(trace, "object pointer: 0x%016jx", address);
     }
-    trace_print(trace, "\n");
+    trace_end_line(trace);
 }
 
 /* Says which object of the slab the address lies in, and what is wrong with it. */
@@ -103,12 +103,12 @@ static const char *kmalloc_explain_frame(const struct frame *head)
 static bool kmalloc_say_slab_reaction(struct kmalloc *k, const struct found *found, const char *function, uint64_t address)
 {
     if (!kmalloc_is_slub(k)) {
-        kmalloc_say_reaction(k, address);
+        kmalloc_say_reaction(k, address, found->pfn);
         return true;
     }
     if (!strcmp(function, "ksize") || !strcmp(function, "krealloc") || !slub_is_first_free(k, found, address))
         return false;
-    trace_print(k->trace, "kernel BUG at mm/slub.c!\ninvalid opcode: 0000 [#1] PREEMPT SMP\n");
+    oops_bug(k->trace, k->profile, AT_SET_FREEPOINTER);
     return true;
 }
 
@@ -121,7 +121,7 @@ void kmalloc_complain(struct kmalloc *k, const char *function, uint64_t address)
     if (found.slab.index)
         notices = kmalloc_say_slab_reaction(k, &found, function, address);
     else if (!found_is_inside_large(k, &found))
-        kmalloc_say_reaction(k, address);
+        kmalloc_say_reaction(k, address, found.pfn);
     trace_print(trace, "%s: 0x%jx: ", function, address);
     if (found.pfn == UINT32_MAX)
         trace_print(trace, "not an address of the direct map");

@@ -1,6 +1,7 @@
 /* alloc/slab/slub.h - SLUB: the parts of the slub_*.c files that the others call. Linux v6.1 mm/slub.c. Stands on: slab.h.
  */
 #pragma once
+#include "alloc/base/oops.h"
 #include "alloc/slab/slab.h"
 
 /* slub_cache.c: the layout of caches. */

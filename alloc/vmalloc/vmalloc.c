@@ -81,17 +81,28 @@ static struct vmap_area_ref vmalloc_find_start(const struct vmalloc *v, uint64_t
     return area_ref;
 }
 
+/* What vfree() says of an address that is none of its areas'. Linux 2.0 says it without a place. */
+static void vmalloc_complain(struct vmalloc *v, enum source_place_id at, const char *what, uint64_t address)
+{
+    int digits = (int)v->profile->word_bits / 4;
+    v->trace->outcome = OUTCOME_BUG;
+    if (v->profile->places)
+        oops_warn(v->trace, v->profile, at, "Trying to vfree() %s (%0*jx)", what, digits, address);
+    else
+        trace_print(v->trace, "Trying to vfree() %s (%0*jx)\n", what, digits, address);
+}
+
 struct name_ref vmalloc_free(struct vmalloc *v, uint64_t address)
 {
     if (address == 0)
         return NAME_NONE;
     if (address & (PAGE_SIZE - 1)) {
-        trace_bug(v->trace, "Trying to vfree() bad address (0x%jx)", address);
+        vmalloc_complain(v, AT_VUNMAP_ALIGN, "bad address", address);
         return NAME_NONE;
     }
     struct vmap_area_ref area_ref = vmalloc_find_start(v, address);
     if (!area_ref.index) {
-        trace_bug(v->trace, "Trying to vfree() nonexistent vm area (0x%jx)", address);
+        vmalloc_complain(v, AT_VUNMAP_AREA, "nonexistent vm area", address);
         return NAME_NONE;
     }
     const struct vmap_area *area = vmalloc_area(v, area_ref);

@@ -22,13 +22,6 @@ static uint64_t vmalloc_leaf_bits(const struct vmalloc *v)
 
 /* --- what the kernel says --- */
 
-/* A new line, if something was said already. */
-static void vmalloc_warn_line(struct trace *trace)
-{
-    if (trace->message_length)
-        trace_print(trace, "\n");
-}
-
 /* How warn_alloc() ends its line. */
 static void vmalloc_warn_mode(struct trace *trace, uint32_t gfp)
 {
@@ -40,7 +33,7 @@ static void vmalloc_warn_mode(struct trace *trace, uint32_t gfp)
 /* warn_alloc() with one of its texts, which hold the size. */
 #define VMALLOC_WARN(trace_, gfp_, ...)                                                                                    \
     do {                                                                                                                   \
-        vmalloc_warn_line(trace_);                                                                                         \
+        trace_end_line(trace_);                                                                                            \
         trace_print((trace_), __VA_ARGS__);                                                                                \
         vmalloc_warn_mode((trace_), (gfp_));                                                                               \
     } while (0)
@@ -245,7 +238,7 @@ static struct vmap_area_ref build_area(struct vmalloc *v, uint64_t size, uint32_
         area_ref = vmap_area_alloc(&v->space, area_size, unit);
     }
     if (!area_ref.index) {
-        vmalloc_warn_line(v->trace);
+        trace_end_line(v->trace);
         trace_print(v->trace, "vmap allocation for size %ju failed: use vmalloc=<size> to increase size", area_size);
         VMALLOC_WARN(v->trace, gfp, "vmalloc error: size %ju, vm_struct allocation failed", size);
         return VMAP_AREA_NONE;
@@ -264,8 +257,7 @@ static struct vmap_area_ref build_linux_6_1(struct vmalloc *v, uint64_t size, ui
 {
     uint32_t gfp = flags & VMALLOC_ZERO ? GFP_KERNEL | __GFP_ZERO : GFP_KERNEL;
     if (size == 0) {
-        vmalloc_warn_line(v->trace);
-        trace_print(v->trace, "WARNING: at mm/vmalloc.c __vmalloc_node_range: vmalloc of size 0");
+        oops_warn(v->trace, v->profile, AT_VMALLOC_RANGE, NULL);
         return VMAP_AREA_NONE;
     }
     if (!vmalloc_size_is_possible(v, size)) {

@@ -1,5 +1,6 @@
 /* alloc/vmalloc/vmalloc_internal.h - what the files of the vmalloc floor share. */
 #pragma once
+#include "alloc/base/oops.h"
 #include "alloc/vmalloc/vmalloc.h"
 
 #define VMEMMAP UINT64_C(0xffffea0000000000) /* x86-64: struct page of pfn 0 */

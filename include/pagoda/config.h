@@ -16,6 +16,8 @@ enum kmalloc_style { KMALLOC_BUCKETS, KMALLOC_SLUB };
 #define MAX_LEVELS 4 /* of page tables */
 
 /* One row per profile: every number in which the two kernels differ. Addresses are virtual, sizes bytes. */
+struct source_place;
+
 struct profile {
     enum profile_id id;
     const char *name;
@@ -41,6 +43,8 @@ struct profile {
     uint32_t tlb_entries, tlb_ways; /* unless the lab says otherwise */
     uint32_t tlb_asids; /* address spaces that a CPU's TLB can tell apart; 1: it is emptied when another one is loaded */
     uint32_t tlb_flush_ceiling; /* pages; more are not flushed one by one */
+    const struct source_place
+        *places; /* lines of its source that messages name (alloc/base/oops.h); NULL: they name none */
 };
 
 const struct profile *profile_get(enum profile_id id);

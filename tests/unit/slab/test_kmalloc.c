@@ -126,7 +126,7 @@ static void test_too_large_says_so(void **state)
     (void)state;
     struct machine *m = fixture_machine("classic", 0);
     assert_int_equal(take(m, 131057, GFP_KERNEL), 0);
-    assert_string_equal(m->trace.message, "kmalloc: Size (131057) too large");
+    assert_string_equal(m->trace.message, "kmalloc of too large a block (131057 bytes).\n");
     machine_destroy(m);
 }
 

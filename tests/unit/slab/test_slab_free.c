@@ -79,11 +79,11 @@ static void twice_in_a_row_is_a_kernel_bug(void **state)
     struct machine *m = fixture_machine("linux-6.1", 64 * MIB);
     uint64_t a = take(m, 64), b = take(m, 64);
     give(m, a);
-    free_wrong(m, OP_KFREE, a, "kernel BUG at mm/slub.c!");
+    free_wrong(m, OP_KFREE, a, "kernel BUG at mm/slub.c:419!");
     assert_int_equal(take(m, 64), a);
     assert_int_not_equal(take(m, 64), a);
     free_wrong(m, OP_KFREE, b + 16, "invalid pointer");
-    free_wrong(m, OP_KFREE, b + 16, "kernel BUG at mm/slub.c!"); /* it is the first of the list now */
+    free_wrong(m, OP_KFREE, b + 16, "kernel BUG at mm/slub.c:419!"); /* it is the first of the list now */
     machine_destroy(m);
 }
 

@@ -1,6 +1,6 @@
 /* Counts page tables. It reads tables above the last level alone, so a walk costs one entry for each 2 MiB that are mapped.
  */
-#include "alloc/proc/procfs_tables.h"
+#include "alloc/machine/machine_internal.h"
 
 static uint32_t tables_last_level(const struct machine_state *s)
 {
@@ -23,8 +23,9 @@ static void tables_count_below(const struct machine_state *s, uint32_t table, ui
     }
 }
 
-uint64_t procfs_count_tables(const struct machine_state *s)
+uint64_t machine_count_tables(const void *state)
 {
+    const struct machine_state *s = state;
     uint64_t user[MAX_LEVELS] = { 0 }, kernel[MAX_LEVELS] = { 0 };
     uint32_t last = tables_last_level(s);
     for (struct space_ref i = { 1 }; i.index < s->reclaim.spaces.nr_used; i.index++)
@@ -34,7 +35,7 @@ uint64_t procfs_count_tables(const struct machine_state *s)
     return last > 1 ? user[last] + user[last - 1] + kernel[last - 1] : user[last];
 }
 
-uint64_t procfs_process_tables(const struct machine_state *s, const struct process *process)
+uint64_t machine_process_tables(const struct machine_state *s, const struct process *process)
 {
     uint64_t nr[MAX_LEVELS] = { 0 }, sum = 0;
     tables_count_below(s, reclaim_space_at(&s->reclaim, process->space)->root, 0, nr);
