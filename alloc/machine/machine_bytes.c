@@ -131,13 +131,13 @@ static uint64_t bytes_reachable_until(struct call *call, uint64_t address, uint6
     return address;
 }
 
-/* Can the whole range be accessed? Else the fault is reported, and nothing moves. On a real machine the bytes before the
+/* May the whole range be accessed? Else the fault is reported, and nothing moves. On a real machine the bytes before the
  * fault would have moved. */
 static bool bytes_reach_all(struct call *call, uint64_t length, bool write)
 {
     uint64_t end = call->address + length;
     if (call->process.index && bytes_is_user(call, call->address))
-        return call_reach_user(call, length, write);
+        return call_may_reach_user(call, length, write);
     bool wraps = end < call->address;
     uint64_t reached = wraps ? call->address : bytes_reachable_until(call, call->address, end, write);
     if (wraps || reached < end)
@@ -152,8 +152,9 @@ struct piece {
     uint64_t physical;
 };
 
-/* Goes on to the next piece; the first one follows a zeroed one. False: the range is done, or a page faulted, which is
- * reported. */
+/* Goes on to the next piece; the first one follows a zeroed one. Pages of a process are faulted in one by one, as a program
+ * reaches them: those before may be swapped out again meanwhile. False: the range is done, or a page could not be had,
+ * which is reported. */
 static bool bytes_next_piece(struct call *call, uint64_t length, bool write, struct piece *piece)
 {
     piece->offset += piece->length;
@@ -162,7 +163,9 @@ static bool bytes_next_piece(struct call *call, uint64_t length, bool write, str
     uint64_t at = call->address + piece->offset, room = PAGE_SIZE - (at & (PAGE_SIZE - 1)), left = length - piece->offset;
     piece->length = (size_t)(room < left ? room : left);
     uint32_t pfn = bytes_reach(call, at, write);
-    if (!pfn)
+    if (!pfn && bytes_is_user(call, at) && call->process.index)
+        call_fault_failed(call, at, write);
+    else if (!pfn)
         bytes_oops(call, at, write);
     piece->physical = ((uint64_t)pfn << PAGE_SHIFT) + (at & (PAGE_SIZE - 1));
     return pfn != 0;
@@ -209,9 +212,10 @@ void run_read(struct call *call)
     call->result->address = call->address;
     if (!bytes_reach_all(call, length, false))
         return;
-    for (struct piece piece = { 0 }; bytes_next_piece(call, length, false, &piece);)
+    struct piece piece = { 0 };
+    while (bytes_next_piece(call, length, false, &piece))
         frame_read(&call->s->frames, piece.physical, call->m->bytes + piece.offset, piece.length);
-    if (call_is_bug(call))
+    if (piece.offset < length)
         return;
     call->result->bytes = call->m->bytes;
     call->result->nr_bytes = (uint32_t)length;

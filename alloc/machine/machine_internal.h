@@ -92,9 +92,12 @@ void machine_heap_free(struct machine *m, struct process_ref process, uint64_t a
 void call_vmalloc(struct call *call, uint32_t flags); /* op->size bytes; enum vmalloc_flags */
 void call_vfree(struct call *call);                   /* the area at call->address */
 
-/* machine_process.c: faults in all of [call->address, + length) before a byte moves. False: the process got SIGSEGV, or
- * there is no memory. The message and the outcome say so. */
-bool call_reach_user(struct call *call, uint64_t length, bool write);
+/* machine_process.c: may the process access all of [call->address, + length)? It is asked before a byte moves. False: the
+ * process got SIGSEGV, and is gone. */
+bool call_may_reach_user(struct call *call, uint64_t length, bool write);
+/* A page of it could not be faulted in. The process is ended, and the message and the outcome say why: the OOM killer chose
+ * it, there is no memory for the page, or the stack may not grow so far. */
+void call_fault_failed(struct call *call, uint64_t address, bool write);
 void call_segfault(struct call *call, uint64_t address, bool write); /* ends the process; call->process is gone then */
 
 /* machine_bad_free.c: may free_pages() free the block at pfn? False: the message says why not, and the outcome is a bug.

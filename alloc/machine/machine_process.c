@@ -195,56 +195,31 @@ void call_segfault(struct call *call, uint64_t address, bool write)
     machine_end_process(call->m, call->process);
 }
 
-static bool user_is_reachable(const struct call *call, uint64_t start, uint64_t end, bool write)
-{
-    const struct processes *ps = &call->s->processes;
-    uint32_t root = reclaim_space_at(ps->reclaim, process_at(ps, call->process)->space)->root;
-    for (uint64_t at = start; at < end; at = (at | (PAGE_SIZE - 1)) + 1) {
-        struct pte_walk walk = pte_walk(ps->frames, ps->profile, root, at);
-        uint64_t entry = walk.complete ? walk.level[walk.nr_levels - 1].entry : 0;
-        if (!(entry & PTE_PRESENT) || (write && !(entry & PTE_WRITE)))
-            return false;
-    }
-    return true;
-}
-
-/* Faults the whole range in. A page may be swapped out again while the next one comes in, so it tries four times. */
-static bool user_fault_range(struct call *call, uint64_t start, uint64_t end, bool write)
-{
-    struct processes *ps = &call->s->processes;
-    for (unsigned tries = 0; tries < 4; tries++) {
-        for (uint64_t at = start; at < end; at = (at | (PAGE_SIZE - 1)) + 1)
-            if (!process_fault(ps, call->process, at, write))
-                return false;
-        if (user_is_reachable(call, start, end, write))
-            return true;
-    }
-    ps->refusal = REFUSAL_KILLED;
-    return false;
-}
-
 static bool user_is_dying(const struct call *call)
 {
     const struct processes *ps = &call->s->processes;
     return reclaim_space_at(ps->reclaim, process_at(ps, call->process)->space)->oom_victim;
 }
 
-bool call_reach_user(struct call *call, uint64_t length, bool write)
+bool call_may_reach_user(struct call *call, uint64_t length, bool write)
+{
+    uint64_t start = call->address, end = start + length;
+    uint64_t reached = end < start ? start : process_allowed_until(&call->s->processes, call->process, start, end, write);
+    if (reached >= end && end >= start)
+        return true;
+    call_segfault(call, reached, write);
+    return false;
+}
+
+void call_fault_failed(struct call *call, uint64_t address, bool write)
 {
     struct processes *ps = &call->s->processes;
-    uint64_t start = call->address, end = start + length;
-    uint64_t reached = end < start ? start : process_allowed_until(ps, call->process, start, end, write);
-    if (reached < end || end < start) {
-        call_segfault(call, reached, write);
-        return false;
-    }
-    if (user_fault_range(call, start, end, write) && !user_is_dying(call))
-        return true;
-    if (user_is_dying(call)) /* the OOM killer has said so */
+    if (user_is_dying(call)) { /* the OOM killer has said so */
         call->m->trace.outcome = OUTCOME_NULL;
-    else if (ps->refusal == REFUSAL_KILLED)
+    } else if (ps->refusal == REFUSAL_KILLED) {
         mm_refused(call, write ? "write" : "read");
-    else /* the stack may grow for the last page, but not for all of them */
-        call_segfault(call, start, write);
-    return false;
+        machine_end_process(call->m, call->process);
+    } else { /* the stack may grow for the last page, but not for all of them */
+        call_segfault(call, address, write);
+    }
 }
