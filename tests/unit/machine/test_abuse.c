@@ -125,7 +125,7 @@ static void abuse(const struct machine_config *config, uint64_t seed, unsigned n
         /* krealloc has moved the block when its kfree finds the old one's page overwritten. */
         bool took = op.kind == OP_KREALLOC && r.outcome == OUTCOME_BUG && r.address;
         /* Linux 2.0 warns of a call that may sleep in an interrupt, and goes on: what it does then counts. */
-        bool is_warned = r.outcome == OUTCOME_BUG && r.message && strstr(r.message, "called nonatomically");
+        bool is_warned = !err && r.outcome == OUTCOME_BUG && r.message && strstr(r.message, "called nonatomically");
         if (err || (r.outcome == OUTCOME_BUG && !took && !is_warned && !touches_memory && !frees_anyway)) {
             assert_memory_equal(before.frames, after.frames, sizeof before.frames);
             assert_int_equal(before.nr_allocations, after.nr_allocations);
