@@ -116,3 +116,27 @@ const char *name_call_site(const struct names *names, struct name_ref name, uint
 {
     return name_text(names, name_is_of(names, name, address) ? name_at(names, name)->call_site : name);
 }
+
+void name_give(struct names *names, struct name_ref name, uint64_t address, uint32_t pid, struct name_ref call_site)
+{
+    struct name *n = name_at(names, name);
+    n->address = address;
+    n->pid = pid;
+    n->call_site = call_site;
+    n->freed = 0;
+}
+
+void name_release(struct names *names, struct name_ref name)
+{
+    struct name *n = name_at(names, name);
+    names->nr_freed += names->nr_freed == UINT32_MAX ? 2 : 1; /* never 0 */
+    n->freed = names->nr_freed;
+    n->freed_address = n->address;
+    n->address = 0;
+}
+
+uint64_t name_freed_address(const struct names *names, struct name_ref name)
+{
+    const struct name *n = name_at(names, name);
+    return n->freed && names->nr_freed - n->freed < NR_FREED_NAMES ? n->freed_address : 0;
+}

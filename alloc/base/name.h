@@ -4,8 +4,9 @@
 #include "alloc/base/pool.h"
 #include "pagoda/op.h"
 
-#define NAME_TEXT_MAX 63u   /* bytes of a text */
-#define NR_NAMES (1u << 24) /* that a lab can have */
+#define NAME_TEXT_MAX 63u    /* bytes of a text */
+#define NR_NAMES (1u << 24)  /* that a lab can have */
+#define NR_FREED_NAMES 4096u /* so many names that were freed last still lead to where their allocations were */
 
 /* A stored text. Index 0: none. */
 struct name_ref {
@@ -18,12 +19,15 @@ struct name {
     uint32_t pid;              /* of the live allocation that has this name; 0: kernel */
     uint64_t address;          /* of that allocation; 0: the text names nothing now */
     struct name_ref call_site; /* who made that allocation; 0: not said */
-    uint32_t unused;
+    uint32_t freed;            /* number of the free that took its allocation away; 0: none did since it was given */
+    uint64_t freed_address;    /* where the allocation was */
     char text[NAME_TEXT_MAX + 1];
 };
 struct names {
     struct pool pool;    /* struct name */
     struct pool buckets; /* struct name_ref; item i+1 is bucket i; as many as there are names */
+    uint32_t nr_freed;   /* frees of allocations that had a name; from 1 on again after 2^32 - 1 */
+    uint32_t unused;
 };
 STATE_STRUCTS_END
 
@@ -45,6 +49,13 @@ struct name_ref name_intern(struct names *names, struct text text);
 struct name_ref name_find(const struct names *names, struct text text);
 const char *name_text(const struct names *names, struct name_ref name); /* "" for 0 */
 
+/* The name is given to a live allocation. */
+void name_give(struct names *names, struct name_ref name, uint64_t address, uint32_t pid, struct name_ref call_site);
+/* The name's allocation was freed. A script may go on to use the name: a double free, or a use after free. */
+void name_release(struct names *names, struct name_ref name);
+/* Where the allocation was that had the name last. 0: the name was given again, its process has ended, or more than
+ * NR_FREED_NAMES were freed since. */
+uint64_t name_freed_address(const struct names *names, struct name_ref name);
 /* Does the text name the live allocation at address? False for 0, and for call sites. */
 static inline bool name_is_of(const struct names *names, struct name_ref name, uint64_t address)
 {

@@ -25,11 +25,12 @@ static enum pagoda_error call_find_named(struct call *call, struct problem *why)
     bool is_live = found && found->address;
     if (!(op_info(op->kind)->needed & OP_BIT(ADDRESS)))
         return is_live ? problem_refuse(why, "name", "already names a live allocation") : PAGODA_OK;
-    if (!is_live)
-        return problem_refuse(why, "name", "names no live allocation");
+    call->address = is_live ? found->address : found ? name_freed_address(&call->s->names, name) : 0;
+    if (!call->address)
+        return problem_refuse(why, "name", "names no allocation, neither a live one nor one that was freed");
     if ((op->given & OP_BIT(PID)) && found->pid != op->pid)
         return problem_refuse(why, "name", "names an allocation of another process");
-    call->address = found->address;
+    call->name_is_freed = !is_live;
     if (found->pid)
         call->process = process_find(&call->s->processes, found->pid);
     return PAGODA_OK;
@@ -108,6 +109,7 @@ static void call_describe(struct call *call)
     for (; i < NR_COST_STEPS; i++)
         r->cost_count[i] = t->cost_count[i];
     r->cost_each_ns = t->cost_each_ns;
+    r->name_is_freed = call->name_is_freed;
     r->tlb.hits = t->nr_tlb_hits;
     r->tlb.misses = t->nr_tlb_misses;
     r->tlb.flushes = t->nr_tlb_flushes;

@@ -37,16 +37,14 @@ void call_took(struct call *call, struct taken taken)
         call->m->trace.outcome = OUTCOME_NULL;
     if (!taken.address || !call->name.index || call->op->kind == OP_SPAWN)
         return;
-    struct name *name = name_at(&call->s->names, call->name);
-    name->address = taken.address;
-    name->call_site = call->call_site;
-    name->pid = process_pid(&call->s->processes, call->process);
+    uint32_t pid = process_pid(&call->s->processes, call->process);
+    name_give(&call->s->names, call->name, taken.address, pid, call->call_site);
 }
 
 void call_forget_name(struct call *call, struct name_ref name, uint64_t address)
 {
     if (!call_is_bug(call) && name_is_of(&call->s->names, name, address))
-        name_at(&call->s->names, name)->address = 0;
+        name_release(&call->s->names, name);
 }
 
 void call_load_space(struct call *call)
@@ -62,7 +60,7 @@ void machine_end_process(struct machine *m, struct process_ref process)
     uint32_t pid = process_at(&s->processes, process)->pid;
     for (struct name_ref i = { 1 }; i.index < s->names.pool.nr_used; i.index++)
         if (name_at(&s->names, i)->pid == pid)
-            name_at(&s->names, i)->address = 0;
+            name_at(&s->names, i)->address = name_at(&s->names, i)->freed = 0;
     heap_exit(&s->heaps, process);
     process_exit(&s->processes, process);
 }

@@ -21,6 +21,7 @@ struct call {
     struct cache_ref cache;
     struct name_ref name;      /* of the new allocation; 0: none was given */
     struct name_ref call_site; /* of the new allocation; 0: none was given */
+    bool name_is_freed;        /* it names what was freed already */
 };
 
 /* machine_reserve.c: reserves host memory for all that the operation may need.

@@ -110,8 +110,11 @@ void run_krealloc(struct call *call)
     struct name_ref name;
     const struct kmalloc_block block = kmalloc_realloc(&call->s->kmalloc, call->address, &request, &name);
     bool is_moved = block.address && block.address != call->address;
-    if (is_moved && name_is_of(names, name, call->address)) /* the name moves with the block */
-        name_at(names, name)->address = block.address == ZERO_SIZE_PTR ? 0 : block.address;
+    bool is_named = is_moved && name_is_of(names, name, call->address);
+    if (is_named && block.address == ZERO_SIZE_PTR)
+        name_release(names, name);
+    else if (is_named) /* the name moves with the block */
+        name_at(names, name)->address = block.address;
     call_took_block(call, &block, request.size);
 }
 
@@ -122,7 +125,7 @@ static void call_freed(struct call *call, const struct kmalloc_freed *freed)
     call->result->address = call->address;
     call->result->cache = kmem_cache_name(&call->s->kmalloc, freed->cache);
     if (name_is_of(&call->s->names, freed->name, freed->address))
-        name_at(&call->s->names, freed->name)->address = 0;
+        name_release(&call->s->names, freed->name);
 }
 
 static void call_kfree(struct call *call)

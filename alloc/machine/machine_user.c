@@ -138,8 +138,10 @@ uint64_t machine_heap_realloc(struct machine *m, struct process_ref process, uin
     name = heap_find(heaps, process, address, &block) ? block.name : name;
     bool is_named = name_is_of(names, block.name, address);
     uint64_t moved = heap_realloc(heaps, process, address, size, name);
-    if (is_named && m->trace.outcome != OUTCOME_BUG && (moved || !size))
+    if (is_named && m->trace.outcome != OUTCOME_BUG && moved)
         name_at(names, block.name)->address = moved;
+    else if (is_named && m->trace.outcome != OUTCOME_BUG && !size)
+        name_release(names, block.name);
     return moved;
 }
 
@@ -159,7 +161,7 @@ void machine_heap_free(struct machine *m, struct process_ref process, uint64_t a
 {
     struct name_ref name = heap_free(&m->state.heaps, process, address);
     if (m->trace.outcome != OUTCOME_BUG && name_is_of(&m->state.names, name, address))
-        name_at(&m->state.names, name)->address = 0;
+        name_release(&m->state.names, name);
 }
 
 static void user_free(struct call *call)

@@ -10,7 +10,8 @@
 static bool valid_name(const struct valid *v, uint32_t index)
 {
     const struct name *name = name_at(&v->s->names, (struct name_ref){ index });
-    return valid_has_name(v, name->link) && valid_has_name(v, name->call_site) && !name->text[NAME_TEXT_MAX];
+    return valid_has_name(v, name->link) && valid_has_name(v, name->call_site) && !name->text[NAME_TEXT_MAX] &&
+           !(name->freed && name->address);
 }
 
 /* Each chain ends, and no text stands in two. */

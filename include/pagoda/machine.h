@@ -43,6 +43,7 @@ struct op_result {
     struct reclaim_share reclaimed_from[RESULT_VICTIMS_MAX];
     uint32_t nr_frame_runs;     /* may exceed RESULT_FRAMES_MAX; 0 with recording off */
     bool physically_contiguous; /* one run of frames backs all of it */
+    bool name_is_freed;         /* the operation named an allocation that is freed already, and went to where it was */
     uint32_t nr_path;
     uint8_t path[RESULT_PATH_MAX];      /* enum path_step, outermost first */
     uint32_t cost_count[NR_COST_STEPS]; /* cost_ns is the sum of cost_count * cost_each_ns */

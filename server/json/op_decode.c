@@ -7,6 +7,7 @@
 #include "server/json/op_json.h"
 #include "server/json/op_plain.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -222,6 +223,16 @@ static enum pagoda_error fields_decode(json_t *root, struct op_request *out, str
     return PAGODA_OK;
 }
 
+/* hex says by itself how much is written. Recorded operations are not asked: they took the length of hex. */
+static enum pagoda_error hex_check(const struct op *op, struct problem *why)
+{
+    uint32_t both = OP_BIT(HEX) | OP_BIT(LENGTH);
+    if ((op->given & both) != both || op->length == op->nr_data)
+        return PAGODA_OK;
+    problem_say(why, "length", "is %" PRIu64 ", but hex holds %u bytes", op->length, op->nr_data);
+    return PAGODA_ERR_INVALID;
+}
+
 unsigned op_decode(const char *text, size_t length, struct op_request *out, struct problem *why)
 {
     *out = (struct op_request){ 0 };
@@ -234,6 +245,8 @@ unsigned op_decode(const char *text, size_t length, struct op_request *out, stru
         kind_decode(out->root, &out->op, why) ? fields_decode(out->root, out, why) : PAGODA_ERR_INVALID;
     if (!error)
         error = op_check(&out->op, why);
+    if (!error)
+        error = hex_check(&out->op, why);
     if (!error)
         return 0;
     if (error == PAGODA_ERR_NOMEM)

@@ -117,6 +117,8 @@ void result_encode(struct buffer *out, const struct op_result *result, bool with
     PUT_FIELD(out, result, cache);
     if (result->pid)
         PUT_FIELD(out, result, pid);
+    if (result->name_is_freed)
+        PUT_FIELD(out, result, name_is_freed);
     result_frames_encode(out, result);
     cost_encode(out, result);
     tlb_encode(out, result);

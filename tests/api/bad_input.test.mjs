@@ -70,6 +70,8 @@ const OPS = [
   ['pid 0', { op: 'malloc', pid: 0, size: 1 }, 422, '/pid'],
   ['odd hex', { op: 'write', address: '0x1000', hex: '0' }, 422, '/hex'],
   ['no hex', { op: 'write', address: '0x1000', hex: 'zz' }, 422, '/hex'],
+  ['hex and more length', { op: 'write', address: '0x1000', hex: '00', length: 2 }, 422, '/length'],
+  ['hex and less length', { op: 'write', address: '0x1000', hex: '0000', length: 1 }, 422, '/length'],
   ['hex and fill', { op: 'write', address: '0x1000', hex: '00', fill: 1, length: 1 }, 422],
   ['a CPU that is not there', { op: 'kmalloc', size: 1, cpu: 200 }, 422],
 ];
