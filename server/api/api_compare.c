@@ -135,6 +135,21 @@ static void put_text_or_null(struct buffer *out, const char *key, const char *te
     put_field_text(out, key, text[0] ? text : NULL);
 }
 
+/* Whether one run of frames is a promise, or what a fresh machine happens to give. NULL: there is nothing to say. */
+static const char *contiguity_of(const struct compare_answer *answer)
+{
+    const struct op_result *result = &answer->call.result;
+    if (result->outcome != OUTCOME_OK || !result->nr_frame_runs)
+        return NULL;
+    if (answer->promises_frames)
+        return "promised: one run of frames";
+    if (result->nr_frame_runs == 1 && result->frames[0].count == 1)
+        return "a single frame";
+    if (!result->physically_contiguous)
+        return "none: its frames may lie anywhere";
+    return "by chance: these frames happen to adjoin, as the machine is fresh; it promises nothing";
+}
+
 static void put_answer(struct buffer *out, const struct compare_answer *answer)
 {
     const struct op_result *result = &answer->call.result;
@@ -151,6 +166,7 @@ static void put_answer(struct buffer *out, const struct compare_answer *answer)
     PUT_FIELD(out, result, allocated);
     put_text_or_null(out, "cache", answer->call.cache);
     result_frames_encode(out, result);
+    put_field_text(out, "contiguity", contiguity_of(answer));
     put_waste(out, answer);
     put_field_text(out, "context", context_name((enum context)answer->op.context));
     PUT_FIELD(out, answer, may_sleep);

@@ -219,6 +219,7 @@ enum pagoda_error compare_run(const struct compare_request *request, enum op_kin
 {
     memset(answer, 0, sizeof *answer);
     answer->is_kernel = op != OP_MALLOC;
+    answer->promises_frames = op != OP_VMALLOC && op != OP_MALLOC;
     answer->may_sleep = op == OP_VMALLOC || op == OP_MALLOC || gfp_may_sleep(request->gfp);
     answer->release = op == OP_VMALLOC ? "vfree" : op == OP_MALLOC ? "free" : "kfree";
     struct machine *machine = NULL;

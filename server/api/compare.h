@@ -25,8 +25,9 @@ struct compare_answer {
     struct op op; /* as it was called */
     struct compare_step call;
     bool is_kernel, may_sleep;
-    const char *release; /* the function that gives it back */
-    uint64_t limit;      /* bytes: largest request that succeeds on a fresh machine, from process context */
+    bool promises_frames; /* one run of them, by contract */
+    const char *release;  /* the function that gives it back */
+    uint64_t limit;       /* bytes: largest request that succeeds on a fresh machine, from process context */
     uint64_t slack, page_array, page_tables; /* bytes of memory beyond what was asked for */
     uint64_t guard_addresses;                /* bytes of addresses that stay without memory */
     uint64_t touched;                        /* bytes; 0: what follows was not done */

@@ -132,10 +132,7 @@ test('alloc_pages and free_pages: a block of its order, back by name, once', asy
   assert.equal((await daemon.op(lab, { op: 'free_pages', order: 3, name: 'a' })).outcome, 'ok');
   const twice = await daemon.op(lab, { op: 'free_pages', order: 3, address: made.address });
   assert.equal(twice.outcome, 'bug');
-  assert.match(
-    twice.message,
-    /^__free_pages: Linux would not notice\n\(the page is free already\)$/,
-  );
+  assert.match(twice.message, /^__free_pages: Linux would not notice\n\(the page is free already\)$/);
   assert.equal((await get(lab, 'stats')).nr_allocations, 0);
   const huge = await daemon.op(lab, { op: 'alloc_pages', order: 11 });
   assert.equal(huge.outcome, 'null');

@@ -68,6 +68,10 @@ test('a promise is drawn as one', () => {
   });
   assert.deepEqual([model.piecesOf(promise).untouched, model.piecesOf(answer()).untouched], [2, 0]);
   assert.match(cell(promise, 'frames'), /1 frame in 1 run now, the rest when touched/);
+  const adjoining = { physically_contiguous: true, nr_frame_runs: 1, frames: [{ pfn: 7, count: 3 }] };
+  const chance = answer({ ...adjoining, contiguity: 'by chance: it promises nothing' });
+  assert.equal(cell(chance, 'frames'), '3 frames in one run, by chance: it promises nothing');
+  assert.equal(cell(answer({ ...adjoining, contiguity: 'promised' }), 'frames'), '3 frames in one run');
   assert.match(cell(promise, 'cost of first touch'), /5 µs more/);
   assert.match(cell(answer(), 'frames'), /3 frames in 2 runs$/);
 });

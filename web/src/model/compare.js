@@ -62,7 +62,10 @@ export function piecesOf(answer) {
 function placement(answer) {
   if (answer.outcome !== 'ok') return '–';
   if (!answer.frames.length) return 'no frame until it is touched';
-  if (answer.physically_contiguous && !answer.first_touch) return `${plural(sum(answer.frames), 'frame')} in one run`;
+  if (answer.physically_contiguous && !answer.first_touch) {
+    const chance = answer.contiguity?.startsWith('by chance') ? ', by chance: it promises nothing' : '';
+    return `${plural(sum(answer.frames), 'frame')} in one run${chance}`;
+  }
   const later = answer.first_touch ? ' now, the rest when touched' : '';
   return `${plural(sum(answer.frames), 'frame')} in ${plural(answer.nr_frame_runs, 'run')}${later}`;
 }
