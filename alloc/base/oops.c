@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 
+#define DIE "0000 [#1] PREEMPT SMP NOPTI\n"
 #define CUT_HERE "------------[ cut here ]------------\n"
 
 const struct source_place LINUX_6_1_PLACES[NR_SOURCE_PLACES] = {
@@ -27,8 +28,7 @@ void oops_bug(struct trace *trace, const struct profile *profile, enum source_pl
 {
     const struct source_place *place = &profile->places[at];
     trace_end_line(trace);
-    trace_bug(trace, CUT_HERE "kernel BUG at %s:%u!\ninvalid opcode: 0000 [#1] PREEMPT SMP NOPTI\n", place->file,
-              place->line);
+    trace_bug(trace, CUT_HERE "kernel BUG at %s:%u!\ninvalid opcode: " DIE, place->file, place->line);
 }
 
 void oops_warn(struct trace *trace, const struct profile *profile, enum source_place_id at, const char *format, ...)
@@ -45,6 +45,11 @@ void oops_warn(struct trace *trace, const struct profile *profile, enum source_p
     }
     trace_print(trace, "WARNING: CPU: %u PID: %u at %s:%u %s\n", trace->cpu, trace->pid, place->file, place->line,
                 place->function);
+}
+
+void oops_not_canonical(struct trace *trace, uint64_t address)
+{
+    trace_bug(trace, "general protection fault, probably for non-canonical address 0x%jx: " DIE, address);
 }
 
 /* preempt_count() inside a softirq, of which tasklets are a kind, and inside an interrupt. */

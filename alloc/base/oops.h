@@ -42,6 +42,8 @@ void oops_bug(struct trace *trace, const struct profile *profile, enum source_pl
  * outcome stays what it is. */
 void oops_warn(struct trace *trace, const struct profile *profile, enum source_place_id at, const char *format, ...)
     TEXT_FORMAT(4, 5);
+/* A kernel access to an address of no form: a general protection fault. The outcome is a bug. */
+void oops_not_canonical(struct trace *trace, uint64_t address);
 /* might_sleep() in a context that must not. The outcome is a bug.
  * context  not CONTEXT_PROCESS
  * task     the name of the task that was interrupted; its pid is trace->pid */

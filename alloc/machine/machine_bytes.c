@@ -59,7 +59,7 @@ static void bytes_print_oops_linux(struct call *call, struct access access)
     struct trace *t = &call->m->trace;
     uint32_t code = bytes_error_code(call, access, false);
     if (access.address >> 47 && access.address >> 47 != 0x1ffff) {
-        trace_bug(t, "general protection fault, probably for non-canonical address 0x%jx", access.address);
+        oops_not_canonical(t, access.address);
         return;
     }
     trace_bug(t, "BUG: %s: %016jx\n",

@@ -114,3 +114,6 @@ static inline uint64_t reclaim_nr_slots(const struct reclaim *reclaim)
     return reclaim->slots.capacity - 1;
 }
 bool reclaim_check(const struct reclaim *reclaim, char *text, size_t capacity);
+/* show_mem.c: warn_alloc(): "TASK: TEXT, mode:...", and the Mem-Info block unless one was printed within 10 s.
+ * Linux v6.1 mm/page_alloc.c. */
+void reclaim_warn_alloc(struct reclaim *reclaim, uint32_t gfp, const char *format, ...) TEXT_FORMAT(3, 4);

@@ -3,6 +3,8 @@
  * less. */
 #include "alloc/reclaim/reclaim_internal.h"
 
+#include <stdarg.h>
+
 #define QUIET_NS UINT64_C(10000000000) /* DEFINE_RATELIMIT_STATE(nopage_rs, 10 * HZ, 1) */
 
 static uint64_t show_nr_tables(const struct reclaim *reclaim)
@@ -127,19 +129,29 @@ const char *show_task_name(const struct reclaim *reclaim)
     return "pagoda"; /* kernel code, on nobody's behalf */
 }
 
+/* The kernel says nothing at all within 10 s of the last time. An operation's message says at least why it failed. */
+void reclaim_warn_alloc(struct reclaim *reclaim, uint32_t gfp, const char *format, ...)
+{
+    struct trace *t = reclaim->trace;
+    char names[512];
+    va_list args;
+    gfp_format(gfp, "", names, sizeof names);
+    trace_end_line(t);
+    trace_print(t, "%s: ", show_task_name(reclaim));
+    va_start(args, format);
+    trace_print_v(t, format, args);
+    va_end(args);
+    trace_print(t, ", mode:0x%x(%s), nodemask=(null),cpuset=/,mems_allowed=0\n", gfp, names);
+    if (trace_time(t) < reclaim->quiet_until_ns)
+        return;
+    reclaim->quiet_until_ns = trace_time(t) + QUIET_NS;
+    show_mem(reclaim);
+}
+
 void show_alloc_failure(struct reclaim *reclaim, uint32_t gfp, uint32_t order)
 {
-    char names[512];
-    if (!reclaim->profile->has_migratetypes) {
+    if (reclaim->profile->has_migratetypes)
+        reclaim_warn_alloc(reclaim, gfp, "page allocation failure: order:%u", order);
+    else
         trace_print(reclaim->trace, "Couldn't get a free page.....\n");
-        return;
-    }
-    gfp_format(gfp, "", names, sizeof names);
-    trace_print(reclaim->trace,
-                "%s: page allocation failure: order:%u, mode:0x%x(%s), nodemask=(null),cpuset=/,mems_allowed=0\n",
-                show_task_name(reclaim), order, gfp, names);
-    if (trace_time(reclaim->trace) < reclaim->quiet_until_ns)
-        return;
-    reclaim->quiet_until_ns = trace_time(reclaim->trace) + QUIET_NS;
-    show_mem(reclaim);
 }

@@ -8,11 +8,15 @@
 
 #define SHRINK_PROMOTE_MAX 32u /* free objects of the slabs that kmem_cache_shrink() puts in order */
 
-static struct cache_ref cache_refuse_create(struct trace *trace, struct text name, const char *why)
+/* error  a negative errno
+ * why    what it means here, a line of its own; NULL: the errno says it */
+static struct cache_ref cache_refuse_create(struct trace *trace, struct text name, int64_t error, const char *why)
 {
     if (name.length > CACHE_NAME_MAX)
         name.length = CACHE_NAME_MAX;
-    trace_print(trace, "kmem_cache_create(%.*s) failed with error %s", TEXT_ARG(name), why);
+    trace_print(trace, "kmem_cache_create_usercopy(%.*s) failed with error %jd\n", TEXT_ARG(name), error);
+    if (why)
+        trace_print(trace, "(%s)", why);
     return CACHE_NONE;
 }
 
@@ -32,22 +36,26 @@ struct cache_ref kmem_cache_create(struct kmalloc *k, struct text name, const st
     if (!kmalloc_has_caches(k, "kmem_cache_create"))
         return CACHE_NONE;
     if (kmem_cache_find(k, name).index) {
-        trace_bug(trace, "sysfs: cannot create duplicate filename '/kernel/slab/%.*s': ", TEXT_ARG(name));
-        return cache_refuse_create(trace, name, "-17");
+        trace_bug(trace, "sysfs: cannot create duplicate filename '/kernel/slab/%.*s'\n", TEXT_ARG(name));
+        trace_print(trace,
+                    "kobject_add_internal failed for %.*s with -EEXIST, don't try to register things with the same name in "
+                    "the same directory.\n",
+                    TEXT_ARG(name));
+        return cache_refuse_create(trace, name, -17, NULL);
     }
     trace->outcome = OUTCOME_NULL;
     if (!name.length || name.length > CACHE_NAME_MAX || !args->size || args->size > k->profile->kmalloc_max)
-        return cache_refuse_create(trace, name, "-22: a name of 1 to 63 bytes, and objects of 1 byte to KMALLOC_MAX_SIZE");
+        return cache_refuse_create(trace, name, -22, "a name of 1 to 63 bytes, and objects of 1 byte to KMALLOC_MAX_SIZE");
     if (args->align & (args->align - 1) || args->align > k->profile->kmalloc_max)
-        return cache_refuse_create(trace, name, "-22: the alignment is not a power of two, or too large");
+        return cache_refuse_create(trace, name, -22, "the alignment is not a power of two, or too large");
     if (args->flags & ~(uint32_t)SLAB_FLAGS_ALL)
-        return cache_refuse_create(trace, name, "-22: a flag that callers may not give");
+        return cache_refuse_create(trace, name, -22, "a flag that callers may not give");
     struct cache_ref cache_ref = cache_make(k, name);
     if (!cache_ref.index)
-        return cache_refuse_create(trace, name, "-12");
+        return cache_refuse_create(trace, name, -12, NULL);
     if (!slub_shape(k, cache_at(k, cache_ref), args)) {
         cache_unmake(k, cache_ref);
-        return cache_refuse_create(trace, name, "-22: no order holds such an object");
+        return cache_refuse_create(trace, name, -22, "no order holds such an object");
     }
     k->debug_seen |= cache_at(k, cache_ref)->flags & SLAB_DEBUG_FLAGS;
     trace->outcome = OUTCOME_OK;

@@ -23,8 +23,7 @@ void kmalloc_oops(struct kmalloc *k, uint64_t address)
     if (!kmalloc_is_slub(k))
         trace_bug(trace, "Unable to handle kernel paging request at virtual address %08jx", address);
     else if (top && top != 0x1ffff)
-        trace_bug(trace, "general protection fault, probably for non-canonical address 0x%jx: 0000 [#1] PREEMPT SMP",
-                  address);
+        oops_not_canonical(trace, address);
     else if (address < PAGE_SIZE)
         trace_bug(trace, "BUG: kernel NULL pointer dereference, address: %016jx", address);
     else

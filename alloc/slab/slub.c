@@ -304,7 +304,7 @@ static bool slub_refuse_flush(struct kmalloc *k, const struct cache *cache, uint
     if (end->freelist == FREELIST_STRAY) {
         kmalloc_oops(k, end->stray + cache->offset);
     } else {
-        trace_bug(k->trace, "watchdog: BUG: soft lockup - CPU#%u stuck for 22s!", cpu);
+        trace_bug(k->trace, "watchdog: BUG: soft lockup - CPU#%u stuck for 22s! [pagoda:0]", cpu);
     }
     trace_print(k->trace, "\nwhile it walked its free list of %s: somebody wrote to a free object", cache->name);
     return false;

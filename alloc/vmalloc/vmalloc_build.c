@@ -20,24 +20,6 @@ static uint64_t vmalloc_leaf_bits(const struct vmalloc *v)
     return vmalloc_is_classic(v) ? KERNEL_BITS : KERNEL_BITS | PTE_GLOBAL | PTE_NX;
 }
 
-/* --- what the kernel says --- */
-
-/* How warn_alloc() ends its line. */
-static void vmalloc_warn_mode(struct trace *trace, uint32_t gfp)
-{
-    char names[512];
-    (void)gfp_format(gfp, "", names, sizeof names);
-    trace_print(trace, ", mode:0x%x(%s), nodemask=(null)", gfp, names);
-}
-
-/* warn_alloc() with one of its texts, which hold the size. */
-#define VMALLOC_WARN(trace_, gfp_, ...)                                                                                    \
-    do {                                                                                                                   \
-        trace_end_line(trace_);                                                                                            \
-        trace_print((trace_), __VA_ARGS__);                                                                                \
-        vmalloc_warn_mode((trace_), (gfp_));                                                                               \
-    } while (0)
-
 /* --- taking down --- */
 
 static void vmalloc_free_chain(struct vmalloc *v, uint32_t first_pfn)
@@ -207,20 +189,20 @@ static bool build_fill(struct builder *b)
     uint32_t gfp = b->gfp | __GFP_HIGHMEM;
     if (!build_page_array(b)) {
         uint64_t nr = vmalloc_nr_wanted(vmalloc_area(v, b->area));
-        VMALLOC_WARN(v->trace, gfp, "vmalloc error: size %ju, failed to allocated page array size %ju", nr << PAGE_SHIFT,
-                     nr * POINTER_SIZE);
+        reclaim_warn_alloc(v->reclaim, gfp, "vmalloc error: size %ju, failed to allocated page array size %ju",
+                           nr << PAGE_SHIFT, nr * POINTER_SIZE);
         return false;
     }
     b->gfp = gfp | __GFP_NOWARN;
     bool has_all = build_take_pages(b);
     uint64_t got = (uint64_t)vmalloc_area(v, b->area)->nr_pages << PAGE_SHIFT;
     if (!has_all && b->page_order == 0) /* huge pages are tried again as small ones, without a word */
-        VMALLOC_WARN(v->trace, gfp, "vmalloc error: size %ju, page order 0, failed to allocate pages", got);
+        reclaim_warn_alloc(v->reclaim, gfp, "vmalloc error: size %ju, page order 0, failed to allocate pages", got);
     if (!has_all)
         return false;
     build_write_page_array(v, vmalloc_area(v, b->area));
     if (!build_map_pages(b)) {
-        VMALLOC_WARN(v->trace, gfp, "vmalloc error: size %ju, failed to map pages", got);
+        reclaim_warn_alloc(v->reclaim, gfp, "vmalloc error: size %ju, failed to map pages", got);
         return false;
     }
     return true;
@@ -239,8 +221,8 @@ static struct vmap_area_ref build_area(struct vmalloc *v, uint64_t size, uint32_
     }
     if (!area_ref.index) {
         trace_end_line(v->trace);
-        trace_print(v->trace, "vmap allocation for size %ju failed: use vmalloc=<size> to increase size", area_size);
-        VMALLOC_WARN(v->trace, gfp, "vmalloc error: size %ju, vm_struct allocation failed", size);
+        trace_print(v->trace, "vmap allocation for size %ju failed: use vmalloc=<size> to increase size\n", area_size);
+        reclaim_warn_alloc(v->reclaim, gfp, "vmalloc error: size %ju, vm_struct allocation failed", size);
         return VMAP_AREA_NONE;
     }
     struct builder b = { .v = v, .area = area_ref, .gfp = gfp, .page_order = page_order };
@@ -261,7 +243,7 @@ static struct vmap_area_ref build_linux_6_1(struct vmalloc *v, uint64_t size, ui
         return VMAP_AREA_NONE;
     }
     if (!vmalloc_size_is_possible(v, size)) {
-        VMALLOC_WARN(v->trace, gfp, "vmalloc error: size %ju, exceeds total pages", size);
+        reclaim_warn_alloc(v->reclaim, gfp, "vmalloc error: size %ju, exceeds total pages", size);
         return VMAP_AREA_NONE;
     }
     struct vmap_area_ref area_ref = VMAP_AREA_NONE;
