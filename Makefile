@@ -40,6 +40,7 @@ SERVER  := $(wildcard server/*/*.c server/store/sqlite/*.c)
 TEST_SOURCES := $(wildcard tests/unit/*/test_*.c tests/server/test_*.c tests/store/test_*.c)
 TESTS   := $(notdir $(TEST_SOURCES:.c=))
 SUPPORT := tests/lib/fixture.c
+TEST_SUPPORT := $(SUPPORT) tests/lib/formats.c
 # The replay of malloc recordings has a process of its own (tests/truth/process_stub.c), so it is linked apart from the engine's.
 HEAP_TRUTH := tests/truth/truth_malloc.c tests/truth/process_stub.c $(wildcard alloc/malloc/*.c)
 TRUTHS  := $(filter-out $(HEAP_TRUTH),$(wildcard tests/truth/truth*.c))
@@ -128,7 +129,7 @@ STORE_SUPPORT := tests/store/store_fixture.c tests/store/faulty_disk.c tests/lib
 FAILING := $(foreach name,malloc calloc realloc getrandom,-Wl,--wrap=$(name))
 # $(call test_program,KIND,SOURCE)
 define test_program
-$(BUILD)/$(1)/$(notdir $(2:.c=)): $(BUILD)/$(1)/$(2:.c=.o) $(call objects,$(1),$(ENGINE) $(SUPPORT) $(if $(filter tests/server/% tests/store/%,$(2)),$(STORE_SUPPORT)))
+$(BUILD)/$(1)/$(notdir $(2:.c=)): $(BUILD)/$(1)/$(2:.c=.o) $(call objects,$(1),$(ENGINE) $(TEST_SUPPORT) $(if $(filter tests/server/% tests/store/%,$(2)),$(STORE_SUPPORT)))
 	$$(call program,$(1),$(if $(filter tests/server/% tests/store/%,$(2)),$$(FAILING)) -lcmocka)
 endef
 $(foreach test,$(TEST_SOURCES),$(eval $(call test_program,$(CHECKED),$(test))))

@@ -21,6 +21,7 @@ struct attempt {
     uint32_t flags;        /* enum alloc_flag of its walks */
     uint32_t nr_reclaimed; /* of the last round */
     uint32_t no_progress_loops, compaction_retries;
+    uint64_t nr_reclaimed_before; /* by anybody, when the round began */
     enum compact_priority priority;
     enum compact_result compacted;
 };
@@ -190,6 +191,14 @@ static uint32_t attempt_walk_as_victim(struct attempt *at)
     return attempt_walk(at);
 }
 
+/* Reclaim leaves it to compaction, compaction wants more to be reclaimed, and so on. Linux goes round until somebody else
+ * changes something. Here nobody else is there, so a round that changed nothing is followed by nothing else. */
+static bool attempt_is_stuck(const struct attempt *at)
+{
+    return at->no_progress_loops > MAX_RECLAIM_RETRIES && at->compacted == COMPACT_SKIPPED &&
+           at->reclaim->nr_reclaimed == at->nr_reclaimed_before;
+}
+
 /* One round of the slow path's loop.
  * again  out: the kernel's rules say that there is hope. */
 static uint32_t attempt_try_once(struct attempt *at, bool *again)
@@ -197,6 +206,7 @@ static uint32_t attempt_try_once(struct attempt *at, bool *again)
     struct reclaim *reclaim = at->reclaim;
     uint32_t pfn;
     *again = false;
+    at->nr_reclaimed_before = reclaim->nr_reclaimed;
     page_alloc_wake_kswapd(reclaim->pages, at->gfp, at->order);
     uint32_t reserve = page_alloc_reserve_flags(at->gfp);
     if (reserve)
@@ -212,8 +222,9 @@ static uint32_t attempt_try_once(struct attempt *at, bool *again)
         return 0;
     }
     if (attempt_should_reclaim_retry(at) || (at->nr_reclaimed && attempt_should_compact_retry(at))) {
-        *again = true;
-        return 0;
+        *again = !attempt_is_stuck(at);
+        if (*again)
+            return 0;
     }
     if ((pfn = attempt_kill_and_walk(at, again)))
         return pfn;

@@ -3,6 +3,7 @@
 #include "pagoda/gfp.h"
 #include "pagoda/procfs.h"
 #include "tests/lib/fixture.h"
+#include "tests/lib/formats.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -159,9 +160,23 @@ static void page_tables_are_counted_once(void **state)
     }
 }
 
+/* The comparison itself: numbers stand for numbers alone. */
+static void a_line_is_compared_with_its_text(void **state)
+{
+    (void)state;
+    assert_true(formats_match("order:%u, mode:%#x(%pGg)", "order:3, mode:0xcc0(GFP_KERNEL)"));
+    assert_false(formats_match("order:%u, mode:%#x(%pGg)", "order:x, mode:0xcc0(GFP_KERNEL)"));
+    assert_false(formats_match("order:%u", "order:3, and more"));
+    assert_true(formats_match("object pointer: 0x%p", "object pointer: 0xffff888000000000"));
+    assert_false(formats_match("object pointer: 0x%p", "object pointer: 0xhello"));
+    assert_true(formats_match("[%7d] %s", "[    100] name of it"));
+    assert_true(formats_match("BUG %s (%s): %pV", "BUG kmalloc-64 (Not tainted): Object already free"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_is_compared_with_its_text),
         cmocka_unit_test(linux_6_1_must_not_sleep_in_an_interrupt),
         cmocka_unit_test(classic_goes_on),
         cmocka_unit_test(classic_goes_on_as_atomic),
