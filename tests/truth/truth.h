@@ -37,6 +37,10 @@ int truth_zoneinfo(const char *path, struct truth_report *report);
  * is managed by then, whenever lowmem_reserve_ratio is so much as read. */
 int truth_zoneinfo_later(const char *path, struct truth_report *report);
 int truth_boot_machines(void); /* from standard input to standard output: truth_sweep.c */
+/* What a machine said of itself: its RAM in /proc/iomem and in the boot's messages, the vm sysctls that follow from it. */
+int truth_iomem(const char *path, struct truth_report *report);
+int truth_dmesg(const char *path, struct truth_report *report);
+int truth_sysctl_vm(const char *path, struct truth_report *report);
 int truth_sysctl_effects(const char *path, struct truth_report *report);
 /* Snapshots of /proc, by file name: parsed and written again. */
 int truth_proc(const char *path, struct truth_report *report);

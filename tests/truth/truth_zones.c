@@ -1,9 +1,10 @@
 /* Boots a machine of the recorded size and compares what /proc/zoneinfo said of its zones: extent, watermarks, lowmem
- * reserves, per-CPU limits. The same for the extracts taken after writes to vm sysctls. Memory and CPUs stand in
+ * reserves, per-CPU limits. The same for the extracts taken after writes to vm sysctls, and for what else tells of the
+ * machine: /proc/iomem, the boot's messages, the sysctls. Memory and CPUs stand in
  * qemu-config.txt in the same directory. Numbers of free pages and statistics depend on what ran on that machine and are
  * not compared. */
 #include "tests/truth/truth.h"
-#include "alloc/page/zone.h"
+#include "alloc/page/boot_memory.h"
 #include "tests/lib/floor_fixture.h"
 
 #include <stdio.h>
@@ -17,6 +18,8 @@ struct zones_reader {
     const struct zone *zone; /* that the lines speak of; NULL: one without memory here */
     char zone_name[16];
     int64_t boost; /* part of the watermarks as printed */
+    struct boot_memory boot;
+    uint32_t nr_areas; /* of memory, that were compared */
 };
 
 /* --- the machine --- */
@@ -83,6 +86,7 @@ static bool open_reader(const char *path, struct truth_report *report, struct zo
         return false;
     reader->file = truth_open(path);
     reader->floor = page_floor_open(&config);
+    boot_memory_map(&reader->boot, &config);
     if (reader->file && reader->floor)
         return true;
     (void)snprintf(report->note, sizeof report->note, "it cannot be read");
@@ -239,4 +243,92 @@ int truth_sysctl_effects(const char *path, struct truth_report *report)
         if (line[0] && !read_line(&reader, line))
             write_sysctl(&reader, line);
     return close_reader(&reader, opened);
+}
+
+/* --- what the machine printed at boot, and how it was set up --- */
+
+/* The next area of memory is [start, end]. Linux rounds areas to whole pages. */
+static void compare_area(struct zones_reader *reader, uint64_t start, uint64_t end)
+{
+    const uint64_t page = PAGE_SIZE;
+    const struct memblock *block = &reader->boot.block;
+    bool exists = reader->nr_areas < block->nr_areas;
+    const struct memblock_range none = { 0 }, *area = exists ? &block->areas[reader->nr_areas] : &none;
+    compare(reader, "start of memory", (int64_t)((start + page - 1) & ~(page - 1)), (int64_t)area->start);
+    compare(reader, "end of memory", (int64_t)((end + 1) & ~(page - 1)), (int64_t)area->end);
+    reader->nr_areas++;
+}
+
+static void compare_all_areas(struct zones_reader *reader)
+{
+    compare(reader, "areas of memory", reader->nr_areas, reader->boot.block.nr_areas);
+}
+
+/* "00100000-0ffdffff : System RAM" */
+static void read_iomem_line(struct zones_reader *reader, const char *line)
+{
+    unsigned long long start, end;
+    if (line[0] != ' ' && strstr(line, " : System RAM") && sscanf(line, "%llx-%llx", &start, &end) == 2)
+        compare_area(reader, start, end);
+}
+
+/* "Early memory node ranges": "  node   0: [mem 0x0000000000001000-0x000000000009efff]"; "Memory: 207548K/1023480K
+ * available": the second number is all that the zones have. */
+static void read_dmesg_line(struct zones_reader *reader, const char *line)
+{
+    unsigned long long start, end, available;
+    const char *node = strstr(line, "  node   0: [mem "), *memory = strstr(line, "] Memory: ");
+    if (node && sscanf(node, "  node   0: [mem %llx-%llx]", &start, &end) == 2)
+        compare_area(reader, start, end);
+    if (!memory || sscanf(memory, "] Memory: %lluK/%lluK", &available, &end) != 2)
+        return;
+    uint64_t present = 0;
+    for (uint32_t i = 0; i < reader->floor->pages.nr_zones; i++)
+        present += reader->floor->pages.zones[i].present;
+    compare(reader, "Memory", (int64_t)end, (int64_t)(present * (PAGE_SIZE / 1024)));
+}
+
+/* "vm.min_free_kbytes = 45056" */
+static void read_sysctl_line(struct zones_reader *reader, const char *line)
+{
+    const struct page_alloc *pa = &reader->floor->pages;
+    unsigned n[3];
+    if (sscanf(line, "vm.min_free_kbytes = %u", &n[0]) == 1)
+        compare(reader, "min_free_kbytes", n[0], pa->min_free_kbytes);
+    else if (sscanf(line, "vm.watermark_scale_factor = %u", &n[0]) == 1)
+        compare(reader, "watermark_scale_factor", n[0], pa->watermark_scale_factor);
+    else if (sscanf(line, "vm.percpu_pagelist_high_fraction = %u", &n[0]) == 1)
+        compare(reader, "percpu_pagelist_high_fraction", n[0], pa->percpu_pagelist_high_fraction);
+    else if (sscanf(line, "vm.lowmem_reserve_ratio = %u %u %u", &n[0], &n[1], &n[2]) == 3)
+        for (unsigned i = 0; i < 3; i++)
+            compare(reader, "lowmem_reserve_ratio", n[i], pa->lowmem_reserve_ratio[i]);
+}
+
+static int read_boot_file(const char *path, struct truth_report *report, bool has_areas,
+                          void (*read)(struct zones_reader *reader, const char *line))
+{
+    struct zones_reader reader;
+    char *line;
+    size_t length;
+    bool opened = open_reader(path, report, &reader);
+    while (opened && truth_next_line(reader.file, &line, &length))
+        read(&reader, line);
+    if (opened && has_areas)
+        compare_all_areas(&reader);
+    return close_reader(&reader, opened);
+}
+
+int truth_iomem(const char *path, struct truth_report *report)
+{
+    return read_boot_file(path, report, true, read_iomem_line);
+}
+
+int truth_dmesg(const char *path, struct truth_report *report)
+{
+    return read_boot_file(path, report, true, read_dmesg_line);
+}
+
+int truth_sysctl_vm(const char *path, struct truth_report *report)
+{
+    return read_boot_file(path, report, false, read_sysctl_line);
 }
