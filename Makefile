@@ -150,6 +150,8 @@ truth: $(BUILD)/truth ## compare the engine with recordings of the real ones (TR
 	$(STAGE) truth $(BUILD)/truth $(TRUTH)
 	$(STAGE) truth-boot python3 tests/truth/boot_model.py --recordings $(TRUTH)
 	$(STAGE) truth-sizes python3 tests/truth/boot_model.py --sweep 50 --engine $(BUILD)/truth
+fidelity: $(BUILD)/truth ## write docs/FIDELITY.md: what is followed, and how that is known
+	python3 tests/truth/fidelity.py --engine $< $(TRUTH) >docs/FIDELITY.md.new && mv docs/FIDELITY.md.new docs/FIDELITY.md
 test-sizes: $(BUILD)/truth ## machines of random sizes, against a second computation of their boot (SIZES=, SEED=)
 	$(STAGE) sizes python3 tests/truth/boot_model.py --sweep $(or $(SIZES),1000) --seed $(or $(SEED),1) --engine $<
 
@@ -299,7 +301,7 @@ clean: ## remove what was built (the store in var/ stays)
 help: ## list targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all deps run test test-builds test-long test-programs test-c test-api test-tsan test-web test-browser \
+.PHONY: all deps run fidelity test test-builds test-long test-programs test-c test-api test-tsan test-web test-browser \
   test-crash test-crash-import test-stop test-proxies test-api-tsan test-disk test-abuse test-labs test-fuzz fuzz \
   test-history test-sizes truth coverage check check-pure check-tower check-docs lint compile-gcc compile-clang lint-tidy lint-cppcheck \
   lint-layout lint-web lint-shell format bench bench-history bench-cost install clean help $(addprefix run-,$(TESTS))
