@@ -17,6 +17,8 @@ static bool vmalloc_refuse_interrupt(struct call *call)
                call_refuse_sleep(call, &gfp_of_pages, AT_MIGHT_ALLOC, "gfp");
     trace_step(&call->m->trace, PATH___get_vm_area_node);
     oops_bug(&call->m->trace, call->m->profile, AT_GET_VM_AREA);
+    trace_print(&call->m->trace, "(BUG_ON(in_interrupt()): vmalloc may sleep, and this is a %s)",
+                context_name((enum context)call->op->context));
     return true;
 }
 

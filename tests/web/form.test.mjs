@@ -124,6 +124,12 @@ test('remarks on a size', () => {
   assert.match(remark(VMALLOC, 196608, profile, null).strong, /kmalloc could not/);
   assert.ok(remark(KMALLOC, 131057, profile, /** @type {any} */ ({ outcome: 'null', frames: [], message: null })).bad);
   const nothing = { text: '', strong: '', bad: false };
+  const bug = {
+    outcome: 'bug',
+    frames: [],
+    message: '------------[ cut here ]------------\nkernel BUG at mm/vmalloc.c:2554!\n',
+  };
+  assert.equal(remark(VMALLOC, 100, profile, /** @type {any} */ (bug)).text, 'kernel BUG at mm/vmalloc.c:2554!');
   assert.deepEqual(remark(KFREE, 1000, profile, preview), nothing, 'it makes nothing');
   assert.deepEqual(remark(null, 1000, profile, preview), nothing, 'the table is not there yet');
 });

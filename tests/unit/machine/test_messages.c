@@ -62,7 +62,8 @@ static void linux_6_1_must_not_sleep_in_an_interrupt(void **state)
     expect_refused(m, pages, CONTEXT_HARDIRQ, HARDIRQ);
     expect_refused(m, fixture_alloc(OP_VMALLOC, 100, 0), CONTEXT_SOFTIRQ,
                    "------------[ cut here ]------------\nkernel BUG at mm/vmalloc.c:2554!\n"
-                   "invalid opcode: 0000 [#1] PREEMPT SMP NOPTI\n");
+                   "invalid opcode: 0000 [#1] PREEMPT SMP NOPTI\n"
+                   "(BUG_ON(in_interrupt()): vmalloc may sleep, and this is a softirq)");
     assert_int_equal(in_context(m, fixture_alloc(OP_KMALLOC, 100, GFP_ATOMIC), CONTEXT_HARDIRQ)->outcome, OUTCOME_OK);
     machine_destroy(m);
 }

@@ -221,7 +221,10 @@ export function remark(info, size, profile, preview) {
 }
 
 const isKmalloc = (/** @type {string} */ op) => ['kmalloc', 'kzalloc', 'kcalloc', 'krealloc'].includes(op);
-const shorten = (/** @type {string} */ text) => (text.length > 90 ? text.slice(0, 88) + '…' : text);
+const shorten = (/** @type {string} */ message) => {
+  const text = message.split('\n').find((line) => line && !line.startsWith('----')) ?? message;
+  return text.length > 90 ? text.slice(0, 88) + '…' : text;
+};
 
 /** @param {import('../types.js').Result} preview @param {number} size */
 function granted(preview, size) {
