@@ -38,7 +38,7 @@ static const struct option {
     { "profile", "NAME", NULL, "machine profile; linux-6.1 for ftrace, else classic", AT(profile), VALUE_TEXT, REPLAY },
     { "memory", "SIZE", NULL, "memory of the machine, e.g. 256M", AT(memory), VALUE_TEXT, REPLAY },
     { "cpus", "N", NULL, "CPUs of the machine", AT(cpus), VALUE_TEXT, REPLAY },
-    { "format", "FORMAT", "auto", "auto, ndjson, ftrace, malloc-log, mtrace, rep or ops", AT(format), VALUE_TEXT, REPLAY },
+    { "format", "FORMAT", "auto", "auto, ndjson, ftrace, ltrace, malloc-log, mtrace, rep or ops", AT(format), VALUE_TEXT, REPLAY },
     { "state", "FILE", NULL, "start from a recorded state of the page allocator (as GET /labs/ID/state gives it)",
       AT(state), VALUE_TEXT, REPLAY },
     { "save-state", "FILE", NULL, "write the state at the end, in the same format", AT(save_state), VALUE_TEXT, REPLAY },

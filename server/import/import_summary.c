@@ -32,6 +32,36 @@ void import_skip(struct import_summary *summary, struct import_event *event, uin
     }
 }
 
+/* The reason that stands first in the trace. NULL: nothing was skipped. */
+static const struct import_reason *import_first_reason(const struct import_summary *summary)
+{
+    const struct import_reason *first = NULL;
+    for (uint32_t i = 0; i < summary->nr_by_event; i++)
+        for (unsigned j = 0; j < IMPORT_REASONS_MAX && summary->by_event[i].reasons[j].count; j++)
+            if (!first || summary->by_event[i].reasons[j].first_line < first->first_line)
+                first = &summary->by_event[i].reasons[j];
+    return first;
+}
+
+void import_refusal_say(struct import_summary *summary)
+{
+    const struct import_reason *first = import_first_reason(summary);
+    if (first)
+        snprintf(summary->refusal, sizeof summary->refusal, "nothing was applied: line %llu: %s",
+                 (unsigned long long)first->first_line, first->reason);
+    else
+        snprintf(summary->refusal, sizeof summary->refusal, "nothing was applied%s%s", summary->problem[0] ? ": " : "",
+                 summary->problem);
+}
+
+void import_summary_refuse(struct import_summary *summary)
+{
+    if (summary->applied)
+        summary->refusal[0] = '\0';
+    else if (!summary->refusal[0] || summary->problem[0])
+        import_refusal_say(summary);
+}
+
 static void import_event_encode(struct buffer *out, const struct import_event *event)
 {
     put_open(out, '{');
@@ -55,6 +85,9 @@ static void import_event_encode(struct buffer *out, const struct import_event *e
 void import_summary_encode(struct buffer *out, const struct import_summary *summary, uint64_t seq, double seconds)
 {
     put_open(out, '{');
+    put_field_text(out, "format", summary->format ? trace_format_name(summary->format) : NULL);
+    put_field_text(out, "format_reason", summary->format_reason[0] ? summary->format_reason : NULL);
+    put_field_text(out, "refusal", summary->refusal[0] ? summary->refusal : NULL);
     PUT_FIELD(out, summary, lines);
     PUT_FIELD(out, summary, events_read);
     PUT_FIELD(out, summary, applied);
