@@ -53,6 +53,7 @@ struct ftrace_event {
     uint32_t cpu, pid, gfp;
     uint8_t context, order; /* enum context */
     bool is_function;       /* FTRACE_OTHER: a line of the function or function_graph tracer */
+    bool is_message;        /* of a kernel log, or printed by a tool */
     bool is_pointer_hidden; /* "(____ptrval____)" stood there */
     bool has_unknown_gfp;   /* a flag that Linux 6.1 does not have; it is left out */
     bool has_notrack;       /* __GFP_NOTRACK, which slabs had up to 4.14 */

@@ -96,6 +96,8 @@ bool import_ops_knows(const struct ops_line *line); /* is it a call of a malloc 
 
 struct import_event *import_event(struct import_summary *summary, const char *name); /* its row; made on first sight */
 void import_skip(struct import_summary *summary, struct import_event *event, uint64_t line, const char *reason);
+void import_skip_many(struct import_summary *summary, struct import_event *event, uint64_t count, uint64_t first_line,
+                      const char *reason);
 /* Says in refusal why nothing was applied, unless it says so already; empties it where something was. */
 void import_summary_refuse(struct import_summary *summary);
 void import_refusal_say(struct import_summary *summary); /* the same, whatever was applied: a whole trace is refused */

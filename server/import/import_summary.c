@@ -17,19 +17,26 @@ struct import_event *import_event(struct import_summary *summary, const char *na
     return event;
 }
 
-void import_skip(struct import_summary *summary, struct import_event *event, uint64_t line, const char *reason)
+void import_skip_many(struct import_summary *summary, struct import_event *event, uint64_t count, uint64_t first_line,
+                      const char *reason)
 {
-    event->skipped++;
-    summary->skipped++;
+    event->skipped += count;
+    summary->skipped += count;
     unsigned i = 0;
     while (i < IMPORT_REASONS_MAX - 1 && event->reasons[i].count &&
            strncmp(event->reasons[i].reason, reason, sizeof event->reasons[i].reason - 1) != 0)
         i++;
     struct import_reason *row = &event->reasons[i];
-    if (row->count++ == 0) {
+    if (row->count == 0)
         snprintf(row->reason, sizeof row->reason, "%s", reason);
-        row->first_line = line;
-    }
+    if (row->count == 0 || first_line < row->first_line)
+        row->first_line = first_line;
+    row->count += count;
+}
+
+void import_skip(struct import_summary *summary, struct import_event *event, uint64_t line, const char *reason)
+{
+    import_skip_many(summary, event, 1, line, reason);
 }
 
 /* The reason that stands first in the trace. NULL: nothing was skipped. */

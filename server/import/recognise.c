@@ -67,8 +67,9 @@ static void evidence_of_ftrace(struct evidence *seen, const char *line, size_t l
     struct ftrace_event event;
     enum ftrace_line_kind kind = ftrace_line_parse(line, length, &seen->gfps, &event);
     bool is_kmem = event.kind != FTRACE_OTHER && event.kind != FTRACE_MARK;
-    if (kind == LINE_EVENT || (kind == LINE_BROKEN && is_kmem))
-        evidence_add(seen, FORMAT_FTRACE, kind == LINE_EVENT && is_kmem);
+    bool is_cut = kind == LINE_BROKEN && is_kmem && !event.is_message; /* as mails wrap them */
+    if (kind == LINE_EVENT || is_cut)
+        evidence_add(seen, FORMAT_FTRACE, is_kmem);
 }
 
 static void evidence_of_calls(struct evidence *seen, const char *line, size_t length)
