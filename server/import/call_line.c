@@ -28,6 +28,7 @@ static const struct call_name {
     { "free", OP_FREE, 1, 0 },
     { "calloc", OP_CALLOC, 2, 0 },
     { "realloc", OP_REALLOC, 2, 0 },
+    { "reallocarray", OP_REALLOC, 3, 0 },
     { "memalign", OP_MEMALIGN, 2, 0 },
     { "aligned_alloc", OP_ALIGNED_ALLOC, 2, 0 },
     { "posix_memalign", OP_POSIX_MEMALIGN, 2, 1 },
@@ -114,12 +115,13 @@ static bool call_take_nil(struct cursor *c)
     return TAKE(c, "(nil)") || TAKE(c, "(null)") || TAKE(c, "NULL") || TAKE(c, "nil");
 }
 
-/* "24", "0x18", "55d0c62a72a0", "(nil)" */
+/* "24", "-1", "0x18", "55d0c62a72a0", "(nil)" */
 static bool call_take_value(struct cursor *c, bool is_pointer, uint64_t *value)
 {
     *value = 0;
     if (call_take_nil(c))
         return true;
+    bool is_negative = TAKE(c, "-");
     bool is_hex = number_has_0x(c->at, (size_t)(c->end - c->at));
     const char *start = c->at + (is_hex ? 2 : 0), *at = start;
     while (at < c->end && isxdigit((unsigned char)*at))
@@ -129,8 +131,11 @@ static bool call_take_value(struct cursor *c, bool is_pointer, uint64_t *value)
     c->at = at;
     if (is_hex)
         return number_parse_hex(digits.start, digits.length, value);
-    return number_parse(digits.start, digits.length, value) ||
-           (is_pointer && length >= 6 && number_parse_hex(digits.start, digits.length, value));
+    if (number_parse(digits.start, digits.length, value)) {
+        *value = is_negative ? -*value : *value;
+        return true;
+    }
+    return (is_pointer && length >= 6 && number_parse_hex(digits.start, digits.length, value));
 }
 
 /* "size=24", "24" */
@@ -192,6 +197,8 @@ static bool call_keep_arguments(struct call_line *call, const struct call_name *
     call->kind = name->kind;
     call->arguments[0] = values[name->first];
     call->arguments[1] = name->nr_arguments > 1 ? values[name->first + 1] : 0;
+    if (name->nr_arguments > 2 && __builtin_mul_overflow(call->arguments[1], values[2], &call->arguments[1]))
+        call->arguments[1] = UINT64_MAX; /* reallocarray refuses it; so does realloc */
     return true;
 }
 
@@ -214,7 +221,9 @@ static enum call_line_kind call_read(struct cursor *c, const struct call_name *n
     if (!call_end_arguments(c))
         return CALL_BROKEN;
     call_skip_inner(c);
-    call->has_pointer = call_is_result_told(call) && call_take_result(c, &call->pointer);
+    bool is_free =
+        call->kind == OP_REALLOC && !call->arguments[1]; /* valgrind prints the result of such on the next line */
+    call->has_pointer = call_is_result_told(call) && (call_take_result(c, &call->pointer) || is_free);
     return call->has_pointer || !call_is_result_told(call) ? CALL_MADE : CALL_BROKEN;
 }
 
@@ -278,11 +287,13 @@ static enum call_line_kind call_resume(struct cursor *c, struct call_line *call)
     return CALL_RESUMED;
 }
 
-/* "+++ exited (status 0) +++", "--- SIGCHLD (Child exited) ---" */
+/* "+++ exited (status 0) +++", "--- SIGCHLD (Child exited) ---"; valgrind's "==77== Memcheck" and " = 0x0" */
 static enum call_line_kind call_other(const char *line, const char *end)
 {
     size_t length = (size_t)(end - line);
-    if (!length || memmem(line, length, "+++ ", 4))
+    struct cursor c = { line, end };
+    skip_blanks(&c);
+    if (!length || memmem(line, length, "+++ ", 4) || TAKE(&c, "==") || TAKE(&c, "= 0x"))
         return CALL_REMARK;
     return memmem(line, length, "--- ", 4) ? CALL_OTHER : CALL_NONE;
 }
@@ -317,7 +328,7 @@ enum call_line_kind call_line_parse(const char *line, size_t length, struct call
             continue;
         const struct call_name *known = call_find_name(name);
         if (!known)
-            return CALL_OTHER;
+            return text_begins((struct text){ line, (uint32_t)(end - line) }, "==", 2) ? CALL_REMARK : CALL_OTHER;
         struct cursor c = { call_skip_types(at, end) + 1, end };
         call->thread = call_read_thread(line, name.start);
         return call_read(&c, known, call);

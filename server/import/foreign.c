@@ -106,6 +106,8 @@ static const struct foreign LINES[] = {
 };
 
 static const struct foreign HEAPTRACK = { "a recording of heaptrack", MALLOC_TOOLS, NULL, 0 };
+static const struct foreign PERF_TRACE = { "an output of perf trace",
+                                           "Record and print events: perf record -e 'kmem:*', perf script", NULL, 0 };
 static const struct foreign TAR = { "a tar archive", "Give a file out of it: tar -xOf ARCHIVE FILE", NULL, 0 };
 static const struct foreign UTF32 = { "text in UTF-32", "Convert it: iconv -f UTF-32 -t UTF-8", NULL, 0 };
 static const struct foreign PAGODA_CSV = { "a table that Pagoda exported (csv)", "Export ndjson or ftrace instead", NULL,
@@ -118,6 +120,7 @@ static const struct foreign MARKUP = { "a web page or XML", NULL, NULL, 0 };
 static const struct foreign BINARY = { "binary data of a kind that is not known", NULL, NULL, 0 };
 static const struct foreign PLAIN = { "text of a kind that is not known", NULL, NULL, 0 };
 static const struct foreign NOTHING = { "empty", NULL, NULL, 0 };
+const struct foreign FOREIGN_CALLS = { "a trace of calls (ltrace, strace) without any of malloc", MALLOC_TOOLS, NULL, 0 };
 const struct foreign FOREIGN_KERNEL_LOG = { "a kernel log without events of kmem",
                                             "Boot with trace_event=kmem:kmalloc,kmem:kfree tp_printk to have them in it",
                                             NULL, 0 };
@@ -162,8 +165,17 @@ static void foreign_skip_head(struct cursor *c)
     }
 }
 
+/* "     0.000 ( 0.004 ms): sh/90 brk(", "0.000 sh/90 kmem:kmalloc(call_site: 0x" */
+static bool is_perf_trace(const char *line, size_t length)
+{
+    return memmem(line, length, " ms): ", 6) || memmem(line, length, " kmem:kmalloc(", 14) ||
+           memmem(line, length, " kmem:kfree(", 12);
+}
+
 const struct foreign *foreign_find_line(const char *line, size_t length)
 {
+    if (is_perf_trace(line, length))
+        return &PERF_TRACE;
     struct cursor c = { line, line + length };
     for (int past_head = 0; past_head < 2; past_head++) {
         for (size_t i = 0; i < sizeof LINES / sizeof LINES[0]; i++)
@@ -240,7 +252,7 @@ const struct foreign *foreign_guess(const char *text, size_t length)
         return &BINARY;
     if (foreign_is_kernel_message(text, length))
         return &FOREIGN_KERNEL_LOG;
-    if (*text == '{' || *text == '[')
+    if (*text == '{' || (*text == '[' && length > 1 && strchr("{[\"\n\r 0123456789", text[1])))
         return &JSON;
     if (*text == '<')
         return &MARKUP;

@@ -3,7 +3,11 @@
  * another order. */
 #include "server/import/ftrace_fields.h"
 
+#include "server/base/number.h"
+
 #include <endian.h>
+
+#define SURE_DIGITS 19 /* a number of that many fits 64 bits */
 
 static bool fields_find_key_behind(struct cursor *c, const char *key, size_t length)
 {
@@ -87,6 +91,8 @@ static bool fields_take_count(struct cursor *c, uint64_t *value)
         return fields_take_hex(c, value);
     const char *start = c->at;
     *value = take_number(c);
+    if (c->at - start > SURE_DIGITS)
+        return number_scan_decimal(start, c->at, value) != NULL; /* it may be beyond 64 bits */
     return c->at > start;
 }
 

@@ -10,6 +10,8 @@
 #include "server/import/ftrace_guests.h"
 #include "server/import/ftrace_head.h"
 
+#define ESCAPE '\x1b'
+
 /* ---- the function_graph tracer ---- */
 
 /* "   77.105144 |   ", or nothing */
@@ -150,9 +152,12 @@ static void message_read_caller(const char *start, const char *end, struct ftrac
     }
 }
 
-/* "kfree:", "kfree", "kmem:kfree", "tracepoint:kmem:kfree:" */
+/* "kfree:", "kfree", "kmem:kfree", "tracepoint:kmem:kfree:"; dmesg --color puts "ESC[0m" before it. */
 static enum ftrace_kind message_kind(struct text word)
 {
+    const char *colour;
+    while (word.length && *word.start == ESCAPE && (colour = memchr(word.start, 'm', word.length)) != NULL)
+        word = (struct text){ colour + 1, word.length - (uint32_t)(colour + 1 - word.start) };
     word.length -= last_letter(word) == ':';
     const char *colon = memrchr(word.start, ':', word.length);
     if (colon)

@@ -72,10 +72,11 @@ static bool read_time(struct text word, uint64_t *time)
     return TAKE(&c, ":") && c.at == c.end;
 }
 
-/* "kfree:", "kmem:kfree:" */
+/* "kfree:", "kmem:kfree:", "kmem:kfree/call-graph=no/:" */
 static void read_name(struct text word, struct ftrace_event *event)
 {
-    word.length--;
+    const char *slash = memchr(word.start, '/', word.length);
+    word.length = slash ? (uint32_t)(slash - word.start) : word.length - 1;
     const char *colon = memchr(word.start, ':', word.length);
     if (colon) {
         word.length -= (uint32_t)(colon + 1 - word.start);

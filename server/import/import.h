@@ -9,11 +9,11 @@
     X(FORMAT_AUTO, "auto")                                                                                                 \
     X(FORMAT_NDJSON, "ndjson")         /* one operation a line, as POST /ops takes it */                                   \
     X(FORMAT_FTRACE, "ftrace")         /* kmem events of trace-cmd, perf, /sys/kernel/tracing, LTTng, dmesg */             \
-    X(FORMAT_LTRACE, "ltrace")         /* calls of malloc as ltrace, preloaded tracers, valgrind and LTTng print them */   \
     X(FORMAT_MALLOC_LOG, "malloc-log") /* calls of malloc with threads and pointers */                                     \
     X(FORMAT_MTRACE, "mtrace")         /* glibc's mtrace(3) */                                                             \
     X(FORMAT_REP, "rep")               /* CS:APP malloc lab */                                                             \
-    X(FORMAT_OPS, "ops")               /* malloc scripts */
+    X(FORMAT_OPS, "ops")               /* malloc scripts */                                                                \
+    X(FORMAT_LTRACE, "ltrace")         /* calls of malloc as ltrace, preloaded tracers, valgrind and LTTng print them */
 enum trace_format {
 #define X(id, name) id,
     TRACE_FORMAT_MAP(X)

@@ -280,6 +280,23 @@ static struct text mtrace_call_site(struct text call_site)
     return (struct text){ call_site.start + cut, call_site.length - cut };
 }
 
+/* To the bracket that closes its address: paths may have blanks in them. */
+static bool mtrace_next_caller(struct text *line, struct text *caller)
+{
+    const char *close = NULL, *at = line->start, *end = line->start + line->length;
+    for (; (at = memchr(at, ']', (size_t)(end - at))) != NULL; at++)
+        close = at + 1 < end && at[1] == ' ' ? at : close;
+    if (!trace_word(line, caller))
+        return false;
+    const char *stop = caller->start + caller->length;
+    if (close && close >= stop) {
+        caller->length += (uint32_t)(close + 1 - stop);
+        line->start = close + 1;
+        line->length = (uint32_t)(end - line->start);
+    }
+    return true;
+}
+
 static bool mtrace_read_line(struct mtrace *trace, struct text line)
 {
     struct text word;
@@ -297,7 +314,7 @@ static bool mtrace_read_line(struct mtrace *trace, struct text line)
             return false;
     }
     if (is_marked) {
-        if (!trace_word(&line, &word))
+        if (!mtrace_next_caller(&line, &word))
             return false;
         trace->call_site = mtrace_call_site(word);
         if (!trace_word(&line, &word))

@@ -5,6 +5,7 @@
 #include "server/import/call_line.h"
 #include "server/import/foreign.h"
 #include "server/import/ftrace_line.h"
+#include "server/import/heap_replay.h"
 #include "server/import/ops_line.h"
 
 #include <stdio.h>
@@ -22,7 +23,7 @@ struct evidence {
     uint64_t nr_sure[NR_TRACE_FORMATS], nr_likely[NR_TRACE_FORMATS], first_line[NR_TRACE_FORMATS];
     uint64_t nr_numbers;           /* at the start, as of .rep */
     const struct foreign *foreign; /* the first line that is of one of these */
-    uint64_t nr_kernel_messages;
+    uint64_t nr_kernel_messages, nr_other_calls;
     uint64_t foreign_line, line;
     struct gfp_memory gfps;
 };
@@ -35,12 +36,9 @@ static bool line_begins_with(const char *line, size_t length, const char *text)
 
 static bool line_is_number(const char *line, size_t length)
 {
-    size_t digits = 0, end = length;
-    while (end && (line[end - 1] == '\r' || line[end - 1] == ' '))
-        end--;
-    while (digits < end && line[digits] >= '0' && line[digits] <= '9')
-        digits++;
-    return digits && digits == end;
+    struct text text = { line, (uint32_t)length }, word;
+    uint64_t number;
+    return trace_word(&text, &word) && trace_decimal(word, &number) && !trace_word(&text, &word);
 }
 
 bool trace_line_is_remark(const char *line, size_t length)
@@ -76,15 +74,19 @@ static void evidence_of_calls(struct evidence *seen, const char *line, size_t le
 {
     struct call_line call;
     enum call_line_kind kind = call_line_parse(line, length, &call);
+    seen->nr_other_calls += kind == CALL_OTHER && memmem(line, length, " = ", 3);
     if (kind == CALL_MADE || kind == CALL_UNFINISHED || kind == CALL_RESUMED)
         evidence_add(seen, FORMAT_LTRACE, true);
 }
 
 static void evidence_of_mtrace(struct evidence *seen, const char *line, size_t length)
 {
-    bool is_event = line_begins_with(line, length, "@ ") || line_begins_with(line, length, "[0x");
-    bool is_bare = line_begins_with(line, length, "+ 0x") || line_begins_with(line, length, "- 0x");
-    if (is_event || is_bare || line_begins_with(line, length, "= Start"))
+    static const char *const EVENTS[] = { "+ 0x", "- 0x", "< 0x", "> 0x", "! 0x" };
+    bool has_caller = line_begins_with(line, length, "@ ") || line_begins_with(line, length, "[0x");
+    bool is_event = line_begins_with(line, length, "= Start");
+    for (unsigned i = 0; i < sizeof EVENTS / sizeof EVENTS[0]; i++)
+        is_event |= has_caller ? memmem(line, length, EVENTS[i], 4) != NULL : line_begins_with(line, length, EVENTS[i]);
+    if (is_event)
         evidence_add(seen, FORMAT_MTRACE, true);
 }
 
@@ -214,6 +216,13 @@ static void recognise_refuse(struct import_summary *summary, const struct eviden
              foreign->name, where, foreign->remedy ? foreign->remedy : "", foreign->remedy ? ". " : "");
 }
 
+static const struct foreign *recognise_foreign(const struct evidence *seen, const char *text, size_t length)
+{
+    if (seen->foreign)
+        return seen->foreign;
+    return seen->nr_other_calls * 2 > seen->nr_lines ? &FOREIGN_CALLS : foreign_guess(text, length);
+}
+
 /* Events may come later in it. */
 static void recognise_take_log(struct import_summary *summary, const struct evidence *seen)
 {
@@ -236,7 +245,7 @@ void trace_recognise(struct input *input, enum trace_format asked, struct import
     else if (summary->format)
         recognise_say_format(summary, &seen, input_is_utf16(input));
     else
-        recognise_refuse(summary, &seen, foreign ? foreign : seen.foreign ? seen.foreign : foreign_guess(text, length));
+        recognise_refuse(summary, &seen, foreign ? foreign : recognise_foreign(&seen, text, length));
     if (asked && summary->format != asked)
         snprintf(summary->format_reason, sizeof summary->format_reason, "as asked for");
     if (asked)
