@@ -211,7 +211,7 @@ static void call_skip_inner(struct cursor *c)
 
 static enum call_line_kind call_read(struct cursor *c, const struct call_name *name, struct call_line *call)
 {
-    uint64_t values[ARGUMENTS_MAX];
+    uint64_t values[ARGUMENTS_MAX] = { 0 };
     unsigned nr = call_take_arguments(c, values);
     bool is_cut = memmem(c->at, (size_t)(c->end - c->at), "<unfinished", 11) != NULL;
     if (!call_keep_arguments(call, name, values, nr))

@@ -134,8 +134,8 @@ static bool bytes_begin(const char *text, size_t length, const char *start, size
 static bool is_heaptrack(const char *text, size_t length)
 {
     const char *newline = memchr(text, '\n', length);
-    return bytes_begin(text, length, "v 1", 3) && newline && (size_t)(newline - text) + 2 < length &&
-           memchr("xXIsS", newline[1], 5) && newline[2] == ' ';
+    return bytes_begin(text, length, "v 1", 3) && newline && (size_t)(newline - text) + 2 < length && newline[1] &&
+           strchr("xXIsS", newline[1]) && newline[2] == ' ';
 }
 
 const struct foreign *foreign_find_start(const char *text, size_t length)

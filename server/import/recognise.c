@@ -210,7 +210,7 @@ static void recognise_say_format(struct import_summary *summary, const struct ev
 static void recognise_refuse(struct import_summary *summary, const struct evidence *seen, const struct foreign *foreign)
 {
     char where[48] = "";
-    if (foreign == seen->foreign && seen->foreign_line)
+    if (seen->foreign && foreign == seen->foreign)
         snprintf(where, sizeof where, " (line %llu)", (unsigned long long)seen->foreign_line);
     snprintf(summary->refusal, sizeof summary->refusal, "this is %s%s: Pagoda does not read it. %s%s" READ_HERE,
              foreign->name, where, foreign->remedy ? foreign->remedy : "", foreign->remedy ? ". " : "");
