@@ -93,6 +93,8 @@ static const struct foreign LINES[] = {
     FOREIGN("epoll_wait(", "a trace of strace", STRACE_REMEDY),
     FOREIGN("___ Begin jemalloc statistics", "statistics of jemalloc", MALLOC_TOOLS),
     FOREIGN("--- Begin jemalloc statistics", "statistics of jemalloc", MALLOC_TOOLS),
+    FOREIGN("Massif arguments:", "a report of massif (valgrind)", MALLOC_TOOLS),
+    FOREIGN("% time ", "a summary of strace", STRACE_REMEDY),
     FOREIGN("snapshot=", "a profile of massif (valgrind)", MALLOC_TOOLS),
     FOREIGN("unreferenced object 0x", "a report of kmemleak", KMEM_EVENTS),
     FOREIGN("Page allocated via order", "a dump of page_owner", KMEM_EVENTS),
@@ -105,9 +107,19 @@ static const struct foreign LINES[] = {
     FOREIGN("MALLOCPROF", "a heap profile", MALLOC_TOOLS),
 };
 
+#define PERF_TRACE "an output of perf trace"
+#define PERF_RECORD "Record and print events: perf record -e 'kmem:*', perf script"
+
+static const struct foreign INSIDE[] = {
+    FOREIGN(" ms): ", PERF_TRACE, PERF_RECORD),
+    FOREIGN(" kmem:kmalloc(", PERF_TRACE, PERF_RECORD),
+    FOREIGN(" kmem:kfree(", PERF_TRACE, PERF_RECORD),
+    FOREIGN(" stacks with outstanding allocations", "a report of memleak (bcc)", MALLOC_TOOLS),
+    FOREIGN("us [", "an output of uftrace",
+            "Have it print arguments: uftrace replay -A malloc@arg1/u -R malloc@retval/x ..."),
+};
+
 static const struct foreign HEAPTRACK = { "a recording of heaptrack", MALLOC_TOOLS, NULL, 0 };
-static const struct foreign PERF_TRACE = { "an output of perf trace",
-                                           "Record and print events: perf record -e 'kmem:*', perf script", NULL, 0 };
 static const struct foreign TAR = { "a tar archive", "Give a file out of it: tar -xOf ARCHIVE FILE", NULL, 0 };
 static const struct foreign UTF32 = { "text in UTF-32", "Convert it: iconv -f UTF-32 -t UTF-8", NULL, 0 };
 static const struct foreign PAGODA_CSV = { "a table that Pagoda exported (csv)", "Export ndjson or ftrace instead", NULL,
@@ -165,17 +177,17 @@ static void foreign_skip_head(struct cursor *c)
     }
 }
 
-/* "     0.000 ( 0.004 ms): sh/90 brk(", "0.000 sh/90 kmem:kmalloc(call_site: 0x" */
-static bool is_perf_trace(const char *line, size_t length)
+/* By a text in the middle of a line. */
+static const struct foreign *foreign_find_inside(const char *line, size_t length)
 {
-    return memmem(line, length, " ms): ", 6) || memmem(line, length, " kmem:kmalloc(", 14) ||
-           memmem(line, length, " kmem:kfree(", 12);
+    for (size_t i = 0; i < sizeof INSIDE / sizeof INSIDE[0]; i++)
+        if (memmem(line, length, INSIDE[i].start, INSIDE[i].length))
+            return &INSIDE[i];
+    return NULL;
 }
 
 const struct foreign *foreign_find_line(const char *line, size_t length)
 {
-    if (is_perf_trace(line, length))
-        return &PERF_TRACE;
     struct cursor c = { line, line + length };
     for (int past_head = 0; past_head < 2; past_head++) {
         for (size_t i = 0; i < sizeof LINES / sizeof LINES[0]; i++)
@@ -183,7 +195,7 @@ const struct foreign *foreign_find_line(const char *line, size_t length)
                 return &LINES[i];
         foreign_skip_head(&c);
     }
-    return NULL;
+    return foreign_find_inside(line, length);
 }
 
 static bool has_control_bytes(const char *text, size_t length)
