@@ -214,32 +214,46 @@ static void ftrace_take_parsed(struct ftrace_import *in, enum ftrace_line_kind k
     }
 }
 
-/* Is the line a piece of the one that is held? kind: what it is alone. */
+/* A line without a time is whole alone, and may yet be the rest of one that ends with its time. */
 static bool ftrace_is_piece(struct ftrace_import *in, enum ftrace_line_kind kind, const char *line, size_t length)
 {
     bool is_event = kind == LINE_EVENT || kind == LINE_BROKEN;
-    bool is_bare_event = is_event && ftrace_order_next(&in->order)->is_message && !in->wrap.has_event;
-    return is_bare_event || (kind == LINE_GARBAGE && !foreign_is_kernel_message(line, length));
+    if (is_event)
+        return !in->wrap.has_event && !ftrace_order_next(&in->order)->time;
+    return kind == LINE_GARBAGE && !foreign_is_kernel_message(line, length);
 }
 
-/* False: the line stands for itself. */
-static bool ftrace_take_piece(struct ftrace_import *in, enum ftrace_line_kind kind, const char *line, size_t length)
+static void ftrace_take_joined(struct ftrace_import *in)
 {
     struct ftrace_wrap *wrap = &in->wrap;
-    if (!ftrace_is_piece(in, kind, line, length) || !ftrace_wrap_add(wrap, line, length)) {
-        ftrace_give_up_wrap(in);
-        return false;
-    }
-    kind = ftrace_line_parse(wrap->text, wrap->length, &in->gfps, ftrace_order_next(&in->order));
-    wrap->has_event |= kind == LINE_BROKEN;
-    if (kind != LINE_EVENT)
-        return true;
+    size_t length = wrap->length;
     remark(in, "(wrapped line)", wrap->first_line, "put together again with what follows it");
-    size_t joined = wrap->length;
     wrap->length = 0;
-    ftrace_take_parsed(in, kind, wrap->text, joined, wrap->first_line);
+    ftrace_take_parsed(in, LINE_EVENT, wrap->text, length, wrap->first_line);
     in->last_line = wrap->first_line + wrap->nr_pieces - 1;
-    return true;
+}
+
+/* False: the line stands for itself. alone: what it is then. */
+static bool ftrace_take_piece(struct ftrace_import *in, enum ftrace_line_kind alone, const char *line, size_t length)
+{
+    struct ftrace_wrap *wrap = &in->wrap;
+    size_t length_before = wrap->length;
+    enum ftrace_line_kind kind = LINE_GARBAGE;
+    bool is_piece = ftrace_is_piece(in, alone, line, length) && ftrace_wrap_add(wrap, line, length);
+    if (is_piece)
+        kind = ftrace_line_parse(wrap->text, wrap->length, &in->gfps, ftrace_order_next(&in->order));
+    if (kind == LINE_EVENT) {
+        ftrace_take_joined(in);
+        return true;
+    }
+    if (is_piece && alone != LINE_EVENT) {
+        wrap->has_event |= kind == LINE_BROKEN;
+        return true; /* more may come */
+    }
+    wrap->nr_pieces -= is_piece;
+    wrap->length = length_before;
+    ftrace_give_up_wrap(in);
+    return false;
 }
 
 static void ftrace_take_line(struct ftrace_import *in, const char *line, size_t length, uint64_t number)

@@ -129,6 +129,11 @@ test('lines that a mail has wrapped', () => {
     same(wrap(plain, width, '> '), `quoted ${width}`);
     same(wrap(plain, width, '> > ').replaceAll('\n', '\r\n'), `quoted twice ${width}`);
   }
+  const perf = print((name, fields, i) => `bash  1994 [001]  4342.32448${i}: kmem:${name}: ${fields}\n`);
+  for (const width of [72, 64, 50]) same(wrap(perf, width), `perf ${width}`);
+  same(perf.replaceAll(/: kmem/g, ':\nkmem'), 'cut before the event');
+  const apart = replay(`bash 1994 [001] 4342.3:\n${print((name, fields) => `kmem:${name}: ${fields}\n`)}`);
+  assert.deepEqual([apart.failed, apart.applied], [0, 6]);
   const prose = 'On Tue, somebody wrote:\n> I see this in the trace:\n>\n';
   assert.equal(same(prose + wrap(plain, 72, '> '), 'prose before it', 2).failed, 2);
   const cut = replay(
