@@ -205,3 +205,10 @@ test('layouts of the heads of many years, odd names of tasks, and what surrounds
   const beyond = replay(plain.replace('bytes_req=100', 'bytes_req=99999999999999999999999999'));
   assert.deepEqual(reasons(beyond, '(unreadable line)'), { 'an event whose fields cannot be read': 1 });
 });
+
+test('a cache whose name is damaged keeps the one that it has by its size', () => {
+  const damaged = plain.replace('node=-1 accounted=true', 'name=\0\x10dentry').replace('name=dentry', 'name=\0');
+  const summary = replay(damaged);
+  // six events, and the cache by its size alone
+  assert.deepEqual([summary.failed, summary.outcomes.ok, summary.applied], [0, 7, 6]);
+});
