@@ -60,6 +60,7 @@ export function summaryFacts(summary) {
     ['time', `${Number(summary.seconds.toPrecision(3))} s${rate ? `, ${count(rate)} operations a second` : ''}`],
   ];
   if (summary.pid) rows.push(['process', `pid ${summary.pid}`]);
+  if (summary.format_reason) rows.push(['taken for', `${summary.format}: ${summary.format_reason}`]);
   return {
     rows,
     agreements: agreements(summary),
