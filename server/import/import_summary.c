@@ -57,8 +57,8 @@ void import_refusal_say(struct import_summary *summary)
         snprintf(summary->refusal, sizeof summary->refusal, "nothing was applied: line %llu: %s",
                  (unsigned long long)first->first_line, first->reason);
     else
-        snprintf(summary->refusal, sizeof summary->refusal, "nothing was applied%s%s", summary->problem[0] ? ": " : "",
-                 summary->problem);
+        snprintf(summary->refusal, sizeof summary->refusal, "nothing was applied: %s",
+                 summary->problem[0] ? summary->problem : "no line of it has anything to apply");
 }
 
 void import_summary_refuse(struct import_summary *summary)

@@ -66,8 +66,8 @@ static void evidence_of_ftrace(struct evidence *seen, const char *line, size_t l
     enum ftrace_line_kind kind = ftrace_line_parse(line, length, &seen->gfps, &event);
     bool is_kmem = event.kind != FTRACE_OTHER && event.kind != FTRACE_MARK;
     bool is_cut = kind == LINE_BROKEN && is_kmem && !event.is_message; /* as mails wrap them */
-    if (kind == LINE_EVENT || is_cut)
-        evidence_add(seen, FORMAT_FTRACE, is_kmem);
+    if (kind == LINE_EVENT || kind == LINE_LOST || is_cut || (kind == LINE_COMMENT && length > 4))
+        evidence_add(seen, FORMAT_FTRACE, is_kmem && kind != LINE_COMMENT && kind != LINE_LOST);
 }
 
 static void evidence_of_calls(struct evidence *seen, const char *line, size_t length)
@@ -106,6 +106,8 @@ static void evidence_of_scripts(struct evidence *seen, const char *line, size_t 
 static void evidence_of_line(struct evidence *seen, const char *line, size_t length)
 {
     seen->line++;
+    if (line_begins_with(line, length, "# tracer: ") || line_begins_with(line, length, "# entries-in-buffer"))
+        evidence_add(seen, FORMAT_FTRACE, false);
     if (trace_line_is_remark(line, length))
         return;
     seen->nr_lines++;
@@ -216,19 +218,17 @@ static void recognise_refuse(struct import_summary *summary, const struct eviden
              foreign->name, where, foreign->remedy ? foreign->remedy : "", foreign->remedy ? ". " : "");
 }
 
-static const struct foreign *recognise_foreign(const struct evidence *seen, const char *text, size_t length)
+/* What is wanted may come later: a refusal for the case that it does not. False: it is nothing of the kind. */
+static bool recognise_take_hope(struct import_summary *summary, const struct evidence *seen)
 {
-    if (seen->foreign)
-        return seen->foreign;
-    return seen->nr_other_calls * 2 > seen->nr_lines ? &FOREIGN_CALLS : foreign_guess(text, length);
-}
-
-/* Events may come later in it. */
-static void recognise_take_log(struct import_summary *summary, const struct evidence *seen)
-{
-    recognise_refuse(summary, seen, &FOREIGN_KERNEL_LOG); /* unless they do */
-    summary->format = FORMAT_FTRACE;
-    snprintf(summary->format_reason, sizeof summary->format_reason, "a kernel log: tp_printk may have put events into it");
+    bool is_log = seen->nr_kernel_messages * 2 > seen->nr_lines, are_calls = seen->nr_other_calls * 2 > seen->nr_lines;
+    if (seen->foreign || (!is_log && !are_calls))
+        return false;
+    recognise_refuse(summary, seen, is_log ? &FOREIGN_KERNEL_LOG : &FOREIGN_CALLS);
+    summary->format = is_log ? FORMAT_FTRACE : FORMAT_LTRACE;
+    snprintf(summary->format_reason, sizeof summary->format_reason, "%s",
+             is_log ? "a kernel log: tp_printk may have put events into it" : "a trace of calls: malloc's may come later");
+    return true;
 }
 
 void trace_recognise(struct input *input, enum trace_format asked, struct import_summary *summary)
@@ -238,14 +238,11 @@ void trace_recognise(struct input *input, enum trace_format asked, struct import
     evidence_gather(&seen, input, asked == FORMAT_AUTO);
     const char *text = input_peek(input, &length);
     const struct foreign *foreign = foreign_find_start(text, length);
-    bool is_log = !foreign && seen.nr_kernel_messages * 2 > seen.nr_lines;
     summary->format = foreign ? FORMAT_AUTO : evidence_judge(&seen);
-    if (!summary->format && is_log)
-        recognise_take_log(summary, &seen);
-    else if (summary->format)
+    if (summary->format)
         recognise_say_format(summary, &seen, input_is_utf16(input));
-    else
-        recognise_refuse(summary, &seen, foreign ? foreign : recognise_foreign(&seen, text, length));
+    else if (foreign || !recognise_take_hope(summary, &seen))
+        recognise_refuse(summary, &seen, foreign ? foreign : seen.foreign ? seen.foreign : foreign_guess(text, length));
     if (asked && summary->format != asked)
         snprintf(summary->format_reason, sizeof summary->format_reason, "as asked for");
     if (asked)

@@ -137,6 +137,22 @@ test('nothing applied is an error of replay', () => {
   });
 });
 
+test('a trace that has nothing, or nothing yet', () => {
+  for (const text of [
+    '# tracer: nop\n#\n#  entries-in-buffer/entries-written: 0/0   #P:4\n',
+    'cpus=4\nCPU 0 is empty\n',
+    'CPU:0 [LOST 57 EVENTS]\n',
+  ]) {
+    assert.equal(summary_of(text).format, 'ftrace', text);
+    assert.match(replay(text).stderr, /nothing was applied: (no line of it|line 1: the recorder's buffer ran over)/);
+    assert.equal(replay(text).status, 1);
+  }
+  const late = '7 strlen("abc") = 3\n'.repeat(5000) + '7 malloc(24) = 0x602010\n';
+  assert.deepEqual([summary_of(late).format, summary_of(late).applied, summary_of(late).refusal], ['ltrace', 1, null]);
+  const other = '    sh-90      [001] .....     4.5: sched_switch: prev_comm=a\n'.repeat(5000) + KMALLOC(99999);
+  assert.deepEqual([summary_of(other).format, summary_of(other).applied], ['ftrace', 1]);
+});
+
 test('--check fails on every bug, also on one by name', () => {
   const double = [
     '{"op":"kmalloc","size":64,"name":"a"}',
