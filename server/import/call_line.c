@@ -305,23 +305,9 @@ static const char *call_skip_types(const char *bracket, const char *end)
     return close && close + 1 < end && close[1] == '(' ? close + 1 : bracket;
 }
 
-enum call_line_kind call_line_parse(const char *line, size_t length, struct call_line *call)
+/* The first bracket behind a name, unless a text has begun before it. */
+static enum call_line_kind call_find(const char *line, const char *end, struct call_line *call)
 {
-    const char *end = line + length;
-    *call = (struct call_line){ 0 };
-    while (end > line && (end[-1] == '\r' || is_blank(end[-1])))
-        end--;
-    const char *ust = memmem(line, (size_t)(end - line), UST, sizeof UST - 1);
-    if (ust) {
-        struct cursor c = { ust + sizeof UST - 1, end };
-        return ust_read(&c, call);
-    }
-    const char *resumed = memmem(line, (size_t)(end - line), "<... ", 5);
-    if (resumed) {
-        struct cursor c = { resumed + 5, end };
-        call->thread = call_read_thread(line, resumed);
-        return call_resume(&c, call);
-    }
     for (const char *at = line; (at = memchr(at, '(', (size_t)(end - at))) != NULL; at++) {
         struct text name = call_name_before(line, at);
         if (!name.length || memchr(line, '"', (size_t)(name.start - line)))
@@ -334,4 +320,24 @@ enum call_line_kind call_line_parse(const char *line, size_t length, struct call
         return call_read(&c, known, call);
     }
     return call_other(line, end);
+}
+
+enum call_line_kind call_line_parse(const char *line, size_t length, struct call_line *call)
+{
+    const char *end = line + length;
+    *call = (struct call_line){ 0 };
+    while (end > line && (end[-1] == '\r' || is_blank(end[-1])))
+        end--;
+    const char *ust = memmem(line, (size_t)(end - line), UST, sizeof UST - 1);
+    const char *resumed = memmem(line, (size_t)(end - line), "<... ", 5);
+    if (ust) {
+        struct cursor c = { ust + sizeof UST - 1, end };
+        return ust_read(&c, call);
+    }
+    if (resumed) {
+        struct cursor c = { resumed + 5, end };
+        call->thread = call_read_thread(line, resumed);
+        return call_resume(&c, call);
+    }
+    return call_find(line, end, call);
 }
