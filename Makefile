@@ -276,7 +276,7 @@ format: web/node_modules/.package-lock.json ## lay out C and JavaScript
 bench: $(BUILD)/bench $(BUILD)/pagodad $(BUILD)/pagodad-memory $(addprefix $(BUILD)/,$(BENCH_CLIENTS)) ## speed, one line each to compare
 	@TRUTH=$(firstword $(TRUTH)) $(BUILD)/bench
 	@node tests/bench/bench.mjs $(BUILD) $(firstword $(TRUTH))
-$(BUILD)/bench: $(call objects,plain,$(ENGINE) server/base/input.c server/import/ops_line.c tests/lib/fixture.c $(filter-out $(BENCH_CLIENTS:%=tests/bench/%.c),$(wildcard tests/bench/bench*.c)))
+$(BUILD)/bench: $(call objects,plain,$(ENGINE) server/base/input.c server/base/utf16.c server/import/ops_line.c tests/lib/fixture.c $(filter-out $(BENCH_CLIENTS:%=tests/bench/%.c),$(wildcard tests/bench/bench*.c)))
 	$(call program,plain)
 bench-history: $(BUILD)/pagodad ## time travel in a lab of 10 million operations (OPS=)
 	@node tests/bench/bench_history.mjs $(BUILD)/pagodad $(OPS)

@@ -4,6 +4,7 @@
 #include "server/api/import_lab.h"
 #include "server/api/sse.h"
 #include "server/base/clock.h"
+#include "server/base/problem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,21 +12,15 @@
 
 static const char STOPPED[] = "the server is about to stop; nothing was applied";
 
-static struct reply import_refuse_all(const struct import_summary *summary)
+/* Refusals name a remedy, so they are longer than a struct problem. */
+static struct reply import_refuse_all(struct import_summary *summary)
 {
-    const struct import_event *first = NULL;
-    uint64_t line = UINT64_MAX;
-    const char *reason = summary->problem;
-    for (uint32_t i = 0; i < summary->nr_by_event; i++)
-        for (unsigned j = 0; j < IMPORT_REASONS_MAX && summary->by_event[i].reasons[j].count; j++)
-            if (summary->by_event[i].reasons[j].first_line < line) {
-                first = &summary->by_event[i];
-                line = first->reasons[j].first_line;
-                reason = first->reasons[j].reason;
-            }
-    if (!first)
-        return reply_say(422, "", "nothing was applied%s%s", reason[0] ? ": " : "", reason);
-    return reply_say(422, "", "nothing was applied: line %llu: %s", (unsigned long long)line, reason);
+    struct reply reply = reply_empty(422);
+    if (!summary->refusal[0])
+        import_refusal_say(summary);
+    reply.content_type = "application/problem+json";
+    problem_encode(&reply.body, 422, summary->refusal, NULL, "");
+    return reply;
 }
 
 static struct reply import_summarise(struct import_run *run)

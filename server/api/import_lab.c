@@ -53,18 +53,23 @@ void import_run_end(struct import_run *run)
 
 /* ---- turns ---- */
 
+/* For GET /import. Called before others see the lab: what they see there has been told here. */
+static void import_note_progress(struct import_run *run)
+{
+    atomic_store(&run->nr_bytes_told, upload_nr_bytes(run->upload));
+    atomic_store(&run->nr_ops_told, run->nr_ops);
+}
+
 static void import_tell(struct lab_sink *sink)
 {
     struct import_run *run = sink->run;
     char news[160];
-    uint64_t nr_bytes = upload_nr_bytes(run->upload);
-    atomic_store(&run->nr_bytes_told, nr_bytes);
-    atomic_store(&run->nr_ops_told, run->nr_ops);
+    import_note_progress(run);
     if (clock_s() - sink->told_s < TELL_EVERY_S)
         return;
     sink->told_s = clock_s();
     snprintf(news, sizeof news, "event: import\ndata: {\"running\":true,\"bytes\":%llu,\"operations\":%llu}\n\n",
-             (unsigned long long)nr_bytes, (unsigned long long)run->nr_ops);
+             (unsigned long long)atomic_load(&run->nr_bytes_told), (unsigned long long)run->nr_ops);
     sse_tell(run->app, run->lab, news);
 }
 
@@ -72,6 +77,7 @@ static void import_end_turn(struct lab_sink *sink)
 {
     if (!sink->has_lab)
         return;
+    import_note_progress(sink->run);
     machine_record_events(sink->hold.machine, true);
     lab_release(&sink->hold);
     sink->has_lab = false;
@@ -212,6 +218,8 @@ static long import_read_between_turns(void *context, void *out, size_t capacity)
 {
     struct lab_sink *sink = context;
     import_end_turn(sink);
+    if (sink->run->nr_ops)
+        import_tell(sink);
     return import_read_body(sink->run, out, capacity);
 }
 

@@ -1,7 +1,9 @@
 /* server/base/input.c - see input.h. The first bytes tell the packing: 1f 8b is gzip, 28 b5 2f fd is zstd, anything else is
- * plain. Text is unpacked into one buffer, a step at a time, so that it is still in the cache when it is read; lines are
- * handed out where they lie, and the last, unfinished one moves to the buffer's start before more is unpacked behind it. */
+ * plain. The first bytes of the text tell UTF-16. Text is unpacked into one buffer, a step at a time, so that it is still
+ * in the cache when it is read; lines are handed out where they lie, and the last, unfinished one moves to the buffer's
+ * start before more is unpacked behind it. */
 #include "server/base/input.h"
+#include "server/base/utf16.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +14,9 @@
 #define PACKED_SIZE (64u << 10)
 #define STEP_SIZE (128u << 10) /* of text, unpacked at once */
 #define MAGIC_BYTES 4u
-#define LINE_MAX_BYTES (256u << 10) /* a write of OP_DATA_MAX bytes in hex, twice over */
-#define TEXT_SIZE (LINE_MAX_BYTES + STEP_SIZE)
+#define PEEK_SIZE (64u << 10)
+#define LINE_MAX_BYTES (256u << 10)                /* a write of OP_DATA_MAX bytes in hex, twice over */
+#define TEXT_SIZE (LINE_MAX_BYTES + STEP_SIZE + 1) /* 1: half a letter of UTF-16 */
 
 enum packing { PACKING_UNKNOWN, PACKING_NONE, PACKING_GZIP, PACKING_ZSTD };
 
@@ -22,7 +25,9 @@ struct input {
     enum packing packing;
     bool source_ended, ended;
     bool is_too_long;
-    bool between_members; /* of a gzip file: an end here is a good one */
+    bool between_members;   /* of a gzip file: an end here is a good one */
+    enum encoding encoding; /* of the text */
+    int odd_byte;           /* half a letter of UTF-16, -1: none */
     const char *problem;
     uint64_t line_number;
     uint64_t nr_unpacked, limit; /* of text, bytes */
@@ -43,6 +48,7 @@ struct input *input_open(struct source source)
     memset(input, 0, offsetof(struct input, packed));
     input->source = source;
     input->limit = UINT64_MAX;
+    input->odd_byte = -1;
     return input;
 }
 
@@ -236,6 +242,29 @@ static void input_unpack_more(struct input *input)
     }
 }
 
+static void input_decode(struct input *input, size_t from)
+{
+    if (input->encoding == ENCODING_UTF16LE || input->encoding == ENCODING_UTF16BE)
+        input->text_end =
+            from + utf16_decode(input->encoding, input->text + from, input->text_end - from, &input->odd_byte);
+}
+
+/* Reads as much as tells the encoding. A source may give its first bytes one by one. */
+static void input_begin(struct input *input)
+{
+    while (!input->ended && input->text_end < MAGIC_BYTES)
+        input_unpack_more(input);
+    input->encoding = encoding_detect(input->text, input->text_end, &input->text_at);
+    input_decode(input, input->text_at);
+}
+
+static void input_add_text(struct input *input)
+{
+    size_t before = input->text_end;
+    input_unpack_more(input);
+    input_decode(input, before);
+}
+
 static void input_make_room(struct input *input)
 {
     if (input->text_at == 0)
@@ -248,6 +277,8 @@ static void input_make_room(struct input *input)
 bool input_next_line(struct input *input, const char **line, size_t *length)
 {
     size_t searched = 0;
+    if (input->encoding == ENCODING_UNKNOWN)
+        input_begin(input);
     for (;;) {
         const char *start = input->text + input->text_at;
         size_t left = input->text_end - input->text_at;
@@ -263,8 +294,30 @@ bool input_next_line(struct input *input, const char **line, size_t *length)
             return false;
         searched = left;
         input_make_room(input);
-        input_unpack_more(input);
+        input_add_text(input);
     }
+}
+
+const char *input_peek(struct input *input, size_t *length)
+{
+    if (input->encoding == ENCODING_UNKNOWN)
+        input_begin(input);
+    *length = input->text_end - input->text_at;
+    return input->text + input->text_at;
+}
+
+bool input_peek_more(struct input *input)
+{
+    if (input->ended || input->text_end - input->text_at >= PEEK_SIZE)
+        return false;
+    input_make_room(input);
+    input_add_text(input);
+    return true;
+}
+
+bool input_is_utf16(const struct input *input)
+{
+    return input->encoding == ENCODING_UTF16LE || input->encoding == ENCODING_UTF16BE;
 }
 
 static long source_read_memory(void *context, void *out, size_t capacity)

@@ -1,4 +1,4 @@
-/* server/base/input.h - lines out of plain, gzip or zstd input, however it arrives. */
+/* server/base/input.h - lines out of plain, gzip or zstd input, in UTF-8 or UTF-16, however it arrives. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +22,11 @@ bool input_is_too_long(const struct input *input); /* it was ended by input_limi
 /* The next line without its end, borrowed until the next call. False: the input ends, see input_problem(). A line longer
  * than 256 KiB is given in pieces. */
 bool input_next_line(struct input *input, const char **line, size_t *length);
+/* What the next lines are cut from, and how long it is. Borrowed until the next call. */
+const char *input_peek(struct input *input, size_t *length);
+/* Makes it longer, up to 64 KiB. False: it is as long as it gets, or the input ends. */
+bool input_peek_more(struct input *input);
+bool input_is_utf16(const struct input *input);        /* as far as has been read */
 uint64_t input_line_number(const struct input *input); /* of the line given last, from 1 */
 const char *input_problem(const struct input *input);  /* "truncated gzip input"; NULL: all was read */
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SAMPLE_EVERY 4096u                    /* operations between two looks at the frames in use */
@@ -86,6 +87,9 @@ static void replay_print_events(const struct import_summary *summary)
 
 static void replay_print_summary(const struct run *run, const struct import_summary *summary, double seconds)
 {
+    if (!summary->format)
+        return; /* the refusal says all */
+    printf("%s: %s\n", trace_format_name(summary->format), summary->format_reason);
     replay_print_events(summary);
     printf("\noperations       %llu: %llu ok, %llu null, %llu bug\n", (unsigned long long)summary->operations,
            (unsigned long long)summary->outcomes[OUTCOME_OK], (unsigned long long)summary->outcomes[OUTCOME_NULL],
@@ -126,9 +130,18 @@ static void replay_print_json(const struct run *run, const struct import_summary
 
 static bool replay_is_different(const struct import_summary *summary)
 {
-    bool had_null = summary->outcomes[OUTCOME_NULL] && !summary->pid; /* a trace of malloc may well record NULL */
+    bool had_null = summary->outcomes[OUTCOME_NULL] && !summary->pid;        /* a trace of malloc may well record NULL */
+    bool had_refusal = summary->format == FORMAT_NDJSON && summary->skipped; /* such as a kfree of what is freed already */
     return summary->kmalloc_agree != summary->kmalloc_compared || summary->blocks_agree != summary->blocks_compared ||
-           had_null || summary->outcomes[OUTCOME_BUG] || summary->failed;
+           had_null || had_refusal || summary->outcomes[OUTCOME_BUG] || summary->failed;
+}
+
+/* The exit status. Who replays a trace of which nothing is applied has not got what they came for. */
+static int replay_judge(const struct options *options, const struct import_summary *summary)
+{
+    if (summary->refusal[0])
+        fprintf(stderr, "pagodad replay: %s: %s\n", options->file, summary->refusal);
+    return summary->refusal[0] || (options->check && replay_is_different(summary)) ? 1 : 0;
 }
 
 static int replay_complain(const char *text)
@@ -190,7 +203,7 @@ static int replay_run_trace(const struct options *options, struct input *input, 
     if (!error) {
         replay_sample(&run);
         (options->json ? replay_print_json : replay_print_summary)(&run, summary, seconds);
-        status = options->check && replay_is_different(summary) ? 1 : 0;
+        status = replay_judge(options, summary);
         if (options->save_state && !state_write(run.machine, options->save_state, &why))
             status = replay_complain(why.text);
     }
@@ -209,6 +222,13 @@ int replay(const struct options *options)
     if (fd < 0) {
         fprintf(stderr, "pagodad replay: cannot open %s: %m\n", options->file);
         return 2;
+    }
+    struct stat file;
+    if (fstat(fd, &file) == 0 && S_ISDIR(file.st_mode)) {
+        fprintf(stderr, "pagodad replay: %s is a directory; if LTTng wrote it, print it: babeltrace2 %s\n", options->file,
+                options->file);
+        close(fd);
+        return 1;
     }
     struct input *input = input_open(source_of_file(&fd));
     int status = input ? replay_run_trace(options, input, format) : replay_complain("out of memory");

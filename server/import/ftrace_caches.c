@@ -100,10 +100,19 @@ uint32_t ftrace_find_call_site(struct ftrace_import *in, const struct ftrace_eve
     return in->nr_call_sites;
 }
 
+/* Damaged lines have others. */
+static bool is_name_printable(const struct ftrace_event *event)
+{
+    for (uint32_t i = 0; i < event->nr_name; i++)
+        if ((unsigned char)event->name[i] <= ' ' || event->name[i] == 0x7f)
+            return false;
+    return event->nr_name != 0;
+}
+
 void ftrace_learn_name(struct ftrace_import *in, const struct ftrace_event *event, uint32_t index)
 {
     struct trace_call_site *call_site = &in->call_sites[index];
-    if (call_site->is_learned || event->nr_name == 0)
+    if (call_site->is_learned || !is_name_printable(event))
         return;
     struct text name = { event->name, event->nr_name };
     uint32_t cache = find_or_create_cache(in, event, name, in->caches[call_site->cache].size);

@@ -3,7 +3,11 @@
  * another order. */
 #include "server/import/ftrace_fields.h"
 
+#include "server/base/number.h"
+
 #include <endian.h>
+
+#define SURE_DIGITS 19 /* a number of that many fits 64 bits */
 
 static bool fields_find_key_behind(struct cursor *c, const char *key, size_t length)
 {
@@ -87,6 +91,8 @@ static bool fields_take_count(struct cursor *c, uint64_t *value)
         return fields_take_hex(c, value);
     const char *start = c->at;
     *value = take_number(c);
+    if (c->at - start > SURE_DIGITS)
+        return number_scan_decimal(start, c->at, value) != NULL; /* it may be beyond 64 bits */
     return c->at > start;
 }
 
@@ -122,7 +128,7 @@ static bool fields_is_plain_address(struct text site)
 }
 
 /* "func+0x104/0x150 [module]", "func+0x104", "ffffffff81234567", "(func+0x104)" before the fields. */
-static bool fields_take_call_site(struct cursor *c, const char *start, struct ftrace_event *event)
+static void fields_take_call_site(struct cursor *c, const char *start, struct ftrace_event *event)
 {
     struct cursor prefix = { start, c->end };
     struct text function = { 0 };
@@ -130,8 +136,10 @@ static bool fields_take_call_site(struct cursor *c, const char *start, struct ft
         function = take_word(&prefix);
         function.length -= last_letter(function) == ')';
     }
-    if (!FIND(c, start, "call_site"))
-        return false;
+    if (!FIND(c, start, "call_site")) {
+        c->at = start;
+        return; /* a print of one's own leaves it out */
+    }
     struct text site = take_long_word(c);
     if (function.length && fields_is_plain_address(site))
         site = function;
@@ -143,14 +151,14 @@ static bool fields_take_call_site(struct cursor *c, const char *start, struct ft
         const char *blank = c->at++;
         fields_keep_text(event->call_site, &event->nr_call_site, (struct text){ blank, take_word(c).length + 1 });
     }
-    return true;
 }
 
 /* ---- the fields of each event ---- */
 
 static bool fields_take_object(struct cursor *c, const char *start, struct ftrace_event *event)
 {
-    return fields_take_call_site(c, start, event) && FIND(c, start, "ptr") && fields_take_pointer(c, event);
+    fields_take_call_site(c, start, event);
+    return FIND(c, start, "ptr") && fields_take_pointer(c, event);
 }
 
 /* Frees tell it since 5.12, allocations since 7.0. */
@@ -188,17 +196,28 @@ static bool fields_take_pfn(struct cursor *c, uint64_t *pfn)
         *pfn = 0;
     else if (!fields_take_count(c, pfn))
         return false;
-    *pfn = *pfn == UINT64_MAX ? 0 : *pfn;
+    *pfn = *pfn == UINT64_MAX || *pfn == UINT32_MAX ? 0 : *pfn; /* of 64 and of 32 bits */
     return true;
+}
+
+/* "page=(null)", "page=          (null)", "page=(nil)" */
+static bool fields_has_no_page(struct cursor c)
+{
+    if (!TAKE(&c, "page="))
+        return false;
+    skip_blanks(&c);
+    return TAKE(&c, "(n");
 }
 
 static bool fields_take_page(struct cursor *c, const char *start, struct ftrace_event *event)
 {
     uint64_t order;
+    bool has_no_page = fields_has_no_page(*c);
     if (!FIND(c, start, "pfn") || !fields_take_pfn(c, &event->pfn) || !FIND(c, start, "order") ||
         !fields_take_count(c, &order))
         return false;
     event->order = (uint8_t)order;
+    event->pfn = has_no_page ? 0 : event->pfn;
     return order < ORDERS_MAX;
 }
 
@@ -209,6 +228,13 @@ static bool fields_take_page_alloc(struct cursor *c, struct gfp_memory *gfps, st
         return false;
     ftrace_take_gfp(c, gfps, event);
     return true;
+}
+
+void ftrace_take_more_fields(const char *line, size_t length, struct ftrace_event *event)
+{
+    struct cursor c = { line, line + length };
+    if (!event->nr_name)
+        fields_take_cache_name(&c, line, event);
 }
 
 bool ftrace_take_fields(struct cursor *fields, struct gfp_memory *gfps, struct ftrace_event *event)

@@ -81,13 +81,16 @@ void ftrace_take_gfp(struct cursor *c, struct gfp_memory *gfps, struct ftrace_ev
     uint32_t slot = (uint32_t)text_hash(text.start, text.length) % GFP_ROWS;
     if (gfps->rows[slot].length != text.length || memcmp(gfps->rows[slot].text, text.start, text.length) != 0) {
         event->has_unknown_gfp = !gfp_decode_names(text, &event->gfp);
+        event->has_notrack = text.length && memmem(text.start, text.length, "GFP_NOTRACK", 11);
         if (text.length > sizeof gfps->rows[slot].text)
             return;
         memcpy(gfps->rows[slot].text, text.start, text.length);
         gfps->rows[slot].length = (uint8_t)text.length;
         gfps->rows[slot].has_unknown = event->has_unknown_gfp;
+        gfps->rows[slot].has_notrack = event->has_notrack;
         gfps->rows[slot].gfp = event->gfp;
     }
     event->gfp = gfps->rows[slot].gfp;
     event->has_unknown_gfp = gfps->rows[slot].has_unknown;
+    event->has_notrack = gfps->rows[slot].has_notrack;
 }

@@ -5,8 +5,8 @@
  *     sh-90      [000]     4.350245: kfree: ...                without irq-info; trace-cmd report
  *     sh-90        0d.h2.     23us : kfree: ...                with latency-format
  *     sh    90/90    [000]     4.350245:          1 kmem:kfree: ...     perf script, any of whose columns may be missing
- *   4.350245 |   1)   sh-90   |    |  kfree: ...           function_graph, as a C comment; time and task may be missing
- * missing
+ *
+ * Lines of other tools that have such events in them are in ftrace_guests.c.
  *
  * A name of a task may have blanks, digits, dashes and brackets in it, so the head is read from "[cpu]" outwards: backwards
  * to the pid, forwards to the event. A bracket for which that makes no sense belongs to a name, and the next one is tried.
@@ -14,8 +14,9 @@
  * walks over a line once; what else a line may be is asked only when it is no event. */
 #include "server/import/ftrace_line.h"
 #include "server/import/ftrace_fields.h"
+#include "server/import/ftrace_guests.h"
+#include "server/import/ftrace_head.h"
 
-#define NS_DIGITS 9
 #define FLAGS_MAX 10
 
 /* ---- words of the head ---- */
@@ -50,19 +51,6 @@ static bool read_flags(struct text word, uint8_t *context)
     return true;
 }
 
-/* The digits behind the point of a time in seconds. */
-static bool take_fraction(struct cursor *c, uint64_t *ns)
-{
-    static const uint32_t UNITS[NS_DIGITS + 1] = { 0, 100000000, 10000000, 1000000, 100000, 10000, 1000, 100, 10, 1 };
-    const char *start = c->at;
-    *ns = take_number(c);
-    ptrdiff_t nr_digits = c->at - start;
-    if (nr_digits == 0 || nr_digits > NS_DIGITS)
-        return false;
-    *ns *= UNITS[nr_digits];
-    return true;
-}
-
 /* "4.350245:", "4.350245123:", "123456:", "23us", "23us+:": digits, and something that ends a column. */
 static bool read_time(struct text word, uint64_t *time)
 {
@@ -84,25 +72,11 @@ static bool read_time(struct text word, uint64_t *time)
     return TAKE(&c, ":") && c.at == c.end;
 }
 
-static enum ftrace_kind find_kind(struct text name)
-{
-    static const struct text NAMES[] = {
-#define X(id, text) { text, sizeof text - 1 },
-        FTRACE_EVENT_MAP(X)
-#undef X
-    };
-    char last = last_letter(name); /* length and end tell most of them apart */
-    for (unsigned i = 0; i < FTRACE_OTHER; i++)
-        if (NAMES[i].length == name.length && NAMES[i].start[name.length - 1] == last &&
-            memcmp(NAMES[i].start, name.start, name.length) == 0)
-            return (enum ftrace_kind)i;
-    return FTRACE_OTHER;
-}
-
-/* "kfree:", "kmem:kfree:" */
+/* "kfree:", "kmem:kfree:", "kmem:kfree/call-graph=no/:" */
 static void read_name(struct text word, struct ftrace_event *event)
 {
-    word.length--;
+    const char *slash = memchr(word.start, '/', word.length);
+    word.length = slash ? (uint32_t)(slash - word.start) : word.length - 1;
     const char *colon = memchr(word.start, ':', word.length);
     if (colon) {
         word.length -= (uint32_t)(colon + 1 - word.start);
@@ -175,23 +149,6 @@ static bool take_usual_rest(struct cursor *c, struct ftrace_event *event)
     return true;
 }
 
-/* The number that ends what stands before at, but for a "(tgid)". */
-static uint32_t pid_before(const char *start, const char *at)
-{
-    while (at > start && is_blank(at[-1]))
-        at--;
-    if (at > start && at[-1] == ')') {
-        while (at > start && *at != '(')
-            at--;
-        while (at > start && is_blank(at[-1]))
-            at--;
-    }
-    uint32_t pid = 0;
-    for (uint32_t unit = 1; at > start && is_digit(at[-1]); unit *= 10)
-        pid += unit * (uint32_t)(*--at - '0');
-    return pid;
-}
-
 /* "[003]" */
 static bool take_head_by_cpu(struct cursor *c, struct ftrace_event *event)
 {
@@ -250,6 +207,8 @@ static bool is_long_name(struct text word)
 static bool take_head_by_time(struct cursor *c, struct ftrace_event *event)
 {
     const char *start = c->at;
+    if (find_text(start, c->end, ": { ")) /* LTTng's */
+        return false;
     for (;;) {
         skip_blanks(c);
         const char *at = c->at;
@@ -264,59 +223,6 @@ static bool take_head_by_time(struct cursor *c, struct ftrace_event *event)
         read_columns_before(start, at, event);
         return true;
     }
-}
-
-static const char *find_text(const char *line, const char *end, const char *text)
-{
-    return memmem(line, (size_t)(end - line), text, strlen(text));
-}
-
-static uint64_t number_at(const char *at, const char *end)
-{
-    struct cursor c = { at, end };
-    skip_blanks(&c);
-    return take_number(&c);
-}
-
-/* ---- the function_graph tracer ---- */
-
-/* "   77.105144 |   ", or nothing */
-static void graph_read_time(const char *start, const char *end, struct ftrace_event *event)
-{
-    struct cursor c = { start, end };
-    uint64_t ns;
-    skip_blanks(&c);
-    uint64_t seconds = take_number(&c);
-    if (TAKE(&c, ".") && take_fraction(&c, &ns))
-        event->time = seconds * 1000000000 + ns;
-}
-
-/* "4.350245 |   1)   sh-90   |   1.688 us    |  kfree: ...", the event as a C comment: a CPU, a bracket, columns between
- * bars. */
-static bool take_graph_head(struct cursor *c, struct ftrace_event *event)
-{
-    const char *start = c->at, *bracket = memchr(start, ')', (size_t)(c->end - start));
-    const char *column = bracket ? find_text(bracket, c->end, "|  ") : NULL;
-    const char *comment = column ? find_text(column, c->end, "/* ") : NULL;
-    const char *end = comment ? find_text(comment, c->end, " */") : NULL;
-    if (!end)
-        return false;
-    const char *cpu = bracket, *bar = memchr(bracket, '|', (size_t)(comment - bracket));
-    while (cpu > start && is_digit(cpu[-1]))
-        cpu--;
-    if (!bar || cpu == bracket)
-        return false;
-    event->cpu = (uint32_t)number_at(cpu, bracket);
-    event->pid = pid_before(bracket + 1, bar);
-    graph_read_time(start, cpu, event);
-    c->at = comment + 3;
-    c->end = end;
-    const char *colon = memchr(c->at, ':', (size_t)(end - c->at));
-    if (!colon || colon + 2 > end || colon[1] != ' ')
-        return false;
-    event->kind = find_kind((struct text){ c->at, (uint32_t)(colon - c->at) });
-    c->at = colon + 2;
-    return true;
 }
 
 /* ---- lines that are no events ---- */
@@ -396,7 +302,8 @@ static enum ftrace_line_kind other_line(const char *line, const char *end, struc
     struct cursor c = { line, end };
     event_clear_head(event);
     event->kind = FTRACE_OTHER;
-    skip_blanks(&c);
+    while (c.at < end && (is_blank(*c.at) || *c.at == '>')) /* of a quoting mail */
+        c.at++;
     if (c.at == end)
         return LINE_COMMENT;
     if (is_lost(line, end, &event->nr_lost))
@@ -407,6 +314,20 @@ static enum ftrace_line_kind other_line(const char *line, const char *end, struc
     return is_header(line, end) ? LINE_COMMENT : event->is_function ? LINE_EVENT : LINE_GARBAGE;
 }
 
+static enum ftrace_line_kind guest_line(const char *line, size_t length, struct gfp_memory *gfps,
+                                        struct ftrace_event *event)
+{
+    struct guest_text text;
+    struct cursor c = { line, line + length };
+    event_clear_head(event);
+    if (ftrace_take_lttng_head(&c, &text, event))
+        return ftrace_take_fields(&c, gfps, event) ? LINE_EVENT : LINE_BROKEN;
+    if (!ftrace_take_message_head(&c, event))
+        return other_line(line, line + length, event);
+    event->is_message = true;
+    return ftrace_take_fields(&c, gfps, event) ? LINE_EVENT : LINE_BROKEN;
+}
+
 enum ftrace_line_kind ftrace_line_parse(const char *line, size_t length, struct gfp_memory *gfps,
                                         struct ftrace_event *event)
 {
@@ -414,18 +335,19 @@ enum ftrace_line_kind ftrace_line_parse(const char *line, size_t length, struct 
         length--;
     if (length == 0 || line[0] == '#')
         return LINE_COMMENT;
-    struct cursor c = { line, line + length };
-    event_clear_head(event);
-    if (!take_head_by_cpu(&c, event)) {
+    static bool (*const HEADS[])(struct cursor *, struct ftrace_event *) = {
+        take_head_by_cpu,
+        take_head_by_time,
+        ftrace_take_graph_head,
+    };
+    struct cursor c;
+    unsigned i = 0;
+    do {
+        if (i == sizeof HEADS / sizeof HEADS[0])
+            return guest_line(line, length, gfps, event);
         c = (struct cursor){ line, line + length };
         event_clear_head(event);
-        if (!take_head_by_time(&c, event)) {
-            c = (struct cursor){ line, line + length };
-            event_clear_head(event);
-            if (!take_graph_head(&c, event))
-                return other_line(line, line + length, event);
-        }
-    }
+    } while (!HEADS[i++](&c, event));
     if (event->kind == FTRACE_OTHER && TAKE(&c, "PERF_RECORD_LOST"))
         return other_line(line, line + length, event);
     return ftrace_take_fields(&c, gfps, event) ? LINE_EVENT : LINE_BROKEN;

@@ -53,8 +53,10 @@ struct ftrace_event {
     uint32_t cpu, pid, gfp;
     uint8_t context, order; /* enum context */
     bool is_function;       /* FTRACE_OTHER: a line of the function or function_graph tracer */
+    bool is_message;        /* of a kernel log, or printed by a tool */
     bool is_pointer_hidden; /* "(____ptrval____)" stood there */
     bool has_unknown_gfp;   /* a flag that Linux 6.1 does not have; it is left out */
+    bool has_notrack;       /* __GFP_NOTRACK, which slabs had up to 4.14 */
     uint8_t nr_call_site, nr_name;
     struct text mark;                /* of a marker, borrowed from the line */
     char call_site[FTRACE_TEXT_MAX]; /* "func+0x10 [module]": the function's size is left out, as some tools do */
@@ -65,9 +67,9 @@ struct ftrace_event {
 #define GFP_ROWS 64
 struct gfp_memory {
     struct {
-        char text[118];
+        char text[117];
         uint8_t length;
-        bool has_unknown;
+        bool has_unknown, has_notrack;
         uint32_t gfp;
     } rows[GFP_ROWS];
 };

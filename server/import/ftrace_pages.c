@@ -7,6 +7,10 @@
  * all but the reclaim bits. So __GFP_ZERO, __GFP_HIGHMEM, __GFP_MOVABLE, __GFP_ACCOUNT and __GFP_HARDWALL are never among
  * them, and a higher order has __GFP_COMP. This needs no pointers, so it works with hashed ones too.
  *
+ * CONFIG_SLAB kernels (before 6.8) pass the caller's flags on, with __GFP_COMP; up to 4.14 both allocators add
+ * __GFP_NOTRACK. So a block with __GFP_COMP is SLAB's if its task is next given an object out of it, or, where pointers are
+ * hashed, any object with the same flags.
+ *
  * A large kmalloc's block has __GFP_COMP, and is followed, in the same task and context, by a kmalloc event whose
  * bytes_alloc is the block's size. Such a page event waits for the next event of its task and context before it counts.
  *
@@ -23,14 +27,43 @@
 #define SLUB_LARGEST 8192u /* bytes; larger kmallocs get pages of their own */
 #define SLAB_NEVER (__GFP_ZERO | __GFP_HIGHMEM | __GFP_MOVABLE | __GFP_ACCOUNT | __GFP_HARDWALL)
 #define SLAB_ALWAYS (__GFP_NOWARN | __GFP_NORETRY)
+#define SLAB_REFILL (__GFP_NOWARN | __GFP_NOMEMALLOC) /* of a sheaf, 7.x */
+/* What SLAB passes on of the caller's flags (GFP_RECLAIM_MASK), but for what gfp_exact_node() changes. */
+#define SLAB_PASSED                                                                                                        \
+    (__GFP_RECLAIM | __GFP_HIGH | __GFP_ATOMIC | __GFP_IO | __GFP_FS | __GFP_RETRY_MAYFAIL | __GFP_NORETRY |               \
+     __GFP_MEMALLOC | __GFP_NOMEMALLOC)
+#define SLAB_ADDED (__GFP_COMP | __GFP_RECLAIMABLE | __GFP_NOWARN | __GFP_THISNODE)
+#define SLAB_ORDER_MAX 1u           /* SLAB_MAX_ORDER_HI */
 #define PLACE_MASK ((1u << 18) - 1) /* frames of 1 GiB */
 
 /* ---- which are slabs ---- */
 
+/* Since 6.7 GFP_NOWAIT says __GFP_NOWARN with its own name. */
+static uint32_t page_told_gfp(const struct ftrace_event *event)
+{
+    bool is_nowait = (event->gfp & (__GFP_RECLAIM | __GFP_HIGH)) == __GFP_KSWAPD_RECLAIM;
+    return event->gfp | (is_nowait ? __GFP_NOWARN : 0);
+}
+
 static bool page_has_slab_signature(const struct ftrace_event *event)
 {
-    return (event->gfp & SLAB_ALWAYS) == SLAB_ALWAYS && !(event->gfp & SLAB_NEVER) &&
-           (event->order == 0 || (event->gfp & __GFP_COMP));
+    uint32_t gfp = page_told_gfp(event);
+    bool is_allocate_slab = (gfp & SLAB_ALWAYS) == SLAB_ALWAYS || (gfp & SLAB_REFILL) == SLAB_REFILL || event->has_notrack;
+    return is_allocate_slab && !(gfp & SLAB_NEVER) && (event->order == 0 || (gfp & __GFP_COMP));
+}
+
+/* Are the block's flags those that SLAB makes of the object's? */
+static bool page_has_flags_of(const struct ftrace_event *page, const struct ftrace_event *object)
+{
+    uint32_t passed = page->gfp & ~(uint32_t)SLAB_ADDED;
+    return (page->gfp & __GFP_COMP) && page->order <= SLAB_ORDER_MAX && !(page->gfp & SLAB_NEVER) &&
+           passed == (object->gfp & SLAB_PASSED);
+}
+
+static bool page_has_place_of(const struct ftrace_event *page, const struct ftrace_event *object)
+{
+    uint64_t place = object->ptr >> PAGE_SHIFT & PLACE_MASK;
+    return place - (page->pfn & PLACE_MASK) < (uint64_t)1 << page->order;
 }
 
 static void page_close_recent(struct ftrace_import *in, struct recent_page *page, bool is_slab_by_place)
@@ -58,11 +91,10 @@ static void page_remember_recent(struct ftrace_import *in, const struct ftrace_e
 
 void ftrace_compare_place(struct ftrace_import *in, const struct ftrace_event *event)
 {
-    uint64_t place = event->ptr >> PAGE_SHIFT & PLACE_MASK;
     for (uint32_t i = 0; i < RECENT_PAGES; i++) {
         struct recent_page *page = &in->recent[i];
-        uint64_t first = page->pfn & PLACE_MASK;
-        if (page->is_open && page->pid == event->pid && place - first < (uint64_t)1 << page->order)
+        const struct ftrace_event block = { .pfn = page->pfn, .order = page->order };
+        if (page->is_open && page->pid == event->pid && page_has_place_of(&block, event))
             page_close_recent(in, page, true);
     }
 }
@@ -154,12 +186,36 @@ static void page_take_frames(struct ftrace_import *in, const struct ftrace_event
         page_note(in, event, HELD_BY_PAGES, result.address);
 }
 
-static void page_take_by_gfp(struct ftrace_import *in, const struct ftrace_event *event)
+static void page_leave_to_slab(struct ftrace_import *in, const struct ftrace_event *event)
 {
-    if (!page_has_slab_signature(event))
-        return page_take_frames(in, event);
     ftrace_skip(in, event, "page of a slab: the machine's own slabs take theirs");
     page_note(in, event, HELD_BY_SLAB, 0);
+}
+
+static void page_take_by_gfp(struct ftrace_import *in, const struct ftrace_event *event)
+{
+    if (page_has_slab_signature(event))
+        page_leave_to_slab(in, event);
+    else
+        page_take_frames(in, event);
+}
+
+/* The next event will tell. */
+static bool page_may_be_slab(const struct ftrace_event *event)
+{
+    return (event->gfp & (__GFP_COMP | __GFP_NOMEMALLOC)) && !(event->gfp & SLAB_NEVER) && !page_has_slab_signature(event);
+}
+
+/* object: the next event of the block's task. */
+static bool page_is_slab_of(struct ftrace_import *in, const struct ftrace_event *page, const struct ftrace_event *object)
+{
+    bool is_real = object->ptr >> 32 != 0, has_flags = page_has_flags_of(page, object);
+    if (!page_may_be_slab(page) || (is_real ? !page_has_place_of(page, object) : !has_flags))
+        return false;
+    for (uint32_t i = 0; i < RECENT_PAGES; i++)
+        if (in->recent[i].pfn == page->pfn)
+            in->recent[i].has_signature |= has_flags;
+    return true;
 }
 
 static bool page_may_be_large_kmalloc(const struct ftrace_event *event)
@@ -175,7 +231,7 @@ void ftrace_page_alloc(struct ftrace_import *in, const struct ftrace_event *even
     page_free_overlapped(in, event);
     page_remember_recent(in, event);
     in->freed_pfn = 0;
-    if (page_may_be_large_kmalloc(event))
+    if (page_may_be_large_kmalloc(event) || page_may_be_slab(event))
         in->held = *event;
     else
         page_take_by_gfp(in, event);
@@ -185,9 +241,12 @@ void ftrace_decide_held(struct ftrace_import *in, const struct ftrace_event *nex
 {
     const struct ftrace_event *held = &in->held;
     bool is_kmalloc = next && (next->kind == FTRACE_KMALLOC || next->kind == FTRACE_KMALLOC_NODE);
+    bool is_object = is_kmalloc || (next && (next->kind == FTRACE_CACHE_ALLOC || next->kind == FTRACE_CACHE_ALLOC_NODE));
     if (is_kmalloc && next->bytes_alloc == (uint64_t)PAGE_SIZE << held->order) {
         ftrace_skip(in, held, "block of a large kmalloc: the machine's kmalloc takes its own");
         page_note(in, held, HELD_BY_SLAB, 0);
+    } else if (is_object && page_is_slab_of(in, held, next)) {
+        page_leave_to_slab(in, held);
     } else {
         page_take_by_gfp(in, held);
     }

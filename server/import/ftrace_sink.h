@@ -4,6 +4,7 @@
 #pragma once
 #include "server/base/address_map.h"
 #include "server/import/ftrace_order.h"
+#include "server/import/ftrace_wrap.h"
 #include "server/import/import.h"
 
 #define RECENT_PAGES 16
@@ -66,6 +67,11 @@ struct ftrace_import {
     bool has_hashed_pointers, knows_pointers;
     bool has_markers;        /* Pagoda exported this history: its markers say all, and the events repeat it */
     enum pagoda_error error; /* of the sink, or out of memory; ends the import */
+    struct ftrace_wrap wrap;
+    struct ftrace_event *last;           /* the event that entered the window last */
+    uint64_t last_line;                  /* its line; 0: there is none */
+    bool has_messages;                   /* events stand in a kernel log */
+    uint64_t nr_messages, first_message; /* lines of a kernel log that are no events */
     struct ftrace_order order;
 };
 

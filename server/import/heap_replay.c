@@ -4,6 +4,8 @@
 #include "server/base/number.h"
 #include "pagoda/view.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* --- words of a line --- */
@@ -146,6 +148,21 @@ void heap_replay_end(struct heap_replay *r)
     address_map_clear(&r->blocks);
 }
 
+bool heap_replay_enter_thread(struct heap_replay *r, uint64_t tid)
+{
+    uint32_t i = 0;
+    while (i < r->nr_tids && r->tids[i] != tid)
+        i++;
+    if (i == HEAP_THREADS_MAX) {
+        heap_replay_remark(r, "(thread)", "more threads than a process has here");
+        return false;
+    }
+    if (i == r->nr_tids)
+        r->tids[r->nr_tids++] = tid;
+    r->tid = (uint16_t)i;
+    return true;
+}
+
 /* --- blocks --- */
 
 static void heap_replay_free_address(struct heap_replay *r, uint64_t address)
@@ -157,9 +174,33 @@ static void heap_replay_free_address(struct heap_replay *r, uint64_t address)
     (void)heap_replay_apply(r, &op, &result);
 }
 
+bool heap_replay_has_failed(const struct heap_replay *r, uint64_t recorded)
+{
+    const struct address_entry *entry = recorded ? address_map_find(&r->blocks, recorded) : NULL;
+    return entry && !entry->address;
+}
+
+void heap_replay_fail(struct heap_replay *r, uint64_t recorded)
+{
+    if (recorded && !address_map_put(&r->blocks, (struct address_entry){ recorded, 0, 0 }))
+        r->error = PAGODA_ERR_NOMEM;
+}
+
+const char *heap_replay_failed_reason(struct heap_replay *r)
+{
+    const struct machine *machine = r->sink->look ? r->sink->look(r->sink->context) : NULL;
+    if (machine && !r->failed_reason[0])
+        snprintf(r->failed_reason, sizeof r->failed_reason,
+                 "its allocation failed in the machine of %" PRIu64 " MiB: give it more memory (--memory)",
+                 machine_config(machine)->memory >> 20);
+    return machine ? r->failed_reason : "its allocation failed in the machine: give it more memory (--memory)";
+}
+
 void heap_replay_took(struct heap_replay *r, uint64_t recorded, const struct op_result *result)
 {
-    if (!recorded || !result->address)
+    if (!result->address)
+        return heap_replay_fail(r, recorded);
+    if (!recorded)
         return;
     struct address_entry *old = address_map_find(&r->blocks, recorded);
     uint64_t lost = old ? old->address : 0;
@@ -182,8 +223,11 @@ uint64_t heap_replay_take(struct heap_replay *r, uint64_t recorded)
 
 void heap_replay_free(struct heap_replay *r, uint64_t recorded)
 {
+    bool has_failed = heap_replay_has_failed(r, recorded);
     uint64_t address = heap_replay_take(r, recorded);
-    if (recorded && !address)
+    if (has_failed)
+        heap_replay_skip(r, OP_FREE, heap_replay_failed_reason(r));
+    else if (recorded && !address)
         heap_replay_skip(r, OP_FREE, "frees what the trace never allocated");
     else
         heap_replay_free_address(r, address);
@@ -201,4 +245,6 @@ void heap_replay_move(struct heap_replay *r, uint64_t old_recorded, uint64_t old
         heap_replay_took(r, recorded ? recorded : old_recorded, result);
     else if (old && (size || !done)) /* it failed here: the old block is still there */
         heap_replay_took(r, recorded ? recorded : old_recorded, &(const struct op_result){ .address = old });
+    else if (size)
+        heap_replay_fail(r, recorded);
 }

@@ -4,6 +4,8 @@
 #include "server/base/address_map.h"
 #include "server/import/import.h"
 
+#define HEAP_THREADS_MAX 256u
+
 struct heap_replay {
     struct input *input;
     const struct import_sink *sink;
@@ -14,7 +16,10 @@ struct heap_replay {
     uint32_t nr_name;
     uint16_t tid;              /* of the calls to come */
     uint64_t heap_start;       /* of the simulated process */
-    struct address_map blocks; /* recorded pointer (a script's: id + 1) -> simulated one */
+    struct address_map blocks; /* recorded pointer (a script's: id + 1) -> simulated one; 0: its allocation failed here */
+    char failed_reason[96];    /* says so, and what helps */
+    uint64_t tids[HEAP_THREADS_MAX]; /* recorded, by their numbers here */
+    uint32_t nr_tids;
     struct import_event *rows[NR_OPS];
 };
 
@@ -29,6 +34,9 @@ bool trace_word_is(struct text word, const char *text);
 void heap_replay_start(struct heap_replay *replay, struct input *input, const struct import_sink *sink,
                        struct import_summary *summary, struct text name);
 void heap_replay_end(struct heap_replay *replay);
+/* The calls to come are this recorded thread's. The first one seen is the main one. False: there are too many, and the line
+ * has been counted. */
+bool heap_replay_enter_thread(struct heap_replay *replay, uint64_t tid);
 /* Makes one call, by replay->tid. True: it was applied; *result tells how it went. */
 bool heap_replay_apply(struct heap_replay *replay, struct op *op, struct op_result *result);
 /* An event that was read, and cannot be applied. */
@@ -39,7 +47,10 @@ void heap_replay_unreadable(struct heap_replay *replay, const char *reason);
 
 /* Blocks by their recorded pointers. */
 void heap_replay_took(struct heap_replay *replay, uint64_t recorded, const struct op_result *result);
-uint64_t heap_replay_take(struct heap_replay *replay, uint64_t recorded); /* forgets it; 0: it is not known */
+uint64_t heap_replay_take(struct heap_replay *replay, uint64_t recorded);         /* forgets it; 0: it is not known */
+bool heap_replay_has_failed(const struct heap_replay *replay, uint64_t recorded); /* its allocation, here */
+void heap_replay_fail(struct heap_replay *replay, uint64_t recorded);             /* notes that */
+const char *heap_replay_failed_reason(struct heap_replay *replay);
 void heap_replay_free(struct heap_replay *replay, uint64_t recorded);
 /* A realloc whose old block has been taken already. recorded: 0 when it failed, or freed. */
 void heap_replay_move(struct heap_replay *replay, uint64_t old_recorded, uint64_t old, uint64_t size, uint64_t recorded,

@@ -8,18 +8,19 @@
 #define TRACE_FORMAT_MAP(X)                                                                                                \
     X(FORMAT_AUTO, "auto")                                                                                                 \
     X(FORMAT_NDJSON, "ndjson")         /* one operation a line, as POST /ops takes it */                                   \
-    X(FORMAT_FTRACE, "ftrace")         /* kmem events of trace-cmd, perf, /sys/kernel/tracing */                           \
+    X(FORMAT_FTRACE, "ftrace")         /* kmem events of trace-cmd, perf, /sys/kernel/tracing, LTTng, dmesg */             \
     X(FORMAT_MALLOC_LOG, "malloc-log") /* calls of malloc with threads and pointers */                                     \
     X(FORMAT_MTRACE, "mtrace")         /* glibc's mtrace(3) */                                                             \
     X(FORMAT_REP, "rep")               /* CS:APP malloc lab */                                                             \
-    X(FORMAT_OPS, "ops")               /* malloc scripts */
+    X(FORMAT_OPS, "ops")               /* malloc scripts */                                                                \
+    X(FORMAT_LTRACE, "ltrace")         /* calls of malloc as ltrace, preloaded tracers, valgrind and LTTng print them */
 enum trace_format {
 #define X(id, name) id,
     TRACE_FORMAT_MAP(X)
 #undef X
         NR_TRACE_FORMATS
 };
-#define TRACE_FORMATS_TEXT "auto, ndjson, ftrace, malloc-log, mtrace, rep or ops"
+#define TRACE_FORMATS_TEXT "auto, ndjson, ftrace, ltrace, malloc-log, mtrace, rep or ops"
 
 /* Takes operations one by one: a lab, or a machine of one's own. Errors as machine_apply(). */
 struct import_sink {
@@ -46,7 +47,9 @@ struct import_event {
 
 /* What an import has done so far. Fields are called as in JSON. */
 struct import_summary {
-    enum trace_format format; /* as it turned out to be */
+    enum trace_format format; /* as it turned out to be; FORMAT_AUTO: none that is read */
+    char format_reason[160];  /* how that was found */
+    char refusal[480];        /* why nothing was applied; empty: something was */
     uint64_t lines, events_read, operations;
     uint64_t applied, skipped;                /* events */
     uint64_t failed;                          /* lines that could not be read */
@@ -73,16 +76,30 @@ enum pagoda_error import_ndjson(struct input *input, const char *line, size_t le
 enum pagoda_error import_ftrace(struct input *input, const char *line, size_t length, const struct import_sink *sink,
                                 struct import_summary *summary) PAGODA_MUST_CHECK;
 
-/* The same for traces of malloc, which run in a process of their own: import_malloc.c, import_ops.c. */
+/* Is it an operation, not just JSON? */
+bool import_ndjson_knows(const char *line, size_t length);
+
+/* The same for traces of malloc, which run in a process of their own: import_malloc.c, import_calls.c, import_ops.c. */
 enum pagoda_error import_malloc_log(struct input *input, const char *line, size_t length, const struct import_sink *sink,
                                     struct import_summary *summary) PAGODA_MUST_CHECK;
 enum pagoda_error import_mtrace(struct input *input, const char *line, size_t length, const struct import_sink *sink,
                                 struct import_summary *summary) PAGODA_MUST_CHECK;
+enum pagoda_error import_calls(struct input *input, const char *line, size_t length, const struct import_sink *sink,
+                               struct import_summary *summary) PAGODA_MUST_CHECK;
 enum pagoda_error import_rep(struct input *input, const char *line, size_t length, const struct import_sink *sink,
                              struct import_summary *summary) PAGODA_MUST_CHECK;
 enum pagoda_error import_ops(struct input *input, const char *line, size_t length, const struct import_sink *sink,
                              struct import_summary *summary) PAGODA_MUST_CHECK;
 
+struct ops_line;
+bool import_ops_knows(const struct ops_line *line); /* is it a call of a malloc script? */
+
 struct import_event *import_event(struct import_summary *summary, const char *name); /* its row; made on first sight */
 void import_skip(struct import_summary *summary, struct import_event *event, uint64_t line, const char *reason);
+void import_skip_many(struct import_summary *summary, struct import_event *event, uint64_t count, uint64_t first_line,
+                      const char *reason);
+/* Says in refusal why nothing was applied, unless it says so already; empties it where something was. */
+void import_summary_refuse(struct import_summary *summary);
+void import_refusal_say(struct import_summary *summary); /* the same, whatever was applied: a whole trace is refused */
+const char *trace_format_name(enum trace_format format);
 void import_summary_encode(struct buffer *out, const struct import_summary *summary, uint64_t seq, double seconds);

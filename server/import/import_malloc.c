@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define THREADS_MAX 256u
-
 /* --- malloc-log --- */
 
 /* A pointer as the log writes it: +distance from the start of the heap, @address, or 0. */
@@ -22,17 +20,15 @@ struct pointer {
     char sort;
     uint64_t value;
 };
-struct moving { /* between the two lines of a realloc */
-    bool is_open;
+struct moving {               /* between the two lines of a realloc */
+    bool is_open, has_failed; /* has_failed: the old block's allocation, here */
     uint64_t recorded, address;
 };
 struct malloc_log {
     struct heap_replay replay;
     uint64_t heap_start; /* recorded */
     bool is_compared;    /* one thread */
-    uint64_t tids[THREADS_MAX];
-    uint32_t nr_tids;
-    struct moving moving[THREADS_MAX];
+    struct moving moving[HEAP_THREADS_MAX];
 };
 
 static const struct log_call {
@@ -142,6 +138,20 @@ static bool malloc_log_read_free(struct malloc_log *log, struct text line)
     return true;
 }
 
+/* Takes the old block out of the map. */
+static struct moving moving_begin(struct heap_replay *replay, uint64_t recorded)
+{
+    bool has_failed = heap_replay_has_failed(replay, recorded);
+    return (struct moving){ true, has_failed, recorded, heap_replay_take(replay, recorded) };
+}
+
+static void moving_remark_unknown(struct heap_replay *replay, const struct moving *moving)
+{
+    heap_replay_remark(replay, moving->has_failed ? "(failed block)" : "(unknown block)",
+                       moving->has_failed ? heap_replay_failed_reason(replay)
+                                          : "realloc of what the trace never allocated; it allocates here");
+}
+
 static bool malloc_log_begin_realloc(struct malloc_log *log, struct moving *moving, struct text line)
 {
     struct pointer old;
@@ -150,8 +160,7 @@ static bool malloc_log_begin_realloc(struct malloc_log *log, struct moving *movi
         return false;
     if (moving->is_open)
         heap_replay_skip(&log->replay, OP_REALLOC, "a realloc whose second line is missing");
-    uint64_t recorded = malloc_log_address(log, old), address = heap_replay_take(&log->replay, recorded);
-    *moving = (struct moving){ true, recorded, address };
+    *moving = moving_begin(&log->replay, malloc_log_address(log, old));
     return true;
 }
 
@@ -164,25 +173,13 @@ static bool malloc_log_end_realloc(struct malloc_log *log, struct moving *moving
         return false;
     uint64_t recorded = malloc_log_address(log, old);
     if (!moving->is_open || moving->recorded != recorded)
-        *moving = (struct moving){ true, recorded, heap_replay_take(&log->replay, recorded) };
+        *moving = moving_begin(&log->replay, recorded);
     if (recorded && !moving->address)
-        heap_replay_remark(&log->replay, "(unknown block)", "realloc of what the trace never allocated; it allocates here");
+        moving_remark_unknown(&log->replay, moving);
     heap_replay_move(&log->replay, recorded, moving->address, size, malloc_log_address(log, now), &result);
     malloc_log_compare(log, now, result.address);
     moving->is_open = false;
     return true;
-}
-
-/* The number of a thread here, from 0; THREADS_MAX: there are too many. */
-static uint32_t malloc_log_thread(struct malloc_log *log, uint64_t tid)
-{
-    for (uint32_t i = 0; i < log->nr_tids; i++)
-        if (log->tids[i] == tid)
-            return i;
-    if (log->nr_tids == THREADS_MAX)
-        return THREADS_MAX;
-    log->tids[log->nr_tids] = tid;
-    return log->nr_tids++;
 }
 
 static bool malloc_log_read_line(struct malloc_log *log, struct text line)
@@ -191,18 +188,15 @@ static bool malloc_log_read_line(struct malloc_log *log, struct text line)
     uint64_t tid;
     if (!trace_next_decimal(&line, &tid) || !trace_word(&line, &call))
         return false;
-    uint32_t thread = malloc_log_thread(log, tid);
-    if (thread == THREADS_MAX) {
-        heap_replay_remark(&log->replay, "(thread)", "more threads than a process has here");
+    if (!heap_replay_enter_thread(&log->replay, tid))
         return true;
-    }
-    log->replay.tid = (uint16_t)thread;
+    struct moving *moving = &log->moving[log->replay.tid];
     if (trace_word_is(call, "free"))
         return malloc_log_read_free(log, line);
     if (trace_word_is(call, "realloc<"))
-        return malloc_log_begin_realloc(log, &log->moving[thread], line);
+        return malloc_log_begin_realloc(log, moving, line);
     if (trace_word_is(call, "realloc>"))
-        return malloc_log_end_realloc(log, &log->moving[thread], line);
+        return malloc_log_end_realloc(log, moving, line);
     for (size_t i = 0; i < sizeof LOG_CALLS / sizeof LOG_CALLS[0]; i++)
         if (trace_word_is(call, LOG_CALLS[i].word))
             return malloc_log_read_allocation(log, &LOG_CALLS[i], line);
@@ -237,7 +231,7 @@ enum pagoda_error import_malloc_log(struct input *input, const char *line, size_
         if (!input_next_line(input, &line, &length))
             break;
     }
-    for (uint32_t i = 0; i < THREADS_MAX; i++)
+    for (uint32_t i = 0; i < HEAP_THREADS_MAX; i++)
         if (log.moving[i].is_open)
             heap_replay_skip(&log.replay, OP_REALLOC, "a realloc whose second line is missing");
     heap_replay_end(&log.replay);
@@ -272,8 +266,7 @@ static void mtrace_move(struct mtrace *trace, uint64_t pointer, uint64_t size)
     struct op_result result;
     trace->moving.is_open = false;
     if (!moving.is_open || !moving.address)
-        heap_replay_remark(&trace->replay, "(unknown block)",
-                           "realloc of what the trace never allocated; it allocates here");
+        moving_remark_unknown(&trace->replay, &moving);
     heap_replay_move(&trace->replay, moving.recorded, moving.is_open ? moving.address : 0, size, pointer, &result);
 }
 
@@ -285,6 +278,23 @@ static struct text mtrace_call_site(struct text call_site)
         call_site.length = (uint32_t)(bracket - call_site.start);
     uint32_t cut = call_site.length > 63 ? call_site.length - 63 : 0; /* the end tells more than the path it begins with */
     return (struct text){ call_site.start + cut, call_site.length - cut };
+}
+
+/* To the bracket that closes its address: paths may have blanks in them. */
+static bool mtrace_next_caller(struct text *line, struct text *caller)
+{
+    const char *close = NULL, *at = line->start, *end = line->start + line->length;
+    for (; (at = memchr(at, ']', (size_t)(end - at))) != NULL; at++)
+        close = at + 1 < end && at[1] == ' ' ? at : close;
+    if (!trace_word(line, caller))
+        return false;
+    const char *stop = caller->start + caller->length;
+    if (close && close >= stop) {
+        caller->length += (uint32_t)(close + 1 - stop);
+        line->start = close + 1;
+        line->length = (uint32_t)(end - line->start);
+    }
+    return true;
 }
 
 static bool mtrace_read_line(struct mtrace *trace, struct text line)
@@ -304,7 +314,7 @@ static bool mtrace_read_line(struct mtrace *trace, struct text line)
             return false;
     }
     if (is_marked) {
-        if (!trace_word(&line, &word))
+        if (!mtrace_next_caller(&line, &word))
             return false;
         trace->call_site = mtrace_call_site(word);
         if (!trace_word(&line, &word))
@@ -323,7 +333,7 @@ static bool mtrace_read_line(struct mtrace *trace, struct text line)
     else if (what == '-')
         heap_replay_free(&trace->replay, pointer);
     else if (what == '<')
-        trace->moving = (struct moving){ true, pointer, heap_replay_take(&trace->replay, pointer) };
+        trace->moving = moving_begin(&trace->replay, pointer);
     else if (what == '>')
         mtrace_move(trace, pointer, size);
     else

@@ -3,6 +3,17 @@
 #include "server/import/import.h"
 #include "server/json/op_json.h"
 
+#include <string.h>
+
+bool import_ndjson_knows(const char *line, size_t length)
+{
+    while (length && (*line == ' ' || *line == '\t')) {
+        line++;
+        length--;
+    }
+    return length && *line == '{' && memmem(line, length, "\"op\"", 4);
+}
+
 static void ndjson_bad_line(struct import_summary *summary, uint64_t line, const struct problem *why)
 {
     struct import_event *event = import_event(summary, "(unreadable line)");

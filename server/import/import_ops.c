@@ -50,8 +50,12 @@ static void script_allocate(struct script *s, struct op *op, uint64_t id)
         return;
     if (script_block(s, id))
         heap_replay_remark(&s->replay, "(filled slot)", "an id is allocated again; its block is lost");
-    if (heap_replay_apply(&s->replay, op, &result))
+    if (!heap_replay_apply(&s->replay, op, &result))
+        return;
+    if (result.address)
         script_set_block(s, id, result.address);
+    else
+        heap_replay_fail(&s->replay, id + 1);
 }
 
 static void script_resize(struct script *s, uint64_t id, uint64_t size)
@@ -63,8 +67,12 @@ static void script_resize(struct script *s, uint64_t id, uint64_t size)
     op.address = script_block(s, id);
     op.size = size;
     op.given = OP_BIT(ADDRESS) | OP_BIT(SIZE);
-    if (heap_replay_apply(&s->replay, &op, &result) && (result.address || !size))
+    if (!heap_replay_apply(&s->replay, &op, &result))
+        return;
+    if (result.address || !size)
         script_set_block(s, id, result.address);
+    else if (!op.address)
+        heap_replay_fail(&s->replay, id + 1);
 }
 
 /* address: of the block, which may be NULL. */
@@ -164,24 +172,44 @@ static void script_call_once(struct script *s, const struct script_call *call, c
     }
 }
 
+static const struct script_call *script_find_call(const struct ops_line *line)
+{
+    for (size_t i = 0; i < sizeof CALLS / sizeof CALLS[0]; i++) {
+        const struct script_call *call = &CALLS[i];
+        if (call->letter == line->letter)
+            return line->nr_numbers == call->has_id + (call->first != 0) + (call->second != 0) ? call : NULL;
+    }
+    return NULL;
+}
+
+/* s: a dump of the heap, which is there to be seen */
+static bool script_is_dump(const struct ops_line *line)
+{
+    return line->letter == 's' && !line->nr_numbers;
+}
+
+static bool script_is_thread(const struct ops_line *line)
+{
+    return line->letter == 'T' && line->nr_numbers == 1 && line->numbers[0] < THREADS_MAX;
+}
+
+bool import_ops_knows(const struct ops_line *line)
+{
+    return script_is_dump(line) || script_is_thread(line) || script_find_call(line);
+}
+
 static bool script_run_line(struct script *s, const struct ops_line *line)
 {
-    if (!line->letter || (line->letter == 's' && !line->nr_numbers)) /* s: a dump of the heap, which is there to be seen */
+    if (!line->letter || script_is_dump(line))
         return true;
-    if (line->letter == 'T' && line->nr_numbers == 1 && line->numbers[0] < THREADS_MAX) {
+    if (script_is_thread(line)) {
         s->replay.tid = (uint16_t)line->numbers[0];
         return true;
     }
-    for (size_t i = 0; i < sizeof CALLS / sizeof CALLS[0]; i++) {
-        const struct script_call *call = &CALLS[i];
-        if (call->letter != line->letter)
-            continue;
-        if (line->nr_numbers != call->has_id + (call->first != 0) + (call->second != 0))
-            return false;
+    const struct script_call *call = script_find_call(line);
+    if (call)
         script_call_once(s, call, line);
-        return true;
-    }
-    return false;
+    return call != NULL;
 }
 
 enum pagoda_error import_ops(struct input *input, const char *line, size_t length, const struct import_sink *sink,
@@ -238,11 +266,7 @@ static bool rep_run_line(struct rep *rep, const struct ops_line *line)
         op.given = OP_BIT(SIZE);
         script_allocate(s, &op, id);
     } else if (script_takes_id(s, id, OP_FREE)) {
-        uint64_t address = heap_replay_take(&s->replay, id + 1);
-        if (address)
-            script_release(s, address);
-        else
-            heap_replay_skip(&s->replay, OP_FREE, "frees what the trace never allocated");
+        heap_replay_free(&s->replay, id + 1);
     }
     return true;
 }

@@ -17,19 +17,56 @@ struct import_event *import_event(struct import_summary *summary, const char *na
     return event;
 }
 
-void import_skip(struct import_summary *summary, struct import_event *event, uint64_t line, const char *reason)
+void import_skip_many(struct import_summary *summary, struct import_event *event, uint64_t count, uint64_t first_line,
+                      const char *reason)
 {
-    event->skipped++;
-    summary->skipped++;
+    event->skipped += count;
+    summary->skipped += count;
     unsigned i = 0;
     while (i < IMPORT_REASONS_MAX - 1 && event->reasons[i].count &&
            strncmp(event->reasons[i].reason, reason, sizeof event->reasons[i].reason - 1) != 0)
         i++;
     struct import_reason *row = &event->reasons[i];
-    if (row->count++ == 0) {
+    if (row->count == 0)
         snprintf(row->reason, sizeof row->reason, "%s", reason);
-        row->first_line = line;
-    }
+    if (row->count == 0 || first_line < row->first_line)
+        row->first_line = first_line;
+    row->count += count;
+}
+
+void import_skip(struct import_summary *summary, struct import_event *event, uint64_t line, const char *reason)
+{
+    import_skip_many(summary, event, 1, line, reason);
+}
+
+/* The reason that stands first in the trace. NULL: nothing was skipped. */
+static const struct import_reason *import_first_reason(const struct import_summary *summary)
+{
+    const struct import_reason *first = NULL;
+    for (uint32_t i = 0; i < summary->nr_by_event; i++)
+        for (unsigned j = 0; j < IMPORT_REASONS_MAX && summary->by_event[i].reasons[j].count; j++)
+            if (!first || summary->by_event[i].reasons[j].first_line < first->first_line)
+                first = &summary->by_event[i].reasons[j];
+    return first;
+}
+
+void import_refusal_say(struct import_summary *summary)
+{
+    const struct import_reason *first = import_first_reason(summary);
+    if (first)
+        snprintf(summary->refusal, sizeof summary->refusal, "nothing was applied: line %llu: %s",
+                 (unsigned long long)first->first_line, first->reason);
+    else
+        snprintf(summary->refusal, sizeof summary->refusal, "nothing was applied: %s",
+                 summary->problem[0] ? summary->problem : "no line of it has anything to apply");
+}
+
+void import_summary_refuse(struct import_summary *summary)
+{
+    if (summary->applied)
+        summary->refusal[0] = '\0';
+    else if (!summary->refusal[0] || summary->problem[0])
+        import_refusal_say(summary);
 }
 
 static void import_event_encode(struct buffer *out, const struct import_event *event)
@@ -55,6 +92,9 @@ static void import_event_encode(struct buffer *out, const struct import_event *e
 void import_summary_encode(struct buffer *out, const struct import_summary *summary, uint64_t seq, double seconds)
 {
     put_open(out, '{');
+    put_field_text(out, "format", summary->format ? trace_format_name(summary->format) : NULL);
+    put_field_text(out, "format_reason", summary->format_reason[0] ? summary->format_reason : NULL);
+    put_field_text(out, "refusal", summary->refusal[0] ? summary->refusal : NULL);
     PUT_FIELD(out, summary, lines);
     PUT_FIELD(out, summary, events_read);
     PUT_FIELD(out, summary, applied);

@@ -229,9 +229,12 @@ test('an import: how far, what came of it, what was skipped the most', () => {
     slab_pages_compared: 0,
     slab_pages_agree: 0,
     pid: null,
+    format: 'ftrace',
+    format_reason: 'text of kernel events: line 4 is an event',
     problem: 'stopped on request',
     seconds: 0.5,
   });
+  assert.deepEqual(facts.rows.at(-1), ['taken for', 'ftrace: text of kernel events: line 4 is an event']);
   assert.deepEqual(
     facts.skips.map((s) => [s.event, s.count]),
     [

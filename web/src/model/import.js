@@ -4,7 +4,8 @@ import { bytes, count, plural } from '../format.js';
 export const IMPORT_FORMATS = [
   ['auto', 'find out from its first lines'],
   ['ndjson', 'operations, one JSON line each'],
-  ['ftrace', 'kmem events: ftrace, perf script, trace-cmd report'],
+  ['ftrace', 'kmem events: ftrace, perf script, trace-cmd report, LTTng, dmesg'],
+  ['ltrace', 'malloc calls: ltrace, LD_PRELOAD tracers, valgrind, LTTng'],
   ['malloc-log', 'malloc calls with threads and pointers'],
   ['mtrace', 'glibc’s mtrace(3)'],
   ['rep', 'CS:APP malloc lab'],
@@ -59,6 +60,7 @@ export function summaryFacts(summary) {
     ['time', `${Number(summary.seconds.toPrecision(3))} s${rate ? `, ${count(rate)} operations a second` : ''}`],
   ];
   if (summary.pid) rows.push(['process', `pid ${summary.pid}`]);
+  if (summary.format_reason) rows.push(['taken for', `${summary.format}: ${summary.format_reason}`]);
   return {
     rows,
     agreements: agreements(summary),
