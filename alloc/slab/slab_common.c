@@ -44,7 +44,8 @@ struct cache_ref kmem_cache_create(struct kmalloc *k, struct text name, const st
         return cache_refuse_create(trace, name, -17, NULL);
     }
     trace->outcome = OUTCOME_NULL;
-    if (!name.length || name.length > CACHE_NAME_MAX || !args->size || args->size > k->profile->kmalloc_max)
+    bool is_name = name.length && name.length <= CACHE_NAME_MAX && !memchr(name.start, '\0', name.length);
+    if (!is_name || !args->size || args->size > k->profile->kmalloc_max)
         return cache_refuse_create(trace, name, -22, "a name of 1 to 63 bytes, and objects of 1 byte to KMALLOC_MAX_SIZE");
     if (args->align & (args->align - 1) || args->align > k->profile->kmalloc_max)
         return cache_refuse_create(trace, name, -22, "the alignment is not a power of two, or too large");

@@ -411,6 +411,9 @@ static void test_flags(void **state)
     const struct kmem_cache_args odd = { .size = 100, .flags = 0x1 };
     assert_int_equal(kmem_cache_create(k, fixture_text("odd"), &odd).index, 0);
     assert_non_null(strstr(m->trace.message, "failed with error -22"));
+    const struct kmem_cache_args plain = { .size = 100 };
+    const struct text with_nul = { "a\0b", 3 };
+    assert_int_equal(kmem_cache_create(k, with_nul, &plain).index, 0);
     machine_destroy(m);
 }
 
