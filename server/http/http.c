@@ -223,6 +223,7 @@ void http_stop(struct app *app)
 {
     listener_stop(app);
     connections_stop(&app->connections);
+    labs_hurry(app->labs);
     uploads_cancel(app);
     app->hooks->end_streams(app);
     connections_wait_awake(&app->connections);
