@@ -1,30 +1,30 @@
 // SIGTERM while clients on lasting connections ask on: the daemon ends by itself, soon, and what it acknowledged is there.
-import test from "node:test";
-import assert from "node:assert/strict";
-import http from "node:http";
-import { Daemon } from "./daemon.mjs";
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import { Daemon } from './daemon.mjs';
 
 const ROUNDS = 6;
 const ALLOCATE = '{"op":"alloc_pages","order":0}';
 
 // One request on a connection of the agent's; resolves with the status and the text, or with undefined when it was cut off.
-const ask = (daemon, agent, method, path, body, type = "application/json") =>
+const ask = (daemon, agent, method, path, body, type = 'application/json') =>
   new Promise((resolve) => {
-    const headers = body === undefined ? {} : { "content-type": type, "content-length": body.length };
+    const headers = body === undefined ? {} : { 'content-type': type, 'content-length': body.length };
     const request = http.request(
-      { host: "127.0.0.1", port: daemon.port, method, path: `/api/v1/${path}`, agent, headers },
+      { host: '127.0.0.1', port: daemon.port, method, path: `/api/v1/${path}`, agent, headers },
       (reply) => {
-        let text = "";
-        reply.on("data", (part) => (text += part));
-        reply.on("end", () => resolve({ status: reply.statusCode, text }));
-        reply.on("error", () => resolve(undefined));
+        let text = '';
+        reply.on('data', (part) => (text += part));
+        reply.on('end', () => resolve({ status: reply.statusCode, text }));
+        reply.on('error', () => resolve(undefined));
       },
     );
-    request.on("error", () => resolve(undefined));
+    request.on('error', () => resolve(undefined));
     request.end(body);
   });
 
-test("SIGTERM under load ends the daemon in good order", async () => {
+test('SIGTERM under load ends the daemon in good order', async () => {
   const daemon = await Daemon.start();
   const lab = await daemon.lab();
   let acknowledged = 0;
@@ -34,12 +34,12 @@ test("SIGTERM under load ends the daemon in good order", async () => {
     const trace = Buffer.from(`${ALLOCATE}\n`.repeat(2000));
     const kinds = [
       async () => {
-        const reply = await ask(daemon, agent, "POST", `labs/${lab.id}/ops`, ALLOCATE);
+        const reply = await ask(daemon, agent, 'POST', `labs/${lab.id}/ops`, ALLOCATE);
         if (reply?.status === 201 && running) acknowledged = Math.max(acknowledged, JSON.parse(reply.text).seq);
       },
-      () => ask(daemon, agent, "GET", `labs/${lab.id}/export?format=csv`),
-      () => ask(daemon, agent, "GET", `labs/${lab.id}/ops?limit=10`),
-      () => ask(daemon, agent, "POST", `labs/${lab.id}/import`, trace, "application/x-ndjson"),
+      () => ask(daemon, agent, 'GET', `labs/${lab.id}/export?format=csv`),
+      () => ask(daemon, agent, 'GET', `labs/${lab.id}/ops?limit=10`),
+      () => ask(daemon, agent, 'POST', `labs/${lab.id}/import`, trace, 'application/x-ndjson'),
     ];
     const clients = Array.from({ length: 16 }, async (_, i) => {
       while (running) {
@@ -50,7 +50,7 @@ test("SIGTERM under load ends the daemon in good order", async () => {
     daemon.events(lab, undefined, () => false).catch(() => undefined); // it may be cut off before it has begun
     await new Promise((resolve) => setTimeout(resolve, 150 + 20 * round));
     const begun = performance.now();
-    const ended = await daemon.signal("SIGTERM");
+    const ended = await daemon.signal('SIGTERM');
     running = false;
     assert.deepEqual(ended, { code: 0, signal: null });
     assert.ok(performance.now() - begun < 20_000, `${performance.now() - begun} ms`);
@@ -62,16 +62,16 @@ test("SIGTERM under load ends the daemon in good order", async () => {
   await daemon.end();
 });
 
-test("many lines in one request are cut by a stop, and the answer says where", async () => {
+test('many lines in one request are cut by a stop, and the answer says where', async () => {
   const daemon = await Daemon.start();
-  const lab = await daemon.lab({ memory: "256M" });
-  const headers = { "content-type": "application/x-ndjson" };
+  const lab = await daemon.lab({ memory: '256M' });
+  const headers = { 'content-type': 'application/x-ndjson' };
   const lines = daemon.post(`labs/${lab.id}/ops?results=failures`, `${ALLOCATE}\n`.repeat(1_000_000), { headers });
   while (!(await daemon.get(`labs/${lab.id}`)).body.seq);
-  assert.deepEqual(await daemon.signal("SIGTERM"), { code: 0, signal: null });
+  assert.deepEqual(await daemon.signal('SIGTERM'), { code: 0, signal: null });
   const reply = await lines;
   assert.equal(reply.status, 200, reply.text);
-  const told = reply.text.trim().split("\n").map(JSON.parse);
+  const told = reply.text.trim().split('\n').map(JSON.parse);
   const { summary } = told.at(-1);
   const cut = told.find(({ status }) => status === 503);
   assert.ok(summary.applied > 0 && summary.applied < 1_000_000, JSON.stringify(summary));
