@@ -4,7 +4,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
-import { Daemon, PAGODAD } from './daemon.mjs';
+import { Daemon, PAGODAD, run } from './daemon.mjs';
 import { Client, pause } from './load.mjs';
 
 const NR_WORKERS = Math.max(2, availableParallelism());
@@ -223,6 +223,41 @@ test('a turn that does not end is reported once; readyz is 503 while all workers
   const said = daemon.errors.split('\n').filter((line) => /does not end/.test(line));
   assert.ok(said.length >= 1 && said.length <= turns.length, daemon.errors);
   assert.match(said[0], /lab [a-z0-9]+: a turn does not end: mark/);
+});
+
+test('check names the lab whose machine breaks down, and checks the others', async (t) => {
+  const daemon = await Daemon.start(); // nothing is planted while the marks are made
+  t.after(() => daemon.end());
+  const labs = [];
+  for (const text of ['none', ...FAULTS.map(([fault]) => fault), 'none']) {
+    labs.push({ ...(await daemon.lab()), text });
+    await daemon.op(labs.at(-1), { op: 'kmalloc', size: 100 });
+    await plant(daemon, labs.at(-1), text);
+  }
+  await daemon.signal('SIGTERM');
+  const env = { ...process.env, PAGODA_PLANT: '1' };
+  const checked = run(['check', daemon.store], { env });
+  assert.equal(checked.status, 1, checked.stderr);
+  for (const { id, text } of labs) {
+    const expected =
+      text === 'none' ? 'as recorded' : 'operation 2 \\(mark\\) is refused by a replay: the machine broke down';
+    assert.match(checked.stdout, new RegExp(`lab ${id}: .*${expected}`), checked.stdout);
+    if (text !== 'none') assert.match(checked.stderr, new RegExp(`lab ${id}: the machine broke down in mark`));
+  }
+  assert.match(checked.stdout, /5 labs, .* NOT as recorded/);
+  assert.equal(run(['check', daemon.store]).status, 0);
+});
+
+test('replay says that the machine broke down', () => {
+  const env = { ...process.env, PAGODA_PLANT: '1' };
+  for (const [fault, detail] of FAULTS) {
+    const input = `{"op":"kmalloc","size":100}\n{"op":"mark","text":"plant: ${fault}"}\n`;
+    const replayed = run(['replay', '--format', 'ndjson', '-'], { env, input });
+    assert.deepEqual([replayed.status, replayed.signal], [1, null], replayed.stderr);
+    assert.match(replayed.stderr, /the machine broke down in mark/);
+    assert.match(replayed.stderr, detail);
+    assert.match(replayed.stderr, /pagodad replay: the machine broke down\n/);
+  }
 });
 
 test('the daemon ends by a fault that is nobody’s', async (t) => {
