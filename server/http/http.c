@@ -7,6 +7,7 @@
 #include "server/http/dispatch.h"
 #include "server/http/intake.h"
 #include "server/http/request_log.h"
+#include "server/http/unread.h"
 #include "server/http/upload.h"
 
 #include <stdio.h>
@@ -56,10 +57,11 @@ static struct request *request_begin(struct app *app, struct MHD_Connection *con
 static enum MHD_Result request_send_reply(struct request *request)
 {
     struct reply *reply = &request->reply;
-    unsigned status = reply->status;
     if (request->is_answered || !peer_begin_reply(request->peer))
         return MHD_NO; /* what there was to say has been said */
-    struct MHD_Response *response = reply_make(reply);
+    (void)unread_admit(request);
+    unsigned status = reply->status;
+    struct MHD_Response *response = reply_make(request);
     if (status >= 400)
         atomic_fetch_add(&request->app->nr_problems, 1);
     if (!response)
