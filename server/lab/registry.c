@@ -258,6 +258,7 @@ void lab_keep(struct lab *lab)
 {
     pthread_mutex_lock(&lab->labs->mutex);
     lab->nr_users++;
+    unused_remove(lab->labs, lab); /* a watcher may have kept it till now, and watchers let it sleep */
     pthread_mutex_unlock(&lab->labs->mutex);
 }
 

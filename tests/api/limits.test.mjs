@@ -63,6 +63,36 @@ test('beyond --budget idle labs sleep at once; what does not fit is refused with
   await daemon.end();
 });
 
+test('watched labs sleep under --budget too, and are woken while others make room', async (t) => {
+  const daemon = await Daemon.start({ arguments: ['--budget', '64M'] });
+  const watched = [];
+  for (let i = 0; i < 60; i++) {
+    const lab = await daemon.lab({ memory: '256M' });
+    watched.push({
+      lab,
+      socket: daemon.connect(`GET /api/v1/labs/${lab.id}/events HTTP/1.1\r\nHost: localhost\r\n\r\n`),
+    });
+  }
+  const statuses = {};
+  for (let round = 0; round < 4; round++)
+    await Promise.all(
+      watched.map(async ({ lab }) => {
+        const { status } = await daemon.post(`labs/${lab.id}/ops`, { op: 'alloc_pages', order: 2 });
+        statuses[status] = (statuses[status] ?? 0) + 1;
+      }),
+    );
+  t.diagnostic(JSON.stringify(statuses));
+  assert.ok(statuses[201] > 0 && Object.keys(statuses).every((status) => status === '201' || status === '429'));
+  for (const { lab } of watched) {
+    const shown = (await daemon.get(`labs/${lab.id}`)).body;
+    assert.equal(shown.faults, 0);
+    await daemon.op(lab, { op: 'alloc_pages', order: 2 });
+  }
+  assert.doesNotMatch(daemon.errors, /broke down/);
+  watched.forEach(({ socket }) => socket.destroy());
+  await daemon.end();
+});
+
 test('labs that are awake are a mapping each', async (t) => {
   const daemon = await Daemon.start();
   const before = nr_mappings(daemon);
