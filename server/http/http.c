@@ -54,12 +54,22 @@ static struct request *request_begin(struct app *app, struct MHD_Connection *con
     return request;
 }
 
+/* The request lasts as long as its stream, which sees to what it needs of the lab: between slices that may sleep. */
+static void request_leave_lab(struct request *request)
+{
+    if (request->lab)
+        lab_put(request->lab);
+    request->lab = NULL;
+}
+
 static enum MHD_Result request_send_reply(struct request *request)
 {
     struct reply *reply = &request->reply;
     if (request->is_answered || !peer_begin_reply(request->peer))
         return MHD_NO; /* what there was to say has been said */
     (void)unread_admit(request);
+    if (reply->response)
+        request_leave_lab(request);
     unsigned status = reply->status;
     struct MHD_Response *response = reply_make(request);
     if (status >= 400)

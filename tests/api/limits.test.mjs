@@ -93,6 +93,27 @@ test('watched labs sleep under --budget too, and are woken while others make roo
   await daemon.end();
 });
 
+test('who reads an export and takes his time does not keep the lab awake', async () => {
+  const daemon = await Daemon.start({ arguments: ['--budget', '64M'] });
+  const readers = [];
+  for (let i = 0; i < 40; i++) {
+    const lab = await daemon.lab({ memory: '256M' });
+    await daemon.post(`labs/${lab.id}/ops?results=summary`, '{"op":"kmalloc","size":100}\n'.repeat(5000), {
+      headers: { 'content-type': 'application/x-ndjson' },
+    });
+    const ask = `GET /api/v1/labs/${lab.id}/export?format=perfetto HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
+    const socket = daemon.connect(ask);
+    await new Promise((resolve) => socket.once('data', resolve));
+    socket.pause();
+    readers.push(socket);
+  }
+  await daemon.op(await daemon.lab({ memory: '256M' }), { op: 'alloc_pages', order: 0 });
+  readers[0].resume(); // its lab is woken for the rest
+  assert.match(await readers[0].ended, /\r\n0\r\n\r\n$/);
+  readers.forEach((socket) => socket.destroy());
+  await daemon.end();
+});
+
 test('labs that are awake are a mapping each', async (t) => {
   const daemon = await Daemon.start();
   const before = nr_mappings(daemon);
