@@ -120,7 +120,7 @@ test-builds: all test-programs $(FUZZ_TARGETS:%=$(BUILD)/$(CHECKED)/replay_%) $(
   $(BUILD)/slow_disk.so
 test-long: ## what takes minutes: kill -9, SIGTERM, proxies, failing disks, any call with any parameter, a long history, fuzzers
 	@sh tools/install.sh build test long
-	@$(call side_by_side,test-stop test-abuse test-crash-import test-disk test-sizes test-crash test-history test-labs test-proxies)
+	@$(call side_by_side,test-api-tsan test-stop test-abuse test-crash-import test-disk test-sizes test-crash test-history test-labs test-proxies)
 	@$(MAKE) --no-print-directory fuzz
 
 # C tests: each file one program, under ASan and UBSan; those of the store and of labs stand on the server too.
@@ -198,7 +198,7 @@ test-tsan: $(BUILD)/pagodad-tsan $(BUILD)/tsan/test_lab_jobs ## the daemon's thr
 	PAGODAD=$(abspath $<) TSAN_OPTIONS=halt_on_error=1 \
 	  $(STAGE) tsan node --test tests/api/labs.test.mjs tests/api/durability.test.mjs tests/api/stop.test.mjs tests/api/fault.test.mjs
 test-api-tsan: $(BUILD)/pagodad-tsan $(BUILD)/pagodad $(BUILD)/slow_disk.so ## all of the HTTP API, under TSan
-	PAGODAD=$(abspath $<) TSAN_OPTIONS=halt_on_error=1 $(STAGE) api-tsan node --test --test-concurrency=1 tests/api/*.test.mjs
+	PAGODAD=$(abspath $<) TSAN_OPTIONS=halt_on_error=1 $(STAGE) api-tsan node --test --test-concurrency=2 tests/api/*.test.mjs
 test-web: web/node_modules/.package-lock.json ## the pages' view-models, types
 	$(STAGE) web-types sh -c 'cd web && npx tsc --noEmit -p .'
 	$(STAGE) web node --test tests/web/*.test.mjs

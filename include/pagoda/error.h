@@ -19,7 +19,8 @@
     X(PAGODA_ERR_LAB_MEMORY, "the lab may not take more of the host's memory")                                             \
     X(PAGODA_ERR_RULES, "results were recorded under other rules; POST …/rerun makes a lab under today's")                 \
     X(PAGODA_ERR_FAULT, "the machine broke down; it is rebuilt from its log")                                              \
-    X(PAGODA_ERR_QUARANTINED, "the lab broke down three times in a row; POST …/wake tries once more")
+    X(PAGODA_ERR_QUARANTINED, "the lab broke down three times in a row; POST …/wake tries once more")                      \
+    X(PAGODA_ERR_STOPPING, "the server is about to stop; try again later")
 
 enum pagoda_error {
 #define X(name, text) name,

@@ -98,7 +98,7 @@ static uint64_t export_moment(void *context)
 static void export_close(void *context)
 {
     struct export *export = context;
-    lab_put(export->lab);
+    lab_unwatch(export->lab);
     free(export);
 }
 
@@ -109,7 +109,7 @@ static enum pagoda_error export_begin(struct request *request, const void *kind,
     if (!export)
         return PAGODA_ERR_NOMEM;
     struct lab *lab = request->lab;
-    lab_keep(lab);
+    lab_watch(lab); /* between slices it may sleep: a reader may take as long as it likes */
     *export = (struct export){
         .store = request->app->store, .lab = lab, .format = format, .next_seq = 1, .last_seq = lab_durable_seq(lab)
     };

@@ -2,6 +2,7 @@
 #include "server/api/api_ops.h"
 #include "server/api/api_view.h"
 #include "server/base/clock.h"
+#include "server/base/problem.h"
 #include "server/json/op_json.h"
 #include "server/json/result_json.h"
 
@@ -124,6 +125,18 @@ static enum pagoda_error lines_check_log(struct lines *lines, const struct lab_h
     return is_lost ? PAGODA_ERR_IO : PAGODA_OK;
 }
 
+/* The rest of the lines is not done, and the answer says so. False: the daemon does not stop. */
+static bool lines_are_cut(struct lines *lines)
+{
+    struct problem why = { 0 };
+    if (!lines->applied || !connections_are_stopping(lines->request->connection.all))
+        return false;
+    problem_say(&why, "", "%s", pagoda_error_text(PAGODA_ERR_STOPPING));
+    lines->line++;
+    lines_note_failed(lines, 503, &why);
+    return true;
+}
+
 /* If-Match is asked in the first slice, with the lab held that its lines run on: whoever looks earlier may be overtaken.
  * True: there are more. */
 static bool lines_run_turn(struct lines *lines, struct lab_hold *hold)
@@ -131,7 +144,7 @@ static bool lines_run_turn(struct lines *lines, struct lab_hold *hold)
     uint64_t deadline_ns = clock_ns() + TURN_NS;
     lines->error = lines_check_log(lines, hold);
     lines->is_too_late = !lines->line && !ops_if_match_holds(lines->request);
-    bool go_on = !lines->error && !lines->is_too_late;
+    bool go_on = !lines->error && !lines->is_too_late && !lines_are_cut(lines);
     do
         go_on = go_on && lines->at < lines->request->body.length && lines_run_next(lines, hold);
     while (go_on && clock_ns() < deadline_ns);

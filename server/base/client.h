@@ -14,7 +14,8 @@ struct client {
     uint32_t nr_users;   /* guarded by the list's mutex */
     unsigned char address[8];
     _Atomic uint32_t nr_waiting;
-    struct share share; /* the workers' */
+    _Atomic uint64_t nr_unread; /* bytes of long answers */
+    struct share share;         /* the workers' */
 };
 
 struct clients {

@@ -64,6 +64,7 @@ unsigned error_status(enum pagoda_error error)
     case PAGODA_ERR_RANDOM:
     case PAGODA_ERR_FAULT:
     case PAGODA_ERR_QUARANTINED:
+    case PAGODA_ERR_STOPPING:
         return 503;
     case PAGODA_ERR_CORRUPT:
     case PAGODA_ERR_VERSION:

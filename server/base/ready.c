@@ -30,6 +30,23 @@ static void ready_unlist_first(struct ready *ready)
     share->is_listed = false;
 }
 
+static void ready_unlist(struct ready *ready, struct share *share)
+{
+    struct share **at = &ready->first;
+    while (*at != share)
+        at = &(*at)->next;
+    *at = share->next;
+    if (!share->next)
+        ready->last = at;
+    share->is_listed = false;
+}
+
+/* The house's own work is never held: it is of nobody who could bring too much. */
+static bool ready_is_held(const struct ready *ready, const struct share *share)
+{
+    return share != &ready->house && share->nr_slow >= READY_SLOW_MAX;
+}
+
 void ready_put(struct ready *ready, struct work *work)
 {
     struct share *share = ready_share(ready, work);
@@ -38,7 +55,21 @@ void ready_put(struct ready *ready, struct work *work)
         share->last = &share->first;
     *share->last = work;
     share->last = &work->next;
-    if (!share->is_listed)
+    if (!share->is_listed && !ready_is_held(ready, share))
+        ready_list_share(ready, share);
+}
+
+void ready_begin_slow(struct ready *ready, struct share *share)
+{
+    share->nr_slow++;
+    if (share->is_listed && ready_is_held(ready, share))
+        ready_unlist(ready, share);
+}
+
+void ready_end_slow(struct ready *ready, struct share *share)
+{
+    share->nr_slow--;
+    if (share->first && !share->is_listed && !ready_is_held(ready, share))
         ready_list_share(ready, share);
 }
 
@@ -74,6 +105,11 @@ void ready_pay(struct share *share, uint64_t used_ns)
     share->credit_ns -= used_ns < READY_DEBT_NS ? (int64_t)used_ns : READY_DEBT_NS;
     if (share->credit_ns < -READY_DEBT_NS)
         share->credit_ns = -READY_DEBT_NS;
+}
+
+bool ready_has_work(const struct ready *ready)
+{
+    return ready->first;
 }
 
 bool share_is_idle(const struct share *share)

@@ -76,10 +76,15 @@ static uint64_t turn_limit_ns(void)
 #endif
 }
 
-bool turn_is_long(const struct turn *turn)
+uint64_t turn_age_ns(const struct turn *turn)
 {
     uint64_t begun_ns = atomic_load_explicit(&turn->begun_ns, memory_order_relaxed);
-    return begun_ns && clock_ns() - begun_ns > turn_limit_ns();
+    return begun_ns ? clock_ns() - begun_ns : 0;
+}
+
+bool turn_is_long(const struct turn *turn)
+{
+    return turn_age_ns(turn) > turn_limit_ns();
 }
 
 void turn_report_if_long(struct turn *turn)

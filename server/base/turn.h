@@ -20,10 +20,11 @@ void turn_init(struct turn *turn);
 void turn_adopt(struct turn *turn);
 void turn_begin(void);
 void turn_end(void);
-void turn_is_for(const char *lab);          /* the lab's key, which is copied */
-void turn_does(const char *operation);      /* kept: a text that lives for ever */
-const char *turn_lab(void);                 /* of the calling thread */
-const char *turn_operation(void);           /* of the calling thread; NULL: none */
-bool turn_is_long(const struct turn *turn); /* it began more than 10 s ago, and goes on */
+void turn_is_for(const char *lab);             /* the lab's key, which is copied */
+void turn_does(const char *operation);         /* kept: a text that lives for ever */
+const char *turn_lab(void);                    /* of the calling thread */
+const char *turn_operation(void);              /* of the calling thread; NULL: none */
+uint64_t turn_age_ns(const struct turn *turn); /* since it began; 0: the thread waits for work */
+bool turn_is_long(const struct turn *turn);    /* it began more than 10 s ago, and goes on */
 /* Says on stderr, once for each turn, that it is long. */
 void turn_report_if_long(struct turn *turn);

@@ -2,6 +2,7 @@
 #include "server/cmd/replay.h"
 #include "pagoda/view.h"
 #include "server/base/clock.h"
+#include "server/base/guard.h"
 #include "server/base/host_memory.h"
 #include "server/base/number.h"
 #include "server/import/import.h"
@@ -45,7 +46,7 @@ static enum pagoda_error replay_apply(void *context, const struct op *op, struct
     struct run *run = context;
     if (run->nr_ops++ % SAMPLE_EVERY == 0)
         replay_sample(run);
-    return machine_apply(run->machine, op, result, why);
+    return guard_apply(run->machine, op, result, why);
 }
 
 static bool replay_read_config(const struct options *options, enum trace_format format, struct machine_config *config,
@@ -176,39 +177,85 @@ static enum pagoda_error replay_start_from_state(const struct options *options, 
     return error;
 }
 
-static enum pagoda_error replay_start(const struct options *options, struct machine_config *config,
-                                      struct machine **machine, struct problem *why)
+/* One run, from its start to its report. */
+struct replaying {
+    const struct options *options;
+    struct input *input;
+    enum trace_format format;
+    struct machine_config config;
+    struct run run;
+    struct import_summary summary;
+    enum pagoda_error error;
+    struct problem why;
+    int status;
+};
+
+/* Within a guard, as what follows. */
+static void replay_start(void *context)
 {
-    return options->state ? replay_start_from_state(options, config, machine, why)
-                          : machine_create(config, &HOST_MEMORY, machine, why);
+    struct replaying *all = context;
+    struct machine **machine = &all->run.machine;
+    all->error = all->options->state ? replay_start_from_state(all->options, &all->config, machine, &all->why)
+                                     : machine_create(&all->config, &HOST_MEMORY, machine, &all->why);
+}
+
+static void replay_report(struct replaying *all, double seconds)
+{
+    const struct options *options = all->options;
+    replay_sample(&all->run);
+    (options->json ? replay_print_json : replay_print_summary)(&all->run, &all->summary, seconds);
+    all->status = replay_judge(options, &all->summary);
+    if (options->save_state && !state_write(all->run.machine, options->save_state, &all->why))
+        all->status = replay_complain(all->why.text);
+}
+
+static void replay_go_through(void *context)
+{
+    struct replaying *all = context;
+    machine_record_events(all->run.machine, false);
+    const struct import_sink sink = { replay_apply, replay_look, &all->run, machine_config(all->run.machine)->cpus };
+    double begun = clock_s();
+    all->error = import_run(all->input, all->format, &sink, &all->summary);
+    if (!all->error)
+        replay_report(all, clock_s() - begun);
+}
+
+static int replay_fail(const struct replaying *all)
+{
+    return replay_complain(all->why.text[0] ? all->why.text : pagoda_error_text(all->error));
+}
+
+/* A machine that breaks down is said on stderr by its guard; it has no log to be rebuilt from. */
+static int replay_fail_broken(void)
+{
+    (void)replay_complain("the machine broke down");
+    return 1;
+}
+
+static int replay_run_guarded(struct replaying *all)
+{
+    if (!replay_read_config(all->options, all->format, &all->config, &all->why))
+        return replay_complain(all->why.text);
+    if (guard_run(NULL, replay_start, all))
+        return replay_fail_broken();
+    if (all->error)
+        return replay_fail(all);
+    if (guard_run(all->run.machine, replay_go_through, all) || all->error == PAGODA_ERR_FAULT)
+        all->status = replay_fail_broken();
+    else if (all->error)
+        all->status = replay_fail(all);
+    machine_destroy(all->run.machine);
+    return all->status;
 }
 
 static int replay_run_trace(const struct options *options, struct input *input, enum trace_format format)
 {
-    struct machine_config config;
-    struct problem why = { 0 };
-    struct run run = { 0 };
-    if (!replay_read_config(options, format, &config, &why))
-        return replay_complain(why.text);
-    enum pagoda_error error = replay_start(options, &config, &run.machine, &why);
-    if (error)
-        return replay_complain(why.text[0] ? why.text : pagoda_error_text(error));
-    machine_record_events(run.machine, false);
-    struct import_summary *summary = calloc(1, sizeof *summary);
-    const struct import_sink sink = { replay_apply, replay_look, &run, machine_config(run.machine)->cpus };
-    double begun = clock_s();
-    error = summary ? import_run(input, format, &sink, summary) : PAGODA_ERR_NOMEM;
-    double seconds = clock_s() - begun;
-    int status = error ? replay_complain(pagoda_error_text(error)) : 0;
-    if (!error) {
-        replay_sample(&run);
-        (options->json ? replay_print_json : replay_print_summary)(&run, summary, seconds);
-        status = replay_judge(options, summary);
-        if (options->save_state && !state_write(run.machine, options->save_state, &why))
-            status = replay_complain(why.text);
-    }
-    free(summary);
-    machine_destroy(run.machine);
+    struct replaying *all = calloc(1, sizeof *all);
+    if (!all)
+        return replay_complain("out of memory");
+    *all = (struct replaying){ .options = options, .input = input, .format = format };
+    int status = replay_run_guarded(all);
+    free(all);
     return status;
 }
 
@@ -230,6 +277,7 @@ int replay(const struct options *options)
         close(fd);
         return 1;
     }
+    guard_install();
     struct input *input = input_open(source_of_file(&fd));
     int status = input ? replay_run_trace(options, input, format) : replay_complain("out of memory");
     input_close(input);

@@ -39,6 +39,7 @@ struct app {
     } limits;
     struct connections connections;
     _Atomic uint64_t nr_requests, nr_problems;
+    _Atomic uint64_t nr_unread;  /* bytes of long answers that wait for their readers */
     _Atomic uint64_t nr_spooled; /* bytes of bodies that wait on the disk */
 
     pthread_mutex_t mutex; /* guards what follows */

@@ -81,10 +81,16 @@ static void request_handle(void *context)
     request->reply = request->route->handle(request->app, request);
 }
 
-/* Who has waited until the daemon stops is told so. Who has begun to work goes on. */
+/* Who changes something and has begun goes on: it is told what it has done. */
+static bool request_may_be_cut(const struct request *request)
+{
+    return !request->has_begun || strcmp(request->route->method, "GET") == 0;
+}
+
+/* Who has waited until the daemon stops is told so. */
 static void request_run(struct request *request, struct lab_hold *hold)
 {
-    if (!request->has_begun && connections_are_stopping(request->connection.all)) {
+    if (connections_are_stopping(request->connection.all) && request_may_be_cut(request)) {
         request_refuse_turn(request, 503, "pagodad is stopping");
         return;
     }

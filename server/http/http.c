@@ -7,6 +7,7 @@
 #include "server/http/dispatch.h"
 #include "server/http/intake.h"
 #include "server/http/request_log.h"
+#include "server/http/unread.h"
 #include "server/http/upload.h"
 
 #include <stdio.h>
@@ -53,13 +54,24 @@ static struct request *request_begin(struct app *app, struct MHD_Connection *con
     return request;
 }
 
+/* The request lasts as long as its stream, which sees to what it needs of the lab: between slices that may sleep. */
+static void request_leave_lab(struct request *request)
+{
+    if (request->lab)
+        lab_put(request->lab);
+    request->lab = NULL;
+}
+
 static enum MHD_Result request_send_reply(struct request *request)
 {
     struct reply *reply = &request->reply;
-    unsigned status = reply->status;
     if (request->is_answered || !peer_begin_reply(request->peer))
         return MHD_NO; /* what there was to say has been said */
-    struct MHD_Response *response = reply_make(reply);
+    (void)unread_admit(request);
+    if (reply->response)
+        request_leave_lab(request);
+    unsigned status = reply->status;
+    struct MHD_Response *response = reply_make(request);
     if (status >= 400)
         atomic_fetch_add(&request->app->nr_problems, 1);
     if (!response)
@@ -223,6 +235,7 @@ void http_stop(struct app *app)
 {
     listener_stop(app);
     connections_stop(&app->connections);
+    labs_hurry(app->labs);
     uploads_cancel(app);
     app->hooks->end_streams(app);
     connections_wait_awake(&app->connections);

@@ -108,7 +108,7 @@ static bool request_is_admitted(struct request *request)
     if (connections_are_stopping(&request->app->connections))
         request_refuse(request, reply_busy(STOPPING_TEXT));
     else if (peer_is_surplus(request->peer))
-        request_refuse(request, reply_busy("there are too many connections; try again later"));
+        request_refuse(request, reply_busy(CROWDED_TEXT));
     request->reply.closes = request->refused;
     return !request->refused;
 }

@@ -1,5 +1,5 @@
 /* server/http/listener.c - see listener.h. Who is above the limit is taken in too, and told to come back later (peers.h);
- * only when the process runs out of file descriptors, newcomers are hung up on. */
+ * when the process runs out of file descriptors, newcomers hear it from here. */
 #include "server/http/listener.h"
 #include "server/base/number.h"
 #include "server/http/app.h"
@@ -128,7 +128,7 @@ static bool listener_accept(struct app *app)
     if (fd_is_spare(fd))
         peers_make_room(&app->peers);
     if (fd_is_spare(fd) && !listener_wait_for_dropped(app))
-        close(fd);
+        peers_turn_away(fd);
     else /* closes it if it cannot take it */
         (void)MHD_add_connection(app->daemons[(unsigned)fd % app->nr_daemons], fd, (struct sockaddr *)&address, length);
     return true;

@@ -10,12 +10,14 @@
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define MS_NS UINT64_C(1000000)
 #define SECOND_NS (1000 * MS_NS)
 #define IDLE_NS (120 * SECOND_NS)     /* between two requests */
 #define BODY_RATE 1024u               /* bytes a second, at least */
 #define SLOW_RATE (64u * 1024)        /* an upload below it makes room for another */
+#define DRAIN_BLOCKS 4                /* as much as a head may have */
 #define SLOW_AFTER_NS (2 * SECOND_NS) /* of waiting for it */
 
 /* How long a peer must have been in a phase to be dropped for a newcomer. */
@@ -80,11 +82,8 @@ static void peer_drop(struct peer *peer)
 }
 
 /* Nothing lies in the socket's buffer before it, so it fits. */
-static void peer_answer(struct peer *peer, const struct reply *reply)
+static void answer_send(int fd, const struct reply *reply)
 {
-    if (peer->is_answered || peer->phase == PEER_DROPPED)
-        return;
-    peer->is_answered = true;
     struct buffer out = { 0 };
     buffer_print(&out, "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n",
                  reply->status, status_title(reply->status), reply->content_type, reply->body.length);
@@ -92,9 +91,17 @@ static void peer_answer(struct peer *peer, const struct reply *reply)
         buffer_print(&out, "Retry-After: %u\r\n", reply->retry_after_s);
     buffer_text(&out, "Connection: close\r\n\r\n");
     buffer_add(&out, reply->body.data, reply->body.length);
-    if (!out.failed && send(peer->fd, out.data, out.length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-        shutdown(peer->fd, SHUT_WR);
+    if (!out.failed && send(fd, out.data, out.length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+        shutdown(fd, SHUT_WR);
     buffer_clear(&out);
+}
+
+static void peer_answer(struct peer *peer, const struct reply *reply)
+{
+    if (peer->is_answered || peer->phase == PEER_DROPPED)
+        return;
+    peer->is_answered = true;
+    answer_send(peer->fd, reply);
 }
 
 static void peer_time_out(struct peer *peer, const char *why)
@@ -316,6 +323,17 @@ void peers_refuse_all(struct peers *peers, const struct reply *reply)
             peer_drop(peer);
         }
     pthread_mutex_unlock(&peers->mutex);
+}
+
+void peers_turn_away(int fd)
+{
+    char block[4096];
+    struct reply reply = reply_busy(CROWDED_TEXT);
+    for (int i = 0; i < DRAIN_BLOCKS && recv(fd, block, sizeof block, MSG_DONTWAIT) > 0; i++)
+        ;
+    answer_send(fd, &reply);
+    buffer_clear(&reply.body);
+    close(fd);
 }
 
 uint32_t peers_count(struct peers *peers, enum peer_phase phase)

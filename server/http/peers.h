@@ -12,6 +12,8 @@ struct MHD_Connection;
 struct peer;
 struct reply;
 
+#define CROWDED_TEXT "there are too many connections; try again later"
+
 enum peer_phase {
     PEER_IDLE,    /* between two requests */
     PEER_HEAD,    /* owes the head of a request, or is to hang up */
@@ -74,4 +76,7 @@ void peers_make_room(struct peers *peers);
 void peers_drop_slowest_upload(struct peers *peers);
 /* Ends all connections. Who waits for an answer that has not begun gets this one. */
 void peers_refuse_all(struct peers *peers, const struct reply *reply);
+/* Tells a newcomer to come back later, past libmicrohttpd, and closes its socket. What it has sent is read first: else the
+ * host would reset the connection, and the answer would be lost. */
+void peers_turn_away(int fd);
 uint32_t peers_count(struct peers *peers, enum peer_phase phase);

@@ -1,5 +1,6 @@
 /* server/http/reply.c - see reply.h. */
 #include "server/http/reply.h"
+#include "server/http/unread.h"
 #include "server/http/request.h"
 #include "server/lab/lab.h"
 
@@ -137,14 +138,10 @@ void reply_pack(const struct request *request, struct reply *reply)
     reply->is_packed = !reply->response && wants_gzip(request, reply) && compress_body(&reply->body);
 }
 
-struct MHD_Response *reply_make(struct reply *reply)
+struct MHD_Response *reply_make(struct request *request)
 {
-    struct MHD_Response *response = reply->response;
-    if (!response) {
-        response = MHD_create_response_from_buffer(reply->body.length, reply->body.data, MHD_RESPMEM_MUST_FREE);
-        if (response)
-            reply->body = (struct buffer){ 0 }; /* the response owns it now */
-    }
+    const struct reply *reply = &request->reply;
+    struct MHD_Response *response = reply->response ? reply->response : unread_response(request);
     if (!response)
         return NULL;
     char seq[24] = "", retry_after[12] = "";

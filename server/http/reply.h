@@ -56,6 +56,6 @@ struct reply reply_after_change(void);
 
 /* Packs the body, if it has some length and the request allows that. Takes a while, so it is done in the last turn. */
 void reply_pack(const struct request *request, struct reply *reply);
-/* The reply with its headers.
+/* The request's reply with its headers, behind unread_admit().
  * Result: the caller's, to MHD_queue_response() and MHD_destroy_response(); NULL: out of memory. */
-struct MHD_Response *reply_make(struct reply *reply);
+struct MHD_Response *reply_make(struct request *request);

@@ -54,6 +54,7 @@ static void stream_end_job(struct lab_job *job, enum pagoda_error error)
     struct stream *stream = stream_of_job(job);
     if (error)
         stream->error = error;
+    lab_put(stream->source.lab);
     connection_wake(&stream->connection);
 }
 
@@ -69,6 +70,7 @@ static bool stream_ask_for_slice(struct stream *stream)
                                         .moment = LAB_RECORDED,
                                         .share = share,
                                         .at = stream->source.moment(stream->source.context) };
+        lab_keep(stream->source.lab);
         lab_post(stream->source.lab, &stream->job);
     } else {
         stream->work = (struct work){ .run = stream_run_on_worker, .share = share };

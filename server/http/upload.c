@@ -73,11 +73,14 @@ static void upload_give_back(struct app *app)
     pthread_mutex_unlock(&app->mutex);
 }
 
+/* Who is listed behind uploads_cancel() sees that the daemon stops; who is listed before is cancelled there. */
 static void upload_list(struct upload *upload, struct app *app)
 {
     pthread_mutex_lock(&app->mutex);
     upload->next = app->uploads;
     app->uploads = upload;
+    if (connections_are_stopping(&app->connections))
+        upload_cancel(upload);
     pthread_mutex_unlock(&app->mutex);
 }
 

@@ -3,6 +3,7 @@
  * A lab's machine is woken by a snapshot and the log behind it, and put to sleep, when it is not used or others need the
  * room, by dropping it: nothing has to be written then. While it lives it leaves snapshots behind, a few milliseconds of
  * replay apart. */
+#include "server/base/clock.h"
 #include "server/base/guard.h"
 #include "server/base/hash.h"
 #include "server/base/host_memory.h"
@@ -11,6 +12,8 @@
 
 #include <stddef.h>
 #include <string.h>
+
+#define LOOK_NS UINT64_C(100000000) /* who wakes a lab on a thread of its own looks so often whether the daemon stops */
 
 enum pagoda_error lab_wait_durable(struct lab *lab, uint64_t seq)
 {
@@ -183,6 +186,8 @@ enum pagoda_error lab_wake_on(struct lab *lab, uint64_t deadline_ns)
 {
     if (lab_is_awake(lab))
         return PAGODA_OK;
+    if (atomic_load(&lab->labs->are_stopping))
+        return PAGODA_ERR_STOPPING;
     if (!lab->waking.machine) {
         machine_destroy(atomic_exchange(&lab->machine, NULL));
         if (lab_is_quarantined(lab))
@@ -216,7 +221,7 @@ enum pagoda_error lab_wake(struct lab *lab)
     if (lab->is_importing && !lab_is_awake(lab))
         error = lab_undo_import(lab);
     while (!error && !lab_is_awake(lab))
-        error = lab_wake_on(lab, FOREVER);
+        error = lab_wake_on(lab, clock_ns() + LOOK_NS);
     return error;
 }
 

@@ -41,8 +41,10 @@ struct labs_counts {
 enum pagoda_error labs_open(struct store *store, struct workers *workers, struct labs **out,
                             struct problem *why) PAGODA_MUST_CHECK;
 void labs_limit(struct labs *labs, const struct labs_limits *limits); /* unlimited until then */
-void labs_stop(struct labs *labs);                                    /* before the store closes; NULL is allowed */
-void labs_close(struct labs *labs);                                   /* after it; NULL is allowed */
+/* The daemon is about to stop: who would have to wait for a replay gets PAGODA_ERR_STOPPING. From any thread. */
+void labs_hurry(struct labs *labs);
+void labs_stop(struct labs *labs);  /* before the store closes; NULL is allowed */
+void labs_close(struct labs *labs); /* after it; NULL is allowed */
 /* Puts to sleep who has been idle too long or, beyond the memory budget, who has been unused longest. */
 void labs_tidy(struct labs *labs);
 void labs_count(struct labs *labs, struct labs_counts *counts);

@@ -86,6 +86,7 @@ struct labs {
     struct lab *unused_first, *unused_last; /* longest unused first */
     struct lab *buckets[LAB_BUCKETS];
     uint32_t nr_labs;
+    atomic_bool are_stopping;                                        /* replays end */
     bool out_of_memory;                                              /* while the list is loaded */
     _Atomic uint64_t nr_applied, nr_wakes, nr_sleeps, nr_mismatches; /* as in struct labs_counts */
 };

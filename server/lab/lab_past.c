@@ -60,6 +60,8 @@ enum pagoda_error lab_seek(struct lab *lab, uint64_t seq, uint64_t deadline_ns, 
         return PAGODA_ERR_QUARANTINED;
     if (lab_differs_at(lab) && seq >= lab_differs_at(lab))
         return PAGODA_ERR_RULES;
+    if (atomic_load(&lab->labs->are_stopping))
+        return PAGODA_ERR_STOPPING;
     enum pagoda_error error = PAGODA_OK;
     if (lab->is_seeking) {
         index = lab->newest_past;

@@ -215,6 +215,11 @@ void labs_limit(struct labs *labs, const struct labs_limits *limits)
         .machine = limits->machine_bytes, .all = limits->memory_budget > BUDGET_MIN ? limits->memory_budget : BUDGET_MIN });
 }
 
+void labs_hurry(struct labs *labs)
+{
+    atomic_store(&labs->are_stopping, true);
+}
+
 void labs_stop(struct labs *labs)
 {
     if (labs)
@@ -253,6 +258,7 @@ void lab_keep(struct lab *lab)
 {
     pthread_mutex_lock(&lab->labs->mutex);
     lab->nr_users++;
+    unused_remove(lab->labs, lab); /* a watcher may have kept it till now, and watchers let it sleep */
     pthread_mutex_unlock(&lab->labs->mutex);
 }
 

@@ -6,11 +6,23 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import http from 'node:http';
 import net from 'node:net';
+import { after } from 'node:test';
 
 export const PAGODAD = process.env.PAGODAD ?? 'build/pagodad';
+export const IS_TSAN = PAGODAD.endsWith('-tsan'); // it keeps mappings of its own beside those of others
 // Preloaded, it makes a disk slow or full on command (tests/lib/slow_disk.c).
 export const SLOW_DISK = fileURLToPath(new URL('../../build/slow_disk.so', import.meta.url));
 export const run = (args, options = {}) => spawnSync(PAGODAD, args, { encoding: 'utf8', ...options });
+
+// Those that run. A test that fails leaves its daemon behind, and node would wait for it for ever.
+const running = new Set();
+after(async () => {
+  for (const daemon of running) {
+    daemon.process.kill('SIGKILL');
+    await daemon.exited;
+    rmSync(daemon.directory, { recursive: true, force: true });
+  }
+});
 
 export class Daemon {
   static async start(options = {}) {
@@ -38,7 +50,13 @@ export class Daemon {
       this.errors += part;
       process.stderr.write(part);
     });
-    this.exited = new Promise((resolve) => this.process.on('exit', (code, signal) => resolve({ code, signal })));
+    running.add(this);
+    this.exited = new Promise((resolve) =>
+      this.process.on('exit', (code, signal) => {
+        running.delete(this);
+        resolve({ code, signal });
+      }),
+    );
     const line = await new Promise((resolve, reject) => {
       let text = '';
       this.process.stdout.on('data', (part) => {

@@ -3,7 +3,12 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { Daemon, PAGODAD } from './daemon.mjs';
+import { availableParallelism } from 'node:os';
+import { Daemon, PAGODAD, run } from './daemon.mjs';
+import { Client, pause } from './load.mjs';
+
+const NR_WORKERS = Math.max(2, availableParallelism());
+const NR_SLOW = 16; // WORKERS_SLOW_MAX
 
 // Released builds have no planted faults: there a mark with such a text is a mark.
 const start = async (t, environment = {}) => {
@@ -163,16 +168,51 @@ test('a host without memory: 503, and nothing has changed', async (t) => {
   assert.equal((await daemon.op(lab, { op: 'write', pid, address: at(nr), hex })).seq, before + nr + 1);
 });
 
-test('a turn that does not end is reported once; readyz is 503 while all workers are in one', async (t) => {
-  const daemon = await start(t, { PAGODA_TURN_LIMIT_MS: '500' });
-  const labs = await Promise.all(['a', 'b', 'c', 'd'].map((name) => daemon.lab({ name })));
-  const body = { op: 'mark', text: 'plant: long turn' }; // a rehearsal that comes with a key is a worker's
-  const turns = labs.map((lab) =>
-    daemon.post(`labs/${lab.id}/ops?dry_run=true`, body, { headers: { 'idempotency-key': lab.id } }),
+// Rehearsals that come with a key are a worker's. Each is of a lab of its own, a few of each client.
+const begin_long_turns = async (t, daemon, nr, nr_clients) => {
+  const clients = Array.from({ length: nr_clients }, (_, i) => new Client(daemon, `127.0.0.${20 + i}`));
+  t.after(() => clients.forEach((client) => client.end()));
+  const labs = await Promise.all(Array.from({ length: nr }, (_, i) => daemon.lab({ name: `lab ${i}` })));
+  const body = JSON.stringify({ op: 'mark', text: 'plant: long turn' });
+  return labs.map((lab, i) =>
+    clients[i % nr_clients].ask('POST', `labs/${lab.id}/ops?dry_run=true`, body, { 'idempotency-key': lab.id }),
   );
+};
+
+test('turns of two seconds, as many as there are workers: others do not wait', async (t) => {
+  const daemon = await start(t);
+  const other = await daemon.lab();
+  const turns = await begin_long_turns(t, daemon, NR_WORKERS, NR_WORKERS);
+  const ended = Promise.all(turns);
+  await pause(100);
+  for (let i = 0; i < 10; i++) {
+    const begun = performance.now();
+    const headers = { 'idempotency-key': `quick ${i}` };
+    assert.equal((await daemon.post(`labs/${other.id}/ops`, { op: 'kmalloc', size: 100 }, { headers })).status, 201);
+    assert.ok(performance.now() - begun < 500, `${performance.now() - begun} ms`);
+  }
+  for (const turn of await ended) assert.equal(turn.status, 200);
+});
+
+test('one client with more long turns than it may have does not keep the house from others', async (t) => {
+  const daemon = await start(t);
+  const other = await daemon.lab();
+  const turns = await begin_long_turns(t, daemon, 30 + NR_WORKERS, 1);
+  await pause(500);
+  const begun = performance.now();
+  const headers = { 'idempotency-key': 'quick' };
+  assert.equal((await daemon.post(`labs/${other.id}/ops`, { op: 'kmalloc', size: 100 }, { headers })).status, 201);
+  assert.ok(performance.now() - begun < 500, `${performance.now() - begun} ms`);
+  assert.equal((await daemon.get('/readyz')).status, 200);
+  for (const turn of turns) assert.equal((await turn).status, 200);
+});
+
+test('a turn that does not end is reported once; readyz is 503 while all workers are in one, the slow ones too', async (t) => {
+  const daemon = await start(t, { PAGODA_TURN_LIMIT_MS: '500' });
+  const turns = await begin_long_turns(t, daemon, NR_SLOW + NR_WORKERS, 3);
   let status = 200;
   for (let i = 0; i < 60 && status === 200; i++) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause(50);
     status = (await daemon.get('/readyz')).status;
     assert.equal((await daemon.get('/healthz')).status, 200);
   }
@@ -181,8 +221,43 @@ test('a turn that does not end is reported once; readyz is 503 while all workers
   assert.equal((await daemon.get('/readyz')).status, 200);
   await daemon.signal('SIGTERM');
   const said = daemon.errors.split('\n').filter((line) => /does not end/.test(line));
-  assert.ok(said.length >= 1 && said.length <= labs.length, daemon.errors);
+  assert.ok(said.length >= 1 && said.length <= turns.length, daemon.errors);
   assert.match(said[0], /lab [a-z0-9]+: a turn does not end: mark/);
+});
+
+test('check names the lab whose machine breaks down, and checks the others', async (t) => {
+  const daemon = await Daemon.start(); // nothing is planted while the marks are made
+  t.after(() => daemon.end());
+  const labs = [];
+  for (const text of ['none', ...FAULTS.map(([fault]) => fault), 'none']) {
+    labs.push({ ...(await daemon.lab()), text });
+    await daemon.op(labs.at(-1), { op: 'kmalloc', size: 100 });
+    await plant(daemon, labs.at(-1), text);
+  }
+  await daemon.signal('SIGTERM');
+  const env = { ...process.env, PAGODA_PLANT: '1' };
+  const checked = run(['check', daemon.store], { env });
+  assert.equal(checked.status, 1, checked.stderr);
+  for (const { id, text } of labs) {
+    const expected =
+      text === 'none' ? 'as recorded' : 'operation 2 \\(mark\\) is refused by a replay: the machine broke down';
+    assert.match(checked.stdout, new RegExp(`lab ${id}: .*${expected}`), checked.stdout);
+    if (text !== 'none') assert.match(checked.stderr, new RegExp(`lab ${id}: the machine broke down in mark`));
+  }
+  assert.match(checked.stdout, /5 labs, .* NOT as recorded/);
+  assert.equal(run(['check', daemon.store]).status, 0);
+});
+
+test('replay says that the machine broke down', () => {
+  const env = { ...process.env, PAGODA_PLANT: '1' };
+  for (const [fault, detail] of FAULTS) {
+    const input = `{"op":"kmalloc","size":100}\n{"op":"mark","text":"plant: ${fault}"}\n`;
+    const replayed = run(['replay', '--format', 'ndjson', '-'], { env, input });
+    assert.deepEqual([replayed.status, replayed.signal], [1, null], replayed.stderr);
+    assert.match(replayed.stderr, /the machine broke down in mark/);
+    assert.match(replayed.stderr, detail);
+    assert.match(replayed.stderr, /pagodad replay: the machine broke down\n/);
+  }
 });
 
 test('the daemon ends by a fault that is nobody’s', async (t) => {

@@ -61,3 +61,24 @@ test('SIGTERM under load ends the daemon in good order', async () => {
   }
   await daemon.end();
 });
+
+test('many lines in one request are cut by a stop, and the answer says where', async () => {
+  const daemon = await Daemon.start();
+  const lab = await daemon.lab({ memory: '256M' });
+  const headers = { 'content-type': 'application/x-ndjson' };
+  const lines = daemon.post(`labs/${lab.id}/ops?results=failures`, `${ALLOCATE}\n`.repeat(1_000_000), { headers });
+  while (!(await daemon.get(`labs/${lab.id}`)).body.seq);
+  assert.deepEqual(await daemon.signal('SIGTERM'), { code: 0, signal: null });
+  const reply = await lines;
+  assert.equal(reply.status, 200, reply.text);
+  const told = reply.text.trim().split('\n').map(JSON.parse);
+  const { summary } = told.at(-1);
+  const cut = told.find(({ status }) => status === 503);
+  assert.ok(summary.applied > 0 && summary.applied < 1_000_000, JSON.stringify(summary));
+  assert.equal(cut.line, summary.applied + 1);
+  assert.match(cut.problem.detail, /about to stop/);
+  assert.doesNotMatch(daemon.errors, /did not end within/);
+  await daemon.resume();
+  assert.equal((await daemon.get(`labs/${lab.id}`)).body.seq, summary.applied);
+  await daemon.end();
+});

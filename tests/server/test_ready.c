@@ -108,6 +108,35 @@ static void a_debt_is_bounded_and_delays_nobody_who_is_alone(void **state)
     assert_ptr_equal(work_once(&ready, MS), &busy.work[1]);
 }
 
+/* Whose slow work is as much as may be waits until some of it has ended; others, and the house, do not notice. */
+static void who_has_much_slow_work_is_held(void **state)
+{
+    (void)state;
+    static struct busy busy, other;
+    static struct work house;
+    struct ready ready;
+    busy = other = (struct busy){ 0 };
+    ready_init(&ready);
+    bring(&ready, &busy, READY_SLOW_MAX + 2);
+    for (unsigned i = 0; i < READY_SLOW_MAX; i++) {
+        assert_ptr_equal(ready_take(&ready), &busy.work[i]);
+        ready_begin_slow(&ready, &busy.share);
+    }
+    assert_false(ready_has_work(&ready));
+    assert_false(share_is_idle(&busy.share));
+    bring(&ready, &other, 1);
+    assert_ptr_equal(work_once(&ready, MS), &other.work[0]);
+    for (unsigned i = 0; i < READY_SLOW_MAX; i++)
+        ready_begin_slow(&ready, &ready.house);
+    ready_put(&ready, &house);
+    assert_ptr_equal(work_once(&ready, MS), &house);
+    bring(&ready, &busy, 0);
+    assert_null(ready_take(&ready));
+    ready_end_slow(&ready, &busy.share);
+    ready_pay(&busy.share, MS);
+    assert_ptr_equal(work_once(&ready, MS), &busy.work[READY_SLOW_MAX]);
+}
+
 /* ---- who is a client ---- */
 
 static struct client *client_at(struct clients *clients, uint32_t address)
@@ -159,6 +188,7 @@ int main(void)
         cmocka_unit_test(who_brings_much_does_not_delay_who_brings_one),
         cmocka_unit_test(each_gets_the_same_time_whatever_the_work_costs),
         cmocka_unit_test(work_of_one_comes_in_its_order_and_the_house_has_a_share),
+        cmocka_unit_test(who_has_much_slow_work_is_held),
         cmocka_unit_test(a_debt_is_bounded_and_delays_nobody_who_is_alone),
         cmocka_unit_test(a_client_is_an_address),
         cmocka_unit_test(a_client_may_have_so_much_waiting),
