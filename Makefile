@@ -154,13 +154,14 @@ test-sizes: $(BUILD)/truth ## machines of random sizes, against a second computa
 
 # --- fuzzing: each target is a program under libFuzzer, and one that runs known inputs ---
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(filter-out tests/fuzz/fuzz_program.c,$(wildcard tests/fuzz/fuzz_*.c)))
-FUZZ_SUPPORT := tests/lib/fixture.c tests/fuzz/fuzz_program.c $(filter-out server/cmd/main.c,$(SERVER))
+FUZZ_SUPPORT := tests/lib/fixture.c tests/fuzz/fuzz_program.c $(wildcard tests/fuzz/store_*.c) $(filter-out server/cmd/main.c,$(SERVER))
 FUZZ_SECONDS ?= 30
 FUZZ_JOBS    ?= $(JOBS)
 FUZZ_DIR     ?= $(BUILD)/fuzzing# what runs find: they go on from there
 FUZZ_LENGTH_engine := 600
 FUZZ_LENGTH_image  := 300
 FUZZ_LENGTH_state  := 20000
+FUZZ_LENGTH_store  := 100
 define fuzz_programs
 $(BUILD)/fuzz/fuzz_$(1): $(call objects,fuzz,$(ENGINE) $(FUZZ_SUPPORT) tests/fuzz/fuzz_$(1).c)
 	$$(SAY) link $$@
