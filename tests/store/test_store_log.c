@@ -157,6 +157,18 @@ static void test_images_of_another_engine(void **state)
     store_fixture_remove(&f);
 }
 
+/* Waking has the store drop images behind the log's end, and keeps the lab until that is done. */
+static void put_and_wait(struct lab *lab)
+{
+    uint32_t nr_users;
+    lab_put(lab);
+    do {
+        pthread_mutex_lock(&lab->labs->mutex);
+        nr_users = lab->nr_users;
+        pthread_mutex_unlock(&lab->labs->mutex);
+    } while (nr_users && sched_yield() == 0);
+}
+
 /* Whoever is not used sleeps, and is the same when it wakes. */
 static void test_sleep(void **state)
 {
@@ -172,7 +184,7 @@ static void test_sleep(void **state)
     f.labs->limits.memory_budget = 0;
     labs_tidy(f.labs);
     assert_true(lab_is_awake(lab)); /* in use */
-    lab_put(lab);
+    put_and_wait(lab);
     labs_tidy(f.labs);
     assert_false(lab_is_awake(lab));
     assert_int_equal(lab->host_bytes, 0);
@@ -181,8 +193,8 @@ static void test_sleep(void **state)
     assert_int_equal(store_fixture_hash(lab), hash);
     f.labs->limits.memory_budget = UINT64_MAX;
     f.labs->limits.idle_ns = 1;
-    lab_put(lab);
-    lab_put(other);
+    put_and_wait(lab);
+    put_and_wait(other);
     labs_tidy(f.labs);
     assert_false(lab_is_awake(lab) || lab_is_awake(other));
     store_fixture_close(&f);
