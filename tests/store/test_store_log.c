@@ -3,6 +3,7 @@
  * SEED= repeats. */
 #include "tests/store/store_fixture.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
