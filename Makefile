@@ -212,8 +212,10 @@ test-proxies: $(BUILD)/pagodad ## requests in doubt, through nginx and HAProxy
 test-crash-import: $(BUILD)/pagodad ## kill -9 60 times in imports (KILLS=)
 	PAGODAD=$(abspath $<) KILLS=$(or $(KILLS),60) \
 	  $(STAGE) crash-import node --test --test-name-pattern=kill tests/api/import_atomic.test.mjs
-test-disk: $(BUILD)/$(CHECKED)/test_store_faults ## a disk that fails at every write, with other operations each time (SEEDS=)
-	$(STAGE) disk sh -c 'for seed in $(or $(SEEDS),$(shell seq 10)); do SEED=$$seed $< || exit 1; done'
+DISK_TESTS := $(addprefix $(BUILD)/$(CHECKED)/,test_store_faults test_store_disk)
+test-disk: $(DISK_TESTS) ## a disk that fails at every write, sync and read, with other work for each of SEEDS
+	$(STAGE) disk sh -c 'for seed in $(or $(SEEDS),$(shell seq 10)); do for test in $(DISK_TESTS); do SEED=$$seed $$test || exit 1; done; done'
+	EVERY=1 $(STAGE) disk-every $(BUILD)/$(CHECKED)/test_store_disk
 test-abuse: $(BUILD)/$(CHECKED)/test_abuse ## any call with any parameter (RUNS=, SEED=)
 	RUNS=$(or $(RUNS),20) $(STAGE) abuse $<
 test-history: $(BUILD)/pagodad ## time travel in a lab of 1 million operations
