@@ -253,6 +253,7 @@ void lab_keep(struct lab *lab)
 {
     pthread_mutex_lock(&lab->labs->mutex);
     lab->nr_users++;
+    unused_remove(lab->labs, lab); /* a watcher's lab may have had no user */
     pthread_mutex_unlock(&lab->labs->mutex);
 }
 

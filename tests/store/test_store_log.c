@@ -202,6 +202,29 @@ static void test_sleep(void **state)
     store_fixture_remove(&f);
 }
 
+/* A watcher gets a lab back that nobody uses: it is used then, like any other. */
+static void test_watched_labs_sleep(void **state)
+{
+    (void)state;
+    struct store_fixture f;
+    store_fixture_make(&f);
+    store_fixture_must_open(&f);
+    struct lab *lab = store_fixture_lab(&f, "classic");
+    f.labs->limits.memory_budget = 0;
+    lab_watch(lab);
+    put_and_wait(lab);
+    lab_keep(lab);
+    labs_tidy(f.labs);
+    assert_true(lab_is_awake(lab));
+    put_and_wait(lab);
+    labs_tidy(f.labs);
+    assert_false(lab_is_awake(lab));
+    assert_null(f.labs->unused_first);
+    lab_unwatch(lab);
+    store_fixture_close(&f);
+    store_fixture_remove(&f);
+}
+
 /* ---- versions ---- */
 
 static void make_old(struct store_fixture *f, const char *sample)
@@ -340,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_history_of_classic),
         cmocka_unit_test(test_images_of_another_engine),
         cmocka_unit_test(test_sleep),
+        cmocka_unit_test(test_watched_labs_sleep),
         cmocka_unit_test(test_version_1),
         cmocka_unit_test(test_version_2),
         cmocka_unit_test(test_version_3),
