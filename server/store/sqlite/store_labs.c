@@ -287,9 +287,13 @@ static enum pagoda_error lab_row_read(sqlite3_stmt *select, bool with_last, stru
 }
 
 #define LAB_COLUMNS "SELECT id, key, name, created, parent, parent_seq, config,"
+/* An import begins behind what a fork shares. It has no value of a chain only where the lab itself has none. */
+#define IMPORT_IS_ODD                                                                                                      \
+    " (importing.seq < lab.parent_seq OR"                                                                                  \
+    " (importing.chain IS NULL) <> (importing.seq % 64 = 0 AND importing.seq = lab.parent_seq))"
 #define LAB_ROWS                                                                                                           \
     ", (SELECT importing.seq FROM importing WHERE importing.lab = lab.id), made, rules, differs_at, chain_since,"          \
-    " seal = " LAB_SEAL
+    " seal = " LAB_SEAL " AND NOT EXISTS (SELECT 1 FROM importing WHERE importing.lab = lab.id AND" IMPORT_IS_ODD ")"
 #define LABS_BETWEEN " FROM lab WHERE (NOT deleted OR seal <> " LAB_SEAL ") AND id BETWEEN ?1 AND ?2 ORDER BY id"
 
 static const char LABS_WITH_LAST[] =
