@@ -119,7 +119,7 @@ test-builds: all test-programs $(FUZZ_TARGETS:%=$(BUILD)/$(CHECKED)/replay_%) $(
   $(BUILD)/slow_disk.so
 test-long: ## what takes minutes: kill -9, SIGTERM, proxies, failing disks, any call with any parameter, a long history, fuzzers
 	@sh tools/install.sh build test long
-	@$(call side_by_side,test-stop test-abuse test-crash-import test-disk test-sizes test-crash test-history test-labs test-proxies soak)
+	@$(call side_by_side,test-stop test-abuse test-crash-import test-disk test-sizes test-crash test-history test-labs test-migration test-proxies soak)
 	@$(MAKE) --no-print-directory fuzz
 
 # C tests: each file one program, under ASan and UBSan; those of the store and of labs stand on the server too.
@@ -209,6 +209,8 @@ test-stop: $(BUILD)/pagodad ## SIGTERM 50 times under load (ROUNDS=)
 	PAGODAD=$(abspath $<) ROUNDS=$(or $(ROUNDS),50) $(STAGE) stop node --test tests/api/stop_load.test.mjs
 test-proxies: $(BUILD)/pagodad ## requests in doubt, through nginx and HAProxy
 	PAGODAD=$(abspath $<) $(STAGE) proxies node --test tests/api/long/proxies.test.mjs
+test-migration: $(BUILD)/pagodad ## a store of schema 4 with 10 million operations (OPS=), kill -9 in the middle
+	PAGODAD=$(abspath $<) OPS=$(or $(OPS),10000000) $(STAGE) migration node --test tests/api/long/migration.test.mjs
 soak: $(BUILD)/pagodad ## use of all kinds for SOAK_SECONDS (60): memory, open files, mappings do not grow
 	PAGODAD=$(abspath $<) SOAK_SECONDS=$(or $(SOAK_SECONDS),60) $(STAGE) soak node --test tests/api/long/soak.test.mjs
 test-crash-import: $(BUILD)/pagodad ## kill -9 60 times in imports (KILLS=)
@@ -304,7 +306,7 @@ help: ## list targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: all deps run test test-builds test-long test-programs test-c test-api test-tsan test-web test-browser \
-  test-crash test-crash-import test-stop test-proxies soak test-api-tsan test-disk test-abuse test-labs test-fuzz fuzz \
+  test-crash test-crash-import test-stop test-proxies soak test-migration test-api-tsan test-disk test-abuse test-labs test-fuzz fuzz \
   test-history test-sizes truth coverage check check-pure check-tower check-docs lint compile-gcc compile-clang lint-tidy lint-cppcheck \
   lint-layout lint-web lint-shell format bench bench-history bench-cost install clean help $(addprefix run-,$(TESTS))
 .SECONDARY:
