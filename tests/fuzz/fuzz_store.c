@@ -239,8 +239,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nr_bytes)
     if (!is_complete)
         store_set_up();
     uint8_t *bytes = malloc(nr_made);
-    if (!bytes)
-        fuzz_fail("out of memory");
+    if (!bytes || !made)
+        abort();
     size_t nr_left = nr_made;
     memcpy(bytes, made, nr_made);
     if (!(how & HOW_ROWS))

@@ -119,6 +119,7 @@ static const char *const WORDS[] = {
 #define NR_WORDS (sizeof WORDS / sizeof WORDS[0])
 
 /* Statements that are no change of one column. */
+/* NOLINTBEGIN(bugprone-suspicious-missing-comma): long ones */
 static const char *const SCRIPTS[] = {
     "CREATE TRIGGER busy BEFORE INSERT ON op BEGIN"
     " INSERT INTO text (text) WITH RECURSIVE r (a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM r) SELECT a FROM r; END",
@@ -144,6 +145,7 @@ static const char *const SCRIPTS[] = {
     "ALTER TABLE op DROP COLUMN name; ALTER TABLE op ADD COLUMN name",
     "ALTER TABLE call RENAME COLUMN pad TO paid",
 };
+/* NOLINTEND(bugprone-suspicious-missing-comma) */
 #define NR_SCRIPTS (sizeof SCRIPTS / sizeof SCRIPTS[0])
 
 static struct sql_value harm_value(struct fuzz_bytes *in)
@@ -180,7 +182,8 @@ static void harm_row(struct fuzz_bytes *in, sqlite3 *db)
     const char *name = TABLES[table].table;
     while (TABLES[table].columns[nr_columns])
         nr_columns++;
-    const char *column = TABLES[table].columns[fuzz_take(in, 1) % nr_columns], *key = TABLES[table].columns[0];
+    const char *column = TABLES[table].columns[fuzz_take(in, 1) % (nr_columns ? nr_columns : 1)],
+               *key = TABLES[table].columns[0];
     unsigned row = (unsigned)fuzz_take(in, 1);
     if (how % 16 == 0)
         snprintf(sql, sizeof sql, "DELETE FROM \"%s\" WHERE \"%s\" = (SELECT \"%s\" FROM \"%s\" LIMIT 1 OFFSET %u)", name,
