@@ -120,7 +120,7 @@ test-builds: all test-programs $(FUZZ_TARGETS:%=$(BUILD)/$(CHECKED)/replay_%) $(
   $(BUILD)/slow_disk.so
 test-long: ## what takes minutes: kill -9, SIGTERM, proxies, failing disks, any call with any parameter, a long history, fuzzers
 	@sh tools/install.sh build test long
-	@$(call side_by_side,test-api-tsan test-stop test-abuse test-crash-import test-disk test-sizes test-crash test-history test-labs test-proxies)
+	@$(call side_by_side,test-api-tsan test-stop test-abuse test-crash-import test-disk test-sizes test-crash test-history test-labs test-migration test-proxies soak)
 	@$(MAKE) --no-print-directory fuzz
 
 # C tests: each file one program, under ASan and UBSan; those of the store and of labs stand on the server too.
@@ -157,13 +157,14 @@ test-sizes: $(BUILD)/truth ## machines of random sizes, against a second computa
 
 # --- fuzzing: each target is a program under libFuzzer, and one that runs known inputs ---
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(filter-out tests/fuzz/fuzz_program.c,$(wildcard tests/fuzz/fuzz_*.c)))
-FUZZ_SUPPORT := tests/lib/fixture.c tests/fuzz/fuzz_program.c $(filter-out server/cmd/main.c,$(SERVER))
+FUZZ_SUPPORT := tests/lib/fixture.c tests/fuzz/fuzz_program.c $(wildcard tests/fuzz/store_*.c) $(filter-out server/cmd/main.c,$(SERVER))
 FUZZ_SECONDS ?= 30
 FUZZ_JOBS    ?= $(JOBS)
 FUZZ_DIR     ?= $(BUILD)/fuzzing# what runs find: they go on from there
 FUZZ_LENGTH_engine := 600
 FUZZ_LENGTH_image  := 300
 FUZZ_LENGTH_state  := 20000
+FUZZ_LENGTH_store  := 100
 define fuzz_programs
 $(BUILD)/fuzz/fuzz_$(1): $(call objects,fuzz,$(ENGINE) $(FUZZ_SUPPORT) tests/fuzz/fuzz_$(1).c)
 	$$(SAY) link $$@
@@ -211,11 +212,17 @@ test-stop: $(BUILD)/pagodad ## SIGTERM 50 times under load (ROUNDS=)
 	PAGODAD=$(abspath $<) ROUNDS=$(or $(ROUNDS),50) $(STAGE) stop node --test tests/api/stop_load.test.mjs
 test-proxies: $(BUILD)/pagodad ## requests in doubt, through nginx and HAProxy
 	PAGODAD=$(abspath $<) $(STAGE) proxies node --test tests/api/long/proxies.test.mjs
+test-migration: $(BUILD)/pagodad ## a store of schema 4 with 10 million operations (OPS=), kill -9 in the middle
+	PAGODAD=$(abspath $<) OPS=$(or $(OPS),10000000) $(STAGE) migration node --test tests/api/long/migration.test.mjs
+soak: $(BUILD)/pagodad ## use of all kinds for SOAK_SECONDS (60): memory, open files, mappings do not grow
+	PAGODAD=$(abspath $<) SOAK_SECONDS=$(or $(SOAK_SECONDS),60) $(STAGE) soak node --test tests/api/long/soak.test.mjs
 test-crash-import: $(BUILD)/pagodad ## kill -9 60 times in imports (KILLS=)
 	PAGODAD=$(abspath $<) KILLS=$(or $(KILLS),60) \
 	  $(STAGE) crash-import node --test --test-name-pattern=kill tests/api/import_atomic.test.mjs
-test-disk: $(BUILD)/$(CHECKED)/test_store_faults ## a disk that fails at every write, with other operations each time (SEEDS=)
-	$(STAGE) disk sh -c 'for seed in $(or $(SEEDS),$(shell seq 10)); do SEED=$$seed $< || exit 1; done'
+DISK_TESTS := $(addprefix $(BUILD)/$(CHECKED)/,test_store_faults test_store_disk)
+test-disk: $(DISK_TESTS) ## a disk that fails at every write, sync and read, with other work for each of SEEDS
+	$(STAGE) disk sh -c 'for seed in $(or $(SEEDS),$(shell seq 10)); do for test in $(DISK_TESTS); do SEED=$$seed $$test || exit 1; done; done'
+	EVERY=1 $(STAGE) disk-every $(BUILD)/$(CHECKED)/test_store_disk
 test-abuse: $(BUILD)/$(CHECKED)/test_abuse ## any call with any parameter (RUNS=, SEED=)
 	RUNS=$(or $(RUNS),20) $(STAGE) abuse $<
 test-history: $(BUILD)/pagodad ## time travel in a lab of 1 million operations
@@ -302,7 +309,7 @@ help: ## list targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: all deps run fidelity test test-builds test-long test-programs test-c test-api test-tsan test-web test-browser \
-  test-crash test-crash-import test-stop test-proxies test-api-tsan test-disk test-abuse test-labs test-fuzz fuzz \
+  test-crash test-crash-import test-stop test-proxies soak test-migration test-api-tsan test-disk test-abuse test-labs test-fuzz fuzz \
   test-history test-sizes truth coverage check check-pure check-tower check-docs lint compile-gcc compile-clang lint-tidy lint-cppcheck \
   lint-layout lint-web lint-shell format bench bench-history bench-cost install clean help $(addprefix run-,$(TESTS))
 .SECONDARY:

@@ -195,8 +195,9 @@ static bool valid_zone(const struct valid *v, const struct zone *zone)
         if (diff > (int32_t)sane || diff < -(int32_t)sane)
             return false;
     }
+    /* The scanners stop at a page block's end, which may lie behind the zone's. */
     return memchr(zone->name, 0, sizeof zone->name) && zone->stat_threshold < sane && zone->compact_defer_shift < 32 &&
-           zone->compact_migrate_pfn <= end && zone->compact_free_pfn <= end &&
+           zone->compact_migrate_pfn <= end + PAGEBLOCK_PAGES && zone->compact_free_pfn <= end + PAGEBLOCK_PAGES &&
            zone->free_global <= (int64_t)v->s->frames.nr && zone->free_global >= -(int64_t)v->s->frames.nr;
 }
 

@@ -14,6 +14,14 @@ void heap_written(struct heaps *heaps, struct process_ref process, uint64_t addr
         libc_forget_pages(heaps->libc); /* a page that was filled has lost its place */
 }
 
+/* A word that is never 0 in a heap. 0: the program has taken the page away (brk, madvise), and zeroes have come for it. */
+static uint64_t look_never_zero(struct look *look, uint64_t chunk, enum chunk_word word)
+{
+    uint64_t value = look_chunk_word(look, chunk, word);
+    look->absent |= !value;
+    return value;
+}
+
 /* Walks the chunks from the start of the main heap to top. Returns what is wrong; NULL: nothing, as far as can be seen.
  * nr_free  out: chunks that must lie in bins. */
 static const char *heap_check_chunks(struct look *look, uint64_t *nr_free)
@@ -21,9 +29,9 @@ static const char *heap_check_chunks(struct look *look, uint64_t *nr_free)
     uint64_t top = look_top(look, look->heap->main_arena);
     bool was_free = false;
     for (uint64_t chunk = look_first_chunk(look), size; chunk && chunk != top; chunk += size) {
-        uint64_t field = look_chunk_word(look, chunk, CHUNK_SIZE);
+        uint64_t field = look_never_zero(look, chunk, CHUNK_SIZE);
         size = field & ~(uint64_t)SIZE_BITS;
-        bool is_free = !(look_chunk_word(look, chunk + size, CHUNK_SIZE) & PREV_INUSE);
+        bool is_free = !(look_never_zero(look, chunk + size, CHUNK_SIZE) & PREV_INUSE);
         if (look->absent)
             return NULL;
         if (size == look->rules->header) {
@@ -32,7 +40,7 @@ static const char *heap_check_chunks(struct look *look, uint64_t *nr_free)
         }
         if (size < look->rules->min_chunk || size % CHUNK_ALIGN || size > top - chunk)
             return "heap: a chunk has an impossible size";
-        if (is_free && look_chunk_word(look, chunk + size, CHUNK_PREV_SIZE) != size)
+        if (is_free && look_never_zero(look, chunk + size, CHUNK_PREV_SIZE) != size && !look->absent)
             return "heap: size and prev_size of a free chunk differ";
         if (was_free == !!(field & PREV_INUSE))
             return "heap: PREV_INUSE does not tell what the chunk before is";
@@ -49,7 +57,7 @@ static const char *heap_check_bins(struct look *look, uint64_t *nr_listed)
         uint64_t bin = look_bin(look, look->heap->main_arena, i), before = bin;
         uint64_t left = look_word(look, look->heap->main_arena + look->rules->at_system_mem) / look->rules->min_chunk;
         for (uint64_t chunk; (chunk = look_chunk_word(look, before, CHUNK_FD)) != bin && !look->absent; before = chunk) {
-            uint64_t size = look_chunk_word(look, chunk, CHUNK_SIZE) & ~(uint64_t)SIZE_BITS;
+            uint64_t size = look_never_zero(look, chunk, CHUNK_SIZE) & ~(uint64_t)SIZE_BITS;
             if (look_chunk_word(look, chunk, CHUNK_BK) != before && !look->absent)
                 return "heap: the links of a bin do not agree";
             if (i > 1 && bin_index(look->rules, size) != i && !look->absent)
@@ -64,12 +72,12 @@ static const char *heap_check_bins(struct look *look, uint64_t *nr_listed)
 
 static const char *heap_check_note(struct look *look, const struct note *note)
 {
-    uint64_t chunk = note->address - look->rules->header, field = look_chunk_word(look, chunk, CHUNK_SIZE);
+    uint64_t chunk = note->address - look->rules->header, field = look_never_zero(look, chunk, CHUNK_SIZE);
     uint64_t size = field & ~(uint64_t)SIZE_BITS;
     bool is_mapped = field & IS_MMAPPED;
     if (!look->absent && size - (is_mapped ? look->rules->mapped_unusable : look->rules->word) != note->usable)
         return "heap: a live block does not have the size that was noted";
-    if (!look->absent && !is_mapped && !(look_chunk_word(look, chunk + size, CHUNK_SIZE) & PREV_INUSE) && !look->absent)
+    if (!look->absent && !is_mapped && !(look_never_zero(look, chunk + size, CHUNK_SIZE) & PREV_INUSE) && !look->absent)
         return "heap: a live block counts as free";
     look->absent = false;
     return NULL;

@@ -41,8 +41,8 @@ fail:
 
 void buffer_add(struct buffer *buffer, const void *bytes, size_t nr_bytes)
 {
-    char *end = buffer_grow(buffer, nr_bytes);
-    if (!end || nr_bytes == 0)
+    char *end = nr_bytes ? buffer_grow(buffer, nr_bytes) : NULL;
+    if (!end)
         return;
     memcpy(end, bytes, nr_bytes);
     buffer->length += nr_bytes;

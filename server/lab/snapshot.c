@@ -172,7 +172,8 @@ static struct snapshot_job *snapshot_make_job(struct lab *lab, const struct lab_
 bool snapshot_take(struct snapshots *snapshots, struct lab *lab, const struct lab_log *log, const struct machine *machine,
                    uint64_t cost_ns)
 {
-    if (!snapshots->is_running || atomic_load(&snapshots->nr_queued) >= SNAPSHOTS_QUEUED_MAX)
+    if (!snapshots->is_running || atomic_load(&snapshots->nr_queued) >= SNAPSHOTS_QUEUED_MAX ||
+        atomic_load(&lab->is_dropping))
         return false;
     struct snapshot_job *job = snapshot_make_job(lab, log, machine, cost_ns);
     if (!job)

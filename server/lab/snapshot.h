@@ -35,7 +35,7 @@ void snapshots_stop(struct snapshots *snapshots); /* what is queued is dropped: 
 uint64_t snapshot_replay_ns(uint64_t cost_ns);
 /* Takes the machine's image now and stores it later.
  * log  of the operations that led to it: the lab's, or that of its import; it lives as long as the lab.
- * False: too many are waiting; try again a little later. */
+ * False: too many are waiting, or images of the lab are being dropped; try again a little later. */
 bool snapshot_take(struct snapshots *snapshots, struct lab *lab, const struct lab_log *log, const struct machine *machine,
                    uint64_t cost_ns);
 /* The newest machine of the log at or before seq that can be had. NOT_FOUND: none; start at 0. */

@@ -1,8 +1,12 @@
-/* tests/fuzz/replay.c - runs a fuzz target once on each file that is given. A crash ends it. */
+/* tests/fuzz/replay.c - runs a fuzz target once on each file that is given. A crash ends it, and so does
+ * one that does not end. */
 #include "tests/fuzz/fuzz.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+#define SECONDS_MAX 120 /* for one input, on a busy machine */
 
 static void replay_file(const char *path)
 {
@@ -14,6 +18,7 @@ static void replay_file(const char *path)
     }
     size_t nr_bytes = fread(bytes, 1, sizeof bytes, file);
     fclose(file);
+    alarm(SECONDS_MAX);
     /* A copy of its size, so that reading behind its end is seen. */
     uint8_t *copy = malloc(nr_bytes ? nr_bytes : 1);
     if (!copy)

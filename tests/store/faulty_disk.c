@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct faulty_file {
     sqlite3_file base;
@@ -23,7 +24,7 @@ struct fault {
     int good_left, code; /* good_left -1: disarmed */
     bool goes_on;
 };
-static struct fault writes = { .good_left = -1 }, reads = { .good_left = -1 };
+static struct fault writes = { .good_left = -1 }, reads = { .good_left = -1 }, shorts = { .good_left = -1 };
 static bool has_failed;
 static char limited_directory[256];
 static uint64_t limit; /* bytes; 0: none */
@@ -46,10 +47,15 @@ void faulty_disk_arm_reads(int nr_good, int code, bool forever)
     fault_arm(&reads, nr_good, code, forever);
 }
 
+void faulty_disk_arm_short(int nr_good, bool forever)
+{
+    fault_arm(&shorts, nr_good, SQLITE_IOERR, forever);
+}
+
 bool faulty_disk_disarm(void)
 {
     pthread_mutex_lock(&mutex);
-    writes.good_left = reads.good_left = -1;
+    writes.good_left = reads.good_left = shorts.good_left = -1;
     bool failed = has_failed;
     pthread_mutex_unlock(&mutex);
     return failed;
@@ -73,6 +79,42 @@ static int fault_meet(struct fault *fault)
 static int may_write(void)
 {
     return fault_meet(&writes);
+}
+
+/* ---- system calls that do less than they are asked for ---- */
+
+static size_t maybe_half(size_t nr_bytes)
+{
+    return nr_bytes > 1 && fault_meet(&shorts) != SQLITE_OK ? nr_bytes / 2 : nr_bytes;
+}
+static ssize_t short_read(int fd, void *out, size_t nr_bytes)
+{
+    return read(fd, out, maybe_half(nr_bytes));
+}
+static ssize_t short_pread(int fd, void *out, size_t nr_bytes, off_t at)
+{
+    return pread(fd, out, maybe_half(nr_bytes), at);
+}
+static ssize_t short_write(int fd, const void *bytes, size_t nr_bytes)
+{
+    return write(fd, bytes, maybe_half(nr_bytes));
+}
+static ssize_t short_pwrite(int fd, const void *bytes, size_t nr_bytes, off_t at)
+{
+    return pwrite(fd, bytes, maybe_half(nr_bytes), at);
+}
+
+/* SQLite uses those that it was built for. */
+static void replace_calls(sqlite3_vfs *vfs)
+{
+    const struct {
+        const char *name;
+        sqlite3_syscall_ptr call;
+    } CALLS[] = { { "read", (sqlite3_syscall_ptr)short_read },     { "pread", (sqlite3_syscall_ptr)short_pread },
+                  { "pread64", (sqlite3_syscall_ptr)short_pread }, { "write", (sqlite3_syscall_ptr)short_write },
+                  { "pwrite", (sqlite3_syscall_ptr)short_pwrite }, { "pwrite64", (sqlite3_syscall_ptr)short_pwrite } };
+    for (size_t i = 0; i < sizeof CALLS / sizeof CALLS[0]; i++)
+        vfs->xSetSystemCall(vfs, CALLS[i].name, CALLS[i].call);
 }
 
 /* ---- a disk of a size of one's own ---- */
@@ -121,10 +163,6 @@ static int file_close(sqlite3_file *file)
 static int file_read(sqlite3_file *file, void *out, int count, sqlite3_int64 at)
 {
     int rc = fault_meet(&reads);
-    if (rc == SQLITE_IOERR_SHORT_READ) {
-        memset(out, 0, (size_t)count);
-        real_of(file)->pMethods->xRead(real_of(file), out, count / 2, at);
-    }
     if (rc != SQLITE_OK)
         return rc;
     return real_of(file)->pMethods->xRead(real_of(file), out, count, at);
@@ -205,6 +243,7 @@ static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int 
 void faulty_disk_register(void)
 {
     real_vfs = sqlite3_vfs_find(NULL);
+    replace_calls(real_vfs);
     faulty_vfs = *real_vfs;
     faulty_vfs.zName = "faulty";
     faulty_vfs.pNext = NULL;

@@ -3,6 +3,7 @@
  * SEED= repeats. */
 #include "tests/store/store_fixture.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -157,6 +158,18 @@ static void test_images_of_another_engine(void **state)
     store_fixture_remove(&f);
 }
 
+/* Waking has the store drop images behind the log's end, and keeps the lab until that is done. */
+static void put_and_wait(struct lab *lab)
+{
+    uint32_t nr_users;
+    lab_put(lab);
+    do {
+        pthread_mutex_lock(&lab->labs->mutex);
+        nr_users = lab->nr_users;
+        pthread_mutex_unlock(&lab->labs->mutex);
+    } while (nr_users && sched_yield() == 0);
+}
+
 /* Whoever is not used sleeps, and is the same when it wakes. */
 static void test_sleep(void **state)
 {
@@ -172,7 +185,7 @@ static void test_sleep(void **state)
     f.labs->limits.memory_budget = 0;
     labs_tidy(f.labs);
     assert_true(lab_is_awake(lab)); /* in use */
-    lab_put(lab);
+    put_and_wait(lab);
     labs_tidy(f.labs);
     assert_false(lab_is_awake(lab));
     assert_int_equal(lab->host_bytes, 0);
@@ -181,13 +194,33 @@ static void test_sleep(void **state)
     assert_int_equal(store_fixture_hash(lab), hash);
     f.labs->limits.memory_budget = UINT64_MAX;
     f.labs->limits.idle_ns = 1;
-    lab_put(lab);
-    lab_put(other);
-    for (unsigned i = 0; i < 1000 && (lab_is_awake(lab) || lab_is_awake(other)); i++) {
-        labs_tidy(f.labs);
-        usleep(10000); /* a job that saves the machine may use it still */
-    }
+    put_and_wait(lab);
+    put_and_wait(other);
+    labs_tidy(f.labs);
     assert_false(lab_is_awake(lab) || lab_is_awake(other));
+    store_fixture_close(&f);
+    store_fixture_remove(&f);
+}
+
+/* A watcher gets a lab back that nobody uses: it is used then, like any other. */
+static void test_watched_labs_sleep(void **state)
+{
+    (void)state;
+    struct store_fixture f;
+    store_fixture_make(&f);
+    store_fixture_must_open(&f);
+    struct lab *lab = store_fixture_lab(&f, "classic");
+    f.labs->limits.memory_budget = 0;
+    lab_watch(lab);
+    put_and_wait(lab);
+    lab_keep(lab);
+    labs_tidy(f.labs);
+    assert_true(lab_is_awake(lab));
+    put_and_wait(lab);
+    labs_tidy(f.labs);
+    assert_false(lab_is_awake(lab));
+    assert_null(f.labs->unused_first);
+    lab_unwatch(lab);
     store_fixture_close(&f);
     store_fixture_remove(&f);
 }
@@ -330,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_history_of_classic),
         cmocka_unit_test(test_images_of_another_engine),
         cmocka_unit_test(test_sleep),
+        cmocka_unit_test(test_watched_labs_sleep),
         cmocka_unit_test(test_version_1),
         cmocka_unit_test(test_version_2),
         cmocka_unit_test(test_version_3),

@@ -50,6 +50,8 @@ static int copy_make_file(struct store_copy *copy)
     if (rc == SQLITE_OK)
         rc = sqlite3_busy_timeout(copy->db, 5000);
     if (rc == SQLITE_OK)
+        rc = store_distrust(copy->db);
+    if (rc == SQLITE_OK)
         rc = store_add_seal(copy->db);
     if (rc == SQLITE_OK) /* nobody will ever open half of it: no journal, no sync */
         rc = sql_script(copy->db, "PRAGMA main.journal_mode = OFF; PRAGMA main.synchronous = OFF;"

@@ -6,6 +6,8 @@
  * that the log never has a gap. */
 #include "server/store/sqlite/store_state.h"
 
+#include <string.h>
+
 struct importing {
     int64_t lab;
     uint64_t seq;
@@ -61,6 +63,26 @@ static int import_undo_chain(struct store *store, const struct store_change *imp
     return rc;
 }
 
+/* Is seq where the import began? Else what was acknowledged would be deleted. */
+static int import_verify(struct store *store, const struct store_change *import)
+{
+    struct chain_value began = { { 0 } }, value;
+    sqlite3_stmt *select = NULL;
+    int rc = sql_select(store->db, "SELECT chain FROM importing WHERE lab = ? AND chain IS NOT NULL",
+                        SQL_VALUES(sql_i64(import->lab)), &select);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(select);
+    if (rc == SQLITE_ROW && sqlite3_column_bytes(select, 0) == sizeof began.bytes)
+        memcpy(began.bytes, sqlite3_column_blob(select, 0), sizeof began.bytes);
+    sqlite3_finalize(select);
+    if (rc != SQLITE_ROW)
+        return rc == SQLITE_DONE ? SQLITE_OK : rc;
+    enum pagoda_error error = store_chain_value_at(&store->own_reader, import->lab, import->seq, &value);
+    if (error && error != PAGODA_ERR_CORRUPT && error != PAGODA_ERR_NOT_FOUND)
+        return SQLITE_IOERR;
+    return error || !chain_is_equal(&began, &value) ? SQLITE_CORRUPT : SQLITE_OK;
+}
+
 /* Operations are deleted last. A snapshot behind seq must be gone before a new operation gets its number. */
 int store_run_undo(struct store *store, struct store_change *change)
 {
@@ -72,7 +94,9 @@ int store_run_undo(struct store *store, struct store_change *change)
     const struct sql_value from = sql_i64(op_id(change->lab, change->seq));
     const struct sql_value to = sql_i64(op_id(change->lab, UINT64_MAX));
     change->has_more = false;
-    int rc = import_undo_chain(store, change);
+    int rc = import_verify(store, change);
+    if (rc == SQLITE_OK)
+        rc = import_undo_chain(store, change);
     for (size_t i = 0; rc == SQLITE_OK && !change->has_more && i < sizeof SLICES / sizeof SLICES[0]; i++) {
         rc = sql_run(store->db, SLICES[i], SQL_VALUES(from, to));
         change->has_more = rc == SQLITE_OK && sqlite3_changes(store->db) > 0;

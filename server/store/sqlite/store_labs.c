@@ -287,9 +287,13 @@ static enum pagoda_error lab_row_read(sqlite3_stmt *select, bool with_last, stru
 }
 
 #define LAB_COLUMNS "SELECT id, key, name, created, parent, parent_seq, config,"
+/* An import begins behind what a fork shares. It has no value of a chain only where the lab itself has none. */
+#define IMPORT_IS_ODD                                                                                                      \
+    " (importing.seq < lab.parent_seq OR"                                                                                  \
+    " (importing.chain IS NULL) <> (importing.seq % 64 = 0 AND importing.seq = lab.parent_seq))"
 #define LAB_ROWS                                                                                                           \
     ", (SELECT importing.seq FROM importing WHERE importing.lab = lab.id), made, rules, differs_at, chain_since,"          \
-    " seal = " LAB_SEAL
+    " seal = " LAB_SEAL " AND NOT EXISTS (SELECT 1 FROM importing WHERE importing.lab = lab.id AND" IMPORT_IS_ODD ")"
 #define LABS_BETWEEN " FROM lab WHERE (NOT deleted OR seal <> " LAB_SEAL ") AND id BETWEEN ?1 AND ?2 ORDER BY id"
 
 static const char LABS_WITH_LAST[] =
@@ -346,12 +350,15 @@ enum pagoda_error store_read_lab(struct store *store, int64_t id, struct lab_row
     return !error && !row->id ? PAGODA_ERR_NOT_FOUND : error;
 }
 
+/* What SQLite has counted is believed when it is near the last lab that is found; labs are numbered one by one. */
 int64_t store_last_lab(struct store *store)
 {
     const int64_t guess = 10000;
-    int64_t last = 0;
+    int64_t counted = INT64_MAX, found = 0;
     struct reader *reader = store_take_reader(store);
-    int rc = sql_select_number(reader->db, "SELECT seq FROM sqlite_sequence WHERE name = 'lab'", SQL_NONE, &last);
+    sql_select_number(reader->db, "SELECT seq FROM sqlite_sequence WHERE name = 'lab'", SQL_NONE, &counted);
+    sql_select_number(reader->db, "SELECT max(id) FROM lab", SQL_NONE, &found);
     store_give_reader(reader);
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? last : guess;
+    int64_t most = (found > 0 && found < LAB_ID_MAX - guess ? found : 0) + guess;
+    return counted < most ? counted : most;
 }

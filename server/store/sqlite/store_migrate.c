@@ -164,13 +164,15 @@ struct chaining {
     uint64_t nr_ops, nr_done, said_ns;
 };
 
+/* What is still to be done: of a lab that was interrupted, what lies behind its chain. */
 static int chaining_count(struct chaining *chaining)
 {
+    static const char LEFT[] =
+        "SELECT sum((SELECT count(*) FROM op WHERE op.id < (lab + 1) << 40 AND op.id > coalesce("
+        "(SELECT lab << 40 | chain.seq FROM chain WHERE chain.id > lab << 40 AND chain.id < (lab + 1) << 40"
+        " ORDER BY chain.id DESC LIMIT 1), lab << 40))) FROM unchained";
     int64_t nr_ops = 0;
-    int rc = sql_select_number(
-        chaining->store->db,
-        "SELECT sum((SELECT count(*) FROM op WHERE id > lab << 40 AND id < (lab + 1) << 40)) FROM unchained", SQL_NONE,
-        &nr_ops);
+    int rc = sql_select_number(chaining->store->db, LEFT, SQL_NONE, &nr_ops);
     chaining->nr_ops = (uint64_t)nr_ops;
     return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }

@@ -113,12 +113,15 @@ static bool reader_read_call_param(sqlite3_stmt *row, int column, enum op_param_
 {
     const struct op_param_info *info = op_param_info(id);
     int type = sqlite3_column_type(row, column);
+    bool is_number = info->type != TYPE_TEXT && info->type != TYPE_HEX;
     if (type == SQLITE_NULL)
         return true;
+    if (is_number ? type != SQLITE_INTEGER : type < SQLITE_TEXT) /* whatever the column's type, a row may hold any */
+        return false;
     op->given |= 1u << id;
-    if (info->type != TYPE_TEXT && info->type != TYPE_HEX) {
+    if (is_number) {
         op_set_number(op, id, (uint64_t)sqlite3_column_int64(row, column));
-        return type == SQLITE_INTEGER;
+        return true;
     }
     uint32_t length = (uint32_t)sqlite3_column_bytes(row, column);
     const void *from = type == SQLITE_BLOB ? sqlite3_column_blob(row, column) : sqlite3_column_text(row, column);
@@ -131,7 +134,7 @@ static bool reader_read_call_param(sqlite3_stmt *row, int column, enum op_param_
         op_set_text(op, id, (struct text){ *bytes, length });
     }
     *bytes += length;
-    return type >= SQLITE_TEXT;
+    return true;
 }
 
 static int reader_read_call(sqlite3_stmt *row, struct known_call *call)
@@ -307,6 +310,8 @@ enum pagoda_error store_find_parent(struct reader *reader, int64_t lab, int64_t 
     *parent = rc == SQLITE_ROW ? sqlite3_column_int64(reader->select_parent, 0) : 0;
     *parent_seq = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(reader->select_parent, 1) : 0;
     sqlite3_reset(reader->select_parent);
+    if (*parent < 0 || *parent >= lab) /* nobody forks from a later lab, or from itself: the way up would have no end */
+        return PAGODA_ERR_CORRUPT;
     return rc == SQLITE_DONE ? PAGODA_ERR_NOT_FOUND : store_error(rc);
 }
 

@@ -23,6 +23,7 @@
 #define NAME_BYTES 64u   /* of an operation's name */
 #define SEQ_MAX ((UINT64_C(1) << SEQ_BITS) - 2)
 #define SEQ_BITS 40 /* an operation's id is lab << SEQ_BITS | seq */
+#define LAB_ID_MAX ((INT64_C(1) << (63 - SEQ_BITS)) - 1)
 
 static inline sqlite3_int64 op_id(int64_t lab, uint64_t seq)
 {
@@ -37,7 +38,7 @@ static inline uint64_t op_id_seq(sqlite3_int64 id)
 struct batch {
     uint64_t ticket;
     struct buffer rows; /* struct queued_row and its bytes, one behind another */
-    struct store_task *tasks;
+    struct store_task *tasks, *last_task; /* first posted, first run */
     struct store_waiter *waiters;
 };
 
@@ -172,6 +173,8 @@ struct store {
 
 extern const char schema_sql[]; /* data/schema.sql */
 enum pagoda_error store_error(int sqlite_code);
+
+int store_distrust(sqlite3 *db); /* store.c: triggers and views of the file are dead on this connection */
 
 /* store_room.c. Bytes that are kept for those who free some: a disk that is full lets nobody delete, else. */
 void store_make_reserve(struct store *store); /* when there is none, and the disk has room */

@@ -284,8 +284,9 @@ void store_post_task(struct store *store, struct store_task *task)
 {
     pthread_mutex_lock(&store->mutex);
     task->is_done = false;
-    task->next = store->pending.tasks;
-    store->pending.tasks = task;
+    task->next = NULL;
+    *(store->pending.tasks ? &store->pending.last_task->next : &store->pending.tasks) = task;
+    store->pending.last_task = task;
     pthread_cond_signal(&store->work);
     pthread_mutex_unlock(&store->mutex);
 }
