@@ -65,8 +65,8 @@ struct lab {
     struct store_change undoing; /* of an import that was not finished; for the job that keeps the lane meanwhile */
     struct store_change noting;  /* what a comparison has found, on its way to the store */
     atomic_bool is_noting;
-    struct store_change dropping; /* of snapshots behind the end of the log */
-    atomic_bool is_dropping; /* until then no image is taken: it would go with those */
+    struct store_change dropping;              /* of snapshots behind the end of the log */
+    atomic_bool is_dropping;                   /* until then no image is taken: it would go with those */
     struct key_in_flight keys[KEYS_IN_FLIGHT]; /* a ring */
     uint32_t next_key;
 

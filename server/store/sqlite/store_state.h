@@ -37,7 +37,7 @@ static inline uint64_t op_id_seq(sqlite3_int64 id)
 
 struct batch {
     uint64_t ticket;
-    struct buffer rows; /* struct queued_row and its bytes, one behind another */
+    struct buffer rows;                   /* struct queued_row and its bytes, one behind another */
     struct store_task *tasks, *last_task; /* first posted, first run */
     struct store_waiter *waiters;
 };

@@ -156,7 +156,8 @@ static const struct {
     { "far beyond kmalloc", "linux-6.1", 16 * MIB, OUTCOME_OK, 4096, NULL },
     { "nothing", "linux-6.1", 0, OUTCOME_NULL, 0, "mm/vmalloc.c" },
     { "more than there is", "linux-6.1", UINT64_C(1) << 40, OUTCOME_NULL, 0,
-      "pagoda: vmalloc error: size 1099511627776, exceeds total pages, mode:0xcc0(GFP_KERNEL), nodemask=(null),cpuset=/,mems_allowed=0\n" },
+      "pagoda: vmalloc error: size 1099511627776, exceeds total pages, mode:0xcc0(GFP_KERNEL), "
+      "nodemask=(null),cpuset=/,mems_allowed=0\n" },
     { "one byte, classic", "classic", 1, OUTCOME_OK, 1, NULL },
     { "far beyond kmalloc, classic", "classic", 8 * MIB, OUTCOME_OK, 2048, NULL },
     { "nothing, classic", "classic", 0, OUTCOME_NULL, 0, NULL },
