@@ -113,8 +113,10 @@ static enum pagoda_error export_begin(struct request *request, const void *kind,
     *export = (struct export){
         .store = request->app->store, .lab = lab, .format = format, .next_seq = 1, .last_seq = lab_durable_seq(lab)
     };
-    *source =
-        (struct stream_source){ export_next_slice, format->relives ? export_moment : NULL, lab, export_close, export };
+    *source = (struct stream_source){
+        .next = export_next_slice, .moment = format->relives ? export_moment : NULL, .lab = lab, .close = export_close
+    };
+    source->context = export;
     return PAGODA_OK;
 }
 

@@ -61,7 +61,8 @@ struct MHD_Response *unread_response(struct request *request)
     struct buffer *body = &request->reply.body;
     if (unread_is_short(&request->reply)) {
         struct MHD_Response *plain = MHD_create_response_from_buffer(body->length, body->data, MHD_RESPMEM_MUST_FREE);
-        *body = plain ? (struct buffer){ 0 } : *body;
+        if (plain)
+            *body = (struct buffer){ 0 };
         return plain;
     }
     struct unread *unread = malloc(sizeof *unread);

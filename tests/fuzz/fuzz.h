@@ -38,7 +38,7 @@ void fuzz_program_start(struct fuzz_program *program, struct machine *machine, c
 /* Reads and applies the next operation. False: the bytes are at their end, or the host has no memory. */
 bool fuzz_program_step(struct fuzz_program *program);
 void fuzz_look(const struct machine *machine); /* views of all floors, for whoever reads outside */
-void fuzz_fail(const char *what);              /* says it, and aborts */
+_Noreturn void fuzz_fail(const char *what);    /* says it, and aborts */
 
 /* A sink for imports. */
 struct import_sink;

@@ -54,7 +54,7 @@ static void stage_set_up(struct stage *stage, const struct machine_config *confi
 static void stage_clear(struct stage *stage)
 {
     struct machine *m = stage->machine;
-    uint32_t committed[POOLS_MAX];
+    uint32_t committed[POOLS_MAX] = { 0 };
     for (uint32_t i = 0; i < m->nr_pools; i++) {
         const struct pool *made = stage->made->pools[i], *pool = m->pools[i];
         size_t began = (size_t)made->nr_used * made->item_size, ended = (size_t)pool->nr_used * pool->item_size;

@@ -126,10 +126,18 @@ static void make_same(const char *path)
     MUST(sqlite3_close(db));
 }
 
+static FILE *make_open(const char *path, const char *mode)
+{
+    FILE *file = fopen(path, mode);
+    if (!file)
+        fuzz_fail(path);
+    return file;
+}
+
 static uint8_t *make_read(const char *path, size_t *nr_bytes)
 {
-    FILE *file = fopen(path, "rb");
-    if (!file || fseek(file, 0, SEEK_END) != 0)
+    FILE *file = make_open(path, "rb");
+    if (fseek(file, 0, SEEK_END) != 0)
         fuzz_fail("no store");
     *nr_bytes = (size_t)ftell(file);
     rewind(file);
@@ -145,8 +153,8 @@ static void make_key(const char *path)
 {
     char key_path[112];
     snprintf(key_path, sizeof key_path, "%s.key", path);
-    FILE *file = fopen(key_path, "wb");
-    if (!file || fwrite("0123456789abcdef0123456789abcdef", 1, 32, file) != 32)
+    FILE *file = make_open(key_path, "wb");
+    if (fwrite("0123456789abcdef0123456789abcdef", 1, 32, file) != 32)
         fuzz_fail("no key");
     fclose(file);
 }

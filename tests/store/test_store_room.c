@@ -30,7 +30,7 @@ static enum pagoda_error apply_some(struct lab *lab, unsigned count)
 {
     static unsigned nr;
     struct lab_hold hold;
-    char name[64];
+    char name[64] = "";
     enum pagoda_error error = lab_take(lab, &hold);
     if (error)
         return error;
