@@ -9,7 +9,7 @@
 /* Printable ASCII stays; everything else, and the backslash, is \xNN. */
 static void log_put_escaped(struct buffer *out, const char *text)
 {
-    for (size_t i = 0; text[i] && i < TEXT_MAX; i++) {
+    for (size_t i = 0; i < TEXT_MAX && text[i]; i++) {
         unsigned char letter = (unsigned char)text[i];
         if (letter > ' ' && letter < 0x7f && letter != '\\')
             buffer_add(out, &text[i], 1);
