@@ -120,7 +120,7 @@ test-builds: all test-programs $(FUZZ_TARGETS:%=$(BUILD)/$(CHECKED)/replay_%) $(
   $(BUILD)/slow_disk.so
 test-long: ## what takes minutes: kill -9, SIGTERM, proxies, failing disks, any call with any parameter, a long history, fuzzers
 	@sh tools/install.sh build test long
-	@$(call side_by_side,test-api-tsan test-stop test-abuse test-crash-import test-disk test-sizes test-crash test-history test-labs test-migration test-proxies soak)
+	@$(call side_by_side,test-api-tsan test-stop test-abuse test-crash-import test-disk test-disk-every test-sizes test-crash test-history test-labs test-migration test-proxies soak)
 	@$(MAKE) --no-print-directory fuzz
 
 # C tests: each file one program, under ASan and UBSan; those of the store and of labs stand on the server too.
@@ -221,8 +221,9 @@ test-crash-import: $(BUILD)/pagodad ## kill -9 60 times in imports (KILLS=)
 	  $(STAGE) crash-import node --test --test-name-pattern=kill tests/api/import_atomic.test.mjs
 DISK_TESTS := $(addprefix $(BUILD)/$(CHECKED)/,test_store_faults test_store_disk)
 test-disk: $(DISK_TESTS) ## a disk that fails at every write, sync and read, with other work for each of SEEDS
-	$(STAGE) disk sh -c 'for seed in $(or $(SEEDS),$(shell seq 10)); do for test in $(DISK_TESTS); do SEED=$$seed $$test || exit 1; done; done'
-	EVERY=1 $(STAGE) disk-every $(BUILD)/$(CHECKED)/test_store_disk
+	$(STAGE) disk sh -c 'for seed in $(or $(SEEDS),$(shell seq 5)); do for test in $(DISK_TESTS); do SEED=$$seed $$test || exit 1; done; done'
+test-disk-every: $(BUILD)/$(CHECKED)/test_store_disk ## the same at every n-th step, none left out
+	EVERY=1 $(STAGE) disk-every $<
 test-abuse: $(BUILD)/$(CHECKED)/test_abuse ## any call with any parameter (RUNS=, SEED=)
 	RUNS=$(or $(RUNS),20) $(STAGE) abuse $<
 test-history: $(BUILD)/pagodad ## time travel in a lab of 1 million operations
@@ -309,7 +310,7 @@ help: ## list targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: all deps run fidelity test test-builds test-long test-programs test-c test-api test-tsan test-web test-browser \
-  test-crash test-crash-import test-stop test-proxies soak test-migration test-api-tsan test-disk test-abuse test-labs test-fuzz fuzz \
+  test-crash test-crash-import test-stop test-proxies soak test-migration test-api-tsan test-disk test-disk-every test-abuse test-labs test-fuzz fuzz \
   test-history test-sizes truth coverage check check-pure check-tower check-docs lint compile-gcc compile-clang lint-tidy lint-cppcheck \
   lint-layout lint-web lint-shell format bench bench-history bench-cost install clean help $(addprefix run-,$(TESTS))
 .SECONDARY:
