@@ -4,8 +4,6 @@
 #include "alloc/base/check.h"
 #include "alloc/machine/machine_internal.h"
 
-#include <string.h>
-
 static const struct reclaim_space *tlb_space_of(const struct machine_state *s, uint32_t root)
 {
     for (struct space_ref i = { 1 }; i.index < s->reclaim.spaces.nr_used; i.index++)

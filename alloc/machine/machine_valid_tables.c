@@ -2,8 +2,6 @@
 #include "alloc/machine/machine_valid.h"
 #include "alloc/malloc/malloc_heap.h"
 
-#include <string.h>
-
 /* --- page tables --- */
 
 static uint32_t valid_nr_entries(const struct valid *v)

@@ -4,8 +4,6 @@
 #include "alloc/machine/machine_state.h"
 #include "pagoda/heap_view.h"
 
-#include <string.h>
-
 /* Bytes of code: the program's own, and that of libraries. */
 static void status_sum_code(const struct machine *m, const struct process *process, uint64_t *program, uint64_t *libraries)
 {

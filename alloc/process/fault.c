@@ -15,8 +15,6 @@
  * good while the generation of the address space stands. */
 #include "alloc/process/process_internal.h"
 
-#include <string.h>
-
 #define GFP_ANON (GFP_HIGHUSER_MOVABLE | __GFP_ZERO)
 
 struct fault {

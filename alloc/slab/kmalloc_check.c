@@ -5,8 +5,6 @@
 #include "alloc/base/check.h"
 #include "alloc/slab/bucket.h"
 
-#include <string.h>
-
 struct sums { /* found by walking the slabs and large blocks */
     uint64_t nr_live, requested_bytes, allocated_bytes;
     uint64_t nr_slabs, nr_objects, nr_listed, nr_frames;

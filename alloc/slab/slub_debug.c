@@ -9,8 +9,6 @@
  * themselves: without it the bytes are written, but nobody looks. */
 #include "alloc/slab/slub.h"
 
-#include <string.h>
-
 enum { POISON_INUSE = 0x5a, POISON_FREE = 0x6b, POISON_END = 0xa5, RED_INACTIVE = 0xbb, RED_ACTIVE = 0xcc };
 
 uint32_t slub_tracks_at(const struct cache *cache)

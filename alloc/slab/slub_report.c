@@ -16,8 +16,6 @@
  * A section shows 128 bytes at most; Linux prints up to a page. */
 #include "alloc/slab/slub.h"
 
-#include <string.h>
-
 #define DUMP_MAX 128u /* bytes of one section */
 #define LINE 16u
 #define VMEMMAP UINT64_C(0xffffea0000000000) /* where the struct page of pfn 0 is; each has 64 bytes */

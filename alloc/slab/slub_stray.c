@@ -13,8 +13,6 @@
  * 32 KiB that are no CPU's current one have no room for such an address in their record: there it is reported only. */
 #include "alloc/slab/slub.h"
 
-#include <string.h>
-
 /* Are all bytes of [address, address + length) memory of the direct map? */
 static bool slub_is_memory(const struct kmalloc *k, uint64_t address, uint64_t length)
 {

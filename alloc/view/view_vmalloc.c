@@ -1,8 +1,6 @@
 /* What the API shows of the vmalloc range, and the way from any address to the bytes behind it. */
 #include "alloc/machine/machine_internal.h"
 
-#include <string.h>
-
 /* --- areas --- */
 
 /* Linux 6.1 names the last byte of the range. This is the one behind it. */

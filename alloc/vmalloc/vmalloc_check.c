@@ -2,8 +2,6 @@
 #include "alloc/base/check.h"
 #include "alloc/vmalloc/vmalloc_internal.h"
 
-#include <string.h>
-
 bool vmalloc_owns_kmalloc(const struct vmalloc *v, uint64_t address)
 {
     if (vmalloc_is_classic(v) || frame_of_address(v->frames, address) == UINT32_MAX)

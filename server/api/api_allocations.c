@@ -1,10 +1,6 @@
 /* GET handlers: live allocations of every allocator. */
 #include "server/api/api_view.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #define RUNS_PER_ALLOCATION 64
 
 static void put_names(struct buffer *out, const struct allocation_view *allocation)

@@ -1,7 +1,6 @@
 /* GET handlers: slab caches and kmalloc buckets, slabs, objects. */
 #include "server/api/api_view.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,7 +3,6 @@
 #include "server/api/api_view.h"
 #include "server/base/number.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -4,7 +4,6 @@
 #include "server/api/api_view.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define CHUNKS_DEFAULT 1000u

@@ -8,7 +8,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static const char STOPPED[] = "the server is about to stop; nothing was applied";
 

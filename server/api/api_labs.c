@@ -4,8 +4,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 /* What a comparison found under other rules than today's says nothing about today's. */
 static void lab_encode_engine(struct buffer *out, const struct lab_row *row)

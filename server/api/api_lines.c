@@ -6,7 +6,6 @@
 #include "server/json/op_json.h"
 #include "server/json/result_json.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,10 +1,6 @@
 /* GET handler: the bytes at an address. */
 #include "server/api/api_view.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #define MEMORY_MAX 65536u /* bytes of one /memory */
 
 static bool encode_memory(struct view *view, struct reply *refusal)

@@ -1,9 +1,6 @@
 /* GET handlers: processes, their mappings and pages, the swap area. */
 #include "server/api/api_view.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #define RUNS_MAX 1000u /* of one answer */
 
 static void put_limits(struct buffer *out, const uint64_t limits[NR_RESOURCES])

@@ -1,9 +1,7 @@
 /* GET handlers: counters now, and as series over the history. */
 #include "server/api/api_view.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define POINTS_MAX 512u
 

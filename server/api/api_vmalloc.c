@@ -1,10 +1,6 @@
 /* GET handlers: vmalloc areas and their frames. */
 #include "server/api/api_view.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 static void put_area(struct view *view, const struct vmalloc_view *area)
 {
     struct buffer *out = &view->out;

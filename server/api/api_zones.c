@@ -1,9 +1,7 @@
 /* GET handlers: zones and their free areas. */
 #include "server/api/api_view.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static void put_free_area(struct buffer *out, const struct zone_view *zone, uint32_t order, bool has_migratetypes)
 {

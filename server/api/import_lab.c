@@ -9,8 +9,6 @@
 #include "server/base/host_memory.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define OPS_BETWEEN_LOOKS 512u /* of a rehearsal */
 #define OPS_PER_WINDOW 1000u   /* a commit holds at most two: others wait for it */

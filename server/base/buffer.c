@@ -2,7 +2,6 @@
  * byte itself tells: after '{', '[', ':' and at the start of a line none is. */
 #include "server/base/buffer.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

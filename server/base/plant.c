@@ -4,7 +4,6 @@
 #ifdef PAGODA_CHECKED
 #include "server/base/host_memory.h"
 
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>

@@ -12,7 +12,6 @@
 #include "server/lab/snapshot.h"
 
 #include <stdio.h>
-#include <string.h>
 
 struct checking {
     struct store *store;

@@ -9,8 +9,6 @@
 #include "server/export/export.h"
 #include "server/json/op_json.h"
 
-#include <stdio.h>
-
 #define VMEMMAP 0xffffea0000000000u /* where x86-64 has its struct pages, 64 bytes each */
 #define PAGEBLOCK_ORDER 9
 

@@ -10,7 +10,6 @@
 #include "server/http/unread.h"
 #include "server/http/upload.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>

@@ -7,7 +7,6 @@
 #include "server/http/origin.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 

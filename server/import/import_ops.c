@@ -8,8 +8,6 @@
 #include "server/import/heap_replay.h"
 #include "server/import/ops_line.h"
 
-#include <string.h>
-
 #define IDS_MAX (UINT64_C(1) << 24)
 #define THREADS_MAX 256u
 

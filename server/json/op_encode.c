@@ -3,7 +3,6 @@
 #include "server/json/op_json.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* "SLAB_POISON|SLAB_RED_ZONE"; none: "" */
 static void flags_encode(struct buffer *out, enum op_param_id id, uint64_t flags)

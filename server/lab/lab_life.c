@@ -8,7 +8,6 @@
 #include "server/lab/lab_internal.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 /* False: the host gives no random numbers. A key that can be guessed would be as good as none. */

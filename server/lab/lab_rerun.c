@@ -9,7 +9,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define OPS_PER_SLICE 1000u
 #define PAGE_MASK UINT64_C(0xfff)

@@ -4,7 +4,6 @@
 #include "server/base/host_memory.h"
 #include "server/lab/lab_internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

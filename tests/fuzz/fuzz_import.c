@@ -2,8 +2,6 @@
 #include "tests/fuzz/fuzz.h"
 #include "server/import/import.h"
 
-#include <stdlib.h>
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nr_bytes)
 {
     static struct import_summary summary;

@@ -8,7 +8,6 @@
 #include <fnmatch.h>
 #include <fts.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef int replay_function(const char *path, struct truth_report *report);

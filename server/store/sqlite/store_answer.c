@@ -3,8 +3,6 @@
  * it begins, with an empty text: one that was cut short is known by it, and not begun again. */
 #include "server/store/sqlite/store_state.h"
 
-#include <string.h>
-
 int store_insert_answer(struct store *store, const struct answer *answer, uint64_t seq, int64_t made)
 {
     if (!answer || !answer->key)

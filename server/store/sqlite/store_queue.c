@@ -6,8 +6,6 @@
 #include "server/store/sqlite/op_columns.h"
 #include "server/store/sqlite/store_state.h"
 
-#include <stdlib.h>
-
 static const char QUEUE_TABLE[] = "CREATE TABLE queued (id" OP_COLUMN_NAMES ")";
 
 struct queue_table {

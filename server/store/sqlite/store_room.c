@@ -5,7 +5,6 @@
  * the pages that a deletion has left at its end back to the disk; in others they wait for the next operations. */
 #include "server/store/sqlite/store_state.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

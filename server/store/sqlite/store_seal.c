@@ -2,8 +2,6 @@
  * the one of its other columns, so that it is known when one of them is not what was written. */
 #include "server/store/sqlite/store_state.h"
 
-#include <string.h>
-
 /* Each value as its type, its length and its bytes: no two lists of values give the same. */
 static void seal_add(crypto_generichash_state *state, sqlite3_value *value)
 {

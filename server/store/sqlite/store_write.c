@@ -9,8 +9,6 @@
 #include "server/store/sqlite/store_state.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* The next text that an operation was given. left: those to come, as bits. */
 static enum op_param_id next_text(uint32_t *left)
