@@ -238,14 +238,14 @@ struct ancestor {
 static void find_parent(void *context, const struct lab_status *lab)
 {
     struct ancestor *ancestor = context;
-    if (lab->row->id == ancestor->id)
+    if (lab->row->number == ancestor->id)
         ancestor->parent = lab->row->parent;
 }
 
 /* The lab that this one's history begins in: forks are followed back as far as labs are there. */
 static int64_t diff_root_of(struct lab *lab)
 {
-    struct ancestor at = { .parent = lab_id(lab) };
+    struct ancestor at = { .parent = lab_number(lab) };
     while (at.parent) {
         at = (struct ancestor){ at.parent, 0 };
         labs_each(lab_labs(lab), find_parent, &at);
@@ -276,7 +276,7 @@ static struct reply diff_compare(const struct diff *diff)
     put_open(&out, '{');
     put_field_u64(&out, "a", a->seq);
     put_field_u64(&out, "b", b->seq);
-    put_field_text(&out, "with", lab_key(diff->other));
+    put_field_text(&out, "with", lab_id(diff->other));
     put_frames(&out, a, b, diff->limit);
     put_only(&out, "removed", a, b, diff->limit);
     put_only(&out, "added", b, a, diff->limit);

@@ -63,8 +63,8 @@ static enum pagoda_error export_make_slice(struct export *export, struct lab_hol
     uint64_t last = export_slice_end(export);
     export->is_full = false;
     enum pagoda_error error = export->format->relives ? export_relive_slice(export, hold, last)
-                                                      : store_read_ops(export->store, lab_id(export->lab), export->next_seq,
-                                                                       last, export_entry, export);
+                                                      : store_read_ops(export->store, lab_number(export->lab),
+                                                                       export->next_seq, last, export_entry, export);
     bool has_gap = export->next_seq <= last && !export->is_full;
     return !error && has_gap ? PAGODA_ERR_CORRUPT : error;
 }

@@ -67,7 +67,7 @@ struct reply import_post(struct app *app, struct request *request)
     if (name && !trace_format_find(name, &run.format))
         return reply_say(422, "format", "format must be " TRACE_FORMATS_TEXT);
     if (!query_bool(request, "atomic", &is_atomic, &reply) ||
-        !idempotency_read(request, lab_id(request->lab), &run.answer, &reply))
+        !idempotency_read(request, lab_number(request->lab), &run.answer, &reply))
         return reply;
     struct import_summary *summary = calloc(1, sizeof *summary);
     if (!summary)

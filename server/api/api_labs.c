@@ -25,7 +25,7 @@ void lab_encode(struct buffer *out, const struct lab_status *lab, const struct m
 {
     const struct lab_row *row = lab->row;
     put_open(out, '{');
-    put_field_text(out, "id", row->key);
+    put_field_text(out, "id", row->id);
     PUT_FIELD(out, row, name);
     config_encode_fields(out, &row->config);
     put_field_u64(out, "seq", lab->seq);
@@ -97,7 +97,7 @@ struct reply birth_reply(struct request *request, const struct lab_request *made
         return birth_error(request, made, error, NULL);
     struct reply reply = reply_json(201, request->change.text);
     request->change.text = (struct buffer){ 0 };
-    snprintf(reply.location, sizeof reply.location, "/api/v1/labs/%s", lab_key(request->change.lab));
+    snprintf(reply.location, sizeof reply.location, "/api/v1/labs/%s", lab_id(request->change.lab));
     if (lab)
         lab_put(lab);
     return reply;
@@ -119,7 +119,7 @@ struct birth *birth_begin(struct request *request, enum wish_kind kind, size_t n
         *reply = reply_problem(status, &why);
         return NULL;
     }
-    bool is_new = idempotency_read(request, request->lab ? lab_id(request->lab) : 0, &birth->made.answer, reply) &&
+    bool is_new = idempotency_read(request, request->lab ? lab_number(request->lab) : 0, &birth->made.answer, reply) &&
                   !idempotency_answered(request, &birth->made.answer, 201, reply);
     return is_new ? birth : NULL;
 }

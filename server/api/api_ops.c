@@ -52,7 +52,7 @@ static bool encode_relived(void *context, const struct log_entry *entry, const s
 static struct reply result_reply(const struct lab *lab, uint64_t seq, struct buffer out)
 {
     struct reply reply = reply_json(201, out);
-    snprintf(reply.location, sizeof reply.location, "/api/v1/labs/%s/ops/%llu", lab_key(lab), (unsigned long long)seq);
+    snprintf(reply.location, sizeof reply.location, "/api/v1/labs/%s/ops/%llu", lab_id(lab), (unsigned long long)seq);
     reply.seq = seq;
     return reply;
 }
@@ -133,7 +133,7 @@ static bool op_key_is_new(struct request *request, const struct post_options *op
         *reply = reply_again(ticket);
         return false;
     }
-    enum pagoda_error error = store_find_answered(request->app->store, lab_id(request->lab), key, &body_hash, &seq);
+    enum pagoda_error error = store_find_answered(request->app->store, lab_number(request->lab), key, &body_hash, &seq);
     if (error == PAGODA_ERR_NOT_FOUND)
         return true;
     *reply = error ? reply_error(error, NULL) : answer_again(request, options, body_hash, seq);

@@ -109,7 +109,7 @@ static struct reply view_refuse(const struct lab *lab, enum pagoda_error error)
     problem_say(&why, "",
                 "operation %llu was recorded under other rules and has another result today: the lab can be shown up to "
                 "operation %llu; POST /labs/%s/rerun makes one under today's rules",
-                (unsigned long long)lab_differs_at(lab), (unsigned long long)lab_differs_at(lab) - 1, lab_key(lab));
+                (unsigned long long)lab_differs_at(lab), (unsigned long long)lab_differs_at(lab) - 1, lab_id(lab));
     return reply_error(error, &why);
 }
 
@@ -136,7 +136,7 @@ const char *view_cache_control(const struct request *request, bool is_fixed)
 
 bool view_is_known(const struct request *request, const char *what, uint64_t seq, struct reply *reply)
 {
-    snprintf(reply->etag, sizeof reply->etag, "\"%s-%s%llu-r%u%s\"", lab_key(request->lab), what, (unsigned long long)seq,
+    snprintf(reply->etag, sizeof reply->etag, "\"%s-%s%llu-r%u%s\"", lab_id(request->lab), what, (unsigned long long)seq,
              machine_rules(), representation(request));
     return etag_matches(request, reply->etag);
 }

@@ -46,7 +46,7 @@ static enum pagoda_error sqlite_export_begin(struct request *request, const void
         return PAGODA_ERR_NOMEM;
     export->lab = request->lab;
     lab_keep(export->lab);
-    enum pagoda_error error = store_copy_begin(request->app->store, lab_id(export->lab), lab_durable_seq(export->lab),
+    enum pagoda_error error = store_copy_begin(request->app->store, lab_number(export->lab), lab_durable_seq(export->lab),
                                                *with_snapshots, &export->copy);
     if (error)
         sqlite_export_close(export);

@@ -54,20 +54,20 @@ static bool salvage_one(void *context, const struct log_entry *entry)
 static void salvage_ops(struct salvaging *s, const struct lab_row *row)
 {
     uint64_t first, last;
-    enum pagoda_error reading = store_read_ops(s->from, row->id, 1, row->seq, salvage_one, s);
+    enum pagoda_error reading = store_read_ops(s->from, row->number, 1, row->seq, salvage_one, s);
     uint64_t nr_sound = s->next_seq - 1;
-    if (reading == PAGODA_ERR_CORRUPT && store_find_damage(s->from, row->id, &first, &last))
-        printf("lab %s: between operations %llu and %llu the log is not what was written\n", row->key,
+    if (reading == PAGODA_ERR_CORRUPT && store_find_damage(s->from, row->number, &first, &last))
+        printf("lab %s: between operations %llu and %llu the log is not what was written\n", row->id,
                (unsigned long long)first, (unsigned long long)last);
     if (!s->error && nr_sound < row->seq)
-        reading = store_read_unverified(s->from, row->id, s->next_seq, row->seq, salvage_one, s);
+        reading = store_read_unverified(s->from, row->number, s->next_seq, row->seq, salvage_one, s);
     uint64_t nr_doubtful = s->next_seq - 1 - nr_sound;
     if (nr_doubtful)
-        printf("lab %s: operations %llu to %llu are saved as they stand: no hash chain vouches for them\n", row->key,
+        printf("lab %s: operations %llu to %llu are saved as they stand: no hash chain vouches for them\n", row->id,
                (unsigned long long)nr_sound + 1, (unsigned long long)s->next_seq - 1);
     s->nr_doubtful += nr_doubtful;
     if (reading && !s->error)
-        printf("lab %s: operation %llu: %s\n", row->key, (unsigned long long)s->next_seq, pagoda_error_text(reading));
+        printf("lab %s: operation %llu: %s\n", row->id, (unsigned long long)s->next_seq, pagoda_error_text(reading));
 }
 
 static enum pagoda_error salvage_lab(struct salvaging *s, const struct lab_row *row)
@@ -80,9 +80,9 @@ static enum pagoda_error salvage_lab(struct salvaging *s, const struct lab_row *
     if (error)
         return error;
     if (row->is_damaged)
-        printf("lab %s: its row is not what was written: configuration, name or ancestry may be wrong\n", row->key);
+        printf("lab %s: its row is not what was written: configuration, name or ancestry may be wrong\n", row->id);
     s->nr_doubtful += row->is_damaged;
-    s->log = (struct lab_log){ .lab = copy_row.id };
+    s->log = (struct lab_log){ .lab = copy_row.number };
     s->next_seq = 1;
     s->ticket = 0;
     salvage_ops(s, row);
@@ -94,10 +94,10 @@ static enum pagoda_error salvage_lab(struct salvaging *s, const struct lab_row *
     bool is_known = row->seq != STORE_SEQ_UNKNOWN;
     s->nr_lost += is_known ? row->seq - nr_ops : 1;
     if (is_known)
-        printf("lab %s: %llu of %llu operations saved\n", row->key, (unsigned long long)nr_ops,
+        printf("lab %s: %llu of %llu operations saved\n", row->id, (unsigned long long)nr_ops,
                (unsigned long long)row->seq);
     else
-        printf("lab %s: %llu operations saved, the rest cannot be read\n", row->key, (unsigned long long)nr_ops);
+        printf("lab %s: %llu operations saved, the rest cannot be read\n", row->id, (unsigned long long)nr_ops);
     return s->error;
 }
 

@@ -62,7 +62,7 @@ static void check_compare(struct lab_check *lab, const struct log_entry *entry, 
 
 static void check_find_next_hash(struct lab_check *lab, uint64_t from)
 {
-    const struct snapshot_moment moment = { lab->row->id, from, snapshot_identity() };
+    const struct snapshot_moment moment = { lab->row->number, from, snapshot_identity() };
     if (store_next_hash(lab->all->store, &moment, &lab->next_hash))
         lab->next_hash.seq = UINT64_MAX;
 }
@@ -99,7 +99,7 @@ static void check_compare_hash(struct lab_check *lab)
         snprintf(lab->trouble, sizeof lab->trouble,
                  "after operation %llu the machine's hash was recorded as 0x%016llx, a replay gives 0x%016llx",
                  (unsigned long long)seq, (unsigned long long)lab->next_hash.hash, (unsigned long long)hash);
-    else if (!snapshot_is_sound(lab->all->store, lab->row->id, seq))
+    else if (!snapshot_is_sound(lab->all->store, lab->row->number, seq))
         snprintf(lab->trouble, sizeof lab->trouble, "the snapshot after operation %llu is damaged (it is passed over)",
                  (unsigned long long)seq);
     lab->nr_hashes++;
@@ -152,12 +152,12 @@ static bool check_entry(void *context, const struct log_entry *entry)
 static enum pagoda_error check_broken_chain(struct lab_check *lab)
 {
     uint64_t first, last;
-    if (!store_find_damage(lab->all->store, lab->row->id, &first, &last))
+    if (!store_find_damage(lab->all->store, lab->row->number, &first, &last))
         return PAGODA_ERR_CORRUPT;
     lab->is_broken = true;
-    printf("lab %s: between operations %llu and %llu the log is not what was written\n", lab->row->key,
+    printf("lab %s: between operations %llu and %llu the log is not what was written\n", lab->row->id,
            (unsigned long long)first, (unsigned long long)last);
-    return store_read_unverified(lab->all->store, lab->row->id, lab->nr_read + 1, lab->row->seq, check_entry, lab);
+    return store_read_unverified(lab->all->store, lab->row->number, lab->nr_read + 1, lab->row->seq, check_entry, lab);
 }
 
 static void check_end(struct lab_check *lab, enum pagoda_error error)
@@ -177,7 +177,7 @@ static void check_end(struct lab_check *lab, enum pagoda_error error)
 static void check_replay_lab(struct lab_check *lab)
 {
     struct problem why = { 0 };
-    turn_is_for(lab->row->key);
+    turn_is_for(lab->row->id);
     enum pagoda_error error = guard_create(&lab->row->config, &HOST_MEMORY, &lab->machine, &why);
     if (error) {
         snprintf(lab->trouble, sizeof lab->trouble, "no machine can be made: %.160s",
@@ -186,7 +186,7 @@ static void check_replay_lab(struct lab_check *lab)
     }
     machine_record_events(lab->machine, false);
     check_find_next_hash(lab, 1);
-    error = store_read_ops(lab->all->store, lab->row->id, 1, lab->row->seq, check_entry, lab);
+    error = store_read_ops(lab->all->store, lab->row->number, 1, lab->row->seq, check_entry, lab);
     if (error == PAGODA_ERR_CORRUPT)
         error = check_broken_chain(lab);
     check_end(lab, error);
@@ -207,18 +207,18 @@ static void check_lab(void *context, const struct lab_row *row)
     all->nr_hashes += lab.nr_hashes;
     all->nr_bad += lab.trouble[0] != '\0';
     if (lab.trouble[0])
-        printf("lab %s: %s\n", row->key, lab.trouble);
+        printf("lab %s: %s\n", row->id, lab.trouble);
     else if (lab.differs_at)
         printf("lab %s: other rules: made under revision %u, operation %llu has another result under revision %u\n",
-               row->key, row->made, (unsigned long long)lab.differs_at, machine_rules());
+               row->id, row->made, (unsigned long long)lab.differs_at, machine_rules());
     else
-        printf("lab %s: %llu operations, %llu hashes: as recorded\n", row->key, (unsigned long long)row->seq,
+        printf("lab %s: %llu operations, %llu hashes: as recorded\n", row->id, (unsigned long long)row->seq,
                (unsigned long long)lab.nr_hashes);
     if (row->chain_since)
-        printf("lab %s: operations up to %llu are older than the hash chain: it vouches for what was found then\n",
-               row->key, (unsigned long long)row->chain_since);
+        printf("lab %s: operations up to %llu are older than the hash chain: it vouches for what was found then\n", row->id,
+               (unsigned long long)row->chain_since);
     if (lab.first_cost)
-        printf("lab %s: from operation %llu on, times are not those recorded: the cost model has changed since\n", row->key,
+        printf("lab %s: from operation %llu on, times are not those recorded: the cost model has changed since\n", row->id,
                (unsigned long long)lab.first_cost);
     fflush(stdout);
     machine_destroy(lab.machine);

@@ -58,7 +58,7 @@ struct reply reply_error(enum pagoda_error error, const struct problem *why)
 void reply_name_damage(struct reply *reply, struct store *store, const struct lab *lab)
 {
     uint64_t first, last;
-    if (reply->status != 500 || !lab || !store_find_damage(store, lab_id(lab), &first, &last))
+    if (reply->status != 500 || !lab || !store_find_damage(store, lab_number(lab), &first, &last))
         return;
     buffer_clear(&reply->body);
     *reply = reply_say(500, "", "the log of this lab is damaged between operations %llu and %llu (pagodad check says more)",

@@ -63,7 +63,7 @@ uint64_t lab_ticket(const struct lab *lab)
 void lab_prepare_undo(struct lab *lab)
 {
     lab->undoing.kind = STORE_UNDO_IMPORT;
-    lab->undoing.lab = lab->row.id;
+    lab->undoing.lab = lab->row.number;
     lab->undoing.seq = lab->import_seq;
     atomic_store(&lab->log.durable_seq, lab->import_seq);
     atomic_store(&lab->seq, lab->import_seq);
@@ -92,7 +92,7 @@ static void lab_drop_images_behind(struct lab *lab)
         return;
     lab_keep(lab);
     lab->dropping = (struct store_change){
-        .kind = STORE_DROP_SNAPSHOTS, .lab = lab->row.id, .seq = lab_durable_seq(lab), .told = lab_images_are_dropped
+        .kind = STORE_DROP_SNAPSHOTS, .lab = lab->row.number, .seq = lab_durable_seq(lab), .told = lab_images_are_dropped
     };
     store_post_change(lab->labs->store, &lab->dropping);
 }
@@ -145,7 +145,7 @@ static void lab_note_rules(struct lab *lab, uint64_t differs_at)
         return;
     lab_keep(lab);
     lab->noting = (struct store_change){ .kind = STORE_NOTE_RULES,
-                                         .lab = lab->row.id,
+                                         .lab = lab->row.number,
                                          .rules = machine_rules(),
                                          .differs_at = differs_at,
                                          .told = lab_rules_are_noted };
@@ -207,7 +207,7 @@ enum pagoda_error lab_wake_on(struct lab *lab, uint64_t deadline_ns)
 static enum pagoda_error lab_undo_import(struct lab *lab)
 {
     lab_prepare_undo(lab);
-    enum pagoda_error error = store_undo_import(lab->labs->store, lab->row.id, lab->import_seq);
+    enum pagoda_error error = store_undo_import(lab->labs->store, lab->row.number, lab->import_seq);
     lab->is_importing = error != PAGODA_OK;
     return error;
 }
@@ -237,7 +237,7 @@ enum pagoda_error lab_refuse_rules(const struct lab *lab, struct problem *why)
     problem_say(why, "",
                 "operation %llu was recorded under other rules and has another result under rules revision %u: the lab is "
                 "read-only; POST /labs/%s/rerun makes one under today's rules",
-                (unsigned long long)lab_differs_at(lab), machine_rules(), lab->row.key);
+                (unsigned long long)lab_differs_at(lab), machine_rules(), lab->row.id);
     return PAGODA_ERR_RULES;
 }
 

@@ -61,8 +61,8 @@ void labs_each(struct labs *labs, void (*each)(void *context, const struct lab_s
 
 /* ---- one lab ---- */
 
-/* Finds a lab and keeps it from going away until lab_put(). NULL: there is none of that key. */
-struct lab *lab_get(struct labs *labs, const char *key);
+/* Finds a lab and keeps it from going away until lab_put(). NULL: there is none of that id. */
+struct lab *lab_get(struct labs *labs, const char *id);
 void lab_keep(struct lab *lab); /* once more, by somebody who keeps it already; each ends with a lab_put() */
 void lab_put(struct lab *lab);
 /* By somebody who keeps it: it stays known until lab_unwatch(), but may sleep, or be deleted. lab_keep() gets it back. */
@@ -70,8 +70,8 @@ void lab_watch(struct lab *lab);
 void lab_unwatch(struct lab *lab);
 
 /* These do not wait, and need no hold. */
-const char *lab_key(const struct lab *lab);                     /* as in paths */
-int64_t lab_id(const struct lab *lab);                          /* as in the store */
+const char *lab_id(const struct lab *lab);                      /* as in paths */
+int64_t lab_number(const struct lab *lab);                      /* as in the store */
 const struct machine_config *lab_config(const struct lab *lab); /* complete */
 struct labs *lab_labs(const struct lab *lab);
 uint64_t lab_seq(const struct lab *lab);         /* the head */

@@ -10,8 +10,8 @@
 void lab_count_fault(struct lab *lab)
 {
     if (atomic_fetch_add(&lab->nr_faults, 1) + 1 == FAULTS_MAX)
-        fprintf(stderr, "pagodad: lab %s: %u faults in a row: it rests until POST /labs/%s/wake\n", lab->row.key,
-                FAULTS_MAX, lab->row.key);
+        fprintf(stderr, "pagodad: lab %s: %u faults in a row: it rests until POST /labs/%s/wake\n", lab->row.id, FAULTS_MAX,
+                lab->row.id);
 }
 
 void lab_broke(struct lab_hold *hold)

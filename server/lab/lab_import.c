@@ -31,7 +31,7 @@ static enum pagoda_error import_claim(const struct lab_hold *hold, uint64_t seq,
     import->snapshot_cost_ns = lab->snapshot_cost_ns;
     atomic_store(&lab->import_log.durable_seq, seq);
     atomic_store(&lab->import_log.lost, false);
-    lab->import_log.lab = lab->row.id;
+    lab->import_log.lab = lab->row.number;
     lab->import_seq = seq;
     lab->import = import;
     return PAGODA_OK;
@@ -53,7 +53,7 @@ static enum pagoda_error import_begin_log(const struct lab_import *import)
 {
     struct lab *lab = import->lab;
     enum pagoda_error error = lab_wait_durable(lab, import->seq);
-    return error ? error : store_begin_import(lab->labs->store, lab->row.id, import->seq);
+    return error ? error : store_begin_import(lab->labs->store, lab->row.number, import->seq);
 }
 
 /* The lab is everybody's again. */
@@ -142,7 +142,7 @@ static void import_undo(const struct lab_import *import)
 {
     struct lab *lab = import->lab;
     atomic_fetch_add(&lab->import_log.nr_losses, 1);
-    if (!store_undo_import(lab->labs->store, lab->row.id, lab->import_seq))
+    if (!store_undo_import(lab->labs->store, lab->row.number, lab->import_seq))
         return;
     lane_take(&lab->present);
     lab->is_importing = true;
@@ -158,7 +158,7 @@ enum pagoda_error lab_import_end(struct lab_import *import, bool is_whole, const
     if (!error && atomic_load(&lab->import_log.lost))
         error = PAGODA_ERR_IO;
     if (is_whole && !error)
-        error = store_finish_import(store, lab->row.id, import->seq, answer);
+        error = store_finish_import(store, lab->row.number, import->seq, answer);
     if (is_whole && !error)
         import_take_place(import);
     else

@@ -11,21 +11,21 @@
 #include <time.h>
 
 /* False: the host gives no random numbers. A key that can be guessed would be as good as none. */
-static bool life_fill_key(char key[LAB_KEY_LENGTH + 1])
+static bool life_fill_key(char key[LAB_ID_LENGTH + 1])
 {
     static const char DIGITS[] = "abcdefghjkmnpqrstuvwxyz023456789"; /* 32, none that look alike */
-    unsigned char bytes[LAB_KEY_LENGTH];
+    unsigned char bytes[LAB_ID_LENGTH];
     if (!random_fill(bytes, sizeof bytes))
         return false;
-    for (size_t i = 0; i < LAB_KEY_LENGTH; i++)
+    for (size_t i = 0; i < LAB_ID_LENGTH; i++)
         key[i] = DIGITS[bytes[i] & 31];
-    key[LAB_KEY_LENGTH] = '\0';
+    key[LAB_ID_LENGTH] = '\0';
     return true;
 }
 
 static enum pagoda_error life_fill_row(struct lab_row *row, const char *name)
 {
-    if (!life_fill_key(row->key))
+    if (!life_fill_key(row->id))
         return PAGODA_ERR_RANDOM;
     snprintf(row->name, sizeof row->name, "%s", name);
     time_t now = time(NULL);
@@ -112,7 +112,7 @@ enum pagoda_error lab_begin_fork(const struct lab_hold *hold, const char *name, 
     if (error)
         return error;
     struct lab_row row = { .config = parent->row.config,
-                           .parent = parent->row.id,
+                           .parent = parent->row.number,
                            .parent_seq = hold->seq,
                            .seq = hold->seq,
                            .made = parent->row.made,
@@ -129,8 +129,8 @@ enum pagoda_error lab_begin_publish(const struct lab_hold *hold, const struct la
                                     struct lab_change *change)
 {
     struct lab *lab = hold->lab;
-    *change =
-        (struct lab_change){ .lab = lab, .stored = { .kind = STORE_PUBLISH_LAB, .lab = lab->row.id, .seq = hold->seq } };
+    *change = (struct lab_change){ .lab = lab,
+                                   .stored = { .kind = STORE_PUBLISH_LAB, .lab = lab->row.number, .seq = hold->seq } };
     enum pagoda_error error = life_fill_answer(change, lab, request);
     if (error)
         buffer_clear(&change->text);
@@ -139,14 +139,14 @@ enum pagoda_error lab_begin_publish(const struct lab_hold *hold, const struct la
 
 void lab_begin_rename(struct lab *lab, const char *name, struct lab_change *change)
 {
-    *change = (struct lab_change){ .lab = lab, .stored = { .kind = STORE_RENAME_LAB, .lab = lab->row.id } };
+    *change = (struct lab_change){ .lab = lab, .stored = { .kind = STORE_RENAME_LAB, .lab = lab->row.number } };
     snprintf(change->name, sizeof change->name, "%s", name);
     change->stored.name = change->name;
 }
 
 void lab_begin_delete(struct lab *lab, const struct answer *answer, struct lab_change *change)
 {
-    *change = (struct lab_change){ .lab = lab, .stored = { .kind = STORE_DELETE_LAB, .lab = lab->row.id } };
+    *change = (struct lab_change){ .lab = lab, .stored = { .kind = STORE_DELETE_LAB, .lab = lab->row.number } };
     if (answer && answer->key) {
         change->answer = *answer;
         change->stored.answer = &change->answer;
@@ -163,7 +163,7 @@ static void life_end_creation(struct lab *lab, enum pagoda_error error)
         lab_free(lab);
         return;
     }
-    lab->log.lab = lab->row.id;
+    lab->log.lab = lab->row.number;
     pthread_mutex_lock(&labs->mutex);
     lab->last_used_ns = clock_ns();
     labs_add(labs, lab);

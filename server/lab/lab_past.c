@@ -125,7 +125,7 @@ enum pagoda_error lab_seek_recorded(struct lab *lab, uint64_t seq, uint64_t dead
         past_start_time(past);
     struct time_walk walk = { past, deadline_ns };
     if (past->recorded_seq < seq)
-        error = store_read_ops(lab->labs->store, lab->row.id, past->recorded_seq + 1, seq, past_walk_time, &walk);
+        error = store_read_ops(lab->labs->store, lab->row.number, past->recorded_seq + 1, seq, past_walk_time, &walk);
     hold->machine = past->recorded_seq == seq ? hold->machine : NULL;
     hold->seq = seq;
     return !error && past->recorded_seq != seq && clock_ns() < deadline_ns ? PAGODA_ERR_CORRUPT : error;
@@ -184,7 +184,7 @@ enum pagoda_error lab_relive(struct lab_hold *hold, uint64_t to,
     if (to <= hold->seq)
         return PAGODA_OK;
     machine_record_events(hold->machine, true);
-    enum pagoda_error error = store_read_ops(lab->labs->store, lab->row.id, hold->seq + 1, to, relive_one, &relive);
+    enum pagoda_error error = store_read_ops(lab->labs->store, lab->row.number, hold->seq + 1, to, relive_one, &relive);
     if (relive.error == PAGODA_ERR_FAULT)
         lab_broke(hold);
     else

@@ -25,7 +25,7 @@ struct replay {
 static void replay_find_hash(struct replay *replay, uint64_t from)
 {
     struct lab *lab = replay->lab;
-    const struct snapshot_moment moment = { lab->row.id, from, snapshot_identity() };
+    const struct snapshot_moment moment = { lab->row.number, from, snapshot_identity() };
     if (store_next_hash(lab->labs->store, &moment, &replay->next_hash))
         replay->next_hash.seq = UINT64_MAX;
 }
@@ -37,7 +37,7 @@ static void replay_compare_hash(struct replay *replay)
     if (machine_hash(machine) != replay->next_hash.hash) {
         atomic_fetch_add(&replay->lab->labs->nr_mismatches, 1);
         fprintf(stderr, "pagodad: lab %s: after operation %llu the machine's hash is not the one logged\n",
-                replay->lab->row.key, (unsigned long long)machine_seq(machine));
+                replay->lab->row.id, (unsigned long long)machine_seq(machine));
     }
     replay_find_hash(replay, machine_seq(machine) + 1);
 }
@@ -67,7 +67,7 @@ static void replay_say_difference(struct replay *replay, uint64_t seq)
     replay->differs = true;
     atomic_fetch_add(&replay->lab->labs->nr_mismatches, 1);
     fprintf(stderr, "pagodad: lab %s: operation %llu led elsewhere when it was logged (see: pagodad check)\n",
-            replay->lab->row.key, (unsigned long long)seq);
+            replay->lab->row.id, (unsigned long long)seq);
 }
 
 static bool replay_entry(struct replay *replay, const struct log_entry *entry)
@@ -132,7 +132,7 @@ enum pagoda_error lab_replay(struct lab *lab, struct past *past, const struct la
     else
         replay_find_hash(&replay, from);
     host_memory_replay(true);
-    enum pagoda_error error = store_read_ops(lab->labs->store, lab->row.id, from, walk->to, replay_put, &replay);
+    enum pagoda_error error = store_read_ops(lab->labs->store, lab->row.number, from, walk->to, replay_put, &replay);
     if (!error && !replay.error && !replay_ended_early(&replay))
         (void)replay_rest(&replay);
     host_memory_replay(false);
@@ -146,12 +146,12 @@ enum pagoda_error lab_replay(struct lab *lab, struct past *past, const struct la
 static enum pagoda_error replay_start(struct lab *lab, uint64_t seq, struct past *past)
 {
     struct problem why = { 0 };
-    turn_is_for(lab->row.key);
+    turn_is_for(lab->row.id);
     *past = (struct past){ 0 };
     if (lab->row.is_damaged) /* of whose configuration nobody knows what it was */
         return PAGODA_ERR_CORRUPT;
     if (seq && !atomic_load(&lab->mistrusts_snapshots) &&
-        !snapshot_load(lab->labs->store, lab->row.id, seq, &past->machine, &past->cost_ns))
+        !snapshot_load(lab->labs->store, lab->row.number, seq, &past->machine, &past->cost_ns))
         return PAGODA_OK;
     past->cost_ns = 0;
     enum pagoda_error error = guard_create(&lab->row.config, &HOST_MEMORY, &past->machine, &why);

@@ -92,7 +92,7 @@ enum pagoda_error lab_rerun_step(struct lab_rerun *rerun, bool *is_done)
     if (end > rerun->last)
         end = rerun->last;
     if (first <= end)
-        error = store_read_ops(rerun->into->lab->labs->store, rerun->from->row.id, first, end, rerun_one, rerun);
+        error = store_read_ops(rerun->into->lab->labs->store, rerun->from->row.number, first, end, rerun_one, rerun);
     error = error ? error : rerun->error;
     if (lab_is_deleted(rerun->from)) /* its rows may be on their way out */
         error = PAGODA_ERR_NOT_FOUND;

@@ -12,7 +12,7 @@
 static void turn_fill_hold(struct lab *lab, struct lab_hold *hold)
 {
     struct machine *machine = atomic_load(&lab->machine);
-    turn_is_for(lab->row.key);
+    turn_is_for(lab->row.id);
     *hold = (struct lab_hold){
         .lab = lab, .machine = machine, .seq = machine_seq(machine), .ticket = atomic_load(&lab->last_ticket)
     };
@@ -244,7 +244,7 @@ static void job_run(struct lane_entry *entry)
     struct lane *lane = job_lane(job);
     struct lab_hold hold;
     enum pagoda_error error = PAGODA_OK;
-    turn_is_for(lab_key(job->lab));
+    turn_is_for(lab_id(job->lab));
     enum job_step step = job->is_in_past ? job_take_past(job, &hold, &error) : job_take_present(job, &hold, &error);
     if (step == JOB_HAS_HOLD || step == JOB_ENDS) {
         job_end_turn(job, lane, step == JOB_ENDS ? LAB_TURN_DONE : job->turn(job, &hold), error);

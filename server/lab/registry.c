@@ -17,7 +17,7 @@ struct lab *lab_make(struct labs *labs, const struct lab_row *row)
         return NULL;
     lab->labs = labs;
     lab->row = *row;
-    lab->log.lab = row->id;
+    lab->log.lab = row->number;
     atomic_store(&lab->log.durable_seq, row->seq);
     atomic_store(&lab->seq, row->seq);
     lab->has_images_behind = true; /* who wrote them did not see to it, perhaps */
@@ -102,9 +102,9 @@ void lab_free(struct lab *lab)
     free(lab);
 }
 
-static struct lab **registry_bucket(struct labs *labs, const char *key)
+static struct lab **registry_bucket(struct labs *labs, const char *id)
 {
-    return &labs->buckets[hash64_bytes(HASH_START, key, strlen(key)) % LAB_BUCKETS];
+    return &labs->buckets[hash64_bytes(HASH_START, id, strlen(id)) % LAB_BUCKETS];
 }
 
 void labs_add(struct labs *labs, struct lab *lab)
@@ -114,7 +114,7 @@ void labs_add(struct labs *labs, struct lab *lab)
     else
         labs->first = lab;
     labs->last = lab;
-    struct lab **bucket = registry_bucket(labs, lab->row.key);
+    struct lab **bucket = registry_bucket(labs, lab->row.id);
     lab->next_in_bucket = *bucket;
     *bucket = lab;
     labs->nr_labs++;
@@ -239,11 +239,11 @@ void labs_close(struct labs *labs)
     free(labs);
 }
 
-struct lab *lab_get(struct labs *labs, const char *key)
+struct lab *lab_get(struct labs *labs, const char *id)
 {
     pthread_mutex_lock(&labs->mutex);
-    struct lab *lab = *registry_bucket(labs, key);
-    while (lab && (lab->deleted || strcmp(lab->row.key, key) != 0))
+    struct lab *lab = *registry_bucket(labs, id);
+    while (lab && (lab->deleted || strcmp(lab->row.id, id) != 0))
         lab = lab->next_in_bucket;
     if (lab) {
         lab->nr_users++;
@@ -271,7 +271,7 @@ static void registry_unlink(struct labs *labs, struct lab *lab)
     *at = lab->next;
     if (labs->last == lab)
         labs->last = before;
-    at = registry_bucket(labs, lab->row.key);
+    at = registry_bucket(labs, lab->row.id);
     while (*at != lab)
         at = &(*at)->next_in_bucket;
     *at = lab->next_in_bucket;
@@ -352,14 +352,14 @@ void labs_count(struct labs *labs, struct labs_counts *counts)
 
 /* ---- what is said of a lab ---- */
 
-const char *lab_key(const struct lab *lab)
-{
-    return lab->row.key;
-}
-
-int64_t lab_id(const struct lab *lab)
+const char *lab_id(const struct lab *lab)
 {
     return lab->row.id;
+}
+
+int64_t lab_number(const struct lab *lab)
+{
+    return lab->row.number;
 }
 
 const struct machine_config *lab_config(const struct lab *lab)

@@ -12,13 +12,13 @@
 
 struct store;
 
-#define LAB_KEY_LENGTH 8
+#define LAB_ID_LENGTH 8
 #define LAB_NAME_MAX 120
 
 /* A row of table lab. */
 struct lab_row {
-    int64_t id;
-    char key[LAB_KEY_LENGTH + 1];
+    int64_t number;             /* in the store */
+    char id[LAB_ID_LENGTH + 1]; /* by which people know it */
     char name[LAB_NAME_MAX + 1];
     char created[24];
     int64_t parent; /* 0: none */

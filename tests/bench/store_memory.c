@@ -99,7 +99,7 @@ uint64_t store_nr_commits(struct store *store)
 enum pagoda_error store_make_change(struct store *store, struct store_change *change)
 {
     if (change->kind == STORE_CREATE_LAB)
-        change->row->id = atomic_fetch_add(&store->nr_labs, 1) + 1;
+        change->row->number = atomic_fetch_add(&store->nr_labs, 1) + 1;
     change->has_more = false;
     return PAGODA_OK;
 }

@@ -22,7 +22,7 @@
 
 /* What a lab is: its log and its machine. */
 struct essence {
-    char key[LAB_KEY_LENGTH + 1];
+    char key[LAB_ID_LENGTH + 1];
     uint64_t log, machine;
 };
 
@@ -80,7 +80,7 @@ static bool digest_entry(void *context, const struct log_entry *entry)
 static enum pagoda_error lab_find_essence(struct lab *lab, struct essence *essence)
 {
     struct lab_hold hold;
-    memcpy(essence->key, lab->row.key, sizeof essence->key);
+    memcpy(essence->key, lab->row.id, sizeof essence->key);
     essence->log = HASH_START;
     enum pagoda_error error = lab_take(lab, &hold);
     if (error)
@@ -89,7 +89,7 @@ static enum pagoda_error lab_find_essence(struct lab *lab, struct essence *essen
     fixture_check(hold.machine);
     uint64_t seq = hold.seq;
     lab_release(&hold);
-    return store_read_ops(lab->labs->store, lab->row.id, 1, seq, digest_entry, &essence->log);
+    return store_read_ops(lab->labs->store, lab->row.number, 1, seq, digest_entry, &essence->log);
 }
 
 static bool essence_is_original(const struct essence *essence)
@@ -118,7 +118,7 @@ static void lab_use(struct lab *lab)
         if (!error)
             (void)!store_wait(lab->labs->store, hold.ticket);
     }
-    if (store_copy_begin(lab->labs->store, lab->row.id, lab_durable_seq(lab), true, &copy))
+    if (store_copy_begin(lab->labs->store, lab->row.number, lab_durable_seq(lab), true, &copy))
         return;
     while (!is_done && !store_copy_step(copy, &is_done)) {
     }
@@ -170,7 +170,7 @@ static unsigned store_serve(const char *path, bool is_rotten, bool is_used)
         nr_sound = labs_show(labs, is_rotten);
         for (struct lab *lab = labs->first; is_used && lab; lab = lab->next) {
             lab_use(lab);
-            keys_use(store, lab->row.id);
+            keys_use(store, lab->row.number);
         }
         labs_stop(labs);
     }

@@ -108,7 +108,7 @@ static void make_labs(struct labs *labs, struct store *store)
     made[2] = make_fork(made[0], 66); /* in the middle of a block, so that it has a value of its own for it */
     make_fill(made[2], 75);
     made[3] = make_fork(made[2], 64);
-    MUST(store_begin_import(store, lab_id(made[3]), 64));
+    MUST(store_begin_import(store, lab_number(made[3]), 64));
     for (unsigned i = 0; i < 4; i++)
         lab_put(made[i]);
 }

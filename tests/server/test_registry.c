@@ -12,14 +12,14 @@
 
 struct keys {
     unsigned nr;
-    char all[NR_LABS][LAB_KEY_LENGTH + 1];
+    char all[NR_LABS][LAB_ID_LENGTH + 1];
 };
 
 static void collect_key(void *context, const struct lab_status *status)
 {
     struct keys *keys = context;
     assert_true(keys->nr < NR_LABS);
-    memcpy(keys->all[keys->nr++], status->row->key, sizeof keys->all[0]);
+    memcpy(keys->all[keys->nr++], status->row->id, sizeof keys->all[0]);
 }
 
 static struct keys make_labs(struct store_fixture *f)

@@ -142,7 +142,7 @@ static bool apply_again(void *context, const struct log_entry *entry)
 /* What a user sees of the lab: it goes on, or it is read-only from the first operation on that leads elsewhere. */
 static void expect_engine_word(struct golden *golden)
 {
-    struct lab *lab = lab_get(golden->store.labs, golden->row.key);
+    struct lab *lab = lab_get(golden->store.labs, golden->row.id);
     struct lab_hold hold;
     struct op op = op_default(OP_DRAIN_PAGES);
     struct op_result result;
@@ -178,13 +178,13 @@ static void open_lab(struct golden *golden, const char *line)
     golden->row = (struct lab_row){ 0 };
     snprintf(golden->row.name, sizeof golden->row.name, "%s", name + 1);
     assert_int_equal(store_list_labs(golden->store.store, take_named_row, golden, &why), PAGODA_OK);
-    assert_true(golden->row.id > 0);
+    assert_true(golden->row.number > 0);
     assert_int_equal(golden->row.seq, seq);
     assert_int_equal(golden->row.made, GOLDEN_RULES);
     machine_destroy(golden->machine);
     assert_int_equal(machine_create(&golden->row.config, &HOST_MEMORY, &golden->machine, &why), PAGODA_OK);
     golden->differs_at = 0;
-    assert_int_equal(store_read_ops(golden->store.store, golden->row.id, 1, seq, apply_again, golden), PAGODA_OK);
+    assert_int_equal(store_read_ops(golden->store.store, golden->row.number, 1, seq, apply_again, golden), PAGODA_OK);
     expect_engine_word(golden);
 }
 

@@ -363,11 +363,11 @@ static void an_import_that_was_cut_off_is_undone_before_the_first_turn(void **st
     struct test_job look;
     struct lab_import *import;
     struct problem why = { 0 };
-    char key[LAB_KEY_LENGTH + 1];
+    char key[LAB_ID_LENGTH + 1];
     fixture_start(&f);
     apply_many(&f, 3);
     uint64_t hash = store_fixture_hash(f.lab);
-    memcpy(key, f.lab->row.key, sizeof key);
+    memcpy(key, f.lab->row.id, sizeof key);
     assert_int_equal(lab_import_begin(f.lab, 3, &import), PAGODA_OK);
     import_some(import, 20);
     assert_int_equal(store_wait(f.store.store, lab_import_ticket(import)), PAGODA_OK);

@@ -42,7 +42,7 @@ static const struct {
 
 /* What was acknowledged of a lab. */
 struct promise {
-    char key[LAB_KEY_LENGTH + 1];
+    char key[LAB_ID_LENGTH + 1];
     bool is_gone, is_in_doubt; /* deleted; a deletion has failed: there, now, and by right gone after a crash */
     unsigned nr;
     struct {
@@ -69,11 +69,11 @@ static void expect_disk_error(enum pagoda_error error)
 static struct promise *promise_of(const struct lab *lab)
 {
     for (unsigned i = 0; i < nr_promises; i++)
-        if (strcmp(promises[i].key, lab->row.key) == 0)
+        if (strcmp(promises[i].key, lab->row.id) == 0)
             return &promises[i];
     struct promise *promise = &promises[nr_promises++];
     *promise = (struct promise){ 0 };
-    memcpy(promise->key, lab->row.key, sizeof promise->key);
+    memcpy(promise->key, lab->row.id, sizeof promise->key);
     return promise;
 }
 
@@ -235,7 +235,7 @@ static void act_sleep(struct lab *lab)
     f.labs->limits.idle_ns = 1;
     labs_tidy(f.labs);
     f.labs->limits.idle_ns = 0;
-    assert_ptr_equal(lab_get(f.labs, lab->row.key), lab);
+    assert_ptr_equal(lab_get(f.labs, lab->row.id), lab);
 }
 
 static void act_rename(struct lab *lab)
@@ -357,12 +357,12 @@ static void arm(int at, unsigned fault)
         faulty_disk_arm(at, FAULTS[fault].code, FAULTS[fault].forever);
 }
 
-static void make_store(struct fixture_random *random, char key[LAB_KEY_LENGTH + 1])
+static void make_store(struct fixture_random *random, char key[LAB_ID_LENGTH + 1])
 {
     store_fixture_make(&f);
     store_fixture_must_open(&f);
     struct lab *lab = store_fixture_lab(&f, "classic");
-    memcpy(key, lab->row.key, LAB_KEY_LENGTH + 1);
+    memcpy(key, lab->row.id, LAB_ID_LENGTH + 1);
     nr_promises = 0;
     for (unsigned i = 0; i < 3; i++)
         act_apply(lab, random);
@@ -391,7 +391,7 @@ static struct lab *open_faulty(const char *key)
 static bool work_faulty(int at, unsigned fault, uint64_t seed)
 {
     struct fixture_random random = { seed };
-    char key[LAB_KEY_LENGTH + 1];
+    char key[LAB_ID_LENGTH + 1];
     make_store(&random, key);
     may_fail = FAULTS[fault].call != DISK_SHORT;
     arm(at, fault);

@@ -54,8 +54,8 @@ static void test_operations(void **state)
             nr_failed++;
     assert_true(nr_failed > 40);
     uint64_t hash = store_fixture_hash(lab);
-    char key[LAB_KEY_LENGTH + 1];
-    memcpy(key, lab->row.key, sizeof key);
+    char key[LAB_ID_LENGTH + 1];
+    memcpy(key, lab->row.id, sizeof key);
     lab_put(lab);
     store_fixture_close(&f);
     store_fixture_must_open(&f);
@@ -104,8 +104,8 @@ static bool import_faulty(struct store_fixture *f, struct lab *lab, struct fixtu
     if (error && !failed)
         fail_msg("%s, though the disk did not fail (fault %u at %d)", pagoda_error_text(error), fault, at);
     if (error && at % 3 == 0) { /* the store is opened again by another daemon, as it lies there */
-        char key[LAB_KEY_LENGTH + 1];
-        memcpy(key, lab->row.key, sizeof key);
+        char key[LAB_ID_LENGTH + 1];
+        memcpy(key, lab->row.id, sizeof key);
         lab_put(lab);
         store_fixture_close(f);
         store_fixture_must_open(f);
@@ -187,7 +187,7 @@ static void test_tasks(void **state)
     lab_put(lab);
     f.labs->limits.idle_ns = 1;
     labs_tidy(f.labs);
-    lab = lab_get(f.labs, lab->row.key); /* the snapshot says nothing sensible: passed over */
+    lab = lab_get(f.labs, lab->row.id); /* the snapshot says nothing sensible: passed over */
     assert_int_equal(store_fixture_hash(lab), hash);
     lab_put(lab);
     store_fixture_close(&f);

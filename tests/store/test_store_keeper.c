@@ -26,12 +26,12 @@ static void test_room(void **state)
     struct fixture_random random = { fixture_seed() };
     struct store_fixture f;
     struct statvfs disk;
-    char key[LAB_KEY_LENGTH + 1];
+    char key[LAB_ID_LENGTH + 1];
     enum pagoda_error error;
     store_fixture_make(&f);
     store_fixture_must_open(&f);
     struct lab *lab = store_fixture_lab(&f, "classic");
-    memcpy(key, lab->row.key, sizeof key);
+    memcpy(key, lab->row.id, sizeof key);
     for (int i = 0; i < 100 || (wal_bytes(&f) < ROOM && i < 5000); i++) {
         store_fixture_run(lab, &random, 2, &error);
         assert_int_equal(error, PAGODA_OK);

@@ -67,7 +67,7 @@ static void check_history(const char *profile)
     struct fixture_random random = { fixture_seed() };
     struct store_fixture f;
     struct moment moments[NR_MOMENTS];
-    char key[LAB_KEY_LENGTH + 1], fork_key[LAB_KEY_LENGTH + 1];
+    char key[LAB_ID_LENGTH + 1], fork_key[LAB_ID_LENGTH + 1];
     store_fixture_make(&f);
     store_fixture_must_open(&f);
     struct lab *lab = store_fixture_lab(&f, profile), *fork;
@@ -86,8 +86,8 @@ static void check_history(const char *profile)
     store_fixture_run(fork, &random, 500, &error);
     assert_int_equal(error, PAGODA_OK);
     uint64_t fork_hash = store_fixture_hash(fork);
-    memcpy(key, lab->row.key, sizeof key);
-    memcpy(fork_key, fork->row.key, sizeof key);
+    memcpy(key, lab->row.id, sizeof key);
+    memcpy(fork_key, fork->row.id, sizeof key);
     lab_put(lab);
     lab_put(fork);
     store_fixture_close(&f);
@@ -134,12 +134,12 @@ static void test_images_of_another_engine(void **state)
     struct fixture_random random = { fixture_seed() };
     struct moment moments[NR_MOMENTS];
     struct store_fixture f;
-    char key[LAB_KEY_LENGTH + 1];
+    char key[LAB_ID_LENGTH + 1];
     store_fixture_make(&f);
     store_fixture_must_open(&f);
     struct lab *lab = store_fixture_lab(&f, "linux-6.1");
     live(lab, &random, moments);
-    memcpy(key, lab->row.key, sizeof key);
+    memcpy(key, lab->row.id, sizeof key);
     lab_put(lab);
     store_fixture_close(&f);
     execute(f.path, "UPDATE snapshot SET engine = 77; UPDATE image SET bytes = x'00'");
@@ -190,7 +190,7 @@ static void test_sleep(void **state)
     assert_false(lab_is_awake(lab));
     assert_int_equal(lab->host_bytes, 0);
     assert_true(lab_is_awake(other));
-    lab = lab_get(f.labs, lab->row.key);
+    lab = lab_get(f.labs, lab->row.id);
     assert_int_equal(store_fixture_hash(lab), hash);
     f.labs->limits.memory_budget = UINT64_MAX;
     f.labs->limits.idle_ns = 1;
@@ -254,7 +254,7 @@ static uint64_t answered_seq(struct store_fixture *f, const char *key, const cha
 {
     struct lab *lab = lab_get(f->labs, key);
     uint64_t body_hash, seq;
-    assert_int_equal(store_find_answered(f->store, lab->row.id, idempotency_key, &body_hash, &seq), PAGODA_OK);
+    assert_int_equal(store_find_answered(f->store, lab->row.number, idempotency_key, &body_hash, &seq), PAGODA_OK);
     lab_put(lab);
     return seq;
 }

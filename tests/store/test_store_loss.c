@@ -58,7 +58,7 @@ static void put_to_sleep(struct store_fixture *f, struct lab *lab)
     lab_put(lab);
     labs_tidy(f->labs);
     assert_null(atomic_load(&lab->machine));
-    assert_ptr_equal(lab_get(f->labs, lab->row.key), lab);
+    assert_ptr_equal(lab_get(f->labs, lab->row.id), lab);
 }
 
 static int64_t count_snapshots(const struct store_fixture *f, uint64_t from)
@@ -123,9 +123,9 @@ static void test_an_image_behind_the_log(void **state)
     (void)state;
     struct store_fixture f;
     struct lab *lab = begin(&f);
-    char key[LAB_KEY_LENGTH + 1], sql[200];
+    char key[LAB_ID_LENGTH + 1], sql[200];
     sqlite3 *db;
-    memcpy(key, lab->row.key, sizeof key);
+    memcpy(key, lab->row.id, sizeof key);
     assert_int_equal(apply_and_leave(lab, 1), PAGODA_OK);
     wait_for_snapshots(f.labs);
     assert_int_equal(count_snapshots(&f, NR_BEFORE + 1), 1);

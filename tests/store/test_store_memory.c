@@ -10,7 +10,7 @@
 
 static void count_row(void *context, const struct lab_row *row)
 {
-    assert_true(row->key[0]);
+    assert_true(row->id[0]);
     ++*(unsigned *)context;
 }
 

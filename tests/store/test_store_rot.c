@@ -23,7 +23,7 @@
 
 /* What a lab is: its row, its log, its machine. */
 struct essence {
-    char key[LAB_KEY_LENGTH + 1];
+    char key[LAB_ID_LENGTH + 1];
     uint64_t log, machine;
 };
 
@@ -97,7 +97,7 @@ static bool digest_entry(void *context, const struct log_entry *entry)
 static enum pagoda_error find_essence(struct lab *lab, struct essence *essence)
 {
     struct lab_hold hold;
-    memcpy(essence->key, lab->row.key, sizeof essence->key);
+    memcpy(essence->key, lab->row.id, sizeof essence->key);
     essence->log = hash64_bytes(HASH_START, lab->row.name, strlen(lab->row.name));
     enum pagoda_error error = lab_take(lab, &hold);
     if (error)
@@ -105,7 +105,7 @@ static enum pagoda_error find_essence(struct lab *lab, struct essence *essence)
     essence->machine = machine_hash(hold.machine);
     uint64_t seq = hold.seq;
     lab_release(&hold);
-    return store_read_ops(f.store, lab->row.id, 1, seq, digest_entry, &essence->log);
+    return store_read_ops(f.store, lab->row.number, 1, seq, digest_entry, &essence->log);
 }
 
 static int make_store(void **state)

@@ -29,7 +29,7 @@ static int labs_insert(struct store *store, const struct lab_row *row, const cha
         " VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, ?6, ?7, nullif(?8, 0), ?9,"
         " coalesce((SELECT config FROM lab WHERE id = ?4), ?10),"
         " coalesce((SELECT min(chain_since, ?5) FROM lab WHERE id = ?4), 0))",
-        SQL_VALUES(sql_text(row->key), sql_text(row->name), sql_text(row->created), sql_i64(row->parent),
+        SQL_VALUES(sql_text(row->id), sql_text(row->name), sql_text(row->created), sql_i64(row->parent),
                    sql_u64(row->parent_seq), sql_i64(row->made), sql_i64(row->rules), sql_u64(row->differs_at),
                    sql_i64(row->is_hidden ? LAB_HIDDEN : LAB_THERE), sql_text(config)));
 }
@@ -45,7 +45,7 @@ static int labs_chain_fork(struct store *store, const struct lab_row *row)
     store_give_reader(reader);
     if (error)
         return error == PAGODA_ERR_CORRUPT ? SQLITE_CORRUPT : SQLITE_IOERR;
-    return store_insert_chain(store->insert_chain, row->id, row->parent_seq, &chain);
+    return store_insert_chain(store->insert_chain, row->number, row->parent_seq, &chain);
 }
 
 static int labs_run_create(struct store *store, struct store_change *change)
@@ -57,13 +57,13 @@ static int labs_run_create(struct store *store, struct store_change *change)
     put_close(&config, '}');
     const char *text = buffer_terminate(&config);
     int rc = config.failed ? SQLITE_NOMEM : labs_insert(store, row, text);
-    row->id = sqlite3_last_insert_rowid(store->db);
+    row->number = sqlite3_last_insert_rowid(store->db);
     buffer_clear(&config);
     if (rc == SQLITE_OK)
-        rc = labs_seal(store->db, row->id);
+        rc = labs_seal(store->db, row->number);
     if (rc == SQLITE_OK)
         rc = labs_chain_fork(store, row);
-    return rc == SQLITE_OK ? store_insert_answer(store, change->answer, row->parent_seq, row->id) : rc;
+    return rc == SQLITE_OK ? store_insert_answer(store, change->answer, row->parent_seq, row->number) : rc;
 }
 
 static int labs_run_publish(struct store *store, const struct store_change *change)
@@ -254,8 +254,8 @@ static enum pagoda_error lab_row_read_config(const char *text, struct machine_co
 
 static enum pagoda_error lab_row_read(sqlite3_stmt *select, bool with_last, struct lab_row *row, struct problem *why)
 {
-    *row = (struct lab_row){ .id = sqlite3_column_int64(select, 0) };
-    column_copy_text(select, 1, row->key, sizeof row->key);
+    *row = (struct lab_row){ .number = sqlite3_column_int64(select, 0) };
+    column_copy_text(select, 1, row->id, sizeof row->id);
     column_copy_text(select, 2, row->name, sizeof row->name);
     column_copy_text(select, 3, row->created, sizeof row->created);
     row->parent = sqlite3_column_int64(select, 4);
@@ -282,7 +282,7 @@ static enum pagoda_error lab_row_read(sqlite3_stmt *select, bool with_last, stru
         error = machine_config_complete(&row->config, &cause);
     }
     if (error == PAGODA_ERR_INVALID)
-        problem_say(why, "store", "lab %s: its configuration is not understood: %s", row->key, cause.text);
+        problem_say(why, "store", "lab %s: its configuration is not understood: %s", row->id, cause.text);
     return error;
 }
 
@@ -347,7 +347,7 @@ enum pagoda_error store_read_lab(struct store *store, int64_t id, struct lab_row
     enum pagoda_error error = labs_list_range(store, id, id, true, lab_row_take, row, why);
     if (error == PAGODA_ERR_CORRUPT) /* perhaps the end of its log is what cannot be read */
         error = labs_list_range(store, id, id, false, lab_row_take, row, why);
-    return !error && !row->id ? PAGODA_ERR_NOT_FOUND : error;
+    return !error && !row->number ? PAGODA_ERR_NOT_FOUND : error;
 }
 
 /* What SQLite has counted is believed when it is near the last lab that is found; labs are numbered one by one. */
