@@ -120,7 +120,7 @@ test-builds: all test-programs $(FUZZ_TARGETS:%=$(BUILD)/$(CHECKED)/replay_%) $(
   $(BUILD)/slow_disk.so
 test-long: ## what takes minutes: kill -9, SIGTERM, proxies, failing disks, any call with any parameter, a long history, fuzzers
 	@sh tools/install.sh build test long
-	@$(call side_by_side,test-api-tsan test-stop test-abuse test-crash-import test-disk test-disk-every test-sizes test-crash test-history test-labs test-migration test-proxies soak)
+	@$(call side_by_side,test-api-tsan test-stop test-abuse test-crash-import test-disk test-sizes test-crash test-history test-labs test-migration test-proxies soak)
 	@$(MAKE) --no-print-directory fuzz
 
 # C tests: each file one program, under ASan and UBSan; those of the store and of labs stand on the server too.
@@ -222,8 +222,8 @@ test-crash-import: $(BUILD)/pagodad ## kill -9 60 times in imports (KILLS=)
 DISK_TESTS := $(addprefix $(BUILD)/$(CHECKED)/,test_store_faults test_store_disk)
 test-disk: $(DISK_TESTS) ## a disk that fails at every write, sync and read, with other work for each of SEEDS
 	$(STAGE) disk sh -c 'for seed in $(or $(SEEDS),$(shell seq 5)); do for test in $(DISK_TESTS); do SEED=$$seed $$test || exit 1; done; done'
-test-disk-every: $(BUILD)/$(CHECKED)/test_store_disk ## the same at every n-th step, none left out
-	EVERY=1 $(STAGE) disk-every $<
+test-disk-every: $(BUILD)/$(CHECKED)/test_store_disk ## the same at every n-th step, none left out (SEED=): minutes to an hour, by the work that the seed makes
+	EVERY=1 SEED=$(or $(SEED),1) $(STAGE) disk-every $<
 test-abuse: $(BUILD)/$(CHECKED)/test_abuse ## any call with any parameter (RUNS=, SEED=)
 	RUNS=$(or $(RUNS),20) $(STAGE) abuse $<
 test-history: $(BUILD)/pagodad ## time travel in a lab of 1 million operations
