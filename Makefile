@@ -151,7 +151,8 @@ truth: $(BUILD)/truth ## compare the engine with recordings of the real ones (TR
 	$(STAGE) truth-boot python3 tests/truth/boot_model.py --recordings $(TRUTH)
 	$(STAGE) truth-sizes python3 tests/truth/boot_model.py --sweep 50 --engine $(BUILD)/truth
 fidelity: $(BUILD)/truth ## write docs/FIDELITY.md: what is followed, and how that is known
-	python3 tests/truth/fidelity.py --engine $< $(TRUTH) >docs/FIDELITY.md.new && mv docs/FIDELITY.md.new docs/FIDELITY.md
+	python3 tests/truth/fidelity.py --engine $< $(TRUTH) >$(BUILD)/FIDELITY.md
+	cp $(BUILD)/FIDELITY.md docs/FIDELITY.md
 test-sizes: $(BUILD)/truth ## machines of random sizes, against a second computation of their boot (SIZES=, SEED=)
 	$(STAGE) sizes python3 tests/truth/boot_model.py --sweep $(or $(SIZES),1000) --seed $(or $(SEED),1) --engine $<
 
