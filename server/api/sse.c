@@ -160,14 +160,26 @@ void sse_on_commit(void *context)
     pthread_mutex_unlock(&app->mutex);
 }
 
-/* A connection that sleeps does not notice that its peer has gone. A comment line now and then finds out. */
+/* A connection that sleeps does not notice that its peer has gone. */
+void sse_end_deserted(struct app *app)
+{
+    pthread_mutex_lock(&app->mutex);
+    for (struct sse_stream *stream = app->streams; stream; stream = stream->next)
+        if (stream->state == STREAM_IDLE && stream->connection.is_asleep &&
+            (lab_is_deleted(stream->lab) || connection_is_deserted(&stream->connection))) {
+            stream->ended = true;
+            sse_wake(stream, STREAM_READY);
+        }
+    pthread_mutex_unlock(&app->mutex);
+}
+
+/* A peer may go without a word: its host is gone. A comment line now and then finds out, and keeps proxies waiting. */
 void sse_heartbeat(struct app *app)
 {
     pthread_mutex_lock(&app->mutex);
     for (struct sse_stream *stream = app->streams; stream; stream = stream->next)
         if (stream->state == STREAM_IDLE && stream->connection.is_asleep) {
             buffer_text(&stream->text, ":\n\n");
-            stream->ended |= lab_is_deleted(stream->lab);
             sse_wake(stream, STREAM_READY);
         }
     pthread_mutex_unlock(&app->mutex);

@@ -3,7 +3,9 @@
 #include "server/http/app.h"
 
 void sse_on_commit(void *app); /* the log has grown: for store_on_commit() */
-/* Now and then: finds out which streams have nobody at their other end. */
+/* Each second: ends the streams of deleted labs, and those whose peer has closed its side. */
+void sse_end_deserted(struct app *app);
+/* Now and then: a line to each stream, so that one whose peer has vanished breaks, and proxies do not time out. */
 void sse_heartbeat(struct app *app);
 /* Ends every stream. Behind connections_stop(), so that no new one lives. */
 void sse_stop(struct app *app);

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TIDY_EVERY_S 1 /* idle labs leave memory */
+#define TIDY_EVERY_S 1 /* idle labs leave memory, deserted streams end */
 #define HEARTBEAT_S 15
 #define SECONDS_MAX UINT64_C(1000000000)
 #define STOP_S 3 /* then the end does not wait any longer */
@@ -51,6 +51,7 @@ static void wait_for_stop(struct app *app, const sigset_t *signals)
             continue;
         labs_tidy(app->labs);
         clients_tidy(&app->clients, &app->workers);
+        sse_end_deserted(app);
         if (++nr_ticks % (HEARTBEAT_S / TIDY_EVERY_S) == 0)
             sse_heartbeat(app);
     }

@@ -7,6 +7,7 @@
 #include "server/http/peers.h"
 
 #include <microhttpd.h>
+#include <poll.h>
 #include <time.h>
 
 #define POLL_NS 5000000
@@ -36,6 +37,18 @@ void connection_wake(struct connection *connection)
     peer_set_asleep(peer_of(connection->mhd), false);
     MHD_resume_connection(connection->mhd);
     atomic_fetch_sub(&all->nr_asleep, 1);
+}
+
+bool socket_is_deserted(int fd)
+{
+    struct pollfd peer = { .fd = fd, .events = POLLRDHUP };
+    return poll(&peer, 1, 0) > 0;
+}
+
+bool connection_is_deserted(const struct connection *connection)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info && socket_is_deserted(info->connect_fd);
 }
 
 void connections_stop(struct connections *connections)

@@ -34,6 +34,11 @@ bool connection_sleep(struct connection *connection);
  */
 void connection_wake(struct connection *connection);
 
+/* The peer has closed its side, as one does that leaves; or the connection is broken. */
+bool socket_is_deserted(int fd);
+/* The same of a connection that is asleep, with a lock of its owner held that keeps it so. */
+bool connection_is_deserted(const struct connection *connection);
+
 void connections_stop(struct connections *connections); /* from now on connection_sleep() is false */
 bool connections_are_stopping(const struct connections *connections);
 void connections_wait_awake(struct connections *connections); /* until nobody sleeps; behind connections_stop() */

@@ -1,8 +1,8 @@
 /* server/http/upload.c - see upload.h. */
 #include "server/http/upload.h"
+#include "server/http/connection.h"
 #include "server/http/route.h"
 
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,12 +92,6 @@ static void upload_unlist(const struct upload *upload, struct app *app)
         at = &(*at)->next;
     *at = upload->next;
     pthread_mutex_unlock(&app->mutex);
-}
-
-static bool socket_is_deserted(int fd)
-{
-    struct pollfd peer = { .fd = fd, .events = POLLRDHUP };
-    return poll(&peer, 1, 0) > 0;
 }
 
 bool uploads_watch(struct app *app)

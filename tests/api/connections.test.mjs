@@ -1,6 +1,7 @@
 // Many connections, slow ones, and more than there is room for: newcomers get an answer.
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Daemon } from './daemon.mjs';
 
@@ -10,6 +11,7 @@ const until = async (condition, what, ms = 10_000) => {
   for (const begun = performance.now(); !condition(); await wait(5))
     assert.ok(performance.now() - begun < ms, `${what}: not within ${ms} ms`);
 };
+const nr_open = (daemon) => readdirSync(`/proc/${daemon.process.pid}/fd`).length;
 const answered = (socket, ms) => until(() => socket.answer.includes('\r\n\r\n'), 'an answer', ms);
 
 test('2,500 idle connections at a limit of 2,000 descriptors: a newcomer is answered', async () => {
@@ -26,8 +28,8 @@ test('2,500 idle connections at a limit of 2,000 descriptors: a newcomer is answ
     assert.equal((await daemon.get('/healthz', { headers: { connection: 'close' } })).status, 200);
     assert.ok(performance.now() - begun < 500);
   }
-  const nr_open = sockets.filter((socket) => !socket.closed).length;
-  assert.ok(nr_open > 1700 && nr_open <= 1744, `${nr_open} are left`);
+  const nr_left = sockets.filter((socket) => !socket.closed).length;
+  assert.ok(nr_left > 1700 && nr_left <= 1744, `${nr_left} are left`);
   assert.ok(sockets[0].closed && !sockets.at(-1).closed, 'the idlest made room');
   assert.equal((await daemon.post('labs', { profile: 'classic' })).status, 201); // its files have their descriptors
   sockets.forEach((socket) => socket.destroy());
@@ -88,6 +90,24 @@ test('a body that trickles is ended with 408; one that is merely slow is heard',
   for (let i = 0; i < 12; i++, await wait(200)) slow.write(line);
   assert.match(await slow.ended, /^HTTP\/1\.1 200 /);
   await daemon.end();
+});
+
+test('a stream ends soon after its reader has left, and with its lab', async () => {
+  const daemon = await limited(100);
+  const [left, deleted] = [await daemon.lab(), await daemon.lab()];
+  const watch = async (lab) => {
+    const socket = daemon.connect(`GET /api/v1/labs/${lab.id}/events HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    await answered(socket);
+    return socket;
+  };
+  const nr_before = nr_open(daemon);
+  const streams = await Promise.all(Array.from({ length: 20 }, () => watch(left)));
+  assert.equal(nr_open(daemon), nr_before + 20);
+  streams.forEach((socket) => socket.destroy());
+  const of_deleted = await watch(deleted);
+  await daemon.ask('DELETE', `labs/${deleted.id}`);
+  await until(() => of_deleted.answer.endsWith('\r\n0\r\n\r\n'), 'the end of a stream', 5000);
+  await until(() => nr_open(daemon) <= nr_before + 1, 'the end of 20 streams', 5000);
 });
 
 test('event streams leave room for others; beyond it everybody is told to come back', async () => {
