@@ -99,9 +99,13 @@ static inline bool contents_are_own(uint32_t contents)
 {
     return contents - 1 < CONTENTS_SHARED - 1; /* neither 0 nor shared */
 }
+static inline uint8_t *contents_own_at(const struct frames *frames, uint32_t contents)
+{
+    return frames->contents.items + (size_t)contents * PAGE_SIZE;
+}
 static inline uint8_t *contents_at(const struct frames *frames, uint32_t contents)
 {
-    return frames->contents.items + (size_t)(contents & ~CONTENTS_SHARED) * PAGE_SIZE;
+    return contents_own_at(frames, contents & ~CONTENTS_SHARED);
 }
 void contents_give(struct frames *frames, uint32_t contents);             /* nobody needs them any more; 0 is allowed */
 const uint8_t *frame_peek(const struct frames *frames, uint32_t pfn);     /* NULL: all zero */

@@ -44,14 +44,15 @@ void pte_store(struct frames *frames, const struct profile *profile, uint64_t sl
         memcpy(bytes, &entry, sizeof(uint32_t));
 }
 
-/* Reads an entry for a walk. It does what pte_load() does, in fewer instructions: a translation needs four of them. */
+/* Reads an entry for a walk. It does what pte_load() does, in fewer instructions: a translation needs four of them. A
+ * table's contents are its own: pte_store() wrote to them, and nobody else does. */
 static inline uint64_t pte_entry_at(const struct frames *frames, bool is_wide, uint32_t table, uint32_t index)
 {
     uint32_t contents = frame_at(frames, table)->contents, narrow;
     uint64_t wide;
     if (!contents)
         return 0;
-    const uint8_t *bytes = contents_at(frames, contents);
+    const uint8_t *bytes = contents_own_at(frames, contents);
     if (is_wide) {
         memcpy(&wide, bytes + (size_t)index * sizeof wide, sizeof wide);
         return wide;

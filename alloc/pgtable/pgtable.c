@@ -305,8 +305,10 @@ static bool pgtable_check_table(const struct pgtable *pgtable, struct table tabl
         return check_report("pgtable: an entry leads to a frame that is no table of the next level", text, capacity);
     if (!is_boot && frame->index != parent)
         return check_report("pgtable: a table does not know the entry that leads to it", text, capacity);
-    if (!frame_peek(frames, table.pfn))
+    if (!frame->contents)
         return true;
+    if (!contents_are_own(frame->contents))
+        return check_report("pgtable: a table shares its contents", text, capacity);
     for (uint32_t i = 0; i < pgtable_nr_entries(pgtable); i++) {
         uint64_t slot = pgtable_slot_of(pgtable, table.pfn, i);
         uint64_t entry = pgtable_load(pgtable, slot);

@@ -198,25 +198,28 @@ struct kmalloc_block bucket_alloc(struct kmalloc *k, const struct kmalloc_reques
     uint32_t object;
     if (!bucket_pop_block(k, cache, slab, &object))
         return KMALLOC_NULL;
-    track_take(k, cache, slab, object, request);
+    uint64_t physical = object_physical(cache, slab, object);
+    track_take(k, cache, slab, track_at(k, slab, object), request);
     trace_cost(k->trace, COST_SLAB_FAST, 1);
     if (slab->nr_live == slab->objects)
         bucket_take_off_list(k, cache, slab_ref);
     else
         bucket_write_descriptor(k, slab_ref);
     if (request->gfp & __GFP_ZERO)
-        object_zero(k, object_physical(cache, slab, object), cache->size);
-    return object_block(k, cache, slab, object);
+        object_zero(k, physical, cache->size);
+    return object_block(k, slab, physical);
 }
 
-bool bucket_free(struct kmalloc *k, struct slab_ref slab_ref, uint32_t object)
+bool bucket_free(struct kmalloc *k, const struct found *found)
 {
+    struct slab_ref slab_ref = found->slab;
     struct slab *slab = slab_at(k, slab_ref);
+    uint32_t object = found->object;
     struct cache *cache = cache_at(k, slab->cache);
     if (!bucket_descriptor_is_sound(k, slab, "kfree"))
         return false;
     TRACE_EVENT(k->trace, .kind = EV_KFREE, .address = object_address(k, cache, slab, object));
-    track_give(k, cache, slab, object);
+    track_give(k, cache, slab, found->track);
     trace_cost(k->trace, COST_SLAB_FAST, 1);
     bucket_write_pointer(k, cache, slab, object, slab->freelist);
     slab->freelist = (uint16_t)(object + 1);

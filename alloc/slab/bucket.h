@@ -8,7 +8,7 @@ struct cache_ref bucket_for(const struct kmalloc *k, uint64_t size, uint32_t gfp
  * kernel relies on were overwritten (a bug). */
 struct kmalloc_block bucket_alloc(struct kmalloc *k, const struct kmalloc_request *request);
 /* Returns false when the page descriptor was overwritten: a bug, and the block stays live. */
-bool bucket_free(struct kmalloc *k, struct slab_ref slab, uint32_t object);
+bool bucket_free(struct kmalloc *k, const struct found *found);
 /* The word in a free block's bytes that leads to the next one. */
 uint64_t bucket_read_pointer(const struct kmalloc *k, const struct cache *cache, const struct slab *slab, uint32_t object);
 bool bucket_check_page(const struct kmalloc *k,

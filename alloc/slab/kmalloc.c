@@ -183,12 +183,12 @@ uint64_t kmalloc_block_usable(const struct kmalloc *k, const struct kmalloc_bloc
 static bool kmalloc_free_live(struct kmalloc *k, const struct found *found, uint64_t address, struct name_ref call_site)
 {
     if (!kmalloc_is_slub(k))
-        return bucket_free(k, found->slab, found->object);
+        return bucket_free(k, found);
     TRACE_EVENT(k->trace, .kind = EV_KFREE, .address = address);
     if (found->kind == FOUND_LARGE)
         large_free(k, found->pfn);
     else
-        slub_free(k, found->slab, found->object, call_site);
+        slub_free(k, found, call_site);
     return true;
 }
 

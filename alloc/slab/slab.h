@@ -23,10 +23,9 @@ void cache_unmake(struct kmalloc *k, struct cache_ref cache);
 uint32_t kmalloc_fix_gfp(struct kmalloc *k, uint32_t gfp);
 
 /* An object goes to a caller: its track and every count. */
-static inline void track_take(struct kmalloc *k, struct cache *cache, struct slab *slab, uint32_t object,
+static inline void track_take(struct kmalloc *k, struct cache *cache, struct slab *slab, struct track *track,
                               const struct kmalloc_request *request)
 {
-    struct track *track = track_at(k, slab, object);
     track->live = 1;
     track->requested = (uint32_t)request->size & 0x7fffffffu;
     track->seq = k->trace->seq;
@@ -39,9 +38,8 @@ static inline void track_take(struct kmalloc *k, struct cache *cache, struct sla
     k->allocated_bytes += cache->usable;
 }
 /* An object comes back. */
-static inline void track_give(struct kmalloc *k, struct cache *cache, struct slab *slab, uint32_t object)
+static inline void track_give(struct kmalloc *k, struct cache *cache, struct slab *slab, struct track *track)
 {
-    struct track *track = track_at(k, slab, object);
     cache->requested_bytes -= track->requested;
     k->requested_bytes -= track->requested;
     k->allocated_bytes -= cache->usable;
@@ -50,11 +48,9 @@ static inline void track_give(struct kmalloc *k, struct cache *cache, struct sla
     cache->nr_live--;
     k->nr_live--;
 }
-/* What the caller is told of the object that he got. */
-static inline struct kmalloc_block object_block(const struct kmalloc *k, const struct cache *cache, const struct slab *slab,
-                                                uint32_t object)
+/* What the caller is told of the object that he got. physical: where it begins. */
+static inline struct kmalloc_block object_block(const struct kmalloc *k, const struct slab *slab, uint64_t physical)
 {
-    uint64_t physical = object_physical(cache, slab, object);
     return (struct kmalloc_block){ k->frames->page_offset + physical, slab->cache, (uint32_t)(physical >> PAGE_SHIFT) };
 }
 

@@ -18,7 +18,7 @@ static inline void slab_fetch(const void *line)
 static inline uint8_t *slab_bytes(struct frames *frames, uint64_t physical)
 {
     uint32_t pfn = (uint32_t)(physical >> PAGE_SHIFT), contents = frame_at(frames, pfn)->contents;
-    uint8_t *page = contents_are_own(contents) ? contents_at(frames, contents) : frame_bytes(frames, pfn);
+    uint8_t *page = contents_are_own(contents) ? contents_own_at(frames, contents) : frame_bytes(frames, pfn);
     return page + (physical & (PAGE_SIZE - 1));
 }
 /* The same for reading. NULL: the whole page is zero. */
@@ -27,6 +27,16 @@ static inline const uint8_t *slab_peek_bytes(const struct frames *frames, uint64
     uint32_t contents = frame_at(frames, (uint32_t)(physical >> PAGE_SHIFT))->contents;
     const uint8_t *page = contents_at(frames, contents);
     return contents ? page + (physical & (PAGE_SIZE - 1)) : NULL;
+}
+
+/* A word that lies in one page. */
+static inline uint64_t slab_read_word(const struct frames *frames, uint64_t physical)
+{
+    const uint8_t *bytes = slab_peek_bytes(frames, physical);
+    uint64_t word = 0;
+    if (bytes)
+        memcpy(&word, bytes, sizeof word);
+    return word;
 }
 
 /* Judges the word in the bytes of a free object that leads to the next one.
@@ -49,11 +59,7 @@ static inline bool free_pointer_is_sound(const struct kmalloc *k, const struct c
 static inline uint64_t slub_read_pointer(const struct kmalloc *k, const struct cache *cache, const struct slab *slab,
                                          uint32_t object)
 {
-    const uint8_t *bytes = slab_peek_bytes(k->frames, object_physical(cache, slab, object) + cache->offset);
-    uint64_t word = 0;
-    if (bytes)
-        memcpy(&word, bytes, sizeof word);
-    return word;
+    return slab_read_word(k->frames, object_physical(cache, slab, object) + cache->offset);
 }
 static inline void slub_write_word(struct kmalloc *k, const struct cache *cache, const struct slab *slab, uint32_t object,
                                    uint64_t word)

@@ -95,7 +95,7 @@ static bool cache_free_object(struct kmalloc *k, const struct found *found, uint
         return false;
     }
     TRACE_EVENT(k->trace, .kind = EV_CACHE_FREE, .address = address);
-    slub_free(k, found->slab, found->object, call_site);
+    slub_free(k, found, call_site);
     return true;
 }
 

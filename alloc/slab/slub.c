@@ -214,17 +214,19 @@ struct kmalloc_block slub_alloc(struct kmalloc *k, struct cache_ref cache_ref, c
         return KMALLOC_NULL;
     struct slab *slab = slab_at(k, cpu->slab);
     uint32_t object = cpu->freelist - 1u;
-    if (object >= slab->objects || track_at(k, slab, object)->live) /* an overwritten free pointer led here */
+    struct track *track = track_at(k, slab, object);
+    if (object >= slab->objects || track->live) /* an overwritten free pointer led here */
         return slub_alloc_stray(k, cache_ref, request);
-    slub_follow(k, cache, cpu, slab, slub_read_pointer(k, cache, slab, object));
+    uint64_t physical = object_physical(cache, slab, object);
+    slub_follow(k, cache, cpu, slab, slab_read_word(k->frames, physical + cache->offset));
     if (cpu->freelist)
         slub_fetch_object(k, cache, slab, cpu->freelist);
     else
         slub_fetch_next_slab(k, cache);
-    track_take(k, cache, slab, object, request);
+    track_take(k, cache, slab, track, request);
     trace_cost(k->trace, COST_SLAB_FAST, 1);
-    slub_prepare(k, cache, object_physical(cache, slab, object), request->gfp);
-    return object_block(k, cache, slab, object);
+    slub_prepare(k, cache, physical, request->gfp);
+    return object_block(k, slab, physical);
 }
 
 /* __slab_free(): something was freed into a slab that is not this CPU's current one. head: of the slab's free list now.
@@ -254,22 +256,23 @@ void slub_freed_into(struct kmalloc *k, struct slab_ref slab_ref, uint16_t head)
     }
 }
 
-void slub_free(struct kmalloc *k, struct slab_ref slab_ref, uint32_t object, struct name_ref call_site)
+void slub_free(struct kmalloc *k, const struct found *found, struct name_ref call_site)
 {
-    struct slab *slab = slab_at(k, slab_ref);
+    struct slab *slab = slab_at(k, found->slab);
+    uint32_t object = found->object;
     struct cache *cache = cache_at(k, slab->cache);
     struct cpu_slab *cpu = slub_this_cpu(k, cache);
     if (cache->flags & SLAB_DEBUG_FLAGS) {
-        slub_debug_free(k, slab_ref, object, call_site);
+        slub_debug_free(k, found->slab, object, call_site);
         return;
     }
-    track_give(k, cache, slab, object);
+    track_give(k, cache, slab, found->track);
     if (k->options & KMALLOC_INIT_ON_FREE)
         slub_wipe(k, cache, object_physical(cache, slab, object));
     trace_cost(k->trace, COST_SLAB_FAST, 1);
-    if (!slab_is_same(cpu->slab, slab_ref)) {
+    if (!slab_is_same(cpu->slab, found->slab)) {
         slub_write_word(k, cache, slab, object, slab_free_word(k, cache, slab));
-        slub_freed_into(k, slab_ref, (uint16_t)(object + 1));
+        slub_freed_into(k, found->slab, (uint16_t)(object + 1));
         return;
     }
     if (cpu->freelist == FREELIST_STRAY)

@@ -22,8 +22,8 @@ uint32_t slub_take_pages(struct kmalloc *k, struct cache_ref cache, uint32_t gfp
 /* Returns address 0 when there is no memory (the trace has the message), or when an overwritten free list ends in a fault
  * (a bug). */
 struct kmalloc_block slub_alloc(struct kmalloc *k, struct cache_ref cache, const struct kmalloc_request *request);
-/* The object is live, and slub_debug_may_free() has agreed. call_site: who frees it. */
-void slub_free(struct kmalloc *k, struct slab_ref slab, uint32_t object, struct name_ref call_site);
+/* The object found is live, and slub_debug_may_free() has agreed. call_site: who frees it. */
+void slub_free(struct kmalloc *k, const struct found *found, struct name_ref call_site);
 bool slub_is_dry(const struct kmalloc *k, struct cache_ref cache); /* the next slub_alloc() needs a new slab */
 /* A block of frames becomes a slab, and the CPU's current one. */
 struct slab_ref slub_add_slab(struct kmalloc *k, struct cache_ref cache, uint32_t pfn, uint32_t order);

@@ -266,11 +266,12 @@ static struct kmalloc_block slub_debug_hand_out(struct kmalloc *k, struct slab *
     uint64_t physical = object_physical(cache, slab, object);
     if (cache->flags & SLAB_STORE_USER)
         slub_write_track(k, cache, physical, TRACK_ALLOC, name_or(request->call_site, request->name));
-    if (track_at(k, slab, object)->live) /* an overwritten pointer led to it, and without F nobody minds */
-        track_give(k, cache, slab, object);
-    track_take(k, cache, slab, object, request);
+    struct track *track = track_at(k, slab, object);
+    if (track->live) /* an overwritten pointer led to it, and without F nobody minds */
+        track_give(k, cache, slab, track);
+    track_take(k, cache, slab, track, request);
     slub_prepare(k, cache, physical, request->gfp);
-    return object_block(k, cache, slab, object);
+    return object_block(k, slab, physical);
 }
 
 struct kmalloc_block slub_debug_alloc(struct kmalloc *k, struct cache_ref cache_ref, const struct kmalloc_request *request)
@@ -332,7 +333,7 @@ void slub_debug_free(struct kmalloc *k, struct slab_ref slab_ref, uint32_t objec
     bool was_full = slab->state == SLAB_FULL;
     trace_step(k->trace, PATH___slab_free);
     trace_cost(k->trace, COST_SLAB_SLOW, 1);
-    track_give(k, cache, slab, object);
+    track_give(k, cache, slab, track_at(k, slab, object));
     if (k->options & KMALLOC_INIT_ON_FREE)
         slub_wipe(k, cache, physical);
     if (cache->flags & SLAB_STORE_USER)

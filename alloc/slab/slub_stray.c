@@ -53,8 +53,8 @@ static struct kmalloc_block slub_record_stray(struct kmalloc *k, uint64_t addres
         struct slab *slab = slab_at(k, found.slab);
         struct cache *cache = cache_at(k, slab->cache);
         if (found.track->live)
-            track_give(k, cache, slab, found.object);
-        track_take(k, cache, slab, found.object, request);
+            track_give(k, cache, slab, found.track);
+        track_take(k, cache, slab, found.track, request);
     }
     return found_block(k, &found, address);
 }
