@@ -38,12 +38,10 @@ void contents_give(struct frames *frames, uint32_t contents)
         pool_give(&frames->contents, contents);
 }
 
-uint8_t *frame_bytes(struct frames *frames, uint32_t pfn)
+uint8_t *frame_take_contents(struct frames *frames, uint32_t pfn)
 {
     struct frame *frame = frame_at(frames, pfn);
     uint32_t before = frame->contents;
-    if (contents_are_own(before))
-        return contents_at(frames, before);
     frame->contents = pool_take(&frames->contents);
     INVARIANT(&frames->contents, frame->contents);
     if (before)

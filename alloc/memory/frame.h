@@ -94,7 +94,6 @@ static inline uint32_t frame_of_address(const struct frames *frames, uint64_t ad
 
 /* Contents. A frame that nobody has written to reads as zeroes. A range may go on from one frame into the next. The machine
  * reserves pages of contents before an operation, so that writing cannot fail. */
-uint8_t *frame_bytes(struct frames *frames, uint32_t pfn); /* the whole page, to write to; it gets a page of its own */
 static inline bool contents_are_own(uint32_t contents)
 {
     return contents - 1 < CONTENTS_SHARED - 1; /* neither 0 nor shared */
@@ -102,6 +101,13 @@ static inline bool contents_are_own(uint32_t contents)
 static inline uint8_t *contents_own_at(const struct frames *frames, uint32_t contents)
 {
     return frames->contents.items + (size_t)contents * PAGE_SIZE;
+}
+uint8_t *frame_take_contents(struct frames *frames, uint32_t pfn); /* a page of its own, for a frame that has none */
+/* The whole page, to write to. */
+static inline uint8_t *frame_bytes(struct frames *frames, uint32_t pfn)
+{
+    uint32_t contents = frame_at(frames, pfn)->contents;
+    return contents_are_own(contents) ? contents_own_at(frames, contents) : frame_take_contents(frames, pfn);
 }
 static inline uint8_t *contents_at(const struct frames *frames, uint32_t contents)
 {

@@ -17,9 +17,7 @@ static inline void slab_fetch(const void *line)
 /* The simulated byte at a physical address, and what follows it in its page. */
 static inline uint8_t *slab_bytes(struct frames *frames, uint64_t physical)
 {
-    uint32_t pfn = (uint32_t)(physical >> PAGE_SHIFT), contents = frame_at(frames, pfn)->contents;
-    uint8_t *page = contents_are_own(contents) ? contents_own_at(frames, contents) : frame_bytes(frames, pfn);
-    return page + (physical & (PAGE_SIZE - 1));
+    return frame_bytes(frames, (uint32_t)(physical >> PAGE_SHIFT)) + (physical & (PAGE_SIZE - 1));
 }
 /* The same for reading. NULL: the whole page is zero. */
 static inline const uint8_t *slab_peek_bytes(const struct frames *frames, uint64_t physical)
