@@ -139,7 +139,7 @@ static void mark_live(struct replay *r, struct slab *slab, const uint16_t *free_
     const struct kmalloc_request whole = { .size = cache_at(r->k, slab->cache)->object_size };
     for (uint32_t i = 0; i < slab->objects; i++)
         if (!is_free[i])
-            track_take(r->k, cache_at(r->k, slab->cache), slab, i, &whole);
+            track_take(r->k, cache_at(r->k, slab->cache), slab, track_at(r->k, slab, i), &whole);
 }
 
 static void reserve(struct replay *r)
