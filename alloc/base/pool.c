@@ -12,6 +12,7 @@
  * such. Random access to many MiB is mostly a wait for address translations. */
 #define HOST_HUGE_PAGE (2u * 1024u * 1024u)
 #define GROWN_BYTES (2u * HOST_HUGE_PAGE)
+#define COPY_STEP (2u * HOST_HUGE_PAGE) /* a host gives huge pages for steps that are not too long */
 
 void pool_shape(struct pool *pool, uint32_t item_size, uint32_t capacity)
 {
@@ -62,21 +63,10 @@ static bool pool_commit(const struct pool *pool, const struct pagoda_host *host,
     return host->commit(host->context, pool->items + from, to - from);
 }
 
-/* A pool that is used whole from its creation may be used sparsely: it has not grown. */
-enum pagoda_error pool_extend(struct pool *pool, const struct pagoda_host *host, uint64_t nr_items)
+/* Has the host commit the pool's bytes up to there, as far as its capacity goes. */
+static enum pagoda_error pool_commit_to(struct pool *pool, const struct pagoda_host *host, size_t to)
 {
-    if (nr_items <= pool->nr_free)
-        return PAGODA_OK;
-    uint64_t want = pool->nr_used + (nr_items - pool->nr_free);
-    if (want > pool->capacity)
-        want = pool->capacity;
-    if (want <= pool->committed)
-        return PAGODA_OK;
-    size_t from = pool_committed_end(pool);
-    size_t to = ((size_t)want * pool->item_size + COMMIT_STEP - 1) & ~(size_t)(COMMIT_STEP - 1);
-    size_t span = pool_span(pool);
-    if (pool_has_grown(pool))
-        to = pool_huge_end(pool, to);
+    size_t from = pool_committed_end(pool), span = pool_span(pool);
     if (to > span)
         to = span;
     uint64_t items = to / pool->item_size;
@@ -87,6 +77,32 @@ enum pagoda_error pool_extend(struct pool *pool, const struct pagoda_host *host,
         return PAGODA_ERR_NOMEM;
     pool->committed = extended.committed;
     return PAGODA_OK;
+}
+
+/* A pool that is used whole from its creation may be used sparsely: it has not grown. */
+enum pagoda_error pool_extend(struct pool *pool, const struct pagoda_host *host, uint64_t nr_items)
+{
+    if (nr_items <= pool->nr_free)
+        return PAGODA_OK;
+    uint64_t want = pool->nr_used + (nr_items - pool->nr_free);
+    if (want > pool->capacity)
+        want = pool->capacity;
+    if (want <= pool->committed)
+        return PAGODA_OK;
+    size_t to = ((size_t)want * pool->item_size + COMMIT_STEP - 1) & ~(size_t)(COMMIT_STEP - 1);
+    return pool_commit_to(pool, host, pool_has_grown(pool) ? pool_huge_end(pool, to) : to);
+}
+
+enum pagoda_error pool_commit_used(struct pool *pool, const struct pagoda_host *host)
+{
+    size_t used = pool_pages_up((size_t)pool->nr_used * pool->item_size);
+    bool is_table = pool->nr_used == pool->capacity;
+    enum pagoda_error err = PAGODA_OK;
+    while (!err && pool->nr_used > 1 && pool->committed < pool->nr_used) {
+        size_t to = pool_huge_end(pool, pool_committed_end(pool) + COPY_STEP);
+        err = pool_commit_to(pool, host, is_table || to > used ? used : to);
+    }
+    return err;
 }
 
 void pool_trim(struct pool *pool, const struct pagoda_host *host)

@@ -66,6 +66,9 @@ static inline enum pagoda_error pool_reserve(struct pool *pool, const struct pag
         return PAGODA_OK;
     return pool_extend(pool, host, nr_items);
 }
+/* Host memory for the items that a copied pool says are used; it commits them as if the pool had grown. A table is used
+ * whole, but sparsely. PAGODA_ERR_NOMEM  the host refused. */
+enum pagoda_error pool_commit_used(struct pool *pool, const struct pagoda_host *host);
 /* Gives the host back what is committed beyond the items that were used; a pool that is committed whole, or large, keeps
  * it. What was reserved is to be reserved again. */
 void pool_trim(struct pool *pool, const struct pagoda_host *host);

@@ -126,30 +126,10 @@ uint64_t machine_hash(const struct machine *machine)
 
 /* ---- copies ---- */
 
-#define COMMIT_BYTES (UINT32_C(4) << 20) /* a host gives huge pages for steps that are not too long */
-
-/* Host memory for what the pool holds. It is committed as the pool has grown, so that a large one gets it in the host's
- * huge pages. A table is used whole, but sparsely. */
-static enum pagoda_error image_commit_pool(struct pool *pool, const struct pagoda_host *host)
-{
-    enum pagoda_error err = PAGODA_OK;
-    uint32_t used = image_used_bytes(pool) ? pool->nr_used : 0, whole = pool->nr_used, nr_free = pool->nr_free;
-    uint32_t step = used < pool->capacity ? COMMIT_BYTES / pool->item_size : used;
-    pool->nr_used = pool->nr_free = 0;
-    while (!err && pool->nr_used < used) {
-        uint32_t n = used - pool->nr_used < step ? used - pool->nr_used : step;
-        err = pool_reserve(pool, host, n);
-        pool->nr_used += n;
-    }
-    pool->nr_used = whole;
-    pool->nr_free = nr_free;
-    return err;
-}
-
 static enum pagoda_error image_commit_used(struct machine *m)
 {
     for (uint32_t i = 0; i < m->nr_pools; i++) {
-        enum pagoda_error err = image_commit_pool(m->pools[i], &m->host);
+        enum pagoda_error err = pool_commit_used(m->pools[i], &m->host);
         if (err)
             return err;
     }
