@@ -9,6 +9,7 @@
 #define MIB (UINT64_C(1) << 20)
 #define CMDLINE_LENGTH 66u /* of most of the recorded boots */
 #define GIB (UINT64_C(1) << 30)
+#define PAST_MEMORY_MAX GIB /* a past is lived through each time a machine is made */
 
 static const struct profile PROFILES[NR_PROFILES] = {
     [PROFILE_CLASSIC] = {
@@ -80,6 +81,8 @@ const struct config_option CONFIG_OPTIONS[] = {
 #undef X
 };
 const uint32_t NR_CONFIG_OPTIONS = sizeof CONFIG_OPTIONS / sizeof CONFIG_OPTIONS[0];
+
+const char *const MACHINE_WORDS[NR_MACHINE_PASTS] = { "fresh", "used", "fragmented" };
 
 const struct profile *profile_get(enum profile_id id)
 {
@@ -169,6 +172,8 @@ enum pagoda_error machine_config_complete(struct machine_config *config, struct 
                               profile->id == PROFILE_CLASSIC ? "classic takes 4M to 768M" : "linux-6.1 takes 32M to 64G");
     if (c.memory % PAGE_SIZE)
         return problem_refuse(why, "memory", "must be a multiple of the page size, 4096");
+    if (c.machine != MACHINE_FRESH && c.memory > PAST_MEMORY_MAX)
+        return problem_refuse(why, "machine", "a machine with a past has at most 1G of memory");
     if (c.max_ram_below_4g && (c.max_ram_below_4g < profile->memory_min || c.max_ram_below_4g % (2 * MIB)))
         return problem_refuse(why, "max_ram_below_4g", "must be a multiple of 2M, at least 32M");
     if (c.cpus > profile->cpus_max)

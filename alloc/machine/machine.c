@@ -7,6 +7,7 @@
  * machine is to copy bytes (machine_image.c). */
 #include "alloc/machine/machine_image.h"
 #include "alloc/base/invariant.h"
+#include "alloc/machine/machine_past.h"
 
 #include <string.h>
 
@@ -198,6 +199,8 @@ enum pagoda_error machine_create(const struct machine_config *config, const stru
     if (err)
         return err;
     err = machine_boot(m);
+    if (!err && state.config.machine != MACHINE_FRESH)
+        err = machine_live_past(m);
     if (err)
         machine_destroy(m);
     else

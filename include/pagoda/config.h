@@ -82,10 +82,14 @@ const struct profile *profile_find(const char *name, size_t length); /* NULL: th
     X(tlb_entries, 32, CONFIG_NUMBER, 1, 4096, IN_ALL,                                                                     \
       "entries of each CPU's TLB, a power of two; default 64, classic 32")                                                 \
     X(tlb_ways, 32, CONFIG_NUMBER, 1, 64, IN_ALL, "ways of the TLB, a power of two, at most its entries; default 4")       \
+    X(machine, 32, CONFIG_WORD, 0, NR_MACHINE_PASTS - 1, IN_ALL,                                                           \
+      "what has run before operation 1: fresh nothing, used a busy day, fragmented what leaves no two free pages "         \
+      "together")                                                                                                          \
     X(seed, 64, CONFIG_NUMBER, 0, (UINT64_C(1) << 53) - 1, IN_ALL,                                                         \
       "for whatever is drawn at random and has no seed of its own")
 
-enum config_type { CONFIG_NUMBER, CONFIG_SIZE, CONFIG_LETTERS /* in JSON a text of SLUB_DEBUG_LETTERS */ };
+/* CONFIG_LETTERS: in JSON a text of SLUB_DEBUG_LETTERS. CONFIG_WORD: in JSON one of MACHINE_WORDS. */
+enum config_type { CONFIG_NUMBER, CONFIG_SIZE, CONFIG_LETTERS, CONFIG_WORD };
 enum config_profiles {
     IN_CLASSIC = 1 << PROFILE_CLASSIC,
     IN_LINUX = 1 << PROFILE_LINUX_6_1,
@@ -93,6 +97,9 @@ enum config_profiles {
 };
 #define SLUB_DEBUG_LETTERS "FZPU" /* bit i of slub_debug is letter i */
 enum slub_debug { SLUB_DEBUG_F = 1, SLUB_DEBUG_Z = 2, SLUB_DEBUG_P = 4, SLUB_DEBUG_U = 8, SLUB_DEBUG_ALL = 15 };
+
+enum machine_past { MACHINE_FRESH, MACHINE_USED, MACHINE_FRAGMENTED, NR_MACHINE_PASTS }; /* data/machines has the rest */
+extern const char *const MACHINE_WORDS[NR_MACHINE_PASTS];
 
 /* The wide fields stand first, so that no padding is needed. */
 #define CONFIG_WIDE_32(field)
@@ -109,8 +116,7 @@ struct machine_config {
     CONFIG_MAP(X)
 #undef X
     uint32_t lowmem_reserve_ratio[3]; /* 1/this of the zones above is kept from their users in DMA, DMA32, Normal */
-    uint32_t unused;
-    uint32_t cost_ns[NR_COST_STEPS]; /* what each step of the cost model takes; 0: as COST_MAP says */
+    uint32_t cost_ns[NR_COST_STEPS];  /* what each step of the cost model takes; 0: as COST_MAP says */
 };
 STATE_STRUCTS_END
 

@@ -30,6 +30,20 @@ static bool query_profile(const struct request *request, enum profile_id *profil
     return true;
 }
 
+static bool query_machine(const struct request *request, enum machine_past *machine, struct reply *refusal)
+{
+    const char *text = query_text(request, "machine");
+    for (unsigned i = 0; text && i < NR_MACHINE_PASTS; i++)
+        if (strcmp(text, MACHINE_WORDS[i]) == 0) {
+            *machine = (enum machine_past)i;
+            return true;
+        }
+    if (!text)
+        return true;
+    *refusal = reply_say(422, "machine", "machine is fresh, used or fragmented");
+    return false;
+}
+
 static bool query_gfp(const struct request *request, uint32_t *gfp, struct reply *refusal)
 {
     const char *text = query_text(request, "gfp");
@@ -135,8 +149,8 @@ static void put_text_or_null(struct buffer *out, const char *key, const char *te
     put_field_text(out, key, text[0] ? text : NULL);
 }
 
-/* Whether one run of frames is a promise, or what a fresh machine happens to give. NULL: there is nothing to say. */
-static const char *contiguity_of(const struct compare_answer *answer)
+/* Whether one run of frames is a promise, or what the machine happens to give. NULL: there is nothing to say. */
+static const char *contiguity_of(const struct compare_answer *answer, enum machine_past machine)
 {
     const struct op_result *result = &answer->call.result;
     if (result->outcome != OUTCOME_OK || !result->nr_frame_runs)
@@ -147,10 +161,12 @@ static const char *contiguity_of(const struct compare_answer *answer)
         return "a single frame";
     if (!result->physically_contiguous)
         return "none: its frames may lie anywhere";
-    return "by chance: these frames happen to adjoin, as the machine is fresh; it promises nothing";
+    return machine == MACHINE_FRESH
+               ? "by chance: these frames happen to adjoin, as the machine is fresh; it promises nothing"
+               : "by chance: these frames happen to adjoin; it promises nothing";
 }
 
-static void put_answer(struct buffer *out, const struct compare_answer *answer)
+static void put_answer(struct buffer *out, const struct compare_answer *answer, enum machine_past machine)
 {
     const struct op_result *result = &answer->call.result;
     put_open(out, '{');
@@ -166,7 +182,7 @@ static void put_answer(struct buffer *out, const struct compare_answer *answer)
     PUT_FIELD(out, result, allocated);
     put_text_or_null(out, "cache", answer->call.cache);
     result_frames_encode(out, result);
-    put_field_text(out, "contiguity", contiguity_of(answer));
+    put_field_text(out, "contiguity", contiguity_of(answer, machine));
     put_waste(out, answer);
     put_field_text(out, "context", context_name((enum context)answer->op.context));
     PUT_FIELD(out, answer, may_sleep);
@@ -199,6 +215,7 @@ static void comparison_begin(struct comparison *comparison)
     (void)gfp_format(ask->gfp, "0", gfp, sizeof gfp);
     put_open(out, '{');
     put_field_text(out, "profile", profile_get(ask->profile)->name);
+    put_field_text(out, "machine", MACHINE_WORDS[ask->machine]);
     put_field_u64(out, "memory", compare_memory(ask->profile));
     PUT_FIELD(out, ask, size);
     put_field_text(out, "gfp", gfp);
@@ -213,7 +230,7 @@ static struct reply comparison_go_on(struct request *request, struct comparison 
     enum pagoda_error error = compare_run(&comparison->ask, COMPARE_OPS[comparison->nr_done], true, &answer);
     if (error)
         return reply_error(error, NULL);
-    put_answer(&comparison->out, &answer);
+    put_answer(&comparison->out, &answer, comparison->ask.machine);
     if (++comparison->nr_done < COMPARE_ALLOCATORS)
         return reply_turn();
     put_close(&comparison->out, ']');
@@ -230,8 +247,9 @@ struct reply compare_get(struct app *app, struct request *request)
     struct reply refusal;
     if (request->progress)
         return comparison_go_on(request, request->progress);
-    if (!query_profile(request, &ask.profile, &refusal) || !query_size(request, &ask.size, &refusal) ||
-        !query_gfp(request, &ask.gfp, &refusal) || !query_context(request, &ask.context, &refusal))
+    if (!query_profile(request, &ask.profile, &refusal) || !query_machine(request, &ask.machine, &refusal) ||
+        !query_size(request, &ask.size, &refusal) || !query_gfp(request, &ask.gfp, &refusal) ||
+        !query_context(request, &ask.context, &refusal))
         return refusal;
     struct comparison *comparison = calloc(1, sizeof *comparison);
     if (!comparison)
@@ -264,6 +282,7 @@ struct curve {
 /* All of them, and how far they have got. */
 struct curves {
     enum profile_id profile;
+    enum machine_past machine;
     uint64_t sizes[POINTS_MAX], nr_sizes, nr_done; /* nr_done: points of all curves */
     struct curve each[COMPARE_ALLOCATORS];
 };
@@ -272,7 +291,9 @@ static enum pagoda_error curves_find_point(struct curves *curves)
 {
     struct curve *curve = &curves->each[curves->nr_done / curves->nr_sizes];
     uint64_t i = curves->nr_done % curves->nr_sizes;
-    struct compare_request ask = { .profile = curves->profile, .size = curves->sizes[i], .gfp = GFP_KERNEL };
+    struct compare_request ask = {
+        .profile = curves->profile, .machine = curves->machine, .size = curves->sizes[i], .gfp = GFP_KERNEL
+    };
     struct compare_answer answer;
     enum pagoda_error error = compare_run(&ask, curve->op, false, &answer);
     curve->points[i] = (struct curve_point){ .outcome = answer.call.result.outcome,
@@ -320,6 +341,7 @@ static void put_curves(struct buffer *out, const struct curves *curves)
 {
     put_open(out, '{');
     put_field_text(out, "profile", profile_get(curves->profile)->name);
+    put_field_text(out, "machine", MACHINE_WORDS[curves->machine]);
     put_field_u64(out, "memory", compare_memory(curves->profile));
     put_field_array(out, "sizes");
     for (uint64_t i = 0; i < curves->nr_sizes; i++)
@@ -353,10 +375,12 @@ struct reply compare_curves_get(struct app *app, struct request *request)
     (void)app;
     uint64_t points = POINTS_DEFAULT;
     enum profile_id profile;
+    enum machine_past machine = MACHINE_FRESH;
     struct reply refusal;
     if (request->progress)
         return curves_go_on(request, request->progress);
-    if (!query_profile(request, &profile, &refusal) || !query_u64(request, "points", 2, POINTS_MAX, &points, &refusal))
+    if (!query_profile(request, &profile, &refusal) || !query_machine(request, &machine, &refusal) ||
+        !query_u64(request, "points", 2, POINTS_MAX, &points, &refusal))
         return refusal;
     struct curves *curves = calloc(1, sizeof *curves);
     if (!curves)
@@ -364,6 +388,7 @@ struct reply compare_curves_get(struct app *app, struct request *request)
     request->progress = curves;
     request->drop = free;
     curves->profile = profile;
+    curves->machine = machine;
     curves_begin(curves, points);
     return curves_go_on(request, curves);
 }

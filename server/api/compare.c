@@ -1,5 +1,5 @@
-/* Runs for the comparison. One machine a profile is made at first use and only ever copied, so a run costs a copy and its
- * operations. Limits are found by halving: each step asks a fresh copy, and what was found is kept. */
+/* Runs for the comparison. One machine of each profile and past is made at first use and only ever copied, so a run costs a
+ * copy and its operations. Limits are found by halving: each step asks a fresh copy, and what was found is kept. */
 #include "server/api/compare.h"
 #include "pagoda/gfp.h"
 #include "pagoda/view.h"
@@ -15,23 +15,24 @@ const enum op_kind COMPARE_OPS[COMPARE_ALLOCATORS] = { OP_KMALLOC, OP_KZALLOC, O
 
 static struct {
     pthread_mutex_t mutex;
-    struct machine *machine[NR_PROFILES];
-    uint64_t limit[NR_PROFILES][NR_OPS]; /* 0: not known yet */
+    struct machine *machine[NR_PROFILES][NR_MACHINE_PASTS];
+    uint64_t limit[NR_PROFILES][NR_MACHINE_PASTS][NR_OPS]; /* 0: not known yet */
 } base = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
-/* A copy of the profile's fresh machine. */
-static enum pagoda_error fresh_machine(enum profile_id profile, struct machine **out)
+/* A copy of the machine on which the request is to be run. */
+static enum pagoda_error machine_for(const struct compare_request *request, struct machine **out)
 {
     enum pagoda_error error = PAGODA_OK;
     struct problem why = { 0 };
+    struct machine **original = &base.machine[request->profile][request->machine];
     pthread_mutex_lock(&base.mutex);
-    if (!base.machine[profile]) {
-        struct machine_config config = { .profile = profile };
-        error = guard_create(&config, &HOST_MEMORY, &base.machine[profile], &why);
+    if (!*original) {
+        struct machine_config config = { .profile = request->profile, .machine = request->machine };
+        error = guard_create(&config, &HOST_MEMORY, original, &why);
     }
     pthread_mutex_unlock(&base.mutex);
     if (!error)
-        error = guard_clone(base.machine[profile], out); /* nobody changes it any more */
+        error = guard_clone(*original, out); /* nobody changes it any more */
     return host_memory_explain(error, NULL);
 }
 
@@ -160,14 +161,16 @@ static enum pagoda_error run_on(struct machine *machine, const struct compare_re
 
 /* --- limits --- */
 
-static enum pagoda_error succeeds(enum profile_id profile, enum op_kind kind, uint64_t size, bool *yes)
+static enum pagoda_error succeeds(const struct compare_request *where, enum op_kind kind, uint64_t size, bool *yes)
 {
-    struct compare_request request = { .profile = profile, .size = size, .gfp = GFP_KERNEL };
+    struct compare_request request = {
+        .profile = where->profile, .machine = where->machine, .size = size, .gfp = GFP_KERNEL
+    };
     struct machine *machine = NULL;
     struct op_result result = { 0 };
     struct problem why = { 0 };
     struct op op;
-    enum pagoda_error error = fresh_machine(profile, &machine);
+    enum pagoda_error error = machine_for(&request, &machine);
     if (error)
         return error;
     machine_record_events(machine, false);
@@ -179,18 +182,18 @@ static enum pagoda_error succeeds(enum profile_id profile, enum op_kind kind, ui
     return error;
 }
 
-static enum pagoda_error find_limit(enum profile_id profile, enum op_kind kind, uint64_t *limit)
+static enum pagoda_error find_limit(const struct compare_request *where, enum op_kind kind, uint64_t *limit)
 {
     uint64_t good = 1, bad = PAGE_SIZE;
     enum pagoda_error error = PAGODA_OK;
     bool yes = true;
-    while (!error && bad < LIMIT_MAX && !(error = succeeds(profile, kind, bad, &yes)) && yes) {
+    while (!error && bad < LIMIT_MAX && !(error = succeeds(where, kind, bad, &yes)) && yes) {
         good = bad;
         bad *= 2;
     }
     while (!error && bad - good > 1) {
         uint64_t middle = good + (bad - good) / 2;
-        error = succeeds(profile, kind, middle, &yes);
+        error = succeeds(where, kind, middle, &yes);
         *(yes ? &good : &bad) = middle;
     }
     *limit = good;
@@ -198,18 +201,19 @@ static enum pagoda_error find_limit(enum profile_id profile, enum op_kind kind, 
 }
 
 /* Two who ask at once may both look for it; they find the same. */
-static enum pagoda_error known_limit(enum profile_id profile, enum op_kind kind, uint64_t *limit)
+static enum pagoda_error known_limit(const struct compare_request *where, enum op_kind kind, uint64_t *limit)
 {
+    uint64_t *known = &base.limit[where->profile][where->machine][kind];
     pthread_mutex_lock(&base.mutex);
-    *limit = base.limit[profile][kind];
+    *limit = *known;
     pthread_mutex_unlock(&base.mutex);
     if (*limit)
         return PAGODA_OK;
-    enum pagoda_error error = find_limit(profile, kind, limit);
+    enum pagoda_error error = find_limit(where, kind, limit);
     if (error)
         return error;
     pthread_mutex_lock(&base.mutex);
-    base.limit[profile][kind] = *limit;
+    *known = *limit;
     pthread_mutex_unlock(&base.mutex);
     return PAGODA_OK;
 }
@@ -223,10 +227,10 @@ enum pagoda_error compare_run(const struct compare_request *request, enum op_kin
     answer->may_sleep = op == OP_VMALLOC || op == OP_MALLOC || gfp_may_sleep(request->gfp);
     answer->release = op == OP_VMALLOC ? "vfree" : op == OP_MALLOC ? "free" : "kfree";
     struct machine *machine = NULL;
-    enum pagoda_error error = fresh_machine(request->profile, &machine);
+    enum pagoda_error error = machine_for(request, &machine);
     if (error)
         return error;
     error = run_on(machine, request, op, answer);
     machine_destroy(machine);
-    return error || !with_limit ? error : known_limit(request->profile, op, &answer->limit);
+    return error || !with_limit ? error : known_limit(request, op, &answer->limit);
 }

@@ -1,4 +1,4 @@
-/* server/api/compare.h - the same request put to kmalloc, kzalloc, vmalloc and malloc, each on a fresh machine of its own:
+/* server/api/compare.h - the same request put to kmalloc, kzalloc, vmalloc and malloc, each on a machine of its own:
  * what it gives, what it wastes, what it costs. Everything is what the engine did; nothing is looked up in a table. */
 #pragma once
 #include "pagoda/machine.h"
@@ -10,6 +10,7 @@ extern const enum op_kind COMPARE_OPS[COMPARE_ALLOCATORS];
 
 struct compare_request {
     enum profile_id profile;
+    enum machine_past machine;
     uint64_t size;        /* bytes */
     uint32_t gfp;         /* for kmalloc and kzalloc */
     enum context context; /* for the kernel's allocators */
@@ -27,7 +28,7 @@ struct compare_answer {
     bool is_kernel, may_sleep;
     bool promises_frames; /* one run of them, by contract */
     const char *release;  /* the function that gives it back */
-    uint64_t limit;       /* bytes: largest request that succeeds on a fresh machine, from process context */
+    uint64_t limit;       /* bytes: largest request that succeeds on such a machine, from process context */
     uint64_t slack, page_array, page_tables; /* bytes of memory beyond what was asked for */
     uint64_t guard_addresses;                /* bytes of addresses that stay without memory */
     uint64_t touched;                        /* bytes; 0: what follows was not done */

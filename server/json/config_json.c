@@ -86,12 +86,24 @@ static bool letters_decode(const json_t *value, const struct config_option *opti
     return text != NULL;
 }
 
+static bool word_decode(const json_t *value, const struct config_option *option, uint64_t *number, struct problem *why)
+{
+    const char *text = json_string_value(value);
+    for (*number = 0; text && *number < NR_MACHINE_PASTS; ++*number)
+        if (strcmp(text, MACHINE_WORDS[*number]) == 0)
+            return true;
+    problem_say(why, option->name, "%s must be \"%s\", \"%s\" or \"%s\"", option->name, MACHINE_WORDS[MACHINE_FRESH],
+                MACHINE_WORDS[MACHINE_USED], MACHINE_WORDS[MACHINE_FRAGMENTED]);
+    return false;
+}
+
 static bool config_option_decode(const json_t *value, const struct config_option *option, struct machine_config *config,
                                  struct problem *why)
 {
     const struct number_range range = { option->name, option->min, option->max };
     uint64_t number;
     bool ok = option->type == CONFIG_LETTERS ? letters_decode(value, option, &number, why)
+              : option->type == CONFIG_WORD  ? word_decode(value, option, &number, why)
                                              : size_decode(value, &range, &number, why);
     if (ok)
         config_set_value(config, option, number);
@@ -145,6 +157,8 @@ void config_encode_fields(struct buffer *out, const struct machine_config *confi
         put_key(out, option->name);
         if (option->type == CONFIG_LETTERS)
             letters_encode(out, config_value(config, option));
+        else if (option->type == CONFIG_WORD)
+            put_text(out, MACHINE_WORDS[config_value(config, option)]);
         else
             put_u64(out, config_value(config, option));
     }
@@ -157,9 +171,17 @@ void config_encode_fields(struct buffer *out, const struct machine_config *confi
     config_costs_encode(out, config);
 }
 
+static void words_encode(struct buffer *out)
+{
+    put_field_array(out, "words");
+    for (unsigned i = 0; i < NR_MACHINE_PASTS; i++)
+        put_text(out, MACHINE_WORDS[i]);
+    put_close(out, ']');
+}
+
 void config_table_encode(struct buffer *out)
 {
-    static const char *const TYPES[] = { "number", "size", "letters" };
+    static const char *const TYPES[] = { "number", "size", "letters", "word" };
     put_field_array(out, "options");
     for (uint32_t i = 0; i < NR_CONFIG_OPTIONS; i++) {
         const struct config_option *option = &CONFIG_OPTIONS[i];
@@ -173,6 +195,8 @@ void config_table_encode(struct buffer *out)
             if (option->profiles >> id & 1)
                 put_text(out, profile_get((enum profile_id)id)->name);
         put_close(out, ']');
+        if (option->type == CONFIG_WORD)
+            words_encode(out);
         PUT_FIELD(out, option, doc);
         put_close(out, '}');
     }
