@@ -129,6 +129,10 @@ struct heap_block {
     uint32_t seq, pid;
 };
 bool heap_find(const struct heaps *heaps, struct process_ref process, uint64_t address, struct heap_block *block);
+/* The first live block of the process with bytes from from up to end.
+ * floor  where the mapping begins that holds from. */
+bool heap_find_in(const struct heaps *heaps, struct process_ref process, uint64_t floor, uint64_t from, uint64_t end,
+                  struct heap_block *block);
 bool heap_next(const struct heaps *heaps, uint64_t *cursor, struct heap_block *block); /* live blocks of all processes */
 /* Looking without touching, in the words of view.h and heap_view.h, where these functions stand as view_*(). */
 struct heap_view;

@@ -141,6 +141,54 @@ bool heap_find(const struct heaps *heaps, struct process_ref process, uint64_t a
     return note != NULL;
 }
 
+/* Of all notes, the one with bytes between from and end that begins first. */
+static const struct note *note_scan(const struct heaps *heaps, struct process_ref process, uint64_t from, uint64_t end)
+{
+    const struct note *first = NULL;
+    for (uint32_t i = 1; i < heaps->notes.nr_used; i++) {
+        const struct note *note = note_at(heaps, i);
+        if (note->address && note->process.index == process.index && note->address < end &&
+            note->address + note->usable > from && (!first || note->address < first->address))
+            first = note;
+    }
+    return first;
+}
+
+/* Blocks begin at multiples of CHUNK_ALIGN. The first one that begins at start or further on, below end. */
+static const struct note *note_on(const struct heaps *heaps, struct process_ref process, uint64_t start, uint64_t end)
+{
+    const struct note *note = NULL;
+    for (uint64_t at = start; !note && at < end; at += CHUNK_ALIGN)
+        note = note_find(heaps, process, at);
+    return note;
+}
+
+/* The nearest one that begins at start or before it, so many places back at most. */
+static const struct note *note_back(const struct heaps *heaps, struct process_ref process, uint64_t start, uint64_t most)
+{
+    const struct note *note = NULL;
+    for (uint64_t i = 0; !note && i <= most; i++)
+        note = note_find(heaps, process, start - i * CHUNK_ALIGN);
+    return note;
+}
+
+/* The block before decides: it reaches from, or the answer begins behind it. The way back to it is long where memory is
+ * free. A step of it costs as much as a look at one note, so that it is no longer than there are notes. */
+bool heap_find_in(const struct heaps *heaps, struct process_ref process, uint64_t floor, uint64_t from, uint64_t end,
+                  struct heap_block *block)
+{
+    uint64_t start = from & ~(uint64_t)(CHUNK_ALIGN - 1), nr_notes = heaps->notes.nr_used;
+    uint64_t most = start > floor ? (start - floor) / CHUNK_ALIGN : 0;
+    const struct note *note = note_back(heaps, process, start, most < nr_notes ? most : nr_notes);
+    if (!note && most > nr_notes)
+        note = note_scan(heaps, process, from, end);
+    else if (!note || note->address + note->usable <= from)
+        note = note_on(heaps, process, start + CHUNK_ALIGN, end);
+    if (note)
+        *block = note_to_block(heaps, note);
+    return note != NULL;
+}
+
 bool heap_next(const struct heaps *heaps, uint64_t *cursor, struct heap_block *block)
 {
     for (uint32_t i = (uint32_t)*cursor + 1; i < heaps->notes.nr_used; i++) {

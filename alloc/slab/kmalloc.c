@@ -378,6 +378,34 @@ bool kmalloc_find(const struct kmalloc *k, uint64_t address, struct kmalloc_reco
     return true;
 }
 
+/* Of the objects in one frame of a slab. */
+static bool kmalloc_find_in_slab(const struct kmalloc *k, const struct slab *slab, uint64_t from, uint64_t end,
+                                 struct kmalloc_record *record)
+{
+    const struct cache *cache = cache_at(k, slab->cache);
+    uint64_t first = object_address(k, cache, slab, 0);
+    for (uint64_t object = from > first ? (from - first) / cache->size : 0;
+         object < slab->objects && first + object * cache->size < end; object++) {
+        if (!track_at(k, slab, (uint32_t)object)->live)
+            continue;
+        kmalloc_describe_object(k, slab, (uint32_t)object, record);
+        if (record->address + record->usable > from)
+            return true;
+    }
+    return false;
+}
+
+bool kmalloc_find_in(const struct kmalloc *k, uint64_t from, uint64_t end, struct kmalloc_record *record)
+{
+    struct found found = kmalloc_look(k, from);
+    if (found.slab.index)
+        return kmalloc_find_in_slab(k, slab_at(k, found.slab), from, end, record);
+    if (found.kind != FOUND_LARGE && !found_is_inside_large(k, &found))
+        return false;
+    kmalloc_describe_large(k, found.pfn, record);
+    return true;
+}
+
 static bool kmalloc_next_in_slab(const struct kmalloc *k, const struct slab *slab, uint32_t *object)
 {
     for (; slab->nr_live && *object < slab->objects; ++*object)

@@ -125,6 +125,8 @@ struct kmalloc_record { /* all that is known of a live block */
 };
 /* Is address the start of a live block of this floor? record: out, if it is. */
 bool kmalloc_find(const struct kmalloc *k, uint64_t address, struct kmalloc_record *record);
+/* The first live block with bytes from from up to end, which lie in one frame. */
+bool kmalloc_find_in(const struct kmalloc *k, uint64_t from, uint64_t end, struct kmalloc_record *record);
 /* Live blocks, in a stable order; cursor from 0. */
 bool kmalloc_next(const struct kmalloc *k, uint64_t *cursor, struct kmalloc_record *record);
 

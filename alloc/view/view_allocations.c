@@ -25,6 +25,76 @@ static void set_name(const struct machine *m, struct name_ref name, uint64_t add
     a->call_site = name_call_site(&m->state.names, name, address);
 }
 
+/* ---- one of each kind ---- */
+
+static void set_kmalloc(const struct machine *m, const struct kmalloc_record *block, struct allocation_view *a)
+{
+    *a = (struct allocation_view){ .seq = block->seq,
+                                   .address = block->address,
+                                   .requested = block->requested,
+                                   .allocated = block->usable,
+                                   .op = block->is_cache_object ? OP_KMEM_CACHE_ALLOC : OP_KMALLOC,
+                                   .release = block->is_cache_object ? "kmem_cache_free" : "kfree",
+                                   .cache = block->cache,
+                                   .nr_frames = block->nr_frames };
+    set_name(m, block->name, block->address, a);
+}
+
+static void set_page_block(const struct machine *m, uint32_t pfn, struct allocation_view *a)
+{
+    const struct frame *frame = frame_at(&m->state.frames, pfn);
+    uint64_t bytes = (uint64_t)PAGE_SIZE << frame->order;
+    *a = (struct allocation_view){ .seq = frame->born,
+                                   .address = frame_address(&m->state.frames, pfn),
+                                   .requested = bytes,
+                                   .allocated = bytes,
+                                   .op = OP_ALLOC_PAGES,
+                                   .release = "free_pages",
+                                   .nr_frames = 1u << frame->order,
+                                   .order = frame->order };
+    set_name(m, (struct name_ref){ frame->owner }, a->address, a);
+}
+
+static void set_vmalloc(const struct machine *m, const struct vmalloc_block *block, struct allocation_view *a)
+{
+    *a = (struct allocation_view){ .seq = block->seq,
+                                   .address = block->address,
+                                   .requested = block->requested,
+                                   .allocated = (uint64_t)block->nr_pages << PAGE_SHIFT,
+                                   .op = OP_VMALLOC,
+                                   .release = "vfree",
+                                   .nr_frames = block->nr_pages };
+    set_name(m, block->name, block->address, a);
+}
+
+static void set_heap(const struct machine *m, const struct heap_block *block, struct allocation_view *a)
+{
+    *a = (struct allocation_view){ .seq = block->seq,
+                                   .address = block->address,
+                                   .requested = block->requested,
+                                   .allocated = block->usable,
+                                   .op = OP_MALLOC,
+                                   .release = "free",
+                                   .pid = block->pid };
+    a->nr_frames = count_frames(m, block->pid, block->address, block->address + block->usable);
+    set_name(m, block->name, block->address, a);
+}
+
+static void set_map(const struct machine *m, uint32_t pid, const struct vma *v, struct allocation_view *a)
+{
+    *a = (struct allocation_view){ .seq = v->seq,
+                                   .address = v->start,
+                                   .requested = v->end - v->start,
+                                   .allocated = v->end - v->start,
+                                   .op = OP_MMAP,
+                                   .release = "munmap",
+                                   .pid = pid };
+    a->nr_frames = count_frames(m, pid, v->start, v->end);
+    set_name(m, v->name, v->start, a);
+}
+
+/* ---- all of them ---- */
+
 static bool next_kmalloc(const struct machine *m, uint64_t *cursor, struct allocation_view *a)
 {
     struct kmalloc_record block;
@@ -32,15 +102,7 @@ static bool next_kmalloc(const struct machine *m, uint64_t *cursor, struct alloc
         if (!kmalloc_next(&m->state.kmalloc, cursor, &block))
             return false;
     } while (vmalloc_owns_kmalloc(&m->state.vmalloc, block.address));
-    *a = (struct allocation_view){ .seq = block.seq,
-                                   .address = block.address,
-                                   .requested = block.requested,
-                                   .allocated = block.usable,
-                                   .op = block.is_cache_object ? OP_KMEM_CACHE_ALLOC : OP_KMALLOC,
-                                   .release = block.is_cache_object ? "kmem_cache_free" : "kfree",
-                                   .cache = block.cache,
-                                   .nr_frames = block.nr_frames };
-    set_name(m, block.name, block.address, a);
+    set_kmalloc(m, &block, a);
     return true;
 }
 
@@ -52,16 +114,7 @@ static bool next_page_block(const struct machine *m, uint64_t *cursor, struct al
         uint32_t next = pfn + (frame->kind == FRAME_NONE ? 1 : 1u << frame->order);
         *cursor = next;
         if (machine_is_page_block(&m->state, pfn)) {
-            uint64_t bytes = (uint64_t)PAGE_SIZE << frame->order;
-            *a = (struct allocation_view){ .seq = frame->born,
-                                           .address = frame_address(frames, pfn),
-                                           .requested = bytes,
-                                           .allocated = bytes,
-                                           .op = OP_ALLOC_PAGES,
-                                           .release = "free_pages",
-                                           .nr_frames = 1u << frame->order,
-                                           .order = frame->order };
-            set_name(m, (struct name_ref){ frame->owner }, a->address, a);
+            set_page_block(m, pfn, a);
             return true;
         }
         pfn = next;
@@ -74,14 +127,7 @@ static bool next_vmalloc(const struct machine *m, uint64_t *cursor, struct alloc
     struct vmalloc_block block;
     if (!vmalloc_next(&m->state.vmalloc, cursor, &block))
         return false;
-    *a = (struct allocation_view){ .seq = block.seq,
-                                   .address = block.address,
-                                   .requested = block.requested,
-                                   .allocated = (uint64_t)block.nr_pages << PAGE_SHIFT,
-                                   .op = OP_VMALLOC,
-                                   .release = "vfree",
-                                   .nr_frames = block.nr_pages };
-    set_name(m, block.name, block.address, a);
+    set_vmalloc(m, &block, a);
     return true;
 }
 
@@ -90,15 +136,7 @@ static bool next_heap(const struct machine *m, uint64_t *cursor, struct allocati
     struct heap_block block;
     if (!heap_next(&m->state.heaps, cursor, &block))
         return false;
-    *a = (struct allocation_view){ .seq = block.seq,
-                                   .address = block.address,
-                                   .requested = block.requested,
-                                   .allocated = block.usable,
-                                   .op = OP_MALLOC,
-                                   .release = "free",
-                                   .pid = block.pid };
-    a->nr_frames = count_frames(m, block.pid, block.address, block.address + block.usable);
-    set_name(m, block.name, block.address, a);
+    set_heap(m, &block, a);
     return true;
 }
 
@@ -122,15 +160,7 @@ static bool next_map(const struct machine *m, uint64_t *cursor, struct allocatio
             if (i < number || !is_map(v))
                 continue;
             *cursor = (uint64_t)process.index << 32 | (i + 1);
-            *a = (struct allocation_view){ .seq = v->seq,
-                                           .address = v->start,
-                                           .requested = v->end - v->start,
-                                           .allocated = v->end - v->start,
-                                           .op = OP_MMAP,
-                                           .release = "munmap",
-                                           .pid = p->pid };
-            a->nr_frames = count_frames(m, p->pid, v->start, v->end);
-            set_name(m, v->name, v->start, a);
+            set_map(m, p->pid, v, a);
             return true;
         }
     }
@@ -154,6 +184,64 @@ bool view_next_allocation(const struct machine *machine, uint64_t *cursor, struc
     }
     return false;
 }
+
+/* ---- the one at a place ---- */
+
+static bool find_user(const struct machine *m, uint32_t pid, uint64_t from, uint64_t end, struct allocation_view *a)
+{
+    const struct processes *ps = &m->state.processes;
+    struct process_ref process = process_find(ps, pid);
+    struct vma_ref vma = process.index ? process_find_vma(ps, process_at(ps, process), from) : VMA_NONE;
+    struct heap_block block;
+    if (!vma.index)
+        return false;
+    if (heap_find_in(&m->state.heaps, process, vma_at(ps, vma)->start, from, end, &block))
+        set_heap(m, &block, a);
+    else if (is_map(vma_at(ps, vma)))
+        set_map(m, pid, vma_at(ps, vma), a);
+    else
+        return false;
+    return true;
+}
+
+static bool find_kernel(const struct machine *m, uint64_t from, uint64_t end, struct allocation_view *a)
+{
+    const struct machine_state *s = &m->state;
+    uint32_t pfn = frame_of_address(&s->frames, from);
+    struct kmalloc_record block;
+    struct vmalloc_block area;
+    if (vmalloc_find_around(&s->vmalloc, from, &area))
+        set_vmalloc(m, &area, a);
+    else if (kmalloc_find_in(&s->kmalloc, from, end, &block) && !vmalloc_owns_kmalloc(&s->vmalloc, block.address))
+        set_kmalloc(m, &block, a);
+    else if (pfn != UINT32_MAX && machine_is_page_block(s, frame_head(&s->frames, pfn)))
+        set_page_block(m, frame_head(&s->frames, pfn), a);
+    else
+        return false;
+    return true;
+}
+
+bool view_find_allocation(const struct machine *machine, uint32_t pid, uint64_t address, struct allocation_view *allocation)
+{
+    return pid ? find_user(machine, pid, address, address + 1, allocation)
+               : find_kernel(machine, address, address + 1, allocation);
+}
+
+bool view_frame_allocation(const struct machine *machine, uint32_t pfn, struct allocation_view *allocation)
+{
+    const struct machine_state *s = &machine->state;
+    const struct frame *head = frame_at(&s->frames, frame_head(&s->frames, pfn));
+    uint64_t at = frame_address(&s->frames, pfn);
+    if (head->kind == FRAME_ANON) {
+        at = ANON_VPN(head->index) << PAGE_SHIFT;
+        return find_user(machine, reclaim_space_at(&s->reclaim, reclaim_owner(head))->pid, at, at + PAGE_SIZE, allocation);
+    }
+    if (head->kind == FRAME_VMALLOC)
+        at = vmap_area_at(&s->vmalloc.space, (struct vmap_area_ref){ head->owner })->start;
+    return find_kernel(machine, at, at + PAGE_SIZE, allocation);
+}
+
+/* ---- its frames ---- */
 
 /* End of the allocation that starts at address; 0: none does. */
 static uint64_t allocation_end(const struct machine *m, uint64_t address, uint32_t pid)
@@ -187,6 +275,8 @@ bool view_next_allocation_run(const struct machine *machine, uint64_t address, u
     *cursor = at - address;
     return found;
 }
+
+/* ---- counters ---- */
 
 /* Mappings are not counted as they come and go (they merge and split), but there are few of them. */
 static void add_maps(const struct processes *ps, struct stats_view *stats)

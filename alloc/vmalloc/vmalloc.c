@@ -151,6 +151,12 @@ bool vmalloc_find(const struct vmalloc *v, uint64_t address, struct vmalloc_bloc
     return area_ref.index != 0;
 }
 
+bool vmalloc_find_around(const struct vmalloc *v, uint64_t address, struct vmalloc_block *block)
+{
+    struct vmap_area_ref area_ref = vmalloc_contains(v, address) ? vmalloc_area_of_page(v, address) : VMAP_AREA_NONE;
+    return area_ref.index && vmalloc_find(v, vmalloc_area(v, area_ref)->start, block);
+}
+
 bool vmalloc_next(const struct vmalloc *v, uint64_t *cursor, struct vmalloc_block *block)
 {
     struct vmap_area_ref area_ref = vmalloc_area_from(v, v->space.start + *cursor);

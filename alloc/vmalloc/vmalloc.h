@@ -51,6 +51,8 @@ struct vmalloc_block {
 };
 /* The busy area that starts at address. False: none does. */
 bool vmalloc_find(const struct vmalloc *v, uint64_t address, struct vmalloc_block *block);
+/* The busy area that a caller has and whose page holds address, its guard page left out. */
+bool vmalloc_find_around(const struct vmalloc *v, uint64_t address, struct vmalloc_block *block);
 /* The next area that a caller has; page arrays are left out.
  * cursor  0 at first. */
 bool vmalloc_next(const struct vmalloc *v, uint64_t *cursor, struct vmalloc_block *block);

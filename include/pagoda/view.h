@@ -285,6 +285,11 @@ struct allocation_view {
     uint32_t order;     /* alloc_pages */
 };
 bool view_next_allocation(const struct machine *machine, uint64_t *cursor, struct allocation_view *allocation);
+/* The live allocation that holds an address. False: none does. pid 0: a kernel address. */
+bool view_find_allocation(const struct machine *machine, uint32_t pid, uint64_t address,
+                          struct allocation_view *allocation);
+/* The first live allocation that has bytes in a frame, which must exist. False: none has. */
+bool view_frame_allocation(const struct machine *machine, uint32_t pfn, struct allocation_view *allocation);
 /* The frames behind one allocation, in address order, as runs. */
 bool view_next_allocation_run(const struct machine *machine, uint64_t address, uint32_t pid, uint64_t *cursor,
                               struct frame_range *run);

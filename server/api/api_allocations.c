@@ -1,4 +1,4 @@
-/* GET handlers: live allocations of every allocator. */
+/* GET handlers: live allocations of every allocator, and the one that holds an address. */
 #include "server/api/api_view.h"
 
 #define RUNS_PER_ALLOCATION 64
@@ -10,7 +10,7 @@ static void put_names(struct buffer *out, const struct allocation_view *allocati
     put_field_text(out, "call_site", has_site ? allocation->call_site : NULL);
 }
 
-static void allocations_put_one(const struct view *view, const struct allocation_view *allocation, struct buffer *out)
+void view_put_allocation(const struct view *view, const struct allocation_view *allocation, struct buffer *out)
 {
     uint64_t cursor = 0;
     struct frame_range run;
@@ -43,12 +43,32 @@ static bool allocations_put_next(const struct view *view, const struct view_page
     if (!view_next_allocation(view->machine, cursor, &allocation))
         return false;
     if (out)
-        allocations_put_one(view, &allocation, out);
+        view_put_allocation(view, &allocation, out);
+    return true;
+}
+
+/* With ?address=: the one that holds it, as a list of one, or of none. */
+static bool encode_allocation_at(struct view *view, struct reply *refusal)
+{
+    uint64_t address, pid = 0;
+    struct allocation_view allocation;
+    if (!view_query_address(view->request, &address, refusal) ||
+        !query_u64(view->request, "pid", 0, UINT32_MAX, &pid, refusal))
+        return false;
+    view_open(view);
+    put_field_array(&view->out, "allocations");
+    if (view_find_allocation(view->machine, (uint32_t)pid, address, &allocation))
+        view_put_allocation(view, &allocation, &view->out);
+    put_close(&view->out, ']');
+    page_put_next(&view->out, &view->next);
+    put_close(&view->out, '}');
     return true;
 }
 
 static bool encode_allocations(struct view *view, struct reply *refusal)
 {
+    if (query_text(view->request, "address") || query_text(view->request, "pid"))
+        return encode_allocation_at(view, refusal);
     struct view_page page = { .key = "allocations", .limit = 1000, .put = allocations_put_next };
     if (!view_query_page(view, &page, refusal))
         return false;

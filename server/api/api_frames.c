@@ -134,6 +134,7 @@ static bool encode_frame(struct view *view, struct reply *refusal)
 {
     const char *text = view->request->path_values[1];
     struct frame_run block;
+    struct allocation_view allocation;
     uint64_t pfn, born_seq;
     if (!size_parse(text, strlen(text), &pfn) || pfn >= view_nr_frames(view->machine) ||
         !view_frame(view->machine, (uint32_t)pfn, &block, &born_seq)) {
@@ -148,6 +149,11 @@ static bool encode_frame(struct view *view, struct reply *refusal)
     put_field_u64(&view->out, "born", born_seq);
     put_field_hex64(&view->out, "address", machine_profile(view->machine)->page_offset + (pfn << PAGE_SHIFT));
     put_field_text(&view->out, "letter", letter);
+    put_key(&view->out, "allocation");
+    if (view_frame_allocation(view->machine, (uint32_t)pfn, &allocation))
+        view_put_allocation(view, &allocation, &view->out);
+    else
+        put_null(&view->out);
     put_close(&view->out, '}');
     return true;
 }

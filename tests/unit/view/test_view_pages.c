@@ -233,6 +233,79 @@ static struct op release_of(const struct allocation_view *a)
     return op;
 }
 
+static void check_found(const struct machine *machine, const struct allocation_view *a, uint64_t address, bool is_held)
+{
+    struct allocation_view found;
+    bool has = view_find_allocation(machine, a->pid, address, &found);
+    assert_true((has && found.address == a->address) == is_held);
+    if (!is_held)
+        return;
+    assert_true(found.seq == a->seq && found.op == a->op && found.requested == a->requested);
+    assert_true(found.allocated == a->allocated && found.nr_frames == a->nr_frames && found.order == a->order);
+}
+
+/* Each allocation of the list is found at each of its ends, and not one byte beyond; and so it is by its frames. */
+static void check_places(const struct machine *machine)
+{
+    struct allocation_view a, in_frame;
+    struct frame_range run;
+    for (uint64_t cursor = 0; view_next_allocation(machine, &cursor, &a);) {
+        uint64_t pages = 0;
+        check_found(machine, &a, a.address, true);
+        check_found(machine, &a, a.address + a.allocated / 2, true);
+        check_found(machine, &a, a.address + a.allocated - 1, true);
+        check_found(machine, &a, a.address + a.allocated, false);
+        check_found(machine, &a, a.address - 1, false);
+        if (!view_next_allocation_run(machine, a.address, a.pid, &pages, &run))
+            continue;
+        assert_true(view_frame_allocation(machine, run.pfn, &in_frame));
+        assert_true(in_frame.pid == a.pid && in_frame.address <= a.address);
+    }
+}
+
+static void places_agree_with_the_list(void **state)
+{
+    (void)state;
+    struct fixture_random random = { fixture_seed() };
+    for (unsigned run = 0; run < 4; run++) {
+        struct machine *machine = fixture_machine(PROFILES[run % 2], 0);
+        struct allocation_view a;
+        uint32_t pid = fixture_apply(machine, fixture_op(OP_SPAWN))->pid;
+        for (unsigned i = 0; i < 120; i++) {
+            uint64_t cursor = 0, skip = fixture_random_below(&random, 60);
+            bool found = view_next_allocation(machine, &cursor, &a);
+            while (found && skip--)
+                found = view_next_allocation(machine, &cursor, &a);
+            (void)fixture_apply(machine, found ? release_of(&a) : random_alloc(&random, pid, run >= 2));
+            if (i % 8 == 0)
+                check_places(machine);
+        }
+        machine_destroy(machine);
+    }
+}
+
+/* Among many live blocks, the way back to the one before a place in free memory is as long as there are notes. */
+static void a_place_in_free_heap_memory_is_nobodys(void **state)
+{
+    (void)state;
+    struct machine *machine = fixture_machine("linux-6.1", 0);
+    struct allocation_view a;
+    uint32_t pid = fixture_apply(machine, fixture_op(OP_SPAWN))->pid;
+    uint64_t first = fixture_apply(machine, fixture_user(OP_MALLOC, pid, 100))->address;
+    uint64_t large = fixture_apply(machine, fixture_user(OP_MALLOC, pid, 120000))->address;
+    uint64_t last = fixture_apply(machine, fixture_user(OP_MALLOC, pid, 100))->address;
+    struct op release = fixture_user(OP_FREE, pid, 0);
+    release.address = large;
+    release.given = OP_BIT(ADDRESS) | OP_BIT(PID);
+    assert_true(view_find_allocation(machine, pid, large + 60000, &a) && a.address == large);
+    (void)fixture_apply(machine, release);
+    assert_false(view_find_allocation(machine, pid, large + 60000, &a));
+    assert_true(view_find_allocation(machine, pid, first + 50, &a) && a.address == first);
+    assert_true(view_find_allocation(machine, pid, last + 50, &a) && a.address == last);
+    assert_false(view_find_allocation(machine, pid + 1, last, &a));
+    machine_destroy(machine);
+}
+
 static void counters_agree_with_the_list(void **state)
 {
     (void)state;
@@ -274,7 +347,8 @@ int main(void)
         cmocka_unit_test(views_agree_after_every_operation),      cmocka_unit_test(owners_have_names),
         cmocka_unit_test(cells_of_a_part_are_those_of_the_whole), cmocka_unit_test(zones_add_up),
         cmocka_unit_test(every_kind_has_a_name_and_a_letter),     cmocka_unit_test(counters_agree_with_the_list),
-        cmocka_unit_test(indices_tell_pieces_from_want),
+        cmocka_unit_test(indices_tell_pieces_from_want),          cmocka_unit_test(places_agree_with_the_list),
+        cmocka_unit_test(a_place_in_free_heap_memory_is_nobodys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
