@@ -38,10 +38,11 @@ void view_put_allocation(const struct view *view, const struct allocation_view *
 static bool allocations_put_next(const struct view *view, const struct view_page *page, uint64_t *cursor,
                                  struct buffer *out)
 {
-    (void)page;
     struct allocation_view allocation;
-    if (!view_next_allocation(view->machine, cursor, &allocation))
-        return false;
+    do {
+        if (!view_next_allocation(view->machine, cursor, &allocation))
+            return false;
+    } while (!allocation.seq && !page->with_past);
     if (out)
         view_put_allocation(view, &allocation, out);
     return true;
@@ -70,7 +71,7 @@ static bool encode_allocations(struct view *view, struct reply *refusal)
     if (query_text(view->request, "address") || query_text(view->request, "pid"))
         return encode_allocation_at(view, refusal);
     struct view_page page = { .key = "allocations", .limit = 1000, .put = allocations_put_next };
-    if (!view_query_page(view, &page, refusal))
+    if (!query_bool(view->request, "past", &page.with_past, refusal) || !view_query_page(view, &page, refusal))
         return false;
     view_open(view);
     view_put_page(view, &page);

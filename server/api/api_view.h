@@ -24,6 +24,7 @@ struct view_page {
     uint64_t cursor;       /* of the first item */
     uint64_t limit;        /* items at most */
     uint32_t pid;          /* for put; whose list */
+    bool with_past;        /* for put: also what was there before operation 1 */
     bool is_hex;           /* cursors are addresses: "next" is one, too */
     /* Moves *cursor over the next item and writes it to out; NULL: nobody wants to see it. False: there is none. */
     bool (*put)(const struct view *view, const struct view_page *page, uint64_t *cursor, struct buffer *out);

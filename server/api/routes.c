@@ -49,7 +49,7 @@ const struct route ROUTES[] = {
     { "GET", LAB "/pgtable", pgtable_get, 0, ROUTE_VIEW, "at rules address pid level" },
     { "GET", LAB "/tlb", tlb_get, 0, ROUTE_VIEW, "at rules" },
     { "GET", LAB "/memory", memory_get, 0, ROUTE_VIEW, "at rules address length pid" },
-    { "GET", LAB "/allocations", allocations_get, 0, ROUTE_VIEW | ROUTE_SLOW, "at rules address pid next limit" },
+    { "GET", LAB "/allocations", allocations_get, 0, ROUTE_VIEW | ROUTE_SLOW, "at rules address pid past next limit" },
     { "GET", LAB "/stats", stats_get, 0, ROUTE_VIEW | ROUTE_SERIES, "at rules from to points" },
     { "GET", LAB "/diff", diff_get, 0, ROUTE_SLOW, "a b with limit" },
     { "GET", LAB "/proc/{file}", proc_get, 0, ROUTE_VIEW | ROUTE_SLOW, "at rules" },

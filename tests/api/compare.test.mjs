@@ -29,6 +29,21 @@ test('192 KiB: too much for the classic kmalloc, scattered for vmalloc, a promis
   assert.equal(vmalloc.first_touch, null);
 });
 
+test('on a used machine vmalloc takes pages that lie apart; on one in pieces a large kmalloc fails', async () => {
+  const query = 'profile=linux-6.1&size=80K';
+  assert.match((await compare(query)).vmalloc.contiguity, /by chance: .* as the machine is fresh/);
+  const used = await compare(`${query}&machine=used`);
+  assert.equal(used.vmalloc.physically_contiguous, false);
+  assert.match(used.vmalloc.contiguity, /^none/);
+  assert.equal(used.kmalloc.physically_contiguous, true);
+  const fragmented = await compare(`${query}&machine=fragmented&gfp=GFP_ATOMIC`);
+  assert.equal(fragmented.kmalloc.outcome, 'null');
+  assert.equal(fragmented.vmalloc.outcome, 'ok');
+  assert.equal((await daemon.get('compare/curves?machine=fragmented&points=3')).body.machine, 'fragmented');
+  const refused = await daemon.get('compare?machine=old');
+  assert.deepEqual([refused.status, refused.body.errors[0].pointer], [422, '/machine']);
+});
+
 test('6.1: kmalloc performs better, as measured', async () => {
   const { kmalloc, kzalloc, vmalloc } = await compare('profile=linux-6.1&size=64K');
   assert.ok(kmalloc.cost_ns < vmalloc.cost_ns);

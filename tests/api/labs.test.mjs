@@ -16,6 +16,38 @@ test('is ready within 100 ms and answers health checks', async () => {
   assert.match((await daemon.get('/metrics')).text, /^pagoda_http_requests_total \d+$/m);
 });
 
+test('a lab on a machine with a past begins at operation 1 all the same', async () => {
+  for (const profile of ['classic', 'linux-6.1']) {
+    const made = await daemon.post('labs', { profile, machine: 'used' });
+    assert.deepEqual([made.status, made.body.machine, made.body.seq], [201, 'used', 0], made.text);
+    const lab = made.body;
+    const live = async (query) => (await daemon.get(`labs/${lab.id}/allocations${query}`)).body.allocations;
+    assert.deepEqual(await live(''), []);
+    const past = await live('?past=true');
+    assert.ok(past.length === 1000 && past.every((each) => each.seq === 0 && each.call_site && !each.name));
+    await daemon.op(lab, { op: 'kmalloc', size: 100, name: 'mine' });
+    assert.deepEqual(
+      (await live('')).map((each) => [each.seq, each.name]),
+      [[1, 'mine']],
+    );
+    const freed = await daemon.op(lab, { op: past[0].release, address: past[0].address });
+    assert.equal(freed.outcome, 'ok');
+    const fork = (await daemon.post(`labs/${lab.id}/fork`, { at: 0 })).body;
+    assert.equal(fork.machine, 'used');
+    const zones = async (id) => (await daemon.get(`labs/${id}/zones?at=0`)).body.zones;
+    assert.deepEqual(await zones(fork.id), await zones(lab.id));
+  }
+  const plain = await daemon.lab();
+  assert.equal(plain.machine, 'fresh');
+  for (const machine of ['old', 1, null]) {
+    const refused = await daemon.post('labs', { profile: 'classic', machine });
+    assert.deepEqual([refused.status, refused.body.errors[0].pointer], [422, '/machine']);
+    assert.match(refused.body.detail, /"fresh", "used" or "fragmented"/);
+  }
+  const large = await daemon.post('labs', { profile: 'linux-6.1', memory: '2G', machine: 'used' });
+  assert.deepEqual([large.status, large.body.errors[0].pointer], [422, '/machine']);
+});
+
 test('publishes profiles and the op table', async () => {
   const { profiles } = (await daemon.get('profiles')).body;
   assert.deepEqual(
