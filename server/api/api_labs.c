@@ -1,5 +1,6 @@
 /* server/api/api_labs.c - labs: listed, made, forked, renamed, deleted. */
 #include "server/api/api_labs.h"
+#include "server/json/boot_line.h"
 #include "server/json/config_json.h"
 
 #include <stdio.h>
@@ -28,6 +29,10 @@ void lab_encode(struct buffer *out, const struct lab_status *lab, const struct m
     put_field_text(out, "id", row->id);
     PUT_FIELD(out, row, name);
     config_encode_fields(out, &row->config);
+    if (row->config.profile != PROFILE_CLASSIC) {
+        put_key(out, "boot");
+        boot_line_encode(out, &row->config);
+    }
     put_field_u64(out, "seq", lab->seq);
     bool is_head = machine && machine_seq(machine) == lab->seq; /* else it shows the last moment that is as recorded */
     put_key(out, "now_ns");

@@ -1,7 +1,8 @@
-/* server/json/config_json.c - see config_json.h. Three fields are no plain numbers: profile is a name, lowmem_reserve_ratio
- * a list of three, cost_ns an object of cost steps and nanoseconds. */
+/* server/json/config_json.c - see config_json.h. Some fields are no plain numbers: profile is a name, boot a line,
+ * lowmem_reserve_ratio a list of three, cost_ns an object of cost steps and nanoseconds. */
 #include "server/json/config_json.h"
 #include "server/base/problem.h"
+#include "server/json/boot_line.h"
 #include "server/json/json_value.h"
 
 #include <string.h>
@@ -19,6 +20,15 @@ static bool profile_decode(const json_t *value, struct machine_config *config, s
     else
         problem_say(why, "profile", "profile must be a text");
     return profile != NULL;
+}
+
+static bool boot_decode(const json_t *value, struct machine_config *config, struct problem *why)
+{
+    const char *line = json_string_value(value);
+    if (line)
+        return boot_line_decode(line, config, why);
+    problem_say(why, "boot", "boot must be a text: words of the kernel's boot line");
+    return false;
 }
 
 static bool ratios_decode(const json_t *value, struct machine_config *config, struct problem *why)
@@ -114,6 +124,8 @@ bool config_field_decode(const char *field, const json_t *value, struct machine_
 {
     if (strcmp(field, "profile") == 0)
         return profile_decode(value, config, why);
+    if (strcmp(field, "boot") == 0)
+        return boot_decode(value, config, why);
     if (strcmp(field, "lowmem_reserve_ratio") == 0)
         return ratios_decode(value, config, why);
     if (strcmp(field, "cost_ns") == 0)

@@ -4,7 +4,8 @@
 #include "server/base/buffer.h"
 #include <jansson.h>
 
-/* Sets one field: "profile", an option of the table, "lowmem_reserve_ratio", "cost_ns". False: *why says what is wrong. */
+/* Sets one field: "profile", an option of the table, "boot", "lowmem_reserve_ratio", "cost_ns". False: *why says what is
+ * wrong. */
 bool config_field_decode(const char *field, const json_t *value, struct machine_config *config, struct problem *why);
 /* Every option that the profile has, "profile" first; costs only where they differ from the table's. The object is open. */
 void config_encode_fields(struct buffer *out, const struct machine_config *config);

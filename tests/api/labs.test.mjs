@@ -48,6 +48,39 @@ test('a lab on a machine with a past begins at operation 1 all the same', async 
   assert.deepEqual([large.status, large.body.errors[0].pointer], [422, '/machine']);
 });
 
+test('words of the boot line make the machine', async () => {
+  const make = async (boot, more = {}) => (await daemon.post('labs', { profile: 'linux-6.1', boot, ...more })).body;
+  const words = await make('slub_debug=FZ init_on_alloc=1 transparent_hugepage=never');
+  assert.deepEqual(
+    [words.slub_debug, words.init_on_alloc, words.init_on_free, words.transparent_hugepage_never],
+    ['FZ', 1, 0, 1],
+  );
+  assert.equal(words.cmdline_length, 66 + ' slub_debug=FZ init_on_alloc=1 transparent_hugepage=never'.length);
+  assert.equal(words.boot, 'transparent_hugepage=never slub_debug=FZ init_on_alloc=1');
+  const whole = 'console=ttyS0 nokaslr panic=-1 lab=dev_b labname=dev_b init_on_alloc=0 init_on_free=on';
+  const pasted = await make(`${whole}\n`);
+  assert.deepEqual([pasted.cmdline_length, pasted.init_on_free, pasted.boot], [whole.length, 1, 'init_on_free=1']);
+  assert.equal((await make('slub_debug')).slub_debug, 'FZPU');
+  assert.equal((await make('slub_debug=-')).slub_debug, '');
+  assert.equal((await make('init_on_free=1', { cmdline_length: 100 })).cmdline_length, 100);
+  assert.deepEqual([(await make('')).boot, (await make('')).cmdline_length], ['', 66]);
+  const refusals = {
+    'slub_debug=FQ': /"slub_debug" takes letters of FZPU/,
+    'init_on_alloc=maybe': /"init_on_alloc" takes 0 or 1/,
+    transparent_hugepage: /takes always, madvise or never/,
+    'slub_debgu=F': /"slub_debgu" is not simulated/,
+    'root=/dev/vda mem=64M': /"mem" is not simulated/,
+    ['x'.repeat(1901)]: /at most 1900 characters/,
+  };
+  for (const [boot, text] of Object.entries(refusals)) {
+    const refused = await daemon.post('labs', { profile: 'linux-6.1', boot });
+    assert.deepEqual([refused.status, refused.body.errors[0].pointer], [422, '/boot'], boot);
+    assert.match(refused.body.detail, text);
+  }
+  assert.equal((await daemon.post('labs', { profile: 'linux-6.1', boot: 7 })).status, 422);
+  assert.equal((await daemon.post('labs', { profile: 'classic', boot: 'slub_debug' })).status, 422);
+});
+
 test('publishes profiles and the op table', async () => {
   const { profiles } = (await daemon.get('profiles')).body;
   assert.deepEqual(
