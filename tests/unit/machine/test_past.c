@@ -33,7 +33,7 @@ static uint32_t unusable_for(const struct machine *m, unsigned order)
         unusable += zone.unusable_index[order] * zone.free;
         all += zone.free;
     }
-    return (uint32_t)(unusable / all);
+    return all ? (uint32_t)(unusable / all) : 0;
 }
 
 static void test_sound_and_equal(void **state)
