@@ -227,9 +227,10 @@ static void comparison_begin(struct comparison *comparison)
 static struct reply comparison_go_on(struct request *request, struct comparison *comparison)
 {
     struct compare_answer answer;
+    struct reply later;
     enum pagoda_error error = compare_run(&comparison->ask, COMPARE_OPS[comparison->nr_done], true, &answer);
     if (error)
-        return reply_error(error, NULL);
+        return reply_after_room(request, error, &later) ? later : reply_error(error, NULL);
     put_answer(&comparison->out, &answer, comparison->ask.machine);
     if (++comparison->nr_done < COMPARE_ALLOCATORS)
         return reply_turn();
@@ -302,7 +303,7 @@ static enum pagoda_error curves_find_point(struct curves *curves)
                                              .access_ns = answer.access.result.cost_ns,
                                              .allocated = answer.call.result.allocated,
                                              .waste = waste_of(&answer) };
-    curves->nr_done++;
+    curves->nr_done += !error;
     return error;
 }
 
@@ -361,8 +362,9 @@ static struct reply curves_go_on(struct request *request, struct curves *curves)
     enum pagoda_error error = PAGODA_OK;
     while (!error && curves->nr_done < nr_points && clock_ns() < deadline_ns)
         error = curves_find_point(curves);
+    struct reply later;
     if (error)
-        return reply_error(error, NULL);
+        return reply_after_room(request, error, &later) ? later : reply_error(error, NULL);
     if (curves->nr_done < nr_points)
         return reply_turn();
     struct buffer out = { 0 };

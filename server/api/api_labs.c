@@ -129,19 +129,25 @@ struct birth *birth_begin(struct request *request, enum wish_kind kind, size_t n
     return is_new ? birth : NULL;
 }
 
+enum { CREATE_ASKED, CREATE_STORED };
+
 struct reply labs_post(struct app *app, struct request *request)
 {
     struct reply reply;
     struct problem why = { 0 };
     struct birth *birth = request->progress;
-    if (birth)
+    if (request->phase == CREATE_STORED)
         return birth_reply(request, &birth->made);
-    birth = birth_begin(request, WISH_CREATE, sizeof *birth, &reply);
+    if (!birth)
+        birth = birth_begin(request, WISH_CREATE, sizeof *birth, &reply);
     if (!birth)
         return reply;
     const struct lab_wish *wish = &birth->wish;
     enum pagoda_error error = lab_begin_create(app->labs, wish->has_name ? wish->name : "lab", &wish->config, false,
                                                &birth->made, &request->change, &why);
+    if (reply_after_room(request, error, &reply))
+        return reply;
+    request->phase = CREATE_STORED;
     return error ? birth_error(request, &birth->made, error, &why) : reply_after_change();
 }
 
@@ -167,8 +173,11 @@ static struct reply fork_ask(struct request *request, struct birth *birth)
 static struct reply fork_begin(struct request *request, const struct birth *birth)
 {
     enum pagoda_error error = request->error;
+    struct reply reply;
     if (request->hold)
         error = lab_begin_fork(request->hold, birth->wish.name, &birth->made, &request->change);
+    if (reply_after_room(request, error, &reply))
+        return reply;
     if (error)
         return birth_error(request, &birth->made, error, NULL);
     request->phase = FORK_STORED;

@@ -113,8 +113,9 @@ static struct reply apply_one(const struct request *request, struct lab_hold *ho
     if (options->dry_run)
         return op_rehearse(hold, op, options->explain);
     enum pagoda_error error = lab_apply(hold, op, &options->key, &result, &why);
+    struct reply later;
     if (error)
-        return reply_error(error, &why);
+        return reply_after_room(request, error, &later) ? later : reply_error(error, &why);
     struct buffer out = { 0 };
     result_encode(&out, &result, options->explain, NULL);
     struct reply reply = result_reply(request->lab, result.seq, out);

@@ -153,6 +153,7 @@ static void sse_destroy(void *context)
 void sse_on_commit(void *context)
 {
     struct app *app = context;
+    labs_offer_room(app->labs);
     pthread_mutex_lock(&app->mutex);
     for (struct sse_stream *stream = app->streams; stream; stream = stream->next)
         if (stream->state == STREAM_IDLE && stream->connection.is_asleep && sse_is_owed(stream))

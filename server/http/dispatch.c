@@ -117,6 +117,11 @@ static void request_log_has_ended(struct store_waiter *waiter, enum pagoda_error
     request_queue(request_of_waiter(waiter));
 }
 
+static void request_has_room(struct room_waiter *waiter)
+{
+    request_queue((struct request *)(void *)((char *)waiter - offsetof(struct request, room)));
+}
+
 static void request_change_is_told(struct store_change *change, enum pagoda_error error)
 {
     struct request *request = (void *)((char *)change - offsetof(struct request, change));
@@ -143,6 +148,11 @@ static void request_go_on(struct request *request)
     case REPLY_AFTER_CHANGE:
         request->change.stored.told = request_change_is_told;
         store_post_change(store, &request->change.stored);
+        return;
+    case REPLY_AFTER_ROOM:
+        request->room.go_on = request_has_room;
+        if (!labs_wait_for_room(request->app->labs, &request->room))
+            request_queue(request);
         return;
     }
 }

@@ -3,7 +3,7 @@
  * A handler runs in turns, and never waits in one. What is quick runs at once, on the HTTP thread, and so does what needs a
  * lab that nobody has just then. Everything else runs on a worker, in the queue of the lab that it needs or in that of the
  * client, while the connection sleeps. What the first turn needs is said by the route; a handler that needs another says
- * what (request->want) and returns reply_turn(), reply_again() or reply_after_change(). */
+ * what (request->want) and returns reply_turn() or another reply that is none yet. */
 #pragma once
 #include "server/http/route.h"
 

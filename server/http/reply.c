@@ -92,6 +92,14 @@ struct reply reply_after_change(void)
     return (struct reply){ .next = REPLY_AFTER_CHANGE, .seq = NO_SEQ };
 }
 
+bool reply_after_room(const struct request *request, enum pagoda_error error, struct reply *reply)
+{
+    if (error != PAGODA_ERR_BUDGET || !labs_may_wait_for_room(request->app->labs, &request->room))
+        return false;
+    *reply = (struct reply){ .next = REPLY_AFTER_ROOM, .seq = NO_SEQ };
+    return true;
+}
+
 /* ---- as libmicrohttpd wants it ---- */
 
 static void add_header(struct MHD_Response *response, const char *name, const char *value)

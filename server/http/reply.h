@@ -15,6 +15,7 @@ enum reply_next {
     REPLY_TURN,         /* there is none yet: the handler runs once more, with request->want, behind others */
     REPLY_AFTER_LOG,    /* the same, when ticket is on disk or lost */
     REPLY_AFTER_CHANGE, /* the same, when request->change is on disk or has failed */
+    REPLY_AFTER_ROOM,   /* the same, when labs that are in use now may have made room */
 };
 
 struct reply {
@@ -53,6 +54,8 @@ void reply_name_damage(struct reply *reply, struct store *store, const struct la
 struct reply reply_turn(void);
 struct reply reply_again(uint64_t ticket);
 struct reply reply_after_change(void);
+/* Is the error one that others may end soon, and has the request time left to wait for that? Then *reply says so. */
+bool reply_after_room(const struct request *request, enum pagoda_error error, struct reply *reply);
 
 /* Packs the body, if it has some length and the request allows that. Takes a while, so it is done in the last turn. */
 void reply_pack(const struct request *request, struct reply *reply);

@@ -19,6 +19,7 @@ struct turn_want {
 struct request {
     struct work work; /* first member */
     struct store_waiter waiter;
+    struct room_waiter room;
     struct lab_job job;
     struct app *app;
     struct client *client; /* whom it is done for; NULL: the house */

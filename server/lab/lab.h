@@ -49,6 +49,20 @@ void labs_close(struct labs *labs); /* after it; NULL is allowed */
 void labs_tidy(struct labs *labs);
 void labs_count(struct labs *labs, struct labs_counts *counts);
 
+/* Who was refused memory (PAGODA_ERR_BUDGET) because of labs that are in use just now. */
+struct room_waiter {
+    struct room_waiter *next;                  /* private */
+    uint64_t until_ns;                         /* 0 at first; how long it may come back */
+    void (*go_on)(struct room_waiter *waiter); /* once, on any thread: there may be room */
+};
+/* Are others why, and is there time left? Not when the daemon is about to stop. */
+bool labs_may_wait_for_room(const struct labs *labs, const struct room_waiter *waiter);
+/* Has go_on() called soon. It may be called before this returns. False: there is no time left, and
+ * go_on() is not called. */
+bool labs_wait_for_room(struct labs *labs, struct room_waiter *waiter);
+/* A lab may have become one that can be put to sleep: the log has grown, or it has a user less. */
+void labs_offer_room(struct labs *labs);
+
 /* What a list says of a lab. row is good for the call; row->seq is not kept up, seq is. */
 struct lab_status {
     const struct lab_row *row;
@@ -185,6 +199,7 @@ enum lab_moment {
 struct lab_job {
     struct lane_entry entry; /* first member; private, as what follows up to turn */
     struct store_waiter waiter;
+    struct room_waiter room;
     struct lab_job *next;
     struct lab *lab;
     bool is_in_past;

@@ -85,6 +85,8 @@ struct labs {
     struct lab *first, *last;
     struct lab *unused_first, *unused_last; /* longest unused first */
     struct lab *buckets[LAB_BUCKETS];
+    struct room_waiter *waiting_first, *waiting_last; /* for room: room.c */
+    _Atomic uint32_t nr_waiting;
     uint32_t nr_labs;
     atomic_bool are_stopping;                                        /* replays end */
     bool out_of_memory;                                              /* while the list is loaded */
@@ -96,6 +98,7 @@ struct labs {
 struct lab *lab_make(struct labs *labs, const struct lab_row *row); /* not in the list yet; NULL: out of memory */
 void lab_free(struct lab *lab);                                     /* not in the list any more */
 void labs_add(struct labs *labs, struct lab *lab);                  /* registry mutex held */
+bool registry_has_sleepy(const struct labs *labs); /* is there a lab that may be put to sleep? Registry mutex held. */
 
 /* ---- lab.c ---- */
 

@@ -157,6 +157,25 @@ static enum job_step job_undo_import(struct lab *lab, struct lab_job *job)
     return JOB_WAITS;
 }
 
+static void job_has_room(struct room_waiter *waiter)
+{
+    lane_go_on(job_lane((struct lab_job *)(void *)((char *)waiter - offsetof(struct lab_job, room))));
+}
+
+/* The job got no memory. If labs that are in use are why, it keeps its lane and tries again when one of them is not. That
+ * is for labs that sleep. A lab whose present is awake does not wait for a past: many of them would wait for each other. */
+static enum job_step job_wait_for_room(struct lab_job *job, enum pagoda_error error)
+{
+    if (error != PAGODA_ERR_BUDGET)
+        return JOB_ENDS;
+    lane_keep(job_lane(job), &job->entry);
+    job->room.go_on = job_has_room;
+    if (labs_wait_for_room(job->lab->labs, &job->room))
+        return JOB_WAITS;
+    lane_keep(job_lane(job), NULL);
+    return JOB_ENDS;
+}
+
 static enum job_step job_wake_lab(struct lab *lab, struct lab_job *job, enum pagoda_error *error)
 {
     uint64_t ticket = lab_ticket(lab);
@@ -173,7 +192,7 @@ static enum job_step job_wake_lab(struct lab *lab, struct lab_job *job, enum pag
     if (lab->is_importing)
         return job_undo_import(lab, job);
     *error = lab_wake_on(lab, clock_ns() + TURN_NS);
-    return *error ? JOB_ENDS : lab_is_awake(lab) ? JOB_HAS_HOLD : JOB_SLICED;
+    return *error ? job_wait_for_room(job, *error) : lab_is_awake(lab) ? JOB_HAS_HOLD : JOB_SLICED;
 }
 
 static void job_wait_for_import(struct lab *lab, struct lab_job *job)
@@ -264,6 +283,7 @@ void lab_post(struct lab *lab, struct lab_job *job)
     job->lab = lab;
     job->is_in_past = job->moment != LAB_PRESENT && atomic_load(&lab->is_compared);
     job->log_error = PAGODA_OK;
+    job->room = (struct room_waiter){ 0 };
     uint64_t ticket = atomic_load(&lab->last_ticket); /* of an operation at or behind until, if the lab has got that far */
     if (job->moment != LAB_PRESENT && lab_durable_seq(lab) < job_needed_seq(job) && ticket)
         job_queue_after_log(job, ticket);

@@ -136,6 +136,11 @@ static struct lab *registry_find_sleepy(const struct labs *labs)
     return lab;
 }
 
+bool registry_has_sleepy(const struct labs *labs)
+{
+    return registry_find_sleepy(labs) != NULL;
+}
+
 /* Puts the next one to sleep if it has been unused for idle_ns, or, with is_short, in any case. False: nobody is left. */
 static bool registry_put_to_sleep(struct labs *labs, bool is_short)
 {
@@ -217,6 +222,7 @@ void labs_limit(struct labs *labs, const struct labs_limits *limits)
 void labs_hurry(struct labs *labs)
 {
     atomic_store(&labs->are_stopping, true);
+    labs_offer_room(labs);
 }
 
 void labs_stop(struct labs *labs)
@@ -308,6 +314,8 @@ void lab_put(struct lab *lab)
     registry_destroy_machines(&broken);
     if (is_gone)
         lab_free(lab);
+    if (is_last)
+        labs_offer_room(labs);
 }
 
 void lab_watch(struct lab *lab)
@@ -404,4 +412,5 @@ void labs_tidy(struct labs *labs)
 {
     while (registry_put_to_sleep(labs, false)) {
     }
+    labs_offer_room(labs);
 }

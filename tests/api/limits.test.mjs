@@ -63,6 +63,27 @@ test('beyond --budget idle labs sleep at once; what does not fit is refused with
   await daemon.end();
 });
 
+test('many at once under a small --budget: each waits for its turn, and nobody is refused', async () => {
+  const daemon = await Daemon.start({ arguments: ['--budget', '64M'] });
+  const statuses = {};
+  const count = ({ status }) => (statuses[status] = (statuses[status] ?? 0) + 1);
+  const person = async () => {
+    for (let i = 0; i < 3; i++) {
+      const made = await daemon.post('labs', { profile: 'linux-6.1', memory: '256M' });
+      count(made);
+      for (let j = 0; j < 4; j++) count(await daemon.post(`labs/${made.body.id}/ops`, { op: 'kmalloc', size: 100 }));
+      count(await daemon.post(`labs/${made.body.id}/fork`, { at: 2 }));
+    }
+  };
+  await Promise.all(Array.from({ length: 32 }, person)); // a budget for 15 of them
+  if (IS_TSAN) assert.ok(statuses[201] > 32 * 3 * 5); // so slow that some wait for too long
+  else assert.deepEqual(statuses, { 201: 32 * 3 * 6 });
+  const begun = performance.now();
+  assert.equal((await daemon.post('labs', { profile: 'linux-6.1', memory: '8G' })).status, 429);
+  assert.ok(performance.now() - begun < 1500, 'who can never get it is told at once');
+  await daemon.end();
+});
+
 test('watched labs sleep under --budget too, and are woken while others make room', async (t) => {
   const daemon = await Daemon.start({ arguments: ['--budget', '64M'] });
   const watched = [];
