@@ -37,6 +37,8 @@ static const struct {
     { "dmesg.txt.gz", truth_dmesg, true },
     { "*sysctl-vm.txt", truth_sysctl_vm, true },
     { "press-*.tsv.gz", truth_press, true },
+    { "trace.txt.gz", truth_events, true },
+    { "vmalloc-run-*-events.txt.gz", truth_events, true },
     { "vmalloc-run-*.tsv.gz", truth_vmalloc_run, true },
     { "*.ops", truth_ops, true },
     { "*.ops.gz", truth_ops, true },

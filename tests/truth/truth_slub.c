@@ -494,6 +494,13 @@ struct machine_config truth_config_beside(const char *path)
     return config;
 }
 
+bool truth_boot_has(const char *path, const char *word)
+{
+    char text[1024];
+    read_beside(path, "boot-cmdline.txt", text, sizeof text);
+    return strstr(text, word) != NULL;
+}
+
 int truth_kmalloc_caches(const char *path, struct truth_report *report)
 {
     struct lines lines = { 0 };

@@ -11,3 +11,4 @@ int truth_misc(const char *path, struct truth_report *report);           /* misc
 
 /* Memory, CPUs and options of the machine that made a recording, from qemu-config.txt and boot-cmdline.txt beside it. */
 struct machine_config truth_config_beside(const char *path);
+bool truth_boot_has(const char *path, const char *word); /* on the boot line beside it */
