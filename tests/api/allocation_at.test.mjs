@@ -102,3 +102,19 @@ test('what is no address, and a process without one, are explained', async () =>
     assert.match(body.detail, new RegExp(field));
   }
 });
+
+test('a list shows 64 runs of frames and says that there are more; asked for by its address, an allocation has them all', async () => {
+  const { at, get, send } = await labWith([]);
+  for (let i = 0; i < 300; i++) await send({ op: 'alloc_pages', order: 0, name: `p${i}` });
+  for (let i = 0; i < 300; i += 2) await send({ op: 'free_pages', name: `p${i}`, order: 0 });
+  const v = await send({ op: 'vmalloc', size: 200 * 4096, name: 'v' });
+  assert.ok(v.nr_frame_runs > 64, `${v.nr_frame_runs} runs`);
+  const listed = (await get('allocations')).allocations.find((a) => a.name === 'v');
+  assert.deepEqual([listed.frames.length, listed.frames_cut], [64, true]);
+  const [whole] = await at(v.address);
+  assert.deepEqual([whole.frames.length, whole.frames_cut], [v.nr_frame_runs, false]);
+  assert.equal(
+    whole.frames.reduce((sum, run) => sum + run.count, 0),
+    200,
+  );
+});

@@ -1,7 +1,14 @@
 /* The lab page's state, its links, its timeline, its story, its bytes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { initialState, isPast, reduce, shownSeq } from '../../web/src/lab-state.js';
+import {
+  initialState,
+  isPast,
+  reduce,
+  selectedAllocation,
+  shownSeq,
+  soughtSelection,
+} from '../../web/src/lab-state.js';
 import { layoutFor } from '../../web/src/model/geometry.js';
 import { ribbons } from '../../web/src/model/ribbons.js';
 import { isTold, story } from '../../web/src/model/story.js';
@@ -45,6 +52,28 @@ test('selecting the same thing again keeps its story; another loses it, and wher
     { type: 'select', selection: { kind: 'frame', pfn: 3 } },
   );
   assert.deepEqual([other.explained, other.bytesAt], [null, null]);
+});
+
+test('a block of a process is shown with its process, however it was selected', () => {
+  const selection = /** @type {any} */ ({ kind: 'allocation', address: '0x10', pid: 101 });
+  const on = { ...opened(), pid: 100 };
+  assert.equal(reduce(on, { type: 'select', selection }).pid, 101);
+  assert.equal(reduce(on, { type: 'select', selection: { ...selection, pid: 0 } }).pid, 100, 'the kernel’s stays');
+  assert.equal(stateFromUrl('?sel=0x10-101').pid, 101);
+});
+
+test('what a cut list lacks is asked for, and only the answer says whether it is there', () => {
+  const views = /** @type {any} */ ({ seq: 10, allocations: [{ address: '0x1', pid: 0 }], more: true, sought: null });
+  const selection = /** @type {any} */ ({ kind: 'allocation', address: '0x9', pid: 0 });
+  const on = { ...opened(), views, selection };
+  assert.deepEqual([selectedAllocation(on), soughtSelection(on)], [null, null], 'not known yet');
+  const holder = /** @type {any} */ ({ address: '0x9', pid: 0, frames: [] });
+  const found = reduce(on, { type: 'sought', sought: { seq: 10, address: '0x9', pid: 0, holder } });
+  assert.equal(selectedAllocation(found), holder);
+  const none = reduce(on, { type: 'sought', sought: { seq: 10, address: '0x9', pid: 0, holder: null } });
+  assert.deepEqual([selectedAllocation(none), soughtSelection(none)?.holder], [null, null]);
+  const late = reduce(on, { type: 'sought', sought: { seq: 9, address: '0x9', pid: 0, holder } });
+  assert.equal(late, on, 'an answer about another moment says nothing');
 });
 
 test('a link restores where a tab looks: chunk, walked address, place in the address space, event, cache, what is compared, a free object', () => {

@@ -17,6 +17,7 @@
  * @property {{ playing: boolean }} play start or stop playing
  * @property {{ speed: number }} speed operations a second
  * @property {{ views: import('./lab-state.js').Views, asked?: number }} views the views of a moment are loaded; asked: the process that was asked for
+ * @property {{ sought: import('./types.js').Sought }} sought who holds the selected address
  * @property {{ points: import('./types.js').Point[], ops?: import('./types.js').OpRow[], progress?: { done: number, total: number } }} series what the timeline shows
  * @property {{ tab: import('./tabs.js').Tab }} tab
  * @property {{ column: import('./lab-state.js').Column }} column

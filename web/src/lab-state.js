@@ -8,7 +8,7 @@ import { emptyForm } from './model/form.js';
 /** @typedef {'buddy' | 'linear'} Layout */
 /** @typedef {'call' | 'map' | 'facts'} Column */
 /** @typedef {{ seq: number, text: string }} Mark */
-/** @typedef {{ seq: number, cells: import('./types.js').Cells, allocations: import('./types.js').Allocation[], more: boolean, vmalloc: import('./types.js').VmallocView, zones: import('./types.js').Zone[], processes: import('./types.js').Process[], maps: import('./types.js').UserMap[], pid: number, counts: Record<string, number>, op: import('./types.js').Result | null }} Views */
+/** @typedef {{ seq: number, cells: import('./types.js').Cells, allocations: import('./types.js').Allocation[], more: boolean, nr_live: number, sought: import('./types.js').Sought | null, vmalloc: import('./types.js').VmallocView, zones: import('./types.js').Zone[], processes: import('./types.js').Process[], maps: import('./types.js').UserMap[], pid: number, counts: Record<string, number>, op: import('./types.js').Result | null }} Views */
 
 /**
  * @typedef {object} LabState
@@ -126,6 +126,9 @@ const following = (state) => (state.at !== null && state.at >= lastSeq(state) ? 
 const isSame = (a, b) =>
   a?.kind === 'allocation' && b?.kind === 'allocation' && a.address === b.address && a.pid === b.pid;
 
+/** A block of a process is shown with that process. @param {Selection | null} selection */
+const processOf = (selection) => (selection?.kind === 'allocation' ? selection.pid : 0);
+
 /** Never called: tsc reports an action that has no case in reduce(). @param {never} action @returns {never} */
 function unknown(action) {
   throw new TypeError(`not an action: ${JSON.stringify(action)}`);
@@ -177,6 +180,10 @@ export function reduce(state, action) {
         pid: state.pid === (action.asked ?? state.pid) ? action.views.pid : state.pid,
         step: state.views ? null : state.step,
       };
+    case 'sought':
+      return state.views?.seq === action.sought.seq
+        ? { ...state, views: withSought(state.views, action.sought) }
+        : state;
     case 'series':
       return { ...state, points: action.points, ops: action.ops ?? state.ops, progress: action.progress ?? null };
     case 'tab':
@@ -191,6 +198,7 @@ export function reduce(state, action) {
       return {
         ...state,
         selection: action.selection,
+        pid: processOf(action.selection) || state.pid,
         explained: isSame(state.selection, action.selection) ? state.explained : null,
         bytesAt: null,
         chunk: action.chunk ?? null,
@@ -236,6 +244,26 @@ export function reduce(state, action) {
     default:
       return unknown(action);
   }
+}
+
+/** The views with what was asked of one address: its holder is listed, however long the whole list is.
+ * @param {Views} views @param {import('./types.js').Sought | null} sought @returns {Views} */
+export function withSought(views, sought) {
+  const holder = sought?.holder;
+  if (!holder) return { ...views, sought };
+  const others = views.allocations.filter((a) => a.address !== holder.address || a.pid !== holder.pid);
+  return { ...views, sought, allocations: [...others, holder] };
+}
+
+/** What was found where the selection is, when it was asked for at the moment shown. @param {LabState} state */
+export function soughtSelection({ selection, views }) {
+  const sought = views?.sought ?? null;
+  const isIt =
+    selection?.kind === 'allocation' &&
+    sought?.seq === views?.seq &&
+    sought?.address === selection.address &&
+    sought?.pid === selection.pid;
+  return isIt ? sought : null;
 }
 
 /** The allocation that is selected, when it is alive in the views shown. @param {LabState} state */

@@ -11,7 +11,8 @@
 /** @typedef {{ ops: OpInfo[], params: ParamInfo[], gfp: GfpInfo[], contexts: string[] }} OpTable */
 /** @typedef {Record<string, any> & { event: string }} TraceEvent */
 /** @typedef {{ seq: number, op: string, outcome: string, address: string | null, requested: number, allocated: number, cache: string | null, pid?: number, name_is_freed?: boolean, frames: Run[], nr_frame_runs: number, physically_contiguous: boolean, cost_ns: number, slept_ns: number, now_ns: number, cost?: { step: string, count: number, ns: number }[], nr_reclaimed?: number, path: string[], events: TraceEvent[], events_dropped?: number, decisions?: TraceEvent[], message: string | null, request?: Record<string, any> }} Result */
-/** @typedef {{ seq: number, op: string, address: string, requested: number, allocated: number, release: string, name: string | null, call_site: string | null, cache: string | null, pid: number | null, nr_frames: number, order: number, frames: Run[] }} Allocation */
+/** @typedef {{ seq: number, op: string, address: string, requested: number, allocated: number, release: string, name: string | null, call_site: string | null, cache: string | null, pid: number | null, nr_frames: number, order: number, frames: Run[], frames_cut?: boolean }} Allocation frames_cut: there are more runs of frames */
+/** @typedef {{ seq: number, address: string, pid: number, holder: Allocation | null }} Sought who held an address at a moment; null: nobody */
 /** @typedef {{ start: string, end: string, requested: number, nr_pages: number, guard_pages: number, state: string, name: string | null, caller: string, seq: number, frames: Run[] }} VmArea */
 /** @typedef {{ seq: number, start: string, end: string, nr_lazy_pages: number, areas: VmArea[] }} VmallocView */
 /** @typedef {{ pid: number, parent_pid: number, name: string, rss_pages: number, swap_pages: number, minor_faults: number, major_faults: number, virtual_bytes: number, heap_start: string, brk: string }} Process */

@@ -68,7 +68,7 @@ function framesWords(a) {
       text: plural(a.nr_frames, 'frame'),
       note:
         a.frames.length > 1
-          ? `in ${a.frames.length} runs`
+          ? `in ${a.frames_cut ? 'more than ' : ''}${count(a.frames.length)} runs`
           : a.pid && a.nr_frames < pages
             ? `of ${pages} touched`
             : undefined,
@@ -77,7 +77,11 @@ function framesWords(a) {
   const links = a.frames
     .slice(0, 6)
     .map((run) => ({ text: run.count > 1 ? `${hex(run.pfn)}+${run.count}` : hex(run.pfn), link: { frame: run.pfn } }));
-  if (a.frames.length > 6) links.push({ text: `+${a.frames.length - 6} more`, link: { frame: a.frames[6].pfn } });
+  if (a.frames.length > 6)
+    links.push({
+      text: a.frames_cut ? 'and more' : `+${count(a.frames.length - 6)} more`,
+      link: { frame: a.frames[6].pfn },
+    });
   return [...words, ...links];
 }
 
@@ -126,6 +130,7 @@ export function frameFacts(pfn, cells, detail, owner = null) {
         link: { allocation: { address: owner.address, pid: owner.pid ?? 0 } },
       }),
     );
+  else if (detail) facts.push(fact('allocation', { text: 'none: no live allocation owns this frame' }));
   facts.push(
     fact(
       'block',

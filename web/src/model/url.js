@@ -35,6 +35,7 @@ export function stateFromUrl(search) {
   if (Number.isInteger(pid) && pid > 0) from.pid = pid;
   const selection = selectionOf(text('sel'));
   if (selection) from.selection = selection;
+  if (selection?.kind === 'allocation' && selection.pid) from.pid = selection.pid;
   return from;
 }
 

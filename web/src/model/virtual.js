@@ -8,9 +8,9 @@ import { PAGE_SIZE } from './page.js';
 /** @typedef {import('../types.js').Allocation} Allocation */
 /** @typedef {import('../types.js').Run} Run */
 /** @typedef {{ y: number, h: number, allocation: Allocation }} Part */
-/** @typedef {{ id: string, y: number, h: number, kind: string, label: string, title: string, share: number, ghost: boolean, guard: number, parts: Part[] }} Bar */
+/** @typedef {{ id: string, y: number, h: number, kind: string, label: string, title: string, share: number, ghost: boolean, guard: number, parts: Part[], at?: string }} Bar at: the address that it stands for, where none of its allocations is listed */
 /** @typedef {{ id: string, title: string, address: string, y: number, h: number, empty: string, bars: Bar[] }} Band */
-/** @typedef {{ id: string, start: bigint, end: bigint, kind: string, label: string, title: string, share: number, ghost: boolean, guard: number, allocations: Allocation[] }} Item */
+/** @typedef {{ id: string, start: bigint, end: bigint, kind: string, label: string, title: string, share: number, ghost: boolean, guard: number, allocations: Allocation[], at?: string }} Item */
 
 const PAGE = BigInt(PAGE_SIZE);
 const HEAD = 24; /* a band's title, pixels */
@@ -152,6 +152,7 @@ function vmallocItems(views) {
         ghost,
         title: `vmalloc ${area.start} – ${area.end}, ${area.nr_pages} pages`,
         guard: area.guard_pages,
+        at: ghost ? undefined : area.start,
         allocations: ghost ? [] : views.allocations.filter((a) => !a.pid && BigInt(a.address) === start),
       };
     })

@@ -2,8 +2,8 @@
 import { html } from 'htm/preact';
 import { useEffect, useState } from 'preact/hooks';
 import { TOUCH_MAX } from '../../session/calls.js';
-import { duration, plural } from '../../format.js';
-import { isReadOnly, selectedAllocation, shownSeq } from '../../lab-state.js';
+import { count, duration, plural } from '../../format.js';
+import { isReadOnly, selectedAllocation, soughtSelection } from '../../lab-state.js';
 import {
   allocationFacts,
   costParts,
@@ -37,13 +37,26 @@ export function Inspector({ session }) {
       <${Actions} session=${session} a=${a} /></section>`
         : null
     }
-    ${selection?.kind === 'allocation' && !a ? html`<section><h2>Selected</h2><${Empty}>${selection.address} is not allocated at op ${shownSeq(state)}.<//></section>` : null}
+    ${selection?.kind === 'allocation' && !a ? html`<${Unlisted} session=${session} selection=${selection} />` : null}
     ${selection?.kind === 'object' ? html`<section data-test="object"><h2>Selected object</h2><${Facts} facts=${objectFacts(selection)} follow=${follow} /></section>` : null}
     ${selection?.kind === 'frame' ? html`<${Frame} session=${session} pfn=${selection.pfn} title="Selected frame" follow=${follow} />` : null}
     ${made ? html`<${Why} result=${made} title="Why here" zoned=${zoned} />` : null}
     ${!a && views.op ? html`<${LastOperation} result=${views.op} zoned=${zoned} follow=${follow} />` : null}
     ${!views.op && !a ? html`<section><h2>${views.seq ? `Op ${views.seq}` : 'Selected'}</h2><${Empty}>${views.seq ? 'Operations come faster than they can be told one by one. The last of them will be.' : 'Nothing yet. This machine has just booted: its kernel image and page tables are there, the rest is free.'}<//></section>` : null}
     <${Hovered} session=${session} follow=${follow} />`;
+}
+
+/** What is at the selected address, where no allocation begins. @param {{ session: Session, selection: import('../../types.js').Selection & { kind: 'allocation' } }} props */
+function Unlisted({ session, selection }) {
+  const state = session.store.value;
+  const sought = soughtSelection(state);
+  const { holder } = sought ?? { holder: null };
+  const told = !sought
+    ? html`Looking for ${selection.address} among ${count(state.views?.nr_live ?? 0)} live allocations…`
+    : holder
+      ? html`${selection.address} lies ${count(Number(BigInt(selection.address) - BigInt(holder.address)))} bytes into <button type="button" class="link" onClick=${() => session.select(holder.address, holder.pid ?? 0)}>${titleOf(holder)}</button>, ${holder.op} ${count(holder.requested)}.`
+      : html`${selection.address} is not allocated at op ${sought.seq}.`;
+  return html`<section data-test="unlisted" data-known=${sought ? 'yes' : 'no'}><h2>Selected</h2><${Empty}>${told}<//></section>`;
 }
 
 /** @param {Session} session @param {Link} link */
@@ -128,7 +141,7 @@ function Frame({ session, pfn, title, follow }) {
   const views = /** @type {import('../../lab-state.js').Views} */ (state.views);
   const { data } = useMoment(session, `frames/${pfn}`);
   if (pfn >= views.cells.nr * 2 ** views.cells.shift) return null;
-  return html`<section data-test="frame"><h2>${title}</h2><${Facts} facts=${frameFacts(pfn, views.cells, data, ownerOfFrame(pfn, views.allocations))} follow=${follow} /></section>`;
+  return html`<section data-test="frame"><h2>${title}</h2><${Facts} facts=${frameFacts(pfn, views.cells, data, data ? data.allocation : ownerOfFrame(pfn, views.allocations))} follow=${follow} /></section>`;
 }
 
 const SETTLE_MS = 90;

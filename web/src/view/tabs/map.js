@@ -16,6 +16,7 @@ import { useSize } from '../parts/use-size.js';
 import { VIRTUAL_WIDTH, VirtualMap } from './virtual-map.js';
 
 const GAP = 84;
+const LISTED = 1000; /* allocations that the daemon lists at once */
 const CAPTION = 24;
 const FOOT = 22; /* for the table's switch below the map */
 
@@ -71,7 +72,7 @@ export function MapTab({ session }) {
     ready && part && runs.length ? ribbons({ x: left - 8, y: CAPTION + part.y, h: part.h }, runs, layout, to) : [];
 
   return html`<div class="mapbox"><div class="map" ref=${box} data-test="map" data-seq=${views.seq}>
-    <div class="cap" style=${{ left: '0px' }}><b>Virtual</b> ${narrow ? '' : views.pid ? `kernel and pid ${views.pid}` : 'kernel'}</div>
+    <div class="cap" style=${{ left: '0px' }}><b>Virtual</b> ${narrow ? '' : views.more ? html`<span title=${`${count(views.nr_live)} allocations are live; the first ${count(LISTED)} are drawn, and the selected one`}>first ${count(LISTED)} of ${count(views.nr_live)}</span>` : views.pid ? `kernel and pid ${views.pid}` : 'kernel'}</div>
     <div class="cap" style=${{ left: `${left + gap}px`, width: `${width}px` }}><b>Physical</b> ${count(views.cells.nr * 2 ** views.cells.shift)} frames${narrow ? '' : ' of 4 KiB'}${views.cells.shift ? `, one cell = ${2 ** views.cells.shift} frames` : ''}
       <span class="grow"></span><${Zoom} zoom=${zoom} setZoom=${setZoom} target=${target} /></div>
     ${

@@ -11,8 +11,9 @@ const clip = (text, width) =>
   text.length * TITLE_CHAR > width ? text.slice(0, Math.max(1, Math.floor(width / TITLE_CHAR) - 1)) + '…' : text;
 
 /** @typedef {import('../../types.js').Allocation} Allocation */
+/** @typedef {{ address: string, pid: number | null }} Place */
 
-/** @param {{ bands: import('../../model/virtual.js').Band[], width: number, height: number, top: number, selected: Allocation | null, onSelect: (a: Allocation) => void }} props */
+/** @param {{ bands: import('../../model/virtual.js').Band[], width: number, height: number, top: number, selected: Allocation | null, onSelect: (a: Place) => void }} props */
 export function VirtualMap({ bands, width, height, top, selected, onSelect }) {
   const text = bands
     .map(
@@ -36,10 +37,10 @@ export function VirtualMap({ bands, width, height, top, selected, onSelect }) {
     )}</svg>`;
 }
 
-/** @param {{ bar: import('../../model/virtual.js').Bar, width: number, selected: Allocation | null, onSelect: (a: Allocation) => void }} props */
+/** @param {{ bar: import('../../model/virtual.js').Bar, width: number, selected: Allocation | null, onSelect: (a: Place) => void }} props */
 function Bar({ bar, width, selected, onSelect }) {
   const mine = bar.parts.find((part) => part.allocation === selected);
-  const first = bar.parts[0]?.allocation;
+  const first = bar.parts[0]?.allocation ?? (bar.at ? { address: bar.at, pid: 0 } : undefined);
   const solid = bar.h * bar.share;
   return html`<g class=${`bar k-${bar.kind}${mine ? ' sel' : ''}${bar.ghost ? ' ghost' : ''}${first ? ' can' : ''}`} onClick=${first ? () => onSelect(first) : undefined}>
     <title>${bar.title}</title>

@@ -1,0 +1,64 @@
+/* Never a false word: what the pages say of things they have not been told, and of figures that are nearly round. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { settled, suite } from './browser.mjs';
+
+const { daemon, openPage, api, openLab, shown, op } = suite();
+
+/** Many operations at once. */
+const send = (lab, ops) =>
+  fetch(`${daemon.url}/api/v1/labs/${lab.id}/ops?results=summary`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-ndjson' },
+    body: ops.map((one) => JSON.stringify(one)).join('\n'),
+  }).then((answer) => answer.text());
+
+const fact = (page, name) => page.textContent(`[data-fact="${name}"]`);
+
+test('in a lab of 3 000 live blocks the one behind the list is shown, with frames and ribbons, and nobody is denied', async () => {
+  const { page, complaints } = await openPage();
+  const lab = await api('/labs', { name: 'many', profile: 'linux-6.1', memory: '64M' });
+  await send(
+    lab,
+    Array.from({ length: 3000 }, () => ({ op: 'kmalloc', size: 200 })),
+  );
+  const v = await op(lab, { op: 'vmalloc', size: 20000, name: 'v' });
+  await page.goto(`${daemon.url}/lab/${lab.id}?sel=${v.address}`);
+  await shown(page, 3001);
+  await page.waitForSelector('[data-test=selected]');
+  assert.match(await fact(page, 'frames'), /5 frames/);
+  assert.ok(Number(await page.getAttribute('[data-test=ribbons]', 'data-count')) > 0, 'ribbons');
+  assert.match(await page.textContent('[data-test=nr-live]'), /3.001/);
+  await page.goto(`${daemon.url}/lab/${lab.id}?sel=frame-${v.frames[0].pfn}`);
+  await page.waitForSelector('[data-test=frame] [data-fact=allocation]');
+  assert.match(await fact(page, 'allocation'), /^v vmalloc/, 'whose the frame is');
+  await page.click('[data-fact=allocation] button');
+  await page.waitForSelector('[data-test=selected]');
+  await page.goto(`${daemon.url}/lab/${lab.id}?sel=${'0x' + (BigInt(v.address) + 4096n).toString(16)}`);
+  await page.waitForSelector('[data-test=unlisted][data-known=yes]');
+  assert.match(await page.textContent('[data-test=unlisted]'), /lies 4.096 bytes into v/);
+  await op(lab, { op: 'vfree', name: 'v' });
+  await page.goto(`${daemon.url}/lab/${lab.id}?sel=${v.address}`);
+  await page.waitForSelector('[data-test=unlisted][data-known=yes]');
+  assert.match(await page.textContent('[data-test=unlisted]'), /is not allocated at op 3002/);
+  await page.keyboard.press('/');
+  await page.fill('.finder input', v.address);
+  await settled(page);
+  assert.deepEqual(complaints, []);
+});
+
+test('a block of another process brings its process with it, wherever it is found', async () => {
+  const { page } = await openPage();
+  const lab = await openLab(page);
+  for (const name of ['one', 'two']) {
+    const { pid } = await op(lab, { op: 'spawn', name });
+    await op(lab, { op: 'malloc', pid, size: 5000, name: `of_${name}` });
+  }
+  await shown(page, 4);
+  assert.match(await page.textContent('.map .cap'), /pid 101/);
+  await page.keyboard.press('/');
+  await page.fill('.finder input', 'of_one');
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => /pid 100/.test(document.querySelector('.map .cap').textContent));
+  await page.waitForFunction(() => Number(document.querySelector('[data-test=ribbons]').dataset.count) > 0);
+});
