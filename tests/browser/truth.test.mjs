@@ -62,3 +62,45 @@ test('a block of another process brings its process with it, wherever it is foun
   await page.waitForFunction(() => /pid 100/.test(document.querySelector('.map .cap').textContent));
   await page.waitForFunction(() => Number(document.querySelector('[data-test=ribbons]').dataset.count) > 0);
 });
+
+test('after a live import the timeline is the one that a reload shows: samples, kinds, clock', async () => {
+  const { page } = await openPage();
+  const lab = await openLab(page);
+  const lines = Array.from({ length: 60000 }, (_, i) =>
+    JSON.stringify({
+      op: i % 3 ? 'kmalloc' : 'vmalloc',
+      size: 40 + (i % 90),
+      name: `x${i % 40}${i % 80 < 40 ? '' : 'y'}`,
+    }),
+  ).flatMap((line, i) =>
+    i < 40
+      ? [line]
+      : [`{"op":"${(i - 40) % 3 ? 'kfree' : 'vfree'}","name":"x${i % 40}${(i - 40) % 80 < 40 ? '' : 'y'}"}`, line],
+  );
+  const answer = await fetch(`${daemon.url}/api/v1/labs/${lab.id}/import?format=ndjson`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/octet-stream' },
+    body: lines.join('\n') + '\n',
+  });
+  const { seq } = await answer.json();
+  await shown(page, seq);
+  const drawn = () =>
+    page.$eval('[data-test=timeline]', (canvas) => [canvas.dataset.points, canvas.dataset.end, canvas.toDataURL()]);
+  const isWhole = (end) =>
+    page.waitForFunction((end) => {
+      const { points, end: last } = document.querySelector('[data-test=timeline]').dataset;
+      return Number(points) >= 512 && last === String(end);
+    }, end);
+  await isWhole(seq);
+  await settled(page);
+  const live = await drawn();
+  const clock = await page.textContent('[data-test=moment]');
+  await page.reload();
+  await shown(page, seq);
+  await isWhole(seq);
+  await settled(page);
+  const again = await drawn();
+  assert.deepEqual(live.slice(0, 2), again.slice(0, 2));
+  assert.equal(live[2], again[2], 'the same picture');
+  assert.equal(clock, await page.textContent('[data-test=moment]'));
+});

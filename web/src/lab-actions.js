@@ -12,6 +12,7 @@
  * @property {{}} dismiss the refusal was read
  * @property {{ connection: 'live' | 'lost' }} connection the event stream opened or broke
  * @property {{ seq: number, now_ns?: number }} head the lab has come to this operation; an older one changes nothing
+ * @property {{}} imported an import has ended: the samples of the timeline are of its beginning
  * @property {{ seq: number, playing?: boolean }} seek show a moment; the head's means: follow the lab
  * @property {{}} live follow the lab
  * @property {{ playing: boolean }} play start or stop playing

@@ -22,6 +22,7 @@ import { emptyForm } from './model/form.js';
  * @property {number} reconnects how often a lost connection came back: then everything is asked again
  * @property {number} head
  * @property {number} now_ns
+ * @property {number} imports how many imports have ended while the page was open
  * @property {number | null} at past moment shown; null: the head
  * @property {boolean} playing
  * @property {number} speed operations a second
@@ -67,6 +68,7 @@ export function initialState(id, from = {}) {
     reconnects: 0,
     head: 0,
     now_ns: 0,
+    imports: 0,
     at: null,
     playing: false,
     speed: 4,
@@ -162,9 +164,12 @@ export function reduce(state, action) {
         };
       return { ...state, connection: action.connection };
     case 'head': {
-      if (action.seq <= state.head) return state;
-      return { ...state, head: action.seq, now_ns: action.now_ns ?? state.now_ns };
+      const now_ns = action.now_ns ?? state.now_ns;
+      if (action.seq < state.head || (action.seq === state.head && now_ns <= state.now_ns)) return state;
+      return { ...state, head: action.seq, now_ns };
     }
+    case 'imported':
+      return { ...state, imports: state.imports + 1 };
     case 'seek':
       return seek({ ...state, playing: action.playing ?? false }, action.seq);
     case 'live':
