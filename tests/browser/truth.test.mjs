@@ -104,3 +104,64 @@ test('after a live import the timeline is the one that a reload shows: samples, 
   assert.equal(live[2], again[2], 'the same picture');
   assert.equal(clock, await page.textContent('[data-test=moment]'));
 });
+
+test('131 056 is 128 KiB − 16 B; the descriptor that takes the 16 stands at the block’s head', async () => {
+  const { page, complaints } = await openPage();
+  const lab = await openLab(page);
+  await op(lab, { op: 'kmalloc', size: 131056, name: 'ring' });
+  await shown(page, 1);
+  await page.click('.pick');
+  await page.waitForSelector('[data-test=selected]');
+  assert.match(await fact(page, 'asked for'), /^128 KiB − 16 B/);
+  assert.match(await fact(page, 'descriptor'), /16 B at 0x\w+000 .*ends in 010/);
+  assert.equal(await page.locator('.virtual .descriptor').count(), 1);
+  assert.ok(!/128 KiB(?! −)/.test(await page.textContent('.lab')), 'nowhere a round figure');
+  await page.goto(`${daemon.url}/compare?profile=classic&size=131056`);
+  await page.waitForSelector('.curves canvas');
+  const text = await page.textContent('main');
+  assert.match(text, /kmalloc above 131.056 \(128 KiB − 16 B\)/);
+  assert.match(text, /131.056 bytes, 128 KiB − 16 B/);
+  assert.deepEqual(complaints, []);
+});
+
+test('a call in an interrupt is compared as it was asked; what failed claims nothing', async () => {
+  const { page } = await openPage();
+  for (const profile of ['classic', 'linux-6.1']) {
+    await page.goto(`${daemon.url}/compare?profile=${profile}&size=192K&gfp=GFP_KERNEL&context=hardirq`);
+    await page.waitForSelector('[data-test=answers]');
+    for (const name of ['kmalloc', 'kzalloc']) {
+      const card = await page.textContent(`section.answer[aria-label=${name}]`);
+      assert.ok(card.includes(`p = ${name}(196608, GFP_KERNEL); /* hardirq */`), card);
+    }
+    const cells = (name) =>
+      page.$$eval(
+        'table.beside tr',
+        (rows, name) => [
+          ...rows.map((row) => [...row.cells].map((c) => c.textContent)).find(([head]) => head === name),
+        ],
+        name,
+      );
+    assert.equal((await cells('cost of first touch'))[1], '–');
+    assert.match((await cells('may sleep'))[1], /nobody may in hardirq|–/);
+  }
+});
+
+test('the classic machine shows nothing that Linux 2.0 had not; kzalloc keeps its name', async () => {
+  const { page } = await openPage();
+  const lab = await openLab(page);
+  await op(lab, { op: 'kzalloc', size: 1000, name: 'z' });
+  await shown(page, 1);
+  await page.click('.pick');
+  await page.waitForSelector('[data-test=why]');
+  assert.match(await page.textContent('.allocations li'), /kzalloc 1.000/);
+  assert.match(await fact(page, 'allocator'), /^kzalloc/);
+  const anachronism = /migratetype|unmovable|pageblock|fragmentation|free on a CPU|highatomic/i;
+  assert.doesNotMatch(await page.textContent('.lab'), anachronism);
+  await page.keyboard.press('Escape');
+  await page.goto(`${daemon.url}/lab/${lab.id}?sel=frame-4000`);
+  await page.waitForSelector('[data-fact=allocation]');
+  assert.doesNotMatch(await page.textContent('.right'), anachronism);
+  await page.click('#tab-buddy');
+  await page.waitForSelector('table.areas');
+  assert.doesNotMatch(await page.textContent('#tabpanel'), anachronism);
+});

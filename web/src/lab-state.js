@@ -1,5 +1,6 @@
 /* lab-state.js - the state of a lab page and every way in which it changes. Pure: no DOM, no network. */
 import { emptyForm } from './model/form.js';
+import { withCalls } from './model/ops.js';
 
 /** @typedef {import('./types.js').LabInfo} LabInfo */
 /** @typedef {import('./types.js').Selection} Selection */
@@ -181,16 +182,16 @@ export function reduce(state, action) {
     case 'views':
       return {
         ...state,
-        views: action.views,
+        views: withCallNames(action.views, state),
         pid: state.pid === (action.asked ?? state.pid) ? action.views.pid : state.pid,
         step: state.views ? null : state.step,
       };
     case 'sought':
       return state.views?.seq === action.sought.seq
-        ? { ...state, views: withSought(state.views, action.sought) }
+        ? { ...state, views: withCallNames(withSought(state.views, action.sought), state) }
         : state;
     case 'series':
-      return { ...state, points: action.points, ops: action.ops ?? state.ops, progress: action.progress ?? null };
+      return withSeries(state, action.points, action.ops ?? state.ops, action.progress ?? null);
     case 'tab':
       return { ...state, tab: action.tab, column: 'map' };
     case 'column':
@@ -211,7 +212,7 @@ export function reduce(state, action) {
         cache: action.cache ?? null,
       };
     case 'explained':
-      return { ...state, explained: action.result };
+      return { ...state, explained: action.result, views: withCallNames(state.views, state, [action.result]) };
     case 'colour':
       return { ...state, colour: action.colour, focus: null };
     case 'focus':
@@ -249,6 +250,17 @@ export function reduce(state, action) {
     default:
       return unknown(action);
   }
+}
+
+/** The views with each allocation called as the log has it. @template {Views | null} V @param {V} views @param {LabState} state @param {{ seq: number, op: string }[]} [rows] default: those that are known @returns {V} */
+function withCallNames(views, state, rows = state.ops) {
+  return views && { ...views, allocations: withCalls(views.allocations, rows, state.table?.ops ?? []) };
+}
+
+/** @param {LabState} state @param {import('./types.js').Point[]} points @param {import('./types.js').OpRow[]} ops @param {LabState['progress']} progress @returns {LabState} */
+function withSeries(state, points, ops, progress) {
+  const views = ops === state.ops ? state.views : withCallNames(state.views, { ...state, ops });
+  return { ...state, points, ops, progress, views };
 }
 
 /** The views with what was asked of one address: its holder is listed, however long the whole list is.

@@ -2,6 +2,7 @@
 import { bytes, count, duration, hex, plural } from '../format.js';
 import { KINDS } from '../kinds.js';
 import { cellAt, headOf } from './cells.js';
+import { descriptorOf } from './descriptor.js';
 import { titleOf } from './title.js';
 import { regionOf } from './virtual.js';
 import { nrPages, physicalOf } from './page.js';
@@ -11,8 +12,8 @@ import { nrPages, physicalOf } from './page.js';
 /** @typedef {{ label: string, words: Words[] }} Fact */
 /** @typedef {import('../types.js').Allocation} Allocation */
 
-/** @param {Allocation} a @param {import('../lab-state.js').Views} views @param {import('../types.js').Result | null} made @returns {Fact[]} */
-export function allocationFacts(a, views, made) {
+/** @param {Allocation} a @param {import('../lab-state.js').Views} views @param {import('../types.js').Result | null} made @param {string} [profile] @returns {Fact[]} */
+export function allocationFacts(a, views, made, profile = '') {
   const region = regionOf(a, views);
   const area = views.vmalloc.areas.find((v) => v.start === a.address);
   /** @type {Words[]} */
@@ -34,6 +35,15 @@ export function allocationFacts(a, views, made) {
       { text: `– ${hex(BigInt(a.address) + BigInt(Math.max(a.allocated, 1)))}` },
     ),
   );
+  const descriptor = profile === 'classic' ? descriptorOf(a) : null;
+  if (descriptor)
+    facts.push(
+      fact('descriptor', {
+        text: `16 B at ${hex(descriptor)}`,
+        link: { bytes: a.address, tab: 'bytes' },
+        note: `heads the block of pages, so the address of its first object ends in ${hex(descriptor + 16n).slice(-3)}`,
+      }),
+    );
   if (area && area.guard_pages)
     facts.push(
       fact('guard page', {
@@ -108,8 +118,8 @@ function costNote(made) {
   return most && most.ns < made.cost_ns ? `mostly ${most.step}` : undefined;
 }
 
-/** @param {number} pfn @param {import('../types.js').Cells} cells @param {any} detail the daemon's answer on this frame, once it is there @param {Allocation | null} [owner] @returns {Fact[]} */
-export function frameFacts(pfn, cells, detail, owner = null) {
+/** @param {number} pfn @param {import('../types.js').Cells} cells @param {any} detail the daemon's answer on this frame, once it is there @param {Allocation | null} [owner] @param {boolean} [hasTypes] whether this kernel knows migratetypes @returns {Fact[]} */
+export function frameFacts(pfn, cells, detail, owner = null, hasTypes = true) {
   const cell = cellAt(cells, Math.floor(pfn / 2 ** cells.shift));
   const facts = [fact('frame', { text: hex(pfn), note: `phys ${hex(physicalOf(pfn))}` })];
   if (cells.shift) return [...facts, fact('tile', { text: `${2 ** cells.shift} frames, mostly ${cell.kind.label}` })];
@@ -148,7 +158,7 @@ export function frameFacts(pfn, cells, detail, owner = null) {
     facts.push(fact('run', { text: `${hex(head)}+${detail.block.count}`, link: { frame: head } }));
   if (detail?.address)
     facts.push(fact('direct map', { text: String(detail.address), link: { frame: pfn, tab: 'bytes' } }));
-  if (detail?.block?.migratetype !== undefined && detail.block.migratetype !== '')
+  if (hasTypes && detail?.block?.migratetype)
     facts.push(fact('migratetype', { text: String(detail.block.migratetype) }));
   if (detail?.born) facts.push(fact('since', { text: `op ${detail.born}`, link: { seq: detail.born } }));
   return facts;

@@ -1,7 +1,7 @@
 /* allocations.js - the live allocations, each with the function that gives it back. */
 import { html } from 'htm/preact';
 import { bytes, count, plural } from '../../format.js';
-import { kindOfOp } from '../../model/ops.js';
+import { kindOfFrames, kindOfOp } from '../../model/ops.js';
 import { isReadOnly } from '../../lab-state.js';
 import { titleOf } from '../../model/title.js';
 import { Chip, Empty } from './parts.js';
@@ -34,7 +34,7 @@ function Row({ a, session }) {
     selection?.kind === 'allocation' && selection.address === a.address && selection.pid === (a.pid ?? 0);
   return html`<li class=${selected ? 'sel' : ''}>
     <button type="button" class="pick" aria-pressed=${selected} onClick=${() => session.select(a.address, a.pid ?? 0)}>
-      <${Chip} kind=${kindOfOp(table?.ops ?? [], a.op, a)} /><b>${titleOf(a)}</b><small>${sizes(a, (views?.processes.length ?? 0) > 1)}</small></button>
+      <${Chip} kind=${kindOfOp(table?.ops ?? [], a.op)} frames=${kindOfFrames(table?.ops ?? [], a)} /><b>${titleOf(a)}</b><small>${sizes(a, (views?.processes.length ?? 0) > 1)}</small></button>
     <button type="button" class=${`release${a.release.length > 10 ? ' long' : ''}`} disabled=${isReadOnly(session.store.value)} onClick=${() => session.release(a)} aria-label=${`${a.release}(${titleOf(a)})`} title=${`${a.release}(${titleOf(a)})`}>${a.release}</button>
   </li>`;
 }

@@ -20,6 +20,7 @@ import { nrPages } from '../../model/page.js';
 
 /** @typedef {import('../../model/inspector.js').Link} Link */
 /** @typedef {import('../../lab-session.js').Session} Session */
+/** @typedef {import('../../types.js').TraceEvent} TraceEvent */
 
 /** @param {{ session: Session }} props */
 export function Inspector({ session }) {
@@ -33,7 +34,7 @@ export function Inspector({ session }) {
   return html`
     ${
       a
-        ? html`<section data-test="selected"><h2>Selected <span>${titleOf(a)} · op ${a.seq}</span></h2><${Facts} facts=${allocationFacts(a, views, made)} follow=${follow} />
+        ? html`<section data-test="selected"><h2>Selected <span>${titleOf(a)} · op ${a.seq}</span></h2><${Facts} facts=${allocationFacts(a, views, made, state.lab?.profile)} follow=${follow} />
       <${Actions} session=${session} a=${a} /></section>`
         : null
     }
@@ -98,12 +99,16 @@ function Actions({ session, a }) {
 const LINES_SHOWN = 60;
 const ZONES = ['DMA', 'DMA32', 'Normal'];
 
+/** Linux 2.0 had no migratetypes. @param {TraceEvent} event @returns {TraceEvent} */
+const withoutTypes = ({ migratetype, fallback_migratetype, ...event }) => event;
+
 /** @param {{ result: import('../../types.js').Result, title: string, zoned: boolean }} props */
 function Why({ result, title, zoned }) {
-  const decided = result.decisions ?? [];
+  const typed = zoned ? (/** @type {TraceEvent} */ e) => e : withoutTypes;
+  const decided = (result.decisions ?? []).map(typed);
   const told = new Set(decided.map((step) => step.event)); /* what decisions led to stands among them, in its order */
   const lines = story(
-    [...decided, ...(result.events ?? []).filter((event) => !told.has(event.event))],
+    [...decided, ...(result.events ?? []).filter((event) => !told.has(event.event)).map(typed)],
     zoned ? ZONES : [],
   );
   return html`<section data-test="why"><h2>${title} <span>${plural((result.events ?? []).length, 'event')}</span></h2>
@@ -141,7 +146,7 @@ function Frame({ session, pfn, title, follow }) {
   const views = /** @type {import('../../lab-state.js').Views} */ (state.views);
   const { data } = useMoment(session, `frames/${pfn}`);
   if (pfn >= views.cells.nr * 2 ** views.cells.shift) return null;
-  return html`<section data-test="frame"><h2>${title}</h2><${Facts} facts=${frameFacts(pfn, views.cells, data, data ? data.allocation : ownerOfFrame(pfn, views.allocations))} follow=${follow} /></section>`;
+  return html`<section data-test="frame"><h2>${title}</h2><${Facts} facts=${frameFacts(pfn, views.cells, data, data ? data.allocation : ownerOfFrame(pfn, views.allocations), state.lab?.profile !== 'classic')} follow=${follow} /></section>`;
 }
 
 const SETTLE_MS = 90;

@@ -9,7 +9,7 @@ import { canColour } from '../parts/use-colours.js';
 /** @param {{ session: import('../../lab-session.js').Session, colours: import('../../model/colours.js').Colouring }} props */
 export function Legend({ session, colours }) {
   const state = session.store.value;
-  const { entries, rest } = legendEntries(colours);
+  const { entries, rest } = legendEntries(colours, state.lab?.profile !== 'classic');
   return html`<div class="legendbox"><div class="looks"><${ColourSwitch} session=${session} /><${LayoutSwitch} session=${session} /></div>
     <div class="legend" role="group" aria-label=${`Frames by ${colours.by}; press one to fade the others`} data-test="legend" data-by=${colours.by}>${entries.map(
       (
@@ -27,7 +27,7 @@ const Swatch = ({ colour }) =>
 function ColourSwitch({ session }) {
   const state = session.store.value;
   return html`<label>colour by <select data-test="colour-by" value=${state.colour} onChange=${(/** @type {any} */ e) => session.store.send({ type: 'colour', colour: e.target.value })}>
-    ${COLOURS.map((c) => html`<option key=${c.id} value=${c.id} selected=${c.id === state.colour} disabled=${!canColour(c, state)}>${c.label}</option>`)}</select></label>`;
+    ${COLOURS.filter((c) => !c.zoned || state.lab?.profile !== 'classic').map((c) => html`<option key=${c.id} value=${c.id} selected=${c.id === state.colour} disabled=${!canColour(c, state)}>${c.label}</option>`)}</select></label>`;
 }
 
 /** @param {{ session: import('../../lab-session.js').Session }} props */

@@ -81,7 +81,7 @@ export function MapTab({ session }) {
       <${VirtualMap} bands=${bands} width=${left} height=${mapHeight} top=${CAPTION} selected=${selected} onSelect=${(/** @type {any} */ a) => session.select(a.address, a.pid ?? 0)} />
       <${FramesMap} session=${session} left=${left + gap} top=${CAPTION} width=${width} height=${height} layout=${layout} camera=${camera} zoom=${zoom} setZoom=${setZoom} target=${target} colours=${colours}
         runs=${runs} changed=${changedRuns(views.op)} preview=${state.preview && !isReadOnly(state) ? state.preview.frames : []} />
-      <svg class=${`ribbons r-${selected ? kindOfOp(ops, selected.op, selected) : 'none'}`} width=${size.width} height=${size.height} aria-hidden="true" data-test="ribbons" data-count=${threads.length}>
+      <svg class=${`ribbons r-${selected ? kindOfOp(ops, selected.op) : 'none'}`} width=${size.width} height=${size.height} aria-hidden="true" data-test="ribbons" data-count=${threads.length}>
         ${threads.map((d, i) => html`<path key=${i} d=${d} />`)}</svg>`
         : null
     }

@@ -58,6 +58,7 @@ function Bar({ bar, width, selected, onSelect }) {
         : null
     }
     ${bar.label && bar.h >= 13 ? html`<text class="bar-label" x=${INSET + 6} y=${bar.y + 12}>${bar.label.length > 24 ? bar.label.slice(0, 23) + '…' : bar.label}</text>` : null}
+    ${bar.descriptor ? html`<rect class="descriptor" x=${INSET} y=${bar.y} width=${width} height="3"><title>${bar.descriptor}</title></rect>` : null}
     ${bar.guard ? html`<rect class="guard" x=${INSET} y=${bar.y + bar.h + 1.5} width=${width} height="4" fill="url(#guard)"><title>guard page: touching it is a fault</title></rect>` : null}
     ${mine ? html`<rect class="mine" x=${INSET} y=${mine.y} width=${width} height=${mine.h} />` : null}
   </g>`;
