@@ -10,6 +10,7 @@ const text = (page, selector) => page.textContent(selector);
 test('home: how the four differ is on the first screen; one press shows them in a lab', async () => {
   const { page, complaints } = await openPage();
   await page.goto(daemon.url);
+  await page.waitForSelector('[data-test=figure]');
   const box = await page.locator('.compare table').boundingBox();
   assert.ok(box.y < 700, `the table begins at ${box.y}`);
   assert.deepEqual(await page.$$eval('.compare thead th', (cells) => cells.map((cell) => cell.lastChild.textContent)), [
@@ -34,6 +35,7 @@ test('an allocator has one colour: in the table and the figure of the first page
   await page.goto(daemon.url);
   const home = await fills('.compare thead .chip');
   assert.equal(new Set(home).size, 3, 'kzalloc is kmalloc that clears');
+  await page.waitForSelector('.threefold .bar .solid');
   const figure = await page.$$eval('.threefold .bar .solid', (all) => all.map((one) => getComputedStyle(one).fill));
   assert.deepEqual(figure, [home[0], home[2], home[3]]);
   await page.goto(`${daemon.url}/compare`);

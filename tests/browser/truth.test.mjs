@@ -165,3 +165,32 @@ test('the classic machine shows nothing that Linux 2.0 had not; kzalloc keeps it
   await page.waitForSelector('table.areas');
   assert.doesNotMatch(await page.textContent('#tabpanel'), anachronism);
 });
+
+test('the first page’s figure is what the engine answers, and its code is the call', async () => {
+  const { page, complaints } = await openPage();
+  await page.goto(daemon.url);
+  await page.waitForSelector('[data-test=figure] .thread');
+  const lines = await page.$$eval('[data-test=figure] code', (all) => all.map((one) => one.textContent));
+  assert.deepEqual(lines, ['p = kmalloc(32000, GFP_KERNEL);', 'p = vmalloc(32000);', 'p = malloc(32000);']);
+  const { allocators } = await api('/compare?profile=classic&size=32000&gfp=GFP_KERNEL&context=process');
+  const threads = await page.$$eval('[data-test=figure] svg', (all) =>
+    all.map((one) => one.querySelectorAll('.thread').length),
+  );
+  assert.equal(threads[0], 1, 'one solid run');
+  assert.equal(threads[1], allocators.find((a) => a.op === 'vmalloc').nr_frame_runs);
+  assert.deepEqual(complaints, []);
+});
+
+test('a vmalloc whose frames happen to adjoin promises nothing', async () => {
+  const { page } = await openPage();
+  const lab = await openLab(page, { name: 'chance', profile: 'linux-6.1' });
+  const v = await op(lab, { op: 'vmalloc', size: 20000, name: 'v' });
+  assert.equal(v.nr_frame_runs, 1);
+  await shown(page, 1);
+  await page.click('.pick');
+  await page.waitForSelector('[data-fact=contiguous]');
+  assert.match(await fact(page, 'contiguous'), /by chance/);
+  await page.goto(`${daemon.url}/compare?profile=linux-6.1&size=20000`);
+  await page.waitForSelector('table.beside');
+  assert.match(await page.textContent('table.beside'), /5 frames in one run, by chance: it promises nothing/);
+});

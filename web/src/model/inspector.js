@@ -99,7 +99,11 @@ function framesWords(a) {
 function contiguity(a, region) {
   if (!a.nr_frames) return 'virtually only';
   if (region === 'direct') return 'physically and virtually';
-  return a.frames.length > 1 ? 'virtually only' : a.nr_frames > 1 ? 'virtually; physically by chance' : 'one frame';
+  return a.frames.length > 1
+    ? 'virtually only'
+    : a.nr_frames > 1
+      ? 'virtually; physically only by chance'
+      : 'one frame';
 }
 
 /** The cost of an operation as parts of one bar, the largest first; what is too thin to be seen is summed.

@@ -75,13 +75,13 @@ function Labs({ labs, reload }) {
 
 /** kmalloc, kzalloc, vmalloc, malloc. @type {[string, string, string, string, string][]} */
 const ROWS = [
-  ['memory of', 'the kernel', 'the kernel', 'the kernel', 'a process'],
+  ['whose memory', 'the kernel’s', 'the kernel’s', 'the kernel’s', 'a process’s'],
   ['contiguous', 'physically and virtually', 'as kmalloc', 'virtually; frames anywhere', 'virtually; frames anywhere'],
   ['frames arrive', 'at the call', 'at the call', 'at the call', 'when a page is first touched'],
   ['contents', 'whatever was there', 'zeroes', 'whatever was there', 'zeroes from the kernel, old bytes from the heap'],
   [
-    'most at once',
-    '128 KiB − 16 (classic), 4 MiB (6.1)',
+    'largest request',
+    '128 KiB − 16 B (classic), 4 MiB (6.1)',
     'as kmalloc',
     'what free frames and the range allow',
     'the address space',
