@@ -63,6 +63,15 @@ static bool allocations_put_next(const struct view *view, const struct view_page
     return true;
 }
 
+void view_put_page_array_of(struct buffer *out, uint64_t start)
+{
+    put_key(out, "page_array_of");
+    if (start)
+        put_hex64(out, start);
+    else
+        put_null(out);
+}
+
 /* With ?address=: the one that holds it, as a list of one, or of none. */
 static bool encode_allocation_at(struct view *view, struct reply *refusal)
 {
@@ -76,6 +85,7 @@ static bool encode_allocation_at(struct view *view, struct reply *refusal)
     if (view_find_allocation(view->machine, (uint32_t)pid, address, &allocation))
         view_put_allocation(view, &allocation, &view->out);
     put_close(&view->out, ']');
+    view_put_page_array_of(&view->out, pid ? 0 : view_page_array_of(view->machine, address));
     page_put_next(&view->out, &view->next);
     put_close(&view->out, '}');
     return true;

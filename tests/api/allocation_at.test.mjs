@@ -118,3 +118,22 @@ test('a list shows 64 runs of frames and says that there are more; asked for by 
     200,
   );
 });
+
+test('vmalloc’s page pointers are nobody’s allocation, and are called what they are', async () => {
+  const { at, get, send } = await labWith([]);
+  const small = await send({ op: 'vmalloc', size: 20000, name: 'small' });
+  const large = await send({ op: 'vmalloc', size: 4000000, name: 'large' });
+  const { areas } = await get('vmalloc');
+  const array = areas.find((area) => area.caller === 'vmalloc pages array');
+  assert.deepEqual(await at(array.start), []);
+  assert.equal((await get(`allocations?address=${array.start}`)).page_array_of, large.address);
+  assert.equal((await get(`frames/${array.frames[0].pfn}`)).page_array_of, large.address);
+  assert.equal((await get(`allocations?address=${large.address}`)).page_array_of, null);
+  const { slabs } = await get('caches/kmalloc-64');
+  const { objects } = await get(`slabs/${slabs[0].pfn}`);
+  const holder = objects.find((object) => object.page_array_of);
+  assert.equal(holder.page_array_of, small.address);
+  assert.deepEqual(await at(holder.address), []);
+  assert.equal((await get(`allocations?address=${holder.address}`)).page_array_of, small.address);
+  assert.equal((await get(`frames/${slabs[0].pfn}`)).page_array_of, small.address);
+});

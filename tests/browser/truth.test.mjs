@@ -194,3 +194,28 @@ test('a vmalloc whose frames happen to adjoin promises nothing', async () => {
   await page.waitForSelector('table.beside');
   assert.match(await page.textContent('table.beside'), /5 frames in one run, by chance: it promises nothing/);
 });
+
+test('vmalloc’s page-pointer array is called so, wherever it lies', async () => {
+  const { page } = await openPage();
+  const lab = await openLab(page, { name: 'arrays', profile: 'linux-6.1' });
+  await op(lab, { op: 'vmalloc', size: 20000, name: 'small' });
+  const large = await op(lab, { op: 'vmalloc', size: 4000000, name: 'large' });
+  await shown(page, 2);
+  assert.match(await page.textContent('.virtual'), /page pointers of large/);
+  const { slabs } = await api(`/labs/${lab.id}/caches/kmalloc-64`);
+  await page.goto(`${daemon.url}/lab/${lab.id}?tab=slabs&cache=kmalloc-64`);
+  await page.waitForSelector('.object.on');
+  assert.match(await page.getAttribute('.object.on', 'title'), /page-pointer array/);
+  await page.click('.object.on');
+  await page.waitForSelector('[data-test=unlisted][data-known=yes]');
+  assert.match(await page.textContent('[data-test=unlisted]'), /page-pointer array of 0x/);
+  await page.goto(`${daemon.url}/lab/${lab.id}?sel=frame-${slabs[0].pfn}`);
+  await page.waitForSelector('[data-fact=allocation] button');
+  assert.match(await fact(page, 'allocation'), /page-pointer array/);
+  const { areas } = await api(`/labs/${lab.id}/vmalloc`);
+  const own = areas.find((area) => area.caller === 'vmalloc pages array');
+  await page.goto(`${daemon.url}/lab/${lab.id}?sel=${own.start}`);
+  await page.click('[data-test=unlisted] button');
+  await page.waitForSelector('[data-test=selected]');
+  assert.match(await fact(page, 'virtual'), new RegExp(large.address));
+});

@@ -144,6 +144,14 @@ export function frameFacts(pfn, cells, detail, owner = null, hasTypes = true) {
         link: { allocation: { address: owner.address, pid: owner.pid ?? 0 } },
       }),
     );
+  else if (detail?.page_array_of)
+    facts.push(
+      fact(
+        'allocation',
+        { text: 'vmalloc’s page-pointer array, of' },
+        { text: detail.page_array_of, link: { allocation: { address: detail.page_array_of, pid: 0 } } },
+      ),
+    );
   else if (detail) facts.push(fact('allocation', { text: 'none: no live allocation owns this frame' }));
   facts.push(
     fact(

@@ -144,6 +144,9 @@ function nameOf(allocations, start) {
   };
 }
 
+/** Beyond 512 pages the array of page pointers is an area of its own. @param {import('../types.js').VmArea} area */
+export const isPageArray = (area) => area.caller === 'vmalloc pages array';
+
 /** @param {import('../lab-state.js').Views} views @returns {Item[]} */
 function vmallocItems(views) {
   return views.vmalloc.areas
@@ -151,15 +154,16 @@ function vmallocItems(views) {
     .map((area) => {
       const start = BigInt(area.start);
       const ghost = area.state !== 'busy';
+      const isArray = isPageArray(area);
       return {
         id: `area ${area.start}`,
         start,
         end: BigInt(area.end),
         kind: 'vmalloc',
-        label: ghost ? 'freed, not yet purged' : (area.name ?? ''),
+        label: ghost ? 'freed, not yet purged' : isArray ? `page pointers of ${area.name}` : (area.name ?? ''),
         share: 1,
         ghost,
-        title: `vmalloc ${area.start} – ${area.end}, ${area.nr_pages} pages`,
+        title: `${isArray ? 'vmalloc’s page-pointer array' : 'vmalloc'} ${area.start} – ${area.end}, ${area.nr_pages} pages`,
         guard: area.guard_pages,
         at: ghost ? undefined : area.start,
         allocations: ghost ? [] : views.allocations.filter((a) => !a.pid && BigInt(a.address) === start),

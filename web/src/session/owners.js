@@ -13,8 +13,8 @@ import { ownerOfFrame } from '../model/inspector.js';
 export async function seek(base, selection, seq) {
   if (selection?.kind !== 'allocation') return null;
   const { address, pid } = selection;
-  const { allocations } = await get(`${base}/allocations?address=${address}&pid=${pid}&at=${seq}`);
-  return { seq, address, pid, holder: allocations[0] ?? null };
+  const answer = await get(`${base}/allocations?address=${address}&pid=${pid}&at=${seq}`);
+  return { seq, address, pid, holder: answer.allocations[0] ?? null, pages_of: answer.page_array_of };
 }
 
 /** Asks for what is selected, when the list does not have all of it. @param {Context} context */

@@ -51,12 +51,14 @@ export function Inspector({ session }) {
 function Unlisted({ session, selection }) {
   const state = session.store.value;
   const sought = soughtSelection(state);
-  const { holder } = sought ?? { holder: null };
+  const { holder, pages_of } = sought ?? { holder: null, pages_of: null };
   const told = !sought
     ? html`Looking for ${selection.address} among ${count(state.views?.nr_live ?? 0)} live allocations…`
     : holder
       ? html`${selection.address} lies ${count(Number(BigInt(selection.address) - BigInt(holder.address)))} bytes into <button type="button" class="link" onClick=${() => session.select(holder.address, holder.pid ?? 0)}>${titleOf(holder)}</button>, ${holder.op} ${count(holder.requested)}.`
-      : html`${selection.address} is not allocated at op ${sought.seq}.`;
+      : pages_of
+        ? html`${selection.address} is vmalloc’s own: the page-pointer array of <button type="button" class="link" onClick=${() => session.select(pages_of, 0)}>${pages_of}</button>, one pointer for each of its pages.`
+        : html`${selection.address} is not allocated at op ${sought.seq}.`;
   return html`<section data-test="unlisted" data-known=${sought ? 'yes' : 'no'}><h2>Selected</h2><${Empty}>${told}<//></section>`;
 }
 
