@@ -1,5 +1,6 @@
 /* lab-state.js - the state of a lab page and every way in which it changes. Pure: no DOM, no network. */
 import { emptyForm } from './model/form.js';
+import { failureOf } from './model/failure.js';
 import { withCalls } from './model/ops.js';
 
 /** @typedef {import('./types.js').LabInfo} LabInfo */
@@ -46,10 +47,12 @@ import { withCalls } from './model/ops.js';
  * @property {number | null} step event of the operation shown at which the Buddy tab stands; null: after all of them
  * @property {'search' | 'commands' | null} palette
  * @property {{ done: number, total: number } | null} progress how much of a long history is read
- * @property {string} notice what was just done, for the live region
+ * @property {string} notice what was just done: shown for a while, and spoken
+ * @property {number} notices how many there were
  * @property {Views | null} views
  * @property {import('./types.js').Point[]} points
  * @property {import('./types.js').OpRow[]} ops
+ * @property {number} passed the operation whose failure was read; 0: none
  * @property {import('./model/form.js').Form} form
  * @property {import('./types.js').Result | null} preview what the form's call would do
  * @property {boolean} sending
@@ -93,9 +96,11 @@ export function initialState(id, from = {}) {
     palette: null,
     progress: null,
     notice: '',
+    notices: 0,
     views: null,
     points: [],
     ops: [],
+    passed: 0,
     form: emptyForm(),
     preview: null,
     sending: false,
@@ -205,6 +210,7 @@ export function reduce(state, action) {
         ...state,
         selection: action.selection,
         pid: processOf(action.selection) || state.pid,
+        passed: action.selection ? (state.views?.op?.seq ?? 0) : state.passed,
         explained: isSame(state.selection, action.selection) ? state.explained : null,
         bytesAt: null,
         chunk: action.chunk ?? null,
@@ -235,8 +241,10 @@ export function reduce(state, action) {
       return { ...state, step: action.step };
     case 'palette':
       return { ...state, palette: action.palette };
+    case 'passed':
+      return { ...state, passed: state.views?.op?.seq ?? 0 };
     case 'notice':
-      return { ...state, notice: action.text };
+      return { ...state, notice: action.text, notices: state.notices + 1 };
     case 'form':
       return { ...state, form: action.form, problem: null };
     case 'preview':
@@ -261,6 +269,13 @@ function withCallNames(views, state, rows = state.ops) {
 function withSeries(state, points, ops, progress) {
   const views = ops === state.ops ? state.views : withCallNames(state.views, { ...state, ops });
   return { ...state, points, ops, progress, views };
+}
+
+/** The failure that has the stage: the operation shown failed, and nobody has said that it was read. @param {LabState} state */
+export function stagedFailure({ views, passed, profile, table }) {
+  const op = views?.op ?? null;
+  if (!views || !op || op.seq !== views.seq || op.seq === passed) return null;
+  return failureOf(op, { profile, views, ops: table?.ops ?? [] });
 }
 
 /** The views with what was asked of one address: its holder is listed, however long the whole list is.

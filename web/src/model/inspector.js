@@ -152,7 +152,7 @@ export function frameFacts(pfn, cells, detail, owner = null, hasTypes = true) {
         { text: detail.page_array_of, link: { allocation: { address: detail.page_array_of, pid: 0 } } },
       ),
     );
-  else if (detail) facts.push(fact('allocation', { text: 'none: no live allocation owns this frame' }));
+  else if (detail) facts.push(fact('allocation', { text: 'nobody’s' }));
   facts.push(
     fact(
       'block',
@@ -194,6 +194,10 @@ export function objectFacts(object) {
   ];
 }
 
+/** @param {Record<string, any>} request */
+const wroteText = ({ hex: digits, fill, length }) =>
+  digits ? plural(digits.length / 2, 'byte') : `${plural(Number(length), 'byte')} of ${hex(Number(fill ?? 0))}`;
+
 /** The operation shown, when nothing is selected. @param {import('../types.js').Result} result @returns {Fact[]} */
 export function operationFacts(result) {
   const facts = [fact('call', { text: result.op, note: result.request?.text, link: { op: result.op } })];
@@ -201,6 +205,7 @@ export function operationFacts(result) {
     facts.push(
       fact('address', {
         text: result.address,
+        note: result.name_is_freed ? `the old address of ${result.request?.name}, which was freed` : undefined,
         link: { bytes: result.address, pid: result.request?.pid ?? 0, tab: 'bytes' },
       }),
     );
@@ -214,6 +219,7 @@ export function operationFacts(result) {
         })),
       ),
     );
+  if (result.op === 'write') facts.push(fact('wrote', { text: wroteText(result.request ?? {}) }));
   if (result.nr_reclaimed) facts.push(fact('reclaimed', { text: plural(result.nr_reclaimed, 'page') }));
   return facts;
 }

@@ -2,8 +2,8 @@
 import { html } from 'htm/preact';
 import { useEffect, useState } from 'preact/hooks';
 import { TOUCH_MAX } from '../../session/calls.js';
-import { count, duration, plural } from '../../format.js';
-import { isReadOnly, selectedAllocation, soughtSelection } from '../../lab-state.js';
+import { count, duration, hex, plural } from '../../format.js';
+import { isReadOnly, selectedAllocation, soughtSelection, stagedFailure } from '../../lab-state.js';
 import {
   allocationFacts,
   costParts,
@@ -14,6 +14,7 @@ import {
 } from '../../model/inspector.js';
 import { titleOf } from '../../model/title.js';
 import { outcomeText, story } from '../../model/story.js';
+import { FailureCard } from './failure.js';
 import { Empty } from './parts.js';
 import { useMoment } from './use-view.js';
 import { nrPages } from '../../model/page.js';
@@ -31,6 +32,11 @@ export function Inspector({ session }) {
   const zoned = state.lab?.profile !== 'classic';
   const made = a && state.explained?.seq === a.seq ? state.explained : null;
   const follow = (/** @type {import('../../model/inspector.js').Link} */ link) => follows(session, link);
+  const failure = stagedFailure(state);
+  if (failure && views.op)
+    return html`<${FailureCard} session=${session} failure=${failure} back=${selectionName(state)} />
+      <${Why} result=${{ ...views.op, message: null }} title="What happened" zoned=${zoned} />
+      <${Hovered} session=${session} follow=${follow} />`;
   return html`
     ${
       a
@@ -60,6 +66,13 @@ function Unlisted({ session, selection }) {
         ? html`${selection.address} is vmalloc’s own: the page-pointer array of <button type="button" class="link" onClick=${() => session.select(pages_of, 0)}>${pages_of}</button>, one pointer for each of its pages.`
         : html`${selection.address} is not allocated at op ${sought.seq}.`;
   return html`<section data-test="unlisted" data-known=${sought ? 'yes' : 'no'}><h2>Selected</h2><${Empty}>${told}<//></section>`;
+}
+
+/** What Escape brings back. @param {import('../../lab-state.js').LabState} state */
+function selectionName(state) {
+  const a = selectedAllocation(state);
+  if (a) return titleOf(a);
+  return state.selection?.kind === 'frame' ? `frame ${hex(state.selection.pfn)}` : '';
 }
 
 /** @param {Session} session @param {Link} link */
@@ -166,5 +179,5 @@ function Hovered({ session, follow }) {
   if (settled === null || !views || settled >= views.cells.nr) return null;
   const pfn = settled * 2 ** views.cells.shift;
   if (selection?.kind === 'frame' && selection.pfn === pfn) return null;
-  return html`<${Frame} session=${session} pfn=${pfn} title="Hovered frame" follow=${follow} />`;
+  return html`<div class="hovered" data-test="hovered"><${Frame} session=${session} pfn=${pfn} title="Hovered frame" follow=${follow} /></div>`;
 }

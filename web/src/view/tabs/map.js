@@ -2,7 +2,7 @@
 import { html } from 'htm/preact';
 import { useEffect, useState } from 'preact/hooks';
 import { count } from '../../format.js';
-import { isReadOnly, selectedAllocation } from '../../lab-state.js';
+import { isReadOnly, selectedAllocation, stagedFailure } from '../../lab-state.js';
 import { layoutFor } from '../../model/geometry.js';
 import { changedRuns } from '../../model/cells.js';
 import { ribbons } from '../../model/ribbons.js';
@@ -44,11 +44,12 @@ export function MapTab({ session }) {
   );
   const camera = clampCamera(fitCamera(layout, width, height, zoom), layout);
   const mapHeight = Math.min(height, Math.max(layout.rows * layout.px, Math.min(height, 340)));
-  const selected = selectedAllocation(state);
+  const failure = stagedFailure(state);
+  const selected = failure ? failure.holder : selectedAllocation(state);
   const ops = state.table?.ops ?? [];
   const bands = ready ? virtualBands(views, ops, state.profile, mapHeight, selected) : [];
   const runs =
-    state.selection?.kind === 'frame' || state.selection?.kind === 'object'
+    !failure && (state.selection?.kind === 'frame' || state.selection?.kind === 'object')
       ? [{ pfn: state.selection.pfn, count: 1 }]
       : (selected?.frames ?? []);
   const part =
