@@ -37,6 +37,7 @@
  * @property {{ marks: import('./lab-state.js').Mark[] }} marks
  * @property {{ step: number | null }} step event at which the Buddy tab stands
  * @property {{ palette: 'search' | 'commands' | null }} palette
+ * @property {{ on: boolean }} tour the tour over the marks begins or ends
  * @property {{}} passed the failure shown was read: the selection comes back
  * @property {{ text: string }} notice what was just done, for the live region
  * @property {{ form: import('./model/form.js').Form }} form

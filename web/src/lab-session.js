@@ -8,7 +8,7 @@ import { createCalls } from './session/calls.js';
 import { watchHistory } from './session/history.js';
 import { createImporter } from './session/importer.js';
 import { watchMoment } from './session/moment.js';
-import { createMoves, watchPlay, watchSelection } from './session/moves.js';
+import { createMoves, watchMade, watchPlay, watchSelection } from './session/moves.js';
 import { createOwners, watchSought } from './session/owners.js';
 import { createStore } from './store.js';
 import { visible } from './visible.js';
@@ -67,6 +67,7 @@ export function openLab(id) {
       calls.watchPreview(),
       watchSelection(context),
       watchSought(context),
+      watchMade(context),
       watchPlay(context),
     );
   }

@@ -52,6 +52,7 @@ import { withCalls } from './model/ops.js';
  * @property {Views | null} views
  * @property {import('./types.js').Point[]} points
  * @property {import('./types.js').OpRow[]} ops
+ * @property {boolean} tour the marks are walked as steps of a tour
  * @property {number} passed the operation whose failure was read; 0: none
  * @property {import('./model/form.js').Form} form
  * @property {import('./types.js').Result | null} preview what the form's call would do
@@ -100,6 +101,7 @@ export function initialState(id, from = {}) {
     views: null,
     points: [],
     ops: [],
+    tour: false,
     passed: 0,
     form: emptyForm(),
     preview: null,
@@ -241,6 +243,8 @@ export function reduce(state, action) {
       return { ...state, step: action.step };
     case 'palette':
       return { ...state, palette: action.palette };
+    case 'tour':
+      return { ...state, tour: action.on };
     case 'passed':
       return { ...state, passed: state.views?.op?.seq ?? 0 };
     case 'notice':

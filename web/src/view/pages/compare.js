@@ -31,10 +31,7 @@ export function ComparePage() {
   }, [question]);
   const { answer, problem } = useAnswer(`/compare${model.urlFromQuestion(question)}`);
   const wrong = new Set((problem?.errors ?? []).map(fieldOf));
-  return html`<div class="home"><${SiteBar} links=${[
-    ['/#labs', 'Labs'],
-    ['/docs', 'API'],
-  ]} />
+  return html`<div class="home"><${SiteBar} here="Compare" />
     <main class="versus"><div><h1>One request, four allocators</h1>
       <p class="cap">Each runs on a fresh machine of the chosen profile. What you see is where the engine put it, what it cost, and what it wasted.</p><${InLab} question=${question} /></div>
       <${Ask} question=${question} change=${change} wrong=${wrong} />
@@ -47,7 +44,7 @@ export function ComparePage() {
 /** The same four calls, one after the other in one machine, to be walked through. @param {{ question: model.Question }} props */
 function InLab({ question }) {
   const size = parseSize(question.size);
-  return html`<${TourButton} wish=${{ ...question, size }} name=${`${question.size} four ways`} label="Watch these calls in a lab" isOff=${Number.isNaN(size)} />`;
+  return html`<${TourButton} wish=${{ ...question, size }} label="Watch these calls in a lab" isOff=${Number.isNaN(size)} />`;
 }
 
 /** @param {{ question: model.Question, change: (patch: Partial<model.Question>) => void, wrong: Set<string> }} props */

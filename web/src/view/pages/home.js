@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { get, problemOf, remove } from '../../api.js';
 import { bytes, count, moment, plural } from '../../format.js';
 import { KIND_OF_ALLOCATOR } from '../../kinds.js';
+import { isTour } from '../../model/tour.js';
 import { Figure } from './home-figure.js';
 import { OpenLab } from './open-lab.js';
 import { Chip, ProblemBox, scrollBox, SiteBar } from '../parts/parts.js';
@@ -29,11 +30,7 @@ export function HomePage() {
     );
   useEffect(() => void load(), []);
   return html`<div class="home">
-    <${SiteBar} links=${[
-      ['#labs', 'Labs'],
-      ['/compare', 'Compare'],
-      ['/docs', 'API'],
-    ]} />
+    <${SiteBar} here="Labs" />
     <main>
       <section class="hero"><div><h1>See where Linux puts your memory, and why.</h1>
         <p>Pagoda runs a Linux machine’s memory in slow motion. Call <code>kmalloc</code>, <code>kzalloc</code>, <code>vmalloc</code> or <code>malloc</code>; watch every page frame, every mapping and every decision; go back to any moment.</p>
@@ -54,7 +51,8 @@ const Ways = () =>
   html`<${TourButton} wish=${FIRST} label="Watch all four in a lab" isMain=${true}><a class="button" href="/compare?profile=classic&size=100000">Compare them for any size</a><a class="button" href="#open-title">Open an empty lab</a><//>`;
 
 /** @param {{ labs: LabInfo[] | null, reload: () => Promise<void> }} props */
-function Labs({ labs, reload }) {
+function Labs({ labs: all, reload }) {
+  const labs = all && all.filter((lab) => !isTour(lab));
   const [sure, setSure] = useState('');
   const drop = async (/** @type {LabInfo} */ lab) => {
     if (sure !== lab.id) return setSure(lab.id);

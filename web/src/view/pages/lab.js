@@ -31,6 +31,7 @@ import { VirtualTab } from '../tabs/space.js';
 import { SwapTab } from '../tabs/swap.js';
 import { Timeline } from '../parts/timeline.js';
 import { TopBar } from '../parts/topbar.js';
+import { FreshLine, TourBar } from '../parts/tour-bar.js';
 
 export { openLab };
 
@@ -75,6 +76,8 @@ export function LabPage({ session }) {
     </aside>
     <main><h1 class="sr">${state.lab?.name ?? 'Lab'}: memory at operation ${shownSeq(state)}</h1>
       <${RulesLine} session=${session} />
+      ${state.tour ? html`<${TourBar} session=${session} />` : null}
+      ${state.views?.seq === 0 && state.tab === 'map' && !state.tour ? html`<${FreshLine} />` : null}
       ${failure ? html`<${FailureLine} session=${session} failure=${failure} />` : null}
       <${Tabs} session=${session} />
       ${state.problem && !isToldAtFields(state) ? html`<${ProblemBox} problem=${state.problem} onDismiss=${() => session.store.send({ type: 'dismiss' })} />` : null}

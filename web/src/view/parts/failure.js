@@ -11,7 +11,7 @@ const pass = (session) => session.store.send({ type: 'passed' });
 
 /** @param {{ session: Session, failure: Failure }} props */
 export function FailureLine({ session, failure }) {
-  return html`<p class="failline" role="status" data-test="failure-line"><code>${failureLine(failure)}</code><span>${failure.title}. ${failure.changed}</span>
+  return html`<p class="failline" role="status" data-test="failure-line"><code>${failureLine(failure)}</code><span>${failure.title}.<span class="more-words"> ${failure.changed}</span></span>
     <button type="button" class="quiet" title="Go on, back to the selection" onClick=${() => pass(session)}><kbd>Esc</kbd></button></p>`;
 }
 

@@ -47,6 +47,17 @@ export function useModal() {
   return dialog;
 }
 
-/** The bar of the pages that are no lab. @param {{ links: [string, string][] }} props address and name of each */
-export const SiteBar = ({ links }) =>
-  html`<header class="top"><a class="brand" href="/"><${Mark} /><b>Pagoda</b></a><span class="grow"></span>${links.map(([href, name]) => html`<a class="button" key=${href} href=${href}>${name}</a>`)}<${ThemeButton} /></header>`;
+/** @type {[string, string][]} */
+const PAGES = [
+  ['/', 'Labs'],
+  ['/compare', 'Compare'],
+  ['/docs', 'API'],
+];
+
+/** The way to every page, the same on all of them. @param {{ here: string, hrefs?: Record<string, string> }} props here: the name of this one; hrefs: where a name leads with what is known here */
+export const SiteNav = ({ here, hrefs = {} }) =>
+  html`<nav class="sitenav" aria-label="Pages">${PAGES.map(([href, name]) => html`<a key=${name} href=${hrefs[name] ?? href} aria-current=${name === here ? 'page' : undefined}>${name}</a>`)}</nav>`;
+
+/** The bar of the pages that are no lab. @param {{ here: string }} props */
+export const SiteBar = ({ here }) =>
+  html`<header class="top"><a class="brand" href="/"><${Mark} /><b>Pagoda</b></a><${SiteNav} here=${here} /><span class="grow"></span><${ThemeButton} /></header>`;

@@ -12,6 +12,7 @@ import { clampCamera, fitCamera, zoomTo, FIT, scaledBy } from './camera.js';
 import { FramesMap } from './frames-map.js';
 import { Legend } from './legend.js';
 import { useColours } from '../parts/use-colours.js';
+import { BLOCKS_FROM } from '../../draw/frames-canvas.js';
 import { useSize } from '../parts/use-size.js';
 import { VIRTUAL_WIDTH, VirtualMap } from './virtual-map.js';
 
@@ -86,7 +87,7 @@ export function MapTab({ session }) {
         ${threads.map((d, i) => html`<path key=${i} d=${d} />`)}</svg>`
         : null
     }
-  </div><${Legend} session=${session} colours=${colours} /></div>`;
+  </div><${Legend} session=${session} colours=${colours} hasBlocks=${ready && camera.px >= BLOCKS_FROM && !views.cells.shift} /></div>`;
 }
 
 /** @param {{ zoom: import('./camera.js').Zoom, setZoom: (zoom: any) => void, target: (() => import('./camera.js').Zoom) | null }} props */
