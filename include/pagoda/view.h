@@ -128,13 +128,12 @@ struct object_view {
     uint64_t address;
     bool in_use;
     uint32_t requested;
-    uint64_t seq;          /* operation that allocated it */
-    const char *name;      /* the name, or the call site when no name was given */
-    const char *call_site; /* "": not said */
-    uint64_t free_next;    /* free objects: where the free pointer in the bytes leads; 0: end */
-    bool is_named;         /* name is a name: operations may say it instead of the address */
-    uint32_t lost;         /* bytes that a live object's owner may use but did not ask for */
-    uint32_t unused;
+    uint64_t seq;           /* operation that allocated it */
+    const char *name;       /* the name, or the call site when no name was given */
+    const char *call_site;  /* "": not said */
+    uint64_t free_next;     /* free objects: where the free pointer in the bytes leads; 0: end */
+    bool is_named;          /* name is a name: operations may say it instead of the address */
+    uint32_t lost;          /* bytes that a live object's owner may use but did not ask for */
     uint64_t page_array_of; /* it holds the page pointers of the vmalloc area that starts there; 0: it does not */
 };
 bool view_next_object(const struct machine *machine, uint32_t slab_pfn, uint64_t *cursor, struct object_view *object);
