@@ -227,18 +227,46 @@ bool view_find_allocation(const struct machine *machine, uint32_t pid, uint64_t 
                : find_kernel(machine, address, address + 1, allocation);
 }
 
+/* The address at which a frame is used. */
+static uint64_t used_at(const struct machine_state *s, uint32_t pfn, uint32_t *pid)
+{
+    const struct frame *head = frame_at(&s->frames, frame_head(&s->frames, pfn));
+    *pid = 0;
+    if (head->kind == FRAME_VMALLOC)
+        return vmap_area_at(&s->vmalloc.space, (struct vmap_area_ref){ head->owner })->start;
+    if (head->kind != FRAME_ANON)
+        return frame_address(&s->frames, pfn);
+    *pid = reclaim_space_at(&s->reclaim, reclaim_owner(head))->pid;
+    return ANON_VPN(head->index) << PAGE_SHIFT;
+}
+
 bool view_frame_allocation(const struct machine *machine, uint32_t pfn, struct allocation_view *allocation)
 {
-    const struct machine_state *s = &machine->state;
-    const struct frame *head = frame_at(&s->frames, frame_head(&s->frames, pfn));
-    uint64_t at = frame_address(&s->frames, pfn);
-    if (head->kind == FRAME_ANON) {
-        at = ANON_VPN(head->index) << PAGE_SHIFT;
-        return find_user(machine, reclaim_space_at(&s->reclaim, reclaim_owner(head))->pid, at, at + PAGE_SIZE, allocation);
-    }
-    if (head->kind == FRAME_VMALLOC)
-        at = vmap_area_at(&s->vmalloc.space, (struct vmap_area_ref){ head->owner })->start;
-    return find_kernel(machine, at, at + PAGE_SIZE, allocation);
+    uint32_t pid;
+    uint64_t at = used_at(&machine->state, pfn, &pid);
+    return pid ? find_user(machine, pid, at, at + PAGE_SIZE, allocation)
+               : find_kernel(machine, at, at + PAGE_SIZE, allocation);
+}
+
+static uint64_t array_in(const struct machine_state *s, uint64_t from, uint64_t end)
+{
+    struct kmalloc_record block;
+    uint64_t of = vmalloc_of_array_area(&s->vmalloc, from);
+    if (!of && kmalloc_find_in(&s->kmalloc, from, end, &block))
+        of = vmalloc_of_kmalloc_array(&s->vmalloc, block.address);
+    return of;
+}
+
+uint64_t view_page_array_of(const struct machine *machine, uint64_t address)
+{
+    return array_in(&machine->state, address, address + 1);
+}
+
+uint64_t view_frame_page_array_of(const struct machine *machine, uint32_t pfn)
+{
+    uint32_t pid;
+    uint64_t at = used_at(&machine->state, pfn, &pid);
+    return pid ? 0 : array_in(&machine->state, at, at + PAGE_SIZE);
 }
 
 /* ---- its frames ---- */

@@ -300,6 +300,7 @@ bool view_next_object(const struct machine *machine, uint32_t slab_pfn, uint64_t
         .call_site = track->live ? name_call_site(k->names, track->name, address) : "",
         .is_named = track->live && name_is_of(k->names, track->name, address),
         .lost = track->live && track->requested < cache->usable ? cache->usable - track->requested : 0,
+        .page_array_of = track->live ? vmalloc_of_kmalloc_array(&machine->state.vmalloc, address) : 0,
     };
     return true;
 }

@@ -65,4 +65,7 @@ struct vmap_area_ref vmalloc_area_from(const struct vmalloc *v, uint64_t address
 /* Does a kmalloc block hold the page pointers of an area? Then no caller of kmalloc has it. The first pointer in the block
  * tells, so the answer is false once somebody has overwritten that. */
 bool vmalloc_owns_kmalloc(const struct vmalloc *v, uint64_t address);
+/* Where the area starts whose page pointers that block, or the area of that address, holds; 0: it holds none. */
+uint64_t vmalloc_of_kmalloc_array(const struct vmalloc *v, uint64_t address);
+uint64_t vmalloc_of_array_area(const struct vmalloc *v, uint64_t address);
 bool vmalloc_check(const struct vmalloc *v, char *text, size_t capacity);

@@ -2,16 +2,29 @@
 #include "alloc/base/check.h"
 #include "alloc/vmalloc/vmalloc_internal.h"
 
-bool vmalloc_owns_kmalloc(const struct vmalloc *v, uint64_t address)
+uint64_t vmalloc_of_kmalloc_array(const struct vmalloc *v, uint64_t address)
 {
     if (vmalloc_is_classic(v) || frame_of_address(v->frames, address) == UINT32_MAX)
-        return false;
+        return 0;
     /* A page array begins with the address of a struct page; that page's area knows its array. */
     uint64_t pointer = frame_read64(v->frames, address - v->frames->page_offset);
     uint64_t pfn = (pointer - VMEMMAP) / STRUCT_PAGE_SIZE;
     if (pointer < VMEMMAP || pfn >= v->frames->nr || frame_at(v->frames, (uint32_t)pfn)->kind != FRAME_VMALLOC)
-        return false;
-    return vmalloc_area(v, (struct vmap_area_ref){ frame_at(v->frames, (uint32_t)pfn)->owner })->page_array == address;
+        return 0;
+    const struct vmap_area *area = vmalloc_area(v, (struct vmap_area_ref){ frame_at(v->frames, (uint32_t)pfn)->owner });
+    return area->page_array == address ? area->start : 0;
+}
+
+bool vmalloc_owns_kmalloc(const struct vmalloc *v, uint64_t address)
+{
+    return vmalloc_of_kmalloc_array(v, address) != 0;
+}
+
+uint64_t vmalloc_of_array_area(const struct vmalloc *v, uint64_t address)
+{
+    struct vmap_area_ref area = vmalloc_contains(v, address) ? vmalloc_area_of_page(v, address) : VMAP_AREA_NONE;
+    struct vmap_area_ref served = area.index ? vmalloc_area(v, area)->array_of : VMAP_AREA_NONE;
+    return served.index ? vmalloc_area(v, served)->start : 0;
 }
 
 static bool vmalloc_maps(const struct vmalloc *v, uint64_t address, uint32_t *pfn)

@@ -128,12 +128,13 @@ struct object_view {
     uint64_t address;
     bool in_use;
     uint32_t requested;
-    uint64_t seq;          /* operation that allocated it */
-    const char *name;      /* the name, or the call site when no name was given */
-    const char *call_site; /* "": not said */
-    uint64_t free_next;    /* free objects: where the free pointer in the bytes leads; 0: end */
-    bool is_named;         /* name is a name: operations may say it instead of the address */
-    uint32_t lost;         /* bytes that a live object's owner may use but did not ask for */
+    uint64_t seq;           /* operation that allocated it */
+    const char *name;       /* the name, or the call site when no name was given */
+    const char *call_site;  /* "": not said */
+    uint64_t free_next;     /* free objects: where the free pointer in the bytes leads; 0: end */
+    bool is_named;          /* name is a name: operations may say it instead of the address */
+    uint32_t lost;          /* bytes that a live object's owner may use but did not ask for */
+    uint64_t page_array_of; /* it holds the page pointers of the vmalloc area that starts there; 0: it does not */
 };
 bool view_next_object(const struct machine *machine, uint32_t slab_pfn, uint64_t *cursor, struct object_view *object);
 
@@ -290,6 +291,10 @@ bool view_find_allocation(const struct machine *machine, uint32_t pid, uint64_t 
                           struct allocation_view *allocation);
 /* The first live allocation that has bytes in a frame, which must exist. False: none has. */
 bool view_frame_allocation(const struct machine *machine, uint32_t pfn, struct allocation_view *allocation);
+/* vmalloc's own: where the area starts whose page pointers a kernel address, or the first block of a frame, holds; 0: none.
+ */
+uint64_t view_page_array_of(const struct machine *machine, uint64_t address);
+uint64_t view_frame_page_array_of(const struct machine *machine, uint32_t pfn);
 /* The frames behind one allocation, in address order, as runs. */
 bool view_next_allocation_run(const struct machine *machine, uint64_t address, uint32_t pid, uint64_t *cursor,
                               struct frame_range *run);

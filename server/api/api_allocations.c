@@ -1,7 +1,8 @@
 /* GET handlers: live allocations of every allocator, and the one that holds an address. */
 #include "server/api/api_view.h"
 
-#define RUNS_PER_ALLOCATION 64
+#define RUNS_IN_LIST 64
+#define RUNS_OF_ONE 65536
 
 static void put_names(struct buffer *out, const struct allocation_view *allocation)
 {
@@ -10,10 +11,25 @@ static void put_names(struct buffer *out, const struct allocation_view *allocati
     put_field_text(out, "call_site", has_site ? allocation->call_site : NULL);
 }
 
-void view_put_allocation(const struct view *view, const struct allocation_view *allocation, struct buffer *out)
+/* Its runs of frames, so many at most; and whether there are more. */
+static void put_runs(const struct view *view, const struct allocation_view *allocation, uint32_t most, struct buffer *out)
 {
     uint64_t cursor = 0;
     struct frame_range run;
+    bool has_more = true;
+    put_field_array(out, "frames");
+    for (uint32_t i = 0;
+         (has_more = view_next_allocation_run(view->machine, allocation->address, allocation->pid, &cursor, &run)) &&
+         i < most;
+         i++)
+        view_put_frame_range(out, &run);
+    put_close(out, ']');
+    put_field_bool(out, "frames_cut", has_more);
+}
+
+static void put_allocation(const struct view *view, const struct allocation_view *allocation, uint32_t nr_runs,
+                           struct buffer *out)
+{
     put_open(out, '{');
     PUT_FIELD(out, allocation, seq);
     put_field_text(out, "op", op_info(allocation->op)->name);
@@ -26,13 +42,13 @@ void view_put_allocation(const struct view *view, const struct allocation_view *
     PUT_FIELD(out, allocation, pid);
     PUT_FIELD(out, allocation, nr_frames);
     PUT_FIELD(out, allocation, order);
-    put_field_array(out, "frames");
-    for (int i = 0; i < RUNS_PER_ALLOCATION &&
-                    view_next_allocation_run(view->machine, allocation->address, allocation->pid, &cursor, &run);
-         i++)
-        view_put_frame_range(out, &run);
-    put_close(out, ']');
+    put_runs(view, allocation, nr_runs, out);
     put_close(out, '}');
+}
+
+void view_put_allocation(const struct view *view, const struct allocation_view *allocation, struct buffer *out)
+{
+    put_allocation(view, allocation, RUNS_OF_ONE, out);
 }
 
 static bool allocations_put_next(const struct view *view, const struct view_page *page, uint64_t *cursor,
@@ -44,8 +60,17 @@ static bool allocations_put_next(const struct view *view, const struct view_page
             return false;
     } while (!allocation.seq && !page->with_past);
     if (out)
-        view_put_allocation(view, &allocation, out);
+        put_allocation(view, &allocation, RUNS_IN_LIST, out);
     return true;
+}
+
+void view_put_page_array_of(struct buffer *out, uint64_t start)
+{
+    put_key(out, "page_array_of");
+    if (start)
+        put_hex64(out, start);
+    else
+        put_null(out);
 }
 
 /* With ?address=: the one that holds it, as a list of one, or of none. */
@@ -61,6 +86,7 @@ static bool encode_allocation_at(struct view *view, struct reply *refusal)
     if (view_find_allocation(view->machine, (uint32_t)pid, address, &allocation))
         view_put_allocation(view, &allocation, &view->out);
     put_close(&view->out, ']');
+    view_put_page_array_of(&view->out, pid ? 0 : view_page_array_of(view->machine, address));
     page_put_next(&view->out, &view->next);
     put_close(&view->out, '}');
     return true;

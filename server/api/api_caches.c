@@ -93,6 +93,7 @@ static void put_object(struct buffer *out, const struct object_view *object, uin
     put_field_text(out, "label", object->name); /* label and is_handle: for clients from before there was a name */
     put_field_bool(out, "is_handle", object->is_named);
     PUT_FIELD(out, object, lost);
+    view_put_page_array_of(out, object->page_array_of);
     put_field_u64(out, "nth", nth);
     if (!object->in_use)
         PUT_HEX64(out, object, free_next);

@@ -154,6 +154,7 @@ static bool encode_frame(struct view *view, struct reply *refusal)
         view_put_allocation(view, &allocation, &view->out);
     else
         put_null(&view->out);
+    view_put_page_array_of(&view->out, view_frame_page_array_of(view->machine, (uint32_t)pfn));
     put_close(&view->out, '}');
     return true;
 }

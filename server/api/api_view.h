@@ -53,4 +53,6 @@ void page_put_next(struct buffer *out, const struct page_next *next);
 void page_link_next(const struct request *request, const struct page_next *next, struct reply *reply);
 void view_put_kind_counts(struct buffer *out, const char *key, const uint64_t counts[NR_FRAME_KINDS]);
 void view_put_frame_range(struct buffer *out, const struct frame_range *run);
+/* Where the area starts whose page pointers something holds; 0 becomes null. */
+void view_put_page_array_of(struct buffer *out, uint64_t start);
 void view_put_allocation(const struct view *view, const struct allocation_view *allocation, struct buffer *out);

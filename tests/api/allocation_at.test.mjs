@@ -102,3 +102,38 @@ test('what is no address, and a process without one, are explained', async () =>
     assert.match(body.detail, new RegExp(field));
   }
 });
+
+test('a list shows 64 runs of frames and says that there are more; asked for by its address, an allocation has them all', async () => {
+  const { at, get, send } = await labWith([]);
+  for (let i = 0; i < 300; i++) await send({ op: 'alloc_pages', order: 0, name: `p${i}` });
+  for (let i = 0; i < 300; i += 2) await send({ op: 'free_pages', name: `p${i}`, order: 0 });
+  const v = await send({ op: 'vmalloc', size: 200 * 4096, name: 'v' });
+  assert.ok(v.nr_frame_runs > 64, `${v.nr_frame_runs} runs`);
+  const listed = (await get('allocations')).allocations.find((a) => a.name === 'v');
+  assert.deepEqual([listed.frames.length, listed.frames_cut], [64, true]);
+  const [whole] = await at(v.address);
+  assert.deepEqual([whole.frames.length, whole.frames_cut], [v.nr_frame_runs, false]);
+  assert.equal(
+    whole.frames.reduce((sum, run) => sum + run.count, 0),
+    200,
+  );
+});
+
+test('vmalloc’s page pointers are nobody’s allocation, and are called what they are', async () => {
+  const { at, get, send } = await labWith([]);
+  const small = await send({ op: 'vmalloc', size: 20000, name: 'small' });
+  const large = await send({ op: 'vmalloc', size: 4000000, name: 'large' });
+  const { areas } = await get('vmalloc');
+  const array = areas.find((area) => area.caller === 'vmalloc pages array');
+  assert.deepEqual(await at(array.start), []);
+  assert.equal((await get(`allocations?address=${array.start}`)).page_array_of, large.address);
+  assert.equal((await get(`frames/${array.frames[0].pfn}`)).page_array_of, large.address);
+  assert.equal((await get(`allocations?address=${large.address}`)).page_array_of, null);
+  const { slabs } = await get('caches/kmalloc-64');
+  const { objects } = await get(`slabs/${slabs[0].pfn}`);
+  const holder = objects.find((object) => object.page_array_of);
+  assert.equal(holder.page_array_of, small.address);
+  assert.deepEqual(await at(holder.address), []);
+  assert.equal((await get(`allocations?address=${holder.address}`)).page_array_of, small.address);
+  assert.equal((await get(`frames/${slabs[0].pfn}`)).page_array_of, small.address);
+});

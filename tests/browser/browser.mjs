@@ -31,7 +31,7 @@ const FLAGS = [
 ];
 /* Limits, not waits: far above what an idle machine needs. */
 const START_MS = 60000;
-const STEP_MS = 90000;
+const STEP_MS = Number(process.env.STEP_MS ?? 90000);
 
 const freePort = () =>
   new Promise((done) => {

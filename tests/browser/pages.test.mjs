@@ -10,6 +10,7 @@ const text = (page, selector) => page.textContent(selector);
 test('home: how the four differ is on the first screen; one press shows them in a lab', async () => {
   const { page, complaints } = await openPage();
   await page.goto(daemon.url);
+  await page.waitForSelector('[data-test=figure]');
   const box = await page.locator('.compare table').boundingBox();
   assert.ok(box.y < 700, `the table begins at ${box.y}`);
   assert.deepEqual(await page.$$eval('.compare thead th', (cells) => cells.map((cell) => cell.lastChild.textContent)), [
@@ -19,12 +20,41 @@ test('home: how the four differ is on the first screen; one press shows them in 
     'malloc',
   ]);
   await page.click('[data-test=tour]');
-  await page.waitForURL(/\/lab\/\w+\?sel=0x/);
-  await page.waitForSelector('[data-test=selected]');
-  assert.match(await text(page, '[data-fact=contiguous]'), /virtually only/);
-  assert.ok(Number(await page.getAttribute('[data-test=ribbons]', 'data-count')) > 3, 'its threads fan out');
-  assert.match(await text(page, '.allocations'), /by_kmalloc.*|by_malloc/s);
+  await page.waitForURL(/\/lab\/\w+\?.*tour=1/);
   await page.waitForSelector('[data-test=timeline][data-marks="5"]');
+  const step = async (nr, sentence, name) => {
+    await page.waitForSelector(`[data-test=tour-bar][data-step="${nr}"]`);
+    assert.match(await text(page, '[data-test=tour-bar]'), sentence);
+    await page.waitForSelector(`[data-test=selected] h2:has-text("${name}")`);
+  };
+  const next = () => page.click('[data-test=tour-bar] .next');
+  const threads = async () => Number(await page.getAttribute('[data-test=ribbons]', 'data-count'));
+  await step(1, /kmalloc took one run: 32 frames/, 'by_kmalloc');
+  await page.waitForFunction(() => document.querySelector('[data-test=ribbons]').dataset.count === '1');
+  assert.deepEqual(await axe(page), []);
+  await next();
+  await step(2, /kzalloc is kmalloc, and clears/, 'by_kzalloc');
+  await next();
+  await step(3, /25 single frames in 25 places/, 'by_vmalloc');
+  await page.waitForFunction(() => Number(document.querySelector('[data-test=ribbons]').dataset.count) > 3);
+  assert.match(await text(page, '[data-fact=contiguous]'), /virtually only/);
+  await next();
+  await step(4, /malloc gave a promise/, 'by_malloc');
+  const promised = await threads();
+  await next();
+  await step(5, /12.288 bytes were written/, 'by_malloc');
+  assert.ok((await threads()) >= promised, 'its frames have come');
+  await next();
+  await page.waitForSelector('[data-test=tour-bar]', { state: 'detached' });
+  assert.match(await text(page, '[data-test=moment]'), /live/);
+  await page.goto(daemon.url);
+  await page.waitForSelector('#labs-title span:not(:empty)');
+  await page.waitForFunction(() => !document.querySelector('.threefold[aria-busy]'));
+  assert.doesNotMatch(await text(page, '#labs'), /four ways/, 'a tour’s lab is scratch paper');
+  const { labs } = await api('/labs');
+  await page.click('[data-test=tour]');
+  await page.waitForURL(/tour=1/);
+  assert.equal((await api('/labs')).labs.length, labs.length, 'the one before is thrown away');
   assert.deepEqual(complaints, []);
 });
 
@@ -34,6 +64,7 @@ test('an allocator has one colour: in the table and the figure of the first page
   await page.goto(daemon.url);
   const home = await fills('.compare thead .chip');
   assert.equal(new Set(home).size, 3, 'kzalloc is kmalloc that clears');
+  await page.waitForSelector('.threefold .bar .solid');
   const figure = await page.$$eval('.threefold .bar .solid', (all) => all.map((one) => getComputedStyle(one).fill));
   assert.deepEqual(figure, [home[0], home[2], home[3]]);
   await page.goto(`${daemon.url}/compare`);
@@ -59,7 +90,7 @@ test('from a call to its comparison, and from the comparison into a lab', async 
   await page.click('button:has-text("Watch these calls in a lab")');
   await page.waitForURL(/\/lab\//);
   await page.waitForSelector('[data-test=selected]');
-  assert.match(await text(page, 'header'), /5000 four ways/);
+  assert.match(await text(page, 'header'), /four ways: 5.000 bytes/);
   assert.deepEqual(complaints, []);
 });
 

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { changedCells, counterRows, question, reversed, stateText, transitions } from '../../web/src/model/changes.js';
-import { firstSelection, tourOps } from '../../web/src/model/tour.js';
 
 const free = { kind: 'free', order: 3, migratetype: 'Movable', owner: '' };
 const slab = { kind: 'slab', order: 0, migratetype: 'Unmovable', owner: 'kmalloc-64' };
@@ -81,32 +80,4 @@ test('changed frames on a map: one cell a frame while they fit, then more', () =
   );
   const coarse = changedCells(diff.frames, 65536);
   assert.deepEqual([coarse.per, coarse.nr, ...coarse.runs.map((r) => [r.cell, r.count])], [8, 8192, [1, 1], [1, 1]]);
-});
-
-test('the tour asks all four for the same, and says so before each', () => {
-  const ops = tourOps({ profile: 'classic', size: 100000, gfp: 'GFP_KERNEL', context: 'process' });
-  assert.deepEqual(
-    ops.filter((op) => op.size === 100000).map((op) => op.op),
-    ['kmalloc', 'kzalloc', 'vmalloc', 'malloc'],
-  );
-  assert.ok(ops.filter((op) => op.op === 'mark').length >= 4);
-  assert.equal(ops.find((op) => op.op === 'vmalloc')?.gfp, undefined, 'vmalloc takes no flags');
-  assert.equal(
-    tourOps({ profile: 'classic', size: 0, gfp: 'GFP_KERNEL', context: 'hardirq' }).some((op) => op.op === 'write'),
-    false,
-  );
-  assert.equal(
-    firstSelection([
-      { name: 'by_kmalloc', outcome: 'ok', address: '0xc1', pid: 0 },
-      { name: 'by_vmalloc', outcome: 'ok', address: '0xd1', pid: 0 },
-    ]),
-    '0xd1',
-  );
-  assert.equal(
-    firstSelection([
-      { name: 'by_vmalloc', outcome: 'bug', address: null, pid: 0 },
-      { name: 'by_malloc', outcome: 'ok', address: '0x8', pid: 100 },
-    ]),
-    '0x8-100',
-  );
 });

@@ -52,7 +52,7 @@ test('shares name every wasted byte and make a whole', () => {
     [
       ['asked for', 9000],
       ['rounding', 3288],
-      ['page array', 24],
+      ['page-pointer array', 24],
       ['page tables', 4096],
     ],
   );
@@ -81,6 +81,25 @@ test('an answer that failed tells no place', () => {
   assert.equal(cell(failed, 'address'), 'NULL');
   assert.equal(cell(failed, 'frames'), '–');
   assert.equal(cell(failed, 'reading it once more'), '–');
+  assert.equal(cell(failed, 'cost of first touch'), '–', 'it has no frames');
+  assert.equal(cell(failed, 'may sleep'), '–', 'nothing was waited for');
+});
+
+test('a call that failed is written as it was asked, in its context, and says why', () => {
+  const bug = answer({ op: 'kmalloc', outcome: 'bug', requested: 0, context: 'hardirq', message: 'BUG: sleeping' });
+  assert.deepEqual(model.requestOf(bug, { size: 196608, gfp: 'GFP_KERNEL' }), {
+    op: 'kmalloc',
+    size: 196608,
+    gfp: 'GFP_KERNEL',
+    context: 'hardirq',
+  });
+  assert.equal('gfp' in model.requestOf(answer(), { size: 1, gfp: 'GFP_KERNEL' }), false);
+  assert.match(cell({ ...bug, outcome: 'ok' }, 'may sleep'), /yes, and nobody may in hardirq/);
+  assert.equal(model.failureText(bug, 196608), 'BUG: sleeping');
+  const large = answer({ outcome: 'null', limit: 131056 });
+  assert.match(model.failureText(large, 131057), /at most 131.056 bytes, 128 KiB − 16 B/);
+  assert.match(model.failureText(large, 100), /Not enough free memory/);
+  assert.match(model.limitTexts([{ op: 'kmalloc', limit: 131056 }])[0], /^kmalloc above 131.056 \(128 KiB − 16 B\)$/);
 });
 
 test('curves end where requests fail', () => {

@@ -108,7 +108,7 @@ test('the call as C', () => {
   );
   assert.equal(line({ op: 'malloc', size: 10, name: 'b', pid: 7 }), 'b = malloc(10); /* pid 7 */');
   assert.equal(line({ op: 'kfree', address: '0xc0001010' }), 'kfree(0xc0001010);');
-  assert.equal(line({ op: 'write', name: 'b', fill: 170, length: 20 }), 'memset(b, 170, 20);');
+  assert.equal(line({ op: 'write', name: 'b', fill: 170, length: 20 }), 'memset(b, 0xaa, 20);');
 });
 
 test('remarks on a size', () => {
@@ -240,4 +240,20 @@ test('every operation of the engine is a line of C with its own arguments', asyn
     '0x10, 4096, PROT_READ | PROT_EXEC',
   );
   assert.equal(callLine({ op: 'setrlimit', resource: 'RLIMIT_AS', size: 9, pid: 7 }, false).args, 'RLIMIT_AS, 9');
+});
+
+test('write writes the selected block with 0xaa unless something else is said; 0 said is 0', () => {
+  const WRITE = { ...KFREE, op: 'write', needed: ['address', 'hex'], further: ['length', 'fill'] };
+  const params = /** @type {any[]} */ ([
+    ...PARAMS,
+    { name: 'hex', type: 'hex' },
+    { name: 'length', type: 'size', default: 0 },
+    { name: 'fill', type: 'number', default: 0 },
+  ]);
+  const ask = (/** @type {any} */ values, size = 5000) =>
+    requestOf(form({ op: 'write', values }), WRITE, params, { ...NONE, address: '0x10', size });
+  assert.deepEqual(ask({}), { op: 'write', address: '0x10', fill: 0xaa, length: 5000 });
+  assert.deepEqual(ask({ fill: '0', length: '0x20' }), { op: 'write', address: '0x10', fill: 0, length: 32 });
+  assert.deepEqual(ask({ hex: '00ff' }), { op: 'write', address: '0x10', hex: '00ff' });
+  assert.equal(ask({}, 1e6).length, 65536, 'as much as one operation may write');
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { reduce, initialState } from '../../web/src/lab-state.js';
-import { kindOfOp, makesMemory, opInfo } from '../../web/src/model/ops.js';
+import { kindOfFrames, kindOfOp, makesMemory, opInfo } from '../../web/src/model/ops.js';
 import { virtualBands } from '../../web/src/model/virtual.js';
 
 const row = (/** @type {string} */ op, makes = false, frame_kind = 'none') => ({
@@ -35,9 +35,9 @@ test('what makes memory is what the table says, also of an operation that is new
 
 test('the kind of frames comes from the table; a block that no cache holds is pages', () => {
   assert.equal(kindOfOp(OPS, 'kmalloc'), 'slab');
-  assert.equal(kindOfOp(OPS, 'kmalloc', { cache: 'kmalloc-64' }), 'slab');
-  assert.equal(kindOfOp(OPS, 'kmalloc', { cache: null }), 'kernel');
-  assert.equal(kindOfOp(OPS, 'spawn', { cache: null }), 'pgtable');
+  assert.equal(kindOfFrames(OPS, { op: 'kmalloc', cache: 'kmalloc-64' }), 'slab');
+  assert.equal(kindOfFrames(OPS, { op: 'kmalloc', cache: null }), 'kernel');
+  assert.equal(kindOfFrames(OPS, { op: 'spawn', cache: null }), 'pgtable');
   assert.deepEqual(
     [kindOfOp(OPS, 'tick'), kindOfOp(OPS, 'nonsense'), kindOfOp([], 'kmalloc')],
     ['none', 'none', 'none'],

@@ -1,7 +1,7 @@
 /* Search and commands; and which operations name a thing. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { commandHits, searchHits } from '../../web/src/model/search.js';
+import { addressOf, commandHits, searchHits } from '../../web/src/model/search.js';
 import { eventsOf } from '../../web/src/model/touched.js';
 
 const a = {
@@ -82,4 +82,17 @@ test('operations that name the selection: by handle or by an address inside it, 
     [1, 2, 5],
   );
   assert.deepEqual(eventsOf({ kind: 'frame', pfn: 5 }, ops, '0xc0000000'), [4]);
+});
+
+test('an address finds what the daemon says holds it, also when the list of allocations is cut before it', () => {
+  const far = { ...a, address: '0xc8000000', name: 'far' };
+  const hits = searchHits('0xC8000010', state, caches, /** @type {any} */ ([far]));
+  assert.equal(hits[0].title, 'far');
+  assert.deepEqual(addressOf(' 0xC8000010 ', state), { address: '0xc8000010', pid: 0 });
+  assert.deepEqual(addressOf('0x8049000', state), { address: '0x8049000', pid: 7 });
+  assert.equal(addressOf('skb', state), null);
+  assert.equal(
+    searchHits('0xc0001020', state, caches, /** @type {any} */ ([a])).filter((h) => h.title === 'skb').length,
+    1,
+  );
 });

@@ -1,7 +1,14 @@
 /* The lab page's state, its links, its timeline, its story, its bytes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { initialState, isPast, reduce, shownSeq } from '../../web/src/lab-state.js';
+import {
+  initialState,
+  isPast,
+  reduce,
+  selectedAllocation,
+  shownSeq,
+  soughtSelection,
+} from '../../web/src/lab-state.js';
 import { layoutFor } from '../../web/src/model/geometry.js';
 import { ribbons } from '../../web/src/model/ribbons.js';
 import { isTold, story } from '../../web/src/model/story.js';
@@ -47,6 +54,55 @@ test('selecting the same thing again keeps its story; another loses it, and wher
   assert.deepEqual([other.explained, other.bytesAt], [null, null]);
 });
 
+test('a block of a process is shown with its process, however it was selected', () => {
+  const selection = /** @type {any} */ ({ kind: 'allocation', address: '0x10', pid: 101 });
+  const on = { ...opened(), pid: 100 };
+  assert.equal(reduce(on, { type: 'select', selection }).pid, 101);
+  assert.equal(reduce(on, { type: 'select', selection: { ...selection, pid: 0 } }).pid, 100, 'the kernel’s stays');
+  assert.equal(stateFromUrl('?sel=0x10-101').pid, 101);
+});
+
+test('what a cut list lacks is asked for, and only the answer says whether it is there', () => {
+  const views = /** @type {any} */ ({ seq: 10, allocations: [{ address: '0x1', pid: 0 }], more: true, sought: null });
+  const selection = /** @type {any} */ ({ kind: 'allocation', address: '0x9', pid: 0 });
+  const on = { ...opened(), views, selection };
+  assert.deepEqual([selectedAllocation(on), soughtSelection(on)], [null, null], 'not known yet');
+  const holder = /** @type {any} */ ({ address: '0x9', pid: 0, frames: [] });
+  const found = reduce(on, { type: 'sought', sought: { seq: 10, address: '0x9', pid: 0, holder } });
+  assert.equal(selectedAllocation(found), holder);
+  const none = reduce(on, { type: 'sought', sought: { seq: 10, address: '0x9', pid: 0, holder: null } });
+  assert.deepEqual([selectedAllocation(none), soughtSelection(none)?.holder], [null, null]);
+  const late = reduce(on, { type: 'sought', sought: { seq: 9, address: '0x9', pid: 0, holder } });
+  assert.equal(late, on, 'an answer about another moment says nothing');
+});
+
+test('a block is called as the log has the call that made it, whichever of the two is known first', () => {
+  const table = /** @type {any} */ ({
+    ops: [
+      { op: 'kzalloc', makes: true },
+      { op: 'kfree', makes: false },
+    ],
+  });
+  const views = /** @type {any} */ ({ seq: 10, allocations: [{ seq: 3, op: 'kmalloc', address: '0x1', pid: 0 }] });
+  const ops = /** @type {any} */ ([
+    { seq: 2, op: 'kfree' },
+    { seq: 3, op: 'kzalloc' },
+  ]);
+  const named = (/** @type {any} */ state) => state.views.allocations[0].op;
+  const on = { ...opened(), table };
+  const later = reduce(reduce(on, { type: 'views', views }), { type: 'series', points: [], ops });
+  const sooner = reduce(reduce(on, { type: 'series', points: [], ops }), { type: 'views', views });
+  assert.deepEqual(
+    [named(reduce(on, { type: 'views', views })), named(later), named(sooner)],
+    ['kmalloc', 'kzalloc', 'kzalloc'],
+  );
+  const told = reduce(reduce(on, { type: 'views', views }), {
+    type: 'explained',
+    result: /** @type {any} */ ({ seq: 3, op: 'kzalloc' }),
+  });
+  assert.equal(named(told), 'kzalloc', 'of a long log only the story of the selection is known');
+});
+
 test('a link restores where a tab looks: chunk, walked address, place in the address space, event, cache, what is compared, a free object', () => {
   const trip = (/** @type {any} */ part) => stateFromUrl(urlFromState({ ...opened(), ...part }));
   assert.equal(trip({ tab: 'heap', chunk: '0x555555561010' }).chunk, '0x555555561010');
@@ -79,14 +135,14 @@ test('looking elsewhere: another selection or process lets go of the chunk and t
 
 test('views that were asked for before a process was chosen do not undo the choice', () => {
   const chosen = reduce(opened(), { type: 'pid', pid: 8 });
-  assert.equal(reduce(chosen, { type: 'views', views: { pid: 7 }, asked: 0 }).pid, 8);
-  assert.equal(reduce(opened(), { type: 'views', views: { pid: 7 }, asked: 0 }).pid, 7);
+  assert.equal(reduce(chosen, { type: 'views', views: { pid: 7, allocations: [] }, asked: 0 }).pid, 8);
+  assert.equal(reduce(opened(), { type: 'views', views: { pid: 7, allocations: [] }, asked: 0 }).pid, 7);
 });
 
 test('an event of a link is kept by the first views, and let go by the next', () => {
   const linked = { ...opened(), step: 2 };
-  const first = reduce(linked, { type: 'views', views: { pid: 0 } });
-  assert.deepEqual([first.step, reduce(first, { type: 'views', views: { pid: 0 } }).step], [2, null]);
+  const first = reduce(linked, { type: 'views', views: { pid: 0, allocations: [] } });
+  assert.deepEqual([first.step, reduce(first, { type: 'views', views: { pid: 0, allocations: [] } }).step], [2, null]);
 });
 
 test('every event and decision of the engine is told in words of its own', async () => {

@@ -9,16 +9,28 @@ export function count(n) {
     .replace(/\B(?=(\d{3})+(?!\d))/g, THIN);
 }
 
-/** Bytes with the largest binary unit that keeps three digits: 196608 -> "192 KiB" @param {number} n */
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+
+const NEAR = 64; /* bytes: what allocators keep for themselves at a block's head */
+
+/** Bytes with the largest binary unit: 196608 -> "192 KiB". A whole number of a unit is only said of what is one. What is near it, or
+ * would be rounded to it, is said with its difference: 131056 -> "128 KiB − 16 B". @param {number} n @returns {string} */
 export function bytes(n) {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let unit = 0;
-  while (n >= 1024 && unit < units.length - 1) {
-    n /= 1024;
-    unit++;
-  }
-  const digits = Number.isInteger(n) ? String(n) : n.toFixed(n < 10 ? 2 : n < 100 ? 1 : 0);
-  return `${digits} ${units[unit]}`;
+  while (n >= 1024 ** (unit + 1) && unit < UNITS.length - 1) unit++;
+  const value = n / 1024 ** unit;
+  if (Number.isInteger(value)) return `${value} ${UNITS[unit]}`;
+  const digits = value.toFixed(value < 10 ? 2 : 1);
+  const whole = Math.round(value);
+  const rest = n - whole * 1024 ** unit;
+  if (!Number.isInteger(Number(digits)) && Math.abs(rest) > NEAR) return `${digits} ${UNITS[unit]}`;
+  return `${bytes(whole * 1024 ** unit)} ${rest < 0 ? '−' : '+'} ${rounded(Math.abs(rest))}`;
+}
+
+/** The difference itself, which need not be exact. @param {number} n */
+function rounded(n) {
+  const unit = n >= 1024 ** 2 ? 2 : n >= 1024 ? 1 : 0;
+  return `${Number((n / 1024 ** unit).toFixed(unit ? 1 : 0))} ${UNITS[unit]}`;
 }
 
 /** Nanoseconds: 31400 -> "31.4 µs" @param {number} ns */

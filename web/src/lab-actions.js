@@ -12,11 +12,13 @@
  * @property {{}} dismiss the refusal was read
  * @property {{ connection: 'live' | 'lost' }} connection the event stream opened or broke
  * @property {{ seq: number, now_ns?: number }} head the lab has come to this operation; an older one changes nothing
+ * @property {{}} imported an import has ended: the samples of the timeline are of its beginning
  * @property {{ seq: number, playing?: boolean }} seek show a moment; the head's means: follow the lab
  * @property {{}} live follow the lab
  * @property {{ playing: boolean }} play start or stop playing
  * @property {{ speed: number }} speed operations a second
  * @property {{ views: import('./lab-state.js').Views, asked?: number }} views the views of a moment are loaded; asked: the process that was asked for
+ * @property {{ sought: import('./types.js').Sought }} sought who holds the selected address
  * @property {{ points: import('./types.js').Point[], ops?: import('./types.js').OpRow[], progress?: { done: number, total: number } }} series what the timeline shows
  * @property {{ tab: import('./tabs.js').Tab }} tab
  * @property {{ column: import('./lab-state.js').Column }} column
@@ -35,6 +37,8 @@
  * @property {{ marks: import('./lab-state.js').Mark[] }} marks
  * @property {{ step: number | null }} step event at which the Buddy tab stands
  * @property {{ palette: 'search' | 'commands' | null }} palette
+ * @property {{ on: boolean }} tour the tour over the marks begins or ends
+ * @property {{}} passed the failure shown was read: the selection comes back
  * @property {{ text: string }} notice what was just done, for the live region
  * @property {{ form: import('./model/form.js').Form }} form
  * @property {{ result: Result | null }} preview what the form's call would do

@@ -8,7 +8,8 @@ import { createCalls } from './session/calls.js';
 import { watchHistory } from './session/history.js';
 import { createImporter } from './session/importer.js';
 import { watchMoment } from './session/moment.js';
-import { createMoves, watchPlay, watchSelection } from './session/moves.js';
+import { createMoves, watchMade, watchPlay, watchSelection } from './session/moves.js';
+import { createOwners, watchSought } from './session/owners.js';
 import { createStore } from './store.js';
 import { visible } from './visible.js';
 
@@ -40,6 +41,7 @@ export function openLab(id) {
   const context = { store, base, complain, select };
   const calls = createCalls(context);
   const moves = createMoves(context);
+  const owners = createOwners(context);
   const importer = createImporter(context);
 
   async function start() {
@@ -64,6 +66,8 @@ export function openLab(id) {
       watchUrl(),
       calls.watchPreview(),
       watchSelection(context),
+      watchSought(context),
+      watchMade(context),
       watchPlay(context),
     );
   }
@@ -162,6 +166,7 @@ export function openLab(id) {
     share,
     ...calls,
     ...moves,
+    ...owners,
     close: () => stops.forEach((stop) => stop()),
   };
 }

@@ -1,5 +1,7 @@
 /* lab-state.js - the state of a lab page and every way in which it changes. Pure: no DOM, no network. */
 import { emptyForm } from './model/form.js';
+import { failureOf } from './model/failure.js';
+import { withCalls } from './model/ops.js';
 
 /** @typedef {import('./types.js').LabInfo} LabInfo */
 /** @typedef {import('./types.js').Selection} Selection */
@@ -8,7 +10,7 @@ import { emptyForm } from './model/form.js';
 /** @typedef {'buddy' | 'linear'} Layout */
 /** @typedef {'call' | 'map' | 'facts'} Column */
 /** @typedef {{ seq: number, text: string }} Mark */
-/** @typedef {{ seq: number, cells: import('./types.js').Cells, allocations: import('./types.js').Allocation[], more: boolean, vmalloc: import('./types.js').VmallocView, zones: import('./types.js').Zone[], processes: import('./types.js').Process[], maps: import('./types.js').UserMap[], pid: number, counts: Record<string, number>, op: import('./types.js').Result | null }} Views */
+/** @typedef {{ seq: number, cells: import('./types.js').Cells, allocations: import('./types.js').Allocation[], more: boolean, nr_live: number, sought: import('./types.js').Sought | null, vmalloc: import('./types.js').VmallocView, zones: import('./types.js').Zone[], processes: import('./types.js').Process[], maps: import('./types.js').UserMap[], pid: number, counts: Record<string, number>, op: import('./types.js').Result | null }} Views */
 
 /**
  * @typedef {object} LabState
@@ -22,6 +24,7 @@ import { emptyForm } from './model/form.js';
  * @property {number} reconnects how often a lost connection came back: then everything is asked again
  * @property {number} head
  * @property {number} now_ns
+ * @property {number} imports how many imports have ended while the page was open
  * @property {number | null} at past moment shown; null: the head
  * @property {boolean} playing
  * @property {number} speed operations a second
@@ -44,10 +47,13 @@ import { emptyForm } from './model/form.js';
  * @property {number | null} step event of the operation shown at which the Buddy tab stands; null: after all of them
  * @property {'search' | 'commands' | null} palette
  * @property {{ done: number, total: number } | null} progress how much of a long history is read
- * @property {string} notice what was just done, for the live region
+ * @property {string} notice what was just done: shown for a while, and spoken
+ * @property {number} notices how many there were
  * @property {Views | null} views
  * @property {import('./types.js').Point[]} points
  * @property {import('./types.js').OpRow[]} ops
+ * @property {boolean} tour the marks are walked as steps of a tour
+ * @property {number} passed the operation whose failure was read; 0: none
  * @property {import('./model/form.js').Form} form
  * @property {import('./types.js').Result | null} preview what the form's call would do
  * @property {boolean} sending
@@ -67,6 +73,7 @@ export function initialState(id, from = {}) {
     reconnects: 0,
     head: 0,
     now_ns: 0,
+    imports: 0,
     at: null,
     playing: false,
     speed: 4,
@@ -90,9 +97,12 @@ export function initialState(id, from = {}) {
     palette: null,
     progress: null,
     notice: '',
+    notices: 0,
     views: null,
     points: [],
     ops: [],
+    tour: false,
+    passed: 0,
     form: emptyForm(),
     preview: null,
     sending: false,
@@ -125,6 +135,9 @@ const following = (state) => (state.at !== null && state.at >= lastSeq(state) ? 
 /** @param {Selection | null} a @param {Selection | null} b */
 const isSame = (a, b) =>
   a?.kind === 'allocation' && b?.kind === 'allocation' && a.address === b.address && a.pid === b.pid;
+
+/** A block of a process is shown with that process. @param {Selection | null} selection */
+const processOf = (selection) => (selection?.kind === 'allocation' ? selection.pid : 0);
 
 /** Never called: tsc reports an action that has no case in reduce(). @param {never} action @returns {never} */
 function unknown(action) {
@@ -159,9 +172,12 @@ export function reduce(state, action) {
         };
       return { ...state, connection: action.connection };
     case 'head': {
-      if (action.seq <= state.head) return state;
-      return { ...state, head: action.seq, now_ns: action.now_ns ?? state.now_ns };
+      const now_ns = action.now_ns ?? state.now_ns;
+      if (action.seq < state.head || (action.seq === state.head && now_ns <= state.now_ns)) return state;
+      return { ...state, head: action.seq, now_ns };
     }
+    case 'imported':
+      return { ...state, imports: state.imports + 1 };
     case 'seek':
       return seek({ ...state, playing: action.playing ?? false }, action.seq);
     case 'live':
@@ -173,12 +189,16 @@ export function reduce(state, action) {
     case 'views':
       return {
         ...state,
-        views: action.views,
+        views: withCallNames(action.views, state),
         pid: state.pid === (action.asked ?? state.pid) ? action.views.pid : state.pid,
         step: state.views ? null : state.step,
       };
+    case 'sought':
+      return state.views?.seq === action.sought.seq
+        ? { ...state, views: withCallNames(withSought(state.views, action.sought), state) }
+        : state;
     case 'series':
-      return { ...state, points: action.points, ops: action.ops ?? state.ops, progress: action.progress ?? null };
+      return withSeries(state, action.points, action.ops ?? state.ops, action.progress ?? null);
     case 'tab':
       return { ...state, tab: action.tab, column: 'map' };
     case 'column':
@@ -191,6 +211,8 @@ export function reduce(state, action) {
       return {
         ...state,
         selection: action.selection,
+        pid: processOf(action.selection) || state.pid,
+        passed: action.selection ? (state.views?.op?.seq ?? 0) : state.passed,
         explained: isSame(state.selection, action.selection) ? state.explained : null,
         bytesAt: null,
         chunk: action.chunk ?? null,
@@ -198,7 +220,7 @@ export function reduce(state, action) {
         cache: action.cache ?? null,
       };
     case 'explained':
-      return { ...state, explained: action.result };
+      return { ...state, explained: action.result, views: withCallNames(state.views, state, [action.result]) };
     case 'colour':
       return { ...state, colour: action.colour, focus: null };
     case 'focus':
@@ -221,8 +243,12 @@ export function reduce(state, action) {
       return { ...state, step: action.step };
     case 'palette':
       return { ...state, palette: action.palette };
+    case 'tour':
+      return { ...state, tour: action.on };
+    case 'passed':
+      return { ...state, passed: state.views?.op?.seq ?? 0 };
     case 'notice':
-      return { ...state, notice: action.text };
+      return { ...state, notice: action.text, notices: state.notices + 1 };
     case 'form':
       return { ...state, form: action.form, problem: null };
     case 'preview':
@@ -236,6 +262,44 @@ export function reduce(state, action) {
     default:
       return unknown(action);
   }
+}
+
+/** The views with each allocation called as the log has it. @template {Views | null} V @param {V} views @param {LabState} state @param {{ seq: number, op: string }[]} [rows] default: those that are known @returns {V} */
+function withCallNames(views, state, rows = state.ops) {
+  return views && { ...views, allocations: withCalls(views.allocations, rows, state.table?.ops ?? []) };
+}
+
+/** @param {LabState} state @param {import('./types.js').Point[]} points @param {import('./types.js').OpRow[]} ops @param {LabState['progress']} progress @returns {LabState} */
+function withSeries(state, points, ops, progress) {
+  const views = ops === state.ops ? state.views : withCallNames(state.views, { ...state, ops });
+  return { ...state, points, ops, progress, views };
+}
+
+/** The failure that has the stage: the operation shown failed, and nobody has said that it was read. @param {LabState} state */
+export function stagedFailure({ views, passed, profile, table }) {
+  const op = views?.op ?? null;
+  if (!views || !op || op.seq !== views.seq || op.seq === passed) return null;
+  return failureOf(op, { profile, views, ops: table?.ops ?? [] });
+}
+
+/** The views with what was asked of one address: its holder is listed, however long the whole list is.
+ * @param {Views} views @param {import('./types.js').Sought | null} sought @returns {Views} */
+export function withSought(views, sought) {
+  const holder = sought?.holder;
+  if (!holder) return { ...views, sought };
+  const others = views.allocations.filter((a) => a.address !== holder.address || a.pid !== holder.pid);
+  return { ...views, sought, allocations: [...others, holder] };
+}
+
+/** What was found where the selection is, when it was asked for at the moment shown. @param {LabState} state */
+export function soughtSelection({ selection, views }) {
+  const sought = views?.sought ?? null;
+  const isIt =
+    selection?.kind === 'allocation' &&
+    sought?.seq === views?.seq &&
+    sought?.address === selection.address &&
+    sought?.pid === selection.pid;
+  return isIt ? sought : null;
 }
 
 /** The allocation that is selected, when it is alive in the views shown. @param {LabState} state */

@@ -1,17 +1,33 @@
-/* tour.js - opens a lab in which the same request has been made of all four allocators, and goes there. */
-import { post } from './api.js';
-import { firstSelection, tourOps } from './model/tour.js';
+/* tour.js - opens a lab in which the same request has been made of all four allocators, at its first step. The lab of the tour before
+ * is thrown away. */
+import { post, remove } from './api.js';
+import { sentenceFor, tourCalls, tourName } from './model/tour.js';
 
-/** @param {import('./model/tour.js').Wish} wish @param {string} [name] */
-export async function openTour(wish, name = 'four ways to ask') {
-  const lab = await post('/labs', { name, profile: wish.profile });
-  const done = [];
-  let pid = 0;
-  for (const { pid: own, ...op } of tourOps(wish)) {
-    const result = await post(`/labs/${lab.id}/ops`, own === null ? { ...op, pid } : op);
+const KEPT = 'pagoda-tour'; /* the id of this browser's tour */
+
+/** @param {import('./model/tour.js').Wish} wish */
+export async function openTour(wish) {
+  const lab = await post('/labs', { name: tourName(wish.size), profile: wish.profile });
+  const send = (/** @type {Record<string, any>} */ op) => post(`/labs/${lab.id}/ops`, op);
+  let pid = 0,
+    first = 0;
+  for (const { op, tells } of tourCalls(wish)) {
+    const result = await send('pid' in op ? { ...op, pid } : op);
     pid = result.pid ?? pid;
-    done.push({ ...result, name: op.name, pid: own === null ? pid : 0 });
+    first ||= result.seq;
+    if (tells) await send({ op: 'mark', text: sentenceFor(op, result) });
   }
-  const selection = firstSelection(done.filter((one) => one.name));
-  location.assign(`/lab/${lab.id}${selection ? `?sel=${selection}` : ''}`);
+  await dropLast(lab.id);
+  location.assign(`/lab/${lab.id}?tour=1&seq=${first}`);
+}
+
+/** @param {string} id of the one that is kept now */
+async function dropLast(id) {
+  try {
+    const last = localStorage.getItem(KEPT);
+    localStorage.setItem(KEPT, id);
+    if (last) await remove(`/labs/${last}`);
+  } catch {
+    /* no storage, or somebody has deleted it: nothing is lost */
+  }
 }

@@ -10,6 +10,9 @@ import { rgb } from './palette.js';
 /** @typedef {import('../model/geometry.js').Layout} Layout */
 /** @typedef {{ x: number, y: number, px: number, width: number, height: number }} Camera origin of the map and size of a cell, in pixels */
 
+/** From this size of a cell on, pixels, blocks have outlines and their order. */
+export const BLOCKS_FROM = 6;
+
 /**
  * @param {CanvasRenderingContext2D} ctx
  * @param {{ layout: Layout, cells: Cells, camera: Camera, image: HTMLCanvasElement, palette: import('./palette.js').Palette, selected: Run[], changed: Run[], preview: Run[], faded: boolean, focus: number | null, colours: import('../model/colours.js').Colouring, fills: string[] }} scene
@@ -19,7 +22,7 @@ export function drawFrames(ctx, scene) {
   ctx.clearRect(0, 0, camera.width, camera.height);
   ctx.imageSmoothingEnabled = camera.px < 1;
   ctx.drawImage(scene.image, camera.x, camera.y, layout.cols * camera.px, layout.rows * camera.px);
-  if (camera.px >= 6 && scene.cells.shift === 0) drawBlocks(ctx, scene);
+  if (camera.px >= BLOCKS_FROM && scene.cells.shift === 0) drawBlocks(ctx, scene);
   else drawGrid(ctx, scene);
   if (scene.cells.shares && camera.px >= 5 && scene.colours.by === 'state') drawShares(ctx, scene);
   strokeRuns(ctx, scene, scene.changed, palette.ink, [3, 2], 1.2);

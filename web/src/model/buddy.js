@@ -174,7 +174,12 @@ export function freeAreaCells(zone) {
       return { type, blocks, share: (blocks * 2 ** area.order) / pages };
     }),
   }));
-  return { types: shown, rows, hasIndices: rows.some((row) => row.unusable !== null || row.fragmentation !== null) };
+  const hasTypes = types.length > 1; /* Linux 2.0 has neither types nor indices of fragmentation */
+  return {
+    types: shown,
+    rows,
+    hasIndices: hasTypes && rows.some((row) => row.unusable !== null || row.fragmentation !== null),
+  };
 }
 
 /** Indices come in thousandths, as the kernel's extfrag files have them. @param {number | undefined | null} value */

@@ -213,10 +213,11 @@ const SHOWN_MAX = 14;
 
 /** The entries worth a place in the legend: for states always the same ones, else those that occur, the most frames first.
  * @param {Colouring} colours @returns {{ entries: Entry[], rest: number }} */
-export function legendEntries(colours) {
+export function legendEntries(colours, hasPcp = true) {
   if (colours.by === 'state') {
     const byKey = new Map(colours.entries.map((e) => [e.key, e]));
-    return { entries: LEGEND.flatMap((name) => byKey.get(name) ?? []), rest: 0 };
+    const names = LEGEND.filter((name) => hasPcp || name !== 'pcp');
+    return { entries: names.flatMap((name) => byKey.get(name) ?? []), rest: 0 };
   }
   const there = colours.entries.filter((e) => e.count > 0);
   if (colours.by === 'owner') there.sort((a, b) => b.count - a.count);

@@ -38,7 +38,7 @@ export function sharesOf(answer) {
   const parts = [
     { name: 'asked for', bytes: requested },
     { name: 'rounding', bytes: waste.slack },
-    { name: 'page array', bytes: waste.page_array },
+    { name: 'page-pointer array', bytes: waste.page_array },
     { name: 'page tables', bytes: waste.page_tables },
   ].filter((part) => part.bytes > 0);
   const total = parts.reduce((sum, part) => sum + part.bytes, 0);
@@ -73,16 +73,44 @@ function placement(answer) {
 /** @param {{ count: number }[]} runs */
 const sum = (runs) => runs.reduce((total, run) => total + run.count, 0);
 
+/** @param {Answer} answer */
+function firstTouch({ outcome, first_touch }) {
+  if (outcome !== 'ok') return '–';
+  return first_touch ? `${duration(first_touch.cost_ns)} more` : 'none: its frames are there';
+}
+
+/** @param {Answer} answer */
+function maySleep({ outcome, may_sleep, context }) {
+  if (outcome === 'null') return '–';
+  if (!may_sleep) return 'no';
+  return context === 'process' ? 'yes' : `yes, and nobody may in ${context}`;
+}
+
+/** The call as it was asked: an answer without memory knows no size. @param {Answer} answer @param {{ size: number, gfp: string }} asked */
+export function requestOf({ op, context }, { size, gfp }) {
+  const takesFlags = op === 'kmalloc' || op === 'kzalloc';
+  return { op, size, context, ...(takesFlags ? { gfp } : {}) };
+}
+
+/** What a failed call says, or why it said nothing. @param {Answer} answer @param {number} size */
+export function failureText({ message, limit }, size) {
+  if (message) return message;
+  return size > limit
+    ? `More than it can give: at most ${count(limit)} bytes, ${bytes(limit)}.`
+    : 'Not enough free memory for it.';
+}
+
+/** Above which sizes each allocator fails. @param {{ op: string, limit: number }[]} answers */
+export const limitTexts = (answers) =>
+  answers.map(({ op, limit }) => `${op} above ${count(limit)}${limit < 1024 ? '' : ` (${bytes(limit)})`}`);
+
 /** @type {[string, (answer: Answer) => string][]} */
 const FACTS = [
   ['address', (a) => a.address ?? 'NULL'],
   ['allocated', (a) => (a.outcome === 'ok' ? bytes(a.allocated) : '–')],
   ['frames', placement],
   ['cost of the call', (a) => duration(a.cost_ns)],
-  [
-    'cost of first touch',
-    (a) => (a.first_touch ? `${duration(a.first_touch.cost_ns)} more` : 'none: its frames are there'),
-  ],
+  ['cost of first touch', firstTouch],
   [
     'reading it once more',
     (a) =>
@@ -90,8 +118,8 @@ const FACTS = [
         ? `${duration(a.access.cost_ns)} for ${bytes(a.access.length)}: ${plural(a.access.tlb.misses, 'TLB miss', 'TLB misses')} of ${count(a.access.tlb.misses + a.access.tlb.hits)}`
         : '–',
   ],
-  ['may sleep', (a) => (a.may_sleep ? 'yes' : 'no')],
-  ['largest request', (a) => `${bytes(a.limit)} (${count(a.limit)})`],
+  ['may sleep', maySleep],
+  ['largest request', (a) => `${count(a.limit)} bytes, ${bytes(a.limit)}`],
   ['released by', (a) => `${a.release}()`],
 ];
 

@@ -1,7 +1,7 @@
 /* form.js - the call panel without its looks: which fields an operation has, the request they make, the line of C that
  * it is, and what can be said about its size. */
 import { fieldOf } from '../api.js';
-import { bytes, count, parseSize, plural } from '../format.js';
+import { bytes, count, hex, parseSize, plural } from '../format.js';
 import { gfpExpression } from './gfp.js';
 import { makesMemory } from './ops.js';
 import { PAGE_SIZE } from './page.js';
@@ -71,7 +71,7 @@ export function fieldErrors(problem, names) {
   return errors;
 }
 
-/** @param {Form} form @param {OpInfo} info @param {ParamInfo[]} params @param {{ pid: number, name: string, address?: string }} defaults address: of the selection */
+/** @param {Form} form @param {OpInfo} info @param {ParamInfo[]} params @param {{ pid: number, name: string, address?: string, size?: number }} defaults address, size: of the selection */
 export function requestOf(form, info, params, defaults) {
   /** @type {Record<string, unknown>} */
   const request = { op: info.op };
@@ -89,11 +89,25 @@ export function requestOf(form, info, params, defaults) {
       if (meant) request[meant.startsWith('0x') ? 'address' : 'name'] = meant;
     } else if (value === '' && needed && param.choices) {
       request[param.name] = param.default ?? param.choices[0]; /* what the list shows */
-    } else if (value !== '' && !isDefault(param, value, needed)) {
+    } else if (value !== '' && (info.op === 'write' || !isDefault(param, value, needed))) {
       request[param.name] = isNumber(param) ? numberOf(value) : value;
     }
   }
+  if (info.op === 'write' && request.hex === undefined) fillIn(request, defaults.size);
   return request;
+}
+
+export const FILL = 0xaa; /* seen at once among zeroes */
+const LENGTH = 64;
+const WRITE_MAX = 65536; /* bytes that one operation may write */
+
+/** What write writes when nothing else is said: the selected block, with 0xaa. @param {number} [size] */
+export const lengthToWrite = (size) => Math.min(size || LENGTH, WRITE_MAX);
+
+/** @param {Record<string, unknown>} request @param {number} [size] of the selection */
+function fillIn(request, size) {
+  request.fill ??= FILL;
+  request.length ??= lengthToWrite(size);
 }
 
 const isNumber = (/** @type {ParamInfo} */ param) => param.type === 'number' || param.type === 'size';
@@ -115,8 +129,8 @@ function numberOf(value) {
 
 /** An operation of the log as the call that it was. @param {import('../types.js').OpRow} row @param {import('../types.js').OpInfo[]} ops */
 export function callText(row, ops) {
-  const { target, call, args } = callLine(row, makesMemory(ops, row.op));
-  return `${target}${call}(${args})`;
+  const { target, call, args, note } = callLine(row, makesMemory(ops, row.op));
+  return `${target}${call}(${args})${note ? ` /* ${note} */` : ''}`;
 }
 
 /** The call as C. @param {Record<string, any>} request @param {boolean} makes what it returns gets the name @returns {{ target: string, call: string, args: string, note: string }} */
@@ -168,7 +182,7 @@ export function callLine(request, makes) {
     mlock: `${who}, ${num(request.length)}`,
     write: request.hex
       ? `${who}, "${request.hex}", ${request.hex.length / 2}`
-      : `${who}, ${num(request.fill)}, ${num(request.length)}`,
+      : `${who}, ${request.fill === undefined ? '?' : hex(Number(request.fill))}, ${num(request.length)}`,
     read: `buffer, ${who}, ${num(request.length)}`,
     exit: '0',
     fork: '',

@@ -2,6 +2,7 @@
 import { bytes, count, duration, hex, plural } from '../format.js';
 import { KINDS } from '../kinds.js';
 import { cellAt, headOf } from './cells.js';
+import { descriptorOf } from './descriptor.js';
 import { titleOf } from './title.js';
 import { regionOf } from './virtual.js';
 import { nrPages, physicalOf } from './page.js';
@@ -11,8 +12,8 @@ import { nrPages, physicalOf } from './page.js';
 /** @typedef {{ label: string, words: Words[] }} Fact */
 /** @typedef {import('../types.js').Allocation} Allocation */
 
-/** @param {Allocation} a @param {import('../lab-state.js').Views} views @param {import('../types.js').Result | null} made @returns {Fact[]} */
-export function allocationFacts(a, views, made) {
+/** @param {Allocation} a @param {import('../lab-state.js').Views} views @param {import('../types.js').Result | null} made @param {string} [profile] @returns {Fact[]} */
+export function allocationFacts(a, views, made, profile = '') {
   const region = regionOf(a, views);
   const area = views.vmalloc.areas.find((v) => v.start === a.address);
   /** @type {Words[]} */
@@ -34,6 +35,15 @@ export function allocationFacts(a, views, made) {
       { text: `– ${hex(BigInt(a.address) + BigInt(Math.max(a.allocated, 1)))}` },
     ),
   );
+  const descriptor = profile === 'classic' ? descriptorOf(a) : null;
+  if (descriptor)
+    facts.push(
+      fact('descriptor', {
+        text: `16 B at ${hex(descriptor)}`,
+        link: { bytes: a.address, tab: 'bytes' },
+        note: `heads the block of pages, so the address of its first object ends in ${hex(descriptor + 16n).slice(-3)}`,
+      }),
+    );
   if (area && area.guard_pages)
     facts.push(
       fact('guard page', {
@@ -68,7 +78,7 @@ function framesWords(a) {
       text: plural(a.nr_frames, 'frame'),
       note:
         a.frames.length > 1
-          ? `in ${a.frames.length} runs`
+          ? `in ${a.frames_cut ? 'more than ' : ''}${count(a.frames.length)} runs`
           : a.pid && a.nr_frames < pages
             ? `of ${pages} touched`
             : undefined,
@@ -77,7 +87,11 @@ function framesWords(a) {
   const links = a.frames
     .slice(0, 6)
     .map((run) => ({ text: run.count > 1 ? `${hex(run.pfn)}+${run.count}` : hex(run.pfn), link: { frame: run.pfn } }));
-  if (a.frames.length > 6) links.push({ text: `+${a.frames.length - 6} more`, link: { frame: a.frames[6].pfn } });
+  if (a.frames.length > 6)
+    links.push({
+      text: a.frames_cut ? 'and more' : `+${count(a.frames.length - 6)} more`,
+      link: { frame: a.frames[6].pfn },
+    });
   return [...words, ...links];
 }
 
@@ -85,7 +99,11 @@ function framesWords(a) {
 function contiguity(a, region) {
   if (!a.nr_frames) return 'virtually only';
   if (region === 'direct') return 'physically and virtually';
-  return a.frames.length > 1 ? 'virtually only' : a.nr_frames > 1 ? 'virtually; physically by chance' : 'one frame';
+  return a.frames.length > 1
+    ? 'virtually only'
+    : a.nr_frames > 1
+      ? 'virtually; physically only by chance'
+      : 'one frame';
 }
 
 /** The cost of an operation as parts of one bar, the largest first; what is too thin to be seen is summed.
@@ -104,8 +122,8 @@ function costNote(made) {
   return most && most.ns < made.cost_ns ? `mostly ${most.step}` : undefined;
 }
 
-/** @param {number} pfn @param {import('../types.js').Cells} cells @param {any} detail the daemon's answer on this frame, once it is there @param {Allocation | null} [owner] @returns {Fact[]} */
-export function frameFacts(pfn, cells, detail, owner = null) {
+/** @param {number} pfn @param {import('../types.js').Cells} cells @param {any} detail the daemon's answer on this frame, once it is there @param {Allocation | null} [owner] @param {boolean} [hasTypes] whether this kernel knows migratetypes @returns {Fact[]} */
+export function frameFacts(pfn, cells, detail, owner = null, hasTypes = true) {
   const cell = cellAt(cells, Math.floor(pfn / 2 ** cells.shift));
   const facts = [fact('frame', { text: hex(pfn), note: `phys ${hex(physicalOf(pfn))}` })];
   if (cells.shift) return [...facts, fact('tile', { text: `${2 ** cells.shift} frames, mostly ${cell.kind.label}` })];
@@ -126,6 +144,15 @@ export function frameFacts(pfn, cells, detail, owner = null) {
         link: { allocation: { address: owner.address, pid: owner.pid ?? 0 } },
       }),
     );
+  else if (detail?.page_array_of)
+    facts.push(
+      fact(
+        'allocation',
+        { text: 'vmalloc’s page-pointer array, of' },
+        { text: detail.page_array_of, link: { allocation: { address: detail.page_array_of, pid: 0 } } },
+      ),
+    );
+  else if (detail) facts.push(fact('allocation', { text: 'nobody’s' }));
   facts.push(
     fact(
       'block',
@@ -143,7 +170,7 @@ export function frameFacts(pfn, cells, detail, owner = null) {
     facts.push(fact('run', { text: `${hex(head)}+${detail.block.count}`, link: { frame: head } }));
   if (detail?.address)
     facts.push(fact('direct map', { text: String(detail.address), link: { frame: pfn, tab: 'bytes' } }));
-  if (detail?.block?.migratetype !== undefined && detail.block.migratetype !== '')
+  if (hasTypes && detail?.block?.migratetype)
     facts.push(fact('migratetype', { text: String(detail.block.migratetype) }));
   if (detail?.born) facts.push(fact('since', { text: `op ${detail.born}`, link: { seq: detail.born } }));
   return facts;
@@ -167,6 +194,10 @@ export function objectFacts(object) {
   ];
 }
 
+/** @param {Record<string, any>} request */
+const wroteText = ({ hex: digits, fill, length }) =>
+  digits ? plural(digits.length / 2, 'byte') : `${plural(Number(length), 'byte')} of ${hex(Number(fill ?? 0))}`;
+
 /** The operation shown, when nothing is selected. @param {import('../types.js').Result} result @returns {Fact[]} */
 export function operationFacts(result) {
   const facts = [fact('call', { text: result.op, note: result.request?.text, link: { op: result.op } })];
@@ -174,6 +205,7 @@ export function operationFacts(result) {
     facts.push(
       fact('address', {
         text: result.address,
+        note: result.name_is_freed ? `the old address of ${result.request?.name}, which was freed` : undefined,
         link: { bytes: result.address, pid: result.request?.pid ?? 0, tab: 'bytes' },
       }),
     );
@@ -187,6 +219,7 @@ export function operationFacts(result) {
         })),
       ),
     );
+  if (result.op === 'write') facts.push(fact('wrote', { text: wroteText(result.request ?? {}) }));
   if (result.nr_reclaimed) facts.push(fact('reclaimed', { text: plural(result.nr_reclaimed, 'page') }));
   return facts;
 }

@@ -18,9 +18,22 @@ export const opInfo = (ops, name) => indexOf(ops).get(name) ?? null;
 /** Whether the operation makes an allocation, to which the caller may give a name. @param {OpInfo[]} ops @param {string} name */
 export const makesMemory = (ops, name) => opInfo(ops, name)?.makes ?? false;
 
-/** The kind of frames that an operation is about: its colour on ticks and chips. Blocks of the kmalloc family that no cache
- * holds are whole pages. @param {OpInfo[]} ops @param {string} name @param {{ cache?: string | null } | null} [allocation] */
-export function kindOfOp(ops, name, allocation) {
-  const kind = opInfo(ops, name)?.frame_kind ?? 'none';
-  return kind === 'slab' && allocation && !allocation.cache ? 'kernel' : kind;
+/** The kind of frames that an operation is about: its colour on ticks, chips, bars and ribbons. @param {OpInfo[]} ops @param {string} name */
+export const kindOfOp = (ops, name) => opInfo(ops, name)?.frame_kind ?? 'none';
+
+/** The kind of frames behind an allocation: blocks of the kmalloc family that no cache holds are whole pages.
+ * @param {OpInfo[]} ops @param {{ op: string, cache: string | null }} a */
+export function kindOfFrames(ops, a) {
+  const kind = kindOfOp(ops, a.op);
+  return kind === 'slab' && !a.cache ? 'kernel' : kind;
+}
+
+/** Allocations with the names of the calls that made them: a block knows its family only (kzalloc's is one of kmalloc), the log knows
+ * the call. @param {import('../types.js').Allocation[]} allocations @param {{ seq: number, op: string }[]} rows of the log @param {OpInfo[]} ops @returns {import('../types.js').Allocation[]} */
+export function withCalls(allocations, rows, ops) {
+  const calls = new Map(rows.filter((row) => makesMemory(ops, row.op)).map((row) => [row.seq, row.op]));
+  return allocations.map((a) => {
+    const op = calls.get(a.seq);
+    return op && op !== a.op ? { ...a, op } : a;
+  });
 }

@@ -8,14 +8,14 @@ import { PAGE_SIZE } from './page.js';
 /** @typedef {import('../lab-actions.js').Action} Action */
 /** @typedef {{ id: string, title: string, note: string, keys?: string, actions: Action[] } } Hit actions: for the store, in order */
 
-/** @param {string} query @param {import('../lab-state.js').LabState} state @param {{ name: string, nr_in_use: number }[]} caches @returns {Hit[]} */
-export function searchHits(query, state, caches) {
+/** @param {string} query @param {import('../lab-state.js').LabState} state @param {{ name: string, nr_in_use: number }[]} caches @param {import('../types.js').Allocation[]} [holders] of the address that was typed, as the daemon says @returns {Hit[]} */
+export function searchHits(query, state, caches, holders = []) {
   const text = query.trim();
   const views = state.views;
   if (!text || !views) return [];
   return [
     ...operationHits(text, state),
-    ...addressHits(text, state),
+    ...addressHits(text, state, holders),
     ...frameHits(text, state),
     ...nameHits(text, views.allocations),
     ...markHits(text, state.marks),
@@ -50,12 +50,23 @@ function operationHits(text, state) {
   ];
 }
 
-/** @param {string} text @param {import('../lab-state.js').LabState} state @returns {Hit[]} */
-function addressHits(text, state) {
-  if (!/^0x[0-9a-f]{3,16}$/i.test(text) || !state.views) return [];
+const ADDRESS = /^0x[0-9a-f]{3,16}$/i;
+
+/** The address that was typed, and whose it is: those of user space belong to the process shown. @param {string} query @param {import('../lab-state.js').LabState} state */
+export function addressOf(query, { views, profile }) {
+  const text = query.trim().toLowerCase();
+  if (!ADDRESS.test(text) || !views) return null;
+  return { address: text, pid: BigInt(text) < BigInt(profile?.page_offset ?? 0) ? views.pid : 0 };
+}
+
+/** @param {string} text @param {import('../lab-state.js').LabState} state @param {import('../types.js').Allocation[]} holders @returns {Hit[]} */
+function addressHits(text, state, holders) {
+  if (!ADDRESS.test(text) || !state.views) return [];
   const at = BigInt(text);
   const hits = /** @type {Hit[]} */ ([]);
-  for (const a of state.views.allocations) {
+  const listed = state.views.allocations;
+  const further = holders.filter((b) => !listed.some((a) => a.address === b.address && a.pid === b.pid));
+  for (const a of [...listed, ...further]) {
     const start = BigInt(a.address);
     if (at >= start && at < start + BigInt(Math.max(1, a.allocated))) {
       const offset = at - start;

@@ -110,7 +110,7 @@ const share = (o, size) => (o.in_use ? Math.min(1, o.requested / (size || o.requ
 function titleOf(o, size) {
   if (!o.in_use) return `free, ${o.address}`;
   const lost = size - o.requested;
-  return `${o.name ?? o.call_site ?? 'object'}, ${o.address}, ${count(o.requested)} of ${count(size)} bytes${lost > 0 ? `, ${count(lost)} lost to rounding` : ''}, since op ${o.seq}`;
+  return `${o.page_array_of ? `vmalloc’s page-pointer array, of ${o.page_array_of}` : (o.name ?? o.call_site ?? 'object')}, ${o.address}, ${count(o.requested)} of ${count(size)} bytes${lost > 0 ? `, ${count(lost)} lost to rounding` : ''}, since op ${o.seq}`;
 }
 
 /** Where objects stand when `across` boxes of a width fit a row; the arrows of the free chain run from middle to middle.

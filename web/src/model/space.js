@@ -1,5 +1,6 @@
 /* space.js - the virtual address space as a tree: the whole of it, its regions, what lies in each with the gaps between, the pages
  * of one by their state, one page. A path of ranges says where one stands; each level is a strip, true to scale. */
+import { isPageArray } from './virtual.js';
 import { bytes, count, hex, plural } from '../format.js';
 import { KINDS } from '../kinds.js';
 import { CELL } from './cells.js';
@@ -155,7 +156,11 @@ function areas(parent, { views }) {
       const lazy = area.state !== 'busy';
       return node(lazy ? 'lazy' : 'area', BigInt(area.start), BigInt(area.end), {
         letter: lazy ? 'z' : 'v',
-        label: lazy ? 'freed, not yet purged' : area.name || area.caller,
+        label: lazy
+          ? 'freed, not yet purged'
+          : isPageArray(area)
+            ? `page-pointer array of ${area.name}`
+            : area.name || area.caller,
         detail: lazy
           ? 'kept until the TLBs are flushed for many at once'
           : `${plural(area.nr_pages, 'page')}${area.guard_pages ? `, ${plural(area.guard_pages, 'guard page')}` : ''}, since op ${area.seq}`,

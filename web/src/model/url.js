@@ -26,6 +26,7 @@ export function stateFromUrl(search) {
   if (ADDRESS.test(text('walk'))) from.walk = text('walk');
   const path = text('path').split(',');
   if (path.length <= DEPTH_MAX && path.every((id) => NODE.test(id))) from.path = path;
+  if (text('tour') === '1') from.tour = true;
   const step = number(text('step'));
   if (step !== null) from.step = step;
   const since = number(text('since'));
@@ -35,6 +36,7 @@ export function stateFromUrl(search) {
   if (Number.isInteger(pid) && pid > 0) from.pid = pid;
   const selection = selectionOf(text('sel'));
   if (selection) from.selection = selection;
+  if (selection?.kind === 'allocation' && selection.pid) from.pid = selection.pid;
   return from;
 }
 
@@ -76,6 +78,7 @@ export function urlFromState(state) {
   const put = (/** @type {string} */ name, /** @type {unknown} */ value) =>
     value !== null && value !== '' && value !== undefined && query.set(name, String(value));
   put('seq', state.at);
+  put('tour', state.tour ? 1 : null);
   put('sel', state.selection && textOfSelection(state.selection));
   if (state.tab !== 'map') put('tab', state.tab);
   if (state.layout !== 'buddy') put('layout', state.layout);

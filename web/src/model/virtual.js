@@ -1,6 +1,7 @@
 /* virtual.js - the virtual side of the map: regions as bands, in them what lives there, in address order. Not to scale (a
  * process's 3 GiB and a 32-byte block do not fit one ruler): a bar grows with the logarithm of its pages, a gap is a gap. */
 import { bytes, hex } from '../format.js';
+import { descriptorOf } from './descriptor.js';
 import { kindOfOp } from './ops.js';
 import { titleOf } from './title.js';
 import { PAGE_SIZE } from './page.js';
@@ -8,9 +9,9 @@ import { PAGE_SIZE } from './page.js';
 /** @typedef {import('../types.js').Allocation} Allocation */
 /** @typedef {import('../types.js').Run} Run */
 /** @typedef {{ y: number, h: number, allocation: Allocation }} Part */
-/** @typedef {{ id: string, y: number, h: number, kind: string, label: string, title: string, share: number, ghost: boolean, guard: number, parts: Part[] }} Bar */
+/** @typedef {{ id: string, y: number, h: number, kind: string, label: string, title: string, share: number, ghost: boolean, guard: number, parts: Part[], at?: string, descriptor?: string }} Bar descriptor: what stands at its head; at: the address that it stands for, where none of its allocations is listed */
 /** @typedef {{ id: string, title: string, address: string, y: number, h: number, empty: string, bars: Bar[] }} Band */
-/** @typedef {{ id: string, start: bigint, end: bigint, kind: string, label: string, title: string, share: number, ghost: boolean, guard: number, allocations: Allocation[] }} Item */
+/** @typedef {{ id: string, start: bigint, end: bigint, kind: string, label: string, title: string, share: number, ghost: boolean, guard: number, allocations: Allocation[], at?: string, descriptor?: string }} Item */
 
 const PAGE = BigInt(PAGE_SIZE);
 const HEAD = 24; /* a band's title, pixels */
@@ -24,7 +25,7 @@ const BAR_MIN = 4,
 /** @param {import('../lab-state.js').Views} views @param {import('../types.js').OpInfo[]} ops @param {import('../types.js').Profile | null} profile @param {number} height @param {Allocation | null} [selected] its bar is never merged away @returns {Band[]} */
 export function virtualBands(views, ops, profile, height, selected = null) {
   const user = userItems(views);
-  const direct = directItems(views, ops);
+  const direct = directItems(views, ops, profile);
   const vmalloc = vmallocItems(views);
   const process = views.processes.find((p) => p.pid === views.pid);
   const weights = [user.length ? 0.32 : 0.14, 0.34, 0.34];
@@ -89,8 +90,8 @@ function userItems(views) {
   });
 }
 
-/** Kernel allocations by the pages they lie in; objects that share a slab page share a bar. @param {import('../lab-state.js').Views} views @param {import('../types.js').OpInfo[]} ops @returns {Item[]} */
-function directItems(views, ops) {
+/** Kernel allocations by the pages they lie in; objects that share a slab page share a bar. @param {import('../lab-state.js').Views} views @param {import('../types.js').OpInfo[]} ops @param {import('../types.js').Profile | null} profile @returns {Item[]} */
+function directItems(views, ops, profile) {
   /** @type {Map<bigint, Item>} */
   const items = new Map();
   for (const a of views.allocations) {
@@ -106,7 +107,7 @@ function directItems(views, ops) {
         id: `page ${hex(start)}`,
         start,
         end,
-        kind: kindOfOp(ops, a.op, a),
+        kind: kindOfOp(ops, a.op),
         label: '',
         title: '',
         share: 1,
@@ -117,8 +118,16 @@ function directItems(views, ops) {
     }
   }
   const sorted = [...items.values()].sort((a, b) => (a.start < b.start ? -1 : 1));
-  for (const item of sorted) Object.assign(item, nameOf(item.allocations, item.start));
+  for (const item of sorted) Object.assign(item, nameOf(item.allocations, item.start), headOf(item, profile));
   return sorted;
+}
+
+/** @param {Item} item @param {import('../types.js').Profile | null} profile */
+function headOf(item, profile) {
+  const descriptor = profile?.name === 'classic' ? descriptorOf(item.allocations[0]) : null;
+  return descriptor === null
+    ? {}
+    : { descriptor: `16 bytes at ${hex(descriptor)}: the page descriptor that heads kmalloc’s blocks of pages` };
 }
 
 /** @param {Allocation[]} allocations @param {bigint} start */
@@ -135,6 +144,9 @@ function nameOf(allocations, start) {
   };
 }
 
+/** Beyond 512 pages the array of page pointers is an area of its own. @param {import('../types.js').VmArea} area */
+export const isPageArray = (area) => area.caller === 'vmalloc pages array';
+
 /** @param {import('../lab-state.js').Views} views @returns {Item[]} */
 function vmallocItems(views) {
   return views.vmalloc.areas
@@ -142,16 +154,18 @@ function vmallocItems(views) {
     .map((area) => {
       const start = BigInt(area.start);
       const ghost = area.state !== 'busy';
+      const isArray = isPageArray(area);
       return {
         id: `area ${area.start}`,
         start,
         end: BigInt(area.end),
         kind: 'vmalloc',
-        label: ghost ? 'freed, not yet purged' : (area.name ?? ''),
+        label: ghost ? 'freed, not yet purged' : isArray ? `page pointers of ${area.name}` : (area.name ?? ''),
         share: 1,
         ghost,
-        title: `vmalloc ${area.start} – ${area.end}, ${area.nr_pages} pages`,
+        title: `${isArray ? 'vmalloc’s page-pointer array' : 'vmalloc'} ${area.start} – ${area.end}, ${area.nr_pages} pages`,
         guard: area.guard_pages,
+        at: ghost ? undefined : area.start,
         allocations: ghost ? [] : views.allocations.filter((a) => !a.pid && BigInt(a.address) === start),
       };
     })

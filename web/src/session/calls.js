@@ -2,7 +2,7 @@
 import { effect } from '@preact/signals';
 import { post } from '../api.js';
 import { hex } from '../format.js';
-import { isReadOnly } from '../lab-state.js';
+import { isReadOnly, selectedAllocation } from '../lab-state.js';
 import { requestOf, suggestedName } from '../model/form.js';
 import { makesMemory, opInfo } from '../model/ops.js';
 
@@ -23,6 +23,7 @@ export function createCalls({ store, base, complain, select }) {
       pid: state.views?.pid ?? state.pid,
       name: suggestedName(state.form, state.views?.allocations ?? []),
       address: state.selection?.kind === 'allocation' ? state.selection.address : undefined,
+      size: selectedAllocation(state)?.requested,
     });
   }
 
@@ -66,6 +67,13 @@ export function createCalls({ store, base, complain, select }) {
     });
     if (result.outcome === 'ok' && result.address && info.makes) select(result.address, request.pid ?? 0);
     if (result.pid && request.op === 'spawn') store.send({ type: 'pid', pid: result.pid });
+  }
+
+  /** Makes a call, and selects what it made. @param {Record<string, any>} request */
+  async function doThat(request) {
+    const result = await send(request);
+    const made = makesMemory(store.peek().table?.ops ?? [], request.op);
+    if (result?.outcome === 'ok' && result.address && made) select(result.address, request.pid ?? 0);
   }
 
   /** Gives an allocation back by its own function. @param {import('../types.js').Allocation} a */
@@ -151,5 +159,5 @@ export function createCalls({ store, base, complain, select }) {
   }
   const writeMark = () => showCall('mark');
 
-  return { currentRequest, send, submit, release, touch, watchPreview, showCall, writeMark };
+  return { currentRequest, send, submit, doThat, release, touch, watchPreview, showCall, writeMark };
 }

@@ -14,6 +14,7 @@ const SETTLE_MS = 60;
 /** @param {Context} context */
 export function watchHistory({ store, base, complain }) {
   let seen = -1,
+    imports = 0,
     timer = 0;
   const pace = createPace();
   let abort = new AbortController();
@@ -22,7 +23,8 @@ export function watchHistory({ store, base, complain }) {
     let points = known;
     for (let i = 0; i < parts.length; i++) {
       const [first, last, nr] = parts[i];
-      if (parts.length > 1) store.send({ type: 'series', points, progress: { done: i, total: parts.length } });
+      if (parts.length > 1 && points.length >= store.peek().points.length)
+        store.send({ type: 'series', points, progress: { done: i, total: parts.length } });
       const stats = await get(`${base}/stats?from=${first}&to=${last}&points=${nr}`, abort.signal);
       points = [...points, ...stats.points];
     }
@@ -54,12 +56,13 @@ export function watchHistory({ store, base, complain }) {
     const head = (seen = store.peek().head);
     const known = store.peek().points;
     const last = lastSeq(store.peek());
-    const isFirst = !known.length;
+    const isNew = !known.length || imports !== store.peek().imports;
+    imports = store.peek().imports;
     pace.begin();
     try {
-      const parts = isFirst ? seriesParts(0, last) : added(known, last);
+      const parts = isNew ? seriesParts(0, last) : added(known, last);
       const ops = head ? await readOps(head) : [];
-      const points = await readPoints(parts, thinned(known));
+      const points = await readPoints(parts, isNew ? [] : thinned(known));
       store.send({ type: 'series', points, ops });
       await readMarks(head);
     } catch (error) {
@@ -67,11 +70,13 @@ export function watchHistory({ store, base, complain }) {
     }
     pace.end();
     timer = 0;
-    if (store.peek().head !== seen) plan();
+    if (isDue(store.peek())) plan();
   };
+  /** @param {import('../lab-state.js').LabState} state */
+  const isDue = (state) => state.head !== seen || state.imports !== imports;
   const plan = () => (timer = window.setTimeout(load, Math.max(SETTLE_MS, pace.rest(true))));
   const stop = effect(() => {
-    if (store.value.lab && store.value.head !== seen && !timer) plan();
+    if (store.value.lab && isDue(store.value) && !timer) plan();
   });
   return () => (clearTimeout(timer), abort.abort(), stop());
 }

@@ -18,6 +18,7 @@ export function createImporter({ store, base }) {
   /** From the event stream. @param {News} told */
   function heard(told) {
     if (told.running && !news.value) started.value = started.value || performance.now();
+    if (!told.running && news.value) store.send({ type: 'imported' });
     news.value = told.running ? told : null;
     if (!told.running && !sending.value) started.value = 0;
   }
@@ -45,7 +46,8 @@ export function createImporter({ store, base }) {
     news.value = { running: true, bytes: 0, operations: 0 };
     try {
       summary.value = await upload(`${base}/import?format=${format}&atomic=${atomic}`, file.value);
-      store.send({ type: 'head', seq: summary.value.seq });
+      const { seq, now_ns } = await get(base);
+      store.send({ type: 'head', seq, now_ns });
       store.send({ type: 'live' });
     } catch (error) {
       problem.value = problemOf(error);
@@ -53,6 +55,7 @@ export function createImporter({ store, base }) {
     sending.value = false;
     news.value = null;
     started.value = 0;
+    store.send({ type: 'imported' });
   }
 
   async function stop() {

@@ -2,8 +2,9 @@
  * wish wins. While the lab runs ahead of the page, it is looked at now and then only, and without the story of each operation. */
 import { effect } from '@preact/signals';
 import { get, getBytes } from '../api.js';
-import { shownSeq } from '../lab-state.js';
+import { selectedAllocation, shownSeq, withSought } from '../lab-state.js';
 import { cellsFromBytes, cellsFromRuns, cellsFromTiles, countKinds, shiftFor } from '../model/cells.js';
+import { seek } from './owners.js';
 import { createPace } from './pace.js';
 import { PAGE_SIZE } from '../model/page.js';
 
@@ -73,22 +74,26 @@ async function loadViews(base, state, withStory) {
   const seq = shownSeq(state);
   const at = `at=${seq}`;
   const pages = (state.lab?.memory ?? 0) / PAGE_SIZE;
-  const [cells, allocations, vmalloc, zones, processes, op] = await Promise.all([
+  const [cells, allocations, vmalloc, zones, processes, op, sought] = await Promise.all([
     loadCells(base, pages, at),
     get(`${base}/allocations?${at}&limit=1000`),
     get(`${base}/vmalloc?${at}`),
     get(`${base}/zones?${at}`),
     get(`${base}/processes?${at}`),
     seq > 0 && withStory ? get(`${base}/ops/${seq}?explain=true`).catch(() => null) : null,
+    isCut(state) ? seek(base, state.selection, seq) : null,
   ]);
+  const nrLive = allocations.next ? (await get(`${base}/stats?${at}`)).nr_allocations : allocations.allocations.length;
   const list = /** @type {import('../types.js').Process[]} */ (processes.processes);
   const pid = list.some((p) => p.pid === state.pid) ? state.pid : (list[list.length - 1]?.pid ?? 0);
   const maps = pid ? (await get(`${base}/processes/${pid}/maps?${at}`)).maps : [];
-  return {
+  const views = {
     seq,
     cells,
     allocations: allocations.allocations,
     more: Boolean(allocations.next),
+    nr_live: nrLive,
+    sought: null,
     vmalloc,
     zones: zones.zones,
     processes: list,
@@ -97,7 +102,11 @@ async function loadViews(base, state, withStory) {
     op,
     counts: countKinds(cells),
   };
+  return withSought(views, sought);
 }
+
+/** Whether the list of allocations may lack the selected one, or some of its frames. @param {import('../lab-state.js').LabState} state */
+const isCut = (state) => state.views === null || state.views.more || Boolean(selectedAllocation(state)?.frames_cut);
 
 /** @param {string} base @param {number} pages @param {string} at */
 async function loadCells(base, pages, at) {

@@ -3,6 +3,8 @@ import { effect } from '@preact/signals';
 import { get } from '../api.js';
 import { differsAt, lastSeq, selectedAllocation, shownSeq } from '../lab-state.js';
 import { eventsOf } from '../model/touched.js';
+import { madeBy } from '../model/made.js';
+import { tourSteps, tourStepAt } from '../model/tour.js';
 import { buddyEvents, buddyOperation } from '../model/buddy.js';
 import { markBeside } from '../model/timeline.js';
 import { findNextFailure } from './history.js';
@@ -24,6 +26,18 @@ export function watchPlay({ store }) {
     }, 1000 / speed);
   });
   return () => (clearInterval(timer), stop());
+}
+
+/** While a history is played or a tour is walked, each step points at what it made. @param {Context} context */
+export function watchMade({ store }) {
+  let told = -1;
+  return effect(() => {
+    const { views, playing, tour, table } = store.value;
+    if (!views || views.seq === told || !(playing || tour)) return;
+    told = views.seq;
+    const selection = madeBy(views.op, table?.ops ?? [], views.allocations);
+    if (selection) queueMicrotask(() => store.send({ type: 'select', selection }));
+  });
 }
 
 /** The operation that made the selected allocation, for cost and decisions. @param {Context} context */
@@ -100,5 +114,18 @@ export function createMoves(context) {
     show(next, `Operation ${next}, which names the selection`);
   }
 
-  return { nextFailure, nextMark, nextEvent };
+  /** The step of the tour beside the one shown; beyond the last the tour ends. @param {1 | -1} by */
+  function stepTour(by) {
+    const state = store.peek();
+    const steps = tourSteps(state.marks);
+    const next = tourStepAt(steps, shownSeq(state)) + by;
+    if (next < steps.length) store.send({ type: 'seek', seq: steps[Math.max(0, next)].seq });
+    else endTour();
+  }
+  const endTour = () => {
+    store.send({ type: 'tour', on: false });
+    store.send({ type: 'live' });
+  };
+
+  return { nextFailure, nextMark, nextEvent, stepTour, endTour };
 }

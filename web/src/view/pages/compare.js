@@ -31,23 +31,20 @@ export function ComparePage() {
   }, [question]);
   const { answer, problem } = useAnswer(`/compare${model.urlFromQuestion(question)}`);
   const wrong = new Set((problem?.errors ?? []).map(fieldOf));
-  return html`<div class="home"><${SiteBar} links=${[
-    ['/#labs', 'Labs'],
-    ['/docs', 'API'],
-  ]} />
+  return html`<div class="home"><${SiteBar} here="Compare" />
     <main class="versus"><div><h1>One request, four allocators</h1>
       <p class="cap">Each runs on a fresh machine of the chosen profile. What you see is where the engine put it, what it cost, and what it wasted.</p><${InLab} question=${question} /></div>
       <${Ask} question=${question} change=${change} wrong=${wrong} />
       ${problem ? html`<${ProblemBox} problem=${problem} />` : null}
-      ${answer ? html`<${Answers} answers=${answer.allocators} question=${question} />` : html`<p class="empty" role="status">Running…</p>`}
-      ${answer || problem ? html`<${AllSizes} profile=${question.profile} size=${parseSize(question.size)} choose=${(/** @type {number} */ size) => change({ size: String(size) })} />` : null}
+      ${answer ? html`<${Answers} reply=${answer} />` : html`<p class="empty" role="status">Running…</p>`}
+      ${answer || problem ? html`<${AllSizes} limits=${answer?.profile === question.profile ? model.limitTexts(answer.allocators) : []} profile=${question.profile} size=${parseSize(question.size)} choose=${(/** @type {number} */ size) => change({ size: String(size) })} />` : null}
     </main></div>`;
 }
 
 /** The same four calls, one after the other in one machine, to be walked through. @param {{ question: model.Question }} props */
 function InLab({ question }) {
   const size = parseSize(question.size);
-  return html`<${TourButton} wish=${{ ...question, size }} name=${`${question.size} four ways`} label="Watch these calls in a lab" isOff=${Number.isNaN(size)} />`;
+  return html`<${TourButton} wish=${{ ...question, size }} label="Watch these calls in a lab" isOff=${Number.isNaN(size)} />`;
 }
 
 /** @param {{ question: model.Question, change: (patch: Partial<model.Question>) => void, wrong: Set<string> }} props */
@@ -68,21 +65,20 @@ function Ask({ question, change, wrong }) {
     ${choice('gfp', 'GFP flags', model.GFPS)}${choice('context', 'Context', model.CONTEXTS)}</form>`;
 }
 
-/** @param {{ answers: Answer[], question: model.Question }} props */
-function Answers({ answers, question }) {
-  return html`<div class="answers" data-test="answers">${answers.map((a) => html`<${AnswerCard} key=${a.op} answer=${a} question=${question} />`)}</div>
+/** @param {{ reply: import('../../types.js').CompareReply }} props */
+function Answers({ reply }) {
+  const answers = reply.allocators;
+  return html`<div class="answers" data-test="answers">${answers.map((a) => html`<${AnswerCard} key=${a.op} answer=${a} asked=${reply} />`)}</div>
     <div ...${scrollBox('The four side by side')}><table class="beside"><thead><tr><td></td>${answers.map((a) => html`<th key=${a.op} scope="col"><${Chip} kind=${KIND_OF_ALLOCATOR[a.op]} />${a.op}</th>`)}</tr></thead>
       <tbody>${model.factRows(answers).map((row) => html`<tr key=${row.name}><th scope="row">${row.name}</th>${row.cells.map((cell, i) => html`<td key=${i}>${cell}</td>`)}</tr>`)}</tbody></table></div>`;
 }
 
-/** @param {{ answer: Answer, question: model.Question }} props */
-function AnswerCard({ answer, question }) {
-  const takesFlags = answer.op === 'kmalloc' || answer.op === 'kzalloc';
-  const request = { op: answer.op, size: answer.requested, ...(takesFlags ? { gfp: question.gfp } : {}) };
-  const { call, args } = callLine(request, true);
+/** @param {{ answer: Answer, asked: import('../../types.js').CompareReply }} props */
+function AnswerCard({ answer, asked }) {
+  const { call, args, note } = callLine(model.requestOf(answer, asked), true);
   return html`<section class=${`card answer ${answer.outcome}`} aria-label=${answer.op}><h2 class="plain"><${Chip} kind=${KIND_OF_ALLOCATOR[answer.op]} />${answer.op} <small>${answer.outcome === 'ok' ? answer.cache || '' : answer.outcome === 'null' ? 'returns NULL' : 'bug'}</small></h2>
-    <code class="line">p = ${call}(${args});</code>
-    ${answer.outcome === 'ok' ? html`<${Strip} answer=${answer} /><${Shares} answer=${answer} />` : html`<p class="says">${answer.message || `More than it can give: at most ${bytes(answer.limit)}.`}</p>`}
+    <code class="line">p = ${call}(${args});${note ? html`<span class="c"> /* ${note} */</span>` : null}</code>
+    ${answer.outcome === 'ok' ? html`<${Strip} answer=${answer} /><${Shares} answer=${answer} />` : html`<p class="says">${model.failureText(answer, asked.size)}</p>`}
     <${Cost} answer=${answer} /></section>`;
 }
 
@@ -111,15 +107,15 @@ function Cost({ answer }) {
   return html`<ul class="steps" aria-label="cost, step by step">${steps.slice(0, 5).map((s) => html`<li key=${s.step}><span>${s.step}${s.count > 1 ? ` × ${count(s.count)}` : ''}</span><i style=${{ width: `${Math.max(2, (100 * s.ns) / most)}%` }} aria-hidden="true"></i><b>${duration(s.ns)}</b></li>`)}</ul>`;
 }
 
-/** @param {{ profile: string, size: number, choose: (size: number) => void }} props */
-function AllSizes({ profile, size, choose }) {
+/** @param {{ profile: string, size: number, limits: string[], choose: (size: number) => void }} props */
+function AllSizes({ profile, size, limits, choose }) {
   const [measure, setMeasure] = useState('call');
   const { answer, problem } = useAnswer(`/compare/curves?profile=${encodeURIComponent(profile)}&points=97`);
   const data = useMemo(() => answer && model.seriesOf(answer, measure), [answer, measure]);
   return html`<section class="card" aria-labelledby="curves-title"><h2 id="curves-title">Every size from 1 byte to 16 MiB</h2>
     <div class="pills" role="radiogroup" aria-label="What is drawn">${Object.entries(model.MEASURES).map(([name, m]) => html`<label key=${name} class=${name === measure ? 'on' : ''}><input type="radio" name="measure" checked=${name === measure} onChange=${() => setMeasure(name)} />${m.title}</label>`)}</div>
     ${problem ? html`<${ProblemBox} problem=${problem} />` : null}
-    ${data ? html`<${Curves} data=${data} measure=${measure} size=${size} choose=${choose} /><${Numbers} data=${data} measure=${measure} />` : html`<p class="empty" role="status">Running ${profile} at 97 sizes…</p>`}</section>`;
+    ${data ? html`<${Curves} data=${data} measure=${measure} size=${size} limits=${limits} choose=${choose} /><${Numbers} data=${data} measure=${measure} />` : html`<p class="empty" role="status">Running ${profile} at 97 sizes…</p>`}</section>`;
 }
 
 /** The same curves as a table. @param {{ data: ReturnType<typeof model.seriesOf>, measure: string }} props */

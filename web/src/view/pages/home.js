@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { get, problemOf, remove } from '../../api.js';
 import { bytes, count, moment, plural } from '../../format.js';
 import { KIND_OF_ALLOCATOR } from '../../kinds.js';
+import { isTour } from '../../model/tour.js';
 import { Figure } from './home-figure.js';
 import { OpenLab } from './open-lab.js';
 import { Chip, ProblemBox, scrollBox, SiteBar } from '../parts/parts.js';
@@ -29,11 +30,7 @@ export function HomePage() {
     );
   useEffect(() => void load(), []);
   return html`<div class="home">
-    <${SiteBar} links=${[
-      ['#labs', 'Labs'],
-      ['/compare', 'Compare'],
-      ['/docs', 'API'],
-    ]} />
+    <${SiteBar} here="Labs" />
     <main>
       <section class="hero"><div><h1>See where Linux puts your memory, and why.</h1>
         <p>Pagoda runs a Linux machine’s memory in slow motion. Call <code>kmalloc</code>, <code>kzalloc</code>, <code>vmalloc</code> or <code>malloc</code>; watch every page frame, every mapping and every decision; go back to any moment.</p>
@@ -54,7 +51,8 @@ const Ways = () =>
   html`<${TourButton} wish=${FIRST} label="Watch all four in a lab" isMain=${true}><a class="button" href="/compare?profile=classic&size=100000">Compare them for any size</a><a class="button" href="#open-title">Open an empty lab</a><//>`;
 
 /** @param {{ labs: LabInfo[] | null, reload: () => Promise<void> }} props */
-function Labs({ labs, reload }) {
+function Labs({ labs: all, reload }) {
+  const labs = all && all.filter((lab) => !isTour(lab));
   const [sure, setSure] = useState('');
   const drop = async (/** @type {LabInfo} */ lab) => {
     if (sure !== lab.id) return setSure(lab.id);
@@ -75,13 +73,13 @@ function Labs({ labs, reload }) {
 
 /** kmalloc, kzalloc, vmalloc, malloc. @type {[string, string, string, string, string][]} */
 const ROWS = [
-  ['memory of', 'the kernel', 'the kernel', 'the kernel', 'a process'],
+  ['whose memory', 'the kernel’s', 'the kernel’s', 'the kernel’s', 'a process’s'],
   ['contiguous', 'physically and virtually', 'as kmalloc', 'virtually; frames anywhere', 'virtually; frames anywhere'],
   ['frames arrive', 'at the call', 'at the call', 'at the call', 'when a page is first touched'],
   ['contents', 'whatever was there', 'zeroes', 'whatever was there', 'zeroes from the kernel, old bytes from the heap'],
   [
-    'most at once',
-    '128 KiB − 16 (classic), 4 MiB (6.1)',
+    'largest request',
+    '128 KiB − 16 B (classic), 4 MiB (6.1)',
     'as kmalloc',
     'what free frames and the range allow',
     'the address space',

@@ -1,10 +1,10 @@
 /* lab.js - the lab page: five regions round one state. */
 import { html } from 'htm/preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import '@preact/signals';
 import { fieldOf } from '../../api.js';
 import { openLab } from '../../lab-session.js';
-import { shownSeq } from '../../lab-state.js';
+import { shownSeq, stagedFailure } from '../../lab-state.js';
 import { fieldErrors, fieldsOf } from '../../model/form.js';
 import { stepOfKey } from '../../model/keys.js';
 import { opInfo } from '../../model/ops.js';
@@ -14,6 +14,7 @@ import { BuddyTab } from '../tabs/buddy.js';
 import { BytesTab } from '../tabs/bytes.js';
 import { CallPanel } from '../parts/call-panel.js';
 import { ChangesTab } from '../tabs/changes.js';
+import { FailureLine } from '../parts/failure.js';
 import { Finder } from '../parts/finder.js';
 import { HeapTab } from '../tabs/heap.js';
 import { HelpSheet } from '../parts/help.js';
@@ -30,6 +31,7 @@ import { VirtualTab } from '../tabs/space.js';
 import { SwapTab } from '../tabs/swap.js';
 import { Timeline } from '../parts/timeline.js';
 import { TopBar } from '../parts/topbar.js';
+import { FreshLine, TourBar } from '../parts/tour-bar.js';
 
 export { openLab };
 
@@ -61,6 +63,7 @@ export function LabPage({ session }) {
   const state = session.store.value;
   useEffect(() => bindKeys(session), [session]);
   if (state.failure) return html`<${Failure} problem=${state.failure} />`;
+  const failure = stagedFailure(state);
   return html`<div class="lab" data-seq=${state.views?.seq ?? ''} data-head=${state.head} data-column=${state.column} data-ready=${state.views ? 'yes' : 'no'}>
     <${TopBar} session=${session} />
     <nav class="columns" aria-label="Part of the page">${COLUMNS.map(
@@ -73,6 +76,9 @@ export function LabPage({ session }) {
     </aside>
     <main><h1 class="sr">${state.lab?.name ?? 'Lab'}: memory at operation ${shownSeq(state)}</h1>
       <${RulesLine} session=${session} />
+      ${state.tour ? html`<${TourBar} session=${session} />` : null}
+      ${state.views?.seq === 0 && state.tab === 'map' && !state.tour ? html`<${FreshLine} />` : null}
+      ${failure ? html`<${FailureLine} session=${session} failure=${failure} />` : null}
       <${Tabs} session=${session} />
       ${state.problem && !isToldAtFields(state) ? html`<${ProblemBox} problem=${state.problem} onDismiss=${() => session.store.send({ type: 'dismiss' })} />` : null}
       <${Current} session=${session} />
@@ -81,9 +87,21 @@ export function LabPage({ session }) {
     <${Timeline} session=${session} />
     ${state.palette ? html`<${Finder} session=${session} mode=${state.palette} />` : null}
     ${session.importer.open.value ? html`<${ImportSheet} session=${session} />` : null}
-    <p class="sr" role="status" data-test="notice">${state.notice}</p>
+    <${Notice} text=${state.notice} nr=${state.notices} />
     ${state.help ? html`<${HelpSheet} onClose=${() => session.store.send({ type: 'help', open: false })} />` : null}
   </div>`;
+}
+
+const NOTICE_MS = 5000;
+
+/** What was just done, for as long as it takes to read; then for the ear only. @param {{ text: string, nr: number }} props */
+function Notice({ text, nr }) {
+  const [seen, setSeen] = useState(0);
+  useEffect(() => {
+    const timer = setTimeout(() => setSeen(nr), NOTICE_MS);
+    return () => clearTimeout(timer);
+  }, [nr]);
+  return html`<p class=${text && nr > seen ? 'notice' : 'sr'} role="status" data-test="notice">${text}</p>`;
 }
 
 /** Whether every part of the problem is shown at a field of the form. @param {import('../../lab-state.js').LabState} state */

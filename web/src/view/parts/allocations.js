@@ -1,13 +1,14 @@
 /* allocations.js - the live allocations, each with the function that gives it back. */
 import { html } from 'htm/preact';
 import { bytes, count, plural } from '../../format.js';
-import { kindOfOp } from '../../model/ops.js';
+import { kindOfFrames, kindOfOp } from '../../model/ops.js';
 import { isReadOnly } from '../../lab-state.js';
 import { titleOf } from '../../model/title.js';
 import { Chip, Empty } from './parts.js';
 import { nrPages } from '../../model/page.js';
 
 const SHOWN = 200;
+const LISTED = 1000; /* by the daemon at once */
 
 /** @typedef {import('../../types.js').Allocation} Allocation */
 
@@ -19,10 +20,10 @@ export function Allocations({ session }) {
     .sort((a, b) => b.seq - a.seq || Number(b.name !== null) - Number(a.name !== null))
     .slice(0, SHOWN);
   return html`<section class="allocations" aria-labelledby="allocations-title">
-    <h2 id="allocations-title">Live allocations <span data-test="nr-live">${state.views ? count(live.length) + (state.views.more ? '+' : '') : ''}</span></h2>
+    <h2 id="allocations-title">Live allocations <span data-test="nr-live">${state.views ? count(state.views.nr_live) : ''}</span></h2>
     ${state.views && !live.length ? html`<${Empty}>${isReadOnly(state) ? 'Nothing was allocated at this moment.' : 'Nothing is allocated. Press Allocate: the new block appears here and on the map.'}<//>` : null}
     <ul>${newest.map((a) => html`<${Row} key=${`${a.address} ${a.pid}`} a=${a} session=${session} />`)}</ul>
-    ${live.length > SHOWN ? html`<p class="empty">and ${count(live.length - SHOWN)} older ones</p>` : null}
+    ${state.views && state.views.nr_live > SHOWN ? html`<p class="empty" data-test="not-listed">${state.views.more ? `the newest of the first ${count(LISTED)} by address; ${count(state.views.nr_live)} are live: Find (/) knows each by its address` : `and ${count(live.length - SHOWN)} older ones`}</p>` : null}
   </section>`;
 }
 
@@ -33,7 +34,7 @@ function Row({ a, session }) {
     selection?.kind === 'allocation' && selection.address === a.address && selection.pid === (a.pid ?? 0);
   return html`<li class=${selected ? 'sel' : ''}>
     <button type="button" class="pick" aria-pressed=${selected} onClick=${() => session.select(a.address, a.pid ?? 0)}>
-      <${Chip} kind=${kindOfOp(table?.ops ?? [], a.op, a)} /><b>${titleOf(a)}</b><small>${sizes(a, (views?.processes.length ?? 0) > 1)}</small></button>
+      <${Chip} kind=${kindOfOp(table?.ops ?? [], a.op)} frames=${kindOfFrames(table?.ops ?? [], a)} /><b>${titleOf(a)}</b><small>${sizes(a, (views?.processes.length ?? 0) > 1)}</small></button>
     <button type="button" class=${`release${a.release.length > 10 ? ' long' : ''}`} disabled=${isReadOnly(session.store.value)} onClick=${() => session.release(a)} aria-label=${`${a.release}(${titleOf(a)})`} title=${`${a.release}(${titleOf(a)})`}>${a.release}</button>
   </li>`;
 }

@@ -39,7 +39,7 @@ export function commandsOf(session) {
     ),
     sends('Layout: buddy (Z-order)', 'map', { type: 'layout', layout: 'buddy' }, { type: 'tab', tab: 'map' }),
     sends('Layout: linear', 'map', { type: 'layout', layout: 'linear' }, { type: 'tab', tab: 'map' }),
-    sends('Let go of the selection', 'Esc', { type: 'select', selection: null }),
+    sends('Clear the selection', 'Esc', { type: 'select', selection: null }),
     ...(isReadOnly(state) ? [] : (state.table?.ops ?? []).map((op) => callCommand(session, op))),
     command('Copy a link to this picture', 'share', () => session.share()),
     ...(differsAt(state) === null

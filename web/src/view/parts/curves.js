@@ -85,8 +85,8 @@ function optionsFor(data, measure, width, choose) {
 /** A logarithmic axis has no 0, so 0 is drawn at the bottom. @param {(number | null)[]} values */
 const lifted = (values) => values.map((v) => (v === null ? null : Math.max(v, 1)));
 
-/** @param {{ data: ReturnType<typeof import('../../model/compare.js').seriesOf>, measure: string, size: number, choose: (size: number) => void }} props */
-export function Curves({ data, measure, size, choose }) {
+/** @param {{ data: ReturnType<typeof import('../../model/compare.js').seriesOf>, measure: string, size: number, limits: string[], choose: (size: number) => void }} props limits: above which sizes each fails */
+export function Curves({ data, measure, size, limits, choose }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const theme = themeVersion.value;
   useEffect(() => {
@@ -97,8 +97,5 @@ export function Curves({ data, measure, size, choose }) {
     watch.observe(host);
     return () => (watch.disconnect(), plot.destroy());
   }, [data, measure, theme]);
-  const fails = data.series
-    .filter((s) => s.values.includes(null))
-    .map((s) => `${s.op} fails from ${bytes(data.sizes[s.values.indexOf(null)])}`);
-  return html`<figure><div class="curves" ref=${box} aria-hidden="true"></div><figcaption class="cap">${MEASURES[measure].title}, both axes logarithmic. ${fails.length ? `A curve ends where the request fails: ${fails.join(', ')}. ` : ''}Click a place to ask for that size${Number.isNaN(size) ? '' : ` (now ${bytes(size)})`}.</figcaption></figure>`;
+  return html`<figure><div class="curves" ref=${box} aria-hidden="true"></div><figcaption class="cap">${MEASURES[measure].title}, both axes logarithmic. A curve ends at the last size tried that succeeded. ${limits.length ? `Each fails: ${limits.join(', ')}. ` : ''}Click a place to ask for that size${Number.isNaN(size) ? '' : ` (now ${bytes(size)})`}.</figcaption></figure>`;
 }

@@ -1,6 +1,8 @@
 /* fields.js - one parameter of an operation as a form field: by its type in the published table. */
 import { html } from 'htm/preact';
-import { candidates, suggestedName } from '../../model/form.js';
+import { hex } from '../../format.js';
+import { selectedAllocation } from '../../lab-state.js';
+import { candidates, FILL, lengthToWrite, suggestedName } from '../../model/form.js';
 import { makesMemory } from '../../model/ops.js';
 import { titleOf } from '../../model/title.js';
 import { useMoment } from './use-view.js';
@@ -50,11 +52,19 @@ function Text({ param, session, error, onSet, id }) {
   const { form, views, table } = session.store.value;
   const own = param.name === 'name' && makesMemory(table?.ops ?? [], form.op);
   const known = param.name === 'cache' && form.op !== 'kmem_cache_create';
-  const placeholder = own
-    ? suggestedName(form, views?.allocations ?? [])
-    : param.default !== null && param.default !== undefined && param.type !== 'text'
-      ? String(param.default)
-      : '';
+  const ofWrite =
+    form.op === 'write'
+      ? { fill: hex(FILL), length: String(lengthToWrite(selectedAllocation(session.store.value)?.requested)) }[
+          param.name
+        ]
+      : undefined;
+  const placeholder =
+    ofWrite ??
+    (own
+      ? suggestedName(form, views?.allocations ?? [])
+      : param.default !== null && param.default !== undefined && param.type !== 'text'
+        ? String(param.default)
+        : '');
   return html`<input id=${id} name=${param.name} class="in" value=${form.values[param.name] ?? ''} placeholder=${placeholder} title=${param.doc} spellcheck=${false}
     aria-invalid=${error ? 'true' : undefined} aria-describedby=${error ? `${id}-error` : param.name === 'size' ? 'remark' : undefined}
     inputmode=${param.type === 'number' ? 'numeric' : undefined} list=${known ? `${id}-list` : undefined} onInput=${(/** @type {any} */ e) => onSet(param.name, e.target.value)} />${known ? html`<${CacheNames} session=${session} id=${`${id}-list`} />` : null}`;

@@ -1,13 +1,20 @@
 /* finder.js - one field for everything: `/` finds an address, frame, cache, allocation, operation; Ctrl+K runs a command. */
 import { html } from 'htm/preact';
 import { useMemo, useState } from 'preact/hooks';
+import { count } from '../../format.js';
 import { stepOfKey } from '../../model/keys.js';
-import { commandHits, searchHits } from '../../model/search.js';
+import { addressOf, commandHits, searchHits } from '../../model/search.js';
 import { commandsOf } from './commands.js';
 import { useModal } from './parts.js';
 import { useMoment } from './use-view.js';
 
 const SHOWN = 12;
+
+/** @param {import('../../lab-state.js').Views | null} views */
+const nothing = (views) =>
+  views?.more
+    ? `Nothing among the first 1,000 allocations is called that; ${count(views.nr_live)} are live, and an address (0x…) finds any.`
+    : 'Nothing in this moment is called that.';
 
 /** @param {{ session: import('../../lab-session.js').Session, mode: 'search' | 'commands' }} props */
 export function Finder({ session, mode }) {
@@ -17,11 +24,15 @@ export function Finder({ session, mode }) {
   const [query, setQuery] = useState('');
   const [at, setAt] = useState(0);
   const { data } = useMoment(session, 'caches');
+  const place = addressOf(query, state);
+  const asked = useMoment(session, place && `allocations?address=${place.address}&pid=${place.pid}`);
   const commands = useMemo(() => commandsOf(session), []);
-  const found = searchHits(query, state, data?.caches ?? []).map((hit) => ({
-    ...hit,
-    run: () => hit.actions.forEach((action) => store.send(action)),
-  }));
+  const found = searchHits(query, state, data?.caches ?? [], place ? (asked.data?.allocations ?? []) : []).map(
+    (hit) => ({
+      ...hit,
+      run: () => hit.actions.forEach((action) => store.send(action)),
+    }),
+  );
   const told = mode === 'commands' || query.trim() ? commandHits(query, commands) : [];
   const hits = (mode === 'commands' ? [...told, ...found] : [...found, ...told]).slice(0, SHOWN);
   const here = Math.min(at, Math.max(0, hits.length - 1));
@@ -46,5 +57,5 @@ export function Finder({ session, mode }) {
       (hit, i) =>
         html`<li key=${hit.id} id=${`hit-${i}`} role="option" aria-selected=${i === here} onPointerMove=${() => setAt(i)} onClick=${() => run(i)}><b>${hit.title}</b> <small>${hit.note}</small></li>`,
     )}</ul>
-    <p class="cap" role="status">${hits.length ? '↑ ↓ choose, Enter goes there, Esc closes' : query ? 'Nothing in this moment is called that.' : 'Type an address, a frame number, #operation, a cache or a name.'}</p></dialog>`;
+    <p class="cap" role="status">${hits.length ? '↑ ↓ choose, Enter goes there, Esc closes' : asked.loading ? 'Looking…' : query ? nothing(state.views) : 'Type an address, a frame number, #operation, a cache or a name.'}</p></dialog>`;
 }

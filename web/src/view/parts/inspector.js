@@ -2,8 +2,8 @@
 import { html } from 'htm/preact';
 import { useEffect, useState } from 'preact/hooks';
 import { TOUCH_MAX } from '../../session/calls.js';
-import { duration, plural } from '../../format.js';
-import { isReadOnly, selectedAllocation, shownSeq } from '../../lab-state.js';
+import { count, duration, hex, plural } from '../../format.js';
+import { isReadOnly, selectedAllocation, soughtSelection, stagedFailure } from '../../lab-state.js';
 import {
   allocationFacts,
   costParts,
@@ -14,12 +14,14 @@ import {
 } from '../../model/inspector.js';
 import { titleOf } from '../../model/title.js';
 import { outcomeText, story } from '../../model/story.js';
+import { FailureCard } from './failure.js';
 import { Empty } from './parts.js';
 import { useMoment } from './use-view.js';
 import { nrPages } from '../../model/page.js';
 
 /** @typedef {import('../../model/inspector.js').Link} Link */
 /** @typedef {import('../../lab-session.js').Session} Session */
+/** @typedef {import('../../types.js').TraceEvent} TraceEvent */
 
 /** @param {{ session: Session }} props */
 export function Inspector({ session }) {
@@ -30,20 +32,47 @@ export function Inspector({ session }) {
   const zoned = state.lab?.profile !== 'classic';
   const made = a && state.explained?.seq === a.seq ? state.explained : null;
   const follow = (/** @type {import('../../model/inspector.js').Link} */ link) => follows(session, link);
+  const failure = stagedFailure(state);
+  if (failure && views.op)
+    return html`<${FailureCard} session=${session} failure=${failure} back=${selectionName(state)} />
+      <${Why} result=${{ ...views.op, message: null }} title="What happened" zoned=${zoned} />
+      <${Hovered} session=${session} follow=${follow} />`;
   return html`
     ${
       a
-        ? html`<section data-test="selected"><h2>Selected <span>${titleOf(a)} · op ${a.seq}</span></h2><${Facts} facts=${allocationFacts(a, views, made)} follow=${follow} />
+        ? html`<section data-test="selected"><h2>Selected <span>${titleOf(a)} · op ${a.seq}</span></h2><${Facts} facts=${allocationFacts(a, views, made, state.lab?.profile)} follow=${follow} />
       <${Actions} session=${session} a=${a} /></section>`
         : null
     }
-    ${selection?.kind === 'allocation' && !a ? html`<section><h2>Selected</h2><${Empty}>${selection.address} is not allocated at op ${shownSeq(state)}.<//></section>` : null}
+    ${selection?.kind === 'allocation' && !a ? html`<${Unlisted} session=${session} selection=${selection} />` : null}
     ${selection?.kind === 'object' ? html`<section data-test="object"><h2>Selected object</h2><${Facts} facts=${objectFacts(selection)} follow=${follow} /></section>` : null}
     ${selection?.kind === 'frame' ? html`<${Frame} session=${session} pfn=${selection.pfn} title="Selected frame" follow=${follow} />` : null}
     ${made ? html`<${Why} result=${made} title="Why here" zoned=${zoned} />` : null}
     ${!a && views.op ? html`<${LastOperation} result=${views.op} zoned=${zoned} follow=${follow} />` : null}
     ${!views.op && !a ? html`<section><h2>${views.seq ? `Op ${views.seq}` : 'Selected'}</h2><${Empty}>${views.seq ? 'Operations come faster than they can be told one by one. The last of them will be.' : 'Nothing yet. This machine has just booted: its kernel image and page tables are there, the rest is free.'}<//></section>` : null}
     <${Hovered} session=${session} follow=${follow} />`;
+}
+
+/** What is at the selected address, where no allocation begins. @param {{ session: Session, selection: import('../../types.js').Selection & { kind: 'allocation' } }} props */
+function Unlisted({ session, selection }) {
+  const state = session.store.value;
+  const sought = soughtSelection(state);
+  const { holder, pages_of } = sought ?? { holder: null, pages_of: null };
+  const told = !sought
+    ? html`Looking for ${selection.address} among ${count(state.views?.nr_live ?? 0)} live allocations…`
+    : holder
+      ? html`${selection.address} lies ${count(Number(BigInt(selection.address) - BigInt(holder.address)))} bytes into <button type="button" class="link" onClick=${() => session.select(holder.address, holder.pid ?? 0)}>${titleOf(holder)}</button>, ${holder.op} ${count(holder.requested)}.`
+      : pages_of
+        ? html`${selection.address} is vmalloc’s own: the page-pointer array of <button type="button" class="link" onClick=${() => session.select(pages_of, 0)}>${pages_of}</button>, one pointer for each of its pages.`
+        : html`${selection.address} is not allocated at op ${sought.seq}.`;
+  return html`<section data-test="unlisted" data-known=${sought ? 'yes' : 'no'}><h2>Selected</h2><${Empty}>${told}<//></section>`;
+}
+
+/** What Escape brings back. @param {import('../../lab-state.js').LabState} state */
+function selectionName(state) {
+  const a = selectedAllocation(state);
+  if (a) return titleOf(a);
+  return state.selection?.kind === 'frame' ? `frame ${hex(state.selection.pfn)}` : '';
 }
 
 /** @param {Session} session @param {Link} link */
@@ -85,12 +114,16 @@ function Actions({ session, a }) {
 const LINES_SHOWN = 60;
 const ZONES = ['DMA', 'DMA32', 'Normal'];
 
+/** Linux 2.0 had no migratetypes. @param {TraceEvent} event @returns {TraceEvent} */
+const withoutTypes = ({ migratetype, fallback_migratetype, ...event }) => event;
+
 /** @param {{ result: import('../../types.js').Result, title: string, zoned: boolean }} props */
 function Why({ result, title, zoned }) {
-  const decided = result.decisions ?? [];
+  const typed = zoned ? (/** @type {TraceEvent} */ e) => e : withoutTypes;
+  const decided = (result.decisions ?? []).map(typed);
   const told = new Set(decided.map((step) => step.event)); /* what decisions led to stands among them, in its order */
   const lines = story(
-    [...decided, ...(result.events ?? []).filter((event) => !told.has(event.event))],
+    [...decided, ...(result.events ?? []).filter((event) => !told.has(event.event)).map(typed)],
     zoned ? ZONES : [],
   );
   return html`<section data-test="why"><h2>${title} <span>${plural((result.events ?? []).length, 'event')}</span></h2>
@@ -128,7 +161,7 @@ function Frame({ session, pfn, title, follow }) {
   const views = /** @type {import('../../lab-state.js').Views} */ (state.views);
   const { data } = useMoment(session, `frames/${pfn}`);
   if (pfn >= views.cells.nr * 2 ** views.cells.shift) return null;
-  return html`<section data-test="frame"><h2>${title}</h2><${Facts} facts=${frameFacts(pfn, views.cells, data, ownerOfFrame(pfn, views.allocations))} follow=${follow} /></section>`;
+  return html`<section data-test="frame"><h2>${title}</h2><${Facts} facts=${frameFacts(pfn, views.cells, data, data ? data.allocation : ownerOfFrame(pfn, views.allocations), state.lab?.profile !== 'classic')} follow=${follow} /></section>`;
 }
 
 const SETTLE_MS = 90;
@@ -146,5 +179,5 @@ function Hovered({ session, follow }) {
   if (settled === null || !views || settled >= views.cells.nr) return null;
   const pfn = settled * 2 ** views.cells.shift;
   if (selection?.kind === 'frame' && selection.pfn === pfn) return null;
-  return html`<${Frame} session=${session} pfn=${pfn} title="Hovered frame" follow=${follow} />`;
+  return html`<div class="hovered" data-test="hovered"><${Frame} session=${session} pfn=${pfn} title="Hovered frame" follow=${follow} /></div>`;
 }

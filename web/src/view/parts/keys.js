@@ -1,6 +1,6 @@
 /* keys.js - keys that hold on the whole page; letters of the map stay with the map, which has the focus when they act. */
 import { tinykeys } from 'tinykeys';
-import { shownSeq } from '../../lab-state.js';
+import { shownSeq, stagedFailure } from '../../lab-state.js';
 import { SPEEDS } from '../../model/timeline.js';
 import { singleKeys } from '../../shortcuts.js';
 import { TABS } from '../../tabs.js';
@@ -68,6 +68,7 @@ export function bindKeys(session) {
 function goUp(store) {
   const state = store.peek();
   if (state.help) store.send({ type: 'help', open: false });
+  else if (stagedFailure(state)) store.send({ type: 'passed' });
   else if (state.step !== null) store.send({ type: 'step', step: null });
   else if (state.focus) store.send({ type: 'focus', key: state.focus });
   else if (state.bytesAt) store.send({ type: 'bytesAt', address: null });

@@ -8,9 +8,9 @@ export const Mark =
   () => html`<svg class="mark" viewBox="0 0 24 24" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="1.7" stroke-linejoin="round" stroke-linecap="round">
   <path d="M12 1.5V5M5 9.5 12 5l7 4.5M7.5 9.5V13M16.5 9.5V13M3.5 16.5 7 13h10l3.5 3.5M6.5 16.5V22M17.5 16.5V22M2.5 22h19M10 22v-3.5h4V22" /></svg>`;
 
-/** @param {{ kind: string }} props */
-export const Chip = ({ kind }) =>
-  html`<i class=${`chip k-${kind}`} aria-hidden="true">${KIND_BY_NAME[kind]?.letter ?? ''}</i>`;
+/** An allocator's colour, with the letter of the frames that it got. @param {{ kind: string, frames?: string }} props */
+export const Chip = ({ kind, frames = kind }) =>
+  html`<i class=${`chip k-${kind}`} aria-hidden="true">${KIND_BY_NAME[frames]?.letter ?? ''}</i>`;
 
 export const ThemeButton = () =>
   html`<button type="button" class="icon" onClick=${toggleTheme} aria-label="Switch between light and dark" title="Light or dark">◐</button>`;
@@ -47,6 +47,17 @@ export function useModal() {
   return dialog;
 }
 
-/** The bar of the pages that are no lab. @param {{ links: [string, string][] }} props address and name of each */
-export const SiteBar = ({ links }) =>
-  html`<header class="top"><a class="brand" href="/"><${Mark} /><b>Pagoda</b></a><span class="grow"></span>${links.map(([href, name]) => html`<a class="button" key=${href} href=${href}>${name}</a>`)}<${ThemeButton} /></header>`;
+/** @type {[string, string][]} */
+const PAGES = [
+  ['/', 'Labs'],
+  ['/compare', 'Compare'],
+  ['/docs', 'API'],
+];
+
+/** The way to every page, the same on all of them. @param {{ here: string, hrefs?: Record<string, string> }} props here: the name of this one; hrefs: where a name leads with what is known here */
+export const SiteNav = ({ here, hrefs = {} }) =>
+  html`<nav class="sitenav" aria-label="Pages">${PAGES.map(([href, name]) => html`<a key=${name} href=${hrefs[name] ?? href} aria-current=${name === here ? 'page' : undefined}>${name}</a>`)}</nav>`;
+
+/** The bar of the pages that are no lab. @param {{ here: string }} props */
+export const SiteBar = ({ here }) =>
+  html`<header class="top"><a class="brand" href="/"><${Mark} /><b>Pagoda</b></a><${SiteNav} here=${here} /><span class="grow"></span><${ThemeButton} /></header>`;

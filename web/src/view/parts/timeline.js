@@ -114,6 +114,7 @@ function Chart({ state, zone }) {
       });
       element.dataset.marks = String(state.marks.length);
       element.dataset.points = String(state.points.length);
+      element.dataset.end = String(state.points[state.points.length - 1]?.seq ?? '');
       element.dataset.differs = String(differsAt(state) ?? '');
     });
     return () => cancelAnimationFrame(frame);

@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import { bytes, duration, plural } from '../../format.js';
 import { differsAt, isPast, shownSeq } from '../../lab-state.js';
 import { ImportLine } from './import.js';
-import { Mark, ThemeButton } from './parts.js';
+import { Mark, SiteNav, ThemeButton } from './parts.js';
 
 /** @param {{ session: import('../../lab-session.js').Session }} props */
 export function TopBar({ session }) {
@@ -18,12 +18,12 @@ export function TopBar({ session }) {
   const { lab, profile } = state;
   return html`<header class="top">
     <a class="brand" href="/" aria-label="Pagoda: all labs"><${Mark} /><b>Pagoda</b></a>
+    <${SiteNav} here="Labs" hrefs=${{ Compare: compareLink(state) }} />
     <div class="which"><b>${lab?.name || lab?.id || state.id}</b><span>${lab ? [lab.profile, profile ? `${profile.word_bits}-bit` : '', bytes(lab.memory), plural(lab.cpus, 'CPU')].filter(Boolean).join(' · ') : 'opening…'}</span></div>
     <${Moment} state=${state} />
     ${isPast(state) ? html`<button type="button" onClick=${() => session.store.send({ type: 'live' })}>${differsAt(state) === null ? 'Back to live' : 'To the last moment'}</button>` : null}
     <${ImportLine} session=${session} />
     <span class="grow"></span>
-    <a class="button compare-link" href=${compareLink(state)} title="This call, asked of all four allocators on fresh machines">Compare</a>
     <button type="button" class="find" onClick=${() => session.store.send({ type: 'palette', palette: 'search' })} title="Find an address, frame, cache, name (/)">Find <kbd>/</kbd></button>
     <button type="button" onClick=${share} title="Copy a link to exactly this picture">${copied ? 'Link copied' : 'Share'}</button>
     <button type="button" onClick=${session.forkHere} title="A new lab with the history up to this moment">Fork here</button>

@@ -5,13 +5,13 @@ import { problemOf } from '../../api.js';
 import { openTour } from '../../tour.js';
 import { ProblemBox } from './parts.js';
 
-/** @param {{ wish: import('../../model/tour.js').Wish, name?: string, label: string, isMain?: boolean, isOff?: boolean, children?: any }} props children: other ways, beside it */
-export function TourButton({ wish, name, label, isMain = false, isOff = false, children }) {
+/** @param {{ wish: import('../../model/tour.js').Wish, label: string, isMain?: boolean, isOff?: boolean, children?: any }} props children: other ways, beside it */
+export function TourButton({ wish, label, isMain = false, isOff = false, children }) {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState(/** @type {import('../../types.js').Problem | null} */ (null));
   const open = () => {
     setBusy(true);
-    openTour(wish, name).catch((error) => (setProblem(problemOf(error)), setBusy(false)));
+    openTour(wish).catch((error) => (setProblem(problemOf(error)), setBusy(false)));
   };
   return html`<div class="ways"><button type="button" class=${isMain ? 'p' : undefined} disabled=${busy || isOff} onClick=${open} data-test="tour">${busy ? 'Calling all four…' : label}</button>${children}${problem ? html`<${ProblemBox} problem=${problem} />` : null}</div>`;
 }

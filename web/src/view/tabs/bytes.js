@@ -153,7 +153,16 @@ function Dump({ session, subject, page, setPage }) {
   const missing = data && data.hex.length < window_.length * 2;
   const isLast = subject.size <= (page + 1) * PAGE_BYTES && !state.bytesAt && allocation !== null;
   return html`<div class="cap"><b>${subject.title}</b> ${window_.address}, ${plural(window_.length, 'byte')}${pid ? ` of pid ${pid}` : ''}<span class="grow"></span>
-      ${KEY.filter(([kind]) => used.has(kind)).map(([kind, text, what]) => html`<span class="key" key=${kind}><i class=${`b-${kind}`}>${text}</i> ${what}</span>`)}
+      ${KEY.filter(([kind]) => used.has(kind))
+        .map(([kind, text, told]) => [
+          kind,
+          text,
+          kind === 'out' && views.more ? 'nobody’s, or of one that is not listed' : told,
+        ])
+        .map(
+          ([kind, text, what]) =>
+            html`<span class="key" key=${kind}><i class=${`b-${kind}`}>${text}</i> ${what}</span>`,
+        )}
       <span class="key" data-test="changed"><i class="b-data changed">aa</i> ${nrChanged ? `${plural(nrChanged, 'byte')} changed by op ${count(views.seq)}` : `nothing here changed by op ${count(views.seq)}`}</span></div>
     ${problem ? html`<${ProblemBox} problem=${problem} />` : null}
     <div ...${scrollBox(`Bytes from ${window_.address}`, 'hex')} aria-busy=${loading}>${rows.map(

@@ -57,7 +57,7 @@ function Between({ session, since }) {
     <span class="bases" role="group" aria-label="Compare with"><button type="button" aria-pressed=${state.since === null && !state.against} onClick=${() => from(null, '')}>op before</button>
       ${mark ? html`<button type="button" aria-pressed=${since === mark.seq && !state.against} title=${mark.text} onClick=${() => from(mark.seq, '')}>last mark</button>` : null}
       <button type="button" aria-pressed=${since === 0 && state.since === 0 && !state.against} onClick=${() => from(0, '')}>boot</button>
-      <button type="button" title="Keep this moment, then move the playhead" onClick=${() => from(seq, '')}>keep op ${count(seq)}</button></span></div>`;
+      <button type="button" title="Compare with this moment from now on; then move the playhead" onClick=${() => from(seq, '')}>compare from op ${count(seq)}</button></span></div>`;
 }
 
 /** @param {{ session: Session, diff: Diff }} props */

@@ -30,11 +30,7 @@ export function FramesMap(props) {
     indexAt(layout, Math.floor((e.offsetX - camera.x) / camera.px), Math.floor((e.offsetY - camera.y) / camera.px));
   const pick = (/** @type {number} */ index) => {
     if (index < 0) return;
-    const pfn = index * 2 ** cells.shift;
-    const owner = ownerOfFrame(pfn, views.allocations);
-    if (owner && !(state.selection?.kind === 'allocation' && state.selection.address === owner.address))
-      session.select(owner.address, owner.pid ?? 0);
-    else session.store.send({ type: 'select', selection: { kind: 'frame', pfn } });
+    session.pickFrame(index * 2 ** cells.shift);
   };
   const point = (/** @type {number} */ index) => {
     session.hover.value = index;
@@ -144,8 +140,8 @@ function mapKeys({ session, layout, zoom, setZoom, target, cells, pick, point })
     else if (key === 'End') point(cells.nr - 1);
     else if (key === 'Enter') pick(here);
     else if (small === 'b') goBuddy(cells, here, point);
-    else if (small === 'o') goOwner(session, here * 2 ** cells.shift);
-    else if (small === 'v') goMapping(session, here * 2 ** cells.shift);
+    else if (small === 'o') session.toOwner(here * 2 ** cells.shift);
+    else if (small === 'v') session.toMapping(here * 2 ** cells.shift);
     else if (small === 'w' || small === 's')
       setZoom((/** @type {any} */ old) => scaledBy(old, small === 'w' ? 1.5 : 1 / 1.5));
     else if (PANS[key])
@@ -175,22 +171,6 @@ function goBuddy(cells, here, point) {
   const head = here - (here % 2 ** order);
   const buddy = Math.floor(head / 2 ** order) % 2 ? head - 2 ** order : head + 2 ** order;
   if (buddy < cells.nr) point(buddy);
-}
-
-/** @param {import('../../lab-session.js').Session} session @param {number} pfn */
-function goOwner(session, pfn) {
-  const owner = ownerOfFrame(pfn, session.store.peek().views?.allocations ?? []);
-  if (owner) session.select(owner.address, owner.pid ?? 0);
-  else session.store.send({ type: 'notice', text: 'No live allocation owns this frame' });
-}
-
-/** The virtual side of a frame: the allocation that it backs is selected, else its direct mapping is read. @param {import('../../lab-session.js').Session} session @param {number} pfn */
-function goMapping(session, pfn) {
-  const state = session.store.peek();
-  const owner = ownerOfFrame(pfn, state.views?.allocations ?? []);
-  if (!owner) return session.store.send({ type: 'select', selection: { kind: 'frame', pfn } });
-  session.select(owner.address, owner.pid ?? 0);
-  session.store.send({ type: 'tab', tab: 'pagetables' });
 }
 
 const PAGE_ROWS = 200;

@@ -6,18 +6,22 @@ import { COLOURS } from '../../tabs.js';
 import { Chip } from '../parts/parts.js';
 import { canColour } from '../parts/use-colours.js';
 
-/** @param {{ session: import('../../lab-session.js').Session, colours: import('../../model/colours.js').Colouring }} props */
-export function Legend({ session, colours }) {
+/** @param {{ session: import('../../lab-session.js').Session, colours: import('../../model/colours.js').Colouring, hasBlocks: boolean }} props hasBlocks: the map shows blocks as outlines with their order */
+export function Legend({ session, colours, hasBlocks }) {
   const state = session.store.value;
-  const { entries, rest } = legendEntries(colours);
+  const { entries, rest } = legendEntries(colours, state.lab?.profile !== 'classic');
   return html`<div class="legendbox"><div class="looks"><${ColourSwitch} session=${session} /><${LayoutSwitch} session=${session} /></div>
     <div class="legend" role="group" aria-label=${`Frames by ${colours.by}; press one to fade the others`} data-test="legend" data-by=${colours.by}>${entries.map(
       (
         e,
       ) => html`<button type="button" key=${e.key} title=${e.doc} aria-pressed=${state.focus === e.key} data-kind=${e.key} data-count=${e.count}
       class=${e.count ? '' : 'none'} onClick=${() => session.store.send({ type: 'focus', key: e.key })}>${e.kind ? html`<${Chip} kind=${e.kind} />` : html`<${Swatch} colour=${e.colour} />`}${e.label} <b>${count(e.count)}</b></button>`,
-    )}${rest ? html`<span class="cap">and ${plural(rest, 'other')}</span>` : null}${colours.note ? html`<span class="cap">${colours.note}</span>` : null}</div></div>`;
+    )}${rest ? html`<span class="cap">and ${plural(rest, 'other')}</span>` : null}${colours.note ? html`<span class="cap">${colours.note}</span>` : null}${colours.by === 'state' && hasBlocks ? html`<${OrderKey} orders=${state.profile?.nr_orders ?? 11} />` : null}</div></div>`;
 }
+
+/** What the numbers in the outlines say. @param {{ orders: number }} props */
+const OrderKey = ({ orders }) =>
+  html`<span class="cap" data-test="order-key"><b class="orderkey" aria-hidden="true">${orders - 1}</b> outlined: a free block of order ${orders - 1}, ${count(2 ** (orders - 1))} frames side by side</span>`;
 
 /** @param {{ colour: string }} props */
 const Swatch = ({ colour }) =>
@@ -27,7 +31,7 @@ const Swatch = ({ colour }) =>
 function ColourSwitch({ session }) {
   const state = session.store.value;
   return html`<label>colour by <select data-test="colour-by" value=${state.colour} onChange=${(/** @type {any} */ e) => session.store.send({ type: 'colour', colour: e.target.value })}>
-    ${COLOURS.map((c) => html`<option key=${c.id} value=${c.id} selected=${c.id === state.colour} disabled=${!canColour(c, state)}>${c.label}</option>`)}</select></label>`;
+    ${COLOURS.filter((c) => !c.zoned || state.lab?.profile !== 'classic').map((c) => html`<option key=${c.id} value=${c.id} selected=${c.id === state.colour} disabled=${!canColour(c, state)}>${c.label}</option>`)}</select></label>`;
 }
 
 /** @param {{ session: import('../../lab-session.js').Session }} props */

@@ -2,7 +2,7 @@
 import { html } from 'htm/preact';
 import { useEffect, useState } from 'preact/hooks';
 import { count } from '../../format.js';
-import { isReadOnly, selectedAllocation } from '../../lab-state.js';
+import { isReadOnly, selectedAllocation, stagedFailure } from '../../lab-state.js';
 import { layoutFor } from '../../model/geometry.js';
 import { changedRuns } from '../../model/cells.js';
 import { ribbons } from '../../model/ribbons.js';
@@ -12,10 +12,12 @@ import { clampCamera, fitCamera, zoomTo, FIT, scaledBy } from './camera.js';
 import { FramesMap } from './frames-map.js';
 import { Legend } from './legend.js';
 import { useColours } from '../parts/use-colours.js';
+import { BLOCKS_FROM } from '../../draw/frames-canvas.js';
 import { useSize } from '../parts/use-size.js';
 import { VIRTUAL_WIDTH, VirtualMap } from './virtual-map.js';
 
 const GAP = 84;
+const LISTED = 1000; /* allocations that the daemon lists at once */
 const CAPTION = 24;
 const FOOT = 22; /* for the table's switch below the map */
 
@@ -43,11 +45,12 @@ export function MapTab({ session }) {
   );
   const camera = clampCamera(fitCamera(layout, width, height, zoom), layout);
   const mapHeight = Math.min(height, Math.max(layout.rows * layout.px, Math.min(height, 340)));
-  const selected = selectedAllocation(state);
+  const failure = stagedFailure(state);
+  const selected = failure ? failure.holder : selectedAllocation(state);
   const ops = state.table?.ops ?? [];
   const bands = ready ? virtualBands(views, ops, state.profile, mapHeight, selected) : [];
   const runs =
-    state.selection?.kind === 'frame' || state.selection?.kind === 'object'
+    !failure && (state.selection?.kind === 'frame' || state.selection?.kind === 'object')
       ? [{ pfn: state.selection.pfn, count: 1 }]
       : (selected?.frames ?? []);
   const part =
@@ -71,7 +74,7 @@ export function MapTab({ session }) {
     ready && part && runs.length ? ribbons({ x: left - 8, y: CAPTION + part.y, h: part.h }, runs, layout, to) : [];
 
   return html`<div class="mapbox"><div class="map" ref=${box} data-test="map" data-seq=${views.seq}>
-    <div class="cap" style=${{ left: '0px' }}><b>Virtual</b> ${narrow ? '' : views.pid ? `kernel and pid ${views.pid}` : 'kernel'}</div>
+    <div class="cap" style=${{ left: '0px' }}><b>Virtual</b> ${narrow ? '' : views.more ? html`<span title=${`${count(views.nr_live)} allocations are live; the first ${count(LISTED)} are drawn, and the selected one`}>first ${count(LISTED)} of ${count(views.nr_live)}</span>` : views.pid ? `kernel and pid ${views.pid}` : 'kernel'}</div>
     <div class="cap" style=${{ left: `${left + gap}px`, width: `${width}px` }}><b>Physical</b> ${count(views.cells.nr * 2 ** views.cells.shift)} frames${narrow ? '' : ' of 4 KiB'}${views.cells.shift ? `, one cell = ${2 ** views.cells.shift} frames` : ''}
       <span class="grow"></span><${Zoom} zoom=${zoom} setZoom=${setZoom} target=${target} /></div>
     ${
@@ -80,11 +83,11 @@ export function MapTab({ session }) {
       <${VirtualMap} bands=${bands} width=${left} height=${mapHeight} top=${CAPTION} selected=${selected} onSelect=${(/** @type {any} */ a) => session.select(a.address, a.pid ?? 0)} />
       <${FramesMap} session=${session} left=${left + gap} top=${CAPTION} width=${width} height=${height} layout=${layout} camera=${camera} zoom=${zoom} setZoom=${setZoom} target=${target} colours=${colours}
         runs=${runs} changed=${changedRuns(views.op)} preview=${state.preview && !isReadOnly(state) ? state.preview.frames : []} />
-      <svg class=${`ribbons r-${selected ? kindOfOp(ops, selected.op, selected) : 'none'}`} width=${size.width} height=${size.height} aria-hidden="true" data-test="ribbons" data-count=${threads.length}>
+      <svg class=${`ribbons r-${selected ? kindOfOp(ops, selected.op) : 'none'}`} width=${size.width} height=${size.height} aria-hidden="true" data-test="ribbons" data-count=${threads.length}>
         ${threads.map((d, i) => html`<path key=${i} d=${d} />`)}</svg>`
         : null
     }
-  </div><${Legend} session=${session} colours=${colours} /></div>`;
+  </div><${Legend} session=${session} colours=${colours} hasBlocks=${ready && camera.px >= BLOCKS_FROM && !views.cells.shift} /></div>`;
 }
 
 /** @param {{ zoom: import('./camera.js').Zoom, setZoom: (zoom: any) => void, target: (() => import('./camera.js').Zoom) | null }} props */

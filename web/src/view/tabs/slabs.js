@@ -144,5 +144,5 @@ function ObjectBox({ nr, isStop, object: o, grid, place, selected, session, cach
         });
   return html`<button type="button" role="option" data-nr=${nr} tabindex=${isStop ? 0 : -1} aria-selected=${selected} class=${`object${o.in_use ? ' on' : ''}${selected ? ' sel' : ''}`} style=${style} title=${o.title} aria-label=${o.title + (o.nth ? `, ${o.nth}. to be handed out` : '')} onClick=${pick}>
     ${o.in_use ? html`<i class="fill" style=${{ width: `${100 * o.share}%` }}></i>` : null}
-    ${o.in_use && grid.w >= 60 ? html`<span>${o.name ?? o.call_site ?? hex(BigInt(o.address) & 0xfffn)}</span>` : null}${!o.in_use && o.nth && grid.w >= 26 ? html`<span class="nth">${o.nth}</span>` : null}</button>`;
+    ${o.in_use && grid.w >= 60 ? html`<span>${o.page_array_of ? 'page pointers' : (o.name ?? o.call_site ?? hex(BigInt(o.address) & 0xfffn))}</span>` : null}${!o.in_use && o.nth && grid.w >= 26 ? html`<span class="nth">${o.nth}</span>` : null}</button>`;
 }

@@ -11,8 +11,9 @@ const clip = (text, width) =>
   text.length * TITLE_CHAR > width ? text.slice(0, Math.max(1, Math.floor(width / TITLE_CHAR) - 1)) + '…' : text;
 
 /** @typedef {import('../../types.js').Allocation} Allocation */
+/** @typedef {{ address: string, pid: number | null }} Place */
 
-/** @param {{ bands: import('../../model/virtual.js').Band[], width: number, height: number, top: number, selected: Allocation | null, onSelect: (a: Allocation) => void }} props */
+/** @param {{ bands: import('../../model/virtual.js').Band[], width: number, height: number, top: number, selected: Allocation | null, onSelect: (a: Place) => void }} props */
 export function VirtualMap({ bands, width, height, top, selected, onSelect }) {
   const text = bands
     .map(
@@ -36,10 +37,10 @@ export function VirtualMap({ bands, width, height, top, selected, onSelect }) {
     )}</svg>`;
 }
 
-/** @param {{ bar: import('../../model/virtual.js').Bar, width: number, selected: Allocation | null, onSelect: (a: Allocation) => void }} props */
+/** @param {{ bar: import('../../model/virtual.js').Bar, width: number, selected: Allocation | null, onSelect: (a: Place) => void }} props */
 function Bar({ bar, width, selected, onSelect }) {
   const mine = bar.parts.find((part) => part.allocation === selected);
-  const first = bar.parts[0]?.allocation;
+  const first = bar.parts[0]?.allocation ?? (bar.at ? { address: bar.at, pid: 0 } : undefined);
   const solid = bar.h * bar.share;
   return html`<g class=${`bar k-${bar.kind}${mine ? ' sel' : ''}${bar.ghost ? ' ghost' : ''}${first ? ' can' : ''}`} onClick=${first ? () => onSelect(first) : undefined}>
     <title>${bar.title}</title>
@@ -57,6 +58,7 @@ function Bar({ bar, width, selected, onSelect }) {
         : null
     }
     ${bar.label && bar.h >= 13 ? html`<text class="bar-label" x=${INSET + 6} y=${bar.y + 12}>${bar.label.length > 24 ? bar.label.slice(0, 23) + '…' : bar.label}</text>` : null}
+    ${bar.descriptor ? html`<rect class="descriptor" x=${INSET} y=${bar.y} width=${width} height="3"><title>${bar.descriptor}</title></rect>` : null}
     ${bar.guard ? html`<rect class="guard" x=${INSET} y=${bar.y + bar.h + 1.5} width=${width} height="4" fill="url(#guard)"><title>guard page: touching it is a fault</title></rect>` : null}
     ${mine ? html`<rect class="mine" x=${INSET} y=${mine.y} width=${width} height=${mine.h} />` : null}
   </g>`;
