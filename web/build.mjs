@@ -25,7 +25,7 @@ const result = await build({
   target: 'es2022',
   minify: true,
   legalComments: 'none',
-  loader: { '.svg': 'copy' },
+  loader: { '.svg': 'copy', '.md': 'text' },
   metafile: true,
   logLevel: 'warning',
 });

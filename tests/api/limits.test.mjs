@@ -76,7 +76,8 @@ test('many at once under a small --budget: each waits for its turn, and nobody i
     }
   };
   await Promise.all(Array.from({ length: 32 }, person)); // a budget for 15 of them
-  if (IS_TSAN) assert.ok(statuses[201] > 32 * 3 * 5); // so slow that some wait for too long
+  if (IS_TSAN)
+    assert.ok(statuses[201] > 32 * 3 * 5); // so slow that some wait for too long
   else assert.deepEqual(statuses, { 201: 32 * 3 * 6 });
   const begun = performance.now();
   assert.equal((await daemon.post('labs', { profile: 'linux-6.1', memory: '8G' })).status, 429);

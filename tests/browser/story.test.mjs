@@ -92,3 +92,16 @@ test('plain words: no riddles on any page', async () => {
     assert.doesNotMatch(await text(page, 'body'), /memory of\b|most at once|keep op|let go of/i, path);
   }
 });
+
+test('why an answer is so leads to how it is known', async () => {
+  const { page, complaints } = await openPage();
+  const lab = await openLab(page, { profile: 'linux-6.1' });
+  await op(lab, { op: 'vmalloc', size: 8192, name: 'a' });
+  await shown(page, 1);
+  await page.click('[data-test=why] a:has-text("How this is known")');
+  await page.waitForURL(/\/docs\/fidelity#linux-6\.1\/vmalloc$/);
+  await page.waitForSelector('tr[aria-current=true] th:has-text("vmalloc")');
+  assert.match(await text(page, 'tr[aria-current=true]'), /recordings identical/);
+  assert.deepEqual(await axe(page), []);
+  assert.deepEqual(complaints, []);
+});

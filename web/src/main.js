@@ -10,6 +10,9 @@ async function mount() {
   if (lab) {
     const { LabPage, openLab } = await import('./view/pages/lab.js');
     render(html`<${LabPage} session=${openLab(decodeURIComponent(lab[1]))} />`, root);
+  } else if (/^\/docs\/fidelity\/?$/.test(location.pathname)) {
+    const { FidelityPage } = await import('./view/pages/fidelity.js');
+    render(html`<${FidelityPage} />`, root);
   } else if (/^\/docs\/?$/.test(location.pathname)) {
     const { DocsPage } = await import('./view/pages/docs.js');
     render(html`<${DocsPage} />`, root);

@@ -29,13 +29,13 @@ export function Inspector({ session }) {
   const { views, selection } = state;
   if (!views) return html`<${Empty}>The facts about what you select will stand here.<//>`;
   const a = selectedAllocation(state);
-  const zoned = state.lab?.profile !== 'classic';
+  const profile = state.lab?.profile ?? 'classic';
   const made = a && state.explained?.seq === a.seq ? state.explained : null;
   const follow = (/** @type {import('../../model/inspector.js').Link} */ link) => follows(session, link);
   const failure = stagedFailure(state);
   if (failure && views.op)
     return html`<${FailureCard} session=${session} failure=${failure} back=${selectionName(state)} />
-      <${Why} result=${{ ...views.op, message: null }} title="What happened" zoned=${zoned} />
+      <${Why} result=${{ ...views.op, message: null }} title="What happened" profile=${profile} />
       <${Hovered} session=${session} follow=${follow} />`;
   return html`
     ${
@@ -47,8 +47,8 @@ export function Inspector({ session }) {
     ${selection?.kind === 'allocation' && !a ? html`<${Unlisted} session=${session} selection=${selection} />` : null}
     ${selection?.kind === 'object' ? html`<section data-test="object"><h2>Selected object</h2><${Facts} facts=${objectFacts(selection)} follow=${follow} /></section>` : null}
     ${selection?.kind === 'frame' ? html`<${Frame} session=${session} pfn=${selection.pfn} title="Selected frame" follow=${follow} />` : null}
-    ${made ? html`<${Why} result=${made} title="Why here" zoned=${zoned} />` : null}
-    ${!a && views.op ? html`<${LastOperation} result=${views.op} zoned=${zoned} follow=${follow} />` : null}
+    ${made ? html`<${Why} result=${made} title="Why here" profile=${profile} />` : null}
+    ${!a && views.op ? html`<${LastOperation} result=${views.op} profile=${profile} follow=${follow} />` : null}
     ${!views.op && !a ? html`<section><h2>${views.seq ? `Op ${views.seq}` : 'Selected'}</h2><${Empty}>${views.seq ? 'Operations come faster than they can be told one by one. The last of them will be.' : 'Nothing yet. This machine has just booted: its kernel image and page tables are there, the rest is free.'}<//></section>` : null}
     <${Hovered} session=${session} follow=${follow} />`;
 }
@@ -117,8 +117,9 @@ const ZONES = ['DMA', 'DMA32', 'Normal'];
 /** Linux 2.0 had no migratetypes. @param {TraceEvent} event @returns {TraceEvent} */
 const withoutTypes = ({ migratetype, fallback_migratetype, ...event }) => event;
 
-/** @param {{ result: import('../../types.js').Result, title: string, zoned: boolean }} props */
-function Why({ result, title, zoned }) {
+/** @param {{ result: import('../../types.js').Result, title: string, profile: string }} props */
+function Why({ result, title, profile }) {
+  const zoned = profile !== 'classic';
   const typed = zoned ? (/** @type {TraceEvent} */ e) => e : withoutTypes;
   const decided = (result.decisions ?? []).map(typed);
   const told = new Set(decided.map((step) => step.event)); /* what decisions led to stands among them, in its order */
@@ -131,6 +132,7 @@ function Why({ result, title, zoned }) {
     ${result.message ? html`<p class="message">${result.message}</p>` : null}
     ${lines.length ? html`<ol class="story">${lines.slice(0, LINES_SHOWN).map((line, i) => html`<li key=${i} class=${!line.name ? 'folded' : line.ok === false ? 'no' : line.ok ? 'yes' : ''}><b>${line.name}</b>${line.times > 1 ? html` <b>×${line.times}</b>` : null} <span>${line.text}</span></li>`)}${lines.length > LINES_SHOWN ? html`<li class="folded">and ${lines.length - LINES_SHOWN} more</li>` : null}</ol>` : null}
     <${Cost} result=${result} />
+    <p class="cap"><a href=${`/docs/fidelity#${profile}/${result.op}`}>How this is known</a></p>
   </section>`;
 }
 
@@ -149,10 +151,10 @@ const Path = ({ path }) =>
     ? html`<p class="path" aria-label="Call path">${path.map((step, i) => html`${i ? html`<i aria-hidden="true"> → </i>` : null}<code>${step}</code>`)}</p>`
     : null;
 
-/** @param {{ result: import('../../types.js').Result, zoned: boolean, follow: (link: Link) => void }} props */
-function LastOperation({ result, zoned, follow }) {
+/** @param {{ result: import('../../types.js').Result, profile: string, follow: (link: Link) => void }} props */
+function LastOperation({ result, profile, follow }) {
   return html`<section data-test="last-op" data-outcome=${result.outcome}><h2>Op ${result.seq} <span class=${result.outcome === 'ok' ? '' : 'bad'}>${outcomeText(result)}</span></h2>
-    <${Facts} facts=${operationFacts(result)} follow=${follow} /></section><${Why} result=${result} title="What happened" zoned=${zoned} />`;
+    <${Facts} facts=${operationFacts(result)} follow=${follow} /></section><${Why} result=${result} title="What happened" profile=${profile} />`;
 }
 
 /** @param {{ session: Session, pfn: number, title: string, follow: (link: Link) => void }} props */
