@@ -58,3 +58,8 @@ test('a wrong name of an allocation is told at the field in which it was given',
   assert.equal(fieldErrors(problem, ['size', 'name']).get('address'), undefined);
   assert.equal(fieldErrors(null, []).size, 0);
 });
+
+test('a past is said only where there is one', () => {
+  assert.equal(labRequest({ ...emptyLabForm(), machine: 'used' }).machine, 'used');
+  assert.equal('machine' in labRequest(emptyLabForm()), false);
+});

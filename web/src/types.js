@@ -1,10 +1,10 @@
 /* types.js - the shapes that the API answers with, as far as the pages use them. Types only, no code. */
 
 /** @typedef {{ pfn: number, count: number }} Run */
-/** @typedef {{ id: string, name: string, profile: string, memory: number, cpus: number, swap: number, min_block: number, seq: number, now_ns: number, created: string, engine: Engine }} LabInfo */
+/** @typedef {{ id: string, name: string, profile: string, memory: number, cpus: number, swap: number, min_block: number, machine: string, seq: number, now_ns: number, created: string, engine: Engine }} LabInfo */
 /** @typedef {{ made: number, now: number, differs_at: number | null, compared: boolean }} Engine rules revisions: the one that recorded the log, the daemon's; the first operation that has another result under the daemon's */
 /** @typedef {{ name: string, title: string, source: string, word_bits: number, page_size: number, nr_orders: number, kmalloc_max: number, memory_min: number, memory_default: number, memory_max: number, cpus_max: number, page_offset: string, min_blocks: number[] }} Profile */
-/** @typedef {{ name: string, type: string, min: number, max: number, profiles: string[], doc: string }} OptionInfo */
+/** @typedef {{ name: string, type: string, min: number, max: number, profiles: string[], words?: string[], doc: string }} OptionInfo words: of type word, what it may be */
 /** @typedef {{ op: string, group: string, doc: string, needed: string[], further: string[], makes: boolean, frame_kind: string }} OpInfo makes: an allocation; frame_kind: what frames its group is about */
 /** @typedef {{ name: string, type: string, unit: string, min: number, max: number, default: number | string | null, choices?: string[], doc: string }} ParamInfo */
 /** @typedef {{ name: string, bits: string, mask: boolean }} GfpInfo */

@@ -63,9 +63,12 @@ export function allocationFacts(a, views, made, profile = '') {
       }),
     );
   if (a.call_site) facts.push(fact('called from', { text: a.call_site }));
-  facts.push(fact('since', { text: `op ${a.seq}`, link: { seq: a.seq } }));
+  facts.push(fact('since', a.seq ? { text: `op ${a.seq}`, link: { seq: a.seq } } : { text: BEFORE }));
   return facts;
 }
+
+/** Since when a machine with a past has it. */
+export const BEFORE = 'before operation 1';
 
 const fact = (/** @type {string} */ label, /** @type {Words[]} */ ...words) => ({ label, words });
 

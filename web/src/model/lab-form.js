@@ -5,9 +5,27 @@ import { parseSize } from '../format.js';
 /** @typedef {Record<string, string>} LabForm */
 
 /** @returns {LabForm} */
-export const emptyLabForm = () => ({ name: '', profile: 'classic', memory: '', cpus: '1', min_block: '', swap: '' });
+export const emptyLabForm = () => ({
+  name: '',
+  profile: 'classic',
+  memory: '',
+  cpus: '1',
+  min_block: '',
+  swap: '',
+  machine: 'fresh',
+});
 
-const FIRST = ['memory', 'swap', 'cpus', 'min_block'];
+const FIRST = ['memory', 'swap', 'cpus', 'min_block', 'machine'];
+
+/** What need not be said. @type {Record<string, string>} */
+const DEFAULTS = { swap: '0', machine: 'fresh' };
+
+/** What a machine’s past means. @type {Record<string, string>} */
+export const PASTS = {
+  fresh: 'nothing',
+  used: 'a busy day',
+  fragmented: 'what left it in pieces',
+};
 
 /** @param {OptionInfo[]} options @param {string} profile */
 export const furtherOptions = (options, profile) =>
@@ -25,7 +43,7 @@ export function labRequest(form, options = []) {
   const request = { name: form.name.trim() || 'my first lab', profile: form.profile };
   for (const name of [...FIRST, ...furtherOptions(options, form.profile).map((one) => one.name)]) {
     const text = (form[name] ?? '').trim();
-    if (!text || (name === 'swap' && text === '0')) continue;
+    if (!text || text === DEFAULTS[name]) continue;
     const n = parseSize(text);
     request[name] = Number.isNaN(n) ? text : n;
   }

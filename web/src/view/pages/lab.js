@@ -77,7 +77,7 @@ export function LabPage({ session }) {
     <main><h1 class="sr">${state.lab?.name ?? 'Lab'}: memory at operation ${shownSeq(state)}</h1>
       <${RulesLine} session=${session} />
       ${state.tour ? html`<${TourBar} session=${session} />` : null}
-      ${state.views?.seq === 0 && state.tab === 'map' && !state.tour ? html`<${FreshLine} />` : null}
+      ${state.views?.seq === 0 && state.tab === 'map' && !state.tour ? html`<${FreshLine} machine=${state.lab?.machine} />` : null}
       ${failure ? html`<${FailureLine} session=${session} failure=${failure} />` : null}
       <${Tabs} session=${session} />
       ${state.problem && !isToldAtFields(state) ? html`<${ProblemBox} problem=${state.problem} onDismiss=${() => session.store.send({ type: 'dismiss' })} />` : null}

@@ -6,6 +6,7 @@ import { count, duration, hex, plural } from '../../format.js';
 import { isReadOnly, selectedAllocation, soughtSelection, stagedFailure } from '../../lab-state.js';
 import {
   allocationFacts,
+  BEFORE,
   costParts,
   frameFacts,
   objectFacts,
@@ -40,7 +41,7 @@ export function Inspector({ session }) {
   return html`
     ${
       a
-        ? html`<section data-test="selected"><h2>Selected <span>${titleOf(a)} · op ${a.seq}</span></h2><${Facts} facts=${allocationFacts(a, views, made, state.lab?.profile)} follow=${follow} />
+        ? html`<section data-test="selected"><h2>Selected <span>${titleOf(a)} · ${a.seq ? `op ${a.seq}` : BEFORE}</span></h2><${Facts} facts=${allocationFacts(a, views, made, state.lab?.profile)} follow=${follow} />
       <${Actions} session=${session} a=${a} /></section>`
         : null
     }
@@ -49,7 +50,7 @@ export function Inspector({ session }) {
     ${selection?.kind === 'frame' ? html`<${Frame} session=${session} pfn=${selection.pfn} title="Selected frame" follow=${follow} />` : null}
     ${made ? html`<${Why} result=${made} title="Why here" profile=${profile} />` : null}
     ${!a && views.op ? html`<${LastOperation} result=${views.op} profile=${profile} follow=${follow} />` : null}
-    ${!views.op && !a ? html`<section><h2>${views.seq ? `Op ${views.seq}` : 'Selected'}</h2><${Empty}>${views.seq ? 'Operations come faster than they can be told one by one. The last of them will be.' : 'Nothing yet. This machine has just booted: its kernel image and page tables are there, the rest is free.'}<//></section>` : null}
+    ${!views.op && !a ? html`<section><h2>${views.seq ? `Op ${views.seq}` : 'Selected'}</h2><${Empty}>${views.seq ? 'Operations come faster than they can be told one by one. The last of them will be.' : 'Nothing was called yet.'}<//></section>` : null}
     <${Hovered} session=${session} follow=${follow} />`;
 }
 

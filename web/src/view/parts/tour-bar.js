@@ -15,6 +15,13 @@ export function TourBar({ session }) {
     ${isLast ? null : html`<button type="button" class="quiet" onClick=${session.endTour}>Leave the tour</button>`}</section>`;
 }
 
-/** What the map of a machine is in which nothing was called yet. */
-export const FreshLine = () =>
-  html`<p class="fresh" data-test="fresh"><b>Each cell is one page frame of 4 KiB.</b> This machine has just booted: reserved frames hold the kernel itself, nearly all others are free. Call an allocator, and see which frames it takes.</p>`;
+/** @type {Record<string, string>} */
+const STATES = {
+  used: 'This machine has run for a busy day: what is free lies between what others have.',
+  fragmented:
+    'A third of this machine is free, but nearly all of it in single pages, between others’ pages that cannot move.',
+};
+
+/** What the map of a machine is in which nothing was called yet. @param {{ machine: string | undefined }} props */
+export const FreshLine = ({ machine = '' }) =>
+  html`<p class="fresh" data-test="fresh"><b>Each cell is one page frame of 4 KiB.</b> ${STATES[machine] ?? 'This machine has just booted: reserved frames hold the kernel itself, nearly all others are free.'} Call an allocator, and see which frames it takes.</p>`;
