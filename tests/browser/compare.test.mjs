@@ -39,7 +39,8 @@ test('another size and machine by the form; the link restores them', async () =>
   await page.waitForFunction(() =>
     /kmalloc-128/.test(document.querySelector('section.answer[aria-label=kmalloc]')?.textContent ?? ''),
   );
-  await page.waitForURL(/profile=linux-6.1&size=100/);
+  await page.selectOption('form.ask label:has-text("Machine") select', 'fragmented');
+  await page.waitForURL(/profile=linux-6.1&machine=fragmented&size=100/);
   await page.reload();
   await page.waitForFunction(() =>
     /kmalloc-128/.test(document.querySelector('section.answer[aria-label=kmalloc]')?.textContent ?? ''),

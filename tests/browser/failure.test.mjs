@@ -50,6 +50,9 @@ test('NULL: the reason, what is not the reason, and the call that works selects 
   await page.waitForSelector(`${FAILED}[data-outcome=null]`);
   assert.match(await text(page, FAILED), /One byte over kmalloc’s limit/);
   assert.match(await text(page, '[data-test=failed-why]'), /128 KiB − 16 B/);
+  await page.waitForFunction(() => document.querySelectorAll('[data-test=ruler] .scale i').length === 14);
+  assert.match(await text(page, '[data-test=ruler]'), /16 B page descriptor.*128 KiB − 16 B/);
+  assert.deepEqual(await axe(page), []);
   assert.match(await text(page, FAILED), /Not the reason.*Memory was not short/s);
   await page.click('[data-test=do-that] >> nth=0');
   await page.waitForSelector('[data-test=selected]');

@@ -54,6 +54,7 @@ test('a block of another process brings its process with it, wherever it is foun
     const { pid } = await op(lab, { op: 'spawn', name });
     await op(lab, { op: 'malloc', pid, size: 5000, name: `of_${name}` });
   }
+  await page.goto(`${daemon.url}/lab/${lab.id}?pid=101`);
   await shown(page, 4);
   assert.match(await page.textContent('.map .cap'), /pid 101/);
   await page.keyboard.press('/');

@@ -46,7 +46,12 @@ test('colour by: each legend adds up to all frames, filters on a press, and the 
 test('a classic machine has no zones to colour by', async () => {
   const { page } = await openPage();
   await openLab(page);
-  assert.ok(await page.$eval('[data-test=colour-by] option:has-text("zone")', (option) => option.disabled));
+  assert.deepEqual(await page.$$eval('[data-test=colour-by] option', (all) => all.map((option) => option.value)), [
+    'state',
+    'owner',
+    'order',
+    'age',
+  ]);
 });
 
 test('buddy: the splits of the last operation, one at a time, with the arithmetic; a frame leads to the map', async () => {

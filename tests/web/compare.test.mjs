@@ -32,9 +32,9 @@ const answer = (fields = {}) => ({
 const cell = (a, name) => model.factRows([a]).find((row) => row.name === name).cells[0];
 
 test('a link restores the question', () => {
-  const question = { profile: 'linux-6.1', size: '64K', gfp: 'GFP_ATOMIC', context: 'softirq' };
+  const question = { profile: 'linux-6.1', machine: 'fresh', size: '64K', gfp: 'GFP_ATOMIC', context: 'softirq' };
   assert.deepEqual(model.questionFromUrl(model.urlFromQuestion(question)), question);
-  assert.equal(model.questionFromUrl('').profile, 'classic');
+  assert.deepEqual([model.questionFromUrl('').profile, model.questionFromUrl('').machine], ['classic', 'used']);
 });
 
 test('the slider spans 1 byte to 16 MiB', () => {

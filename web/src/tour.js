@@ -7,7 +7,7 @@ const KEPT = 'pagoda-tour'; /* the id of this browser's tour */
 
 /** @param {import('./model/tour.js').Wish} wish */
 export async function openTour(wish) {
-  const lab = await post('/labs', { name: tourName(wish.size), profile: wish.profile, machine: 'used' });
+  const lab = await post('/labs', { name: tourName(wish.size), profile: wish.profile, machine: wish.machine });
   const send = (/** @type {Record<string, any>} */ op) => post(`/labs/${lab.id}/ops`, op);
   let pid = 0,
     first = 0;

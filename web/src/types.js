@@ -33,7 +33,7 @@
 /** @typedef {{ step: string, count: number, ns: number }} CostStep */
 /** @typedef {{ length: number, cost_ns: number, slept_ns: number, cost: CostStep[], tlb: { hits: number, misses: number, flushes: number } }} CompareStep */
 /** @typedef {{ op: string, outcome: 'ok' | 'null' | 'bug', message: string | null, address: string | null, requested: number, allocated: number, cache: string | null, frames: { pfn: number, count: number }[], nr_frame_runs: number, physically_contiguous: boolean, contiguity: string | null, waste: { slack: number, page_array: number, page_tables: number, total: number, guard_addresses: number }, context: string, may_sleep: boolean, limit: number, release: string, cost_ns: number, slept_ns: number, cost: CostStep[], first_touch: CompareStep | null, access: CompareStep | null }} CompareAnswer */
-/** @typedef {{ profile: string, memory: number, size: number, gfp: string, context: string, allocators: CompareAnswer[] }} CompareReply */
+/** @typedef {{ profile: string, machine: string, memory: number, size: number, gfp: string, context: string, allocators: CompareAnswer[] }} CompareReply */
 /** @typedef {{ outcome: string, cost_ns: number, first_touch_ns: number, access_ns: number, allocated: number, waste: number }} ComparePoint */
 /** @typedef {{ profile: string, memory: number, sizes: number[], allocators: { op: string, points: ComparePoint[] }[] }} CompareCurves */
 export {};

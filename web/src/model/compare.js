@@ -4,19 +4,26 @@ import { PAGE_SIZE } from './page.js';
 
 /** @typedef {import('../types.js').CompareAnswer} Answer */
 /** @typedef {import('../types.js').CompareCurves} Curves */
-/** @typedef {{ profile: string, size: string, gfp: string, context: string }} Question */
+/** @typedef {{ profile: string, machine: string, size: string, gfp: string, context: string }} Question machine: what has run on it */
 
 export const GFPS = ['GFP_KERNEL', 'GFP_USER', 'GFP_ATOMIC', 'GFP_NOWAIT', 'GFP_DMA'];
+export const MACHINES = ['fresh', 'used', 'fragmented'];
 export const CONTEXTS = ['process', 'softirq', 'tasklet', 'hardirq'];
 
 /** @type {Question} */
-const FIRST_QUESTION = { profile: 'classic', size: '192K', gfp: 'GFP_KERNEL', context: 'process' };
+const FIRST_QUESTION = { profile: 'classic', machine: 'used', size: '192K', gfp: 'GFP_KERNEL', context: 'process' };
 
 /** @param {string} search @returns {Question} */
 export function questionFromUrl(search) {
   const given = new URLSearchParams(search);
   const take = (/** @type {keyof Question} */ name) => given.get(name) ?? FIRST_QUESTION[name];
-  return { profile: take('profile'), size: take('size'), gfp: take('gfp'), context: take('context') };
+  return {
+    profile: take('profile'),
+    machine: take('machine'),
+    size: take('size'),
+    gfp: take('gfp'),
+    context: take('context'),
+  };
 }
 
 /** @param {Question} question */

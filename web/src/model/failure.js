@@ -9,7 +9,7 @@ import { LESSONS } from './lessons.js';
 /** @typedef {import('../types.js').Result} Result */
 /** @typedef {import('../types.js').Allocation} Allocation */
 /** @typedef {{ call: string, note: string, request: Record<string, any> }} Remedy a call that would have been right */
-/** @typedef {{ word: 'NULL' | 'BUG', seq: number, context: string, title: string, call: string, message: string, why: string, notReason: string, instead: Remedy[], changed: string, rule: string, source: string, address: string | null, holder: Allocation | null }} Failure */
+/** @typedef {{ word: 'NULL' | 'BUG', seq: number, context: string, title: string, call: string, message: string, why: string, notReason: string, instead: Remedy[], changed: string, rule: string, source: string, ruler: import('./lessons.js').Ruler | null, address: string | null, holder: Allocation | null }} Failure */
 /** @typedef {{ result: Result, op: string, request: Record<string, any>, message: string, size: number, order: number, context: string, isClassic: boolean, kernel: string, profile: import('../types.js').Profile, target: string, holder: Allocation | null, free: number, blocks: (order: number) => number, decided: (event: string) => import('../types.js').TraceEvent | undefined, mayAsk: (op: string) => boolean }} Case */
 /** @typedef {{ profile: import('../types.js').Profile | null, views: import('../lab-state.js').Views, ops: import('../types.js').OpInfo[] }} About */
 
@@ -32,6 +32,7 @@ export function failureOf(result, about) {
     changed: changedBy(it, makesMemory(about.ops, it.op)),
     rule: lesson.rule(it),
     source: lesson.source(it),
+    ruler: lesson.ruler?.(it) ?? null,
     address: it.request.address ?? result.address,
     holder: it.holder,
   };

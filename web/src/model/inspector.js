@@ -220,6 +220,7 @@ export function operationFacts(result) {
           text: run.count > 1 ? `${hex(run.pfn)}+${run.count}` : hex(run.pfn),
           link: { frame: run.pfn },
         })),
+        ...(result.nr_frame_runs > 4 ? [{ text: `and ${plural(result.nr_frame_runs - 4, 'more run')}` }] : []),
       ),
     );
   if (result.op === 'write') facts.push(fact('wrote', { text: wroteText(result.request ?? {}) }));

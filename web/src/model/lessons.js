@@ -5,9 +5,11 @@ import { PAGE_SIZE } from './page.js';
 
 /** @typedef {import('./failure.js').Case} Case */
 /** @typedef {{ note: string, request: Record<string, any> }} Advice */
-/** @typedef {{ fits: (it: Case) => boolean, title: (it: Case) => string, why: (it: Case) => string, notReason?: (it: Case) => string, instead?: (it: Case) => Advice[], rule: (it: Case) => string, source: (it: Case) => string }} Lesson */
+/** @typedef {{ asked: number, limit: number, head: number }} Ruler head: bytes that the allocator keeps at the head of its largest block */
+/** @typedef {{ ruler?: (it: Case) => Ruler, fits: (it: Case) => boolean, title: (it: Case) => string, why: (it: Case) => string, notReason?: (it: Case) => string, instead?: (it: Case) => Advice[], rule: (it: Case) => string, source: (it: Case) => string }} Lesson */
 
 const RELEASED = /this is (\S+) memory; it is released by (\w+)/;
+const DESCRIPTOR = 16; /* bytes */
 const KMALLOCS = ['kmalloc', 'kzalloc', 'kcalloc', 'krealloc'];
 const isKmalloc = (/** @type {Case} */ it) => KMALLOCS.includes(it.op);
 const isUser = (/** @type {Case} */ it) => Boolean(it.request.pid);
@@ -114,12 +116,13 @@ const tooLarge = {
     it.size - it.profile.kmalloc_max === 1 ? 'One byte over kmalloc’s limit' : 'More than kmalloc’s largest block',
   why: (it) => {
     const max = it.profile.kmalloc_max;
-    const whole = it.isClassic ? max + 16 : max;
+    const whole = it.isClassic ? max + DESCRIPTOR : max;
     const frames = whole / PAGE_SIZE;
     return it.isClassic
       ? `The largest kmalloc block is ${plural(frames, 'frame')}, ${count(whole)} bytes, and its first 16 hold the page descriptor. ${count(max)} are left for the caller: ${bytes(max)}.`
       : `kmalloc gives one run of frames, and the page allocator’s largest block has ${count(frames)} of them: ${count(max)} bytes, ${bytes(max)}.`;
   },
+  ruler: (it) => ({ asked: it.size, limit: it.profile.kmalloc_max, head: it.isClassic ? DESCRIPTOR : 0 }),
   notReason: (it) => `Memory was not short: ${freeText(it, it.profile.nr_orders - 1)}.`,
   instead: (it) => {
     const max = it.profile.kmalloc_max;

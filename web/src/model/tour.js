@@ -2,7 +2,7 @@
  * what came of it; and the walk over these sentences. */
 import { bytes, count, plural } from '../format.js';
 
-/** @typedef {{ profile: string, size: number, gfp: string, context: string }} Wish */
+/** @typedef {{ profile: string, machine: string, size: number, gfp: string, context: string }} Wish machine: what has run on it */
 /** @typedef {import('../types.js').Result} Result */
 /** @typedef {{ seq: number, text: string }} Step seq: the moment that is shown */
 

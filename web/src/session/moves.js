@@ -1,6 +1,7 @@
 /* moves.js - moving in time: playing, the next failure, the next event of what is selected; and the story of the selection. */
 import { effect } from '@preact/signals';
 import { get } from '../api.js';
+import { count } from '../format.js';
 import { differsAt, lastSeq, selectedAllocation, shownSeq } from '../lab-state.js';
 import { eventsOf } from '../model/touched.js';
 import { madeBy } from '../model/made.js';
@@ -56,6 +57,10 @@ export function watchSelection({ store, base }) {
   });
 }
 
+/** The page has the last operations of the log, not all of it. @param {import('../types.js').OpRow[]} ops @param {1 | -1} by */
+const noEvent = (ops, by) =>
+  `No ${by > 0 ? 'later' : 'earlier'} operation ${(ops[0]?.seq ?? 1) > 1 ? `among the last ${count(ops.length)} ` : ''}names the selection`;
+
 /** @param {Context} context */
 export function createMoves(context) {
   const { store, complain } = context;
@@ -110,7 +115,7 @@ export function createMoves(context) {
     const seqs = eventsOf(state.selection, state.ops, state.profile?.page_offset ?? null, selectedAllocation(state));
     const here = shownSeq(state);
     const next = by > 0 ? seqs.find((seq) => seq > here) : seqs.filter((seq) => seq < here).pop();
-    if (next === undefined) return say(`No ${by > 0 ? 'later' : 'earlier'} operation names the selection`);
+    if (next === undefined) return say(noEvent(state.ops, by));
     show(next, `Operation ${next}, which names the selection`);
   }
 

@@ -33,11 +33,11 @@ export function ComparePage() {
   const wrong = new Set((problem?.errors ?? []).map(fieldOf));
   return html`<div class="home"><${SiteBar} here="Compare" />
     <main class="versus"><div><h1>One request, four allocators</h1>
-      <p class="cap">Each runs on a fresh machine of the chosen profile. What you see is where the engine put it, what it cost, and what it wasted.</p><${InLab} question=${question} /></div>
+      <p class="cap">Each runs on a machine of its own, of the chosen profile, on which nothing has run before (fresh), a busy day (used), or what left it in pieces (fragmented). What you see is where the engine put it, what it cost, and what it wasted.</p><${InLab} question=${question} /></div>
       <${Ask} question=${question} change=${change} wrong=${wrong} />
       ${problem ? html`<${ProblemBox} problem=${problem} />` : null}
       ${answer ? html`<${Answers} reply=${answer} />` : html`<p class="empty" role="status">Running…</p>`}
-      ${answer || problem ? html`<${AllSizes} limits=${answer?.profile === question.profile ? model.limitTexts(answer.allocators) : []} profile=${question.profile} size=${parseSize(question.size)} choose=${(/** @type {number} */ size) => change({ size: String(size) })} />` : null}
+      ${answer || problem ? html`<${AllSizes} limits=${answer?.profile === question.profile ? model.limitTexts(answer.allocators) : []} profile=${question.profile} machine=${question.machine} size=${parseSize(question.size)} choose=${(/** @type {number} */ size) => change({ size: String(size) })} />` : null}
     </main></div>`;
 }
 
@@ -59,7 +59,7 @@ function Ask({ question, change, wrong }) {
   ) => html`<label><span>${label}</span>
     <select value=${question[name]} onChange=${set(name)} aria-invalid=${wrong.has(name) ? 'true' : undefined}>${words.map((w) => html`<option key=${w} value=${w} selected=${w === question[name]}>${w}</option>`)}</select></label>`;
   return html`<form class="card ask" onSubmit=${(/** @type {Event} */ e) => e.preventDefault()} autocomplete="off">
-    ${choice('profile', 'Machine', ['classic', 'linux-6.1'])}
+    ${choice('profile', 'Profile', ['classic', 'linux-6.1'])}${choice('machine', 'Machine', model.MACHINES)}
     <label class="size"><span>Size</span><input class="in" data-test="size" value=${question.size} onInput=${set('size')} spellcheck=${false} aria-invalid=${wrong.has('size') ? 'true' : undefined} />
       <input type="range" min="0" max="24" step="0.125" aria-label="Size, 1 byte to 16 MiB" aria-valuetext=${bytes(size || 0)} value=${Number.isNaN(size) ? 0 : model.sliderFromSize(size)} onInput=${(/** @type {any} */ e) => change({ size: model.sizeFromSlider(Number(e.target.value)) })} /></label>
     ${choice('gfp', 'GFP flags', model.GFPS)}${choice('context', 'Context', model.CONTEXTS)}</form>`;
@@ -107,10 +107,10 @@ function Cost({ answer }) {
   return html`<ul class="steps" aria-label="cost, step by step">${steps.slice(0, 5).map((s) => html`<li key=${s.step}><span>${s.step}${s.count > 1 ? ` × ${count(s.count)}` : ''}</span><i style=${{ width: `${Math.max(2, (100 * s.ns) / most)}%` }} aria-hidden="true"></i><b>${duration(s.ns)}</b></li>`)}</ul>`;
 }
 
-/** @param {{ profile: string, size: number, limits: string[], choose: (size: number) => void }} props */
-function AllSizes({ profile, size, limits, choose }) {
+/** @param {{ profile: string, machine: string, size: number, limits: string[], choose: (size: number) => void }} props */
+function AllSizes({ profile, machine, size, limits, choose }) {
   const [measure, setMeasure] = useState('call');
-  const { answer, problem } = useAnswer(`/compare/curves?profile=${encodeURIComponent(profile)}&points=97`);
+  const { answer, problem } = useAnswer(`/compare/curves?${new URLSearchParams({ profile, machine, points: '97' })}`);
   const data = useMemo(() => answer && model.seriesOf(answer, measure), [answer, measure]);
   return html`<section class="card" aria-labelledby="curves-title"><h2 id="curves-title">Every size from 1 byte to 16 MiB</h2>
     <div class="pills" role="radiogroup" aria-label="What is drawn">${Object.entries(model.MEASURES).map(([name, m]) => html`<label key=${name} class=${name === measure ? 'on' : ''}><input type="radio" name="measure" checked=${name === measure} onChange=${() => setMeasure(name)} />${m.title}</label>`)}</div>

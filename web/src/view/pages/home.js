@@ -44,7 +44,7 @@ export function HomePage() {
   </div>`;
 }
 
-const FIRST = { profile: 'classic', size: 100000, gfp: 'GFP_KERNEL', context: 'process' };
+const FIRST = { profile: 'classic', machine: 'used', size: 100000, gfp: 'GFP_KERNEL', context: 'process' };
 
 /** What a visitor can do at once. */
 const Ways = () =>

@@ -118,6 +118,12 @@ const ZONES = ['DMA', 'DMA32', 'Normal'];
 /** Linux 2.0 had no migratetypes. @param {TraceEvent} event @returns {TraceEvent} */
 const withoutTypes = ({ migratetype, fallback_migratetype, ...event }) => event;
 
+/** A long story is cut by the engine. @param {import('../../types.js').Result} result */
+function eventsText({ events, events_dropped }) {
+  const nr = (events ?? []).length;
+  return events_dropped ? `the first ${count(nr)} of ${count(nr + events_dropped)} events` : plural(nr, 'event');
+}
+
 /** @param {{ result: import('../../types.js').Result, title: string, profile: string }} props */
 function Why({ result, title, profile }) {
   const zoned = profile !== 'classic';
@@ -128,7 +134,7 @@ function Why({ result, title, profile }) {
     [...decided, ...(result.events ?? []).filter((event) => !told.has(event.event)).map(typed)],
     zoned ? ZONES : [],
   );
-  return html`<section data-test="why"><h2>${title} <span>${plural((result.events ?? []).length, 'event')}</span></h2>
+  return html`<section data-test="why"><h2>${title} <span>${eventsText(result)}</span></h2>
     <${Path} path=${result.path} />
     ${result.message ? html`<p class="message">${result.message}</p>` : null}
     ${lines.length ? html`<ol class="story">${lines.slice(0, LINES_SHOWN).map((line, i) => html`<li key=${i} class=${!line.name ? 'folded' : line.ok === false ? 'no' : line.ok ? 'yes' : ''}><b>${line.name}</b>${line.times > 1 ? html` <b>×${line.times}</b>` : null} <span>${line.text}</span></li>`)}${lines.length > LINES_SHOWN ? html`<li class="folded">and ${lines.length - LINES_SHOWN} more</li>` : null}</ol>` : null}

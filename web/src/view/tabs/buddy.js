@@ -95,7 +95,7 @@ function Steps({ session }) {
       <b>${at + 1} of ${steps.length}</b><button type="button" class="icon" aria-label="Next split or merge" title="." disabled=${at >= steps.length - 1} onClick=${() => go(at + 1)}>→</button></p>
       <p aria-live="polite" class="says" data-test="step-text">${stepText(step)}</p>
       <${Ladder} rungs=${ladder(steps, at, op)} kind=${step.kind} session=${session} at=${at} />`
-        : html`<${Empty}>${op ? 'This operation took or gave back memory without splitting or merging a block.' : 'Nothing has been split yet.'} Ask for more pages than a list has, and you will see it here.<//>`
+        : html`<${Empty}>${op ? (op.events_dropped ? `The first ${count(op.events?.length ?? 0)} events of this operation, which are all that were kept, neither split nor merge a block.` : 'This operation took or gave back memory without splitting or merging a block.') : 'Nothing has been split yet.'} Ask for more pages than a list has, and you will see it here.<//>`
     }
     ${example ? html`<${Xor} example=${example} session=${session} />` : null}
     ${

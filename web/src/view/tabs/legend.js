@@ -16,12 +16,13 @@ export function Legend({ session, colours, hasBlocks }) {
         e,
       ) => html`<button type="button" key=${e.key} title=${e.doc} aria-pressed=${state.focus === e.key} data-kind=${e.key} data-count=${e.count}
       class=${e.count ? '' : 'none'} onClick=${() => session.store.send({ type: 'focus', key: e.key })}>${e.kind ? html`<${Chip} kind=${e.kind} />` : html`<${Swatch} colour=${e.colour} />`}${e.label} <b>${count(e.count)}</b></button>`,
-    )}${rest ? html`<span class="cap">and ${plural(rest, 'other')}</span>` : null}${colours.note ? html`<span class="cap">${colours.note}</span>` : null}${colours.by === 'state' && hasBlocks ? html`<${OrderKey} orders=${state.profile?.nr_orders ?? 11} />` : null}</div></div>`;
+    )}${rest ? html`<span class="cap">and ${plural(rest, 'other')}</span>` : null}${colours.note ? html`<span class="cap">${colours.note}</span>` : null}${colours.by === 'state' && !state.views?.cells.shift ? html`<${OrderKey} orders=${state.profile?.nr_orders ?? 11} isHidden=${!hasBlocks} />` : null}</div></div>`;
 }
 
-/** What the numbers in the outlines say. @param {{ orders: number }} props */
-const OrderKey = ({ orders }) =>
-  html`<span class="cap" data-test="order-key"><b class="orderkey" aria-hidden="true">${orders - 1}</b> outlined: a free block of order ${orders - 1}, ${count(2 ** (orders - 1))} frames side by side</span>`;
+/** What the numbers in the outlines say. Its room is kept where there are none: the map's size decides whether there are, and must not
+ * depend on the answer. @param {{ orders: number, isHidden: boolean }} props */
+const OrderKey = ({ orders, isHidden }) =>
+  html`<span class="cap" style=${{ visibility: isHidden ? 'hidden' : 'visible' }} data-test="order-key"><b class="orderkey" aria-hidden="true">${orders - 1}</b> outlined: a free block of order ${orders - 1}, ${count(2 ** (orders - 1))} frames side by side</span>`;
 
 /** @param {{ colour: string }} props */
 const Swatch = ({ colour }) =>
