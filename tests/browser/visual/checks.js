@@ -29,19 +29,20 @@
     right: Math.min(a.right, b.right),
     bottom: Math.min(a.bottom, b.bottom),
   });
-  const isEmpty = (box) => box.right - box.left < 1 || box.bottom - box.top < 1;
+  /** A box of which next to nothing is seen, as at the edge of a list that rolls. */
+  const isEmpty = (box) => box.right - box.left < 4 || box.bottom - box.top < 4;
 
   /** The open dialog, or the page: what lies under a dialog is not looked at. */
   const stage = () => document.querySelector('dialog[open]') ?? document.body;
 
   /** The ancestors that clip an element: those between a positioned element and what it is placed in do not. */
-  function clippers(element) {
+  function clippers(element, first = element.parentElement) {
     const found = [];
-    let place = getComputedStyle(element).position;
-    for (let e = element.parentElement; e && e !== document.body && place !== 'fixed'; e = e.parentElement) {
+    let place = first === element ? 'static' : getComputedStyle(element).position;
+    for (let e = first; e && e !== document.body && place !== 'fixed'; e = e.parentElement) {
       const style = getComputedStyle(e);
       if (place === 'absolute' && style.position === 'static') continue;
-      if (style.overflowX !== 'visible' || style.overflowY !== 'visible') found.push([e, style]);
+      if (style.display !== 'inline' && `${style.overflowX}${style.overflowY}` !== 'visiblevisible') found.push([e, style]);
       if (e.localName === 'dialog') break;
       place = style.position;
     }
@@ -78,7 +79,7 @@
       if (!node.data.trim() || element.closest(NO_TEXT) || !isSeen(element)) continue;
       range.selectNodeContents(node);
       const lines = [...range.getClientRects()].filter((rect) => rect.width > 0.5 && rect.height > 0.5).map(boxOf);
-      const around = lines.length ? clippers(element) : [];
+      const around = lines.length ? clippers(element, element) : [];
       if (lines.length) found.push({ node, element, lines, clipped: lines.map((line) => clip(line, around)) });
     }
     return found;

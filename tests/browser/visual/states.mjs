@@ -10,7 +10,8 @@ const SAMPLE = join(root, 'data/excerpt.ftrace.gz');
 /** The long history: a recording of a real kernel, 321,856 operations; where it is missing, the excerpt of it. */
 export const trace = RECORDING && existsSync(RECORDING) ? RECORDING : SAMPLE;
 
-const WIDE = 'W'.repeat(64);
+const WIDEST_LAB = 'W'.repeat(64);
+const WIDE = 'W'.repeat(63); /* of an operation's names */
 const LARGE = { profile: 'linux-6.1', memory: '64M', swap: '16M', cpus: 2 };
 
 /** Makes the labs. @param {{ url: string }} daemon @param {{ api: any, op: any }} lab */
@@ -37,7 +38,7 @@ export async function makeLabs(daemon, { api, op }) {
     hole: await made('a hole', { profile: 'linux-6.1', memory: '64M', max_ram_below_4g: '32M' }, [
       { op: 'vmalloc', size: 200000, name: 'area' },
     ]),
-    wide: await made(WIDE, LARGE, wideOps()),
+    wide: await made(WIDEST_LAB, LARGE, wideOps()),
     rows: await made('1,000 rows', LARGE),
   };
   await post(daemon, `${labs.rows.id}/ops?results=summary`, 'application/x-ndjson', rowLines());

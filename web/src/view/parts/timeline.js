@@ -43,7 +43,7 @@ export function Timeline({ session }) {
         <button type="button" class="mark-here" title="Put words on the timeline at the newest operation" onClick=${session.writeMark} disabled=${isReadOnly(state)}>Mark</button>
       </div>
       <b>op ${count(seq)} of ${count(state.head)}</b>
-      ${row ? html`<code class="opline">${callText(row, state.table?.ops ?? [])}${row.outcome === 'ok' ? '' : html` <em>${row.outcome === 'null' ? 'NULL' : row.outcome}</em>`}</code>` : null}
+      ${row ? html`<code class="opline" title=${callText(row, state.table?.ops ?? [])}>${callText(row, state.table?.ops ?? [])}${row.outcome === 'ok' ? '' : html` <em>${row.outcome === 'null' ? 'NULL' : row.outcome}</em>`}</code>` : null}
       <label class="speed">speed <select value=${String(state.speed)} onChange=${(/** @type {any} */ e) => store.send({ type: 'speed', speed: Number(e.target.value) })}>
         ${SPEEDS.map((s) => html`<option key=${s} value=${String(s)} selected=${s === state.speed}>${s}/s</option>`)}</select></label>
       ${state.progress ? html`<span class="reading" role="status"><progress aria-label="Reading the history" max=${state.progress.total} value=${state.progress.done}></progress> reading the history</span>` : null}

@@ -15,7 +15,7 @@ import { useColours } from '../parts/use-colours.js';
 import { useSize } from '../parts/use-size.js';
 import { VIRTUAL_WIDTH, VirtualMap } from './virtual-map.js';
 
-const GAP = 84;
+const GAP = 72;
 const CAPTION = 24;
 const FOOT = 22; /* for the table's switch below the map */
 
