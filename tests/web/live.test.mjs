@@ -18,7 +18,12 @@ const block = (seq, name, more = {}) => ({
 const names = (rows) => rows.map((a) => a.name ?? a.call_site);
 
 test('named blocks come first, then the newest', () => {
-  const live = [block(1, 'old'), block(9, null, { call_site: 'vm_area_alloc+0x1/0x2' }), block(5, 'new'), block(3, null, { call_site: 'x' })];
+  const live = [
+    block(1, 'old'),
+    block(9, null, { call_site: 'vm_area_alloc+0x1/0x2' }),
+    block(5, 'new'),
+    block(3, null, { call_site: 'x' }),
+  ];
   assert.deepEqual(names(liveRows(live, '')), ['new', 'old', 'vm_area_alloc+0x1/0x2', 'x']);
 });
 

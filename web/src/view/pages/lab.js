@@ -25,6 +25,7 @@ import { PageTablesTab } from '../tabs/page-tables.js';
 import { Mark, ProblemBox } from '../parts/parts.js';
 import { RulesLine } from '../parts/rules-line.js';
 import { ProcessesTab } from '../tabs/processes.js';
+import { Splitters } from '../parts/splitter.js';
 import { SlabsTab } from '../tabs/slabs.js';
 import { VirtualTab } from '../tabs/space.js';
 import { SwapTab } from '../tabs/swap.js';
@@ -62,6 +63,7 @@ export function LabPage({ session }) {
   useEffect(() => bindKeys(session), [session]);
   if (state.failure) return html`<${Failure} problem=${state.failure} />`;
   return html`<div class="lab" data-seq=${state.views?.seq ?? ''} data-head=${state.head} data-column=${state.column} data-ready=${state.views ? 'yes' : 'no'}>
+    <a class="skip" href="#content" onClick=${skip}>Skip to the picture</a>
     <${TopBar} session=${session} />
     <nav class="columns" aria-label="Part of the page">${COLUMNS.map(
       ([id, label]) => html`
@@ -71,7 +73,7 @@ export function LabPage({ session }) {
       <${CallPanel} session=${session} />
       <${Allocations} session=${session} />
     </aside>
-    <main><h1 class="sr">${state.lab?.name ?? 'Lab'}: memory at operation ${shownSeq(state)}</h1>
+    <main id="content" tabindex="-1"><h1 class="sr">${state.lab?.name ?? 'Lab'}: memory at operation ${shownSeq(state)}</h1>
       <${RulesLine} session=${session} />
       <${Tabs} session=${session} />
       ${state.problem && !isToldAtFields(state) ? html`<${ProblemBox} problem=${state.problem} onDismiss=${() => session.store.send({ type: 'dismiss' })} />` : null}
@@ -79,11 +81,18 @@ export function LabPage({ session }) {
     </main>
     <aside class="right" aria-label="Inspector"><${Inspector} session=${session} /></aside>
     <${Timeline} session=${session} />
+    <${Splitters} />
     ${state.palette ? html`<${Finder} session=${session} mode=${state.palette} />` : null}
     ${session.importer.open.value ? html`<${ImportSheet} session=${session} />` : null}
     <p class="sr" role="status" data-test="notice">${state.notice}</p>
     ${state.help ? html`<${HelpSheet} onClose=${() => session.store.send({ type: 'help', open: false })} />` : null}
   </div>`;
+}
+
+/** The address carries the moment, so that it is not changed to #content. @param {Event} event */
+function skip(event) {
+  event.preventDefault();
+  document.getElementById('content')?.focus();
 }
 
 /** Whether every part of the problem is shown at a field of the form. @param {import('../../lab-state.js').LabState} state */

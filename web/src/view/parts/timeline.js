@@ -5,6 +5,7 @@ import { drawTimeline } from '../../draw/timeline-canvas.js';
 import { readPalette } from '../../draw/palette.js';
 import { count } from '../../format.js';
 import { differsAt, isReadOnly, lastSeq, shownSeq } from '../../lab-state.js';
+import { nrFrames } from '../../model/cells.js';
 import { callText } from '../../model/form.js';
 import { shownShare } from '../../model/rules.js';
 import { MARGIN, markBeside, pointAt, scaleFor, SPEEDS, usedOf } from '../../model/timeline.js';
@@ -83,7 +84,7 @@ const parentOf = (element) => /** @type {HTMLElement} */ (element.parentElement)
 function Chart({ state, zone }) {
   const [canvas, size] = useSize(parentOf);
   const all = state.views
-    ? state.views.cells.nr * 2 ** state.views.cells.shift
+    ? nrFrames(state.views.cells, state.views.counts)
     : (state.lab?.memory ?? PAGE_SIZE) / PAGE_SIZE;
   const total = Math.max(1, all - (state.points[0]?.frames.reserved ?? 0));
   const most = state.points.reduce((top, point) => Math.max(top, usedOf(point)), 0);

@@ -4,7 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { count } from '../../format.js';
 import { isReadOnly, selectedAllocation } from '../../lab-state.js';
 import { layoutFor } from '../../model/geometry.js';
-import { changedRuns } from '../../model/cells.js';
+import { changedRuns, nrFrames } from '../../model/cells.js';
 import { ribbons } from '../../model/ribbons.js';
 import { virtualBands } from '../../model/virtual.js';
 import { kindOfOp } from '../../model/ops.js';
@@ -17,7 +17,7 @@ import { VIRTUAL_WIDTH, VirtualMap } from './virtual-map.js';
 
 const GAP = 72;
 const CAPTION = 24;
-const FOOT = 22; /* for the table's switch below the map */
+const FOOT = 26; /* for the table's switch below the map */
 
 /** @param {{ session: import('../../lab-session.js').Session }} props */
 export function MapTab({ session }) {
@@ -70,9 +70,11 @@ export function MapTab({ session }) {
   const threads =
     ready && part && runs.length ? ribbons({ x: left - 8, y: CAPTION + part.y, h: part.h }, runs, layout, to) : [];
 
+  const extent = `${count(nrFrames(views.cells, views.counts))} frames of 4 KiB${views.cells.shift ? `, one cell = ${2 ** views.cells.shift} frames` : ''}`;
+
   return html`<div class="mapbox"><div class="map" ref=${box} data-test="map" data-seq=${views.seq}>
     <div class="cap" style=${{ left: '0px' }}><b>Virtual</b> ${narrow ? '' : views.pid ? `kernel and pid ${views.pid}` : 'kernel'}</div>
-    <div class="cap" style=${{ left: `${left + gap}px`, width: `${width}px` }}><b>Physical</b> ${count(views.cells.nr * 2 ** views.cells.shift)} frames${narrow ? '' : ' of 4 KiB'}${views.cells.shift ? `, one cell = ${2 ** views.cells.shift} frames` : ''}
+    <div class="cap" style=${{ left: `${left + gap}px`, width: `${width}px` }}><b>Physical</b> <span class="what" title=${extent}>${extent}</span>
       <span class="grow"></span><${Zoom} zoom=${zoom} setZoom=${setZoom} target=${target} /></div>
     ${
       ready

@@ -20,7 +20,7 @@ export function VirtualMap({ bands, width, height, top, selected, onSelect }) {
         `${band.title} from ${band.address}: ${band.bars.length ? band.bars.map((bar) => bar.label || bar.title).join(', ') : band.empty}`,
     )
     .join('. ');
-  return html`<svg class=${`virtual${selected ? ' faded' : ''}`} width=${width} height=${height} style=${{ top: `${top}px` }} role="img" aria-label=${`Virtual memory, not to scale. ${text}`}>
+  return html`<svg class=${`virtual${selected ? ' faded' : ''}`} width=${width} height=${Math.ceil(height) + 1} style=${{ top: `${top}px` }} role="img" aria-label=${`Virtual memory, not to scale. ${text}`}>
     <defs>
       <pattern id="guard" width="6" height="6" patternUnits="userSpaceOnUse"><rect width="3" height="6" class="guard-mark" /></pattern>
       <pattern id="ghost" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="1.5" height="6" class="guard-mark" /></pattern>
@@ -28,9 +28,9 @@ export function VirtualMap({ bands, width, height, top, selected, onSelect }) {
     ${bands.map(
       (band) => html`<g key=${band.id}>
       <rect class="band" x="0.5" y=${band.y + 0.5} width=${width - 1} height=${band.h - 1} />
-      <text class="band-title" x=${INSET} y=${band.y + 16}>${cut(band.title, width - 2 * INSET - (width > WITH_ADDRESS ? TITLE_CHAR * (band.address.length + 1) : 0), widthOf)}</text>
+      <text class="band-title" x=${INSET} y=${band.y + 16}>${cut(band.title, width - 2 * INSET - (width > WITH_ADDRESS ? TITLE_CHAR * band.address.length + INSET / 2 : 0), widthOf)}</text>
       <text class="band-address" x=${width - INSET} y=${band.y + 16} text-anchor="end">${width > WITH_ADDRESS ? band.address : ''}</text>
-      ${band.bars.length ? null : html`<text class="band-empty" x=${INSET} y=${band.y + 38}>${band.empty}</text>`}
+      ${band.bars.length ? null : html`<text class="band-empty" x=${INSET} y=${band.y + 38}>${cut(band.empty, width - 2 * INSET, widthOf)}</text>`}
       ${band.bars.map((bar) => html`<${Bar} key=${bar.id} bar=${bar} width=${width - 2 * INSET} selected=${selected} onSelect=${onSelect} />`)}
     </g>`,
     )}</svg>`;
