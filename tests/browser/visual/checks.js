@@ -7,7 +7,7 @@
   const SHOWN = 6; /* faults of one kind that are told */
 
   /** Their size is what they show, or what lies under them is drawn by the page. */
-  const SIZED_BY_DATA = '[data-test=heap-strip] *, [data-test=objects] *, .bar, .surface, .hex *, svg *, .lanes *, .cell, .slot';
+  const SIZED_BY_DATA = '[data-test=heap-strip] *, [data-test=objects] *, .surface, svg *';
   const NO_TEXT = '.sr, noscript, script, style, option, title, desc, defs';
   const CONTROLS = 'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]';
 

@@ -331,7 +331,13 @@ export function openingPath(world, address) {
   if (address !== null) return pathTo(world, address);
   const { views } = world;
   const isKernel = views.allocations.some((a) => !a.pid);
-  const look = views.maps.length ? 'user' : views.vmalloc.areas.length ? 'vmalloc' : isKernel ? 'direct' : '';
+  const look = views.maps.length
+    ? 'user'
+    : views.vmalloc.areas.some((area) => area.state !== 'free')
+      ? 'vmalloc'
+      : isKernel
+        ? 'direct'
+        : '';
   return regions(world).flatMap((region) => (region.look === look ? [region.id] : []));
 }
 

@@ -37,9 +37,9 @@ const isAcross = (/** @type {Pane} */ pane) => pane !== 'timeline';
 
 export function Splitters() {
   const [sizes, setSizes] = useState(kept);
-  const first = useRef(/** @type {HTMLElement | null} */ (null));
+  const borders = useRef(/** @type {HTMLElement | null} */ (null));
   useLayoutEffect(() => {
-    const lab = /** @type {HTMLElement} */ (first.current?.parentElement);
+    const lab = /** @type {HTMLElement} */ (borders.current?.parentElement);
     for (const [pane] of BORDERS)
       if (sizes[pane])
         lab.style.setProperty(
@@ -53,14 +53,15 @@ export function Splitters() {
     setSizes(next);
     keep(next);
   };
-  return html`${BORDERS.map(([pane, label, way], i) => html`<${Splitter} key=${pane} pane=${pane} label=${label} way=${way} size=${sizes[pane]} set=${set} box=${i ? null : first} />`)}`;
+  return html`<nav class="splitters" aria-label="Sizes of the parts" ref=${borders}>${BORDERS.map(([pane, label, way]) => html`<${Splitter} key=${pane} pane=${pane} label=${label} way=${way} size=${sizes[pane]} set=${set} />`)}</nav>`;
 }
 
 /** The part of the page on that side. @param {Pane} pane @param {HTMLElement} border */
-const partOf = (pane, border) => /** @type {HTMLElement} */ (border.parentElement?.querySelector(`:scope > .${pane}`));
+const partOf = (pane, border) =>
+  /** @type {HTMLElement} */ (border.closest('.lab')?.querySelector(`:scope > .${pane}`));
 
-/** @param {{ pane: Pane, label: string, way: 1 | -1, size: number | undefined, set: (pane: Pane, size: number | undefined) => void, box: any }} props */
-function Splitter({ pane, label, way, size, set, box }) {
+/** @param {{ pane: Pane, label: string, way: 1 | -1, size: number | undefined, set: (pane: Pane, size: number | undefined) => void }} props */
+function Splitter({ pane, label, way, size, set }) {
   const across = isAcross(pane);
   const from = useRef({ at: 0, size: 0 });
   const now = (/** @type {HTMLElement} */ border) => partOf(pane, border)[across ? 'offsetWidth' : 'offsetHeight'];
@@ -80,6 +81,6 @@ function Splitter({ pane, label, way, size, set, box }) {
     set(pane, by ? now(e.currentTarget) + way * by : undefined);
   };
   const { min, max } = PANES[pane];
-  return html`<div class=${`splitter s-${pane}`} ref=${box} role="separator" tabindex="0" aria-orientation=${across ? 'vertical' : 'horizontal'} aria-label=${label} aria-valuemin=${min} aria-valuemax=${max} aria-valuenow=${size ?? min} aria-valuetext=${size ? `${size} pixels` : 'as the page has it'} title="Drag, or arrow keys; double click: as it was" data-test=${`splitter-${pane}`}
+  return html`<div class=${`splitter s-${pane}`} role="separator" tabindex="0" aria-orientation=${across ? 'vertical' : 'horizontal'} aria-label=${label} aria-valuemin=${min} aria-valuemax=${max} aria-valuenow=${size ?? min} aria-valuetext=${size ? `${size} pixels` : 'as the page has it'} title="Drag, or arrow keys; double click: as it was" data-test=${`splitter-${pane}`}
     onPointerDown=${down} onPointerMove=${move} onDblClick=${() => set(pane, undefined)} onKeyDown=${key}></div>`;
 }
