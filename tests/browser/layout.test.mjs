@@ -173,14 +173,18 @@ test('a phone: the picture has most of the screen, and shows what Allocate made'
   assert.deepEqual(complaints, []);
 });
 
-test('the first stop of the keyboard skips to the picture', async () => {
-  const { page, complaints } = await openPage();
-  await openLab(page);
-  await page.keyboard.press('Tab');
-  assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
-  await page.keyboard.press('Enter');
-  assert.equal(await page.evaluate(() => document.activeElement.localName), 'main');
-  await page.keyboard.press('Tab');
-  assert.equal(await page.evaluate(() => document.activeElement.role), 'tab');
-  assert.deepEqual(complaints, []);
-});
+for (const path of ['/', '/compare', '/docs', '/lab'])
+  test(`the first stop of the keyboard skips to the content: ${path}`, async () => {
+    const { page, complaints } = await openPage();
+    if (path === '/lab') await openLab(page);
+    else await page.goto(daemon.url + path);
+    await page.waitForSelector('main h1');
+    const { href } = await page.evaluate(() => location);
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
+    assert.ok(await page.isVisible('.skip'));
+    await page.keyboard.press('Enter');
+    assert.equal(await page.evaluate(() => document.activeElement.localName), 'main');
+    assert.equal(await page.evaluate(() => location.href), href);
+    assert.deepEqual(complaints, []);
+  });

@@ -35,7 +35,7 @@ export function ComparePage() {
     ['/#labs', 'Labs'],
     ['/docs', 'API'],
   ]} />
-    <main class="versus"><div><h1>One request, four allocators</h1>
+    <main id="content" tabindex="-1" class="versus"><div><h1>One request, four allocators</h1>
       <p class="cap">Each runs on a fresh machine of the chosen profile. What you see is where the engine put it, what it cost, and what it wasted.</p><${InLab} question=${question} /></div>
       <${Ask} question=${question} change=${change} wrong=${wrong} />
       ${problem ? html`<${ProblemBox} problem=${problem} />` : null}

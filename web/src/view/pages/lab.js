@@ -63,7 +63,6 @@ export function LabPage({ session }) {
   useEffect(() => bindKeys(session), [session]);
   if (state.failure) return html`<${Failure} problem=${state.failure} />`;
   return html`<div class="lab" data-seq=${state.views?.seq ?? ''} data-head=${state.head} data-column=${state.column} data-ready=${state.views ? 'yes' : 'no'}>
-    <a class="skip" href="#content" onClick=${skip}>Skip to the picture</a>
     <${TopBar} session=${session} />
     <nav class="columns" aria-label="Part of the page">${COLUMNS.map(
       ([id, label]) => html`
@@ -89,12 +88,6 @@ export function LabPage({ session }) {
   </div>`;
 }
 
-/** The address carries the moment, so that it is not changed to #content. @param {Event} event */
-function skip(event) {
-  event.preventDefault();
-  document.getElementById('content')?.focus();
-}
-
 /** Whether every part of the problem is shown at a field of the form. @param {import('../../lab-state.js').LabState} state */
 function isToldAtFields({ problem, table, form }) {
   const info = table && opInfo(table.ops, form.op);
@@ -116,6 +109,9 @@ function Current({ session }) {
 /** @param {{ session: Session }} props */
 function Tabs({ session }) {
   const state = session.store.value;
+  useEffect(() => {
+    document.getElementById(`tab-${state.tab}`)?.scrollIntoView({ block: 'nearest', inline: 'center' });
+  }, [state.tab]); /* in a narrow window the row rolls */
   const move = (/** @type {KeyboardEvent} */ event) => {
     const step = stepOfKey(event.key, 0);
     if (!step) return;
@@ -138,7 +134,7 @@ function Tabs({ session }) {
 /** @param {{ problem: import('../../types.js').Problem }} props */
 function Failure({ problem }) {
   const missing = problem.status === 404;
-  return html`<main class="failure"><${Mark} /><h1>${missing ? 'There is no such lab' : 'This lab cannot be shown'}</h1>
+  return html`<main id="content" tabindex="-1" class="failure"><${Mark} /><h1>${missing ? 'There is no such lab' : 'This lab cannot be shown'}</h1>
     <p>${missing ? 'It may have been deleted, or the link belongs to another Pagoda.' : problem.detail || problem.title}</p>
     <p><a class="button p" href="/">Open another lab</a> ${missing ? null : html`<button type="button" onClick=${() => location.reload()}>Try again</button>`}</p></main>`;
 }
