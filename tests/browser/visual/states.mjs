@@ -97,6 +97,7 @@ const rowLines = () =>
  * @property {string[]} [parts] parts of the page that a narrow window shows one at a time
  */
 
+const PARTS = ['Call', 'Inspector', 'Memory'];
 const MAP = 'canvas[data-test=frames][data-drawn]';
 const READY = {
   map: MAP,
@@ -113,7 +114,7 @@ const onTabs = (name, lab, tabs, query = '') =>
     name: `${name}-${tab}`,
     path: `/lab/${lab.id}?tab=${tab}${query}`,
     ready: name === 'empty' ? `#tab-${tab}[aria-selected=true]` : (READY[tab] ?? `#tab-${tab}[aria-selected=true]`),
-    parts: tab === 'map' ? ['Call', 'Inspector', 'Memory'] : undefined,
+    parts: tab === 'map' ? PARTS : undefined,
   }));
 
 /** @param {any} labs of makeLabs() @returns {State[]} */
@@ -140,8 +141,19 @@ export function statesOf(labs) {
       '&pid=100',
     ),
     ...onTabs('rows', labs.rows, ['map', 'slabs', 'changes']),
-    { name: 'null', path: `/lab/${labs.failing.id}`, ready: MAP, act: callTooMuch },
-    { name: 'bug', path: `/lab/${labs.failing.id}`, ready: MAP, act: sleepInInterrupt },
+    { name: 'zoomed', path: `/lab/${labs.huge.id}?${selected(labs.huge)}`, ready: MAP, act: zoomToSelection },
+    { name: 'chunk', path: `/lab/${labs.four.id}?tab=heap&pid=100`, ready: READY.heap, act: pickChunk },
+    { name: 'past', path: `/lab/${labs.four.id}?seq=5`, ready: MAP, parts: PARTS },
+    { name: 'form', path: `/lab/${labs.four.id}`, ready: MAP, act: openForm, parts: PARTS },
+    {
+      name: 'keys',
+      path: `/lab/${labs.four.id}`,
+      ready: MAP,
+      act: (page) => page.click('[aria-label="Keyboard shortcuts"]'),
+    },
+    { name: 'finder', path: `/lab/${labs.wide.id}`, ready: MAP, act: find },
+    { name: 'null', path: `/lab/${labs.failing.id}`, ready: MAP, act: callTooMuch, parts: PARTS },
+    { name: 'bug', path: `/lab/${labs.failing.id}`, ready: MAP, act: sleepInInterrupt, parts: PARTS },
     { name: 'import', path: `/lab/${labs.imported.id}`, ready: MAP, act: importExcerpt },
   ];
 }
@@ -161,6 +173,29 @@ async function sleepInInterrupt(page) {
   await page.click('.field .pills label:has-text("hardirq")');
   await page.click('[data-test=submit]');
   await page.waitForSelector('[data-test=last-op][data-outcome=bug]');
+}
+
+async function zoomToSelection(page) {
+  await page.click('.zoom button:has-text("to selection")');
+  await page.waitForSelector('[data-test=minimap]');
+}
+
+async function pickChunk(page) {
+  await page.click('.hlink >> nth=0');
+  await page.waitForSelector('[data-test=chunk] .words li');
+}
+
+/** Every part of the form that can be opened, with the warning of flags that a context forbids. */
+async function openForm(page) {
+  await page.click('.field .pills label:has-text("hardirq")');
+  await page.$$eval('.call details', (all) => all.forEach((one) => (one.open = true)));
+}
+
+async function find(page) {
+  await page.click('.find');
+  await page.waitForSelector('.finder');
+  await page.keyboard.type('W');
+  await page.waitForSelector('[role=option]');
 }
 
 async function importExcerpt(page) {

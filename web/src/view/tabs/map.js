@@ -75,7 +75,7 @@ export function MapTab({ session }) {
   return html`<div class="mapbox"><div class="map" ref=${box} data-test="map" data-seq=${views.seq}>
     <div class="cap" style=${{ left: '0px' }}><b>Virtual</b> ${narrow ? '' : views.pid ? `kernel and pid ${views.pid}` : 'kernel'}</div>
     <div class="cap" style=${{ left: `${left + gap}px`, width: `${width}px` }}><b>Physical</b> <span class="what" title=${extent}>${extent}</span>
-      <span class="grow"></span><${Zoom} zoom=${zoom} setZoom=${setZoom} target=${target} /></div>
+      <span class="grow"></span><${Zoom} zoom=${zoom} setZoom=${setZoom} target=${narrow && zoom.scale > 1 ? null : target} /></div>
     ${
       ready
         ? html`
