@@ -82,6 +82,11 @@ test('the map fills what its shape allows, and a small one shows which part is s
     before,
     'it goes there',
   );
+  const corner = () =>
+    small.evaluate((canvas) => [...canvas.getContext('2d').getImageData(60, 60, 1, 1).data].slice(0, 3));
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await settled(page);
+  assert.deepEqual(await corner(), [0x1d, 0x22, 0x26], 'in the colours of the theme');
   await page.click('.zoom button:has-text("fit")');
   await page.waitForSelector('[data-test=minimap]', { state: 'detached' });
   assert.deepEqual(complaints, []);

@@ -4,6 +4,7 @@ import { html } from 'htm/preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { drawFrames } from '../../draw/frames-canvas.js';
 import { createPlaces, paintImage } from '../../draw/frames-image.js';
+import { drawMinimap, minimapScale } from '../../draw/minimap.js';
 import { fillsOf, readPalette } from '../../draw/palette.js';
 import { count, hex } from '../../format.js';
 import { cellAt, holesOf, nrFrames, ranges } from '../../model/cells.js';
@@ -25,7 +26,7 @@ export function FramesMap(props) {
   const state = session.store.value;
   const views = /** @type {import('../../lab-state.js').Views} */ (state.views);
   const { cells } = views;
-  const [canvas, image] = usePainted(props);
+  const [canvas, small] = usePainted(props);
   const [said, setSaid] = useState('');
   const indexUnder = (/** @type {PointerEvent | MouseEvent} */ e) =>
     indexAt(layout, Math.floor((e.offsetX - camera.x) / camera.px), Math.floor((e.offsetY - camera.y) / camera.px));
@@ -59,7 +60,7 @@ export function FramesMap(props) {
       <canvas ref=${canvas} aria-hidden="true" data-test="frames" data-seq=${views.seq} data-selected=${runs.map((r) => `${r.pfn}+${r.count}`).join(' ')} data-changed=${props.changed.length} data-px=${camera.px}></canvas>
       <${Cursor} session=${session} layout=${layout} camera=${camera} />
     </div>
-    ${props.zoom.scale > 1 ? html`<${Minimap} layout=${layout} camera=${camera} image=${image} drawn=${`${views.seq} ${themeVersion.value} ${state.focus}`} setZoom=${props.setZoom} />` : null}
+    ${props.zoom.scale > 1 ? html`<${Minimap} canvas=${small} layout=${layout} setZoom=${props.setZoom} />` : null}
     <p class="sr" aria-live="polite">${said}</p>
     <${RangeTable} cells=${cells} />
   </div>`;
@@ -69,6 +70,7 @@ export function FramesMap(props) {
 function usePainted({ session, layout, camera, runs, changed, preview, colours }) {
   const state = session.store.value;
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
+  const small = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   const tools = useRef({
     places: createPlaces(),
     image: document.createElement('canvas'),
@@ -113,11 +115,12 @@ function usePainted({ session, layout, camera, runs, changed, preview, colours }
         colours,
         fills: fillsOf(palette, colours.entries).css,
       });
+      if (small.current) drawMinimap(small.current, image, camera, minimapScale(layout), palette);
       element.dataset.drawn = String(views.seq);
     });
     return () => cancelAnimationFrame(frame);
   });
-  return /** @type {const} */ ([canvas, tools.current.image]);
+  return /** @type {const} */ ([canvas, small]);
 }
 
 /** What an image shows. @type {WeakMap<HTMLCanvasElement, import('../../model/colours.js').Colouring>} */
