@@ -104,10 +104,17 @@
       .filter(({ lines }) => lines.some((line) => line.left < -1 || line.top + scrollY < -1))
       .map(({ node, element }) => `out of reach: “${short(node.data)}” in ${nameOf(element)}`);
 
+  /** As it is seen: a drawing may be scaled. */
+  const typeOf = (element) => {
+    const drawing = element.closest('svg')?.getScreenCTM();
+    return parseFloat(getComputedStyle(element).fontSize) * (drawing ? Math.hypot(drawing.a, drawing.b) : 1);
+  };
   const tooSmall = (all) =>
     all
-      .filter(({ element }) => parseFloat(getComputedStyle(element).fontSize) < TYPE_MIN)
-      .map(({ node, element }) => `type of ${getComputedStyle(element).fontSize}: “${short(node.data)}” in ${nameOf(element)}`);
+      .filter(({ element }) => typeOf(element) < TYPE_MIN - 0.01)
+      .map(
+        ({ node, element }) => `type of ${+typeOf(element).toFixed(2)}px: “${short(node.data)}” in ${nameOf(element)}`,
+      );
 
   /** A column so narrow that words are set letter by letter. */
   const slivers = (all) =>

@@ -54,6 +54,11 @@ const CASES = [
   ['left of the page', '<p style="position:absolute;left:-20px">away</p>', /^out of reach: “away”/],
   ['wider than the page', '<div style="width:3000px">wide</div>', /^the document scrolls sideways/],
   ['small type', '<p style="font-size:11px">small</p>', /^type of 11px: “small”/],
+  [
+    'small in a drawing',
+    '<svg width="50" viewBox="0 0 100 20"><text y="15">scaled</text></svg>',
+    /^type of 7px: “scaled”/,
+  ],
   ['a small target', '<button style="height:18px;padding:0 20px">press</button>', /^target of \d+×18/],
   [
     'a column of letters',
