@@ -118,9 +118,9 @@ test: ## install what is missing, build, run every test
 # All that the stages need. Built by them, it would be in the way of the longest, which are to begin at once.
 test-builds: all test-programs $(FUZZ_TARGETS:%=$(BUILD)/$(CHECKED)/replay_%) $(BUILD)/truth $(BUILD)/pagodad-$(CHECKED) $(BUILD)/pagodad-tsan $(BUILD)/tsan/test_lab_jobs \
   $(BUILD)/slow_disk.so
-test-long: ## what takes minutes: kill -9, SIGTERM, proxies, failing disks, any call with any parameter, a long history, fuzzers
+test-long: ## what takes minutes: kill -9, SIGTERM, proxies, failing disks, any call with any parameter, a long history, every picture, fuzzers
 	@sh tools/install.sh build test long
-	@$(call side_by_side,test-api-tsan test-stop test-abuse test-crash-import test-disk test-sizes test-crash test-history test-labs test-migration test-proxies soak)
+	@$(call side_by_side,test-api-tsan test-stop test-abuse test-crash-import test-disk test-sizes test-crash test-visual test-history test-labs test-migration test-proxies soak)
 	@$(MAKE) --no-print-directory fuzz
 
 # C tests: each file one program, under ASan and UBSan; those of the store and of labs stand on the server too.
@@ -206,6 +206,9 @@ test-web: web/node_modules/.package-lock.json ## the pages' view-models, types
 	$(STAGE) web node --test tests/web/*.test.mjs
 test-browser: all ## the pages, in headless Chromium
 	PAGODAD=$(abspath $(BUILD))/pagodad WEB=$(abspath $(BUILD))/web $(STAGE) browser node --test --test-concurrency=2 tests/browser/*.test.mjs
+test-visual: all ## every page in every state, two themes, four sizes: pictures in build/visual, checked for overlap, cuts, contrast (STATES=)
+	PAGODAD=$(abspath $(BUILD))/pagodad WEB=$(abspath $(BUILD))/web TRUTH=$(firstword $(TRUTH)) STATES=$(STATES) \
+	  $(STAGE) visual node --test tests/browser/visual/*.test.mjs
 
 test-crash: $(BUILD)/pagodad ## kill -9 200 times under load (KILLS=)
 	PAGODAD=$(abspath $<) KILLS=$(or $(KILLS),200) $(STAGE) crash node --test tests/api/crash.test.mjs
@@ -310,7 +313,7 @@ clean: ## remove what was built (the store in var/ stays)
 help: ## list targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all deps run fidelity test test-builds test-long test-programs test-c test-api test-tsan test-web test-browser \
+.PHONY: all deps run fidelity test test-builds test-long test-programs test-c test-api test-tsan test-web test-browser test-visual \
   test-crash test-crash-import test-stop test-proxies soak test-migration test-api-tsan test-disk test-disk-every test-abuse test-labs test-fuzz fuzz \
   test-history test-sizes truth coverage check check-pure check-tower check-docs lint compile-gcc compile-clang lint-tidy lint-cppcheck \
   lint-layout lint-web lint-shell format bench bench-history bench-cost install clean help $(addprefix run-,$(TESTS))

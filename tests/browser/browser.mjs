@@ -155,15 +155,15 @@ async function openPage(browser, contexts, options = {}) {
   return { page, complaints };
 }
 
+const axeRules = { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] };
+
 /** Violations that axe finds, as one line each. axe is put in by the debugger, which the page's CSP does not bind. Of rules
  * that hold, axe need not list where: finding the shortest selector of each element is half of its work. */
-export async function axe(page) {
+export async function axe(page, rules = axeRules) {
   if (await page.evaluate(() => !('axe' in globalThis))) await page.evaluate(AXE);
-  const result = await page.evaluate(() =>
-    globalThis.axe.run(document, {
-      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-      resultTypes: ['violations'],
-    }),
+  const result = await page.evaluate(
+    (options) => globalThis.axe.run(document, { ...options, resultTypes: ['violations'] }),
+    rules,
   );
   return result.violations.map(
     (v) =>
@@ -173,3 +173,6 @@ export async function axe(page) {
         .join('; ')}`,
   );
 }
+
+/** Text that does not stand out enough from what is behind it. */
+export const contrast = (page) => axe(page, { runOnly: ['color-contrast'] });

@@ -172,6 +172,7 @@ for (const colorScheme of ['light', 'dark']) {
       await api(`/labs/${lab.id}/ops`, { op: 'kmalloc', size: 30 + i, gfp: 'GFP_KERNEL', name: `n${i}` });
     await api(`/labs/${lab.id}/ops`, { op: 'mark', text: 'forty more' });
     await shown(page, 44);
+    await page.fill('.filter', 'skb');
     await page.click('.pick:has-text("skb")');
     await page.waitForSelector('[data-test=selected]');
     for (const tab of [
@@ -241,7 +242,9 @@ const beyond = (page) =>
   page.evaluate(() => {
     const wide = document.documentElement.clientWidth;
     return [...document.querySelectorAll('body *')]
-      .filter((e) => !e.closest('svg, .scroll, .sr') && e.getBoundingClientRect().right > wide + 1)
+      .filter(
+        (e) => !e.closest('svg, .scroll, .sr, .tabrow, .timeline .row') && e.getBoundingClientRect().right > wide + 1,
+      )
       .map((e) => `${e.tagName}.${e.className}`);
   });
 

@@ -89,3 +89,15 @@ test('slabs by state, in the order in which they are allocated from; an unknown 
     ],
   );
 });
+
+test('of a chain that jumps about, neighbours and the chosen object keep their arrows', () => {
+  const nr = 128;
+  const objects = Array.from({ length: nr }, (_, i) => ({ in_use: false, nth: i + 1, next: (i * 37 + 50) % nr }));
+  objects[7].next = 8;
+  const near = objects.filter((o, i) => o.next === i + 1).length;
+  assert.equal(objectGrid(objects, 400).arrows.length, near);
+  const atTen = objects.filter((o, i) => o.next !== i + 1 && (i === 10 || o.next === 10)).length;
+  assert.equal(objectGrid(objects, 400, 10).arrows.length, near + atTen);
+  const row = objects.map((o, i) => ({ ...o, next: i + 1 < nr ? i + 1 : -1 }));
+  assert.equal(objectGrid(row, 400).arrows.length, nr - 1, 'a chain in order keeps all');
+});

@@ -5,7 +5,7 @@
 
 /** @type {Kind[]} */
 export const KINDS = [
-  { id: 0, name: 'none', letter: '-', label: 'hole', token: '--reserved', doc: 'no memory here' },
+  { id: 0, name: 'none', letter: '-', label: 'hole', token: '--hole', doc: 'no memory here' },
   { id: 1, name: 'free', letter: 'B', label: 'free', token: '--free', doc: 'in the buddy lists' },
   { id: 2, name: 'pcp', letter: 'b', label: 'free on a CPU', token: '--pcp', doc: 'on a per-CPU page list' },
   {
@@ -27,7 +27,7 @@ export const KINDS = [
     letter: 'r',
     label: 'reserved',
     token: '--reserved',
-    doc: 'the kernel itself, holes, firmware',
+    doc: 'the kernel itself, firmware',
   },
 ];
 
@@ -38,6 +38,7 @@ export const KIND_OF_ALLOCATOR = { kmalloc: 'slab', kzalloc: 'slab', vmalloc: 'v
 /** @type {Record<string, Kind>} */
 export const KIND_BY_NAME = Object.fromEntries(KINDS.map((kind) => [kind.name, kind]));
 
+export const NONE = 0;
 export const FREE = 1;
 export const PCP = 2;
 export const KERNEL = 3;

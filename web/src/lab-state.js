@@ -40,7 +40,7 @@ import { withCalls } from './model/ops.js';
  * @property {{ address: string, pid: number } | null} bytesAt where the Bytes tab was told to look; null: at the selection
  * @property {string | null} chunk the chunk that the Heap tab shows; null: the selection's
  * @property {string | null} walk the address that the Page tables tab was told to walk to; null: the selection's
- * @property {string[]} path where the Virtual tab stands, from the whole space down: ids of space.js
+ * @property {string[] | null} path where the Virtual tab stands, from the whole space down: ids of space.js; null: at the selection, or where something is
  * @property {number | null} since the moment that the Changes tab compares with; null: the one before
  * @property {string} against the lab of that moment; '': this one
  * @property {Mark[]} marks remarks of the log
@@ -89,7 +89,7 @@ export function initialState(id, from = {}) {
     bytesAt: null,
     chunk: null,
     walk: null,
-    path: [],
+    path: null,
     since: null,
     against: '',
     marks: [],

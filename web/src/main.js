@@ -25,6 +25,13 @@ async function mount() {
   }
 }
 
+/** A lab's address carries the moment shown, so that it is not changed to #content. @param {Event} event */
+function skip(event) {
+  event.preventDefault();
+  document.getElementById('content')?.focus();
+}
+
+document.querySelector('.skip')?.addEventListener('click', skip);
 showHiddenEverywhere();
 root.replaceChildren();
 mount();

@@ -1,9 +1,11 @@
 /* frames-canvas.js - draws the physical map it is given: the image of cells, then what their size allows:
  * from 6 px block outlines, from 8 px patterns, from 14 px letters; and the marks of selection, change and preview. */
-import { PCP, PGTABLE, SWAPCACHE, VMALLOC } from '../kinds.js';
+import { KINDS, NONE, PCP, PGTABLE, SWAPCACHE, VMALLOC } from '../kinds.js';
 import { CELL } from '../model/cells.js';
 import { blockRect, indexAt, placeOf, rectsOf } from '../model/geometry.js';
 import { rgb } from './palette.js';
+
+const LABEL = 12; /* pixels of its letters: a block that has no room for them has none */
 
 /** @typedef {import('../types.js').Run} Run */
 /** @typedef {import('../types.js').Cells} Cells */
@@ -15,7 +17,7 @@ export const BLOCKS_FROM = 6;
 
 /**
  * @param {CanvasRenderingContext2D} ctx
- * @param {{ layout: Layout, cells: Cells, camera: Camera, image: HTMLCanvasElement, palette: import('./palette.js').Palette, selected: Run[], changed: Run[], preview: Run[], faded: boolean, focus: number | null, colours: import('../model/colours.js').Colouring, fills: string[] }} scene
+ * @param {{ layout: Layout, cells: Cells, camera: Camera, image: HTMLCanvasElement, palette: import('./palette.js').Palette, selected: Run[], changed: Run[], preview: Run[], holes: Run[], faded: boolean, focus: number | null, colours: import('../model/colours.js').Colouring, fills: string[] }} scene holes: in cells; all others in frames
  */
 export function drawFrames(ctx, scene) {
   const { camera, layout, palette } = scene;
@@ -24,6 +26,7 @@ export function drawFrames(ctx, scene) {
   ctx.drawImage(scene.image, camera.x, camera.y, layout.cols * camera.px, layout.rows * camera.px);
   if (camera.px >= BLOCKS_FROM && scene.cells.shift === 0) drawBlocks(ctx, scene);
   else drawGrid(ctx, scene);
+  drawHoles(ctx, scene);
   if (scene.cells.shares && camera.px >= 5 && scene.colours.by === 'state') drawShares(ctx, scene);
   strokeRuns(ctx, scene, scene.changed, palette.ink, [3, 2], 1.2);
   strokeRuns(ctx, scene, scene.preview, palette.accent, [2, 2], 1.4);
@@ -66,7 +69,27 @@ function drawShares(ctx, scene) {
 function drawGrid(ctx, { layout, camera, palette }) {
   ctx.strokeStyle = palette.freeLine;
   ctx.lineWidth = 1;
-  ctx.strokeRect(camera.x + 0.5, camera.y + 0.5, layout.cols * camera.px - 1, layout.rows * camera.px - 1);
+  ctx.strokeRect(
+    camera.x + 0.5,
+    camera.y + 0.5,
+    Math.round(layout.cols * camera.px) - 1,
+    Math.round(layout.rows * camera.px) - 1,
+  );
+}
+
+/** A hole looks like the paper round the map, and the memory beside it has an edge. @param {CanvasRenderingContext2D} ctx @param {{ layout: Layout, camera: Camera, palette: import('./palette.js').Palette, holes: Run[] }} scene */
+function drawHoles(ctx, { layout, camera, palette, holes }) {
+  const rects = holes.flatMap((hole) => rectsOf(layout, hole.pfn, hole.count));
+  const at = (/** @type {number} */ x, /** @type {number} */ origin) => Math.round(origin + x * camera.px);
+  for (const inset of [0, 1]) {
+    ctx.fillStyle = inset ? palette.token(KINDS[NONE].token) : palette.freeLine;
+    for (const r of rects) {
+      const [x, y] = [at(r.x, camera.x), at(r.y, camera.y)];
+      const [w, h] = [at(r.x + r.w, camera.x) - x, at(r.y + r.h, camera.y) - y];
+      if (inset) ctx.fillRect(x, y, w, h);
+      else ctx.fillRect(x - 1, y - 1, w + 2, h + 2);
+    }
+  }
 }
 
 /** @param {CanvasRenderingContext2D} ctx @param {{ layout: Layout, cells: Cells, camera: Camera, palette: import('./palette.js').Palette, selected: Run[], faded: boolean, focus: number | null, colours: import('../model/colours.js').Colouring, fills: string[] }} scene */
@@ -76,7 +99,7 @@ function drawBlocks(ctx, scene) {
   ctx.textBaseline = 'alphabetic';
   const heads = new Set();
   eachVisible(scene, (index) => heads.add(index - (index % 2 ** cells.bytes[index * CELL + 1])));
-  for (const head of heads) drawBlock(ctx, scene, head);
+  for (const head of heads) if (cells.bytes[head * CELL] !== NONE) drawBlock(ctx, scene, head);
 }
 
 /** @param {CanvasRenderingContext2D} ctx @param {{ layout: Layout, cells: Cells, camera: Camera, palette: import('./palette.js').Palette, selected: Run[], faded: boolean, focus: number | null, colours: import('../model/colours.js').Colouring, fills: string[] }} scene @param {number} head */
@@ -112,11 +135,10 @@ function drawBlock(ctx, { layout, cells, camera, palette, selected, faded, focus
 function label(ctx, r, camera, palette, text, ink) {
   const w = r.w * camera.px,
     h = r.h * camera.px;
-  if (!text || h < 12 || w < 9) return;
-  const size = Math.min(11, h - 2);
-  ctx.font = `${size}px ${palette.mono}`;
+  if (!text || h < LABEL + 2 || w < LABEL) return;
+  ctx.font = `${LABEL}px ${palette.mono}`;
   ctx.fillStyle = ink;
-  ctx.fillText(text, camera.x + r.x * camera.px + 3.5, camera.y + r.y * camera.px + size + 1);
+  ctx.fillText(text, camera.x + r.x * camera.px + 3.5, camera.y + r.y * camera.px + LABEL + 0.5);
 }
 
 /** Ink that can be read on a fill. @param {string} colour */
@@ -150,34 +172,58 @@ function pattern(ctx, kind, x, y, w, h, palette) {
   ctx.restore();
 }
 
-/** The outline of a set of frames: edges between a frame that is in it and one that is not.
+const CELL_MIN = 3; /* pixels: smaller cells are outlined by the group */
+const GROUP = 8; /* pixels of such a group */
+const EDGES_MAX = 1000; /* of groups: more would fill the map, and the colours tell it, for all else is faded */
+
+/** The outline of a set of frames: edges between a place that is in it and one that is not. Where cells are too small for edges of their
+ * own, places are groups of cells.
  * @param {CanvasRenderingContext2D} ctx @param {{ layout: Layout, cells: Cells, camera: Camera }} scene @param {Run[]} runs @param {string} colour @param {number[]} dash @param {number} width */
 function strokeRuns(ctx, { layout, cells, camera }, runs, colour, dash, width) {
   if (!runs.length) return;
-  const inside = new Set();
-  for (const run of runs) {
-    const end = Math.min(layout.nr, Math.ceil((run.pfn + run.count) / 2 ** cells.shift));
-    for (let i = Math.floor(run.pfn / 2 ** cells.shift); i < end && inside.size < 65536; i++) inside.add(i);
-  }
-  const { px } = camera;
+  const side = camera.px < CELL_MIN ? Math.ceil(GROUP / camera.px) : 1;
+  const lines = edgesOf(placesOf(layout, cells, runs, side), camera, side);
+  if (side > 1 && lines.length > EDGES_MAX) return;
   ctx.strokeStyle = colour;
-  ctx.lineWidth = width;
-  ctx.setLineDash(dash);
+  ctx.lineWidth = side > 1 ? 1 : width;
+  ctx.setLineDash(side > 1 ? [] : dash);
   ctx.beginPath();
-  for (const index of inside) {
-    const [cx, cy] = placeOf(layout, index);
-    const x = camera.x + cx * px,
-      y = camera.y + cy * px;
-    if (x + px < 0 || y + px < 0 || x > camera.width || y > camera.height) continue;
-    if (px < 2) {
-      ctx.rect(x, y, Math.max(px, 1.5), Math.max(px, 1.5));
-      continue;
-    }
-    if (!inside.has(indexAt(layout, cx, cy - 1))) (ctx.moveTo(x, y), ctx.lineTo(x + px, y));
-    if (!inside.has(indexAt(layout, cx, cy + 1))) (ctx.moveTo(x, y + px), ctx.lineTo(x + px, y + px));
-    if (!inside.has(indexAt(layout, cx - 1, cy))) (ctx.moveTo(x, y), ctx.lineTo(x, y + px));
-    if (!inside.has(indexAt(layout, cx + 1, cy))) (ctx.moveTo(x + px, y), ctx.lineTo(x + px, y + px));
-  }
+  for (const [x0, y0, x1, y1] of lines) (ctx.moveTo(x0, y0), ctx.lineTo(x1, y1));
   ctx.stroke();
   ctx.setLineDash([]);
+}
+
+const OUTLINED = 65536; /* cells */
+const ROW = 2 ** 16; /* more than places across */
+
+/** The places, as y * ROW + x, in which a set of frames has cells. @param {Layout} layout @param {Cells} cells @param {Run[]} runs @param {number} side cells */
+function placesOf(layout, cells, runs, side) {
+  const places = new Set();
+  let left = OUTLINED;
+  for (const run of runs) {
+    const end = Math.min(layout.nr, Math.ceil((run.pfn + run.count) / 2 ** cells.shift));
+    for (let i = Math.floor(run.pfn / 2 ** cells.shift); i < end && left > 0; i++, left--) {
+      const [x, y] = placeOf(layout, i);
+      places.add(Math.floor(y / side) * ROW + Math.floor(x / side));
+    }
+  }
+  return places;
+}
+
+/** Edges between a place that is in the set and one that is not, as far as they are seen. @param {Set<number>} places @param {Camera} camera @param {number} side cells @returns {[number, number, number, number][]} */
+function edgesOf(places, camera, side) {
+  const px = camera.px * side;
+  /** @type {[number, number, number, number][]} */
+  const lines = [];
+  for (const place of places) {
+    const cx = place % ROW;
+    const x = camera.x + cx * px,
+      y = camera.y + Math.floor(place / ROW) * px;
+    if (x + px < 0 || y + px < 0 || x > camera.width || y > camera.height) continue;
+    if (!places.has(place - ROW)) lines.push([x, y, x + px, y]);
+    if (!places.has(place + ROW)) lines.push([x, y + px, x + px, y + px]);
+    if (cx === 0 || !places.has(place - 1)) lines.push([x, y, x, y + px]);
+    if (!places.has(place + 1)) lines.push([x + px, y, x + px, y + px]);
+  }
+  return lines;
 }

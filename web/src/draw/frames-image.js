@@ -2,7 +2,7 @@
  * outlines, letters and patterns are drawn over it where cells are large enough to carry them. */
 import { placeOf } from '../model/geometry.js';
 import { CELL } from '../model/cells.js';
-import { FREE, KERNEL } from '../kinds.js';
+import { FREE, KERNEL, KINDS, NONE } from '../kinds.js';
 import { fillsOf } from './palette.js';
 
 /** @typedef {import('../types.js').Cells} Cells */
@@ -57,6 +57,8 @@ export function paintImage(canvas, layout, places, cells, look) {
     const end = Math.min(nr, Math.ceil((run.pfn + run.count) / 2 ** cells.shift));
     for (let i = Math.floor(run.pfn / 2 ** cells.shift); i < end; i++) pixels[places[i]] = fill(i);
   }
+  const [hole] = fillsOf(look.palette, [{ ...entries[0], colour: KINDS[NONE].token }]).full;
+  for (let i = 0; i < nr; i++) if (cells.bytes[i * CELL] === NONE) pixels[places[i]] = hole;
   ctx.putImageData(image, 0, 0);
 }
 

@@ -9,8 +9,9 @@ import { freeLines, lanes, MARGIN, placeFlags, stack, xOf } from '../model/timel
 /** @typedef {{ points: Point[], ops: import('../types.js').OpRow[], table: import('../types.js').OpInfo[], marks: { seq: number, text: string }[], head: number, last: number, seq: number, scale: number, title: string, zone: string, width: number, height: number, palette: Palette }} Scene */
 
 const TICKS = 15;
-const LANE = 10;
-const NAME = 9.5;
+const LANE = 13;
+const NAME = 12;
+const LANES_FROM = 90; /* pixels of height: a lower chart shows use and operations only */
 const DASHES = [[], [6, 3], [2, 2], [8, 2, 2, 2]];
 
 /** Where each part stands. @param {number} height @param {number} nrLanes @param {boolean} hasFree */
@@ -23,7 +24,7 @@ export function partsOf(height, nrLanes, hasFree) {
 /** @param {CanvasRenderingContext2D} ctx @param {Scene} scene */
 export function drawTimeline(ctx, scene) {
   const { width, height, palette, points, head, last } = scene;
-  const happened = lanes(points);
+  const happened = height >= LANES_FROM ? lanes(points) : [];
   const parts = partsOf(height, happened.length, (points[0]?.zones?.length ?? 0) > 0);
   ctx.clearRect(0, 0, width, height);
   for (const layer of stack(points, head, scene.scale, width, parts.use, last)) {
@@ -130,7 +131,7 @@ function drawLane(ctx, { head, width, palette }, lane, y) {
     const h = Math.max(2, Math.round((LANE - 2) * Math.sqrt(Math.abs(span.n) / lane.most)));
     ctx.fillRect(x0, y + LANE - 1 - h, Math.max(1.5, x1 - x0 - (x1 - x0 > 6 ? 1 : 0)), h);
   }
-  note(ctx, palette, lane.label, MARGIN + 4, y + LANE - 0.5, palette.mute);
+  note(ctx, palette, lane.label, MARGIN + 4, y + LANE - 2, palette.mute);
 }
 
 /** @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {number} y */

@@ -1,7 +1,7 @@
 /* cells.js - the state of every frame as 4 bytes: kind, order of its block, migratetype | 0x80 at a block's head, owner.
  * It is what the daemon sends; up to 2^20 frames one cell is one frame, above that a cell is a tile of 2^shift frames with the
  * kind that holds most of it. */
-import { KINDS, KIND_BY_NAME } from '../kinds.js';
+import { KINDS, KIND_BY_NAME, NONE } from '../kinds.js';
 
 /** @typedef {import('../types.js').Cells} Cells */
 /** @typedef {import('../types.js').Run} Run */
@@ -106,6 +106,21 @@ export function countKinds(cells) {
   KINDS.forEach((kind) => (counts[kind.name] = sums[kind.id] * 2 ** cells.shift));
   return counts;
 }
+
+/** Where there is no memory, in cells. @param {Cells} cells @returns {Run[]} */
+export function holesOf(cells) {
+  const holes = [];
+  for (let i = 0; i < cells.nr; i++) {
+    if (cells.bytes[i * CELL] !== NONE) continue;
+    const start = i;
+    while (i < cells.nr && cells.bytes[i * CELL] === NONE) i++;
+    holes.push({ pfn: start, count: i - start });
+  }
+  return holes;
+}
+
+/** Frames that there are: the machine's addresses may have holes. @param {Cells} cells @param {Record<string, number>} counts of the kinds */
+export const nrFrames = (cells, counts) => cells.nr * 2 ** cells.shift - (counts.none ?? 0);
 
 /** Neighbouring cells of one kind and owner, for the table of ranges. @param {Cells} cells @param {number} from @param {number} limit */
 export function ranges(cells, from, limit) {

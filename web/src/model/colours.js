@@ -1,7 +1,7 @@
 /* colours.js - what the physical map's colours tell: every cell belongs to one entry of the legend, by its state, owner, order,
  * migratetype, zone or age. Owner colours come from a stable hash of the owner, so one cache looks the same in every lab. */
 import { count } from '../format.js';
-import { KINDS, LEGEND, PCP } from '../kinds.js';
+import { KINDS, LEGEND, NONE, PCP } from '../kinds.js';
 import { CELL } from './cells.js';
 
 /** @typedef {import('../types.js').Cells} Cells */
@@ -45,11 +45,11 @@ export function colouring(by, views, runs = null) {
   return byState(cells);
 }
 
-/** @param {string} by @param {Uint8Array} of @param {Entry[]} entries @param {number} shift @param {string} [note] @returns {Colouring} */
-function counted(by, of, entries, shift, note = '') {
+/** A place without memory counts as nothing. @param {string} by @param {Uint8Array} of @param {Entry[]} entries @param {Cells} cells @param {string} [note] @returns {Colouring} */
+function counted(by, of, entries, cells, note = '') {
   const sums = new Uint32Array(entries.length);
-  for (let i = 0; i < of.length; i++) sums[of[i]]++;
-  entries.forEach((entry, i) => (entry.count = sums[i] * 2 ** shift));
+  for (let i = 0; i < of.length; i++) if (cells.bytes[i * CELL] !== NONE) sums[of[i]]++;
+  entries.forEach((entry, i) => (entry.count = sums[i] * 2 ** cells.shift));
   return { by, entries, of, note };
 }
 
@@ -77,7 +77,7 @@ function byState(cells) {
     ...entry(kind.name, kind.label, kind.letter, kind.token, kind.doc),
     kind: kind.name,
   }));
-  const colours = counted('state', of, entries, cells.shift);
+  const colours = counted('state', of, entries, cells);
   if (cells.counts)
     for (const one of entries)
       one.count = cells.counts[one.key] ?? 0; /* a tile's colour is that of most of it; its counts are exact */
@@ -131,13 +131,13 @@ function byOwner(cells, runs) {
       const at = isFree(run.pfn) ? 0 : run.owner ? place(run.owner, run.owner, textHash(run.owner)) : 1;
       of.fill(at, run.pfn, run.pfn + run.count);
     }
-    return counted('owner', of, entries, 0);
+    return counted('owner', of, entries, cells);
   }
   for (let i = 0; i < cells.nr; i++) {
     const hash = cells.bytes[i * CELL + 3];
     of[i] = isFree(i) ? 0 : hash ? place(hash, `owner ${hash}`, hash) : 1;
   }
-  return counted('owner', of, entries, 0, 'one colour may stand for several owners');
+  return counted('owner', of, entries, cells, 'one colour may stand for several owners');
 }
 
 /** @param {Cells} cells @returns {Colouring} */
@@ -155,7 +155,7 @@ function byOrder(cells) {
       `blocks of ${count(2 ** order)} frames, free or not`,
     ),
   );
-  return counted('order', of, entries, 0);
+  return counted('order', of, entries, cells);
 }
 
 /** @param {Cells} cells @returns {Colouring} */
@@ -163,7 +163,7 @@ function byMigratetype(cells) {
   const of = new Uint8Array(cells.nr);
   for (let i = 0; i < cells.nr; i++) of[i] = Math.min(TYPES.length - 1, cells.bytes[i * CELL + 2] & 0x7f);
   const entries = TYPES.map(([name, letter, colour]) => entry(name.toLowerCase(), name, letter, colour));
-  return counted('migratetype', of, entries, 0);
+  return counted('migratetype', of, entries, cells);
 }
 
 /** @param {Cells} cells @param {import('../types.js').Zone[]} zones @returns {Colouring} */
@@ -177,7 +177,7 @@ function byZone(cells, zones) {
   there.forEach((z, i) =>
     of.fill(i + 1, Math.floor(z.start_pfn / 2 ** cells.shift), Math.ceil((z.start_pfn + z.spanned) / 2 ** cells.shift)),
   );
-  return counted('zone', of, entries, cells.shift);
+  return counted('zone', of, entries, cells);
 }
 
 const AGES = [0, 3, 15, 63, 255, 1023, Infinity];
@@ -206,7 +206,7 @@ function byAge({ cells, allocations, seq, more }) {
       entry(`age-${i}`, name, '', CIVIDIS[CIVIDIS.length - 1 - Math.round((i * (CIVIDIS.length - 1)) / 6)]),
     ),
   ];
-  return counted('age', of, entries, 0, more ? 'of the first 1 000 allocations' : '');
+  return counted('age', of, entries, cells, more ? 'of the first 1 000 allocations' : '');
 }
 
 const SHOWN_MAX = 14;

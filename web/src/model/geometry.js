@@ -14,7 +14,7 @@ const PX_MAX = 40;
 /** @param {number} cols @param {number} rows @param {number} width @param {number} height */
 function cellPx(cols, rows, width, height) {
   const px = Math.min(width / cols, height / rows, PX_MAX);
-  return px >= 1 ? Math.floor(px * 2) / 2 : px;
+  return px >= 1 ? Math.floor(px * 8) / 8 : px; /* edges are drawn on whole pixels, so that fractions do no harm */
 }
 
 /** @param {number} nr cells @param {'buddy' | 'linear'} kind @param {number} width pixels @param {number} height pixels @param {number} maxOrder @returns {Layout} */

@@ -113,16 +113,26 @@ function titleOf(o, size) {
   return `${o.page_array_of ? `vmalloc’s page-pointer array, of ${o.page_array_of}` : (o.name ?? o.call_site ?? 'object')}, ${o.address}, ${count(o.requested)} of ${count(size)} bytes${lost > 0 ? `, ${count(lost)} lost to rounding` : ''}, since op ${o.seq}`;
 }
 
-/** Where objects stand when `across` boxes of a width fit a row; the arrows of the free chain run from middle to middle.
- * @param {Drawn[]} objects @param {number} width pixels */
-export function objectGrid(objects, width) {
+const JUMPS_MAX = 12; /* arrows that cross others; beyond that the numbers tell the order */
+
+/** Where objects stand when `across` boxes of a width fit a row; the arrows of the free chain run from middle to middle. Of a chain that
+ * jumps about, only the steps to a neighbour and those at the chosen object have an arrow.
+ * @param {Drawn[]} objects @param {number} width pixels @param {number} [chosen] index of an object */
+export function objectGrid(objects, width, chosen = -1) {
   const nr = objects.length;
   const w = nr <= 8 ? 104 : nr <= 32 ? 62 : nr <= 128 ? 30 : 16;
   const h = nr <= 32 ? 38 : nr <= 128 ? 26 : 16;
   const gap = nr <= 128 ? 6 : 2;
   const across = Math.max(1, Math.floor((width + gap) / (w + gap)));
   const place = (/** @type {number} */ i) => ({ x: (i % across) * (w + gap), y: Math.floor(i / across) * (h + gap) });
-  const arrows = objects.flatMap((o, i) => (o.nth && o.next >= 0 ? [arrow(place(i), place(o.next), w, h)] : []));
+  const links = objects.flatMap((o, from) => (o.nth && o.next >= 0 ? [{ from, to: o.next }] : []));
+  const isStep = (/** @type {{ from: number, to: number }} */ link) => link.to === link.from + 1;
+  const isDrawn = (/** @type {{ from: number, to: number }} */ link) =>
+    isStep(link) || link.from === chosen || link.to === chosen;
+  const jumps = links.filter((link) => !isStep(link)).length;
+  const arrows = (jumps > JUMPS_MAX ? links.filter(isDrawn) : links).map(({ from, to }) =>
+    arrow(place(from), place(to), w, h),
+  );
   return {
     w,
     h,

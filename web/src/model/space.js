@@ -330,6 +330,22 @@ export function pathTo(world, address) {
   }
 }
 
+/** Where the tab opens: at the address that is selected, else in the first region that something lies in.
+ * @param {World} world @param {bigint | null} address @returns {string[]} */
+export function openingPath(world, address) {
+  if (address !== null) return pathTo(world, address);
+  const { views } = world;
+  const isKernel = views.allocations.some((a) => !a.pid);
+  const look = views.maps.length
+    ? 'user'
+    : views.vmalloc.areas.some((area) => area.state !== 'free')
+      ? 'vmalloc'
+      : isKernel
+        ? 'direct'
+        : '';
+  return regions(world).flatMap((region) => (region.look === look ? [region.id] : []));
+}
+
 /** A level as a strip that is true to scale, but for a least width of each part. @param {Node} parent @param {Node[]} children @param {number} width */
 export function stripOf(parent, children, width) {
   const span = Number(parent.end - parent.start) || 1;

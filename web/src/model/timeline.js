@@ -207,8 +207,8 @@ export function placeFlags(marks, xs, { start, end, textWidth }) {
   return placed;
 }
 
-/** @param {string} text @param {number} width @param {(text: string) => number} textWidth */
-function cut(text, width, textWidth) {
+/** A text with dots where it has no room. @param {string} text @param {number} width @param {(text: string) => number} textWidth */
+export function cut(text, width, textWidth) {
   if (textWidth(text) <= width) return text;
   let n = Math.max(1, Math.floor((text.length * width) / textWidth(text)) - 1);
   while (n > 1 && textWidth(text.slice(0, n) + '…') > width) n--;

@@ -5,6 +5,7 @@ const PLACE = /^(0x[0-9a-f]+)(?:-(\d+))?$/i; /* an address, and whose */
 const ADDRESS = /^0x[0-9a-f]{1,16}$/i;
 const NODE = /^[a-z]+ 0x[0-9a-f]+-0x[0-9a-f]+$/;
 const DEPTH_MAX = 12;
+const WHOLE = 'whole'; /* address space, in a link */
 
 /** @param {string} search @returns {Partial<import('../lab-state.js').LabState>} */
 export function stateFromUrl(search) {
@@ -24,7 +25,7 @@ export function stateFromUrl(search) {
   if (bytes) from.bytesAt = { address: bytes[1], pid: Number(bytes[2] ?? 0) };
   if (ADDRESS.test(text('chunk'))) from.chunk = text('chunk');
   if (ADDRESS.test(text('walk'))) from.walk = text('walk');
-  const path = text('path').split(',');
+  const path = text('path') === WHOLE ? [] : text('path').split(',');
   if (path.length <= DEPTH_MAX && path.every((id) => NODE.test(id))) from.path = path;
   if (text('tour') === '1') from.tour = true;
   const step = number(text('step'));
@@ -67,7 +68,7 @@ const OF_TAB = {
   slabs: (state) => ({ cache: state.cache }),
   heap: (state) => ({ chunk: state.chunk }),
   pagetables: (state) => ({ walk: state.walk }),
-  virtual: (state) => ({ path: state.path.join(',') }),
+  virtual: (state) => ({ path: state.path && (state.path.join(',') || WHOLE) }),
   bytes: ({ bytesAt }) => ({ bytes: bytesAt && bytesAt.address + (bytesAt.pid ? `-${bytesAt.pid}` : '') }),
   changes: (state) => ({ since: state.since, with: state.against }),
 };

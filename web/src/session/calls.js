@@ -67,6 +67,8 @@ export function createCalls({ store, base, complain, select }) {
     });
     if (result.outcome === 'ok' && result.address && info.makes) select(result.address, request.pid ?? 0);
     if (result.pid && request.op === 'spawn') store.send({ type: 'pid', pid: result.pid });
+    if (store.peek().column === 'call')
+      store.send({ type: 'column', column: result.outcome === 'ok' ? 'map' : 'facts' });
   }
 
   /** Makes a call, and selects what it made. @param {Record<string, any>} request */

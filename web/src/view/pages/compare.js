@@ -32,7 +32,7 @@ export function ComparePage() {
   const { answer, problem } = useAnswer(`/compare${model.urlFromQuestion(question)}`);
   const wrong = new Set((problem?.errors ?? []).map(fieldOf));
   return html`<div class="home"><${SiteBar} here="Compare" />
-    <main class="versus"><div><h1>One request, four allocators</h1>
+    <main id="content" tabindex="-1" class="versus"><div><h1>One request, four allocators</h1>
       <p class="cap">Each runs on a machine of its own, of the chosen profile, on which nothing has run before (fresh), a busy day (used), or what left it in pieces (fragmented). What you see is where the engine put it, what it cost, and what it wasted.</p><${InLab} question=${question} /></div>
       <${Ask} question=${question} change=${change} wrong=${wrong} />
       ${problem ? html`<${ProblemBox} problem=${problem} />` : null}

@@ -11,7 +11,7 @@ export function DocsPage() {
   const { data: api, problem } = useView('/openapi.json');
   const table = /** @type {import('../../types.js').OpTable | null} */ (useView('/ops').data);
   useEffect(() => void (document.title = 'API · Pagoda'), []);
-  return html`<div class="home docs"><${SiteBar} here="API" /><main>
+  return html`<div class="home docs"><${SiteBar} here="API" /><main id="content" tabindex="-1">
     <div><h1>The API</h1><p class="cap">JSON over HTTP under <code>/api/v1</code>. Sizes are bytes, addresses are hex strings. What a simulated allocator refuses is a result, not an error; errors are RFC 9457 problems that name the field. All of it is in <a href="/api/v1/openapi.json">openapi.json</a>; <a href="/docs/fidelity">how true the answers are</a> has a page of its own. Every view takes <code>at=</code>, the moment it shows.</p></div>
     <pre class="line">${`curl -s ${location.origin}/api/v1/labs -H 'content-type: application/json' \\\n  -d '{"name":"a","profile":"classic","memory":"16M"}'`}</pre>
     ${problem ? html`<${ProblemBox} problem=${problem} />` : null}

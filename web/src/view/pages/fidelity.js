@@ -21,7 +21,7 @@ export function FidelityPage() {
     document.title = 'Fidelity · Pagoda';
     if (mark) document.getElementById(mark)?.scrollIntoView({ block: 'center' });
   }, []);
-  return html`<div class="home docs"><${SiteBar} here="API" /><main>
+  return html`<div class="home docs"><${SiteBar} here="API" /><main id="content" tabindex="-1">
     <div><h1>Fidelity</h1><p class="cap">What the engine follows, and how that is known. <b>Identical</b>: every answer was compared with recordings of the real kernel or C library. <b>Rules only</b>: written after the source, and tested by rules. <b>Simplified</b>: here Pagoda is simpler than Linux, as the row says.</p></div>
     ${[...new Set(FEATURES.map((one) => one.profile))].map((profile) => html`<section key=${profile} class="subject"><h2>${profile}</h2><div ...${scrollBox(profile)}><table class="fidelity"><${Head} columns=${COLUMNS} /><tbody>${FEATURES.filter((one) => one.profile === profile).map((one) => html`<tr key=${one.id} id=${one.id} class=${one.id === mark ? 'marked' : undefined} aria-current=${one.id === mark ? 'true' : undefined}><th scope="row">${one.feature}</th><td>${one.evidence}</td><td>${one.rule}</td><td>${one.source === '-' ? '' : html`<small>${one.source}</small>`}</td></tr>`)}</tbody></table></div></section>`)}
   </main></div>`;

@@ -31,7 +31,7 @@ export function HomePage() {
   useEffect(() => void load(), []);
   return html`<div class="home">
     <${SiteBar} here="Labs" />
-    <main>
+    <main id="content" tabindex="-1">
       <section class="hero"><div><h1>See where Linux puts your memory, and why.</h1>
         <p>Pagoda runs a Linux machine’s memory in slow motion. Call <code>kmalloc</code>, <code>kzalloc</code>, <code>vmalloc</code> or <code>malloc</code>; watch every page frame, every mapping and every decision; go back to any moment.</p>
         <${Ways} /></div>

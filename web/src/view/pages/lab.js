@@ -26,6 +26,7 @@ import { PageTablesTab } from '../tabs/page-tables.js';
 import { Mark, ProblemBox } from '../parts/parts.js';
 import { RulesLine } from '../parts/rules-line.js';
 import { ProcessesTab } from '../tabs/processes.js';
+import { Splitters } from '../parts/splitter.js';
 import { SlabsTab } from '../tabs/slabs.js';
 import { VirtualTab } from '../tabs/space.js';
 import { SwapTab } from '../tabs/swap.js';
@@ -74,7 +75,7 @@ export function LabPage({ session }) {
       <${CallPanel} session=${session} />
       <${Allocations} session=${session} />
     </aside>
-    <main><h1 class="sr">${state.lab?.name ?? 'Lab'}: memory at operation ${shownSeq(state)}</h1>
+    <main id="content" tabindex="-1"><h1 class="sr">${state.lab?.name ?? 'Lab'}: memory at operation ${shownSeq(state)}</h1>
       <${RulesLine} session=${session} />
       ${state.tour ? html`<${TourBar} session=${session} />` : null}
       ${state.views?.seq === 0 && state.tab === 'map' && !state.tour ? html`<${FreshLine} machine=${state.lab?.machine} />` : null}
@@ -85,6 +86,7 @@ export function LabPage({ session }) {
     </main>
     <aside class="right" aria-label="Inspector"><${Inspector} session=${session} /></aside>
     <${Timeline} session=${session} />
+    <${Splitters} />
     ${state.palette ? html`<${Finder} session=${session} mode=${state.palette} />` : null}
     ${session.importer.open.value ? html`<${ImportSheet} session=${session} />` : null}
     <${Notice} text=${state.notice} nr=${state.notices} />
@@ -125,6 +127,9 @@ function Current({ session }) {
 /** @param {{ session: Session }} props */
 function Tabs({ session }) {
   const state = session.store.value;
+  useEffect(() => {
+    document.getElementById(`tab-${state.tab}`)?.scrollIntoView({ block: 'nearest', inline: 'center' });
+  }, [state.tab]); /* in a narrow window the row rolls */
   const move = (/** @type {KeyboardEvent} */ event) => {
     const step = stepOfKey(event.key, 0);
     if (!step) return;
@@ -147,7 +152,7 @@ function Tabs({ session }) {
 /** @param {{ problem: import('../../types.js').Problem }} props */
 function Failure({ problem }) {
   const missing = problem.status === 404;
-  return html`<main class="failure"><${Mark} /><h1>${missing ? 'There is no such lab' : 'This lab cannot be shown'}</h1>
+  return html`<main id="content" tabindex="-1" class="failure"><${Mark} /><h1>${missing ? 'There is no such lab' : 'This lab cannot be shown'}</h1>
     <p>${missing ? 'It may have been deleted, or the link belongs to another Pagoda.' : problem.detail || problem.title}</p>
     <p><a class="button p" href="/">Open another lab</a> ${missing ? null : html`<button type="button" onClick=${() => location.reload()}>Try again</button>`}</p></main>`;
 }

@@ -34,7 +34,7 @@ function optionsFor(data, measure, width, choose) {
     stroke: css('--mute'),
     grid: { stroke: css('--line2'), width: 1 },
     ticks: { stroke: css('--line'), width: 1 },
-    font: '11px system-ui, sans-serif',
+    font: '12px system-ui, sans-serif',
   };
   return /** @type {any} */ ({
     width,

@@ -5,6 +5,7 @@ import { drawTimeline } from '../../draw/timeline-canvas.js';
 import { readPalette } from '../../draw/palette.js';
 import { count } from '../../format.js';
 import { differsAt, isReadOnly, lastSeq, shownSeq } from '../../lab-state.js';
+import { nrFrames } from '../../model/cells.js';
 import { callText } from '../../model/form.js';
 import { shownShare } from '../../model/rules.js';
 import { MARGIN, markBeside, pointAt, scaleFor, SPEEDS, usedOf } from '../../model/timeline.js';
@@ -43,7 +44,7 @@ export function Timeline({ session }) {
         <button type="button" class="mark-here" title="Put words on the timeline at the newest operation" onClick=${session.writeMark} disabled=${isReadOnly(state)}>Mark</button>
       </div>
       <b>op ${count(seq)} of ${count(state.head)}</b>
-      ${row ? html`<code class="opline">${callText(row, state.table?.ops ?? [])}${row.outcome === 'ok' ? '' : html` <em>${row.outcome === 'null' ? 'NULL' : row.outcome}</em>`}</code>` : null}
+      ${row ? html`<code class="opline" title=${callText(row, state.table?.ops ?? [])}>${callText(row, state.table?.ops ?? [])}${row.outcome === 'ok' ? '' : html` <em>${row.outcome === 'null' ? 'NULL' : row.outcome}</em>`}</code>` : null}
       <label class="speed">speed <select value=${String(state.speed)} onChange=${(/** @type {any} */ e) => store.send({ type: 'speed', speed: Number(e.target.value) })}>
         ${SPEEDS.map((s) => html`<option key=${s} value=${String(s)} selected=${s === state.speed}>${s}/s</option>`)}</select></label>
       ${state.progress ? html`<span class="reading" role="status"><progress aria-label="Reading the history" max=${state.progress.total} value=${state.progress.done}></progress> reading the history</span>` : null}
@@ -83,7 +84,7 @@ const parentOf = (element) => /** @type {HTMLElement} */ (element.parentElement)
 function Chart({ state, zone }) {
   const [canvas, size] = useSize(parentOf);
   const all = state.views
-    ? state.views.cells.nr * 2 ** state.views.cells.shift
+    ? nrFrames(state.views.cells, state.views.counts)
     : (state.lab?.memory ?? PAGE_SIZE) / PAGE_SIZE;
   const total = Math.max(1, all - (state.points[0]?.frames.reserved ?? 0));
   const most = state.points.reduce((top, point) => Math.max(top, usedOf(point)), 0);

@@ -19,24 +19,33 @@ export function TopBar({ session }) {
   return html`<header class="top">
     <a class="brand" href="/" aria-label="Pagoda: all labs"><${Mark} /><b>Pagoda</b></a>
     <${SiteNav} here="Labs" hrefs=${{ Compare: compareLink(state) }} />
-    <div class="which"><b>${lab?.name || lab?.id || state.id}</b><span>${lab ? [lab.profile, profile ? `${profile.word_bits}-bit` : '', bytes(lab.memory), plural(lab.cpus, 'CPU')].filter(Boolean).join(' · ') : 'opening…'}</span></div>
+    <div class="which" title=${lab?.name || state.id}><b>${lab?.name || lab?.id || state.id}</b><span>${lab ? [lab.profile, profile ? `${profile.word_bits}-bit` : '', bytes(lab.memory), plural(lab.cpus, 'CPU')].filter(Boolean).join(' · ') : 'opening…'}</span></div>
     <${Moment} state=${state} />
     ${isPast(state) ? html`<button type="button" onClick=${() => session.store.send({ type: 'live' })}>${differsAt(state) === null ? 'Back to live' : 'To the last moment'}</button>` : null}
     <${ImportLine} session=${session} />
     <span class="grow"></span>
+    <button type="button" class="icon lab-more" popovertarget="lab-menu" aria-label="What can be done with this lab" title="More">⋯</button>
+    <div id="lab-menu" class="lab-menu" popover="auto" onClick=${closeMenu}>
     <button type="button" class="find" onClick=${() => session.store.send({ type: 'palette', palette: 'search' })} title="Find an address, frame, cache, name (/)">Find <kbd>/</kbd></button>
     <button type="button" onClick=${share} title="Copy a link to exactly this picture">${copied ? 'Link copied' : 'Share'}</button>
     <button type="button" onClick=${session.forkHere} title="A new lab with the history up to this moment">Fork here</button>
     <button type="button" onClick=${session.importer.show} title="A recorded trace into this lab; its history out, as operations, table, trace or store">Import, export</button>
     <${ThemeButton} />
     <button type="button" class="icon" aria-label="Keyboard shortcuts" title="Keys (?)" onClick=${() => session.store.send({ type: 'help', open: true })}>?</button>
-  </header>`;
+    </div></header>`;
+}
+
+/** In a narrow window the buttons are a menu, which closes when one is chosen. @param {Event} event */
+function closeMenu(event) {
+  const menu = /** @type {HTMLElement} */ (event.currentTarget);
+  if (menu.matches(':popover-open')) menu.hidePopover();
 }
 
 /** The address of the comparison for the form's request. @param {import('../../lab-state.js').LabState} state */
 function compareLink({ lab, form }) {
   const query = new URLSearchParams({
     profile: lab?.profile ?? 'classic',
+    machine: lab?.machine ?? 'used',
     size: form.values.size || '1000',
     gfp: form.preset,
     context: form.values.context || 'process',
@@ -58,5 +67,5 @@ function Moment({ state }) {
           : state.connection === 'live'
             ? ['live', 'live']
             : ['past', 'connecting'];
-  return html`<span class=${`pill ${mood}`} role="status" data-test="moment"><i class="dot" aria-hidden="true"></i>${word} · op ${shownSeq(state)} · ${duration(now)}</span>`;
+  return html`<span class=${`pill ${mood}`} role="status" data-test="moment"><i class="dot" aria-hidden="true"></i>${word} · op ${shownSeq(state)}<span class="clock"> · ${duration(now)}</span></span>`;
 }

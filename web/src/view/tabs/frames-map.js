@@ -4,9 +4,10 @@ import { html } from 'htm/preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { drawFrames } from '../../draw/frames-canvas.js';
 import { createPlaces, paintImage } from '../../draw/frames-image.js';
+import { drawMinimap, minimapScale } from '../../draw/minimap.js';
 import { fillsOf, readPalette } from '../../draw/palette.js';
 import { count, hex } from '../../format.js';
-import { cellAt, ranges } from '../../model/cells.js';
+import { cellAt, holesOf, nrFrames, ranges } from '../../model/cells.js';
 import { indexAt, placeOf } from '../../model/geometry.js';
 import { selectedAllocation } from '../../lab-state.js';
 import { frameSentence, ownerOfFrame } from '../../model/inspector.js';
@@ -14,6 +15,7 @@ import { themeVersion } from '../../theme.js';
 import { stepOfKey } from '../../model/keys.js';
 import { FIT, scaledBy } from './camera.js';
 import { Head, scrollBox } from '../parts/parts.js';
+import { Minimap } from './minimap.js';
 
 /** @typedef {import('../../types.js').Run} Run */
 /** @typedef {{ session: import('../../lab-session.js').Session, left: number, top: number, width: number, height: number, layout: import('../../model/geometry.js').Layout, camera: import('../../draw/frames-canvas.js').Camera, zoom: import('./camera.js').Zoom, setZoom: (zoom: any) => void, target: (() => import('./camera.js').Zoom) | null, colours: import('../../model/colours.js').Colouring, runs: Run[], changed: Run[], preview: Run[] }} Props */
@@ -24,7 +26,7 @@ export function FramesMap(props) {
   const state = session.store.value;
   const views = /** @type {import('../../lab-state.js').Views} */ (state.views);
   const { cells } = views;
-  const canvas = usePainted(props);
+  const [canvas, small] = usePainted(props);
   const [said, setSaid] = useState('');
   const indexUnder = (/** @type {PointerEvent | MouseEvent} */ e) =>
     indexAt(layout, Math.floor((e.offsetX - camera.x) / camera.px), Math.floor((e.offsetY - camera.y) / camera.px));
@@ -37,7 +39,8 @@ export function FramesMap(props) {
     setSaid(frameSentence(index * 2 ** cells.shift, cells, ownerOfFrame(index * 2 ** cells.shift, views.allocations)));
   };
   const onKeyDown = mapKeys({ ...props, cells, pick, point });
-  const used = cells.nr * 2 ** cells.shift - (views.counts.free ?? 0) - (views.counts.pcp ?? 0);
+  const all = nrFrames(cells, views.counts);
+  const used = all - (views.counts.free ?? 0) - (views.counts.pcp ?? 0);
   const wheel = (/** @type {WheelEvent} */ e) => {
     if (!e.ctrlKey) return;
     e.preventDefault();
@@ -47,12 +50,13 @@ export function FramesMap(props) {
     }));
   };
   return html`<div class="frames" style=${{ left: `${props.left}px`, top: `${props.top}px`, width: `${width}px`, height: `${height}px` }}>
-    <div class="surface" tabindex="0" role="application" aria-roledescription="memory map" aria-label=${`Physical memory, ${count(cells.nr * 2 ** cells.shift)} frames, ${count(used)} in use. Arrow keys move, Enter selects, B goes to the buddy.`}
+    <div class="surface" tabindex="0" role="application" aria-roledescription="memory map" aria-label=${`Physical memory, ${count(all)} frames, ${count(used)} in use. Arrow keys move, Enter selects, B goes to the buddy.`}
       onKeyDown=${onKeyDown} onPointerMove=${(/** @type {PointerEvent} */ e) => (session.hover.value = ((i) => (i < 0 ? null : i))(indexUnder(e)))} onPointerLeave=${() => (session.hover.value = null)}
       onClick=${(/** @type {MouseEvent} */ e) => pick(indexUnder(e))} onWheel=${wheel}>
       <canvas ref=${canvas} aria-hidden="true" data-test="frames" data-seq=${views.seq} data-selected=${runs.map((r) => `${r.pfn}+${r.count}`).join(' ')} data-changed=${props.changed.length} data-px=${camera.px}></canvas>
       <${Cursor} session=${session} layout=${layout} camera=${camera} />
     </div>
+    ${props.zoom.scale > 1 ? html`<${Minimap} canvas=${small} layout=${layout} setZoom=${props.setZoom} />` : null}
     <p class="sr" aria-live="polite">${said}</p>
     <${RangeTable} cells=${cells} />
   </div>`;
@@ -62,7 +66,13 @@ export function FramesMap(props) {
 function usePainted({ session, layout, camera, runs, changed, preview, colours }) {
   const state = session.store.value;
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
-  const tools = useRef({ places: createPlaces(), image: document.createElement('canvas'), painted: '' });
+  const small = useRef(/** @type {HTMLCanvasElement | null} */ (null));
+  const tools = useRef({
+    places: createPlaces(),
+    image: document.createElement('canvas'),
+    painted: '',
+    holes: /** @type {Run[]} */ ([]),
+  });
   const views = /** @type {import('../../lab-state.js').Views} */ (state.views);
   const version = themeVersion.value;
   useLayoutEffect(() => {
@@ -78,6 +88,7 @@ function usePainted({ session, layout, camera, runs, changed, preview, colours }
       if (key !== tools.current.painted || colours !== lastColours.get(image)) {
         paintImage(image, layout, places(layout), views.cells, { palette, colours, strong: runs, fade, focus });
         tools.current.painted = key;
+        tools.current.holes = holesOf(views.cells);
         lastColours.set(image, colours);
       }
       const ratio = devicePixelRatio || 1;
@@ -94,16 +105,18 @@ function usePainted({ session, layout, camera, runs, changed, preview, colours }
         selected: runs,
         changed,
         preview,
+        holes: tools.current.holes,
         faded: fade || focus !== null,
         focus,
         colours,
         fills: fillsOf(palette, colours.entries).css,
       });
+      if (small.current) drawMinimap(small.current, image, camera, minimapScale(layout), palette);
       element.dataset.drawn = String(views.seq);
     });
     return () => cancelAnimationFrame(frame);
   });
-  return canvas;
+  return /** @type {const} */ ([canvas, small]);
 }
 
 /** What an image shows. @type {WeakMap<HTMLCanvasElement, import('../../model/colours.js').Colouring>} */

@@ -63,5 +63,6 @@ function PieceBox({ piece, stop, width, chunks, kinds, chosen, hover, onHover, o
 /** @param {Shared & { row: import('../../model/heap.js').Row, rowBytes: number }} props */
 function Fold({ row, rowBytes, chunks, kinds, chosen, onPick }) {
   const kind = kinds[row.nr];
-  return html`<div class=${`htrack fold ck c-${kind.key}${row.nr === chosen ? ' sel' : ''}`} onClick=${() => onPick(row.nr)}><span>… ${count(row.folded)} rows, ${bytes(row.folded * rowBytes)}, of ${kind.label} ${chunks[row.nr].name ?? ''} …</span></div>`;
+  const text = `… ${count(row.folded)} rows, ${bytes(row.folded * rowBytes)}, of ${kind.label} ${chunks[row.nr].name ?? ''} …`;
+  return html`<div class=${`htrack fold ck c-${kind.key}${row.nr === chosen ? ' sel' : ''}`} title=${text} onClick=${() => onPick(row.nr)}><span>${text}</span></div>`;
 }

@@ -4,7 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { count } from '../../format.js';
 import { isReadOnly, selectedAllocation, stagedFailure } from '../../lab-state.js';
 import { layoutFor } from '../../model/geometry.js';
-import { changedRuns } from '../../model/cells.js';
+import { changedRuns, nrFrames } from '../../model/cells.js';
 import { ribbons } from '../../model/ribbons.js';
 import { virtualBands } from '../../model/virtual.js';
 import { kindOfOp } from '../../model/ops.js';
@@ -16,10 +16,10 @@ import { BLOCKS_FROM } from '../../draw/frames-canvas.js';
 import { useSize } from '../parts/use-size.js';
 import { VIRTUAL_WIDTH, VirtualMap } from './virtual-map.js';
 
-const GAP = 84;
+const GAP = 72;
 const LISTED = 1000; /* allocations that the daemon lists at once */
 const CAPTION = 24;
-const FOOT = 22; /* for the table's switch below the map */
+const FOOT = 26; /* for the table's switch below the map */
 
 /** @param {{ session: import('../../lab-session.js').Session }} props */
 export function MapTab({ session }) {
@@ -73,10 +73,12 @@ export function MapTab({ session }) {
   const threads =
     ready && part && runs.length ? ribbons({ x: left - 8, y: CAPTION + part.y, h: part.h }, runs, layout, to) : [];
 
+  const extent = `${count(nrFrames(views.cells, views.counts))} frames of 4 KiB${views.cells.shift ? `, one cell = ${2 ** views.cells.shift} frames` : ''}`;
+
   return html`<div class="mapbox"><div class="map" ref=${box} data-test="map" data-seq=${views.seq}>
     <div class="cap" style=${{ left: '0px' }}><b>Virtual</b> ${narrow ? '' : views.more ? html`<span title=${`${count(views.nr_live)} allocations are live; the first ${count(LISTED)} are drawn, and the selected one`}>first ${count(LISTED)} of ${count(views.nr_live)}</span>` : views.pid ? `kernel and pid ${views.pid}` : 'kernel'}</div>
-    <div class="cap" style=${{ left: `${left + gap}px`, width: `${width}px` }}><b>Physical</b> ${count(views.cells.nr * 2 ** views.cells.shift)} frames${narrow ? '' : ' of 4 KiB'}${views.cells.shift ? `, one cell = ${2 ** views.cells.shift} frames` : ''}
-      <span class="grow"></span><${Zoom} zoom=${zoom} setZoom=${setZoom} target=${target} /></div>
+    <div class="cap" style=${{ left: `${left + gap}px`, width: `${width}px` }}><b>Physical</b> <span class="what" title=${extent}>${extent}</span>
+      <span class="grow"></span><${Zoom} zoom=${zoom} setZoom=${setZoom} target=${narrow && zoom.scale > 1 ? null : target} /></div>
     ${
       ready
         ? html`

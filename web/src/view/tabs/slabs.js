@@ -106,13 +106,11 @@ function Objects({ session, cache, slab }) {
       ),
     [slab.objects],
   );
-  const grid = objectGrid(objects, Math.max(width, 60));
   const { selection } = session.store.value;
   const chosen = selection?.kind === 'allocation' || selection?.kind === 'object' ? selection.address : '';
-  const here = Math.max(
-    0,
-    objects.findIndex((o) => o.address === chosen),
-  );
+  const at = objects.findIndex((o) => o.address === chosen);
+  const here = Math.max(0, at);
+  const grid = objectGrid(objects, Math.max(width, 60), at);
   const keys = (/** @type {KeyboardEvent} */ event) => {
     const from = Number(/** @type {HTMLElement} */ (event.target).dataset.nr);
     const to = { Home: 0, End: objects.length - 1 }[event.key] ?? from + stepOfKey(event.key, grid.across);

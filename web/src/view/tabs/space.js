@@ -4,7 +4,7 @@ import { html } from 'htm/preact';
 import { useMemo } from 'preact/hooks';
 import { count, hex } from '../../format.js';
 import { selectedAllocation } from '../../lab-state.js';
-import { bytesOf, childrenOf, isOpen, pathTo, resolvePath, stripOf } from '../../model/space.js';
+import { bytesOf, childrenOf, isOpen, openingPath, pathTo, resolvePath, stripOf } from '../../model/space.js';
 import { titleOf } from '../../model/title.js';
 import { ProblemBox, scrollBox } from '../parts/parts.js';
 import { ProcessChoice } from './process-choice.js';
@@ -23,27 +23,31 @@ const LISTED = 300;
 export function VirtualTab({ session }) {
   const state = session.store.value;
   const views = /** @type {import('../../lab-state.js').Views} */ (state.views);
-  const { path } = state;
   const setPath = (/** @type {string[]} */ to) => session.store.send({ type: 'path', path: to });
+  const a = selectedAllocation(state);
+  const space = {
+    views,
+    bits: state.profile?.word_bits ?? 64,
+    pageOffset: state.profile?.page_offset ?? '0x0',
+    memory: state.lab?.memory ?? 0,
+    runs: null,
+  };
+  const path = useMemo(
+    () => state.path ?? openingPath(space, a && BigInt(a.address)),
+    [state.path, a, views, state.profile, state.lab],
+  );
   const map = path.map((id) => /^map (0x[0-9a-f]+)-(0x[0-9a-f]+)$/.exec(id)).find(Boolean);
   const length = map ? BigInt(map[2]) - BigInt(map[1]) : 0n;
   const pages = useMoment(
     session,
     map && views.pid ? `processes/${views.pid}/pages?address=${map[1]}&length=${length}` : null,
   );
-  const world = {
-    views,
-    bits: state.profile?.word_bits ?? 64,
-    pageOffset: state.profile?.page_offset ?? '0x0',
-    memory: state.lab?.memory ?? 0,
-    runs: pages.data?.pages ?? null,
-  };
+  const world = { ...space, runs: pages.data?.pages ?? null };
   const nodes = useMemo(() => resolvePath(world, path), [views, path, pages.data, state.profile, state.lab]);
   const levels = nodes.filter(isOpen).map((node) => ({ node, children: childrenOf(node, world) }));
   const last = nodes[nodes.length - 1];
   const here = levels[levels.length - 1];
   const up = () => setPath(path.slice(0, Math.max(0, nodes.length - 2)));
-  const a = selectedAllocation(state);
   const enter = (/** @type {Node} */ child) => setPath([...nodes.slice(1, levels.length).map((n) => n.id), child.id]);
   const onKey = (/** @type {KeyboardEvent} */ event) => {
     if (event.key === 'Backspace' && path.length) {

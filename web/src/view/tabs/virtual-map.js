@@ -1,27 +1,27 @@
 /* virtual-map.js - the bands of virtual memory as SVG: drawn from virtualBands(), decides nothing. */
 import { html } from 'htm/preact';
+import { measure } from '../../draw/measure.js';
+import { cut } from '../../model/timeline.js';
 
-export const VIRTUAL_WIDTH = 196;
+export const VIRTUAL_WIDTH = 226;
 const INSET = 8;
-const TITLE_CHAR = 6.7 /* pixels a character */,
-  LONG_CHAR = 5.8; /* of an address that is set smaller */
-
-/** @param {string} text @param {number} width */
-const clip = (text, width) =>
-  text.length * TITLE_CHAR > width ? text.slice(0, Math.max(1, Math.floor(width / TITLE_CHAR) - 1)) + '…' : text;
+const LABEL = 15; /* pixels of height that hold a bar's name */
+const TITLE_CHAR = 7.3; /* pixels a character of 12 px */
+const WITH_ADDRESS = 200; /* pixels of width from which the band's first address has room */
 
 /** @typedef {import('../../types.js').Allocation} Allocation */
 /** @typedef {{ address: string, pid: number | null }} Place */
 
 /** @param {{ bands: import('../../model/virtual.js').Band[], width: number, height: number, top: number, selected: Allocation | null, onSelect: (a: Place) => void }} props */
 export function VirtualMap({ bands, width, height, top, selected, onSelect }) {
+  const widthOf = measure('12px', '--mono');
   const text = bands
     .map(
       (band) =>
         `${band.title} from ${band.address}: ${band.bars.length ? band.bars.map((bar) => bar.label || bar.title).join(', ') : band.empty}`,
     )
     .join('. ');
-  return html`<svg class=${`virtual${selected ? ' faded' : ''}`} width=${width} height=${height} style=${{ top: `${top}px` }} role="img" aria-label=${`Virtual memory, not to scale. ${text}`}>
+  return html`<svg class=${`virtual${selected ? ' faded' : ''}`} width=${width} height=${Math.ceil(height) + 1} style=${{ top: `${top}px` }} role="img" aria-label=${`Virtual memory, not to scale. ${text}`}>
     <defs>
       <pattern id="guard" width="6" height="6" patternUnits="userSpaceOnUse"><rect width="3" height="6" class="guard-mark" /></pattern>
       <pattern id="ghost" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="1.5" height="6" class="guard-mark" /></pattern>
@@ -29,9 +29,9 @@ export function VirtualMap({ bands, width, height, top, selected, onSelect }) {
     ${bands.map(
       (band) => html`<g key=${band.id}>
       <rect class="band" x="0.5" y=${band.y + 0.5} width=${width - 1} height=${band.h - 1} />
-      <text class="band-title" x=${INSET} y=${band.y + 16}>${clip(band.title, width - 2 * INSET - (width > 170 ? (band.address.length > 12 ? LONG_CHAR : TITLE_CHAR) * (band.address.length + 1) : 0))}</text>
-      <text class=${`band-address${band.address.length > 12 ? ' long' : ''}`} x=${width - INSET} y=${band.y + 16} text-anchor="end">${width > 170 ? band.address : ''}</text>
-      ${band.bars.length ? null : html`<text class="band-empty" x=${INSET} y=${band.y + 38}>${band.empty}</text>`}
+      <text class="band-title" x=${INSET} y=${band.y + 16}>${cut(band.title, width - 2 * INSET - (width > WITH_ADDRESS ? TITLE_CHAR * band.address.length + INSET / 2 : 0), widthOf)}</text>
+      <text class="band-address" x=${width - INSET} y=${band.y + 16} text-anchor="end">${width > WITH_ADDRESS ? band.address : ''}</text>
+      ${band.bars.length ? null : html`<text class="band-empty" x=${INSET} y=${band.y + 38}>${cut(band.empty, width - 2 * INSET, widthOf)}</text>`}
       ${band.bars.map((bar) => html`<${Bar} key=${bar.id} bar=${bar} width=${width - 2 * INSET} selected=${selected} onSelect=${onSelect} />`)}
     </g>`,
     )}</svg>`;
@@ -39,6 +39,7 @@ export function VirtualMap({ bands, width, height, top, selected, onSelect }) {
 
 /** @param {{ bar: import('../../model/virtual.js').Bar, width: number, selected: Allocation | null, onSelect: (a: Place) => void }} props */
 function Bar({ bar, width, selected, onSelect }) {
+  const widthOf = measure('600 12px', '--sans');
   const mine = bar.parts.find((part) => part.allocation === selected);
   const first = bar.parts[0]?.allocation ?? (bar.at ? { address: bar.at, pid: 0 } : undefined);
   const solid = bar.h * bar.share;
@@ -57,7 +58,7 @@ function Bar({ bar, width, selected, onSelect }) {
           )
         : null
     }
-    ${bar.label && bar.h >= 13 ? html`<text class="bar-label" x=${INSET + 6} y=${bar.y + 12}>${bar.label.length > 24 ? bar.label.slice(0, 23) + '…' : bar.label}</text>` : null}
+    ${bar.label && bar.h >= LABEL ? html`<text class="bar-label" x=${INSET + 6} y=${bar.y + 12}>${cut(bar.label, width - 12, widthOf)}</text>` : null}
     ${bar.descriptor ? html`<rect class="descriptor" x=${INSET} y=${bar.y} width=${width} height="3"><title>${bar.descriptor}</title></rect>` : null}
     ${bar.guard ? html`<rect class="guard" x=${INSET} y=${bar.y + bar.h + 1.5} width=${width} height="4" fill="url(#guard)"><title>guard page: touching it is a fault</title></rect>` : null}
     ${mine ? html`<rect class="mine" x=${INSET} y=${mine.y} width=${width} height=${mine.h} />` : null}
