@@ -85,7 +85,7 @@ test('from a call to its comparison, and from the comparison into a lab', async 
   await openLab(page);
   await page.fill('#f-size', '5000');
   await page.click('header a:text-is("Compare")');
-  await page.waitForURL(/\/compare\?profile=classic&size=5000&gfp=GFP_KERNEL&context=process/);
+  await page.waitForURL(/\/compare\?profile=classic&machine=fresh&size=5000&gfp=GFP_KERNEL&context=process/);
   await page.waitForSelector('[data-test=answers]');
   await page.click('button:has-text("Watch these calls in a lab")');
   await page.waitForURL(/\/lab\//);
