@@ -143,7 +143,7 @@ test('a call in an interrupt is compared as it was asked; what failed claims not
         name,
       );
     assert.equal((await cells('cost of first touch'))[1], '–');
-    assert.match((await cells('may sleep'))[1], /nobody may in hardirq|–/);
+    assert.match((await cells('may sleep'))[1], /a bug in hardirq|–/);
   }
 });
 

@@ -94,12 +94,17 @@ test('a call that failed is written as it was asked, in its context, and says wh
     context: 'hardirq',
   });
   assert.equal('gfp' in model.requestOf(answer(), { size: 1, gfp: 'GFP_KERNEL' }), false);
-  assert.match(cell({ ...bug, outcome: 'ok' }, 'may sleep'), /yes, and nobody may in hardirq/);
+  assert.match(cell({ ...bug, outcome: 'ok' }, 'may sleep'), /yes: a bug in hardirq/);
   assert.equal(model.failureText(bug, 196608), 'BUG: sleeping');
   const large = answer({ outcome: 'null', limit: 131056 });
   assert.match(model.failureText(large, 131057), /at most 131.056 bytes, 128 KiB − 16 B/);
   assert.match(model.failureText(large, 100), /Not enough free memory/);
   assert.match(model.limitTexts([{ op: 'kmalloc', limit: 131056 }])[0], /^kmalloc above 131.056 \(128 KiB − 16 B\)$/);
+});
+
+test('a bug that was given memory all the same says how much', () => {
+  const given = answer({ outcome: 'bug', frames: [] });
+  assert.deepEqual([cell(given, 'allocated'), cell({ ...given, address: null }, 'allocated')], ['12 KiB', '–']);
 });
 
 test('curves end where requests fail', () => {

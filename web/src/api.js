@@ -131,13 +131,18 @@ export function follow(lab, to) {
     isOver = false;
   /** @type {EventSource} */
   let source;
-  const open = () => {
+  /** @param {boolean} [missed] whether operations may have come while there was no stream */
+  const open = (missed = false) => {
     const isFlood = floodGauge();
     source = new EventSource(`${BASE}/labs/${lab}/events`);
-    source.addEventListener('open', () => to.onState(true));
+    source.addEventListener('open', () => {
+      to.onState(true);
+      if (missed) get(`/labs/${lab}/stats`).then(to.onOp, () => {}); /* a lost connection is told by the stream */
+      missed = false;
+    });
     source.addEventListener('error', () => {
       to.onState(false);
-      if (source.readyState === EventSource.CLOSED) timer = window.setTimeout(open, REOPEN_MS);
+      if (source.readyState === EventSource.CLOSED) timer = window.setTimeout(open, REOPEN_MS, true);
     });
     source.addEventListener('import', (event) => to.onImport?.(JSON.parse(/** @type {MessageEvent} */ (event).data)));
     source.addEventListener('op', (event) => {
@@ -160,7 +165,7 @@ export function follow(lab, to) {
     }
     if (isOver) return;
     if (quiet < QUIET_SAMPLES) timer = window.setTimeout(sample, SAMPLE_MS, quiet, last);
-    else open();
+    else open(true);
   };
   open();
   return () => {

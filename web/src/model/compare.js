@@ -90,7 +90,7 @@ function firstTouch({ outcome, first_touch }) {
 function maySleep({ outcome, may_sleep, context }) {
   if (outcome === 'null') return '–';
   if (!may_sleep) return 'no';
-  return context === 'process' ? 'yes' : `yes, and nobody may in ${context}`;
+  return context === 'process' ? 'yes' : `yes: a bug in ${context}`;
 }
 
 /** The call as it was asked: an answer without memory knows no size. @param {Answer} answer @param {{ size: number, gfp: string }} asked */
@@ -114,7 +114,7 @@ export const limitTexts = (answers) =>
 /** @type {[string, (answer: Answer) => string][]} */
 const FACTS = [
   ['address', (a) => a.address ?? 'NULL'],
-  ['allocated', (a) => (a.outcome === 'ok' ? bytes(a.allocated) : '–')],
+  ['allocated', (a) => (a.outcome === 'ok' || a.address ? bytes(a.allocated) : '–')],
   ['frames', placement],
   ['cost of the call', (a) => duration(a.cost_ns)],
   ['cost of first touch', firstTouch],

@@ -97,8 +97,8 @@ function changedBy({ result, message }, makes) {
   if (makes && result.address)
     return `This kernel complains and goes on: it gave ${bytes(result.allocated)} at ${result.address} all the same.`;
   if ((result.events ?? []).length) return 'The kernel went on; what it did stands below.';
-  return 'Nothing was taken, and nothing was released.';
+  return 'Nothing changed.';
 }
 
 /** The line above the map. @param {Failure} failure */
-export const failureLine = ({ call, word }) => `${call.replace(/;.*$/, '')} → ${word}`;
+export const failureLine = ({ call, word }) => `${call.replace(';', '')} → ${word}`;

@@ -77,7 +77,7 @@ const SLEPT = /nonatomically|sleeping function called|BUG_ON\(in_interrupt/;
 /** @type {Lesson} */
 const sleeps = {
   fits: (it) => it.context !== 'process' && SLEPT.test(it.message),
-  title: (it) => `${it.op} may sleep, and nobody may in ${it.context} context`,
+  title: (it) => `${it.op} may sleep, a ${it.context} must not`,
   why: (it) =>
     `${/^v/.test(it.op) ? `${it.op} takes no flags: it may always sleep, for frames and for page tables` : `${gfpOf(it)} lets the allocator sleep while it reclaims memory`}. In ${it.context} context there is no process that could be put to sleep and woken again; what was interrupted waits until the handler returns.`,
   instead: (it) => {

@@ -2,7 +2,7 @@
  * wish wins. While the lab runs ahead of the page, it is looked at now and then only, and without the story of each operation. */
 import { effect } from '@preact/signals';
 import { get, getBytes } from '../api.js';
-import { selectedAllocation, shownSeq, withSought } from '../lab-state.js';
+import { shownSeq, withSought } from '../lab-state.js';
 import { cellsFromBytes, cellsFromRuns, cellsFromTiles, countKinds, shiftFor } from '../model/cells.js';
 import { seek } from './owners.js';
 import { createPace } from './pace.js';
@@ -74,16 +74,19 @@ async function loadViews(base, state, withStory) {
   const seq = shownSeq(state);
   const at = `at=${seq}`;
   const pages = (state.lab?.memory ?? 0) / PAGE_SIZE;
-  const [cells, allocations, vmalloc, zones, processes, op, sought] = await Promise.all([
+  const isCut = mayBeCut(state.views);
+  const [cells, allocations, vmalloc, zones, processes, op, sought, stats] = await Promise.all([
     loadCells(base, pages, at),
     get(`${base}/allocations?${at}&limit=1000`),
     get(`${base}/vmalloc?${at}`),
     get(`${base}/zones?${at}`),
     get(`${base}/processes?${at}`),
     seq > 0 && withStory ? get(`${base}/ops/${seq}?explain=true`).catch(() => null) : null,
-    isCut(state) ? seek(base, state.selection, seq) : null,
+    isCut ? seek(base, state.selection, seq) : null,
+    isCut ? get(`${base}/stats?${at}`) : null,
   ]);
-  const nrLive = allocations.next ? (await get(`${base}/stats?${at}`)).nr_allocations : allocations.allocations.length;
+  const nrListed = allocations.allocations.length;
+  const nrLive = allocations.next ? (stats ?? (await get(`${base}/stats?${at}`))).nr_allocations : nrListed;
   const list = /** @type {import('../types.js').Process[]} */ (processes.processes);
   const pid = list.some((p) => p.pid === state.pid) ? state.pid : (list[list.length - 1]?.pid ?? 0);
   const maps = pid ? (await get(`${base}/processes/${pid}/maps?${at}`)).maps : [];
@@ -105,8 +108,9 @@ async function loadViews(base, state, withStory) {
   return withSought(views, sought);
 }
 
-/** Whether the list of allocations may lack the selected one, or some of its frames. @param {import('../lab-state.js').LabState} state */
-const isCut = (state) => state.views === null || state.views.more || Boolean(selectedAllocation(state)?.frames_cut);
+/** Whether the list of allocations may lack the selected one, or some of its frames: as it did at the moment before.
+ * @param {import('../lab-state.js').Views | null} views of that moment */
+const mayBeCut = (views) => views === null || views.more || views.sought !== null;
 
 /** @param {string} base @param {number} pages @param {string} at */
 async function loadCells(base, pages, at) {
