@@ -20,7 +20,7 @@ export function ticksOf(sizes, asked) {
   const step = Math.max(1, Math.round(last / LABELS));
   const ticks = sizes.map((size, i) => ({
     at: i / sizes.length,
-    label: i === last ? count(size) : i % step === 0 && i < last - 3 ? count(size) : '',
+    label: i === last ? count(size) : i % step === 0 && i <= 0.6 * last ? count(size) : '',
     isAsked: false,
   }));
   return [...ticks, { at: 1, label: count(asked), isAsked: true }];

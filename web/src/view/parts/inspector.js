@@ -134,12 +134,12 @@ function Why({ result, title, profile }) {
     [...decided, ...(result.events ?? []).filter((event) => !told.has(event.event)).map(typed)],
     zoned ? ZONES : [],
   );
-  return html`<section data-test="why"><h2>${title} <span>${eventsText(result)}</span></h2>
+  return html`<section data-test="why"><h2>${title} <span title=${eventsText(result)}>${eventsText(result)}</span></h2>
     <${Path} path=${result.path} />
     ${result.message ? html`<p class="message">${result.message}</p>` : null}
     ${lines.length ? html`<ol class="story">${lines.slice(0, LINES_SHOWN).map((line, i) => html`<li key=${i} class=${!line.name ? 'folded' : line.ok === false ? 'no' : line.ok ? 'yes' : ''}><b>${line.name}</b>${line.times > 1 ? html` <b>×${line.times}</b>` : null} <span>${line.text}</span></li>`)}${lines.length > LINES_SHOWN ? html`<li class="folded">and ${lines.length - LINES_SHOWN} more</li>` : null}</ol>` : null}
     <${Cost} result=${result} />
-    <p class="cap"><a href=${`/docs/fidelity#${profile}/${result.op}`}>How this is known</a></p>
+    <p class="known"><a href=${`/docs/fidelity#${profile}/${result.op}`}>How this is known</a></p>
   </section>`;
 }
 
