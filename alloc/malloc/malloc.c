@@ -36,6 +36,14 @@ static inline uint64_t libc_usable_size(struct libc *c, uint64_t mem)
     return size - (field & IS_MMAPPED ? c->rules->mapped_unusable : c->rules->word);
 }
 
+/* The usable size for a note. A block that the cache was misled to may have no header; glibc does not look. */
+static uint64_t libc_noted_size(struct libc *c, uint64_t mem)
+{
+    uint64_t header = chunk_of_mem(c, mem) + c->rules->word;
+    bool is_there = libc_at_hand(c, header, c->rules->word) || process_is_mapped(c->heaps->processes, c->process, header);
+    return is_there ? libc_usable_size(c, mem) : 0;
+}
+
 /* Takes a note of a block that is handed out. */
 static inline uint64_t libc_leave(struct libc *c, uint64_t mem, uint64_t requested, struct name_ref name)
 {
@@ -44,7 +52,7 @@ static inline uint64_t libc_leave(struct libc *c, uint64_t mem, uint64_t request
     const struct note note = { .process = c->process,
                                .address = mem,
                                .requested = requested,
-                               .usable = libc_usable_size(c, mem),
+                               .usable = libc_noted_size(c, mem),
                                .name = name,
                                .seq = c->heaps->trace->seq };
     note_add(c->heaps, c->heap, &note);
@@ -71,7 +79,7 @@ static uint64_t libc_malloc(struct libc *c, uint64_t request)
     if (!size)
         return 0;
     tcache_init(c);
-    uint32_t index = tcache_index(c->rules, size);
+    uint64_t index = tcache_index(c->rules, size);
     bool is_cached = tcache_serves(c, size) && libc_get16(c, tcache_count_at(c, index));
     return is_cached ? tcache_get(c, index) : libc_malloc_in_arena(c, request);
 }
@@ -80,12 +88,13 @@ static uint64_t libc_malloc(struct libc *c, uint64_t request)
  * and the next one shall come from the heap. */
 static void mapped_learn_threshold(struct libc *c, uint64_t chunk)
 {
-    struct malloc_par *par = &c->heap->par;
-    uint64_t field = chunk_field(c, chunk);
-    if (par->no_dyn_threshold || field <= par->mmap_threshold || field > c->rules->mmap_threshold_max)
+    const struct libc_rules *r = c->rules;
+    uint64_t field = chunk_field(c, chunk), size = field & ~(uint64_t)SIZE_BITS;
+    if (var_get_int(c, r->at_no_dyn_threshold) || field <= var_get(c, r->at_mmap_threshold) ||
+        field > r->mmap_threshold_max)
         return;
-    par->mmap_threshold = field & ~(uint64_t)SIZE_BITS;
-    par->trim_threshold = 2 * par->mmap_threshold;
+    var_put(c, r->at_mmap_threshold, size);
+    var_put(c, r->at_trim_threshold, 2 * size);
 }
 
 static void libc_free(struct libc *c, uint64_t mem)
@@ -108,7 +117,7 @@ static void libc_free(struct libc *c, uint64_t mem)
 static void libc_clear_block(struct libc *c, uint64_t mem, uint64_t request, uint64_t old_top, uint64_t old_top_size)
 {
     uint64_t chunk = chunk_of_mem(c, mem), field = chunk_field(c, chunk), size = field & ~(uint64_t)SIZE_BITS;
-    bool is_perturbed = c->heap->par.perturb;
+    bool is_perturbed = arena_perturb(c);
     if (field & IS_MMAPPED) {
         if (is_perturbed)
             libc_fill(c, mem, 0, request);
