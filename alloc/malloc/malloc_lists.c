@@ -4,12 +4,22 @@
 #include "alloc/malloc/malloc_look.h"
 #include "pagoda/heap_view.h"
 
+/* Malloc's variables are few, and all else hangs on them: they are looked up in swap, too. */
+static bool look_peek(struct look *look, uint64_t address, uint64_t *value, uint32_t nr_bytes)
+{
+    const struct heap *heap = look->heap;
+    bool is_var = address - heap->data < (uint64_t)LIBC_DATA_PAGES * PAGE_SIZE || address == heap->threads[0].tcache_at;
+    if (is_var && address % PAGE_SIZE + nr_bytes <= PAGE_SIZE)
+        return process_peek_in_swap(look->heaps->processes, heap->process, address, value, nr_bytes);
+    return process_peek(look->heaps->processes, heap->process, address, value, nr_bytes) == nr_bytes;
+}
+
 uint64_t look_bytes(struct look *look, uint64_t address, uint32_t nr_bytes)
 {
     uint64_t value = 0;
     if (look->absent)
         return 0;
-    look->absent = process_peek(look->heaps->processes, look->heap->process, address, &value, nr_bytes) != nr_bytes;
+    look->absent = !look_peek(look, address, &value, nr_bytes);
     return look->absent ? 0 : value;
 }
 

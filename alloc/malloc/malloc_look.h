@@ -1,6 +1,7 @@
 /* alloc/malloc/malloc_look.h - reading a heap's bytes without touching them, for views and checks. Stands on: chunk.
  *
- * A page that is not resident cannot be looked at. absent is set then, and all that is read from there on is 0. */
+ * A page that is not resident cannot be looked at, unless malloc's variables are on it. absent is set then, and all that is
+ * read from there on is 0. */
 #pragma once
 #include "alloc/malloc/malloc_chunk.h"
 

@@ -15,6 +15,8 @@
  * good while the generation of the address space stands. */
 #include "alloc/process/process_internal.h"
 
+#include <string.h>
+
 #define GFP_ANON (GFP_HIGHUSER_MOVABLE | __GFP_ZERO)
 
 struct fault {
@@ -346,4 +348,21 @@ size_t process_peek(const struct processes *ps, struct process_ref process, uint
         done += n;
     }
     return done;
+}
+
+bool process_peek_in_swap(const struct processes *ps, struct process_ref process, uint64_t address, void *out,
+                          size_t length)
+{
+    uint32_t root = process_space(ps, process_at(ps, process))->root;
+    struct pte_walk walk = pte_walk(ps->frames, ps->profile, root, address);
+    uint64_t entry = walk.complete ? walk.level[walk.nr_levels - 1].entry : 0;
+    if (!(entry & (PTE_PRESENT | PTE_SWAP)))
+        return false;
+    const uint8_t *page =
+        entry & PTE_PRESENT ? frame_peek(ps->frames, pte_pfn(entry)) : reclaim_peek_slot(ps->reclaim, pte_pfn(entry));
+    if (page)
+        memcpy(out, page + address % PAGE_SIZE, length);
+    else
+        memset(out, 0, length);
+    return true;
 }

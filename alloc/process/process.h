@@ -232,6 +232,9 @@ uint32_t process_error_code(const struct processes *ps, struct process_ref proce
 /* Copies up to length bytes without touching anything. It stops at a page that has no frame, because it is swapped or was
  * never touched. Returns how many bytes it copied. */
 size_t process_peek(const struct processes *ps, struct process_ref process, uint64_t address, void *out, size_t length);
+/* The same for bytes of one page, which may be in swap. False: the page was never touched. */
+bool process_peek_in_swap(const struct processes *ps, struct process_ref process, uint64_t address, void *out,
+                          size_t length);
 
 uint64_t processes_commit_limit(const struct processes *ps); /* pages: CommitLimit */
 
