@@ -130,7 +130,7 @@ static void test_options_are_there(void **state)
     op.pid = pid;
     op.option = MALLOPT_MMAP_MAX;
     op.value = -1;
-    op.given |= OP_BIT(PID);
+    op.given |= OP_BIT(PID) | OP_BIT(OPTION) | OP_BIT(VALUE);
     (void)fixture_apply(m, op);
     assert_int_equal(peek(m, pid, N_MMAPS_MAX) & UINT32_MAX, UINT32_MAX);
     uint64_t large = take(m, pid, 1 << 20); /* a number below 0 allows no mapping */
