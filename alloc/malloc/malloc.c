@@ -30,18 +30,18 @@ uint32_t heaps_pools(struct heaps *heaps, struct pool **pools)
 
 /* --- around a call --- */
 
-static inline uint64_t libc_usable_size(struct libc *c, uint64_t mem)
+/* field  of the chunk's size. */
+static inline uint64_t libc_usable_size(const struct libc *c, uint64_t field)
 {
-    uint64_t field = chunk_field(c, chunk_of_mem(c, mem)), size = field & ~(uint64_t)SIZE_BITS;
+    uint64_t size = field & ~(uint64_t)SIZE_BITS;
     return size - (field & IS_MMAPPED ? c->rules->mapped_unusable : c->rules->word);
 }
 
-/* The usable size for a note. A block that the cache was misled to may have no header; glibc does not look. */
-static uint64_t libc_noted_size(struct libc *c, uint64_t mem)
+/* The size field for a note. A block that the cache was misled to may have no header; glibc does not look. */
+static uint64_t libc_field_if_mapped(struct libc *c, uint64_t chunk)
 {
-    uint64_t header = chunk_of_mem(c, mem) + c->rules->word;
-    bool is_there = libc_at_hand(c, header, c->rules->word) || process_is_mapped(c->heaps->processes, c->process, header);
-    return is_there ? libc_usable_size(c, mem) : 0;
+    bool is_there = process_is_mapped(c->heaps->processes, c->process, chunk + c->rules->word);
+    return is_there ? chunk_field(c, chunk) : c->rules->word;
 }
 
 /* Takes a note of a block that is handed out. */
@@ -49,10 +49,13 @@ static inline uint64_t libc_leave(struct libc *c, uint64_t mem, uint64_t request
 {
     if (c->dead || !mem)
         return 0;
+    uint64_t chunk = chunk_of_mem(c, mem);
+    const uint8_t *here = libc_at_hand(c, chunk + c->rules->word, c->rules->word);
+    uint64_t field = here ? libc_load_word(c, here) : libc_field_if_mapped(c, chunk);
     const struct note note = { .process = c->process,
                                .address = mem,
                                .requested = requested,
-                               .usable = libc_noted_size(c, mem),
+                               .usable = libc_usable_size(c, field),
                                .name = name,
                                .seq = c->heaps->trace->seq };
     note_add(c->heaps, c->heap, &note);
@@ -302,5 +305,5 @@ uint64_t heap_usable(struct heaps *heaps, struct process_ref process, uint64_t a
     struct libc *c = libc_start(heaps, process);
     uint64_t chunk = chunk_of_mem(c, address), field = chunk_field(c, chunk);
     bool in_use = field & IS_MMAPPED || chunk_is_prev_inuse(c, chunk + (field & ~(uint64_t)SIZE_BITS));
-    return in_use && !c->dead ? libc_usable_size(c, address) : 0;
+    return in_use && !c->dead ? libc_usable_size(c, field) : 0;
 }
