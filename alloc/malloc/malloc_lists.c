@@ -60,11 +60,18 @@ bool heap_look(const struct heaps *heaps, struct process_ref process, struct hea
 
 /* --- arenas --- */
 
-/* How many there are to look at. The program may have written over their number; each came with a thread. */
+/* No more of these can there be: each is as long as the longest heap. The program may have made rings of them. */
+static uint64_t look_most_regions(const struct look *look)
+{
+    uint64_t nr_pages = process_at(look->heaps->processes, look->heap->process)->vm.total;
+    return nr_pages / (look->rules->heap_max >> PAGE_SHIFT);
+}
+
+/* How many arenas there are to look at. The program may have written over their number. */
 static uint64_t look_nr_arenas(struct look *look)
 {
-    uint64_t nr = look_var(look, look->rules->at_narenas);
-    return nr < HEAP_THREADS_MAX ? nr : HEAP_THREADS_MAX;
+    uint64_t nr = look_var(look, look->rules->at_narenas), most = look_most_regions(look) + 1;
+    return nr < most ? nr : most;
 }
 
 /* The arena of that number, counted along their ring from the main one; 0: there are not so many. */
@@ -153,6 +160,8 @@ bool heap_next_region(const struct heaps *heaps, struct process_ref process, uin
     uint64_t number = *cursor >> 32, back = *cursor & UINT32_MAX;
     uint64_t nr_arenas = look_nr_arenas(&look);
     for (number += !number; number < nr_arenas; number++, back = 0) {
+        if (back > look_most_regions(&look))
+            continue;
         uint64_t arena = look_arena(&look, number), region = arena ? region_of(&look, look_top(&look, arena)) : 0;
         for (uint64_t i = back; i && region; i--)
             region = look_word(&look, region + look.rules->word);

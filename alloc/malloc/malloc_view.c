@@ -199,7 +199,8 @@ bool heap_next_chunk(const struct heaps *heaps, struct process_ref process, uint
     struct look look = look_start(heaps, heap);
     struct strip strip;
     uint64_t at = *cursor;
-    while (!(at & MAPPED_PHASE) && look_find_strip(&look, at, false, &strip)) {
+    /* Strips of a broken heap may lead back to one another. */
+    for (uint32_t left = LIST_LOOK_MAX; left && !(at & MAPPED_PHASE) && look_find_strip(&look, at, false, &strip); left--) {
         at = at ? at : strip.first;
         if (look_in_strip(&look, &strip, at, chunk)) {
             *cursor = at + chunk->size;

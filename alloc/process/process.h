@@ -191,7 +191,7 @@ bool process_brk(struct processes *ps, struct process_ref process, uint64_t brk)
  * flags   enum vma_flags. */
 uint64_t process_mmap(struct processes *ps, struct process_ref process, uint64_t length, uint32_t flags,
                       struct name_ref name);
-/* The same at address, if that is free; else wherever there is room. */
+/* The same at address, rounded up to a page, if that is free; else wherever there is room. */
 uint64_t process_mmap_near(struct processes *ps, struct process_ref process, uint64_t address, uint64_t length,
                            uint32_t flags);
 bool process_munmap(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length);

@@ -56,7 +56,7 @@ bool truth_world_start(struct truth_world *world, uint32_t word_bits)
     process_items[1] = (struct process){ .pid = 1, .space = { 1 }, .heap_start = base, .brk = base, .mmap_top = floor };
     process_items[1].libc_data = floor;
     process_items[1].thread_data = floor + LIBRARY_BYTES - PAGE_SIZE;
-    space_items[1].rss_pages = RESIDENT_PAGES;
+    process_items[1].vm.total = space_items[1].rss_pages = RESIDENT_PAGES;
     reclaim.spaces = (struct pool){ .items = (uint8_t *)space_items, .item_size = sizeof space_items[0], .nr_used = 2 };
     processes = (struct processes){ .reclaim = &reclaim, .frames = &frames, .trace = &trace, .profile = &profile };
     processes.pool = (struct pool){ .items = (uint8_t *)process_items, .item_size = sizeof process_items[0], .nr_used = 2 };

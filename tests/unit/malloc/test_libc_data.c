@@ -178,6 +178,146 @@ static void test_in_swap(void **state)
     machine_destroy(m);
 }
 
+/* --- anything --- */
+
+#define NR_RUNS 15u
+#define NR_STEPS 150u
+#define NR_SEEN 32u
+#define NR_LOOKS 300u
+
+struct scribbler {
+    struct machine *m;
+    struct fixture_random random;
+    uint32_t pid;
+    uint64_t seen[NR_SEEN];
+};
+
+static uint64_t below(struct scribbler *s, uint64_t bound)
+{
+    return fixture_random_below(&s->random, bound);
+}
+
+static uint64_t some_word(struct scribbler *s)
+{
+    uint64_t seen = s->seen[below(s, NR_SEEN)];
+    switch (below(s, 7)) {
+    case 0:
+        return below(s, 2) ? 0 : UINT64_MAX - below(s, 3);
+    case 1:
+        return below(s, 300);
+    case 2:
+        return libc_data(s->m, s->pid) + below(s, 0x8000);
+    case 3:
+        return below(s, UINT64_MAX);
+    case 4:
+        return UINT64_C(1) << below(s, 64);
+    default:
+        return seen - 16 + 8 * below(s, 6);
+    }
+}
+
+/* Writes where malloc's variables are, or where blocks were. */
+static void scribble(struct scribbler *s)
+{
+    static const struct {
+        uint64_t start, span;
+    } WHERE[] = { { 0x320, 0xa8 },  { 0xc60, 0x898 }, { 0xc60, 0x80 },  { 0x1a0, 0xa0 },
+                  { 0x7c0, 0x460 }, { 0x7460, 0x48 }, { 0x3b40, 0x30 }, { 0, 0x8000 } };
+    size_t at = below(s, sizeof WHERE / sizeof WHERE[0]);
+    uint64_t word = some_word(s), address = libc_data(s->m, s->pid) + WHERE[at].start + below(s, WHERE[at].span);
+    const struct processes *ps = &s->m->state.processes;
+    if (below(s, 8) == 0)
+        address = process_at(ps, process_find(ps, s->pid))->thread_data + 0x6f8;
+    else if (below(s, 4) == 0)
+        address = s->seen[below(s, NR_SEEN)] - 16 + 8 * below(s, 8);
+    struct op op = fixture_op(OP_WRITE);
+    op.address = below(s, 8) ? address & ~UINT64_C(7) : address;
+    op.pid = s->pid;
+    op.data = (const uint8_t *)&word;
+    op.nr_data = sizeof word;
+    op.given |= OP_BIT(ADDRESS) | OP_BIT(PID) | OP_BIT(HEX);
+    (void)fixture_apply(s->m, op);
+}
+
+static void call_malloc(struct scribbler *s)
+{
+    static const enum op_kind KINDS[] = {
+        OP_MALLOC,  OP_MALLOC,   OP_MALLOC,      OP_FREE, OP_FREE,    OP_FREE,        OP_CALLOC,
+        OP_REALLOC, OP_MEMALIGN, OP_MALLOC_TRIM, OP_FORK, OP_MALLOPT, OP_THREAD_EXIT, OP_MALLOC_USABLE_SIZE
+    };
+    struct op op = fixture_op(KINDS[below(s, sizeof KINDS / sizeof KINDS[0])]);
+    op.given |= OP_BIT(PID) | (op_info(op.kind)->needed & ~OP_BIT(NAME));
+    op.pid = s->pid;
+    op.size = below(s, 4) ? below(s, 2500) : below(s, 300000);
+    op.n = below(s, 5);
+    op.align = UINT64_C(16) << below(s, 9);
+    op.address = s->seen[below(s, NR_SEEN)];
+    op.value = (int64_t)below(s, 3000);
+    op.option = (uint8_t)below(s, NR_MALLOPT_OPTIONS);
+    if (below(s, 4) == 0 && op.kind != OP_FORK) {
+        op.tid = (uint16_t)below(s, 4);
+        op.given |= OP_BIT(TID);
+    }
+    const struct op_result *r = fixture_apply(s->m, op);
+    if (r->address && r->outcome == OUTCOME_OK)
+        s->seen[below(s, NR_SEEN)] = r->address;
+}
+
+static void look_at_all(struct scribbler *s)
+{
+    struct heap_view heap;
+    struct arena_view arena;
+    struct heap_region_view region;
+    struct heap_thread_view thread;
+    struct heap_list_view list;
+    struct listed_chunk_view listed;
+    struct chunk_view chunk;
+    uint64_t at[5] = { 0 };
+    (void)view_heap(s->m, s->pid, &heap);
+    for (unsigned i = 0; i < NR_LOOKS && view_next_arena(s->m, s->pid, &at[0], &arena); i++)
+        continue;
+    for (unsigned i = 0; i < NR_LOOKS && view_next_heap_region(s->m, s->pid, &at[1], &region); i++)
+        continue;
+    for (unsigned i = 0; i < NR_LOOKS && view_next_heap_thread(s->m, s->pid, &at[2], &thread); i++)
+        continue;
+    for (unsigned i = 0; i < NR_LOOKS && view_next_heap_list(s->m, s->pid, &at[3], &list); i++)
+        for (uint64_t j = 0, cursor = 0; j < 20 && view_next_listed_chunk(s->m, s->pid, &list, &cursor, &listed); j++)
+            continue;
+    for (unsigned i = 0; i < NR_LOOKS && view_next_chunk(s->m, s->pid, &at[4], &chunk); i++)
+        continue;
+}
+
+static void scribble_on(enum profile_id profile, uint64_t seed)
+{
+    const struct machine_config config = { .profile = profile,
+                                           .memory = (profile == PROFILE_CLASSIC ? UINT64_C(8) : UINT64_C(40)) << 20,
+                                           .swap = 2 << 20,
+                                           .cpus = 1 };
+    struct scribbler s = { .m = fixture_machine_of(&config), .random = { seed } };
+    for (unsigned step = 0; step < NR_STEPS; step++) {
+        if (!process_find(&s.m->state.processes, s.pid).index)
+            s.pid = spawn(s.m, NULL);
+        if (below(&s, 3) == 0 && s.pid)
+            scribble(&s);
+        else
+            call_malloc(&s);
+        if (step % 8 == 0)
+            look_at_all(&s);
+    }
+    machine_destroy(s.m);
+}
+
+/* Whatever the variables say, malloc comes to an end: with a block, with none, or with the process. */
+static void test_anything_may_stand_there(void **state)
+{
+    (void)state;
+    uint64_t seed = fixture_seed();
+    for (unsigned run = 0; run < NR_RUNS; run++) {
+        scribble_on(PROFILE_LINUX_6_1, seed + run);
+        scribble_on(PROFILE_CLASSIC, seed + run);
+    }
+}
+
 /* malloc faults where its variables are gone. */
 static void test_gone(void **state)
 {
@@ -200,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_a_child_has_its_own),
         cmocka_unit_test(test_in_swap),
         cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_anything_may_stand_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
