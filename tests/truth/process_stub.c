@@ -242,7 +242,8 @@ size_t process_peek(const struct processes *ps, struct process_ref process, uint
     return length;
 }
 
-bool process_peek_in_swap(const struct processes *ps, struct process_ref process, uint64_t address, void *out, size_t length)
+bool process_peek_in_swap(const struct processes *ps, struct process_ref process, uint64_t address, void *out,
+                          size_t length)
 {
     return process_peek(ps, process, address, out, length) == length;
 }
