@@ -170,7 +170,7 @@ static void test_in_swap(void **state)
     op.given |= OP_BIT(ADVICE);
     on_data(m, pid, op);
     struct heap_view heap;
-    struct arena_view arena;
+    struct arena_view arena = { 0 };
     assert_true(view_heap(m, pid, &heap) && view_next_arena(m, pid, &cursor, &arena));
     assert_int_equal(heap.mmap_threshold, 128 << 10);
     assert_int_equal(arena.top, top);
