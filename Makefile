@@ -40,7 +40,7 @@ SERVER  := $(wildcard server/*/*.c server/store/sqlite/*.c)
 TEST_SOURCES := $(wildcard tests/unit/*/test_*.c tests/server/test_*.c tests/store/test_*.c)
 TESTS   := $(notdir $(TEST_SOURCES:.c=))
 SUPPORT := tests/lib/fixture.c
-TEST_SUPPORT := $(SUPPORT) tests/lib/formats.c
+TEST_SUPPORT := $(SUPPORT) tests/lib/formats.c tests/lib/heap_script.c
 # The replay of malloc recordings has a process of its own (tests/truth/process_stub.c), so it is linked apart from the engine's.
 HEAP_TRUTH := tests/truth/truth_malloc.c tests/truth/process_stub.c $(wildcard alloc/malloc/*.c)
 TRUTHS  := $(filter-out $(HEAP_TRUTH),$(wildcard tests/truth/truth*.c))

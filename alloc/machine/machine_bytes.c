@@ -186,12 +186,23 @@ static void bytes_tell_heaps(struct call *call, const struct piece *piece)
             heap_written(&s->heaps, i, address, piece->length);
 }
 
+/* Malloc's variables may be among what the process is about to access. False: there was no memory for them. */
+static bool bytes_reach_heap(struct call *call, uint64_t length)
+{
+    if (!call->process.index || !bytes_is_user(call, call->address) || !length)
+        return true;
+    heap_reach(&call->s->heaps, call->process, call->address, length);
+    if (call_is_bug(call))
+        machine_end_process(call->m, call->process);
+    return !call_is_bug(call);
+}
+
 void run_write(struct call *call)
 {
     const struct op *op = call->op;
     uint64_t length = op->given & OP_BIT(HEX) ? op->nr_data : op->length;
     call->result->address = call->address;
-    if (!bytes_reach_all(call, length, true))
+    if (!bytes_reach_all(call, length, true) || !bytes_reach_heap(call, length))
         return;
     bool in_process = bytes_is_user(call, call->address);
     if (in_process && length)
@@ -210,7 +221,7 @@ void run_read(struct call *call)
 {
     uint64_t length = call->op->length;
     call->result->address = call->address;
-    if (!bytes_reach_all(call, length, false))
+    if (!bytes_reach_all(call, length, false) || !bytes_reach_heap(call, length))
         return;
     struct piece piece = { 0 };
     while (bytes_next_piece(call, length, false, &piece))

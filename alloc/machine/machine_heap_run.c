@@ -6,6 +6,7 @@
  * operation takes. Others go through machine_apply(): the first call, one by another thread, a large one (it may need more
  * host memory), and whatever is rare. */
 #include "alloc/machine/machine_internal.h"
+#include "alloc/malloc/malloc_heap.h"
 
 #define SMALL_BYTES (UINT64_C(64) << 10)
 #ifdef PAGODA_CHECKED

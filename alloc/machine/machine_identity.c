@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define RULES 3u
+#define RULES 4u
 
 uint32_t machine_rules(void)
 {

@@ -28,19 +28,29 @@ static void mm_made_process(struct call *call, struct process_ref process, const
         mm_refused(call, function);
 }
 
+/* There was no memory for what malloc changes in a new process. Returns none. */
+static struct process_ref mm_give_up(struct call *call, struct process_ref process)
+{
+    uint32_t refusal = call->s->processes.refusal;
+    machine_end_process(call->m, process);
+    process_refuse(&call->s->processes, refusal);
+    return PROCESS_NONE;
+}
+
 void run_spawn(struct call *call)
 {
     struct process_ref process = process_spawn(&call->s->processes, call_recorded_name(call), call->op->touch);
-    if (process.index && (call->op->given & OP_BIT(TUNABLES)))
-        heap_tune(&call->s->heaps, process, call->op->tunables);
+    bool is_tuned = process.index && (call->op->given & OP_BIT(TUNABLES));
+    if (is_tuned && !heap_tune(&call->s->heaps, process, call->op->tunables))
+        process = mm_give_up(call, process);
     mm_made_process(call, process, "spawn");
 }
 
 void run_fork(struct call *call)
 {
     struct process_ref child = process_fork(&call->s->processes, call->process);
-    if (child.index)
-        heap_fork(&call->s->heaps, call->process, child);
+    if (child.index && !heap_fork(&call->s->heaps, call->process, child))
+        child = mm_give_up(call, child);
     mm_made_process(call, child, "fork");
 }
 

@@ -1,6 +1,7 @@
 /* Host memory for the worst case of an operation. It is reserved before the first change, so no operation stops half-way.
  * Small operations share a look at the pools: each look reserves for RESERVED_OPS of them. */
 #include "alloc/machine/machine_internal.h"
+#include "alloc/malloc/malloc_heap.h"
 
 #ifdef PAGODA_CHECKED
 #define RESERVED_OPS 1u /* each operation by itself, so that what it takes can be compared with what it reserved */

@@ -157,39 +157,37 @@ bool valid_areas(struct valid *v)
 
 /* --- heaps --- */
 
-/* Parts of the arena are reached from its start, without a look at where its page ends. */
-static bool valid_arena(const struct libc_rules *rules, uint64_t arena)
+/* A bool that is neither 0 nor 1 may not even be looked at. */
+static bool valid_bool(const bool *at)
 {
-    return arena % PAGE_SIZE + rules->arena_bytes <= PAGE_SIZE;
+    uint8_t byte;
+    memcpy(&byte, at, 1);
+    return byte <= 1;
 }
 
+/* Malloc's variables are reached from the start of their pages, and do not cross their ends. */
 static bool valid_heap_numbers(const struct heap *heap)
 {
     if (heap->thread >= HEAP_THREADS_MAX || heap->libc >= NR_LIBC_ROWS || heap->nr_kept_stacks >= THREAD_STACKS_KEPT)
         return false;
-    const struct libc_rules *rules = heap_rules(heap);
-    const struct malloc_par *par = &heap->par;
-    return par->tcache_bins <= rules->nr_tcache_bins && par->tcache_count <= rules->tcache_count_max &&
-           par->max_fast <= rules->max_mxfast + 2 * rules->header && valid_arena(rules, heap->main_arena);
+    return heap->data % PAGE_SIZE == 0 && heap->main_arena == heap->data + heap_rules(heap)->at_main_arena;
 }
 
 static bool valid_heap(const struct valid *v, uint32_t index)
 {
     const struct heap *heap = heap_at(&v->s->heaps, index);
     const struct processes *ps = &v->s->processes;
-    uint8_t flag; /* a bool that is neither 0 nor 1 may not even be looked at */
-    memcpy(&flag, &heap->is_written, 1);
-    if (!valid_has(&ps->pool, heap->process.index) || process_at(ps, heap->process)->heap != index || flag > 1 ||
+    if (!valid_has(&ps->pool, heap->process.index) || process_at(ps, heap->process)->heap != index ||
+        !valid_bool(&heap->is_written) || !valid_bool(&heap->is_perturbed) || !valid_bool(&heap->is_threaded) ||
         !valid_heap_numbers(heap))
         return false;
-    memcpy(&flag, &heap->par.no_dyn_threshold, 1);
     uint32_t nr_stacks = heap->nr_kept_stacks;
     for (uint32_t i = 0; i < HEAP_THREADS_MAX; i++) {
         nr_stacks += heap->threads[i].stack != 0;
-        if (!valid_arena(heap_rules(heap), heap->threads[i].arena))
+        if (heap->threads[i].tcache_at % heap_rules(heap)->word)
             return false;
     }
-    return flag <= 1 && nr_stacks <= THREAD_STACKS_KEPT && heap->nr_cpus == v->s->heaps.nr_cpus;
+    return nr_stacks <= THREAD_STACKS_KEPT && heap->nr_cpus == v->s->heaps.nr_cpus;
 }
 
 static bool valid_note(const struct valid *v, const struct note *note)

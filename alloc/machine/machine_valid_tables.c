@@ -116,7 +116,7 @@ static bool valid_process(const struct valid *v, struct process_ref process, uin
     if (!valid_has_name(v, p->name) || !valid_may_have(&ps->pool, p->next_in_bucket.index) ||
         !valid_may_have(&ps->vmas, p->root_vma) || !valid_may_have(&ps->vmas, p->first_vma.index) ||
         !valid_may_have(&ps->vmas, p->last_vma.index) || !valid_may_have(&v->s->heaps.heaps, p->heap) ||
-        !valid_mark(spaces, &ps->reclaim->spaces, p->space.index))
+        !valid_mark(spaces, &ps->reclaim->spaces, p->space.index) || (p->libc_data | p->thread_data) % PAGE_SIZE)
         return false;
     const struct reclaim_space *space = reclaim_space_at(ps->reclaim, p->space);
     return space->root && space->pid == p->pid &&

@@ -30,10 +30,18 @@ uint32_t heaps_pools(struct heaps *heaps, struct pool **pools)
 
 /* --- around a call --- */
 
-static inline uint64_t libc_usable_size(struct libc *c, uint64_t mem)
+/* field  of the chunk's size. */
+static inline uint64_t libc_usable_size(const struct libc *c, uint64_t field)
 {
-    uint64_t field = chunk_field(c, chunk_of_mem(c, mem)), size = field & ~(uint64_t)SIZE_BITS;
+    uint64_t size = field & ~(uint64_t)SIZE_BITS;
     return size - (field & IS_MMAPPED ? c->rules->mapped_unusable : c->rules->word);
+}
+
+/* The size field for a note. A block that the cache was misled to may have no header; glibc does not look. */
+static uint64_t libc_field_if_mapped(struct libc *c, uint64_t chunk)
+{
+    bool is_there = process_is_mapped(c->heaps->processes, c->process, chunk + c->rules->word);
+    return is_there ? chunk_field(c, chunk) : c->rules->word;
 }
 
 /* Takes a note of a block that is handed out. */
@@ -41,10 +49,13 @@ static inline uint64_t libc_leave(struct libc *c, uint64_t mem, uint64_t request
 {
     if (c->dead || !mem)
         return 0;
+    uint64_t chunk = chunk_of_mem(c, mem);
+    const uint8_t *here = libc_at_hand(c, chunk + c->rules->word, c->rules->word);
+    uint64_t field = here ? libc_load_word(c, here) : libc_field_if_mapped(c, chunk);
     const struct note note = { .process = c->process,
                                .address = mem,
                                .requested = requested,
-                               .usable = libc_usable_size(c, mem),
+                               .usable = libc_usable_size(c, field),
                                .name = name,
                                .seq = c->heaps->trace->seq };
     note_add(c->heaps, c->heap, &note);
@@ -71,7 +82,7 @@ static uint64_t libc_malloc(struct libc *c, uint64_t request)
     if (!size)
         return 0;
     tcache_init(c);
-    uint32_t index = tcache_index(c->rules, size);
+    uint64_t index = tcache_index(c->rules, size);
     bool is_cached = tcache_serves(c, size) && libc_get16(c, tcache_count_at(c, index));
     return is_cached ? tcache_get(c, index) : libc_malloc_in_arena(c, request);
 }
@@ -80,12 +91,13 @@ static uint64_t libc_malloc(struct libc *c, uint64_t request)
  * and the next one shall come from the heap. */
 static void mapped_learn_threshold(struct libc *c, uint64_t chunk)
 {
-    struct malloc_par *par = &c->heap->par;
-    uint64_t field = chunk_field(c, chunk);
-    if (par->no_dyn_threshold || field <= par->mmap_threshold || field > c->rules->mmap_threshold_max)
+    const struct libc_rules *r = c->rules;
+    uint64_t field = chunk_field(c, chunk), size = field & ~(uint64_t)SIZE_BITS;
+    if (var_get_int(c, r->at_no_dyn_threshold) || field <= var_get(c, r->at_mmap_threshold) ||
+        field > r->mmap_threshold_max)
         return;
-    par->mmap_threshold = field & ~(uint64_t)SIZE_BITS;
-    par->trim_threshold = 2 * par->mmap_threshold;
+    var_put(c, r->at_mmap_threshold, size);
+    var_put(c, r->at_trim_threshold, 2 * size);
 }
 
 static void libc_free(struct libc *c, uint64_t mem)
@@ -108,7 +120,7 @@ static void libc_free(struct libc *c, uint64_t mem)
 static void libc_clear_block(struct libc *c, uint64_t mem, uint64_t request, uint64_t old_top, uint64_t old_top_size)
 {
     uint64_t chunk = chunk_of_mem(c, mem), field = chunk_field(c, chunk), size = field & ~(uint64_t)SIZE_BITS;
-    bool is_perturbed = c->heap->par.perturb;
+    bool is_perturbed = arena_perturb(c);
     if (field & IS_MMAPPED) {
         if (is_perturbed)
             libc_fill(c, mem, 0, request);
@@ -293,5 +305,5 @@ uint64_t heap_usable(struct heaps *heaps, struct process_ref process, uint64_t a
     struct libc *c = libc_start(heaps, process);
     uint64_t chunk = chunk_of_mem(c, address), field = chunk_field(c, chunk);
     bool in_use = field & IS_MMAPPED || chunk_is_prev_inuse(c, chunk + (field & ~(uint64_t)SIZE_BITS));
-    return in_use && !c->dead ? libc_usable_size(c, address) : 0;
+    return in_use && !c->dead ? libc_usable_size(c, field) : 0;
 }

@@ -9,8 +9,9 @@
  * were written to last. The next call is likely to be the same process's, so all of it stays from call to call. It only
  * saves host time. It is no part of the state: a copy of a machine begins without it, and behaves alike. */
 #define LIBC_PAGES 4096u
+#define LIBC_DATA_PAGES 15u /* libc's writable data and its .bss */
 struct libc_page {
-    uint64_t known; /* the page's address + epoch, if the process has written to it and still may; else another number */
+    uint64_t known; /* the page's address + epoch, if process_owns_page(); else another number */
     uintptr_t host; /* host address minus simulated address */
 };
 struct libc {
@@ -24,11 +25,15 @@ struct libc {
     struct heaps *heaps;
     struct heap *heap;
     struct heap_thread *thread;
+    uint8_t *tcache_place;  /* the host's place of the variable that leads to the thread's cache; NULL: not at hand */
     uint8_t *cache;         /* the host's place of the thread's cache; NULL: not looked for yet */
-    uint8_t *cache_entries; /* of its list heads; while cache is not NULL */
-    uint64_t arena;         /* that the core functions work on */
-    uint8_t *arena_at;      /* the host's place of it; NULL: not at hand */
-    uint64_t epoch;         /* in the bits that page and word addresses leave free; raising it forgets all pages at once */
+    uint8_t *cache_entries; /* of its list heads; while cache is not NULL, and so are the next ones */
+    uint64_t cache_bins, cache_count, cache_key; /* what malloc's variables say; bins: no more than the block has */
+    uint64_t arena;                              /* that the core functions work on */
+    uint64_t arena_split;                        /* offset where its second page begins */
+    uintptr_t arena_at[2]; /* host address of its start, for offsets in its first page and in the second; 0: not at hand */
+    uintptr_t data[LIBC_DATA_PAGES]; /* host address of the start of libc's data, for offsets in each page; 0: as above */
+    uint64_t epoch; /* in the bits that page and word addresses leave free; raising it forgets all pages at once */
     struct libc_page pages[LIBC_PAGES];
 };
 
@@ -38,7 +43,7 @@ struct heaps {
     const struct profile *profile; /* wired */
     struct names *names;           /* wired */
     struct libc *libc;             /* wired */
-    struct pool heaps;             /* struct heap (malloc_heap.h): glibc's static state of one process */
+    struct pool heaps;             /* struct heap (malloc_heap.h): what the engine keeps of one process */
     struct pool notes;             /* struct note (malloc_notes.h): one for each live block */
     struct pool note_buckets;      /* uint32_t note; item i+1 is bucket i */
     uint32_t nr_buckets;           /* a power of two, grows with the notes */
@@ -90,10 +95,9 @@ uint64_t heap_usable(struct heaps *heaps, struct process_ref process, uint64_t a
 bool heap_trim(struct heaps *heaps, struct process_ref process, uint64_t pad);
 /* Returns what mallopt() returns. */
 bool heap_mallopt(struct heaps *heaps, struct process_ref process, enum mallopt_option option, int32_t value);
-/* Does its heap fill blocks (M_PERTURB)? */
-bool heap_is_perturbed(const struct heaps *heaps, struct process_ref process);
-/* Sets GLIBC_TUNABLES of a process, before its first call. The message says what glibc passes over. */
-void heap_tune(struct heaps *heaps, struct process_ref process, struct text tunables);
+/* Sets GLIBC_TUNABLES of a process, before its first call. The message says what glibc passes over. False: there is no
+ * memory for malloc's variables. */
+bool heap_tune(struct heaps *heaps, struct process_ref process, struct text tunables);
 
 /* --- calls that the thread's cache serves --- */
 
@@ -119,8 +123,8 @@ bool heap_start_thread(struct heaps *heaps, struct process_ref process, uint32_t
 /* False: there is no such thread. */
 bool heap_end_thread(struct heaps *heaps, struct process_ref process, uint32_t thread);
 
-void heap_fork(struct heaps *heaps, struct process_ref parent,
-               struct process_ref child);                        /* the child's copy of the static state and notes */
+/* The child gets a copy of what the engine keeps. False: there was no memory for what malloc changes in the child. */
+bool heap_fork(struct heaps *heaps, struct process_ref parent, struct process_ref child);
 void heap_exit(struct heaps *heaps, struct process_ref process); /* forgets the state; the memory is the process floor's */
 
 struct heap_block {
@@ -155,6 +159,9 @@ bool heap_chunk_at(const struct heaps *heaps, struct process_ref process, uint64
 uint32_t heap_chunk_fields(const struct heaps *heaps, struct process_ref process, const struct chunk_view *chunk,
                            struct chunk_field_view *fields); /* at most CHUNK_FIELDS_MAX */
 bool heap_next_chunk(const struct heaps *heaps, struct process_ref process, uint64_t *cursor, struct chunk_view *chunk);
+/* The program is about to access bytes. If malloc has not been called and its variables are among them, they come to be
+ * what the library's file says. The call may be a bug then: there is no memory for them. */
+void heap_reach(struct heaps *heaps, struct process_ref process, uint64_t address, uint64_t length);
 /* The program wrote bytes: unless they lie at the start of a live block, heaps_check() no longer trusts what the chunks
  * say. */
 void heap_written(struct heaps *heaps, struct process_ref process, uint64_t address, uint64_t length);

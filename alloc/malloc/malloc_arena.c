@@ -81,8 +81,8 @@ static bool arena_make_usable(struct libc *c, uint64_t start, uint64_t end)
  * part of a stretch twice as large, of which the rest is unmapped. */
 static uint64_t arena_map_heap(struct libc *c)
 {
-    uint64_t max = c->rules->heap_max, left_over = c->heap->aligned_heap_area, start = 0;
-    c->heap->aligned_heap_area = 0;
+    uint64_t max = c->rules->heap_max, left_over = var_get(c, c->rules->at_aligned_heap_area), start = 0;
+    var_put(c, c->rules->at_aligned_heap_area, 0);
     if (left_over)
         start = process_mmap_near(c->heaps->processes, c->process, left_over, max, VMA_CHUNK | VMA_NORESERVE);
     libc_forget_pages(c);
@@ -96,7 +96,7 @@ static uint64_t arena_map_heap(struct libc *c)
     uint64_t aligned = heap_info_of(c, start + max - 1);
     arena_unmap(c, start, aligned - start);
     if (aligned == start)
-        c->heap->aligned_heap_area = aligned + max;
+        var_put(c, c->rules->at_aligned_heap_area, aligned + max);
     arena_unmap(c, aligned + max, max - (aligned - start));
     return aligned;
 }
@@ -159,7 +159,7 @@ bool arena_grow(struct libc *c, uint64_t size)
         chunk_set_head(c, top, (old_heap + now - top) | PREV_INUSE);
         return true;
     }
-    uint64_t heap = c->dead ? 0 : arena_new_heap(c, size + min + info, c->heap->par.top_pad);
+    uint64_t heap = c->dead ? 0 : arena_new_heap(c, size + min + info, var_get(c, c->rules->at_top_pad));
     if (!heap)
         return false;
     uint64_t now = heap_info_get(c, heap, HEAP_SIZE);
@@ -192,7 +192,7 @@ static uint64_t arena_last_chunk(struct libc *c, uint64_t heap, uint64_t *bytes)
  * that stays. */
 static uint64_t arena_drop_empty_heaps(struct libc *c, uint64_t heap, uint64_t pad)
 {
-    uint64_t left = arena_system_mem(c) / PAGE_SIZE;
+    uint64_t left = libc_longest_list(c);
     while (arena_top(c) == heap + c->rules->heap_info_bytes && !c->dead && left--) {
         libc_walk_on(c);
         uint64_t before = heap_info_get(c, heap, HEAP_PREV), bytes, chunk = arena_last_chunk(c, before, &bytes);
@@ -200,8 +200,8 @@ static uint64_t arena_drop_empty_heaps(struct libc *c, uint64_t heap, uint64_t p
         if (room < pad + c->rules->min_chunk + PAGE_SIZE || c->dead)
             break;
         arena_add_system_mem(c, -heap_info_get(c, heap, HEAP_SIZE));
-        if (heap + c->rules->heap_max == c->heap->aligned_heap_area)
-            c->heap->aligned_heap_area = 0;
+        if (heap + c->rules->heap_max == var_get(c, c->rules->at_aligned_heap_area))
+            var_put(c, c->rules->at_aligned_heap_area, 0);
         arena_unmap(c, heap, c->rules->heap_max);
         heap = before;
         if (!chunk_is_prev_inuse(c, chunk)) {
@@ -218,7 +218,7 @@ void arena_heap_trim(struct libc *c, uint64_t pad)
 {
     uint64_t heap = arena_drop_empty_heaps(c, heap_info_of(c, arena_top(c)), pad);
     uint64_t top = arena_top(c), top_size = chunk_size(c, top), spare = top_size - c->rules->min_chunk - 1;
-    if (c->dead || top_size < c->heap->par.trim_threshold || spare <= pad)
+    if (c->dead || top_size < var_get(c, c->rules->at_trim_threshold) || spare <= pad)
         return;
     uint64_t extra = (spare - pad) & ~(uint64_t)(PAGE_SIZE - 1), size = heap_info_get(c, heap, HEAP_SIZE);
     if (!extra || size < extra + c->rules->heap_info_bytes)
@@ -234,7 +234,7 @@ void arena_heap_trim(struct libc *c, uint64_t pad)
 static uint64_t arena_new(struct libc *c, uint64_t request)
 {
     const struct libc_rules *rules = c->rules;
-    uint64_t own = rules->heap_info_bytes + rules->arena_bytes + CHUNK_ALIGN, pad = c->heap->par.top_pad;
+    uint64_t own = rules->heap_info_bytes + rules->arena_bytes + CHUNK_ALIGN, pad = var_get(c, rules->at_top_pad);
     uint64_t heap = arena_new_heap(c, request + own, pad);
     if (!heap)
         heap = arena_new_heap(c, own, pad); /* the request may be for a mapping of its own */
@@ -250,40 +250,55 @@ static uint64_t arena_new(struct libc *c, uint64_t request)
     first += -chunk_to_mem(c, first) % CHUNK_ALIGN;
     arena_set_top(c, first);
     chunk_set_head(c, first, (heap + size - first) | PREV_INUSE);
+    arena_put(c, rules->at_attached, 1);
     arena_put(c, rules->at_next, libc_get(c, main_next)); /* newest first, behind the main arena */
     libc_put(c, main_next, c->arena);
     return c->arena;
 }
 
+/* Counts a thread that comes to use the arena; by is 1. Minus 1: one that leaves. Returns how many there are. */
+static uint64_t arena_attach(struct libc *c, uint64_t arena, uint64_t by)
+{
+    uint64_t nr = libc_get(c, arena + c->rules->at_attached) + by;
+    libc_put(c, arena + c->rules->at_attached, nr);
+    return nr;
+}
+
 static uint64_t arena_reuse(struct libc *c)
 {
-    uint64_t arena = c->heap->next_to_use ? c->heap->next_to_use : c->heap->main_arena;
-    c->heap->next_to_use = libc_get(c, arena + c->rules->at_next);
+    uint64_t next = var_get(c, c->rules->at_next_to_use), arena = next ? next : c->heap->main_arena;
+    arena_attach(c, arena, 1);
+    var_put(c, c->rules->at_next_to_use, libc_get(c, arena + c->rules->at_next));
     return arena;
 }
 
 /* glibc settles the limit when it first needs it: below arena_test it does not ask how many CPUs there are. */
-static uint64_t arena_limit(struct heap *heap, const struct libc_rules *rules)
+static uint64_t arena_limit(struct libc *c)
 {
-    if (!heap->nr_arenas_max && heap->par.arena_max)
-        heap->nr_arenas_max = heap->par.arena_max;
-    else if (!heap->nr_arenas_max && heap->nr_arenas > heap->par.arena_test)
-        heap->nr_arenas_max = (uint64_t)heap->nr_cpus * rules->arenas_per_cpu;
-    return heap->nr_arenas_max ? heap->nr_arenas_max : UINT64_MAX;
+    const struct libc_rules *r = c->rules;
+    uint64_t limit = var_get(c, r->at_narenas_limit), max = var_get(c, r->at_arena_max);
+    if (!limit && max)
+        limit = max;
+    else if (!limit && var_get(c, r->at_narenas) > var_get(c, r->at_arena_test))
+        limit = (uint64_t)c->heap->nr_cpus * r->arenas_per_cpu;
+    if (limit)
+        var_put(c, r->at_narenas_limit, limit);
+    return limit ? limit : UINT64_MAX;
 }
 
 static uint64_t arena_find(struct libc *c, uint64_t request)
 {
-    struct heap *heap = c->heap;
-    uint64_t arena = heap->arena_free_list;
+    uint64_t arena = var_get(c, c->rules->at_free_list), nr = var_get(c, c->rules->at_narenas);
     if (arena) {
-        heap->arena_free_list = libc_get(c, arena + c->rules->at_next_free);
+        var_put(c, c->rules->at_free_list, libc_get(c, arena + c->rules->at_next_free));
+        arena_attach(c, arena, 1);
         return arena;
     }
-    if (heap->nr_arenas >= arena_limit(heap, c->rules))
+    if (nr >= arena_limit(c))
         return arena_reuse(c);
     arena = arena_new(c, request);
-    heap->nr_arenas += arena != 0;
+    if (arena)
+        var_put(c, c->rules->at_narenas, nr + 1);
     return arena;
 }
 
@@ -299,14 +314,6 @@ void arena_choose(struct libc *c, uint64_t request)
 /* pthread_create() takes a vector for thread-local storage from the creator's heap. Its entries have two words. */
 #define DTV_ENTRIES 17u
 
-static bool arena_is_shared(const struct heap *heap, uint32_t but, uint64_t arena)
-{
-    for (uint32_t i = 0; i < HEAP_THREADS_MAX; i++)
-        if (i != but && heap->threads[i].arena == arena)
-            return true;
-    return false;
-}
-
 static bool thread_switch(struct heaps *heaps, struct process_ref process, uint32_t thread)
 {
     struct heap *heap = heap_of_process(heaps, process);
@@ -319,6 +326,7 @@ static bool thread_switch(struct heaps *heaps, struct process_ref process, uint3
     if (thread && !heap->threads[thread].dtv)
         return false;
     heap->thread = thread;
+    heap->is_threaded |= thread != 0;
     return true;
 }
 
@@ -327,6 +335,12 @@ bool heap_switch_thread(struct heaps *heaps, struct process_ref process, uint32_
     uint32_t index = process_at(heaps->processes, process)->heap;
     bool is_same = index ? heap_at(heaps, index)->thread == thread : !thread;
     return is_same || thread_switch(heaps, process, thread);
+}
+
+static void arena_put_on_free_list(struct libc *c, uint64_t arena)
+{
+    libc_put(c, arena + c->rules->at_next_free, var_get(c, c->rules->at_free_list));
+    var_put(c, c->rules->at_free_list, arena);
 }
 
 bool heap_end_thread(struct heaps *heaps, struct process_ref process, uint32_t thread)
@@ -342,10 +356,8 @@ bool heap_end_thread(struct heaps *heaps, struct process_ref process, uint32_t t
     tcache_shutdown(c);
     uint64_t arena = ending->arena;
     struct kept_stack stack = { ending->stack, ending->dtv };
-    if (arena && !arena_is_shared(heap, thread, arena)) {
-        libc_put(c, arena + c->rules->at_next_free, heap->arena_free_list);
-        heap->arena_free_list = arena;
-    }
+    if (arena && !arena_attach(c, arena, UINT64_MAX))
+        arena_put_on_free_list(c, arena);
     *ending = (struct heap_thread){ 0 };
     heap->thread = 0;
     if (!c->dead && stack.start)
@@ -356,19 +368,23 @@ bool heap_end_thread(struct heaps *heaps, struct process_ref process, uint32_t t
     return true;
 }
 
-/* Only the thread that forked lives on. New threads may take the arenas of the others. */
+/* Only the thread that forked lives on. New threads may take the arenas of the others. A process that never had
+ * others writes nothing. */
 void arenas_after_fork(struct libc *c)
 {
-    uint64_t mine = c->thread->arena, left = c->heap->nr_arenas;
+    uint64_t mine = c->thread->arena, left = libc_longest_list(c), arena = c->heap->main_arena;
+    if (!c->heap->is_threaded)
+        return;
     stacks_after_fork(c->heap);
     for (uint32_t i = 0; i < HEAP_THREADS_MAX; i++)
         if (i != c->heap->thread)
             c->heap->threads[i] = (struct heap_thread){ 0 };
-    c->heap->arena_free_list = 0;
-    for (uint64_t arena = c->heap->main_arena; left-- && !c->dead; arena = libc_get(c, arena + c->rules->at_next)) {
-        if (arena == mine)
-            continue;
-        libc_put(c, arena + c->rules->at_next_free, c->heap->arena_free_list);
-        c->heap->arena_free_list = arena;
-    }
+    var_put(c, c->rules->at_free_list, 0);
+    do {
+        libc_walk_on(c);
+        libc_put(c, arena + c->rules->at_attached, arena == mine);
+        if (arena != mine)
+            arena_put_on_free_list(c, arena);
+        arena = libc_get(c, arena + c->rules->at_next);
+    } while (arena != c->heap->main_arena && left-- && !c->dead);
 }

@@ -116,7 +116,7 @@ static void bin_take_last(struct libc *c, uint64_t bin, uint64_t chunk, uint64_t
 /* Moves further chunks of this size to the thread's cache while it has room. */
 static void bin_stash_small(struct libc *c, uint64_t bin, uint64_t size)
 {
-    while (!c->dead && tcache_has_room(c, size)) {
+    for (uint64_t left = libc_longest_list(c); left && !c->dead && tcache_has_room(c, size); left--) {
         libc_walk_on(c);
         uint64_t chunk = bin_get(c, bin, CHUNK_BK);
         if (chunk == bin)
@@ -218,7 +218,7 @@ static uint64_t large_append_smallest(struct libc *c, uint64_t bin, uint64_t chu
  * its size is there already, it becomes the second of that size: the first keeps the links over sizes. */
 static uint64_t large_place_by_size(struct libc *c, uint64_t chunk, uint64_t field, uint64_t at)
 {
-    uint64_t at_size = chunk_field(c, at), left = arena_longest_list(c);
+    uint64_t at_size = chunk_field(c, at), left = libc_longest_list(c);
     for (; field < at_size && !c->dead; at_size = chunk_field(c, at)) {
         libc_walk_on(c);
         at = chunk_get(c, at, CHUNK_FD_NEXTSIZE);
@@ -314,8 +314,8 @@ static bool unsorted_sort_one(struct libc *c, struct unsorted_walk *walk, uint64
 
 static void unsorted_walk(struct libc *c, struct unsorted_walk *walk)
 {
-    uint64_t head = bin_unsorted(c), limit = c->heap->par.tcache_unsorted_limit;
-    uint32_t index = tcache_index(c->rules, walk->size);
+    uint64_t head = bin_unsorted(c), limit = var_get(c, c->rules->at_tcache_unsorted_limit);
+    uint64_t index = tcache_index(c->rules, walk->size);
     for (uint64_t last = walk->nr_filed + UNSORTED_BATCH; walk->nr_filed < last && !c->dead;) {
         libc_walk_on(c);
         uint64_t chunk = bin_get(c, head, CHUNK_BK), filed = walk->nr_filed;
@@ -336,7 +336,7 @@ static void unsorted_walk(struct libc *c, struct unsorted_walk *walk)
  * links over sizes to be mended. 0: none is large enough. */
 static uint64_t large_take(struct libc *c, uint64_t size, uint64_t bin)
 {
-    uint64_t chunk = bin_get(c, bin, CHUNK_FD), left = arena_longest_list(c);
+    uint64_t chunk = bin_get(c, bin, CHUNK_FD), left = libc_longest_list(c);
     if (chunk == bin || chunk_field(c, chunk) < size)
         return 0;
     uint64_t found_size;

@@ -14,7 +14,7 @@ static inline struct libc *libc_start(struct heaps *heaps, struct process_ref pr
     libc_look_again(c);
     struct heap_thread *thread = &c->heap->threads[c->heap->thread];
     if (c->thread != thread)
-        c->cache = NULL;
+        c->cache = c->tcache_place = NULL;
     c->thread = thread;
     c->dead = c->is_from_cache = false;
     arena_use(c, c->heap->main_arena);

@@ -89,7 +89,7 @@ static const char *heap_check_one(const struct heaps *heaps, uint32_t index)
     uint64_t nr_free = 0, nr_listed = 0;
     if (look.heap->is_written)
         return NULL;
-    const char *wrong = look.heap->par.sbrk_base ? heap_check_chunks(&look, &nr_free) : NULL;
+    const char *wrong = look_first_chunk(&look) ? heap_check_chunks(&look, &nr_free) : NULL;
     if (!wrong)
         wrong = heap_check_bins(&look, &nr_listed);
     if (!wrong && !look.absent && nr_free != nr_listed)

@@ -37,7 +37,7 @@ static uint64_t fastbin_take(struct libc *c, uint64_t size)
         libc_die(c, "malloc(): memory corruption (fast)");
         return 0;
     }
-    while (!c->dead && tcache_has_room(c, size)) {
+    for (uint64_t left = libc_longest_list(c); left && !c->dead && tcache_has_room(c, size); left--) {
         libc_walk_on(c);
         uint64_t more = fastbin_pop(c, index, "malloc(): unaligned fastbin chunk detected 3");
         if (!more)
@@ -49,8 +49,9 @@ static uint64_t fastbin_take(struct libc *c, uint64_t size)
 
 static void chunk_perturb_freed(struct libc *c, uint64_t chunk, uint64_t size)
 {
-    if (c->heap->par.perturb)
-        libc_fill(c, chunk_to_mem(c, chunk), c->heap->par.perturb, size - c->rules->header);
+    uint8_t byte = arena_perturb(c);
+    if (byte)
+        libc_fill(c, chunk_to_mem(c, chunk), byte, size - c->rules->header);
 }
 
 static void fastbin_push(struct libc *c, uint64_t chunk, uint64_t size, bool have_lock)
@@ -135,7 +136,7 @@ static void fastbin_consolidate_one(struct libc *c, uint64_t chunk)
 void malloc_consolidate(struct libc *c)
 {
     arena_set_has_fast(c, false);
-    uint64_t left = arena_longest_list(c);
+    uint64_t left = libc_longest_list(c);
     for (uint32_t i = 0; i < c->rules->nr_fast && !c->dead; i++) {
         uint64_t next, chunk = fastbin_get(c, i);
         if (chunk)
@@ -178,9 +179,9 @@ static void arena_give_back(struct libc *c)
     if (c->dead)
         return;
     if (!arena_is_main(c))
-        arena_heap_trim(c, c->heap->par.top_pad);
-    else if (chunk_size(c, arena_top(c)) >= c->heap->par.trim_threshold)
-        systrim(c, c->heap->par.top_pad);
+        arena_heap_trim(c, var_get(c, c->rules->at_top_pad));
+    else if (chunk_size(c, arena_top(c)) >= var_get(c, c->rules->at_trim_threshold))
+        systrim(c, var_get(c, c->rules->at_top_pad));
 }
 
 static void chunk_free_merged(struct libc *c, uint64_t chunk, uint64_t size)
@@ -203,13 +204,12 @@ static void chunk_free_merged(struct libc *c, uint64_t chunk, uint64_t size)
 /* True: the thread's cache has taken the chunk, or the call is dead. */
 static bool tcache_take_freed(struct libc *c, uint64_t chunk, uint64_t size)
 {
-    uint32_t index = tcache_index(c->rules, size);
-    uint64_t mem = chunk_to_mem(c, chunk);
+    uint64_t index = tcache_index(c->rules, size), mem = chunk_to_mem(c, chunk);
     if (!tcache_serves(c, size))
         return false;
-    if (libc_get(c, mem + c->rules->word) == c->heap->tcache_key && tcache_holds(c, mem, index))
+    if (libc_get(c, mem + c->rules->word) == tcache_key(c) && tcache_holds(c, mem, index))
         libc_die(c, "free(): double free detected in tcache 2");
-    if (c->dead || libc_get16(c, tcache_count_at(c, index)) >= c->heap->par.tcache_count)
+    if (c->dead || libc_get16(c, tcache_count_at(c, index)) >= var_get(c, c->rules->at_tcache_count))
         return c->dead;
     tcache_put(c, chunk, index);
     return true;
@@ -225,7 +225,7 @@ void int_free(struct libc *c, uint64_t chunk, bool have_lock)
         libc_die(c, "free(): invalid size");
     if (c->dead || tcache_take_freed(c, chunk, size))
         return;
-    if (size <= c->heap->par.max_fast)
+    if (size <= arena_max_fast(c))
         fastbin_push(c, chunk, size, have_lock);
     else if (chunk_field(c, chunk) & IS_MMAPPED)
         munmap_chunk(c, chunk);
@@ -237,7 +237,7 @@ void int_free(struct libc *c, uint64_t chunk, bool have_lock)
 
 static uint64_t int_take_chunk(struct libc *c, uint64_t size)
 {
-    uint64_t chunk = size <= c->heap->par.max_fast ? fastbin_take(c, size) : 0;
+    uint64_t chunk = size <= arena_max_fast(c) ? fastbin_take(c, size) : 0;
     if (!chunk && !c->dead && bin_is_small(c->rules, size))
         chunk = bin_take_small(c, size);
     else if (!chunk && !c->dead && arena_has_fast(c))
@@ -265,8 +265,9 @@ uint64_t int_malloc(struct libc *c, uint64_t request)
     uint64_t chunk = c->arena ? int_take_chunk(c, size) : sysmalloc(c, size);
     if (!chunk || c->dead)
         return 0;
-    if (c->heap->par.perturb && !c->is_from_cache)
-        libc_fill(c, chunk_to_mem(c, chunk), c->heap->par.perturb ^ 0xff, request);
+    uint8_t byte = arena_perturb(c);
+    if (byte && !c->is_from_cache)
+        libc_fill(c, chunk_to_mem(c, chunk), byte ^ 0xff, request);
     return chunk_to_mem(c, chunk);
 }
 

@@ -1,7 +1,7 @@
-/* alloc/malloc/malloc_heap.h - glibc's static state of one process: options, threads, the main arena. Stands on: process.
+/* alloc/malloc/malloc_heap.h - what the engine keeps of a process's heap beside its bytes: where things are, and threads.
+ * Stands on: process.
  *
- * main_arena is glibc's own static data. It gets an address just above the mappings, where a C library would be. Its bytes
- * are kept in struct heap, so that bin heads are linked like chunks. Thread arenas lie in mappings of the process. */
+ * glibc's own variables are bytes of the process, in libc's data (malloc_vars.h, malloc_arena.h). */
 #pragma once
 #include "alloc/malloc/malloc.h"
 #include "alloc/malloc/malloc_rules.h"
@@ -12,18 +12,8 @@
 #define THREAD_STACKS_KEPT (HEAP_THREADS_MAX + 8)
 
 STATE_STRUCTS
-/* struct malloc_par, and the tunables. Sizes are in bytes; max_fast is a chunk size. */
-struct malloc_par {
-    uint64_t trim_threshold, top_pad, mmap_threshold, max_fast;
-    uint64_t n_mmaps, n_mmaps_max, max_n_mmaps;
-    uint64_t mmapped_mem, max_mmapped_mem, sbrk_base;
-    uint64_t tcache_bins, tcache_count, tcache_unsorted_limit;
-    uint64_t arena_test, arena_max;
-    bool no_dyn_threshold;
-    uint8_t unused[6];
-    uint8_t perturb; /* M_PERTURB: new blocks are filled with its complement, freed ones with it; 0: neither */
-};
 struct heap_thread {
+    uint64_t tcache_at;     /* address of the variable that leads to the thread's cache; 0: it is the next one */
     uint64_t tcache, arena; /* addresses; 0: none yet */
     uint64_t dtv;           /* block that pthread_create took for it; 0: no such thread */
     uint64_t stack;         /* start of its mapping; 0: it brought one of its own */
@@ -36,20 +26,19 @@ struct kept_stack {
 struct heap {
     uint32_t link; /* pool */
     struct process_ref process;
-    uint32_t thread;  /* that calls; 0 is the main thread */
-    uint32_t nr_cpus; /* what thread arenas are limited by */
-    uint64_t nr_live; /* notes of this process */
-    bool is_written;  /* the program wrote outside its blocks: the bytes may say anything */
-    uint8_t libc;     /* enum libc_row */
-    uint8_t unused[6];
-    struct malloc_par par;
-    uint64_t main_arena; /* its address */
-    uint64_t tcache_key;
-    uint64_t arena_free_list, next_to_use, nr_arenas, nr_arenas_max, aligned_heap_area;
+    uint32_t thread;   /* that calls; 0 is the main thread */
+    uint32_t nr_cpus;  /* what thread arenas are limited by */
+    uint64_t nr_live;  /* notes of this process */
+    bool is_written;   /* the program wrote outside its blocks: the bytes may say anything */
+    bool is_perturbed; /* by mallopt or a tunable; good unless is_written */
+    uint8_t libc;      /* enum libc_row */
+    bool is_threaded;  /* it has had a thread beside the main one */
+    uint8_t unused[4];
+    uint64_t data;       /* address of libc's writable data */
+    uint64_t main_arena; /* address, in there */
     struct heap_thread threads[HEAP_THREADS_MAX];
     struct kept_stack kept_stacks[THREAD_STACKS_KEPT]; /* the newest last */
     uint32_t nr_kept_stacks, unused_too;
-    uint8_t static_page[PAGE_SIZE]; /* the page that holds main_arena */
 };
 STATE_STRUCTS_END
 
@@ -61,7 +50,19 @@ static inline const struct libc_rules *heap_rules(const struct heap *heap)
 {
     return &LIBC_RULES[heap->libc];
 }
-/* NULL: limit of the machine. */
+/* Does its heap fill blocks (M_PERTURB)? If the program has written anywhere, the variable decides; that it cannot be seen
+ * counts as yes. */
+bool heap_looks_perturbed(const struct heaps *heaps, uint32_t heap);
+static inline bool heap_is_perturbed(const struct heaps *heaps, struct process_ref process)
+{
+    uint32_t heap = process_at(heaps->processes, process)->heap;
+    if (!heap)
+        return false;
+    return heap_at(heaps, heap)->is_written ? heap_looks_perturbed(heaps, heap) : heap_at(heaps, heap)->is_perturbed;
+}
+/* Gives malloc's variables their pages. False: no memory. */
+bool heap_load_vars(struct heaps *heaps, struct process_ref process);
+/* NULL: limit of the machine, or the process is to end: it got no page for the variables. */
 struct heap *heap_create(struct heaps *heaps, struct process_ref process);
 /* The heap of a process, made at its first call. NULL: limit of the machine. */
 static inline struct heap *heap_of_process(struct heaps *heaps, struct process_ref process)

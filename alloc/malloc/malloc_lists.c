@@ -4,16 +4,22 @@
 #include "alloc/malloc/malloc_look.h"
 #include "pagoda/heap_view.h"
 
-uint64_t look_bytes(struct look *look, uint64_t address, uint32_t nr_bytes)
+/* Malloc's variables are few, and all else hangs on them: they are looked up in swap, too. */
+static bool look_peek(struct look *look, uint64_t address, uint64_t *value, uint32_t nr_bytes)
 {
     const struct heap *heap = look->heap;
+    bool is_var = address - heap->data < (uint64_t)LIBC_DATA_PAGES * PAGE_SIZE || address == heap->threads[0].tcache_at;
+    if (is_var && address % PAGE_SIZE + nr_bytes <= PAGE_SIZE)
+        return process_peek_in_swap(look->heaps->processes, heap->process, address, value, nr_bytes);
+    return process_peek(look->heaps->processes, heap->process, address, value, nr_bytes) == nr_bytes;
+}
+
+uint64_t look_bytes(struct look *look, uint64_t address, uint32_t nr_bytes)
+{
     uint64_t value = 0;
     if (look->absent)
         return 0;
-    if (address / PAGE_SIZE == heap->main_arena / PAGE_SIZE && address % PAGE_SIZE + nr_bytes <= PAGE_SIZE)
-        memcpy(&value, heap->static_page + address % PAGE_SIZE, nr_bytes);
-    else if (process_peek(look->heaps->processes, heap->process, address, &value, nr_bytes) != nr_bytes)
-        look->absent = true;
+    look->absent = !look_peek(look, address, &value, nr_bytes);
     return look->absent ? 0 : value;
 }
 
@@ -28,31 +34,45 @@ bool heap_look(const struct heaps *heaps, struct process_ref process, struct hea
     if (!look_heap_index(heaps, process))
         return false;
     struct look look = look_start(heaps, look_heap_index(heaps, process));
-    const struct malloc_par *par = &look.heap->par;
     const struct libc_rules *rules = look.rules;
+    uint64_t tcache_bins = look_var(&look, rules->at_tcache_bins);
     *view = (struct heap_view){ .is_there = true,
                                 .word = rules->word,
                                 .header = rules->header,
                                 .min_chunk = rules->min_chunk,
-                                .tcache_key = look.heap->tcache_key,
-                                .mmap_threshold = par->mmap_threshold,
-                                .trim_threshold = par->trim_threshold,
-                                .top_pad = par->top_pad,
-                                .max_fast = par->max_fast,
-                                .thresholds_fixed = par->no_dyn_threshold,
-                                .tcache_max = rules->min_chunk + (par->tcache_bins - 1) * CHUNK_ALIGN,
-                                .tcache_count = par->tcache_count,
-                                .n_mmaps = par->n_mmaps,
-                                .n_mmaps_max = par->n_mmaps_max,
-                                .max_n_mmaps = par->max_n_mmaps,
-                                .mmapped_mem = par->mmapped_mem,
-                                .max_mmapped_mem = par->max_mmapped_mem,
-                                .nr_arenas = look.heap->nr_arenas,
-                                .arena_max = look.heap->nr_arenas_max };
+                                .tcache_key = look_var(&look, rules->at_tcache_key),
+                                .mmap_threshold = look_var(&look, rules->at_mmap_threshold),
+                                .trim_threshold = look_var(&look, rules->at_trim_threshold),
+                                .top_pad = look_var(&look, rules->at_top_pad),
+                                .max_fast = look_var(&look, rules->at_max_fast),
+                                .thresholds_fixed = look_int(&look, rules->at_no_dyn_threshold) != 0,
+                                .tcache_max = tcache_bins ? rules->min_chunk + (tcache_bins - 1) * CHUNK_ALIGN : 0,
+                                .tcache_count = look_var(&look, rules->at_tcache_count),
+                                .n_mmaps = look_int(&look, rules->at_n_mmaps),
+                                .n_mmaps_max = look_int(&look, rules->at_n_mmaps_max),
+                                .max_n_mmaps = look_int(&look, rules->at_max_n_mmaps),
+                                .mmapped_mem = look_var(&look, rules->at_mmapped_mem),
+                                .max_mmapped_mem = look_var(&look, rules->at_max_mmapped_mem),
+                                .nr_arenas = look_var(&look, rules->at_narenas),
+                                .arena_max = look_var(&look, rules->at_narenas_limit) };
     return true;
 }
 
 /* --- arenas --- */
+
+/* No more of these can there be: each is as long as the longest heap. The program may have made rings of them. */
+static uint64_t look_most_regions(const struct look *look)
+{
+    uint64_t nr_pages = process_at(look->heaps->processes, look->heap->process)->vm.total;
+    return nr_pages / (look->rules->heap_max >> PAGE_SHIFT);
+}
+
+/* How many arenas there are to look at. The program may have written over their number. */
+static uint64_t look_nr_arenas(struct look *look)
+{
+    uint64_t nr = look_var(look, look->rules->at_narenas), most = look_most_regions(look) + 1;
+    return nr < most ? nr : most;
+}
 
 /* The arena of that number, counted along their ring from the main one; 0: there are not so many. */
 static uint64_t look_arena(struct look *look, uint64_t number)
@@ -76,8 +96,8 @@ static uint32_t look_count_threads(const struct heap *heap, uint64_t arena)
 
 static bool look_is_on_free_list(struct look *look, uint64_t arena)
 {
-    uint64_t at = look->heap->arena_free_list;
-    for (uint64_t left = look->heap->nr_arenas; at && left; left--, at = look_word(look, at + look->rules->at_next_free))
+    uint64_t at = look_var(look, look->rules->at_free_list);
+    for (uint64_t left = look_nr_arenas(look); at && left; left--, at = look_word(look, at + look->rules->at_next_free))
         if (at == arena)
             return true;
     return false;
@@ -86,9 +106,11 @@ static bool look_is_on_free_list(struct look *look, uint64_t arena)
 bool heap_next_arena(const struct heaps *heaps, struct process_ref process, uint64_t *cursor, struct arena_view *view)
 {
     uint32_t heap = look_heap_index(heaps, process);
-    if (!heap || *cursor >= heap_at(heaps, heap)->nr_arenas)
+    if (!heap)
         return false;
     struct look look = look_start(heaps, heap);
+    if (*cursor >= look_nr_arenas(&look))
+        return false;
     const struct libc_rules *rules = look.rules;
     uint64_t arena = look_arena(&look, (*cursor)++), top = look_top(&look, arena);
     bool has_top = arena && top != look_bin(&look, arena, 1);
@@ -136,7 +158,10 @@ bool heap_next_region(const struct heaps *heaps, struct process_ref process, uin
         return false;
     struct look look = look_start(heaps, heap);
     uint64_t number = *cursor >> 32, back = *cursor & UINT32_MAX;
-    for (number += !number; number < look.heap->nr_arenas; number++, back = 0) {
+    uint64_t nr_arenas = look_nr_arenas(&look);
+    for (number += !number; number < nr_arenas; number++, back = 0) {
+        if (back > look_most_regions(&look))
+            continue;
         uint64_t arena = look_arena(&look, number), region = arena ? region_of(&look, look_top(&look, arena)) : 0;
         for (uint64_t i = back; i && region; i--)
             region = look_word(&look, region + look.rules->word);
@@ -162,13 +187,16 @@ bool heap_next_thread(const struct heaps *heaps, struct process_ref process, uin
                       struct heap_thread_view *view)
 {
     uint32_t heap = look_heap_index(heaps, process);
-    for (; heap && *cursor < HEAP_THREADS_MAX; (*cursor)++) {
+    if (!heap)
+        return false;
+    struct look look = look_start(heaps, heap);
+    for (; *cursor < HEAP_THREADS_MAX; (*cursor)++) {
         const struct heap_thread *thread = &heap_at(heaps, heap)->threads[*cursor];
         if (*cursor && !thread->dtv)
             continue;
         *view = (struct heap_thread_view){ .tid = (uint32_t)*cursor,
                                            .arena = thread->arena,
-                                           .tcache = thread->tcache,
+                                           .tcache = look_tcache(&look, (uint32_t)*cursor),
                                            .dtv = thread->dtv,
                                            .stack = thread->stack,
                                            .stack_end = thread->stack ? thread->stack + THREAD_STACK_SPAN : 0 };
@@ -182,7 +210,7 @@ bool heap_next_thread(const struct heaps *heaps, struct process_ref process, uin
 
 static bool look_tcache_list(struct look *look, uint32_t tid, uint32_t index, struct heap_list_view *list)
 {
-    uint64_t tcache = look->heap->threads[tid].tcache;
+    uint64_t tcache = look_tcache(look, tid);
     if (!tcache)
         return false;
     uint64_t head = tcache + look->rules->at_tcache_entries + ((uint64_t)index << look->rules->word_shift);
@@ -240,7 +268,7 @@ static bool look_list(struct look *look, uint64_t number, struct heap_list_view 
     if (number < caches)
         return look_tcache_list(look, (uint32_t)(number / nr_bins), (uint32_t)(number % nr_bins), list);
     number -= caches;
-    uint64_t arena = number / per_arena < look->heap->nr_arenas ? look_arena(look, number / per_arena) : 0;
+    uint64_t arena = number / per_arena < look_nr_arenas(look) ? look_arena(look, number / per_arena) : 0;
     uint32_t index = (uint32_t)(number % per_arena);
     *ended = !arena;
     if (!arena)
@@ -257,7 +285,7 @@ bool heap_next_list(const struct heaps *heaps, struct process_ref process, uint6
     for (bool ended = false; !ended;) {
         struct look look = look_start(heaps, heap);
         uint64_t number = (*cursor)++, nr_bins = look.rules->nr_tcache_bins;
-        if (number < HEAP_THREADS_MAX * nr_bins && !look.heap->threads[number / nr_bins].tcache)
+        if (number < HEAP_THREADS_MAX * nr_bins && !look_tcache(&look, (uint32_t)(number / nr_bins)))
             *cursor = (number / nr_bins + 1) * nr_bins;
         else if (look_list(&look, number, list, &ended))
             return true;

@@ -84,12 +84,12 @@ enum pagoda_error heaps_reserve_fork(struct heaps *heaps, const struct pagoda_ho
 
 /* --- processes come and go --- */
 
-void heap_fork(struct heaps *heaps, struct process_ref parent, struct process_ref child)
+bool heap_fork(struct heaps *heaps, struct process_ref parent, struct process_ref child)
 {
     uint32_t from = process_at(heaps->processes, parent)->heap, to = from ? pool_take(&heaps->heaps) : 0;
     process_at(heaps->processes, child)->heap = to;
     if (!to)
-        return;
+        return true;
     struct heap *heap = heap_at(heaps, to);
     *heap = *heap_at(heaps, from);
     heap->process = child;
@@ -102,7 +102,9 @@ void heap_fork(struct heaps *heaps, struct process_ref parent, struct process_re
         note.process = child;
         note_add(heaps, heap, &note);
     }
-    arenas_after_fork(libc_start(heaps, child));
+    struct libc *c = libc_start(heaps, child);
+    arenas_after_fork(c);
+    return !c->dead;
 }
 
 void heap_exit(struct heaps *heaps, struct process_ref process)

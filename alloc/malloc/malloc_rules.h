@@ -13,6 +13,7 @@
  *      what becomes of the rests of a block             chunk_align_up(), int_memalign(), chunk_cut_tail()
  *      headers of mappings                              mapped_new(), mapped_range(), mremap_chunk()
  *      how large the first heap of an arena is          arena_choose(), arena_new()
+ *      where malloc's own variables lie                 the at_* fields; process_layout.c: what is mapped
  *      what a failed check says                         the *_complaint() functions, libc_die() */
 #pragma once
 #include "pagoda/config.h"
@@ -56,8 +57,20 @@ struct libc_rules {
 
     /* struct malloc_state: offsets of its fields, and its size. */
     uint32_t at_flags, at_have_fast, at_fast, at_top, at_last_remainder, at_bins, at_binmap, at_next, at_next_free,
-        at_system_mem, at_max_system_mem;
+        at_attached, at_system_mem, at_max_system_mem;
     uint32_t arena_bytes;
+
+    /* Malloc's own variables: offsets from the start of libc's writable data. First mp_ (struct malloc_par). Marked with
+     * int: they have four bytes. The others have a word. */
+    uint32_t at_trim_threshold, at_top_pad, at_mmap_threshold, at_arena_test, at_arena_max;
+    uint32_t at_n_mmaps, at_n_mmaps_max, at_max_n_mmaps, at_no_dyn_threshold; /* int */
+    uint32_t at_mmapped_mem, at_max_mmapped_mem, at_sbrk_base;
+    uint32_t at_tcache_bins, at_tcache_max_bytes, at_tcache_count, at_tcache_unsorted_limit;
+    uint32_t at_main_arena, at_narenas;
+    uint32_t at_next_to_use, at_narenas_limit, at_tcache_key, at_aligned_heap_area, at_free_list, at_max_fast;
+    uint32_t at_perturb; /* int */
+    /* The main thread's variables: offsets from the start of the mapping that holds them. */
+    uint32_t at_tcache, at_thread_arena;
 
     /* Heaps of thread arenas. */
     uint32_t heap_info_bytes;
@@ -75,6 +88,11 @@ struct libc_rules {
 };
 extern const struct libc_rules LIBC_RULES[NR_LIBC_ROWS];
 
+/* The largest request that the cache serves at first, and can be made to serve (MAX_TCACHE_SIZE). */
+static inline uint64_t libc_tcache_max(const struct libc_rules *rules)
+{
+    return (rules->nr_tcache_bins - 1) * CHUNK_ALIGN + rules->min_chunk - rules->word;
+}
 /* The row that processes of a profile begin with. */
 static inline enum libc_row libc_row_of_profile(const struct profile *profile)
 {

@@ -1,26 +1,43 @@
-/* What a call into malloc works with: glibc's static state of a process, which the first call makes, and the way to the
- * bytes of the process.
+/* What a call into malloc works with: glibc's variables, which the first call makes, and the way to the bytes of the
+ * process.
  *
  * Host pointers are kept for the pages that were written to last. Any fault may reclaim other pages, so all pointers are
  * dropped when the address space has lost a page. While a page is known, its page-table entry is present, writable,
- * accessed and dirty: looking it up again would change nothing. So what is known here may be forgotten at any time. */
+ * accessed and dirty (process_owns_page): looking it up again, to read or to write, would change nothing. So what is known
+ * here may be forgotten at any time. */
 #include "alloc/malloc/malloc_call.h"
 
-#define MAIN_ARENA_OFFSET 0x640u /* in its page, so that struct malloc_state ends in the same one */
-_Static_assert(MAIN_ARENA_OFFSET + 0x898 <= PAGE_SIZE, "main_arena lies in one page");
+/* --- glibc's variables --- */
 
-/* --- the static state --- */
-
-static void malloc_par_init(struct malloc_par *par, const struct libc_rules *rules)
+/* What the library's file has in its data, and what its first call sets. All else is 0. */
+static void vars_init(struct libc *c, uint64_t tcache_key)
 {
-    *par = (struct malloc_par){ .trim_threshold = rules->trim_threshold,
-                                .top_pad = rules->top_pad,
-                                .mmap_threshold = rules->mmap_threshold,
-                                .max_fast = rules->max_fast,
-                                .n_mmaps_max = rules->n_mmaps_max,
-                                .tcache_bins = rules->nr_tcache_bins,
-                                .tcache_count = rules->tcache_count,
-                                .arena_test = rules->arenas_per_cpu };
+    const struct libc_rules *r = c->rules;
+    var_put(c, r->at_trim_threshold, r->trim_threshold);
+    var_put(c, r->at_top_pad, r->top_pad);
+    var_put(c, r->at_mmap_threshold, r->mmap_threshold);
+    var_put(c, r->at_arena_test, r->arenas_per_cpu);
+    var_put_int(c, r->at_n_mmaps_max, (uint32_t)r->n_mmaps_max);
+    var_put(c, r->at_tcache_bins, r->nr_tcache_bins);
+    var_put(c, r->at_tcache_max_bytes, libc_tcache_max(r));
+    var_put(c, r->at_tcache_count, r->tcache_count);
+    var_put(c, r->at_narenas, 1);
+    var_put(c, r->at_max_fast, r->max_fast);
+    var_put(c, r->at_tcache_key, tcache_key);
+}
+
+/* The pages that the variables are on. The loader has written to them. */
+bool heap_load_vars(struct heaps *heaps, struct process_ref process)
+{
+    const struct process *p = process_at(heaps->processes, process);
+    const struct libc_rules *r = libc_rules_of_profile(heaps->profile);
+    const uint64_t pages[] = { p->libc_data + r->at_trim_threshold, p->libc_data + r->at_main_arena,
+                               p->libc_data + r->at_main_arena + r->arena_bytes - 1, p->libc_data + r->at_max_fast,
+                               p->thread_data + r->at_tcache };
+    bool done = true;
+    for (size_t i = 0; i < sizeof pages / sizeof pages[0] && done; i++)
+        done = process_load_page(heaps->processes, process, pages[i]);
+    return done;
 }
 
 /* glibc draws the key at random. Here every process has its own, which is the same in every run. */
@@ -40,17 +57,29 @@ struct heap *heap_create(struct heaps *heaps, struct process_ref process)
     struct heap *heap = heap_at(heaps, index);
     heap->process = process;
     heap->libc = (uint8_t)row;
-    heap->main_arena = heaps->profile->user_mmap_top + MAIN_ARENA_OFFSET;
-    heap->tcache_key = heap_make_key(process, rules);
-    heap->nr_arenas = 1;
+    heap->data = process_at(heaps->processes, process)->libc_data;
+    heap->main_arena = heap->data + rules->at_main_arena;
     heap->nr_cpus = heaps->nr_cpus;
     heap->threads[0].arena = heap->main_arena;
-    malloc_par_init(&heap->par, rules);
+    heap->threads[0].tcache_at = process_at(heaps->processes, process)->thread_data + rules->at_tcache;
     process_at(heaps->processes, process)->heap = index;
+    (void)heap_load_vars(heaps, process); /* if not, the first access says so */
     struct libc *c = libc_start(heaps, process);
+    vars_init(c, heap_make_key(process, rules));
     arena_init(c);
     arena_put(c, rules->at_next, c->arena);
-    return heap;
+    arena_put(c, rules->at_attached, 1);
+    libc_put(c, process_at(heaps->processes, process)->thread_data + rules->at_thread_arena, c->arena); /* nobody asks */
+    return c->dead ? NULL : heap;
+}
+
+void heap_reach(struct heaps *heaps, struct process_ref process, uint64_t address, uint64_t length)
+{
+    const struct process *p = process_at(heaps->processes, process);
+    uint64_t start = p->libc_data, end = start + (uint64_t)LIBC_DATA_PAGES * PAGE_SIZE;
+    bool is_reached = !p->heap && address < end && address + length > start;
+    if (is_reached && process_allowed_until(heaps->processes, process, start, end, true) == end)
+        (void)heap_create(heaps, process);
 }
 
 /* --- calls --- */
@@ -68,6 +97,14 @@ void libc_turn_to(struct libc *c, struct heaps *heaps, struct process_ref proces
     libc_forget_pages(c);
 }
 
+/* Forgets the places that were taken from known pages. */
+static void libc_forget_places(struct libc *c)
+{
+    c->cache = c->tcache_place = NULL;
+    c->arena_at[0] = c->arena_at[1] = 0;
+    memset(c->data, 0, sizeof c->data);
+}
+
 void libc_forget_pages(struct libc *c)
 {
     if (c->epoch >= LIBC_LAST_EPOCH) { /* the numbers begin again */
@@ -76,9 +113,7 @@ void libc_forget_pages(struct libc *c)
     }
     c->epoch += UINT64_C(1) << LIBC_EPOCH_SHIFT;
     c->generation = c->space->generation;
-    c->cache = NULL;
-    if (!arena_is_main(c) || c->dead)
-        c->arena_at = NULL;
+    libc_forget_places(c);
 }
 
 void libc_die(struct libc *c, const char *text)
@@ -109,19 +144,25 @@ static void libc_no_page(struct libc *c, uint64_t address)
 uint8_t *libc_fault(struct libc *c, uint64_t address, bool write)
 {
     uint64_t page = address & ~(uint64_t)(PAGE_SIZE - 1);
-    bool is_static = page == (c->heap->main_arena & ~(uint64_t)(PAGE_SIZE - 1));
     if (c->dead)
         return NULL;
-    uint8_t *bytes = is_static ? c->heap->static_page : process_touch(c->heaps->processes, c->process, page, write);
+    uint8_t *bytes = process_touch(c->heaps->processes, c->process, page, write);
     libc_look_again(c); /* the fault may have reclaimed some page, or made a copy of this one */
     if (!bytes) {
         libc_no_page(c, address);
         return NULL;
     }
-    if (write || is_static)
+    if (write || process_owns_page(c->heaps->processes, c->process, page))
         c->pages[(page >> PAGE_SHIFT) % LIBC_PAGES] =
             (struct libc_page){ .known = page + c->epoch, .host = (uintptr_t)bytes - (uintptr_t)page };
     return bytes + address % PAGE_SIZE;
+}
+
+uint8_t *libc_own_page(struct libc *c, uint64_t page)
+{
+    if (!libc_at_hand(c, page, 1))
+        (void)libc_fault(c, page, false);
+    return libc_at_hand(c, page, 1);
 }
 
 /* The host's place of a byte, which is faulted in if need be; NULL: the call is dead. */
@@ -169,6 +210,94 @@ void libc_put_slow(struct libc *c, uint64_t address, uint32_t nr_bytes, uint64_t
     }
 }
 
+uint64_t libc_get_other(struct libc *c, uint64_t address)
+{
+    return c->word_shift == 3 ? libc_get_slow(c, address, 8) : libc_get32(c, address);
+}
+
+void libc_put_other(struct libc *c, uint64_t address, uint64_t value)
+{
+    if (c->word_shift == 3)
+        libc_put_slow(c, address, 8, value);
+    else
+        libc_put32(c, address, (uint32_t)value);
+}
+
+/* --- variables and arenas --- */
+
+static void var_find_place(struct libc *c, uint32_t at)
+{
+    uint32_t page = at & ~(PAGE_SIZE - 1);
+    const uint8_t *bytes = libc_own_page(c, c->heap->data + page);
+    c->data[at >> PAGE_SHIFT] = bytes ? (uintptr_t)bytes - page : 0;
+}
+
+uint64_t var_get_slow(struct libc *c, uint32_t at)
+{
+    var_find_place(c, at);
+    return libc_get(c, c->heap->data + at);
+}
+
+uint32_t var_get_int_slow(struct libc *c, uint32_t at)
+{
+    var_find_place(c, at);
+    return libc_get32(c, c->heap->data + at);
+}
+
+void var_put(struct libc *c, uint32_t at, uint64_t value)
+{
+    c->cache = NULL;
+    libc_put(c, c->heap->data + at, value);
+}
+
+void var_put_int(struct libc *c, uint32_t at, uint32_t value)
+{
+    libc_put32(c, c->heap->data + at, value);
+}
+
+uint64_t tcache_of_thread_slow(struct libc *c)
+{
+    uint64_t at = c->thread->tcache_at, page = at & ~(uint64_t)(PAGE_SIZE - 1);
+    uint8_t *bytes = at ? libc_own_page(c, page) : NULL;
+    c->tcache_place = bytes ? bytes + at % PAGE_SIZE : at ? NULL : (uint8_t *)&c->thread->tcache;
+    return at ? libc_get(c, at) : c->thread->tcache;
+}
+
+/* The place of an arena's field is remembered for all others on its page. */
+static void arena_find_place(struct libc *c, uint64_t offset)
+{
+    uint64_t at = (c->arena + offset) & c->rules->address_mask, in_page = at % PAGE_SIZE;
+    if (c->arena % c->rules->word || offset >= c->rules->arena_bytes)
+        return; /* a field may lie in two pages; or it is none of the fields */
+    const uint8_t *bytes = libc_own_page(c, at - in_page);
+    if (bytes)
+        c->arena_at[offset >= c->arena_split] = (uintptr_t)bytes + in_page - offset;
+}
+
+uint64_t arena_get_slow(struct libc *c, uint64_t offset)
+{
+    arena_find_place(c, offset);
+    return libc_get(c, c->arena + offset);
+}
+
+uint32_t arena_get32_slow(struct libc *c, uint32_t offset)
+{
+    arena_find_place(c, offset);
+    return libc_get32(c, c->arena + offset);
+}
+
+void arena_put_slow(struct libc *c, uint64_t offset, uint64_t value)
+{
+    libc_put(c, c->arena + offset, value);
+}
+
+void arena_put32_slow(struct libc *c, uint32_t offset, uint32_t value)
+{
+    libc_put32(c, c->arena + offset, value);
+}
+
+/* --- many bytes --- */
+
 static uint64_t libc_in_page(uint64_t address, uint64_t length)
 {
     uint64_t room = PAGE_SIZE - address % PAGE_SIZE;
@@ -187,9 +316,7 @@ static void libc_fill_page(struct libc *c, uint64_t address, uint8_t byte)
     }
     frame_fill(ps->frames, (uint64_t)pfn << PAGE_SHIFT, byte, PAGE_SIZE);
     c->pages[(address >> PAGE_SHIFT) % LIBC_PAGES].known = 0;
-    c->cache = NULL; /* in a broken heap it may have been there, or the arena */
-    if (!arena_is_main(c))
-        c->arena_at = NULL;
+    libc_forget_places(c); /* in a broken heap they may have been there */
 }
 
 void libc_fill(struct libc *c, uint64_t address, uint8_t byte, uint64_t length)

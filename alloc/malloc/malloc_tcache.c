@@ -9,16 +9,16 @@
 #include "alloc/malloc/malloc_notes.h"
 #include "alloc/malloc/malloc_tcache.h"
 
-void tcache_put(struct libc *c, uint64_t chunk, uint32_t index)
+void tcache_put(struct libc *c, uint64_t chunk, uint64_t index)
 {
     uint64_t mem = chunk_to_mem(c, chunk), entry = tcache_entry_at(c, index), count = tcache_count_at(c, index);
-    libc_put(c, mem + c->rules->word, c->heap->tcache_key);
+    libc_put(c, mem + c->rules->word, tcache_key(c));
     libc_put(c, mem, chunk_protect(mem, libc_get(c, entry)));
     libc_put(c, entry, mem);
     libc_put16(c, count, (uint16_t)(libc_get16(c, count) + 1));
 }
 
-uint64_t tcache_get(struct libc *c, uint32_t index)
+uint64_t tcache_get(struct libc *c, uint64_t index)
 {
     uint64_t entry = tcache_entry_at(c, index), count = tcache_count_at(c, index), mem = libc_get(c, entry);
     if (mem % CHUNK_ALIGN) {
@@ -35,12 +35,28 @@ uint64_t tcache_get(struct libc *c, uint32_t index)
 
 #define TCACHE_MIN_CHUNK_64 32u /* of every C library with 64 bits */
 
+/* Finds the host's place of the cache, and reads the variables that such a call goes by. Who changes one of them forgets
+ * the place. NULL: there is no cache, or it is not at hand. */
+static uint8_t *tcache_find(struct libc *c)
+{
+    const struct libc_rules *r = c->rules;
+    uint64_t at = tcache_of_thread(c), bins = var_get(c, r->at_tcache_bins);
+    c->cache_bins = bins < r->nr_tcache_bins ? bins : r->nr_tcache_bins;
+    c->cache_count = var_get(c, r->at_tcache_count);
+    c->cache_key = tcache_key(c);
+    if (at && at % PAGE_SIZE + r->tcache_bytes <= PAGE_SIZE && var_at_hand(c, r->at_tcache_bins) &&
+        var_at_hand(c, r->at_tcache_key))
+        c->cache = libc_at_hand(c, at, CHUNK_ALIGN);
+    c->cache_entries = c->cache ? c->cache + r->at_tcache_entries : NULL;
+    return c->cache;
+}
+
 /* Does the host know all that such a call needs? Only with 64 bits; nobody is in a hurry with 32. */
 bool heap_is_ready(const struct heaps *heaps, struct process_ref process)
 {
     struct libc *c = heaps->libc;
     return c->process.index == process.index && c->word_shift == 3 && c->space->generation == c->generation &&
-           c->thread == &c->heap->threads[c->heap->thread] && !c->heap->is_written && tcache_at_hand(c);
+           c->thread == &c->heap->threads[c->heap->thread] && !c->heap->is_written && (c->cache || tcache_find(c));
 }
 
 static inline uint8_t *tcache_count_in_host(const struct libc *c, uint64_t index)
@@ -64,7 +80,7 @@ uint64_t heap_malloc_cached(struct heaps *heaps, uint64_t request, struct name_r
     struct libc *c = heaps->libc;
     const uint64_t least = TCACHE_MIN_CHUNK_64 - 8 - (CHUNK_ALIGN - 1); /* with less the chunk is no smaller */
     uint64_t index = (request > least ? request - least : 0) / CHUNK_ALIGN;
-    if (index >= c->heap->par.tcache_bins || !libc_load16(tcache_count_in_host(c, index)) || !notes_have_room(heaps))
+    if (index >= c->cache_bins || !libc_load16(tcache_count_in_host(c, index)) || !notes_have_room(heaps))
         return 0;
     uint64_t mem = libc_load64(tcache_entry_in_host(c, index));
     uint8_t *block = tcache_block_at_hand(c, mem);
@@ -92,13 +108,13 @@ bool heap_free_cached(struct heaps *heaps, uint64_t mem)
     if (!block)
         return false;
     uint64_t field = libc_load64(block - 8), index = (field - TCACHE_MIN_CHUNK_64) / CHUNK_ALIGN;
-    if ((field & (CHUNK_ALIGN - 1 - NON_MAIN_ARENA)) > PREV_INUSE || index >= c->heap->par.tcache_bins ||
-        libc_load64(block + 8) == c->heap->tcache_key || !tcache_is_arena_at_hand(c, mem, field))
+    if ((field & (CHUNK_ALIGN - 1 - NON_MAIN_ARENA)) > PREV_INUSE || index >= c->cache_bins ||
+        libc_load64(block + 8) == c->cache_key || !tcache_is_arena_at_hand(c, mem, field))
         return false;
     uint32_t count = libc_load16(tcache_count_in_host(c, index)), *link = note_link(heaps, c->process, mem);
-    if (count >= c->heap->par.tcache_count || !*link || note_at(heaps, *link)->name.index)
+    if (count >= c->cache_count || !*link || note_at(heaps, *link)->name.index)
         return false;
-    libc_store64(block + 8, c->heap->tcache_key);
+    libc_store64(block + 8, c->cache_key);
     libc_store64(block, chunk_protect(mem, libc_load64(tcache_entry_in_host(c, index))));
     libc_store64(tcache_entry_in_host(c, index), mem);
     libc_store16(tcache_count_in_host(c, index), (uint16_t)(count + 1));
@@ -108,12 +124,13 @@ bool heap_free_cached(struct heaps *heaps, uint64_t mem)
 
 /* --- its life --- */
 
-bool tcache_holds(struct libc *c, uint64_t mem, uint32_t index)
+bool tcache_holds(struct libc *c, uint64_t mem, uint64_t index)
 {
-    uint64_t nr = 0;
+    uint64_t nr = 0, most = var_get(c, c->rules->at_tcache_count), longest = libc_longest_list(c);
+    most = most < longest ? most : longest;
     for (uint64_t at = libc_get(c, tcache_entry_at(c, index)); at && !c->dead; at = chunk_reveal(c, at)) {
         libc_walk_on(c);
-        if (nr++ >= c->heap->par.tcache_count)
+        if (nr++ >= most)
             libc_die(c, "free(): too many chunks detected in tcache");
         else if (at % CHUNK_ALIGN)
             libc_die(c, "free(): unaligned chunk detected in tcache 2");
@@ -121,6 +138,15 @@ bool tcache_holds(struct libc *c, uint64_t mem, uint32_t index)
             return true;
     }
     return false;
+}
+
+static void tcache_set(struct libc *c, uint64_t mem)
+{
+    if (c->thread->tcache_at)
+        libc_put(c, c->thread->tcache_at, mem);
+    else
+        c->thread->tcache = mem;
+    c->cache = NULL;
 }
 
 /* The block comes from the arena, past the cache, and is zeroed. */
@@ -133,8 +159,7 @@ void tcache_create(struct libc *c)
     if (!mem || c->dead)
         return;
     libc_fill(c, mem, 0, c->rules->tcache_bytes);
-    c->thread->tcache = mem;
-    c->cache = NULL;
+    tcache_set(c, mem);
 }
 
 static void tcache_free_block(struct libc *c, uint64_t mem)
@@ -146,16 +171,13 @@ static void tcache_free_block(struct libc *c, uint64_t mem)
 
 void tcache_shutdown(struct libc *c)
 {
-    uint64_t tcache = c->thread->tcache;
-    c->cache = NULL;
+    uint64_t tcache = tcache_of_thread(c);
     c->thread->shutting_down = true;
     if (!tcache)
         return;
-    for (uint32_t i = 0; i < c->rules->nr_tcache_bins; i++) {
-        uint64_t left = arena_longest_list(c);
-        c->thread->tcache = tcache;
-        uint64_t entry = tcache_entry_at(c, i);
-        c->thread->tcache = 0; /* what is freed now passes the cache by */
+    tcache_set(c, 0); /* what is freed now passes the cache by */
+    for (uint64_t i = 0; i < c->rules->nr_tcache_bins; i++) {
+        uint64_t left = libc_longest_list(c), entry = tcache + c->rules->at_tcache_entries + (i << c->word_shift);
         for (uint64_t mem; (mem = libc_get(c, entry)) != 0 && !c->dead && left; left--) {
             libc_walk_on(c);
             if (mem % CHUNK_ALIGN)

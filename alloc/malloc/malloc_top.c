@@ -39,16 +39,25 @@ void libc_give_pages(struct libc *c, uint64_t start, uint64_t length)
     libc_look_again(c);
 }
 
-static void mapped_count(struct malloc_par *par, uint64_t length)
+/* Counts a mapping, or minus one. */
+static void mapped_count(struct libc *c, uint32_t by)
 {
-    par->mmapped_mem += length;
-    if (par->mmapped_mem > par->max_mmapped_mem)
-        par->max_mmapped_mem = par->mmapped_mem;
+    int32_t nr = (int32_t)(var_get_int(c, c->rules->at_n_mmaps) + by);
+    var_put_int(c, c->rules->at_n_mmaps, (uint32_t)nr);
+    if (by == 1 && nr > (int32_t)var_get_int(c, c->rules->at_max_n_mmaps))
+        var_put_int(c, c->rules->at_max_n_mmaps, (uint32_t)nr);
+}
+
+static void mapped_count_bytes(struct libc *c, uint64_t more, uint64_t less)
+{
+    uint64_t bytes = (var_get(c, c->rules->at_mmapped_mem) + more - less) & c->rules->address_mask;
+    var_put(c, c->rules->at_mmapped_mem, bytes);
+    if (more && bytes > var_get(c, c->rules->at_max_mmapped_mem))
+        var_put(c, c->rules->at_max_mmapped_mem, bytes);
 }
 
 static uint64_t mapped_new(struct libc *c, uint64_t size)
 {
-    struct malloc_par *par = &c->heap->par;
     uint64_t spare = c->rules->header % CHUNK_ALIGN ? CHUNK_ALIGN - 1 : 0;
     uint64_t length = page_align(size + c->rules->mapped_spare + spare), start = libc_map(c, length, LIBC_MAP_FLAGS);
     if (!start)
@@ -56,9 +65,8 @@ static uint64_t mapped_new(struct libc *c, uint64_t size)
     uint64_t lead = -chunk_to_mem(c, start) % CHUNK_ALIGN;
     chunk_put(c, start + lead, CHUNK_PREV_SIZE, lead);
     chunk_set_head(c, start + lead, (length - lead) | IS_MMAPPED);
-    if (++par->n_mmaps > par->max_n_mmaps)
-        par->max_n_mmaps = par->n_mmaps;
-    mapped_count(par, length);
+    mapped_count(c, 1);
+    mapped_count_bytes(c, length, 0);
     return start + lead;
 }
 
@@ -78,8 +86,8 @@ void munmap_chunk(struct libc *c, uint64_t chunk)
         libc_die(c, "munmap_chunk(): invalid pointer");
     if (c->dead)
         return;
-    c->heap->par.n_mmaps--;
-    c->heap->par.mmapped_mem -= length;
+    mapped_count(c, UINT32_MAX);
+    mapped_count_bytes(c, 0, length);
     (void)process_munmap(c->heaps->processes, c->process, start, length); /* glibc goes on when it fails, too */
     libc_look_again(c);
 }
@@ -99,8 +107,7 @@ uint64_t mremap_chunk(struct libc *c, uint64_t chunk, uint64_t size)
     if (!start)
         return 0;
     chunk_set_head(c, start + lead, (new_length - lead) | IS_MMAPPED);
-    c->heap->par.mmapped_mem -= length;
-    mapped_count(&c->heap->par, new_length);
+    mapped_count_bytes(c, new_length, length);
     return start + lead;
 }
 
@@ -137,7 +144,7 @@ static bool morecore_map(struct libc *c, struct morecore *more, uint64_t size, u
 
 static bool morecore_get(struct libc *c, struct morecore *more, uint64_t size, uint64_t old_size)
 {
-    uint64_t want = size + c->heap->par.top_pad + c->rules->min_chunk;
+    uint64_t want = size + var_get(c, c->rules->at_top_pad) + c->rules->min_chunk;
     *more = (struct morecore){ .end = UINT64_MAX };
     more->size = page_align(arena_is_contiguous(c) ? want - old_size : want) & c->rules->address_mask;
     bool positive = more->size && more->size <= c->rules->ptrdiff_max;
@@ -199,8 +206,8 @@ static void top_extend_main(struct libc *c, uint64_t size)
     struct morecore more;
     if (!morecore_get(c, &more, size, old_size) || c->dead)
         return;
-    if (!c->heap->par.sbrk_base)
-        c->heap->par.sbrk_base = more.start;
+    if (!var_get(c, c->rules->at_sbrk_base))
+        var_put(c, c->rules->at_sbrk_base, more.start);
     arena_add_system_mem(c, more.size);
     if (more.start == old_end && more.end == UINT64_MAX)
         chunk_set_head(c, top, (more.size + old_size) | PREV_INUSE);
@@ -230,8 +237,8 @@ static bool top_is_sane(struct libc *c)
  * Then the chunk is cut from top. */
 uint64_t sysmalloc(struct libc *c, uint64_t size)
 {
-    const struct malloc_par *par = &c->heap->par;
-    bool may_map = size >= par->mmap_threshold && par->n_mmaps < par->n_mmaps_max;
+    bool may_map = size >= var_get(c, c->rules->at_mmap_threshold) &&
+                   (int32_t)var_get_int(c, c->rules->at_n_mmaps) < (int32_t)var_get_int(c, c->rules->at_n_mmaps_max);
     trace_step(c->heaps->trace, PATH_sysmalloc);
     uint64_t mapped = !c->arena || may_map ? mapped_new(c, size) : 0;
     if (mapped || !c->arena)

@@ -4,6 +4,7 @@
 #include "alloc/malloc/malloc_bins.h"
 #include "alloc/malloc/malloc_call.h"
 #include "alloc/malloc/malloc_core.h"
+#include "alloc/malloc/malloc_look.h"
 #include "alloc/malloc/malloc_tcache.h"
 #include "alloc/malloc/malloc_top.h"
 
@@ -17,8 +18,8 @@ static bool trim_chunk(struct libc *c, uint64_t chunk)
     if (c->dead || end <= first || end - first < PAGE_SIZE)
         return false;
     uint64_t length = (end - first) & ~(uint64_t)(PAGE_SIZE - 1);
-    if (c->heap->par.perturb)
-        libc_fill(c, first, c->heap->par.perturb, length);
+    if (arena_perturb(c))
+        libc_fill(c, first, arena_perturb(c), length);
     libc_give_pages(c, first, length);
     return true;
 }
@@ -26,7 +27,7 @@ static bool trim_chunk(struct libc *c, uint64_t chunk)
 static bool trim_bins(struct libc *c)
 {
     bool given = false;
-    uint64_t left = arena_longest_list(c);
+    uint64_t left = libc_longest_list(c);
     for (uint32_t i = 1; i < NR_BINS; i = i == 1 ? bin_index(c->rules, PAGE_SIZE) : i + 1) {
         uint64_t bin = bin_at(c, i);
         for (uint64_t chunk = chunk_get(c, bin, CHUNK_BK); chunk != bin && !c->dead && left--;
@@ -44,32 +45,34 @@ bool heap_trim(struct heaps *heaps, struct process_ref process, uint64_t pad)
     bool given = false;
     if (!c)
         return false;
+    uint64_t left = libc_longest_list(c);
     do {
         malloc_consolidate(c);
         given = trim_bins(c) || given;
         if (arena_is_main(c))
             given = systrim(c, pad) || given;
         arena_use(c, arena_get(c, c->rules->at_next));
-    } while (!arena_is_main(c) && !c->dead);
+    } while (!arena_is_main(c) && !c->dead && left--);
     return given && !c->dead;
 }
 
 /* --- options --- */
 
-static bool tune_max_fast(struct heap *heap, const struct libc_rules *rules, uint64_t value)
+static bool tune_max_fast(struct libc *c, uint64_t value)
 {
-    if (value > rules->max_mxfast)
+    if (value > c->rules->max_mxfast)
         return false;
-    uint64_t size = (value + rules->word) & ~(uint64_t)(CHUNK_ALIGN - 1);
-    heap->par.max_fast = value && size ? size : 2 * rules->word;
+    uint64_t size = (value + c->rules->word) & ~(uint64_t)(CHUNK_ALIGN - 1);
+    var_put(c, c->rules->at_max_fast, value && size ? size : 2 * c->rules->word);
     return true;
 }
 
-static bool tune_tcache_max(struct heap *heap, const struct libc_rules *rules, uint64_t value)
+static bool tune_tcache_max(struct libc *c, uint64_t value)
 {
-    if (value > (rules->nr_tcache_bins - 1) * CHUNK_ALIGN + rules->min_chunk - rules->word)
+    if (value > libc_tcache_max(c->rules))
         return false;
-    heap->par.tcache_bins = tcache_index(rules, chunk_size_for(rules, value)) + 1;
+    var_put(c, c->rules->at_tcache_max_bytes, value);
+    var_put(c, c->rules->at_tcache_bins, tcache_index(c->rules, chunk_size_for(c->rules, value)) + 1);
     return true;
 }
 
@@ -85,46 +88,47 @@ enum option {
 };
 
 /* False: glibc refuses the value. */
-static bool tune_option(struct heap *heap, const struct libc_rules *rules, enum option option, uint64_t value)
+static bool tune_option(struct libc *c, enum option option, uint64_t value)
 {
-    struct malloc_par *par = &heap->par;
+    const struct libc_rules *r = c->rules;
     switch (option) {
     case MALLOPT_MXFAST_:
-        return tune_max_fast(heap, rules, value);
+        return tune_max_fast(c, value);
     case MALLOPT_TRIM_THRESHOLD_:
-        par->trim_threshold = value;
+        var_put(c, r->at_trim_threshold, value);
         break;
     case MALLOPT_TOP_PAD_:
-        par->top_pad = value;
+        var_put(c, r->at_top_pad, value);
         break;
     case MALLOPT_MMAP_THRESHOLD_:
-        par->mmap_threshold = value;
+        var_put(c, r->at_mmap_threshold, value);
         break;
     case MALLOPT_MMAP_MAX_:
-        par->n_mmaps_max = value;
+        var_put_int(c, r->at_n_mmaps_max, (uint32_t)value);
         break;
     case MALLOPT_PERTURB_:
-        par->perturb = (uint8_t)value;
+        var_put_int(c, r->at_perturb, (uint32_t)value);
+        c->heap->is_perturbed = (uint8_t)value != 0;
         return true;
     case MALLOPT_ARENA_TEST_:
-        par->arena_test = value;
+        var_put(c, r->at_arena_test, value);
         return true;
     case MALLOPT_ARENA_MAX_:
-        par->arena_max = value;
+        var_put(c, r->at_arena_max, value);
         return true;
     case TCACHE_MAX_:
-        return tune_tcache_max(heap, rules, value);
+        return tune_tcache_max(c, value);
     case TCACHE_COUNT_:
-        if (value <= rules->tcache_count_max)
-            par->tcache_count = value;
-        return value <= rules->tcache_count_max;
+        if (value <= r->tcache_count_max)
+            var_put(c, r->at_tcache_count, value);
+        return value <= r->tcache_count_max;
     case TCACHE_UNSORTED_LIMIT_:
-        par->tcache_unsorted_limit = value;
+        var_put(c, r->at_tcache_unsorted_limit, value);
         return true;
     case NO_EFFECT_:
         return true;
     }
-    par->no_dyn_threshold = true;
+    var_put_int(c, r->at_no_dyn_threshold, 1);
     return true;
 }
 
@@ -137,7 +141,7 @@ bool heap_mallopt(struct heaps *heaps, struct process_ref process, enum mallopt_
     bool is_arena = option == MALLOPT_ARENA_TEST || option == MALLOPT_ARENA_MAX;
     if (c->dead || (is_arena && value <= 0))
         return !c->dead; /* mallopt answers 1 to these */
-    return tune_option(c->heap, c->rules, (enum option)option, (uint64_t)(int64_t)value & c->rules->address_mask);
+    return tune_option(c, (enum option)option, (uint64_t)(int64_t)value & c->rules->address_mask);
 }
 
 /* --- GLIBC_TUNABLES --- */
@@ -219,38 +223,41 @@ static void tunables_pass_over(struct trace *trace, struct text name, const char
                 (int)(name.length < TUNABLE_SHOWN ? name.length : TUNABLE_SHOWN), name.start, why);
 }
 
-static void tunables_set_one(struct heaps *heaps, struct heap *heap, struct text name, struct text value)
+static void tunables_set_one(struct libc *c, struct text name, struct text value)
 {
-    const struct libc_rules *rules = libc_rules_of_profile(heaps->profile);
+    struct trace *trace = c->heaps->trace;
     for (size_t i = 0; i < sizeof TUNABLES / sizeof TUNABLES[0]; i++) {
         const struct tunable *t = &TUNABLES[i];
         if (!tunables_is_name(name, TUNABLE_PREFIX, t->name))
             continue;
-        uint64_t number = tunables_number(value) & rules->address_mask;
+        uint64_t number = tunables_number(value) & c->rules->address_mask;
         bool fits = number >= t->min && number <= t->max;
-        if (!fits || !tune_option(heap, rules, t->option, number))
-            tunables_pass_over(heaps->trace, name, " is out of its range, and ignored");
+        if (!fits || !tune_option(c, t->option, number))
+            tunables_pass_over(trace, name, " is out of its range, and ignored");
         else if (t->option == NO_EFFECT_)
-            tunables_pass_over(heaps->trace, name, " has no effect here");
+            tunables_pass_over(trace, name, " has no effect here");
         return;
     }
-    tunables_pass_over(heaps->trace, name, " is no tunable of malloc, and ignored");
+    tunables_pass_over(trace, name, " is no tunable of malloc, and ignored");
 }
 
-bool heap_is_perturbed(const struct heaps *heaps, struct process_ref process)
+bool heap_looks_perturbed(const struct heaps *heaps, uint32_t heap)
 {
-    uint32_t heap = process_at(heaps->processes, process)->heap;
-    return heap && heap_at(heaps, heap)->par.perturb;
+    struct look look = look_start(heaps, heap);
+    return look_int(&look, look.rules->at_perturb) || look.absent;
 }
 
-void heap_tune(struct heaps *heaps, struct process_ref process, struct text tunables)
+bool heap_tune(struct heaps *heaps, struct process_ref process, struct text tunables)
 {
-    struct heap *heap = heap_of_process(heaps, process);
-    while (heap && tunables.length) {
+    if (!heap_load_vars(heaps, process) || !heap_of_process(heaps, process))
+        return false;
+    struct libc *c = libc_start(heaps, process);
+    while (tunables.length) {
         struct text value = tunables_cut(&tunables, ':'), name = tunables_cut(&value, '=');
         if (name.length && name.start + name.length != value.start) /* there was a = */
-            tunables_set_one(heaps, heap, name, value);
+            tunables_set_one(c, name, value);
         else if (name.length)
             tunables_pass_over(heaps->trace, name, " has no value, and is ignored");
     }
+    return !c->dead;
 }

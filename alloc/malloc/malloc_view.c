@@ -38,14 +38,13 @@ static bool look_is_on_protected(struct look *look, uint64_t at, uint64_t wanted
 /* Is the chunk in the cache of some thread? The bins are short. */
 static bool look_is_cached(struct look *look, uint64_t chunk, uint64_t size)
 {
-    uint32_t index = tcache_index(look->rules, size);
-    uint64_t mem = chunk + look->rules->header;
-    if (index >= look->heap->par.tcache_bins || index >= look->rules->nr_tcache_bins ||
-        look_word(look, mem + look->rules->word) != look->heap->tcache_key)
+    uint64_t index = tcache_index(look->rules, size), mem = chunk + look->rules->header;
+    if (index >= look_var(look, look->rules->at_tcache_bins) || index >= look->rules->nr_tcache_bins ||
+        look_word(look, mem + look->rules->word) != look_var(look, look->rules->at_tcache_key))
         return false;
     for (uint32_t i = 0; i < HEAP_THREADS_MAX; i++) {
-        uint64_t tcache = look->heap->threads[i].tcache;
-        uint64_t entry = tcache + look->rules->at_tcache_entries + ((uint64_t)index << look->rules->word_shift);
+        uint64_t tcache = look_tcache(look, i);
+        uint64_t entry = tcache + look->rules->at_tcache_entries + (index << look->rules->word_shift);
         if (tcache && look_is_on_protected(look, look_word(look, entry), mem, 0))
             return true;
     }
@@ -76,11 +75,11 @@ static const char *look_state(struct look *look, uint64_t arena, uint64_t chunk,
 /* --- one chunk --- */
 
 /* Blocks that glibc itself keeps in the heap. */
-static const char *look_own_block(const struct look *look, uint64_t mem)
+static const char *look_own_block(struct look *look, uint64_t mem)
 {
     for (uint32_t i = 0; i < HEAP_THREADS_MAX; i++) {
         const struct heap_thread *thread = &look->heap->threads[i];
-        if (thread->tcache == mem)
+        if (look_tcache(look, i) == mem)
             return "(thread cache)";
         if (thread->dtv == mem)
             return "(thread's storage)";
@@ -200,7 +199,8 @@ bool heap_next_chunk(const struct heaps *heaps, struct process_ref process, uint
     struct look look = look_start(heaps, heap);
     struct strip strip;
     uint64_t at = *cursor;
-    while (!(at & MAPPED_PHASE) && look_find_strip(&look, at, false, &strip)) {
+    /* Strips of a broken heap may lead back to one another. */
+    for (uint32_t left = LIST_LOOK_MAX; left && !(at & MAPPED_PHASE) && look_find_strip(&look, at, false, &strip); left--) {
         at = at ? at : strip.first;
         if (look_in_strip(&look, &strip, at, chunk)) {
             *cursor = at + chunk->size;

@@ -12,6 +12,9 @@
 void libc_die(struct libc *c, const char *text);
 /* Forgets the places of all pages. */
 void libc_forget_pages(struct libc *c);
+/* The host's place of a page that the process has written to, which is faulted in if need be; NULL: it has not, or may not
+ * any more. */
+uint8_t *libc_own_page(struct libc *c, uint64_t page);
 /* Faults the page of address in. Returns the host's place of that byte; NULL: the call is dead. */
 uint8_t *libc_fault(struct libc *c, uint64_t address, bool write);
 uint64_t libc_get_slow(struct libc *c, uint64_t address, uint32_t nr_bytes);
@@ -33,7 +36,7 @@ static inline void libc_look_again(struct libc *c)
 }
 
 /* The host's place of an aligned word; NULL: its page is not known. One comparison does: a word that is not aligned equals
- * no page. Pages that were only read are never known, for malloc has written nearly all that it reads. */
+ * no page. Pages that the process has not written to are never known. */
 #define LIBC_EPOCH_SHIFT 3u
 #define LIBC_LAST_EPOCH (PAGE_SIZE - 8)
 static inline uint8_t *libc_at_hand(const struct libc *c, uint64_t address, uint32_t nr_bytes)
@@ -116,24 +119,20 @@ static inline void libc_put16(struct libc *c, uint64_t address, uint16_t value)
     else
         libc_put_slow(c, address, 2, value);
 }
+/* A word of four bytes, or one that is not at hand. */
+uint64_t libc_get_other(struct libc *c, uint64_t address);
+void libc_put_other(struct libc *c, uint64_t address, uint64_t value);
+
 static inline uint64_t libc_get(struct libc *c, uint64_t address)
 {
-    const uint8_t *at;
-    if (c->word_shift != 3)
-        return libc_get32(c, address);
-    at = libc_at_hand(c, address, 8);
-    return at ? libc_load64(at) : libc_get_slow(c, address, 8);
+    const uint8_t *at = c->word_shift == 3 ? libc_at_hand(c, address, 8) : NULL;
+    return at ? libc_load64(at) : libc_get_other(c, address);
 }
 static inline void libc_put(struct libc *c, uint64_t address, uint64_t value)
 {
-    uint8_t *at;
-    if (c->word_shift != 3) {
-        libc_put32(c, address, (uint32_t)value);
-        return;
-    }
-    at = libc_at_hand(c, address, 8);
+    uint8_t *at = c->word_shift == 3 ? libc_at_hand(c, address, 8) : NULL;
     if (at)
         libc_store64(at, value);
     else
-        libc_put_slow(c, address, 8, value);
+        libc_put_other(c, address, value);
 }

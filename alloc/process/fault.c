@@ -15,6 +15,8 @@
  * good while the generation of the address space stands. */
 #include "alloc/process/process_internal.h"
 
+#include <string.h>
+
 #define GFP_ANON (GFP_HIGHUSER_MOVABLE | __GFP_ZERO)
 
 struct fault {
@@ -306,6 +308,30 @@ bool fault_swap_in(struct processes *ps, struct process *p, uint64_t address)
     return !(f.entry & PTE_SWAP) || (f.entry & PTE_PRESENT) || fault_swapped(&f) != 0;
 }
 
+bool process_load_page(struct processes *ps, struct process_ref process, uint64_t address)
+{
+    struct process *p = process_at(ps, process);
+    struct vma_ref vma = fault_finds_killed(ps, p) ? VMA_NONE : fault_find_vma(ps, p, address, true);
+    struct fault f = fault_at(ps, p, vma, address, true);
+    if (!vma.index || !fault_find_entry(&f))
+        return false;
+    if (f.entry)
+        return true;
+    vma_anon_for(ps, vma);
+    uint32_t pfn = fault_new_frame(&f, GFP_ANON);
+    if (pfn)
+        fault_set_entry(&f, pfn, fault_write_bits(&f));
+    return pfn != 0;
+}
+
+bool process_owns_page(const struct processes *ps, struct process_ref process, uint64_t address)
+{
+    const uint64_t wanted = PTE_PRESENT | PTE_USER | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY;
+    uint32_t root = process_space(ps, process_at(ps, process))->root;
+    struct pte_walk walk = pte_walk(ps->frames, ps->profile, root, address);
+    return walk.complete && (walk.level[walk.nr_levels - 1].entry & wanted) == wanted;
+}
+
 size_t process_peek(const struct processes *ps, struct process_ref process, uint64_t address, void *out, size_t length)
 {
     uint32_t root = process_space(ps, process_at(ps, process))->root;
@@ -322,4 +348,21 @@ size_t process_peek(const struct processes *ps, struct process_ref process, uint
         done += n;
     }
     return done;
+}
+
+bool process_peek_in_swap(const struct processes *ps, struct process_ref process, uint64_t address, void *out,
+                          size_t length)
+{
+    uint32_t root = process_space(ps, process_at(ps, process))->root;
+    struct pte_walk walk = pte_walk(ps->frames, ps->profile, root, address);
+    uint64_t entry = walk.complete ? walk.level[walk.nr_levels - 1].entry : 0;
+    if (!(entry & (PTE_PRESENT | PTE_SWAP)))
+        return false;
+    const uint8_t *page =
+        entry & PTE_PRESENT ? frame_peek(ps->frames, pte_pfn(entry)) : reclaim_peek_slot(ps->reclaim, pte_pfn(entry));
+    if (page)
+        memcpy(out, page + address % PAGE_SIZE, length);
+    else
+        memset(out, 0, length);
+    return true;
 }

@@ -174,6 +174,8 @@ static void fork_inherit(struct process *child, const struct process *parent)
     child->data_end = parent->data_end;
     child->mmap_top = parent->mmap_top;
     child->stack_top = parent->stack_top;
+    child->libc_data = parent->libc_data;
+    child->thread_data = parent->thread_data;
     memcpy(child->limits, parent->limits, sizeof child->limits);
 }
 

@@ -131,6 +131,8 @@ struct process {
     uint64_t data_start, data_end; /* of the program's data: counts for RLIMIT_DATA */
     uint64_t mmap_top;             /* mappings are placed below */
     uint64_t stack_top;
+    uint64_t libc_data;   /* start of the C library's writable data */
+    uint64_t thread_data; /* start of the mapping with the main thread's variables */
     uint64_t minor_faults, major_faults;
     uint64_t peak_bytes; /* mapped at most (VmPeak) */
     struct vm_counts vm;
@@ -189,7 +191,7 @@ bool process_brk(struct processes *ps, struct process_ref process, uint64_t brk)
  * flags   enum vma_flags. */
 uint64_t process_mmap(struct processes *ps, struct process_ref process, uint64_t length, uint32_t flags,
                       struct name_ref name);
-/* The same at address, if that is free; else wherever there is room. */
+/* The same at address, rounded up to a page, if that is free; else wherever there is room. */
 uint64_t process_mmap_near(struct processes *ps, struct process_ref process, uint64_t address, uint64_t length,
                            uint32_t flags);
 bool process_munmap(struct processes *ps, struct process_ref process, uint64_t start, uint64_t length);
@@ -217,6 +219,12 @@ uint64_t process_next_page(const struct processes *ps, struct process_ref proces
  */
 uint64_t process_allowed_until(struct processes *ps, struct process_ref process, uint64_t address, uint64_t end,
                                bool write);
+/* Gives the page of address a frame, as the loader left it behind: written to before the program began, so it counts as no
+ * fault. Does nothing if something is there already. False: no memory, or no mapping that may be written to. */
+bool process_load_page(struct processes *ps, struct process_ref process, uint64_t address);
+/* Has the process a page of its own there that it has written to, and may write to still? A write to it changes nothing but
+ * bytes. */
+bool process_owns_page(const struct processes *ps, struct process_ref process, uint64_t address);
 /* Does a VMA cover the address? */
 bool process_is_mapped(const struct processes *ps, struct process_ref process, uint64_t address);
 /* The processor's error code for an access that failed. Bit 0: the page is there; bit 1: a write; bit 2: in user mode. */
@@ -224,6 +232,9 @@ uint32_t process_error_code(const struct processes *ps, struct process_ref proce
 /* Copies up to length bytes without touching anything. It stops at a page that has no frame, because it is swapped or was
  * never touched. Returns how many bytes it copied. */
 size_t process_peek(const struct processes *ps, struct process_ref process, uint64_t address, void *out, size_t length);
+/* The same for bytes of one page, which may be in swap. False: the page was never touched. */
+bool process_peek_in_swap(const struct processes *ps, struct process_ref process, uint64_t address, void *out,
+                          size_t length);
 
 uint64_t processes_commit_limit(const struct processes *ps); /* pages: CommitLimit */
 

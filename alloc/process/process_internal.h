@@ -2,7 +2,8 @@
 #pragma once
 #include "alloc/process/process.h"
 
-#define MAX_MAP_COUNT 65530u /* vm.max_map_count */
+#define MAX_MAP_COUNT 65530u               /* vm.max_map_count */
+#define MMAP_MIN_ADDR (UINT64_C(64) << 10) /* no mapping is placed lower (vm.mmap_min_addr) */
 
 static inline struct reclaim_space *process_space(const struct processes *ps, const struct process *process)
 {

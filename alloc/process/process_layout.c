@@ -6,7 +6,8 @@
  * and the top of the mappings (28 bits of pages each), the top of the stack (22 bits of pages), the start of the heap
  * (within 32 MiB). [vdso] is above the stack then. classic has the same program on i386, always at its fixed place.
  *
- * Nothing here has a frame yet, and the process counts no faults for having come up. */
+ * Nothing here has a frame yet, and the process counts no faults for having come up. The pages that malloc's variables are
+ * on get theirs when malloc is called first, as if the loader had written to them. */
 #include "alloc/process/process_internal.h"
 
 #define MIN_MMAP_GAP (UINT64_C(128) << 20) /* room for the stack below its top (mmap_base) */
@@ -37,6 +38,7 @@ static const struct part LIBC[] = {
     { VMA_FILE_LIBC, 0x53, 0x17c, R, false }, { VMA_FILE_LIBC, 0x4, 0x1cf, R, true },
     { VMA_FILE_LIBC, 0x2, 0x1d3, RW, false }, { VMA_FILE_NONE, 0xd, 0, RW, false }, /* .bss */
 };
+#define LIBC_READ_ONLY_PARTS 4u /* before its writable data, where malloc's variables are (alloc/malloc/malloc_rules.c) */
 static const struct part LOADER_HEAP[] = { { VMA_FILE_NONE, 2, 0, RW, false } }; /* what the loader allocated for itself */
 static const struct part THREAD[] = { { VMA_FILE_NONE, 3, 0, RW, false } }; /* thread-local storage of the main thread */
 static const struct part STACK[] = { { VMA_FILE_NONE, STACK_PAGES, 0, RW, false } };
@@ -154,10 +156,13 @@ bool layout_map(struct processes *ps, struct process *p)
     p->stack_top = ps->profile->user_stack_top - layout_draw_pages(ps, p, DRAW_STACK, 22);
     p->mmap_top = layout_mmap_top(ps, p);
     uint64_t top = p->mmap_top;
-    return layout_map_program(ps, p) &&
-           layout_map_parts(ps, p, STACK, COUNT(STACK), p->stack_top - layout_span(STACK, COUNT(STACK)), VMA_STACK) &&
-           layout_map_below(ps, p, LOADER, COUNT(LOADER), &top, 0) && layout_map_vdso(ps, p, &top) &&
-           layout_map_below(ps, p, LOADER_HEAP, COUNT(LOADER_HEAP), &top, 0) &&
-           layout_map_below(ps, p, LIBC, COUNT(LIBC), &top, LOADER_CACHE_PAGES) &&
-           layout_map_below(ps, p, THREAD, COUNT(THREAD), &top, 0);
+    bool done = layout_map_program(ps, p) &&
+                layout_map_parts(ps, p, STACK, COUNT(STACK), p->stack_top - layout_span(STACK, COUNT(STACK)), VMA_STACK) &&
+                layout_map_below(ps, p, LOADER, COUNT(LOADER), &top, 0) && layout_map_vdso(ps, p, &top) &&
+                layout_map_below(ps, p, LOADER_HEAP, COUNT(LOADER_HEAP), &top, 0) &&
+                layout_map_below(ps, p, LIBC, COUNT(LIBC), &top, LOADER_CACHE_PAGES) &&
+                layout_map_below(ps, p, THREAD, COUNT(THREAD), &top, 0);
+    p->thread_data = top;
+    p->libc_data = top + layout_span(THREAD, COUNT(THREAD)) + layout_span(LIBC, LIBC_READ_ONLY_PARTS);
+    return done;
 }

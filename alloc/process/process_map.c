@@ -71,6 +71,7 @@ uint64_t process_mmap_near(struct processes *ps, struct process_ref process, uin
                            uint32_t flags)
 {
     process_enter_call(ps, PATH_mmap);
+    address = page_align(address < MMAP_MIN_ADDR ? MMAP_MIN_ADDR : address);
     return map_anonymous(ps, process_at(ps, process), address, length, flags, NAME_NONE);
 }
 

@@ -109,6 +109,7 @@ bool reclaim_page_out(struct reclaim *reclaim, uint32_t pfn);    /* MADV_PAGEOUT
 void reclaim_put_slot(struct reclaim *reclaim, uint32_t slot);
 void reclaim_get_slot(struct reclaim *reclaim, uint32_t slot);
 void reclaim_read_slot(struct reclaim *reclaim, uint32_t slot, uint32_t pfn);
+const uint8_t *reclaim_peek_slot(const struct reclaim *reclaim, uint32_t slot); /* NULL: all zero */
 static inline uint64_t reclaim_nr_slots(const struct reclaim *reclaim)
 {
     return reclaim->slots.capacity - 1;

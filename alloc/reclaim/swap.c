@@ -60,3 +60,9 @@ void reclaim_read_slot(struct reclaim *reclaim, uint32_t slot, uint32_t pfn)
     frame_set_contents(reclaim->frames, pfn, swap_slot_at(reclaim, slot)->contents);
     swap_note_refault(reclaim, slot, pfn);
 }
+
+const uint8_t *reclaim_peek_slot(const struct reclaim *reclaim, uint32_t slot)
+{
+    uint32_t contents = swap_slot_at(reclaim, slot)->contents;
+    return contents ? contents_at(reclaim->frames, contents) : NULL;
+}

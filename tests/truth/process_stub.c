@@ -1,7 +1,8 @@
 /* A process without the floors below. One stretch of host memory stands for the address space; the break and the mappings
- * are numbers. Mappings go where the kernel that made the recordings put them (6.18, not 6.1): at the upper end of the gap
- * nearest below the floor. With 64 bits, a length of whole huge pages starts on a huge page. The functions have the names
- * of alloc/process/process.h, so they are linked with malloc alone, into one relocatable object that hides them. */
+ * are numbers. Above the floor of the mappings lies the C library's data. Mappings go where the kernel that made the
+ * recordings put them (6.18, not 6.1): at the upper end of the gap nearest below the floor. With 64 bits, a length of whole
+ * huge pages starts on a huge page. The functions have the names of alloc/process/process.h, so they are linked with malloc
+ * alone, into one relocatable object that hides them. */
 #include "tests/truth/truth_world.h"
 
 #include <string.h>
@@ -10,6 +11,8 @@
 #define GIB (UINT64_C(1) << 30)
 #define HUGE_PAGE (UINT64_C(2) << 20)
 #define MAPS_MAX 200000
+#define LIBRARY_BYTES (UINT64_C(16) * PAGE_SIZE) /* its data and the main thread's */
+#define RESIDENT_PAGES (UINT64_C(1) << 30)       /* all of it may be */
 
 static struct processes processes;
 static struct process process_items[2];
@@ -47,10 +50,13 @@ bool truth_world_start(struct truth_world *world, uint32_t word_bits)
     base = word_bits == 32 ? 0x08000000 : UINT64_C(256) * GIB;
     heap_limit = base + (word_bits == 32 ? GIB : 32 * GIB);
     uint64_t floor = word_bits == 32 ? 3 * GIB : base + 128 * GIB;
-    if (!reserve(floor - base))
+    if (!reserve(floor - base + LIBRARY_BYTES))
         return false;
     profile = (struct profile){ .word_bits = word_bits, .user_mmap_top = floor };
     process_items[1] = (struct process){ .pid = 1, .space = { 1 }, .heap_start = base, .brk = base, .mmap_top = floor };
+    process_items[1].libc_data = floor;
+    process_items[1].thread_data = floor + LIBRARY_BYTES - PAGE_SIZE;
+    process_items[1].vm.total = space_items[1].rss_pages = RESIDENT_PAGES;
     reclaim.spaces = (struct pool){ .items = (uint8_t *)space_items, .item_size = sizeof space_items[0], .nr_used = 2 };
     processes = (struct processes){ .reclaim = &reclaim, .frames = &frames, .trace = &trace, .profile = &profile };
     processes.pool = (struct pool){ .items = (uint8_t *)process_items, .item_size = sizeof process_items[0], .nr_used = 2 };
@@ -78,7 +84,9 @@ static uint32_t map_below(uint64_t address)
 
 bool process_is_mapped(const struct processes *ps, struct process_ref process, uint64_t address)
 {
-    uint64_t brk = process_at(ps, process)->brk;
+    uint64_t brk = process_at(ps, process)->brk, floor = process_at(ps, process)->mmap_top;
+    if (address >= floor && address < floor + LIBRARY_BYTES)
+        return true;
     if (address >= base && address < ((brk + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1)))
         return true;
     uint32_t i = map_below(address);
@@ -210,12 +218,34 @@ uint32_t process_resolve(struct processes *ps, struct process_ref process, uint6
     return process_is_mapped(ps, process, address) ? (uint32_t)((address - base) >> PAGE_SHIFT) + 1 : 0;
 }
 
+uint64_t process_allowed_until(struct processes *ps, struct process_ref process, uint64_t address, uint64_t end, bool write)
+{
+    (void)write;
+    return process_is_mapped(ps, process, address) ? end : address;
+}
+
+bool process_load_page(struct processes *ps, struct process_ref process, uint64_t address)
+{
+    return process_is_mapped(ps, process, address);
+}
+
+bool process_owns_page(const struct processes *ps, struct process_ref process, uint64_t address)
+{
+    return process_is_mapped(ps, process, address);
+}
+
 size_t process_peek(const struct processes *ps, struct process_ref process, uint64_t address, void *out, size_t length)
 {
     if (!process_is_mapped(ps, process, address) || !process_is_mapped(ps, process, address + length - 1))
         return 0;
     memcpy(out, host + (address - base), length);
     return length;
+}
+
+bool process_peek_in_swap(const struct processes *ps, struct process_ref process, uint64_t address, void *out,
+                          size_t length)
+{
+    return process_peek(ps, process, address, out, length) == length;
 }
 
 const uint8_t *frame_peek(const struct frames *f, uint32_t pfn)

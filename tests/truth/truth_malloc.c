@@ -124,11 +124,8 @@ static uint32_t arena_number(struct replay *r, uint64_t address)
 
 static uint64_t word_at(const struct replay *r, uint64_t address)
 {
-    const struct heap *h = heap(r);
     uint64_t word = 0;
-    if (address / PAGE_SIZE == h->main_arena / PAGE_SIZE)
-        memcpy(&word, h->static_page + address % PAGE_SIZE, r->rules->word);
-    else if (process_peek(r->world.processes, r->world.process, address, &word, r->rules->word) != r->rules->word)
+    if (process_peek(r->world.processes, r->world.process, address, &word, r->rules->word) != r->rules->word)
         return 0;
     return word;
 }
@@ -283,7 +280,7 @@ static void dump_state(struct replay *r)
 {
     if (!r->has_states)
         return;
-    if (!process_at(r->world.processes, r->world.process)->heap || !heap(r)->par.sbrk_base) {
+    if (!process_at(r->world.processes, r->world.process)->heap || !word_at(r, heap(r)->data + r->rules->at_sbrk_base)) {
         start_state_line(r);
         put_text(&r->line, " unavailable");
         compare_state(r);

@@ -159,13 +159,21 @@ static void pid_chain(struct machine *m)
 {
     process_of(m)->next_in_bucket.index = 1;
 }
+static void data_of_library(struct machine *m)
+{
+    process_of(m)->libc_data += 8;
+}
 static void heap_number(struct machine *m)
 {
     process_of(m)->heap = FAR;
 }
-static void fastbins_of_heap(struct machine *m)
+static void data_of_heap(struct machine *m)
 {
-    some_heap(m)->par.max_fast = 1 << 20;
+    some_heap(m)->data += 8;
+}
+static void cache_of_thread(struct machine *m)
+{
+    some_heap(m)->threads[0].tcache_at += 4;
 }
 static void thread_of_heap(struct machine *m)
 {
@@ -296,8 +304,10 @@ static const struct {
     CASE(soft_tlb),
     CASE(pid_chain),
     CASE(heap_number),
-    CASE(fastbins_of_heap),
+    CASE(data_of_heap),
     CASE(thread_of_heap),
+    CASE(cache_of_thread),
+    CASE(data_of_library),
     CASE(stacks_of_heap),
     CASE(flag_of_heap),
     CASE(note_chain),
