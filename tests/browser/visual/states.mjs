@@ -124,6 +124,7 @@ export function statesOf(labs) {
     { name: 'home', path: '/', ready: '.home, main' },
     { name: 'compare', path: '/compare', ready: '.curves canvas' },
     { name: 'docs', path: '/docs', ready: '.subject .request', act: openFirstRequests },
+    { name: 'fidelity', path: '/docs/fidelity', ready: 'table.fidelity' },
     ...onTabs('empty', labs.empty, ['map', 'buddy', 'slabs', 'heap', 'virtual', 'changes']),
     ...onTabs(
       'four',
