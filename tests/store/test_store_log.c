@@ -287,7 +287,7 @@ static void test_version_2(void **state)
 {
     (void)state;
     struct store_fixture f;
-    static const char SHOWN[] = "SELECT count(*) FROM trace WHERE seq <= 44 AND result IS NOT NULL AND cost_ns > 0";
+    static const char SHOWN[] = "SELECT count(*) FROM trace WHERE seq <= 40 AND result IS NOT NULL AND cost_ns > 0";
     make_old(&f, "tests/store/store-2.sql");
     int64_t nr_shown = count(f.path, SHOWN);
     store_fixture_must_open(&f);
@@ -296,6 +296,11 @@ static void test_version_2(void **state)
     struct fixture_random random = { fixture_seed() };
     enum pagoda_error error;
     struct lab *lab = lab_get(f.labs, "zpp0c65x");
+    assert_int_equal(lab_differs_at(lab), 44); /* since rules revision 4 its call of malloc takes four pages more */
+    assert_int_equal(store_fixture_run(lab, &random, 200, &error), 0);
+    assert_int_equal(error, PAGODA_ERR_RULES);
+    lab_put(lab);
+    lab = lab_get(f.labs, "n5v6p0ak");
     assert_int_not_equal(store_fixture_run(lab, &random, 200, &error), 0); /* every column is there to be written */
     assert_int_equal(error, PAGODA_OK);
     lab_put(lab);
