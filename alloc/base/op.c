@@ -109,11 +109,6 @@ const char *context_name(enum context context)
     return CONTEXTS[context];
 }
 
-const char *touch_name(enum touch touch)
-{
-    return TOUCHES[touch];
-}
-
 /* Is a needed parameter given? A name stands for an address; fill and length stand for hex. */
 static bool op_param_is_there(uint32_t given, enum op_param_id id)
 {

@@ -55,6 +55,8 @@ bool machine_next_run(const struct machine *m, uint32_t pid, uint64_t *address, 
 {
     struct process_ref process = process_find(&m->state.processes, pid);
     run->count = 0;
+    if (process.index && end > m->profile->user_end) /* a block's header may claim any size */
+        end = m->profile->user_end;
     for (; *address < end; *address = (*address | (PAGE_SIZE - 1)) + 1) {
         if (process.index && !run->count) /* large parts of a mapping may have no pages */
             *address = process_next_page(&m->state.processes, process, *address, end);

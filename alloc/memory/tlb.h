@@ -52,17 +52,17 @@ static inline bool tlb_has(const struct tlb *tlb, uint32_t root, uint32_t genera
     const struct tlb_cpu *c = (const struct tlb_cpu *)(const void *)tlb->cpus.items + tlb->trace->cpu + 1;
     return c->root == root && c->asids[c->asid].generation == generation;
 }
-/* That CPU translates an address: a hit, or a walk over the tables and a new entry.
- * page  what the tables say about the address. */
 struct tlb_page {
     uint32_t pfn;       /* first frame of the page */
     uint32_t shift;     /* the page has 2^shift bytes */
     uint32_t nr_levels; /* tables on the way to its entry */
 };
+/* That CPU translates an address: a hit, or a walk over the tables and a new entry.
+ * page  what the tables say about the address. */
 void tlb_access(struct tlb *tlb, uint64_t address, bool is_user, struct tlb_page page);
 /* Pages were taken out of an address space, or allow less than before. CPUs that have the space loaded forget the range:
- * this one at once, each other one by an interrupt. The rest find out when they load the space again. generation  of the
- * space, after the change. */
+ * this one at once, each other one by an interrupt. The rest find out when they load the space again.
+ * generation  of the space, after the change. */
 void tlb_flush_user(struct tlb *tlb, uint32_t root, uint32_t generation, uint64_t address, uint64_t nr_pages);
 void tlb_flush_kernel(struct tlb *tlb, uint64_t address, uint64_t nr_pages); /* on every CPU (flush_tlb_kernel_range) */
 void tlb_forget(struct tlb *tlb, uint32_t root); /* the address space has ended; its pfn may come back as another's */

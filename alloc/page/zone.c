@@ -3,6 +3,7 @@
  * min, low and high say how many pages a zone shall keep free. lowmem_reserve says how many more it keeps from requests
  * that a higher zone could serve. Both follow from the managed pages of all zones and from the vm sysctls; so do the limits
  * of the per-CPU lists. */
+#include "alloc/base/bits.h"
 #include "alloc/page/pcp.h"
 
 #include <string.h>
@@ -60,14 +61,6 @@ static void zones_set_lowmem_reserves(struct page_alloc *pa)
             zone->lowmem_reserve[index] = ratio ? (uint32_t)(above / ratio) : 0;
         }
     }
-}
-
-static uint32_t bit_length(uint32_t n) /* fls() */
-{
-    uint32_t bits = 0;
-    for (; n; n >>= 1)
-        bits++;
-    return bits;
 }
 
 /* refresh_zone_stat_thresholds(). It also runs as each further CPU comes up, when the watermarks are 0 as yet; what it sets

@@ -1,5 +1,6 @@
 /* The face of kmalloc: chooses by style and size, and judges every address before anything is done with it. Blocks above
  * the largest SLUB class are whole blocks of pages. Objects are slub.c's or bucket.c's. */
+#include "alloc/base/bits.h"
 #include "alloc/slab/bucket.h"
 #include "alloc/slab/slub.h"
 
@@ -74,14 +75,6 @@ void kmalloc_start(struct kmalloc *k, const struct machine_config *config)
 
 /* --- blocks of whole pages --- */
 
-static uint32_t large_order(uint64_t size)
-{
-    uint32_t order = 0;
-    while ((uint64_t)PAGE_SIZE << order < size)
-        order++;
-    return order;
-}
-
 static struct kmalloc_block large_alloc(struct kmalloc *k, const struct kmalloc_request *request)
 {
     trace_step(k->trace, PATH_kmalloc_large);
@@ -90,7 +83,7 @@ static struct kmalloc_block large_alloc(struct kmalloc *k, const struct kmalloc_
             oops_warn(k->trace, k->profile, AT_ALLOC_PAGES, NULL);
         return KMALLOC_NULL;
     }
-    uint32_t order = large_order(request->size);
+    uint32_t order = order_for_bytes(request->size);
     uint32_t gfp = kmalloc_fix_gfp(k, request->gfp);
     trace_step(k->trace, PATH___get_free_pages);
     uint32_t pfn = k->pages->take(k->reclaim, gfp | __GFP_COMP, order);
@@ -137,7 +130,7 @@ static uint64_t kmalloc_bytes_alloc(const struct kmalloc *k, const struct kmallo
     if (!kmalloc_is_slub(k))
         return cache_at(k, bucket_for(k, request->size, request->gfp))->size;
     if (request->size > SLUB_MAX)
-        return (uint64_t)PAGE_SIZE << large_order(request->size);
+        return (uint64_t)PAGE_SIZE << order_for_bytes(request->size);
     return cache_at(k, slub_kmalloc_cache(k, request->size, request->gfp))->size;
 }
 

@@ -5,6 +5,7 @@
  * debugging nothing of that is there, and the free pointer lies in the middle of the free object. The order of a slab is
  * the smallest that holds enough objects for the machine's CPUs and wastes little; how many partial slabs a CPU and the
  * node keep follows from the object's size. */
+#include "alloc/base/bits.h"
 #include "alloc/slab/slub.h"
 #include "alloc/base/invariant.h"
 
@@ -29,22 +30,6 @@ static const struct {
     [CACHE_DMA] = { "dma-kmalloc-", SLAB_KMALLOC | SLAB_CACHE_DMA },
 };
 
-static uint32_t slub_bit_length(uint32_t number) /* fls(): 0 for 0 */
-{
-    uint32_t length = 0;
-    for (; number; number >>= 1)
-        length++;
-    return length;
-}
-
-static uint32_t slub_order_for(uint64_t size) /* get_order() */
-{
-    uint32_t order = 0;
-    while ((uint64_t)PAGE_SIZE << order < size)
-        order++;
-    return order;
-}
-
 struct order_limits {
     uint32_t min_objects, max_order;
     uint32_t fraction; /* at most one part in fraction of the slab may be wasted */
@@ -52,7 +37,7 @@ struct order_limits {
 /* The first order within the limits for objects of that size. */
 static uint32_t slub_fitting_order(uint32_t size, struct order_limits limits)
 {
-    for (uint32_t order = slub_order_for((uint64_t)limits.min_objects * size); order <= limits.max_order; order++) {
+    for (uint32_t order = order_for_bytes((uint64_t)limits.min_objects * size); order <= limits.max_order; order++) {
         uint32_t slab_size = PAGE_SIZE << order;
         if (slab_size % size <= slab_size / limits.fraction)
             return order;
@@ -62,7 +47,7 @@ static uint32_t slub_fitting_order(uint32_t size, struct order_limits limits)
 
 uint32_t slub_order(uint32_t size, uint32_t nr_cpus)
 {
-    uint32_t min_objects = 4 * (slub_bit_length(nr_cpus) + 1);
+    uint32_t min_objects = 4 * (bit_length(nr_cpus) + 1);
     uint32_t max_objects = (PAGE_SIZE << MAX_SLAB_ORDER) / size;
     if (min_objects > max_objects)
         min_objects = max_objects;
@@ -89,7 +74,7 @@ static uint32_t slub_cpu_partial_objects(uint32_t size)
 
 static uint32_t slub_min_partial(uint32_t size)
 {
-    uint32_t half_log = (slub_bit_length(size) - 1) / 2;
+    uint32_t half_log = (bit_length(size) - 1) / 2;
     if (half_log < MIN_PARTIAL)
         return MIN_PARTIAL;
     return half_log < MAX_PARTIAL ? half_log : MAX_PARTIAL;
@@ -172,7 +157,7 @@ bool slub_shape(const struct kmalloc *k, struct cache *cache, const struct kmem_
     cache->order = slub_order(cache->size, k->nr_cpus);
     if (cache->order == NO_ORDER)
         return false;
-    cache->min_order = slub_order_for(cache->size);
+    cache->min_order = order_for_bytes(cache->size);
     cache->objects = (PAGE_SIZE << cache->order) / cache->size;
     cache->cpu_partial =
         is_debug ? 0 : slub_cpu_partial_objects(cache->size); /* every debugged slab stands on the node's list */

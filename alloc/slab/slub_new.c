@@ -3,6 +3,7 @@
  *
  * The cache's own order is tried first, without effort where there is a smaller one to fall back to: that which just holds
  * an object. Objects follow one another by address, or as a seed shuffles them (CONFIG_SLAB_FREELIST_RANDOM). */
+#include "alloc/base/bits.h"
 #include "alloc/slab/slub.h"
 #include "alloc/base/invariant.h"
 
@@ -37,14 +38,6 @@ static uint32_t slub_nr_free_in_partial(const struct kmalloc *k, const struct ca
     return nr;
 }
 
-static uint32_t slub_order_of(uint32_t size)
-{
-    uint32_t order = 0;
-    while ((uint64_t)PAGE_SIZE << order < size)
-        order++;
-    return order;
-}
-
 /* slab_out_of_memory() */
 static void slub_say_out_of_memory(struct kmalloc *k, const struct cache *cache, uint32_t gfp)
 {
@@ -57,7 +50,7 @@ static void slub_say_out_of_memory(struct kmalloc *k, const struct cache *cache,
     trace_print(trace, "SLUB: Unable to allocate memory on node -1, gfp=0x%x(%s)\n", gfp, names);
     trace_print(trace, "  cache: %s, object size: %u, buffer size: %u, default order: %u, min order: %u\n", cache->name,
                 cache->object_size, cache->size, cache->order, cache->min_order);
-    if (cache->min_order > slub_order_of(cache->object_size))
+    if (cache->min_order > order_for_bytes(cache->object_size))
         trace_print(trace, "  %s debugging increased min order, use slub_debug=O to disable.\n", cache->name);
     trace_print(trace, "  node 0: slabs: %u, objs: %u, free: %u\n", cache->nr_slabs, cache->nr_objects,
                 slub_nr_free_in_partial(k, cache));

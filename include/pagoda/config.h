@@ -83,7 +83,7 @@ const struct profile *profile_find(const char *name, size_t length); /* NULL: th
       "entries of each CPU's TLB, a power of two; default 64, classic 32")                                                 \
     X(tlb_ways, 32, CONFIG_NUMBER, 1, 64, IN_ALL, "ways of the TLB, a power of two, at most its entries; default 4")       \
     X(machine, 32, CONFIG_WORD, 0, NR_MACHINE_PASTS - 1, IN_ALL,                                                           \
-      "what has run before operation 1: fresh nothing, used a busy day, fragmented leaves a third free, in pieces")        \
+      "what has run before operation 1: fresh nothing, used a busy day, fragmented what left it in pieces; up to 1G")      \
     X(seed, 64, CONFIG_NUMBER, 0, (UINT64_C(1) << 53) - 1, IN_ALL,                                                         \
       "for whatever is drawn at random and has no seed of its own")
 

@@ -272,7 +272,6 @@ bool op_kind_find(const char *name, size_t length, enum op_kind *kind);
 struct op op_default(enum op_kind kind);
 const char *outcome_name(enum outcome outcome);
 const char *context_name(enum context context);
-const char *touch_name(enum touch touch);
 /* A parameter's field, by the parameter. Numbers: all but texts and bytes; signed ones as two's complement of their width.
  */
 uint64_t op_number(const struct op *op, enum op_param_id id);

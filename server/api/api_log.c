@@ -71,7 +71,7 @@ static struct reply listing_go_on(const struct request *request, struct listing 
     listing->deadline_ns = clock_ns() + TURN_NS;
     listing->is_cut = false;
     enum pagoda_error error = store_read_ops(request->app->store, lab_number(request->lab), listing->last_seq + 1,
-                                             UINT64_MAX, list_entry, listing);
+                                             lab_durable_seq(request->lab), list_entry, listing);
     if (error)
         return reply_error(error, NULL);
     return listing->is_cut && listing->left && listing->scan ? reply_turn() : listing_end(request, listing);

@@ -205,7 +205,7 @@ bool view_query_address(const struct request *request, uint64_t *address, struct
     const char *text = query_text(request, "address");
     if (text && address_parse(text, strlen(text), address))
         return true;
-    *refusal = reply_say(422, "address", "address must be given, such as 0xffff888000000000");
+    *refusal = reply_say(422, "address", "address must be %s, such as 0xffff888000000000", text ? "hexadecimal" : "given");
     return false;
 }
 

@@ -37,6 +37,21 @@ static bool wish_field(const char *field, const json_t *value, enum wish_kind ki
     return false;
 }
 
+/* Words of the boot line come first: an option that is given by itself counts more, wherever it stands. */
+static bool wish_boot(const json_t *root, struct lab_wish *wish, struct problem *why)
+{
+    const json_t *boot = json_object_get(root, "boot");
+    const char *profile = json_string_value(json_object_get(root, "profile"));
+    const struct profile *found = profile ? profile_find(profile, strlen(profile)) : profile_get(PROFILE_CLASSIC);
+    if (!boot)
+        return true;
+    if (found && !(IN_LINUX >> found->id & 1)) {
+        problem_say(why, "boot", "this profile has no boot line");
+        return false;
+    }
+    return config_field_decode("boot", boot, &wish->config, why);
+}
+
 unsigned wish_decode(const struct request *request, enum wish_kind kind, struct lab_wish *wish, struct problem *why)
 {
     json_t *root, *value;
@@ -45,10 +60,11 @@ unsigned wish_decode(const struct request *request, enum wish_kind kind, struct 
     unsigned status = json_decode(request->body.data ? request->body.data : "", request->body.length, &root, why);
     if (status)
         return status;
-    bool ok = true;
+    bool ok = kind != WISH_CREATE || wish_boot(root, wish, why);
     json_object_foreach(root, field, value)
     {
-        ok = wish_field(field, value, kind, wish, why);
+        bool is_read = kind == WISH_CREATE && strcmp(field, "boot") == 0;
+        ok = ok && (is_read || wish_field(field, value, kind, wish, why));
         if (!ok)
             break;
     }

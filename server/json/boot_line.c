@@ -8,12 +8,11 @@
 
 #define LINE_LENGTH 66u /* of most of the recorded boots, without a word of these */
 #define LINE_MAX_LENGTH 1900u
-#define BLANKS " \t\r\n"
+#define BLANKS " \t\n\v\f\r"
 
 struct boot_word {
     const char *text;
     size_t length;
-    bool has_value;
     const char *value; /* behind its "="; "" where there is none */
     size_t value_length;
 };
@@ -52,7 +51,7 @@ static bool hugepage_decode(const struct boot_word *word, struct machine_config 
 /* Letters in either case; "-": none of them; no value: all. Lists of caches are not simulated. */
 static bool slub_debug_decode(const struct boot_word *word, struct machine_config *config, struct problem *why)
 {
-    config->slub_debug = word->has_value ? 0 : SLUB_DEBUG_ALL;
+    config->slub_debug = word->value_length ? 0 : SLUB_DEBUG_ALL;
     for (size_t i = 0; i < word->value_length && !value_is(word, "-"); i++) {
         const char *letter = strchr(SLUB_DEBUG_LETTERS, toupper((unsigned char)word->value[i]));
         if (!letter)
@@ -122,9 +121,13 @@ static const char *const NOT_SIMULATED[] = {
     "transparent_hugepage_shmem",
 };
 
+/* parameqn(): '-' and '_' are one. */
 static bool word_is_named(const struct boot_word *word, const char *name)
 {
-    return strlen(name) == word->length && memcmp(name, word->text, word->length) == 0;
+    size_t i = 0;
+    while (i < word->length && (word->text[i] == name[i] || (word->text[i] == '-' && name[i] == '_')))
+        i++;
+    return i == word->length && !name[i];
 }
 
 static bool word_is_among(const struct boot_word *word, const char *const *names, size_t nr)
@@ -135,7 +138,8 @@ static bool word_is_among(const struct boot_word *word, const char *const *names
 }
 
 /* passes_over: is a word allowed that says nothing of memory? */
-static bool word_decode(const struct boot_word *word, bool passes_over, struct machine_config *config, struct problem *why)
+static bool boot_word_decode(const struct boot_word *word, bool passes_over, struct machine_config *config,
+                             struct problem *why)
 {
     for (size_t i = 0; i < sizeof WORDS / sizeof WORDS[0]; i++)
         if (word_is_named(word, WORDS[i].name))
@@ -149,16 +153,30 @@ static bool word_decode(const struct boot_word *word, bool passes_over, struct m
     return false;
 }
 
-/* The next word of the line; false: there is none. *at moves behind it. */
+/* Bytes up to the next blank that stands outside quotes. */
+static size_t word_span(const char *at)
+{
+    bool is_quoted = false;
+    size_t n = 0;
+    for (; at[n] && (is_quoted || !strchr(BLANKS, at[n])); n++)
+        is_quoted ^= at[n] == '"';
+    return n;
+}
+
+/* next_arg(): the next word of the line; false: there is none, or what follows is for init. *at moves behind it. Quotes
+ * round a value are no part of it. */
 static bool line_next_word(const char **at, struct boot_word *word)
 {
     *at += strspn(*at, BLANKS);
-    size_t all = strcspn(*at, BLANKS);
+    size_t all = word_span(*at);
     const char *equals = memchr(*at, '=', all);
     size_t length = equals ? (size_t)(equals - *at) : all;
-    *word = (struct boot_word){ *at, length, equals != NULL, equals ? equals + 1 : "", equals ? all - length - 1 : 0 };
+    *word = (struct boot_word){ *at, length, equals ? equals + 1 : "", equals ? all - length - 1 : 0 };
+    bool is_quoted = word->value_length > 1 && word->value[0] == '"' && word->value[word->value_length - 1] == '"';
+    word->value += is_quoted;
+    word->value_length -= 2 * (size_t)is_quoted;
     *at += all;
-    return all > 0;
+    return all > 0 && !(all == 2 && memcmp(word->text, "--", 2) == 0);
 }
 
 static bool line_is_whole(const char *line)
@@ -170,23 +188,31 @@ static bool line_is_whole(const char *line)
     return false;
 }
 
+/* Characters that the words take, with what stands between them. */
+static size_t line_length(const char *line)
+{
+    line += strspn(line, BLANKS);
+    size_t length = strlen(line);
+    while (length && strchr(BLANKS, line[length - 1]))
+        length--;
+    return length;
+}
+
 bool boot_line_decode(const char *line, struct machine_config *config, struct problem *why)
 {
     struct boot_word word;
     struct machine_config decoded = *config;
     bool is_whole = line_is_whole(line);
-    size_t length = is_whole ? 0 : LINE_LENGTH;
+    size_t length = line_length(line);
     if (strlen(line) > LINE_MAX_LENGTH) {
         problem_say(why, "boot", "boot has at most %u characters", LINE_MAX_LENGTH);
         return false;
     }
-    for (const char *at = line; line_next_word(&at, &word);) {
-        if (!word_decode(&word, is_whole, &decoded, why))
+    for (const char *at = line; line_next_word(&at, &word);)
+        if (!boot_word_decode(&word, is_whole, &decoded, why))
             return false;
-        length += (length ? 1 : 0) + (size_t)(at - word.text);
-    }
-    if (!decoded.cmdline_length && length != LINE_LENGTH)
-        decoded.cmdline_length = (uint32_t)length;
+    if (!decoded.cmdline_length && length)
+        decoded.cmdline_length = (uint32_t)(is_whole ? length : LINE_LENGTH + 1 + length);
     *config = decoded;
     return true;
 }

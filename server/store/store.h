@@ -30,7 +30,7 @@ struct lab_row {
     uint64_t differs_at;  /* the first operation that has another result under those rules; 0: none */
     uint64_t chain_since; /* operations up to this one are older than the hash chain of the log */
     bool is_damaged;      /* out: its row is not what was written */
-    bool is_hidden; /* in: not listed before store_publish_lab(); what never was is dropped when the store is opened */
+    bool is_hidden; /* in: not listed before STORE_PUBLISH_LAB; what never was is dropped when the store is opened */
     struct machine_config config;
 };
 
@@ -150,7 +150,7 @@ struct store_change {
     struct store_task task; /* first member; private */
     struct store *store;    /* private */
     enum store_change_kind {
-        STORE_CREATE_LAB,  /* row: in: everything but id; out: id. answer */
+        STORE_CREATE_LAB,  /* row, answer: row.number is filled in, the rest is given */
         STORE_PUBLISH_LAB, /* lab; seq: its last operation, for the answer. Ends the hiding of one that was made is_hidden
                             */
         STORE_RENAME_LAB,  /* lab, name */

@@ -188,3 +188,19 @@ test("misuse ends the process with glibc's word, and the lab goes on", async () 
     'null',
   );
 });
+
+test('a block whose header claims any size holds nobody up', async () => {
+  const lab = await daemon.lab({ profile: 'linux-6.1' });
+  const { pid } = await daemon.op(lab, { op: 'spawn' });
+  const block = await daemon.op(lab, { op: 'malloc', pid, size: 24, name: 'x' });
+  const header = `0x${(BigInt(block.address) - 8n).toString(16)}`;
+  for (const hex of ['a7a7a7a7a7a7a7a7', 'a2a2a2a2a2a2a2a2', 'f2ffffffffffff7f']) {
+    const begun = performance.now();
+    await daemon.op(lab, { op: 'write', pid, address: header, hex });
+    const usable = await daemon.op(lab, { op: 'malloc_usable_size', pid, name: 'x' });
+    assert.ok(usable.allocated > 2 ** 40);
+    await daemon.get(`labs/${lab.id}/allocations`);
+    await daemon.get(`labs/${lab.id}/allocations?address=${block.address}&pid=${pid}`);
+    assert.ok(performance.now() - begun < 2000, hex);
+  }
+});

@@ -61,7 +61,15 @@ test('words of the boot line make the machine', async () => {
   const pasted = await make(`${whole}\n`);
   assert.deepEqual([pasted.cmdline_length, pasted.init_on_free, pasted.boot], [whole.length, 1, 'init_on_free=1']);
   assert.equal((await make('slub_debug')).slub_debug, 'FZPU');
+  assert.equal((await make('slub_debug=')).slub_debug, 'FZPU');
   assert.equal((await make('slub_debug=-')).slub_debug, '');
+  const quoted = await make(
+    'root=/dev/vda x="init_on_alloc=1 y" init-on-free="1"\u000bslub_debug=F -- init_on_alloc=1',
+  );
+  assert.deepEqual([quoted.init_on_alloc, quoted.init_on_free, quoted.slub_debug], [0, 1, 'F']);
+  const own = { slub_debug: 'Z', boot: 'slub_debug=F init_on_alloc=1', profile: 'linux-6.1', init_on_alloc: 0 };
+  const { slub_debug, init_on_alloc } = (await daemon.post('labs', own)).body;
+  assert.deepEqual([slub_debug, init_on_alloc], ['Z', 0], 'an option given by itself counts more');
   assert.equal((await make('init_on_free=1', { cmdline_length: 100 })).cmdline_length, 100);
   assert.deepEqual([(await make('')).boot, (await make('')).cmdline_length], ['', 66]);
   const refusals = {
@@ -78,7 +86,10 @@ test('words of the boot line make the machine', async () => {
     assert.match(refused.body.detail, text);
   }
   assert.equal((await daemon.post('labs', { profile: 'linux-6.1', boot: 7 })).status, 422);
-  assert.equal((await daemon.post('labs', { profile: 'classic', boot: 'slub_debug' })).status, 422);
+  for (const boot of ['slub_debug', '']) {
+    const refused = await daemon.post('labs', { boot });
+    assert.deepEqual([refused.status, refused.body.errors[0].pointer], [422, '/boot']);
+  }
 });
 
 test('publishes profiles and the op table', async () => {

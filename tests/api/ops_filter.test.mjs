@@ -55,3 +55,15 @@ test('an operation that there is not is a wrong parameter', async () => {
   assert.equal(status, 422);
   assert.equal(body.errors[0].pointer, '/op');
 });
+
+test('a page that begins behind the last operation is empty', async () => {
+  const lab = await daemon.lab();
+  for (const nr of [0, 1, 64]) {
+    while ((await daemon.get(`labs/${lab.id}`)).body.seq < nr) await daemon.op(lab, { op: 'mark', text: 'a' });
+    for (const from of [nr + 1, 65, 66, 129, 100000, 2 ** 40]) {
+      const reply = await daemon.get(`labs/${lab.id}/ops?from=${from}`);
+      assert.deepEqual([reply.status, reply.body.ops, reply.body.next], [200, [], null], `from ${from} of ${nr}`);
+    }
+  }
+  assert.doesNotMatch(daemon.errors, /damaged/);
+});

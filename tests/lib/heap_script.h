@@ -1,5 +1,5 @@
 /* tests/lib/heap_script.h - small programs that misuse malloc, a line a call. The same lines run against the real C library
- * (tests/truth/record_techniques.c) and against a simulated machine (tests/unit/malloc/test_techniques.c).
+ * (tests/unit/malloc/techniques/record.c) and against a simulated machine (tests/unit/malloc/test_techniques.c).
  *
  *      a = malloc 0x428            also calloc 1, 8; memalign 0x100, 40; realloc a, 80
  *      free a + 0x10

@@ -40,6 +40,7 @@ static const struct {
     { "trace.txt.gz", truth_events, true },
     { "vmalloc-run-*-events.txt.gz", truth_events, true },
     { "vmalloc-run-*.tsv.gz", truth_vmalloc_run, true },
+    { "*.log.gz", truth_log, true },
     { "*.ops", truth_ops, true },
     { "*.ops.gz", truth_ops, true },
     { "*.rep", truth_rep, true },

@@ -48,6 +48,8 @@ int truth_proc(const char *path, struct truth_report *report);
 int truth_paired_buddyinfo(const char *path, struct truth_report *report);
 int truth_paired_kpageflags(const char *path, struct truth_report *report);
 int truth_events(const char *path, struct truth_report *report); /* trace.txt.gz, *-events.txt.gz: what tracepoints say */
+int truth_log(const char *path,
+              struct truth_report *report); /* *.log.gz: calls into malloc that a program recorded itself */
 int truth_vmalloc_run(const char *path, struct truth_report *report);
 /* Malloc scripts. ops: a script (.ops) with its results beside it, or results (.res) whose script is beside them or, for
  * tunables/setNN/, in edge/ or random/ of the collection; rep: CS:APP; tunables: all results beside a file GLIBC_TUNABLES.

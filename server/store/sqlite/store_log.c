@@ -45,6 +45,20 @@ static enum pagoda_error reader_read_slice(struct reader *reader, struct log_rea
     return error;
 }
 
+/* Was the lab deleted? Then its rows go, and what is left of them says nothing of the disk. */
+static bool reader_lab_is_gone(struct reader *reader, int64_t lab)
+{
+    static const char SQL[] = "SELECT 1 FROM lab WHERE id = ? AND deleted <> 1";
+    sqlite3_stmt *select = NULL;
+    int rc = sqlite3_prepare_v2(reader->db, SQL, -1, &select, NULL);
+    if (rc == SQLITE_OK)
+        rc = sql_bind(select, SQL_VALUES(sql_i64(lab)));
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(select);
+    sqlite3_finalize(select);
+    return rc == SQLITE_DONE;
+}
+
 enum pagoda_error store_read_ops(struct store *store, int64_t lab, uint64_t from, uint64_t to,
                                  bool (*each)(void *context, const struct log_entry *entry), void *context)
 {
@@ -56,6 +70,8 @@ enum pagoda_error store_read_ops(struct store *store, int64_t lab, uint64_t from
     while (!error && !reading.is_at_end) {
         struct reader *reader = store_take_reader(store);
         error = reader_read_slice(reader, &reading);
+        if (error == PAGODA_ERR_CORRUPT && reader_lab_is_gone(reader, lab))
+            error = PAGODA_ERR_NOT_FOUND;
         if (error == PAGODA_ERR_CORRUPT)
             store_note_damage(store, lab, reading.from);
         store_give_reader(reader);

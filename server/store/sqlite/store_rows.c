@@ -1,7 +1,7 @@
 /* server/store/sqlite/store_rows.c - operations to rows.
  *
  * Most operations of a trace are one of a few hundred calls: the same kind, flags, caller, CPU and outcome. A call is
- * written once, in table call; a row of table op then holds only what differs: the call's number, addresses, size, handle,
+ * written once, in table call; a row of table op then holds only what differs: the call's number, addresses, size, name,
  * costs. */
 #include "pagoda/gfp.h"
 #include "server/store/sqlite/op_columns.h"
