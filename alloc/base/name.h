@@ -4,7 +4,6 @@
 #include "alloc/base/pool.h"
 #include "pagoda/op.h"
 
-#define NAME_TEXT_MAX 63u    /* bytes of a text */
 #define NR_NAMES (1u << 24)  /* that a lab can have */
 #define NR_FREED_NAMES 4096u /* so many names that were freed last still lead to where their allocations were */
 
@@ -31,7 +30,8 @@ struct names {
 };
 STATE_STRUCTS_END
 
-void names_shape(struct names *names);
+void names_shape(struct names *names); /* before the pools have a place */
+/* Host memory for so many texts more. PAGODA_ERR_NOMEM: the host refused. */
 enum pagoda_error names_reserve(struct names *names, const struct pagoda_host *host, uint32_t nr_texts);
 static inline bool names_have_room(const struct names *names, uint32_t nr_texts)
 {

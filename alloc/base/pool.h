@@ -58,7 +58,8 @@ static inline void pool_count_taken(const struct pool *pool)
 }
 #endif
 /* Makes sure that the next nr_items calls of pool_take() succeed, as far as the pool's capacity goes. It is called before
- * an operation starts, so that no operation stops half-way. PAGODA_ERR_NOMEM  the host refused. */
+ * an operation starts, so that no operation stops half-way.
+ * PAGODA_ERR_NOMEM  the host refused. */
 static inline enum pagoda_error pool_reserve(struct pool *pool, const struct pagoda_host *host, uint64_t nr_items)
 {
     pool_count_reserved(pool, nr_items);
@@ -67,7 +68,8 @@ static inline enum pagoda_error pool_reserve(struct pool *pool, const struct pag
     return pool_extend(pool, host, nr_items);
 }
 /* Host memory for the items that a copied pool says are used; it commits them as if the pool had grown. A table is used
- * whole, but sparsely. PAGODA_ERR_NOMEM  the host refused. */
+ * whole, but sparsely.
+ * PAGODA_ERR_NOMEM  the host refused. */
 enum pagoda_error pool_commit_used(struct pool *pool, const struct pagoda_host *host);
 /* Gives the host back what is committed beyond the items that were used; a pool that is committed whole, or large, keeps
  * it. What was reserved is to be reserved again. */

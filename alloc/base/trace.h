@@ -36,8 +36,11 @@ struct trace {
     struct event events[TRACE_EVENTS_MAX];
 };
 
+/* cost_each_ns: the lab's prices, which outlive the trace. */
 void trace_wire(struct trace *trace, const uint32_t cost_each_ns[NR_COST_STEPS]);
+/* An operation begins: what the one before has left is forgotten. seq: its number; 0: at boot. */
 void trace_start(struct trace *trace, uint32_t seq, uint32_t cpu);
+/* The parts of TRACE_EVENT() and trace_step() that do the work, while recording. */
 void trace_event_slow(struct trace *trace, const struct event *event);
 void trace_step_slow(struct trace *trace, enum path_step step);
 

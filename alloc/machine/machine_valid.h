@@ -20,7 +20,8 @@ struct valid {
 /* Is the machine's state sound?
  * fresh       the state of a new machine of that configuration, for what never changes.
  * frame_bits  as in struct valid.
- * PAGODA_ERR_CORRUPT  it is not. PAGODA_ERR_NOMEM  the host refused memory to look. */
+ * PAGODA_ERR_CORRUPT  it is not.
+ * PAGODA_ERR_NOMEM  the host refused memory to look. */
 enum pagoda_error machine_is_valid(const struct machine *m, const struct machine_state *fresh,
                                    const uint8_t *frame_bits) PAGODA_MUST_CHECK;
 /* The first frame from pfn on that may not be zero; frames.nr: none is left. */

@@ -9,7 +9,8 @@ static inline bool pcp_takes_order(uint32_t order)
     return order <= 3 || order == PAGEBLOCK_ORDER;
 }
 /* Takes a block off this CPU's list. An empty list is refilled first. The block is still FRAME_PCP. Returns its pfn; 0:
- * there is none. flags  enum alloc_flag. */
+ * there is none.
+ * flags  enum alloc_flag. */
 uint32_t pcp_take(struct page_alloc *pa, struct zone *zone, struct pcp *pcp, uint32_t order, uint32_t migratetype,
                   uint32_t flags);
 void pcp_free(struct page_alloc *pa, struct zone *zone, uint32_t pfn, uint32_t order); /* to this CPU's list */

@@ -28,6 +28,7 @@ enum kpf_bit {
 };
 
 /* What the block of a frame says of it. Frames alone do not tell page tables and the zero page: procfs_page_flags() adds
- * them. head  of the block. */
+ * them.
+ * head  of the block. */
 uint64_t procfs_block_flags(const struct frames *frames, uint32_t head, uint32_t pfn);
 uint64_t procfs_page_flags(const struct machine_state *s, uint32_t head, uint32_t pfn);

@@ -238,13 +238,23 @@ bool process_peek_in_swap(const struct processes *ps, struct process_ref process
 
 uint64_t processes_commit_limit(const struct processes *ps); /* pages: CommitLimit */
 
+/* A floor's life. shape: what the configuration decides, before the pools have a place. pools: writes the floor's pools to
+ * pools, and returns how many they are. start: boot. */
 void processes_shape(struct processes *ps, const struct machine_config *config, const struct profile *profile);
 uint32_t processes_pools(struct processes *ps, struct pool **pools);
+/* Host memory for the worst case of so many operations, and for the copy that a fork makes.
+ * PAGODA_ERR_NOMEM  the host refused. */
 enum pagoda_error processes_reserve(struct processes *ps, const struct pagoda_host *host, uint32_t nr_operations);
 enum pagoda_error processes_reserve_fork(struct processes *ps, const struct pagoda_host *host, struct process_ref parent);
 void processes_start(struct processes *ps);
+/* A new process with text, stack and an empty heap; a copy of one, whose pages both share until one writes.
+ * touch  enum touch: how much of its blocks it writes
+ * Return 0 when there is no memory; the trace has the message. */
 struct process_ref process_spawn(struct processes *ps, struct name_ref name, uint32_t touch);
 struct process_ref process_fork(struct processes *ps, struct process_ref parent);
+/* All that it has is given back. */
 void process_exit(struct processes *ps, struct process_ref process);
+/* setrlimit(). limit: bytes; UINT64_MAX: none. */
 void process_set_limit(struct processes *ps, struct process_ref process, enum resource resource, uint64_t limit);
+/* Do the parts hang together? Else text says what does not. */
 bool processes_check(const struct processes *ps, char *text, size_t capacity);

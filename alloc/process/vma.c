@@ -8,7 +8,8 @@
 
 /* May two ranges with these anon_vmas join? Equal ones may. If one is 0, Linux asks whether the existing VMA's chain is
  * singular: a chain of more than one (after fork) forbids it, and so does an empty one. So a VMA that was never touched
- * does not take in one that was. existing  the VMA that a range would join; NULL: two VMAs meet. */
+ * does not take in one that was.
+ * existing  the VMA that a range would join; NULL: two VMAs meet. */
 static bool vma_anon_fits(uint32_t a, uint32_t b, const struct vma *existing)
 {
     bool is_single = !existing || (existing->anon && !existing->is_forked);

@@ -66,9 +66,12 @@ struct kmalloc {
 };
 STATE_STRUCTS_END
 
+/* A floor's life. shape: what the configuration decides, before the pools have a place. pools: writes the floor's pools to
+ * pools, and returns how many they are. */
 void kmalloc_shape(struct kmalloc *k, const struct machine_config *config, const struct profile *profile);
 uint32_t kmalloc_pools(struct kmalloc *k, struct pool **pools);
-/* Host memory for the worst case of so many operations, pool by pool. */
+/* Host memory for the worst case of so many operations, pool by pool.
+ * PAGODA_ERR_NOMEM  the host refused. */
 enum pagoda_error kmalloc_reserve(struct kmalloc *k, const struct pagoda_host *host, uint32_t nr_operations);
 void kmalloc_start(struct kmalloc *k, const struct machine_config *config); /* boot: the kmalloc caches */
 
@@ -97,8 +100,10 @@ struct kmalloc_freed {
 
 #define KMALLOC_NOT_FREED ((struct kmalloc_freed){ 0 })
 
+/* kmalloc(): KMALLOC_NULL when there is no memory, or the size is too large; the trace has the message. */
 struct kmalloc_block kmalloc_alloc(struct kmalloc *k, const struct kmalloc_request *request);
-/* call_site: who calls, for the tracks of slub_debug. */
+/* kfree(). What is wrong with the address is reported as a bug.
+ * call_site: who calls, for the tracks of slub_debug. */
 struct kmalloc_freed kmalloc_free(struct kmalloc *k, uint64_t address, struct name_ref call_site);
 /* krealloc(). A block keeps its name; request->name is for a new block, when address is NULL.
  * name  out: of the old block; 0: there was none.

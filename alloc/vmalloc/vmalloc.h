@@ -27,8 +27,11 @@ struct vmalloc {
 STATE_STRUCTS_END
 enum vmalloc_flags { VMALLOC_ZERO = 1, VMALLOC_HUGE = 2 };
 
+/* A floor's life. shape: what the configuration decides, before the pools have a place. pools: writes the floor's pools to
+ * pools, and returns how many they are. start: boot. */
 void vmalloc_shape(struct vmalloc *v, const struct machine_config *config, const struct profile *profile);
 uint32_t vmalloc_pools(struct vmalloc *v, struct pool **pools);
+/* Host memory for the worst case of so many operations. PAGODA_ERR_NOMEM: the host refused. */
 enum pagoda_error vmalloc_reserve(struct vmalloc *v, const struct pagoda_host *host, uint32_t nr_operations);
 void vmalloc_start(struct vmalloc *v, const struct machine_config *config);
 

@@ -86,5 +86,6 @@ uint32_t vmap_extent_find_from(const struct vmap_space *space, uint32_t root, ui
 struct vmap_area_ref vmap_area_add(struct vmap_space *space, uint64_t start, uint64_t end);
 uint32_t vmap_extent_add(struct vmap_space *space, uint32_t *root, uint64_t start, uint64_t end);
 /* Are the trees in order, is nothing in two of the three states, do the sizes add up to the whole, are the counts right?
- * The floor above checks whether busy areas overlap, since it finds them by address. what  out: what is wrong. */
+ * The floor above checks whether busy areas overlap, since it finds them by address.
+ * what  out: what is wrong. */
 bool vmap_space_check(const struct vmap_space *space, const char **what);

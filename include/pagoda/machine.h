@@ -133,10 +133,12 @@ void machine_trim(struct machine *machine);
 bool machine_check(const struct machine *machine, char *text, size_t capacity);
 
 /* The page allocator's state as text, in the format of the recordings ("format 1": ZONE, ZSTAT, FREE, NRFREE, PCP, PCPL, PB
- * and LRU lines). dump returns the length of the whole and writes what fits, with a NUL. create_from_state makes a machine
- * at seq 0 whose zones, free lists, per-CPU lists and pageblocks are those of the text; all that is neither free nor on a
- * per-CPU list is in use for good. config must give memory and CPUs enough. The text is cut into lines on the way. INVALID:
- * the text is refused; why->offset is the line, counted from 1, and *out is NULL. Only for linux-6.1. */
+ * and LRU lines). Only of linux-6.1.
+ * dump returns the length of the whole and writes what fits, with a NUL.
+ * create_from_state makes a machine at seq 0 whose zones, free lists, per-CPU lists and pageblocks are those of the text;
+ * all that is neither free nor on a per-CPU list is in use for good. The text is cut into lines on the way.
+ * config              memory and CPUs enough for the text.
+ * PAGODA_ERR_INVALID  the text is refused; why->offset is the line, counted from 1, and *out is NULL. */
 size_t machine_dump_state(const struct machine *machine, char *out, size_t capacity);
 enum pagoda_error machine_create_from_state(const struct machine_config *config, char *text, size_t length,
                                             const struct pagoda_host *host, struct machine **out,

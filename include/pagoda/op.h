@@ -8,6 +8,7 @@
 enum outcome { OUTCOME_OK, OUTCOME_NULL, OUTCOME_BUG };
 enum context { CONTEXT_PROCESS, CONTEXT_SOFTIRQ, CONTEXT_TASKLET, CONTEXT_HARDIRQ, NR_CONTEXTS };
 
+#define NAME_TEXT_MAX 63u  /* bytes of a name or a call site */
 #define CACHE_NAME_MAX 63u /* bytes of a slab cache's name, without the NUL behind it */
 
 /* Words that a TYPE_CHOICE parameter takes, in the order of their numbers. */
@@ -76,10 +77,10 @@ enum touch { TOUCH_HEADERS, TOUCH_ALL, TOUCH_NONE, NR_TOUCHES };
     X(PARAM_GFP, "gfp", gfp, TYPE_GFP, "", 0, 0x1ffffff, 0xcc0, "GFP flags")                                               \
     X(PARAM_ORDER, "order", order, TYPE_NUMBER, "log2 pages", 0, 63, 0, "2^order pages")                                   \
     X(PARAM_ADDRESS, "address", address, TYPE_ADDRESS, "", 0, 0, 0, "virtual address, as 0x hex")                          \
-    X(PARAM_NAME, "name", name, TYPE_TEXT, "", 1, 63, 0,                                                                   \
+    X(PARAM_NAME, "name", name, TYPE_TEXT, "", 1, NAME_TEXT_MAX, 0,                                                        \
       "the block's name; frees and accesses may give it instead of address")                                               \
     X(PARAM_CACHE, "cache", cache, TYPE_TEXT, "", 1, CACHE_NAME_MAX, 0, "name of a slab cache")                            \
-    X(PARAM_CALL_SITE, "call_site", call_site, TYPE_TEXT, "", 1, 63, 0, "who calls, for the records")                      \
+    X(PARAM_CALL_SITE, "call_site", call_site, TYPE_TEXT, "", 1, NAME_TEXT_MAX, 0, "who calls, for the records")           \
     X(PARAM_CONTEXT, "context", context, TYPE_CONTEXT, "", 0, NR_CONTEXTS - 1, 0, "process, softirq, tasklet or hardirq")  \
     X(PARAM_CPU, "cpu", cpu, TYPE_NUMBER, "", 0, 255, 0, "CPU that runs the call")                                         \
     X(PARAM_PID, "pid", pid, TYPE_NUMBER, "", 1, 4194304, 0, "process")                                                    \

@@ -39,6 +39,7 @@ long import_read_body(struct import_run *run, void *out, size_t capacity); /* as
 enum pagoda_error import_into_lab(struct import_run *run, struct import_summary *summary) PAGODA_MUST_CHECK;
 /* Applies all or nothing, also when the daemon is killed. The body is kept in a file without a name and rehearsed on a
  * copy. If every line can be applied, the body is run (lab_import_begin): until the end the lab is shown as it was, and
- * other changes of it wait. *applied  out: false: nothing was applied; summary says why. */
+ * other changes of it wait.
+ * *applied  out: false: nothing was applied; summary says why. */
 enum pagoda_error import_whole_into_lab(struct import_run *run, struct import_summary *summary,
                                         bool *applied) PAGODA_MUST_CHECK;

@@ -19,7 +19,8 @@ struct stream_source {
 };
 
 /* Makes the first slice before it answers: an error there is an answer of its own. Called again, as the handler is, until
- * the reply is there. begin  makes the source, in the first turn; an error is the answer. The source is the reply's from
+ * the reply is there.
+ * begin  makes the source, in the first turn; an error is the answer. The source is the reply's from
  * then on. */
 struct reply stream_reply(struct request *request,
                           enum pagoda_error (*begin)(struct request *request, const void *kind,

@@ -152,7 +152,8 @@ enum pagoda_error lab_begin_publish(const struct lab_hold *hold, const struct la
                                     struct lab_change *change) PAGODA_MUST_CHECK;
 void lab_begin_rename(struct lab *lab, const char *name, struct lab_change *change);
 /* From here on the lab takes no operation, unless the change fails. By whoever has the present, so that none is under way,
- * or when it cannot be woken. answer  NULL: none. */
+ * or when it cannot be woken.
+ * answer  NULL: none. */
 void lab_begin_delete(struct lab *lab, const struct answer *answer, struct lab_change *change);
 
 /* ---- holds ---- */
@@ -177,8 +178,10 @@ void lab_release(struct lab_hold *hold);
 void lab_broke(struct lab_hold *hold);
 
 /* These wait, for others, for replays and for the disk. Only for threads that nobody else needs: never on a worker or an
- * HTTP thread. After an error there is no hold. at  the moment, at most the head. PAGODA_ERR_NOT_FOUND  there is no such
- * operation. PAGODA_ERR_RULES      the moment lies at or behind lab_differs_at(): no machine of today leads there. */
+ * HTTP thread. After an error there is no hold.
+ * at  the moment, at most the head.
+ * PAGODA_ERR_NOT_FOUND  there is no such operation.
+ * PAGODA_ERR_RULES      the moment lies at or behind lab_differs_at(): no machine of today leads there. */
 enum pagoda_error lab_take(struct lab *lab, struct lab_hold *hold) PAGODA_MUST_CHECK;
 enum pagoda_error lab_take_past(struct lab *lab, uint64_t at, struct lab_hold *hold) PAGODA_MUST_CHECK;
 

@@ -30,7 +30,7 @@ struct lab_row {
     uint64_t differs_at;  /* the first operation that has another result under those rules; 0: none */
     uint64_t chain_since; /* operations up to this one are older than the hash chain of the log */
     bool is_damaged;      /* out: its row is not what was written */
-    bool is_hidden; /* in: not listed before STORE_PUBLISH_LAB; what never was is dropped when the store is opened */
+    bool is_hidden;       /* in: not listed before STORE_PUBLISH_LAB; what never was is dropped when the store is opened */
     struct machine_config config;
 };
 

@@ -123,13 +123,12 @@ static void test_host_refuses(void **state)
 {
     (void)state;
     const struct machine_config config = { .profile = PROFILE_LINUX_6_1, .machine = MACHINE_USED, .memory = 64 * MIB };
-    struct fixture_host *host = fixture_host();
     struct machine *m = NULL;
     enum pagoda_error err = PAGODA_ERR_NOMEM;
     int nr_refused = 0;
     for (int64_t n = 0; err && n < 10000; n++) {
         struct problem why = { 0 };
-        host = fixture_host();
+        struct fixture_host *host = fixture_host();
         host->fail_after = n;
         err = machine_create(&config, &host->host, &m, &why);
         assert_true(!err || (err == PAGODA_ERR_NOMEM && !m));

@@ -3,7 +3,7 @@
 import { fieldOf } from '../api.js';
 import { bytes, count, hex, parseSize, plural } from '../format.js';
 import { gfpExpression } from './gfp.js';
-import { makesMemory } from './ops.js';
+import { isKmalloc, makesMemory } from './ops.js';
 import { PAGE_SIZE } from './page.js';
 
 /** @typedef {{ op: string, values: Record<string, string>, preset: string, flags: string[], nextName: number }} Form */
@@ -234,7 +234,6 @@ export function remark(info, size, profile, preview) {
   return { text: size >= 1024 ? bytes(size) : '', strong: limit, bad: false };
 }
 
-const isKmalloc = (/** @type {string} */ op) => ['kmalloc', 'kzalloc', 'kcalloc', 'krealloc'].includes(op);
 const shorten = (/** @type {string} */ message) => {
   const text = message.split('\n').find((line) => line && !line.startsWith('----')) ?? message;
   return text.length > 90 ? text.slice(0, 88) + '…' : text;

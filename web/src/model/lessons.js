@@ -1,6 +1,7 @@
 /* lessons.js - what can be learnt from a call that failed, one row for each way to fail: how it is known, its name, why it happened,
  * what would have been right, the rule, and where the kernel or glibc has it. */
 import { bytes, count, plural } from '../format.js';
+import { isKmalloc } from './ops.js';
 import { PAGE_SIZE } from './page.js';
 
 /** @typedef {import('./failure.js').Case} Case */
@@ -10,8 +11,6 @@ import { PAGE_SIZE } from './page.js';
 
 const RELEASED = /this is (\S+) memory; it is released by (\w+)/;
 const DESCRIPTOR = 16; /* bytes */
-const KMALLOCS = ['kmalloc', 'kzalloc', 'kcalloc', 'krealloc'];
-const isKmalloc = (/** @type {Case} */ it) => KMALLOCS.includes(it.op);
 const isUser = (/** @type {Case} */ it) => Boolean(it.request.pid);
 const framesFor = (/** @type {number} */ size) => Math.max(1, Math.ceil(size / PAGE_SIZE));
 const gfpOf = (/** @type {Case} */ it) => String(it.request.gfp ?? 'GFP_KERNEL');
@@ -111,7 +110,7 @@ const sleeps = {
 
 /** @type {Lesson} */
 const tooLarge = {
-  fits: (it) => it.result.outcome === 'null' && isKmalloc(it) && it.size > it.profile.kmalloc_max,
+  fits: (it) => it.result.outcome === 'null' && isKmalloc(it.op) && it.size > it.profile.kmalloc_max,
   title: (it) =>
     it.size - it.profile.kmalloc_max === 1 ? 'One byte over kmalloc’s limit' : 'More than kmalloc’s largest block',
   why: (it) => {
@@ -326,7 +325,7 @@ const usedUp = {
   title: () => 'Memory is used up',
   why: (it) =>
     `${freeText(it, it.order)}, and reclaim found nothing that it could give back: kernel memory stays until its owner frees it, and user pages go only where swap has room.`,
-  instead: (it) => (isKmalloc(it) && it.order ? [byVmalloc(it, it.size)] : []),
+  instead: (it) => (isKmalloc(it.op) && it.order ? [byVmalloc(it, it.size)] : []),
   rule: () => 'Kernel memory is never swapped. NULL is an answer that every caller has to expect.',
   source: (it) =>
     it.isClassic

@@ -37,3 +37,6 @@ export function withCalls(allocations, rows, ops) {
     return op && op !== a.op ? { ...a, op } : a;
   });
 }
+
+/** Does kmalloc's limit hold for the operation? @param {string} op */
+export const isKmalloc = (op) => ['kmalloc', 'kzalloc', 'kcalloc', 'krealloc'].includes(op);

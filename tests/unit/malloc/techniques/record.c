@@ -44,7 +44,7 @@ static void ended(int signal)
 
 static bool call_library(void *target, char function, uint64_t a, uint64_t b, uint64_t *result)
 {
-    void *block = (void *)(uintptr_t)a;
+    void *given = (void *)(uintptr_t)a, *block = given;
     (void)target;
     switch (function) {
     case 'm':
@@ -54,13 +54,13 @@ static bool call_library(void *target, char function, uint64_t a, uint64_t b, ui
         block = calloc(a, b);
         break;
     case 'r':
-        block = realloc(block, b);
+        block = realloc(given, b);
         break;
     case 'a':
         block = memalign(a, b);
         break;
     default:
-        free(block);
+        free(given);
         break;
     }
     *result = (uint64_t)(uintptr_t)block;
