@@ -134,6 +134,7 @@ static struct store *make_store(const char *path)
     snprintf(store->path, sizeof store->path, "%s", path);
     pthread_mutex_init(&store->mutex, NULL);
     pthread_mutex_init(&store->damage_mutex, NULL);
+    pthread_mutex_init(&store->fold_mutex, NULL);
     pthread_mutex_init(&store->short_reader.mutex, NULL);
     store->first_head = NO_HEAD;
     pthread_cond_init(&store->work, NULL);
@@ -316,6 +317,7 @@ void store_close(struct store *store)
     buffer_clear(&store->committing.rows);
     pthread_mutex_destroy(&store->mutex);
     pthread_mutex_destroy(&store->damage_mutex);
+    pthread_mutex_destroy(&store->fold_mutex);
     pthread_mutex_destroy(&store->short_reader.mutex);
     pthread_cond_destroy(&store->work);
     pthread_cond_destroy(&store->done);

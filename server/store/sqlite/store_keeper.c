@@ -5,6 +5,11 @@
  * load, does not achieve alone: the writer folds the short rest. Only when the WAL grows past WAL_MAX does the writer do it
  * all itself.
  *
+ * No fold begins while another runs, nor where all is folded already: SQLite before 3.51.3 can lose count of what is folded
+ * when a fold begins behind a complete one and a commit starts the WAL again meanwhile (sqlite.org/wal.html, the WAL-reset
+ * bug). The file is corrupt then, after the next crash at the latest. While something is left to fold, no commit starts the
+ * WAL again.
+ *
  * A sync of bytes that are written over bytes costs about two thirds of one that makes a file longer, which changes the
  * file system's own books too. So the WAL gets its length before it needs it. */
 #include "server/store/sqlite/store_state.h"
@@ -32,10 +37,22 @@ struct looks {
     bool was_in_place, forgets;
 };
 
+/* Folds what there is. Fold mutex held, and there is something. */
+static void wal_fold(struct store *store, sqlite3 *db)
+{
+    int nr_pages = 0, nr_folded = 0;
+    int rc = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &nr_pages, &nr_folded);
+    pthread_mutex_lock(&store->mutex);
+    /* After a failure (the disk is full, say) the next try waits for as much again. */
+    store->nr_folded_pages = rc == SQLITE_OK && nr_folded >= 0 ? (uint32_t)nr_folded : store->nr_wal_pages;
+    pthread_mutex_unlock(&store->mutex);
+}
+
 /* After each commit of the writer's connection. */
 static int keeper_watch_wal(void *context, sqlite3 *db, const char *name, int nr_pages)
 {
     struct store *store = context;
+    (void)name;
     pthread_mutex_lock(&store->mutex);
     store->nr_wal_pages = (uint32_t)nr_pages;
     if (store->nr_folded_pages > store->nr_wal_pages)
@@ -44,8 +61,11 @@ static int keeper_watch_wal(void *context, sqlite3 *db, const char *name, int nr
     if (left >= WAL_ENOUGH)
         pthread_cond_signal(&store->keeping);
     pthread_mutex_unlock(&store->mutex);
-    if (nr_pages >= WAL_MAX || (nr_pages >= WAL_LONG && left <= WAL_SHORT_REST))
-        sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    bool is_time = nr_pages >= WAL_MAX || (nr_pages >= WAL_LONG && left <= WAL_SHORT_REST);
+    if (is_time && pthread_mutex_trylock(&store->fold_mutex) == 0) { /* else the keeper is at it */
+        wal_fold(store, db);
+        pthread_mutex_unlock(&store->fold_mutex);
+    }
     return SQLITE_OK;
 }
 
@@ -111,12 +131,13 @@ static enum chore keeper_wait(struct store *store)
 
 static void keeper_fold(struct store *store)
 {
-    int nr_pages = 0, nr_folded = 0;
-    int rc = sqlite3_wal_checkpoint_v2(store->keeper_db, NULL, SQLITE_CHECKPOINT_PASSIVE, &nr_pages, &nr_folded);
+    pthread_mutex_lock(&store->fold_mutex);
     pthread_mutex_lock(&store->mutex);
-    /* After a failure (the disk is full, say) the next try waits for as much again. */
-    store->nr_folded_pages = rc == SQLITE_OK && nr_folded >= 0 ? (uint32_t)nr_folded : store->nr_wal_pages;
+    bool is_left = store->nr_wal_pages > store->nr_folded_pages;
     pthread_mutex_unlock(&store->mutex);
+    if (is_left)
+        wal_fold(store, store->keeper_db);
+    pthread_mutex_unlock(&store->fold_mutex);
 }
 
 /* After a failure (the disk is full, say) what has been deleted so far is given back, and the next look tries again. */

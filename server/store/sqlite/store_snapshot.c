@@ -322,8 +322,10 @@ enum pagoda_error store_next_hash(struct store *store, const struct snapshot_mom
 void store_say_foreign(struct store *store)
 {
     int64_t count = 0;
-    int rc = sql_select_number(store->db, "SELECT count(*) FROM snapshot WHERE nr_parts > 0 AND key <> ?",
+    struct reader *reader = store_take_reader(store); /* the writer's connection is the writer's alone */
+    int rc = sql_select_number(reader->db, "SELECT count(*) FROM snapshot WHERE nr_parts > 0 AND key <> ?",
                                SQL_VALUES(sql_i64(store->key_number)), &count);
+    store_give_reader(reader);
     if (rc == SQLITE_ROW && count)
         fprintf(stderr,
                 "pagodad: %s: %lld images of machines were not made with this key: they are not read, labs wake from their "

@@ -126,7 +126,8 @@ struct store {
     int64_t key_number;    /* 0: there is no key */
 
     pthread_t writer, keeper;
-    sqlite3 *db, *keeper_db; /* the writer's, the keeper's */
+    pthread_mutex_t fold_mutex; /* held by whoever folds the WAL; taken before mutex */
+    sqlite3 *db, *keeper_db;    /* the writer's, the keeper's */
     sqlite3_stmt *begin, *commit, *insert_ops, *insert_call, *insert_text, *find_text, *insert_gfp, *insert_answered;
     sqlite3_stmt *insert_chain;
     struct reader own_reader; /* the writer's, on its connection */
